@@ -1,0 +1,4 @@
+//! The host.
+
+pub mod plan;
+pub mod vm;

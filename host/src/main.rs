@@ -1,0 +1,2 @@
+//! dtr-lb.
+fn main() {}

@@ -1,0 +1,125 @@
+//! What a configuration comes to: listeners, clusters, and the filter's own
+//! configuration. The host runs a plan, `dtr-lb envoy` writes it as a bootstrap;
+//! so what is true of one is true of the other.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything a host needs to know to balance.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where connections are accepted.
+    pub listeners: Vec<Listener>,
+    /// One endpoint each: a replica's port, or the target of a replica's probes.
+    pub clusters: Vec<Cluster>,
+    /// Clusters in order of preference, such as `443/r1>r3`.
+    pub routes: Vec<Route>,
+    /// All replicas of one port, taken in turn: where connections go when no
+    /// filter is there to choose.
+    pub pools: Vec<Pool>,
+    /// The filter and its configuration.
+    pub filter: Filter,
+    /// Where the page, the API and the metrics are served.
+    pub admin: Option<Admin>,
+    /// How long open connections may go on after SIGTERM.
+    pub drain_timeout: Duration,
+    /// How often DNS names are resolved again.
+    pub dns_refresh: Duration,
+}
+
+/// One address where connections are accepted.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// The address to listen on; port 0 means any free port.
+    pub bind: SocketAddr,
+    /// The service's port: the one that names the routes, and what the filter
+    /// reads from `listener_metadata.filter_metadata.dtr.port`.
+    pub port: u16,
+    /// The [`Pool`] that serves when the filter can't say.
+    pub fallback: String,
+    /// How long one connect attempt may take.
+    pub connect_timeout: Duration,
+    /// How long a connection may be silent both ways; `None`: for ever.
+    pub idle_timeout: Option<Duration>,
+}
+
+/// A name for one endpoint: `443/r1` for traffic, `ping/r1` for probes.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    /// Unique among clusters, routes and pools.
+    pub name: String,
+    /// The replica this is an endpoint of; given to the filter as
+    /// `xds.upstream_host_metadata.filter_metadata.dtr.name`.
+    pub replica: String,
+    /// Where it is.
+    pub host: Host,
+    /// Its port there.
+    pub port: u16,
+    /// TLS towards it (probes only: traffic is never touched).
+    pub tls: Option<Verify>,
+    /// How long one connect attempt may take.
+    pub connect_timeout: Duration,
+}
+
+/// Where a replica is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// A fixed address.
+    Ip(IpAddr),
+    /// A DNS name, resolved again while running.
+    Name(String),
+}
+
+/// How a replica's certificate is checked when it is probed over HTTPS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verify {
+    /// Against the system's roots.
+    System,
+    /// Against the certificates of a PEM file.
+    CaFile(PathBuf),
+    /// Not at all.
+    None,
+}
+
+/// Clusters in order: the next is tried when a connect attempt fails.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Such as `443/r1>r3`.
+    pub name: String,
+    /// Names of clusters; never empty.
+    pub clusters: Vec<String>,
+    /// The [`Pool`] tried after the last of them.
+    pub then: Option<String>,
+}
+
+/// Clusters taken in turn.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    /// Such as `443`.
+    pub name: String,
+    /// Names of clusters; never empty.
+    pub clusters: Vec<String>,
+}
+
+/// The filter's plugins: one for connections, one for the admin listener, both
+/// in one VM.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    /// VMs of one id share their data.
+    pub vm_id: String,
+    /// Handed to the filter's connection and admin roots alike, as JSON.
+    pub configuration: serde_json::Value,
+}
+
+/// Root id of the plugin that picks a replica for each connection.
+pub const STREAM_ROOT: &str = "dtr-lb";
+/// Root id of the plugin that answers on the admin listener.
+pub const ADMIN_ROOT: &str = "dtr-lb-admin";
+
+/// The admin listener.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// The address to listen on; port 0 means any free port.
+    pub bind: SocketAddr,
+}
