@@ -15,25 +15,38 @@ pub struct CallToken(pub u32);
 
 /// What the guest answered to a callback on data, headers or a new connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action { Continue, Pause }
+pub enum Action {
+    Continue,
+    Pause,
+}
 
 /// Which side closed, as the ABI numbers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Peer { Unknown = 0, Local = 1, Remote = 2 }
+pub enum Peer {
+    Unknown = 0,
+    Local = 1,
+    Remote = 2,
+}
 
 /// Whether more bytes follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End { More, Last }
+pub enum End {
+    More,
+    Last,
+}
 
 /// Header names and values, in order, names in lower case.
 pub type Headers = Vec<(String, Vec<u8>)>;
 
 /// One process's compiler and epoch clock. Cheap to clone.
-#[derive(Clone)] pub struct Engine {}
+#[derive(Clone)]
+pub struct Engine {}
 /// A compiled guest. Cheap to clone.
-#[derive(Clone)] pub struct Module {}
+#[derive(Clone)]
+pub struct Module {}
 /// What VMs of a process share: data, queues, metrics. Cheap to clone.
-#[derive(Clone)] pub struct Shared { /* pub data, pub queues, pub metrics */ }
+#[derive(Clone)]
+pub struct Shared {/* pub data, pub queues, pub metrics */}
 
 /// Limits and identity of a VM.
 #[derive(Clone, Debug)]
@@ -49,7 +62,11 @@ pub struct VmConfig {
 
 /// One plugin: a root context and its configuration.
 #[derive(Clone, Debug)]
-pub struct Plugin { pub name: String, pub root_id: String, pub configuration: Vec<u8> }
+pub struct Plugin {
+    pub name: String,
+    pub root_id: String,
+    pub configuration: Vec<u8>,
+}
 
 /// What a guest may read of a TCP connection through properties.
 #[derive(Clone, Debug)]
@@ -78,35 +95,66 @@ pub struct Upstream {
 }
 
 /// Bytes of one direction that the guest may see and change.
-pub enum Direction { Downstream, Upstream }
+pub enum Direction {
+    Downstream,
+    Upstream,
+}
 
 /// What the guest asked for; carried out by the VM's owner after the guest returned.
 pub enum Effect {
     /// Call `on_tick` every so often; `None`: stop. Restarts the interval.
-    Tick { root: ContextId, period: Option<std::time::Duration> },
+    Tick {
+        root: ContextId,
+        period: Option<std::time::Duration>,
+    },
     /// Make an HTTP request; answer with `http_call_response`.
-    HttpCall { token: CallToken, root: ContextId, cluster: String, headers: Headers, body: Vec<u8>, trailers: Headers, timeout: Option<std::time::Duration> },
+    HttpCall {
+        token: CallToken,
+        root: ContextId,
+        cluster: String,
+        headers: Headers,
+        body: Vec<u8>,
+        trailers: Headers,
+        timeout: Option<std::time::Duration>,
+    },
     ContinueDownstream(ContextId),
     ContinueRequest(ContextId),
     ContinueResponse(ContextId),
     /// Close the downstream connection after flushing.
     CloseStream(ContextId),
     ResetHttp(ContextId),
-    LocalResponse { context: ContextId, status: u32, headers: Headers, body: Vec<u8>, details: String },
+    LocalResponse {
+        context: ContextId,
+        status: u32,
+        headers: Headers,
+        body: Vec<u8>,
+        details: String,
+    },
     // gRPC, queues: later
 }
 
 /// The guest trapped, ran out of memory or time; the VM must not be called again.
-#[derive(Debug)] pub struct Trap { /* message with the reason and the wasm backtrace */ }
+#[derive(Debug)]
+pub struct Trap {/* message with the reason and the wasm backtrace */}
 
 /// Answer to an HTTP call. No headers: the call failed.
-pub struct CallReply { pub headers: Headers, pub body: Vec<u8>, pub trailers: Headers }
+pub struct CallReply {
+    pub headers: Headers,
+    pub body: Vec<u8>,
+    pub trailers: Headers,
+}
 
 pub struct Vm {}
 
-impl Engine { /* pub fn new() -> Result<Engine, LoadError>; owns a thread that moves the epoch */ }
-impl Module { /* pub fn compile(&Engine, &[u8]) -> Result<Module, LoadError>; validates the ABI marker */ }
-impl Shared { /* new() */ }
+impl Engine {
+    /* pub fn new() -> Result<Engine, LoadError>; owns a thread that moves the epoch */
+}
+impl Module {
+    /* pub fn compile(&Engine, &[u8]) -> Result<Module, LoadError>; validates the ABI marker */
+}
+impl Shared {
+    /* new() */
+}
 
 // impl Vm {
 //   pub fn start(module: &Module, config: &VmConfig, shared: &Shared, clusters: Arc<dyn Fn(&str)->bool + Send + Sync> /* which clusters exist */) -> Result<Vm, StartError>;
