@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod plan;
+pub mod standin;
 pub mod vm;
 
 /// The filter, compiled to WebAssembly: the very module Envoy is given.
