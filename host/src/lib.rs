@@ -1,6 +1,7 @@
 //! The host.
 
 pub mod config;
+pub mod envoy;
 pub mod plan;
 pub mod standin;
 pub mod vm;
