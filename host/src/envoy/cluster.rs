@@ -76,7 +76,6 @@ fn endpoints(name: &str, members: &[&Cluster], plan: &Plan) -> Node {
     });
     let node = map([
         ("name", text(name)),
-        ("type", text(if fixed { "STATIC" } else { "STRICT_DNS" })),
         ("connect_timeout", time(connect_timeout.unwrap_or(SECOND))),
         ("per_connection_buffer_limit_bytes", number(BUFFER_LIMIT)),
         (
@@ -95,16 +94,25 @@ fn endpoints(name: &str, members: &[&Cluster], plan: &Plan) -> Node {
             ]),
         ),
     ]);
-    let node = with(
-        node,
-        "dns_lookup_family",
-        (!fixed).then(|| text("V4_PREFERRED")),
+    match fixed {
+        true => with(node, "type", Some(text("STATIC"))),
+        false => with(node, "cluster_type", Some(resolved(plan))),
+    }
+}
+
+/// DNS names are resolved again while running; the last good answer is kept.
+fn resolved(plan: &Plan) -> Node {
+    let config = typed(
+        "envoy.extensions.clusters.dns.v3.DnsCluster",
+        [
+            ("dns_refresh_rate", time(plan.dns_refresh)),
+            ("dns_lookup_family", text("V4_PREFERRED")),
+        ],
     );
-    with(
-        node,
-        "dns_refresh_rate",
-        (!fixed).then(|| time(plan.dns_refresh)),
-    )
+    map([
+        ("name", text("envoy.clusters.dns")),
+        ("typed_config", config),
+    ])
 }
 
 /// A connect failure takes the endpoint out at once, so that the next attempt of
@@ -169,6 +177,8 @@ fn tls(verify: &Verify, options: &BootstrapOptions) -> Node {
 }
 
 fn trusted(certificates: &Path) -> Node {
+    // Envoy may be started in another folder.
+    let certificates = std::path::absolute(certificates).unwrap_or_else(|_| certificates.into());
     let file = map([("filename", text(certificates.to_string_lossy()))]);
     map([("trusted_ca", file)])
 }

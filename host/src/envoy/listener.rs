@@ -133,8 +133,17 @@ fn plugin(root_id: &str, plan: &Plan, options: &BootstrapOptions) -> Node {
             "configuration",
             typed(
                 "google.protobuf.StringValue",
-                [("value", text(format!("{:#}", plan.filter.configuration)))],
+                [("value", text(by_line(&plan.filter.configuration)))],
             ),
         ),
     ])
+}
+
+/// JSON with one line for each field of the whole.
+fn by_line(configuration: &serde_json::Value) -> String {
+    let fields = configuration.as_object().into_iter().flatten();
+    let lines: Vec<String> = fields
+        .map(|(name, value)| format!("  \"{name}\": {value}"))
+        .collect();
+    format!("{{\n{}\n}}", lines.join(",\n"))
 }

@@ -62,8 +62,9 @@ fn a_replica_with_a_dns_name_is_resolved_again_and_others_are_not() {
     let yaml = bootstrap(&plan, &BootstrapOptions::with_wasm("/filter.wasm"));
     let bootstrap: node::Node = yaml_serde::from_str(&yaml).unwrap();
     let named = cluster(&bootstrap, "443/r1");
-    assert_eq!(named["type"], *"STRICT_DNS");
-    assert_eq!(named["dns_refresh_rate"], *"1.500s");
+    assert_eq!(named["cluster_type"]["name"], *"envoy.clusters.dns");
+    let dns = &named["cluster_type"]["typed_config"];
+    assert_eq!(dns["dns_refresh_rate"], *"1.500s");
     assert_eq!(cluster(&bootstrap, "443/r2")["type"], *"STATIC");
 }
 
