@@ -37,6 +37,10 @@ pub enum DataCallbacks {
 pub(crate) trait Tap {
     /// Shows the guest what is held in one way; it may change it.
     fn data(&self, direction: Direction, held: &mut BytesMut, end: End) -> Action;
+    /// Whether the guest needs to see more of one way.
+    fn wants_more(&self, direction: Direction) -> bool;
+    /// The sender of one way has finished.
+    fn ended(&self, direction: Direction);
     /// Counts bytes handed to the other side.
     fn moved(&self, direction: Direction, bytes: usize);
     /// The guest lets held bytes go on; asked once, then forgotten.
@@ -370,12 +374,13 @@ impl Flow {
         if self.shown != DataCallbacks::None {
             self.show(End::Last, tap);
         }
+        tap.ended(self.direction);
     }
 
     fn show(&mut self, end: End, tap: &impl Tap) {
         if tap.data(self.direction, &mut self.held, end) == Action::Continue {
             self.release();
-            if self.shown == DataCallbacks::First {
+            if self.shown == DataCallbacks::First || !tap.wants_more(self.direction) {
                 self.shown = DataCallbacks::None;
             }
         }
@@ -494,6 +499,7 @@ mod tests {
     #[derive(Default)]
     struct Seen {
         shown: RefCell<Vec<(Direction, String, End)>>,
+        ended: RefCell<Vec<Direction>>,
         moved: Cell<usize>,
         hold: Cell<bool>,
         control: Control,
@@ -508,6 +514,14 @@ mod tests {
             }
             held.make_ascii_uppercase();
             Action::Continue
+        }
+
+        fn wants_more(&self, _: Direction) -> bool {
+            true
+        }
+
+        fn ended(&self, direction: Direction) {
+            self.ended.borrow_mut().push(direction);
         }
 
         fn moved(&self, _: Direction, bytes: usize) {
@@ -533,7 +547,9 @@ mod tests {
 
     async fn connected() -> (TcpStream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
         (client, listener.accept().await.unwrap().0)
     }
 
@@ -549,9 +565,18 @@ mod tests {
         let outcome = spawn_local(async move {
             let buffers = Buffers::new();
             let forward = Forward::new(downstream, upstream, &buffers, &*tap);
-            forward.show(shown.0, shown.1).idle_timeout(idle).run().await
+            forward
+                .show(shown.0, shown.1)
+                .idle_timeout(idle)
+                .run()
+                .await
         });
-        Pair { client, replica, seen, outcome }
+        Pair {
+            client,
+            replica,
+            seen,
+            outcome,
+        }
     }
 
     const UNSEEN: (DataCallbacks, DataCallbacks) = (DataCallbacks::None, DataCallbacks::None);
@@ -561,9 +586,14 @@ mod tests {
     }
 
     fn on_one_thread(test: impl Future<Output = ()>) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         let limit = Duration::from_secs(60);
-        LocalSet::new().block_on(&runtime, async { tokio::time::timeout(limit, test).await.unwrap() });
+        LocalSet::new().block_on(&runtime, async {
+            tokio::time::timeout(limit, test).await.unwrap()
+        });
     }
 
     /// Bytes that repeat nowhere near a chunk's length, so that a chunk lost,
@@ -589,7 +619,12 @@ mod tests {
         on_one_thread(async {
             let up = Arc::new(pattern(24 << 20));
             let down = Arc::new(pattern((24 << 20) + 77));
-            let Pair { client, replica, seen, outcome } = plain().await;
+            let Pair {
+                client,
+                replica,
+                seen,
+                outcome,
+            } = plain().await;
             let (mut client_read, client_write) = client.into_split();
             let (mut replica_read, replica_write) = replica.into_split();
             spawn_local(send_all(client_write, Arc::clone(&up)));
@@ -601,14 +636,24 @@ mod tests {
             });
             let mut at_client = Vec::new();
             client_read.read_to_end(&mut at_client).await.unwrap();
-            assert!(at_client == *down, "the client got other bytes than the replica sent");
+            assert!(
+                at_client == *down,
+                "the client got other bytes than the replica sent"
+            );
             let at_replica = at_replica.await.unwrap();
-            assert!(at_replica == *up, "the replica got other bytes than the client sent");
+            assert!(
+                at_replica == *up,
+                "the replica got other bytes than the client sent"
+            );
             assert!(matches!(
                 outcome.await.unwrap(),
                 Outcome::ClientClosed | Outcome::ReplicaClosed
             ));
-            assert_eq!(seen.moved.get(), up.len() + down.len(), "every byte is counted");
+            assert_eq!(
+                seen.moved.get(),
+                up.len() + down.len(),
+                "every byte is counted"
+            );
         });
     }
 
@@ -616,7 +661,11 @@ mod tests {
     fn a_reader_that_starts_late_gets_every_byte() {
         on_one_thread(async {
             let up = Arc::new(pattern(16 << 20));
-            let Pair { client, mut replica, .. } = plain().await;
+            let Pair {
+                client,
+                mut replica,
+                ..
+            } = plain().await;
             let (_client_read, client_write) = client.into_split();
             let mut sending = spawn_local(send_all(client_write, Arc::clone(&up)));
             // The sender stands still once everything between is full.
@@ -631,7 +680,12 @@ mod tests {
     #[test]
     fn a_half_close_leaves_the_other_way_open() {
         on_one_thread(async {
-            let Pair { mut client, mut replica, outcome, .. } = plain().await;
+            let Pair {
+                mut client,
+                mut replica,
+                seen,
+                outcome,
+            } = plain().await;
             client.write_all(b"question").await.unwrap();
             client.shutdown().await.unwrap();
             let mut question = Vec::new();
@@ -641,7 +695,12 @@ mod tests {
             drop(replica);
             let mut answer = Vec::new();
             client.read_to_end(&mut answer).await.unwrap();
-            assert_eq!(answer, b"answer", "a client that half-closed gets its answer");
+            assert_eq!(
+                answer, b"answer",
+                "a client that half-closed gets its answer"
+            );
+            let ended = [Direction::Downstream, Direction::Upstream];
+            assert_eq!(*seen.ended.borrow(), ended);
             assert_eq!(outcome.await.unwrap(), Outcome::ClientClosed);
         });
     }
@@ -649,7 +708,12 @@ mod tests {
     #[test]
     fn the_side_that_ends_first_is_named() {
         on_one_thread(async {
-            let Pair { mut client, replica, outcome, .. } = plain().await;
+            let Pair {
+                mut client,
+                replica,
+                outcome,
+                ..
+            } = plain().await;
             drop(replica);
             assert_eq!(client.read(&mut [0; 8]).await.unwrap(), 0);
             drop(client);
@@ -660,14 +724,24 @@ mod tests {
     #[test]
     fn a_reset_passes_through_as_a_reset() {
         on_one_thread(async {
-            let Pair { mut client, replica, outcome, .. } = plain().await;
+            let Pair {
+                mut client,
+                replica,
+                outcome,
+                ..
+            } = plain().await;
             reset_on_close(&replica);
             drop(replica);
             let error = client.read(&mut [0; 8]).await.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
             assert_eq!(outcome.await.unwrap(), Outcome::ReplicaReset);
 
-            let Pair { client, mut replica, outcome, .. } = plain().await;
+            let Pair {
+                client,
+                mut replica,
+                outcome,
+                ..
+            } = plain().await;
             reset_on_close(&client);
             drop(client);
             let error = replica.read(&mut [0; 8]).await.unwrap_err();
@@ -680,7 +754,12 @@ mod tests {
     fn the_first_chunk_alone_is_shown_when_that_is_all_the_filter_needs() {
         on_one_thread(async {
             let shown = (DataCallbacks::First, DataCallbacks::None);
-            let Pair { mut client, mut replica, seen, .. } = pair(Seen::default(), shown, None).await;
+            let Pair {
+                mut client,
+                mut replica,
+                seen,
+                ..
+            } = pair(Seen::default(), shown, None).await;
             let mut got = [0; 3];
             for (sent, expected, why) in [
                 (b"abc", b"ABC", "the first is shown and may be changed"),
@@ -701,17 +780,30 @@ mod tests {
             let seen = Seen::default();
             seen.hold.set(true);
             let shown = (DataCallbacks::All, DataCallbacks::All);
-            let Pair { mut client, mut replica, seen, .. } = pair(seen, shown, None).await;
+            let Pair {
+                mut client,
+                mut replica,
+                seen,
+                ..
+            } = pair(seen, shown, None).await;
             client.write_all(b"ab").await.unwrap();
-            while seen.shown.borrow().len() < 1 {
+            while seen.shown.borrow().is_empty() {
                 tokio::task::yield_now().await;
             }
             client.write_all(b"cd").await.unwrap();
             while seen.shown.borrow().len() < 2 {
                 tokio::task::yield_now().await;
             }
-            assert_eq!(seen.shown.borrow()[1].1, "abcd", "a later chunk comes with what is held");
-            assert_eq!(seen.moved.get(), 0, "nothing goes on before the guest says so");
+            assert_eq!(
+                seen.shown.borrow()[1].1,
+                "abcd",
+                "a later chunk comes with what is held"
+            );
+            assert_eq!(
+                seen.moved.get(),
+                0,
+                "nothing goes on before the guest says so"
+            );
             seen.control.resume();
             let mut got = [0; 4];
             replica.read_exact(&mut got).await.unwrap();
@@ -723,18 +815,30 @@ mod tests {
             client.read_to_end(&mut answer).await.unwrap();
             assert_eq!(answer, b"XY");
             let last = (Direction::Upstream, String::new(), End::Last);
-            assert_eq!(seen.shown.borrow().last(), Some(&last), "the end is shown too");
+            assert_eq!(
+                seen.shown.borrow().last(),
+                Some(&last),
+                "the end is shown too"
+            );
         });
     }
 
     #[test]
     fn an_order_ends_a_quiet_connection() {
         on_one_thread(async {
-            let Pair { mut client, seen, outcome, .. } = plain().await;
+            let Pair {
+                mut client,
+                seen,
+                outcome,
+                ..
+            } = plain().await;
             tokio::task::yield_now().await;
             seen.control.order(Order::Cut);
             assert_eq!(outcome.await.unwrap(), Outcome::Ordered(Order::Cut));
-            assert!(client.read(&mut [0; 8]).await.is_err(), "a cut is not an end of stream");
+            assert!(
+                client.read(&mut [0; 8]).await.is_err(),
+                "a cut is not an end of stream"
+            );
         });
     }
 

@@ -165,7 +165,11 @@ impl Resolver {
 
     fn pause(&self, refresh: Duration) -> Duration {
         let unknown = self.names.iter().any(|name| name.addresses().is_empty());
-        if unknown { refresh.min(UNKNOWN_REFRESH) } else { refresh }
+        if unknown {
+            refresh.min(UNKNOWN_REFRESH)
+        } else {
+            refresh
+        }
     }
 }
 
@@ -267,7 +271,10 @@ mod tests {
         let refresh = Duration::from_secs(600);
         resolver.resolve(Duration::from_secs(1)).await;
         assert_eq!(resolver.pause(refresh), UNKNOWN_REFRESH);
-        assert_eq!(resolver.pause(Duration::from_millis(1)), Duration::from_millis(1));
+        assert_eq!(
+            resolver.pause(Duration::from_millis(1)),
+            Duration::from_millis(1)
+        );
         resolver.resolve(Duration::from_secs(1)).await;
         assert_eq!(known(&name), "10.0.0.7");
         assert_eq!(resolver.pause(refresh), refresh);
