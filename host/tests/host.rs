@@ -424,7 +424,8 @@ async fn the_guests_calls_are_made_and_answered() {
         ..Guest::PLAIN
     };
     let host = start(guest, &[&r0]).await;
-    let (mut probe, _) = listener.accept().await.unwrap();
+    let asked = tokio::time::timeout(Duration::from_secs(10), listener.accept()).await;
+    let (mut probe, _) = asked.expect("the guest asked nobody").unwrap();
     let mut request = vec![0; 1024];
     let read = probe.read(&mut request).await.unwrap();
     let request = String::from_utf8_lossy(&request[..read]).into_owned();
