@@ -1,4 +1,5 @@
 //! The host.
 
+pub mod config;
 pub mod plan;
 pub mod vm;
