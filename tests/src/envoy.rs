@@ -52,7 +52,7 @@ impl Envoy {
             let address = fs::read_to_string(&own_admin).map_err(|error| error.to_string())?;
             let address = address.parse().map_err(|_| format!("half an address: {address:?}"))?;
             let mut found = listeners(address).await?;
-            match (found.remove(&wanted), found.remove(ADMIN)) {
+            match (found.remove(LISTENER), found.remove(ADMIN)) {
                 (Some(listener), Some(admin)) => Ok(Ok((listener, admin))),
                 _ => Err(format!("{found:?}")),
             }
@@ -129,3 +129,8 @@ impl Drop for Process {
         let _ = self.0.wait();
     }
 }
+
+/// What the bootstrap calls the first listener.
+const LISTENER: &str = "443";
+/// What the bootstrap calls the filter's admin listener.
+const ADMIN: &str = "admin";

