@@ -36,10 +36,11 @@ where
             match timeout(left, look()).await {
                 Ok(Ok(found)) => return found,
                 Ok(Err(seen)) => last = Some(seen),
-                Err(_) => {
-                    let last = last.unwrap_or_else(|| "nothing, the look hung".to_owned());
-                    panic!("{caller}: waited {limit:?} for {what}; last seen: {last}")
-                }
+                Err(_) => {}
+            }
+            if started.elapsed() >= limit {
+                let last = last.unwrap_or_else(|| "nothing, the look hung".to_owned());
+                panic!("{caller}: waited {limit:?} for {what}; last seen: {last}");
             }
             sleep(PAUSE).await;
         }
@@ -66,3 +67,32 @@ pub fn within<T>(
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, eventually};
+
+    #[tokio::test]
+    async fn what_comes_late_is_found() {
+        let mut looks = 0;
+        let found = eventually(Duration::from_secs(5), "the third look", async || {
+            looks += 1;
+            if looks == 3 { Ok(looks) } else { Err(looks.to_string()) }
+        });
+        assert_eq!(found.await, 3);
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "for rain; last seen: sun")]
+    async fn what_never_comes_fails_with_what_was_seen_instead() {
+        let limit = Duration::from_millis(30);
+        eventually::<(), _>(limit, "rain", async || Err("sun".to_owned())).await;
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "for rain; last seen: nothing, the look hung")]
+    async fn a_look_that_hangs_does_not_outlive_the_limit() {
+        let limit = Duration::from_millis(30);
+        eventually::<(), _>(limit, "rain", async || std::future::pending().await).await;
+    }
+}

@@ -128,6 +128,10 @@ impl Message {
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
 
+        if value(&headers, "transfer-encoding") == Some("chunked") {
+            read_chunks(stream, &mut bytes).await?;
+            return Ok(Some(Self { first_line, headers, bytes, head }));
+        }
         let length = value(&headers, "content-length").map(str::parse::<usize>);
         match (length, until) {
             (Some(length), _) => {
@@ -141,6 +145,26 @@ impl Message {
             }
         }
         Ok(Some(Self { first_line, headers, bytes, head }))
+    }
+}
+
+/// Appends what the chunks hold.
+async fn read_chunks(stream: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> io::Result<()> {
+    loop {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\r\n") {
+            line.push(stream.read_u8().await?);
+        }
+        let digits = String::from_utf8_lossy(&line);
+        let length = usize::from_str_radix(digits.trim(), 16)
+            .map_err(|_| broken(format!("not a chunk's length: {digits:?}")))?;
+        let start = bytes.len();
+        bytes.resize(start + length + 2, 0);
+        stream.read_exact(&mut bytes[start..]).await?;
+        bytes.truncate(start + length);
+        if length == 0 {
+            return Ok(());
+        }
     }
 }
 
