@@ -165,10 +165,7 @@ fn replicas(
             let problem = format!("replicas[{other}] has the same name; give each its own");
             return Err(source.refuse(&field, name, problem));
         }
-        let ports = replica
-            .ports
-            .iter()
-            .map(|(port, own)| (port.u16(), own.u16()));
+        let ports = replica.ports.iter().map(|(port, own)| (port.0, own.u16()));
         let ports: BTreeMap<u16, u16> = ports.collect();
         let unknown = ports.iter().find(|(port, _)| !known.contains(port));
         if let Some((port, own)) = unknown {

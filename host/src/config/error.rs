@@ -122,7 +122,7 @@ impl Source {
         let problem = match unknown(&message, "unknown variant `") {
             Some((wrong, known)) => one_of(&wrong, &known),
             None => match message.split_once(", expected ") {
-                Some((_, expected)) => format!("expected {expected}"),
+                Some((_, expected)) => format!("expected {}", plainly(expected)),
                 None => message,
             },
         };
@@ -180,6 +180,17 @@ fn nearest<'a>(wrong: &str, known: &'a [String]) -> Option<&'a str> {
         .filter(|(likeness, _)| *likeness > 0.75)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, word)| word)
+}
+
+/// What serde expected, in words of JSON instead of Rust's.
+fn plainly(expected: &str) -> &str {
+    match expected {
+        "a boolean" => "true or false, without quotes",
+        "a sequence" => "a list in brackets",
+        "a map" => "an object in braces",
+        _ if expected.starts_with("struct ") => "an object in braces",
+        _ => expected,
+    }
 }
 
 fn one_of(wrong: &str, known: &[String]) -> String {

@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use super::preset::Preset;
 use super::value::{
-    Address, Bind, Fqdn, Fraction, HeaderName, HeaderValue, Pointer, Port, ReplicaName, Span,
-    Statuses, Target, Token, Whole,
+    Address, Bind, Fqdn, Fraction, HeaderName, HeaderValue, Pointer, Port, PortName, ReplicaName,
+    Span, Statuses, Target, Token, Whole,
 };
 
 /// The whole file.
@@ -45,7 +45,7 @@ pub(super) struct Replica {
     pub(super) backup: bool,
     pub(super) max_connections: Option<Whole<1, 1_000_000>>,
     #[serde(default)]
-    pub(super) ports: BTreeMap<Port, Port>,
+    pub(super) ports: BTreeMap<PortName, Port>,
 }
 
 /// One address to listen on.

@@ -37,7 +37,11 @@ fn wrong_input_is_refused_with_file_field_value_and_remedy() {
             with_replicas(r#"[{"address": "10.0.0.1"}]"#) + "x",
             "lb.json: more text after the end of the configuration, at line 1,",
         ),
-        ("[]".into(), "lb.json: "),
+        ("[]".into(), "lb.json: expected an object in braces"),
+        (
+            with(r#""listeners": {}"#),
+            "lb.json: listeners is {}; expected a list in brackets",
+        ),
         (
             r#"{"fqdn": "a.example"}"#.into(),
             r#"lb.json: replicas: missing; list them, such as [{"address": "10.0.0.11"}]"#,
@@ -117,7 +121,7 @@ fn wrong_input_is_refused_with_file_field_value_and_remedy() {
         ),
         (
             with_replicas(r#"[{"address": "10.0.0.1", "backup": "yes"}]"#),
-            r#"lb.json: replicas[0].backup is "yes"; expected a boolean"#,
+            r#"lb.json: replicas[0].backup is "yes"; expected true or false, without quotes"#,
         ),
         (
             with_replicas(r#"[{"address": "10.0.0.1", "max_connections": 0}]"#),
@@ -162,7 +166,7 @@ fn wrong_input_is_refused_with_file_field_value_and_remedy() {
         ),
         (
             with_replicas(r#"[{"address": "10.0.0.1", "ports": {"https": 8443}}]"#),
-            "lb.json: replicas[0].ports",
+            r#"lb.json: replicas[0].ports.https is 8443; expected ports of the service as names, such as {"443": 8443}"#,
         ),
         (
             with(r#""listeners": []"#),

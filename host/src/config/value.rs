@@ -12,7 +12,7 @@ use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 use crate::plan::Host;
 
 /// A whole number within limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Whole<const MIN: u64, const MAX: u64>(u64);
 
 /// A TCP port.
@@ -92,6 +92,20 @@ impl Text for ReplicaName {
         let fits = (1..=63).contains(&text.len());
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         (fits && text.bytes().all(allowed)).then(|| Self(text.to_owned()))
+    }
+}
+
+/// A port as the name of a JSON field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct PortName(pub(super) u16);
+
+impl Text for PortName {
+    fn expected(f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(r#"ports of the service as names, such as {"443": 8443}"#)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok().filter(|port| *port != 0).map(Self)
     }
 }
 
@@ -371,6 +385,7 @@ macro_rules! read_as_text {
 
 read_as_text!(
     ReplicaName,
+    PortName,
     Address,
     Fqdn,
     Bind,

@@ -1,0 +1,113 @@
+//! Connects to the first endpoint of an order that lets itself be connected to.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rustix::net::sockopt;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{Instant, timeout_at};
+use tracing::debug;
+
+use crate::cluster::Endpoint;
+
+/// A connected endpoint.
+pub(crate) struct Dialed<'a> {
+    pub(crate) socket: TcpStream,
+    pub(crate) endpoint: &'a Endpoint,
+    pub(crate) address: SocketAddr,
+}
+
+/// What connecting took so far.
+#[derive(Debug, Default)]
+pub(crate) struct Attempts {
+    /// How many addresses were tried.
+    pub(crate) count: u32,
+    /// Envoy's response flags.
+    pub(crate) flags: u64,
+    /// Why the first that failed for a reason failed, in Envoy's words.
+    pub(crate) failure: Option<String>,
+}
+
+/// Tries each endpoint once, each of its addresses in turn, until `deadline`.
+pub(crate) async fn dial<'a>(
+    order: impl Iterator<Item = &'a Endpoint>,
+    deadline: Instant,
+    attempts: &mut Attempts,
+) -> Option<Dialed<'a>> {
+    for endpoint in order {
+        for address in endpoint.addresses() {
+            let now = Instant::now();
+            if now >= deadline {
+                break;
+            }
+            attempts.count += 1;
+            let limit = deadline.min(now + endpoint.connect_timeout);
+            match timeout_at(limit, connect(address)).await {
+                Ok(Ok(socket)) => {
+                    return Some(Dialed {
+                        socket,
+                        endpoint,
+                        address,
+                    });
+                }
+                Ok(Err(error)) => {
+                    debug!(cluster = &*endpoint.cluster, %address, %error, "connect failed");
+                    attempts
+                        .failure
+                        .get_or_insert_with(|| in_envoys_words(&error));
+                }
+                Err(_) => debug!(cluster = &*endpoint.cluster, %address, "connect timed out"),
+            }
+            attempts.flags |= UPSTREAM_CONNECTION_FAILURE;
+        }
+    }
+    attempts.flags |= match attempts.count {
+        0 => NO_HEALTHY_UPSTREAM,
+        _ => UPSTREAM_RETRY_LIMIT_EXCEEDED,
+    };
+    None
+}
+
+/// Connects to one address, with keepalive on.
+pub(crate) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_nodelay(true)?;
+    keep_alive(&socket)?;
+    socket.connect(address).await
+}
+
+/// Lets the kernel notice a peer that vanished on a connection without traffic.
+/// Set on a listening socket, it holds for what is accepted there.
+pub(crate) fn keep_alive(socket: impl std::os::fd::AsFd) -> io::Result<()> {
+    sockopt::set_socket_keepalive(&socket, true)?;
+    sockopt::set_tcp_keepidle(&socket, KEEPALIVE_IDLE)?;
+    Ok(sockopt::set_tcp_keepintvl(&socket, KEEPALIVE_INTERVAL)?)
+}
+
+/// `delayed connect error: Connection refused`, as the filter knows it from Envoy.
+pub(crate) fn in_envoys_words(error: &io::Error) -> String {
+    let text = error.to_string();
+    let words = text.split(" (os error").next().unwrap_or(&text);
+    let when = match error.kind() {
+        // Without a route or a local address the kernel refuses before it sends.
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable => "immediate",
+        _ => "delayed",
+    };
+    format!("{when} connect error: {words}")
+}
+
+/// No address to try (Envoy's UH).
+const NO_HEALTHY_UPSTREAM: u64 = 0x2;
+/// The replica reset the connection (Envoy's UR).
+pub(crate) const UPSTREAM_RESET: u64 = 0x10;
+/// A connect attempt failed (Envoy's UF).
+const UPSTREAM_CONNECTION_FAILURE: u64 = 0x20;
+/// Every attempt failed (Envoy's URX).
+const UPSTREAM_RETRY_LIMIT_EXCEEDED: u64 = 0x8000;
+
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
