@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -13,6 +13,7 @@ use dtr_lb_host::envoy::{BootstrapOptions, bootstrap};
 use dtr_lb_host::plan::Plan;
 use serde_json::Value;
 
+use crate::certificate::Authority;
 use crate::connection::Connection;
 use crate::eventually::{LIMIT, eventually};
 use crate::log::Log;
@@ -41,7 +42,15 @@ impl Envoy {
         let wasm = folder.join("filter.wasm");
         fs::write(&wasm, filter)?;
         let yaml = folder.join("envoy.yaml");
-        fs::write(&yaml, bootstrap(plan, &BootstrapOptions::default()))?;
+        // Certificates nobody here has, so that no story hangs on the machine's.
+        let system_roots = folder.join("roots.pem");
+        Authority::new().write(&system_roots);
+        let options = BootstrapOptions {
+            envoy_admin: (Ipv4Addr::LOCALHOST, 0).into(),
+            system_roots,
+            ..BootstrapOptions::with_wasm(wasm)
+        };
+        fs::write(&yaml, bootstrap(plan, &options))?;
         let own_admin = folder.join("admin");
         let mut process = Process::start(&binary, &yaml, &own_admin, log)?;
 
@@ -131,6 +140,6 @@ impl Drop for Process {
 }
 
 /// What the bootstrap calls the first listener.
-const LISTENER: &str = "443";
+const LISTENER: &str = "traffic-0-443";
 /// What the bootstrap calls the filter's admin listener.
 const ADMIN: &str = "admin";

@@ -1,6 +1,8 @@
 //! The standalone host, inside the test's own process.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use dtr_lb_host::HostOptions;
@@ -22,7 +24,11 @@ impl Host {
     /// # Errors
     /// When it does not start.
     pub(crate) async fn start(plan: Plan, filter: &[u8], log: &Log) -> Result<Self> {
-        let options = HostOptions { workers: 2, ..HostOptions::default() };
+        let options = HostOptions {
+            workers: const { NonZeroUsize::new(2).unwrap() },
+            reload_backoff: Duration::from_millis(100),
+            ..HostOptions::default()
+        };
         let start = dtr_lb_host::Host::start(plan, filter, options);
         let host = start.with_subscriber(log.dispatch()).await?;
         let listener = *host.listeners().first().context("the plan has no listener")?;
