@@ -23,9 +23,12 @@ impl Connection {
     /// # Panics
     /// When nobody listens there.
     pub(crate) async fn open(address: SocketAddr) -> Self {
-        let stream = within(format!("a connection to {address}"), TcpStream::connect(address))
-            .await
-            .unwrap_or_else(|error| panic!("connecting to {address}: {error}"));
+        let stream = within(
+            format!("a connection to {address}"),
+            TcpStream::connect(address),
+        )
+        .await
+        .unwrap_or_else(|error| panic!("connecting to {address}: {error}"));
         stream.set_nodelay(true).unwrap();
         Self { stream }
     }
@@ -75,7 +78,11 @@ impl Connection {
     /// # Panics
     /// When it is another, or nobody.
     pub async fn answered_by(&mut self, replica: &Standin) {
-        assert_eq!(self.who().await, replica.name(), "the wrong replica answers");
+        assert_eq!(
+            self.who().await,
+            replica.name(),
+            "the wrong replica answers"
+        );
     }
 
     /// Sends bytes.
@@ -83,7 +90,9 @@ impl Connection {
     /// # Panics
     /// When the connection is broken.
     pub async fn send(&mut self, bytes: &[u8]) {
-        within("bytes to leave", self.stream.write_all(bytes)).await.unwrap();
+        within("bytes to leave", self.stream.write_all(bytes))
+            .await
+            .unwrap();
     }
 
     /// Sends bytes and wants the same back.
@@ -112,7 +121,9 @@ impl Connection {
     /// When the connection breaks instead.
     pub async fn rest(&mut self) -> String {
         let mut rest = Vec::new();
-        within("the end of the answer", self.stream.read_to_end(&mut rest)).await.unwrap();
+        within("the end of the answer", self.stream.read_to_end(&mut rest))
+            .await
+            .unwrap();
         String::from_utf8_lossy(&rest).into_owned()
     }
 
@@ -129,7 +140,10 @@ impl Connection {
     ) -> (usize, Option<usize>) {
         let (mut from, mut to) = self.stream.split();
         let exchange = async {
-            tokio::join!(send_noise(&mut to, bytes, seed), receive_noise(&mut from, wanted))
+            tokio::join!(
+                send_noise(&mut to, bytes, seed),
+                receive_noise(&mut from, wanted)
+            )
         };
         let (sent, received) = within("noise both ways", exchange).await;
         sent.unwrap();

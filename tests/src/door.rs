@@ -89,22 +89,26 @@ impl Door {
         let listener = socket(self.address);
         listener.listen(0).unwrap();
         let mut kept = vec![listener];
-        eventually(std::time::Duration::from_secs(10), "a full accept queue", async || {
-            let stream = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-            stream.set_nonblocking(true).unwrap();
-            let _ = stream.connect(&self.address.into());
-            kept.push(stream);
-            // A connect that gets through on loopback takes microseconds.
-            let probe = TcpStream::connect(self.address);
-            match timeout(std::time::Duration::from_millis(100), probe).await {
-                Err(_) => Ok(()),
-                Ok(Ok(stream)) => {
-                    kept.push(Socket::from(stream.into_std().unwrap()));
-                    Err("a connection was accepted".to_owned())
+        eventually(
+            std::time::Duration::from_secs(10),
+            "a full accept queue",
+            async || {
+                let stream = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+                stream.set_nonblocking(true).unwrap();
+                let _ = stream.connect(&self.address.into());
+                kept.push(stream);
+                // A connect that gets through on loopback takes microseconds.
+                let probe = TcpStream::connect(self.address);
+                match timeout(std::time::Duration::from_millis(100), probe).await {
+                    Err(_) => Ok(()),
+                    Ok(Ok(stream)) => {
+                        kept.push(Socket::from(stream.into_std().unwrap()));
+                        Err("a connection was accepted".to_owned())
+                    }
+                    Ok(Err(error)) => Err(error.to_string()),
                 }
-                Ok(Err(error)) => Err(error.to_string()),
-            }
-        })
+            },
+        )
         .await;
         *self.hole.lock().unwrap() = kept;
     }
@@ -156,7 +160,10 @@ mod tests {
         door.black_hole().await;
         let attempt = TcpStream::connect(door.address());
         let limit = std::time::Duration::from_millis(300);
-        assert!(tokio::time::timeout(limit, attempt).await.is_err(), "it got through");
+        assert!(
+            tokio::time::timeout(limit, attempt).await.is_err(),
+            "it got through"
+        );
         door.open();
         TcpStream::connect(door.address()).await.unwrap();
     }

@@ -59,7 +59,9 @@ impl Envoy {
                 return Ok(Err(anyhow!("it ended ({status}):\n{}", log.text())));
             }
             let address = fs::read_to_string(&own_admin).map_err(|error| error.to_string())?;
-            let address = address.parse().map_err(|_| format!("half an address: {address:?}"))?;
+            let address = address
+                .parse()
+                .map_err(|_| format!("half an address: {address:?}"))?;
             let mut found = listeners(address).await?;
             match (found.remove(LISTENER), found.remove(ADMIN)) {
                 (Some(listener), Some(admin)) => Ok(Ok((listener, admin))),
@@ -67,15 +69,23 @@ impl Envoy {
             }
         })
         .await?;
-        Ok(Self { _process: process, listener, admin })
+        Ok(Self {
+            _process: process,
+            listener,
+            admin,
+        })
     }
 }
 
 /// The addresses Envoy listens on, by the listener's name.
 async fn listeners(admin: SocketAddr) -> Result<BTreeMap<String, SocketAddr>, String> {
-    let request = b"GET /listeners?format=json HTTP/1.1\r\nHost: envoy\r\nConnection: close\r\n\r\n";
+    let request =
+        b"GET /listeners?format=json HTTP/1.1\r\nHost: envoy\r\nConnection: close\r\n\r\n";
     let mut connection = Connection::open(admin).await;
-    let answer = connection.try_request(request).await.map_err(|error| error.to_string())?;
+    let answer = connection
+        .try_request(request)
+        .await
+        .map_err(|error| error.to_string())?;
     let json: Value = serde_json::from_slice(&answer.body).map_err(|error| error.to_string())?;
     let mut found = BTreeMap::new();
     for status in json["listener_statuses"].as_array().into_iter().flatten() {
@@ -83,7 +93,9 @@ async fn listeners(admin: SocketAddr) -> Result<BTreeMap<String, SocketAddr>, St
         let (name, ip, port) = (&status["name"], &address["address"], &address["port_value"]);
         if let (Some(name), Some(ip), Some(port)) = (name.as_str(), ip.as_str(), port.as_u64()) {
             let text = format!("{ip}:{port}");
-            let address = text.parse().map_err(|_| format!("not an address: {text}"))?;
+            let address = text
+                .parse()
+                .map_err(|_| format!("not an address: {text}"))?;
             found.insert(name.to_owned(), address);
         }
     }
@@ -101,7 +113,14 @@ impl Process {
             .arg(yaml)
             .arg("--admin-address-path")
             .arg(own_admin)
-            .args(["--use-dynamic-base-id", "--concurrency", "2", "--log-level", "info"])
+            .args(["--use-dynamic-base-id", "--concurrency", "2"])
+            // The filter's words, and what is wrong with Envoy's own.
+            .args([
+                "--log-level",
+                "warning",
+                "--component-log-level",
+                "wasm:info",
+            ])
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -117,8 +136,9 @@ impl Process {
                 }
             });
         }
-        let mut child =
-            command.spawn().with_context(|| format!("can't run {}", binary.display()))?;
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("can't run {}", binary.display()))?;
         if let Some(mut from) = child.stderr.take() {
             let mut log = log.clone();
             std::thread::spawn(move || {

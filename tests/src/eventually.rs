@@ -18,11 +18,7 @@ pub const LIMIT: Duration = Duration::from_secs(20);
 /// # Panics
 /// After `limit`, with what was waited for and what was seen last.
 #[track_caller]
-pub fn eventually<T, L>(
-    limit: Duration,
-    what: impl Display,
-    mut look: L,
-) -> impl Future<Output = T>
+pub fn eventually<T, L>(limit: Duration, what: impl Display, mut look: L) -> impl Future<Output = T>
 where
     L: AsyncFnMut() -> Result<T, String>,
 {
@@ -52,10 +48,7 @@ where
 /// # Panics
 /// After [`LIMIT`], with what was waited for.
 #[track_caller]
-pub fn within<T>(
-    what: impl Display,
-    future: impl Future<Output = T>,
-) -> impl Future<Output = T> {
+pub fn within<T>(what: impl Display, future: impl Future<Output = T>) -> impl Future<Output = T> {
     let caller = Location::caller();
     async move {
         match timeout(LIMIT, future).await {
@@ -77,7 +70,11 @@ mod tests {
         let mut looks = 0;
         let found = eventually(Duration::from_secs(5), "the third look", async || {
             looks += 1;
-            if looks == 3 { Ok(looks) } else { Err(looks.to_string()) }
+            if looks == 3 {
+                Ok(looks)
+            } else {
+                Err(looks.to_string())
+            }
         });
         assert_eq!(found.await, 3);
     }

@@ -31,8 +31,15 @@ impl Host {
         };
         let start = dtr_lb_host::Host::start(plan, filter, options);
         let host = start.with_subscriber(log.dispatch()).await?;
-        let listener = *host.listeners().first().context("the plan has no listener")?;
+        let listener = *host
+            .listeners()
+            .first()
+            .context("the plan has no listener")?;
         let admin = host.admin().context("the plan has no admin listener")?;
-        Ok(Self { _host: host, listener, admin })
+        Ok(Self {
+            _host: host,
+            listener,
+            admin,
+        })
     }
 }

@@ -34,7 +34,13 @@ impl Request {
         let mut words = message.first_line.split(' ');
         let method = words.next().unwrap_or_default().to_owned();
         let path = words.next().unwrap_or_default().to_owned();
-        Ok(Some(Self { method, path, headers: message.headers, bytes: message.bytes, sni: None }))
+        Ok(Some(Self {
+            method,
+            path,
+            headers: message.headers,
+            bytes: message.bytes,
+            sni: None,
+        }))
     }
 }
 
@@ -74,13 +80,20 @@ impl Response {
             .nth(1)
             .and_then(|status| status.parse().ok())
             .ok_or_else(|| broken(format!("not a status line: {:?}", message.first_line)))?;
-        Ok(Self { status, headers: message.headers, body: message.bytes[message.head..].to_vec() })
+        Ok(Self {
+            status,
+            headers: message.headers,
+            body: message.bytes[message.head..].to_vec(),
+        })
     }
 }
 
 /// Bytes of an answer with this status and body, and more header lines.
 pub(crate) fn answer(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-    let mut head = format!("HTTP/1.1 {status} Because\r\ncontent-length: {}\r\n", body.len());
+    let mut head = format!(
+        "HTTP/1.1 {status} Because\r\ncontent-length: {}\r\n",
+        body.len()
+    );
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
@@ -103,10 +116,7 @@ enum Until {
 }
 
 impl Message {
-    async fn read(
-        stream: &mut (impl AsyncRead + Unpin),
-        until: Until,
-    ) -> io::Result<Option<Self>> {
+    async fn read(stream: &mut (impl AsyncRead + Unpin), until: Until) -> io::Result<Option<Self>> {
         let mut bytes = Vec::new();
         // Byte by byte: what follows belongs to the next message.
         while !bytes.ends_with(b"\r\n\r\n") {
@@ -130,7 +140,12 @@ impl Message {
 
         if value(&headers, "transfer-encoding") == Some("chunked") {
             read_chunks(stream, &mut bytes).await?;
-            return Ok(Some(Self { first_line, headers, bytes, head }));
+            return Ok(Some(Self {
+                first_line,
+                headers,
+                bytes,
+                head,
+            }));
         }
         let length = value(&headers, "content-length").map(str::parse::<usize>);
         match (length, until) {
@@ -144,7 +159,12 @@ impl Message {
                 stream.read_to_end(&mut bytes).await?;
             }
         }
-        Ok(Some(Self { first_line, headers, bytes, head }))
+        Ok(Some(Self {
+            first_line,
+            headers,
+            bytes,
+            head,
+        }))
     }
 }
 

@@ -13,7 +13,11 @@ impl Noise {
     /// The stream of this seed.
     pub fn new(seed: u64) -> Self {
         // Zero is the one state a xorshift never leaves.
-        Self { state: seed | 1 << 63, word: [0; 8], used: 8 }
+        Self {
+            state: seed | 1 << 63,
+            word: [0; 8],
+            used: 8,
+        }
     }
 
     /// Writes the next bytes of the stream into all of `buffer`.
@@ -30,7 +34,10 @@ impl Noise {
         if wanted == bytes {
             return None;
         }
-        wanted.iter().zip(bytes).position(|(wanted, byte)| wanted != byte)
+        wanted
+            .iter()
+            .zip(bytes)
+            .position(|(wanted, byte)| wanted != byte)
     }
 
     fn next(&mut self) -> u8 {

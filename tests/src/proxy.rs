@@ -91,7 +91,11 @@ impl Proxy {
         let what = format!("{} to be {health:?}", replica.name());
         eventually(LIMIT, what, async || {
             let entry = self.status_of(replica).await?;
-            if entry["healthy"] == (health == Healthy) { Ok(()) } else { Err(entry.to_string()) }
+            if entry["healthy"] == (health == Healthy) {
+                Ok(())
+            } else {
+                Err(entry.to_string())
+            }
         })
         .await;
     }
@@ -106,7 +110,11 @@ impl Proxy {
         eventually(LIMIT, what, async || {
             let entry = self.status_of(replica).await?;
             let reason = entry["reason"].as_str().unwrap_or_default();
-            if reason.contains(words) { Ok(()) } else { Err(entry.to_string()) }
+            if reason.contains(words) {
+                Ok(())
+            } else {
+                Err(entry.to_string())
+            }
         })
         .await;
     }
@@ -118,7 +126,11 @@ impl Proxy {
     pub async fn logs(&self, words: &str) {
         eventually(LIMIT, format!("{words:?} in the log"), async || {
             let text = self.log.text();
-            if text.contains(words) { Ok(()) } else { Err(text) }
+            if text.contains(words) {
+                Ok(())
+            } else {
+                Err(text)
+            }
         })
         .await;
     }
@@ -128,10 +140,18 @@ impl Proxy {
     /// # Panics
     /// When fewer do.
     pub async fn logs_times(&self, words: &str, times: usize) {
-        eventually(LIMIT, format!("{words:?} {times} times in the log"), async || {
-            let lines = self.logged(words);
-            if lines.len() >= times { Ok(()) } else { Err(format!("{lines:#?}")) }
-        })
+        eventually(
+            LIMIT,
+            format!("{words:?} {times} times in the log"),
+            async || {
+                let lines = self.logged(words);
+                if lines.len() >= times {
+                    Ok(())
+                } else {
+                    Err(format!("{lines:#?}"))
+                }
+            },
+        )
         .await;
     }
 
@@ -140,7 +160,10 @@ impl Proxy {
     /// # Panics
     /// When it is not answered in JSON.
     pub async fn ping(&self) -> (u16, Value) {
-        let answer = self.try_admin("/_ping").await.unwrap_or_else(|error| panic!("{error}"));
+        let answer = self
+            .try_admin("/_ping")
+            .await
+            .unwrap_or_else(|error| panic!("{error}"));
         let json = serde_json::from_slice(&answer.body);
         let json = json.unwrap_or_else(|error| panic!("/_ping: {error}: {}", answer.text()));
         (answer.status, json)
@@ -149,7 +172,10 @@ impl Proxy {
     /// Lines of the log with these words.
     pub fn logged(&self, words: &str) -> Vec<String> {
         let text = self.log.text();
-        text.lines().filter(|line| line.contains(words)).map(str::to_owned).collect()
+        text.lines()
+            .filter(|line| line.contains(words))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// `GET`s a page of the admin listener.
@@ -174,7 +200,10 @@ impl Proxy {
             .map_err(|error| format!("/status: {} {error}: {}", answer.status, answer.text()))?;
         let replicas = status["replicas"].as_array().into_iter().flatten();
         let mut named = replicas.filter(|entry| entry["name"] == replica.name());
-        named.next().cloned().ok_or_else(|| format!("no {} in {status}", replica.name()))
+        named
+            .next()
+            .cloned()
+            .ok_or_else(|| format!("no {} in {status}", replica.name()))
     }
 }
 

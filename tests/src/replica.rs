@@ -26,22 +26,36 @@ pub struct Replica {
 impl Replica {
     /// Healthy, and it answers HTTP.
     pub fn healthy() -> Self {
-        Self { ping: Ping::healthy(), traffic: Traffic::Answers, https: None, config: json!({}) }
+        Self {
+            ping: Ping::healthy(),
+            traffic: Traffic::Answers,
+            https: None,
+            config: json!({}),
+        }
     }
 
     /// Answers its probes like this.
     pub fn pings(ping: Ping) -> Self {
-        Self { ping, ..Self::healthy() }
+        Self {
+            ping,
+            ..Self::healthy()
+        }
     }
 
     /// Healthy, and treats its clients like this.
     pub fn serves(traffic: Traffic) -> Self {
-        Self { traffic, ..Self::healthy() }
+        Self {
+            traffic,
+            ..Self::healthy()
+        }
     }
 
     /// Probed over HTTPS, with a certificate of this authority.
     pub fn https(self, authority: &Authority) -> Self {
-        Self { https: Some(authority.acceptor(FQDN)), ..self }
+        Self {
+            https: Some(authority.acceptor(FQDN)),
+            ..self
+        }
     }
 
     /// With this field in its configuration, such as `weight`.
@@ -52,7 +66,10 @@ impl Replica {
 
     /// Starts it.
     pub(crate) fn start(self, name: &str) -> Standin {
-        let (seen, probed) = (Arc::<Mutex<Seen>>::default(), Arc::<Mutex<Probed>>::default());
+        let (seen, probed) = (
+            Arc::<Mutex<Seen>>::default(),
+            Arc::<Mutex<Probed>>::default(),
+        );
         probed.lock().unwrap().ping = Some(self.ping);
 
         let (owner, state) = (name.to_owned(), seen.clone());
@@ -65,16 +82,27 @@ impl Replica {
         let health = Door::new(Arc::new(move |stream| {
             let (https, state) = (https.clone(), state.clone());
             Box::pin(async move {
-                let Some(https) = https else { return answer_probes(stream, None, &state).await };
+                let Some(https) = https else {
+                    return answer_probes(stream, None, &state).await;
+                };
                 // A prober that does not trust the certificate goes away.
-                let Ok(stream) = https.accept(stream).await else { return };
+                let Ok(stream) = https.accept(stream).await else {
+                    return;
+                };
                 let sni = stream.get_ref().1.server_name().map(str::to_owned);
                 answer_probes(stream, sni, &state).await;
             })
         }));
         service.open();
         health.open();
-        Standin { name: name.to_owned(), config: self.config, service, health, seen, probed }
+        Standin {
+            name: name.to_owned(),
+            config: self.config,
+            service,
+            health,
+            seen,
+            probed,
+        }
     }
 }
 
@@ -151,10 +179,18 @@ impl Standin {
 
     /// Waits for a connection that sent so many bytes after this side's end.
     pub async fn hears(&self, bytes: u64) {
-        eventually(LIMIT, format!("{} to hear {bytes} bytes", self.name), async || {
-            let heard = self.seen.lock().unwrap().heard.clone();
-            if heard == [bytes] { Ok(()) } else { Err(format!("{heard:?}")) }
-        })
+        eventually(
+            LIMIT,
+            format!("{} to hear {bytes} bytes", self.name),
+            async || {
+                let heard = self.seen.lock().unwrap().heard.clone();
+                if heard == [bytes] {
+                    Ok(())
+                } else {
+                    Err(format!("{heard:?}"))
+                }
+            },
+        )
         .await;
     }
 
@@ -176,10 +212,18 @@ impl Standin {
     /// Waits until so many more probes have come.
     pub async fn is_probed(&self, more: usize) {
         let wanted = self.probes().len() + more;
-        eventually(LIMIT, format!("{more} more probes of {}", self.name), async || {
-            let missing = wanted.saturating_sub(self.probes().len());
-            if missing == 0 { Ok(()) } else { Err(format!("{missing} missing")) }
-        })
+        eventually(
+            LIMIT,
+            format!("{more} more probes of {}", self.name),
+            async || {
+                let missing = wanted.saturating_sub(self.probes().len());
+                if missing == 0 {
+                    Ok(())
+                } else {
+                    Err(format!("{missing} missing"))
+                }
+            },
+        )
         .await;
     }
 
@@ -212,7 +256,10 @@ async fn answer_probes(
     while let Ok(Some(request)) = Request::read(&mut stream).await {
         let ping = {
             let mut state = state.lock().unwrap();
-            state.probes.push(Request { sni: sni.clone(), ..request });
+            state.probes.push(Request {
+                sni: sni.clone(),
+                ..request
+            });
             state.once.take().or_else(|| state.ping.clone())
         };
         match ping {

@@ -61,7 +61,9 @@ impl Traffic {
                     seen.lock().unwrap().requests.push(request);
                     let body = format!("{name} answers");
                     let headers = [("x-replica", name)];
-                    stream.write_all(&answer(200, &headers, body.as_bytes())).await?;
+                    stream
+                        .write_all(&answer(200, &headers, body.as_bytes()))
+                        .await?;
                 }
             }
             Self::Echoes => {
@@ -70,7 +72,9 @@ impl Traffic {
             }
             Self::CountsToTheEnd => {
                 let bytes = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
-                stream.write_all(format!("{bytes} bytes").as_bytes()).await?;
+                stream
+                    .write_all(format!("{bytes} bytes").as_bytes())
+                    .await?;
             }
             Self::EndsFirst => {
                 stream.write_all(b"bye").await?;
@@ -79,7 +83,11 @@ impl Traffic {
                 seen.lock().unwrap().heard.push(bytes);
                 return Ok(());
             }
-            Self::Noise { bytes, seed, wanted } => {
+            Self::Noise {
+                bytes,
+                seed,
+                wanted,
+            } => {
                 let (mut from, mut to) = stream.split();
                 let send = send_noise(&mut to, bytes, seed);
                 let (sent, received) = tokio::join!(send, receive_noise(&mut from, wanted));

@@ -15,7 +15,9 @@ pub fn trap_when(module: &[u8], callback: &str, arg: Arg, value: i32) -> Vec<u8>
     let sections = sections(module);
     let content = |wanted: u8| {
         let found = sections.iter().find(|section| section.id == wanted);
-        found.unwrap_or_else(|| panic!("the module has no section {wanted}")).content
+        found
+            .unwrap_or_else(|| panic!("the module has no section {wanted}"))
+            .content
     };
     let imported = imported_functions(content(IMPORT));
     let types = numbers(content(FUNCTION));
@@ -220,13 +222,20 @@ mod tests {
         let mut store = Store::new(&engine, ());
         let host = Func::wrap(&mut store, |_: i64| ());
         let instance = Instance::new(&mut store, &module, &[host.into()]).unwrap();
-        let sum = instance.get_typed_func::<(i32, i32), i32>(&mut store, "sum").unwrap();
+        let sum = instance
+            .get_typed_func::<(i32, i32), i32>(&mut store, "sum")
+            .unwrap();
 
         for fine in [(4242, 1), (1, 4241), (1, -4242), (0, 0)] {
             assert_eq!(sum.call(&mut store, fine).unwrap(), fine.0 + fine.1);
         }
-        assert!(sum.call(&mut store, (1, 4242)).is_err(), "the trap did not spring");
-        let other = instance.get_typed_func::<i32, i32>(&mut store, "other").unwrap();
+        assert!(
+            sum.call(&mut store, (1, 4242)).is_err(),
+            "the trap did not spring"
+        );
+        let other = instance
+            .get_typed_func::<i32, i32>(&mut store, "other")
+            .unwrap();
         assert_eq!(other.call(&mut store, 4242).unwrap(), 4242);
     }
 }

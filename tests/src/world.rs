@@ -34,9 +34,15 @@ impl World {
     /// # Panics
     /// When the story fails.
     pub fn run(kind: Kind, story: impl AsyncFnOnce(&Self)) {
-        let world =
-            Self { kind, folder: TempDir::new().unwrap(), replicas: RefCell::default() };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let world = Self {
+            kind,
+            folder: TempDir::new().unwrap(),
+            replicas: RefCell::default(),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(story(&world));
     }
 

@@ -19,24 +19,45 @@ on_each_proxy!(host_path_and_body_arrive_byte_for_byte, |world| {
     assert_eq!(answer.status, 200);
     let arrived = replica.requests();
     assert_eq!(arrived.len(), 1, "{arrived:?}");
-    assert!(arrived[0].bytes == request, "sent {request:?}, arrived {:?}", arrived[0].bytes);
+    assert!(
+        arrived[0].bytes == request,
+        "sent {request:?}, arrived {:?}",
+        arrived[0].bytes
+    );
 });
 
-on_each_proxy!(sixty_four_mebibytes_each_way_arrive_byte_for_byte, |world| {
-    const BYTES: usize = 64 << 20;
-    let traffic = Traffic::Noise { bytes: BYTES, seed: 1, wanted: 2 };
-    let replica = world.replica(Replica::serves(traffic)).await;
-    let proxy = world.proxy().await;
+on_each_proxy!(
+    sixty_four_mebibytes_each_way_arrive_byte_for_byte,
+    |world| {
+        const BYTES: usize = 64 << 20;
+        let traffic = Traffic::Noise {
+            bytes: BYTES,
+            seed: 1,
+            wanted: 2,
+        };
+        let replica = world.replica(Replica::serves(traffic)).await;
+        let proxy = world.proxy().await;
 
-    let received = proxy.connect().await.exchange_noise(BYTES, 2, 1).await;
+        let received = proxy.connect().await.exchange_noise(BYTES, 2, 1).await;
 
-    assert_eq!(received, (BYTES, None), "towards the client: bytes, first difference");
-    let arrived = replica.noise().await;
-    assert_eq!(arrived, (BYTES, None), "towards the replica: bytes, first difference");
-});
+        assert_eq!(
+            received,
+            (BYTES, None),
+            "towards the client: bytes, first difference"
+        );
+        let arrived = replica.noise().await;
+        assert_eq!(
+            arrived,
+            (BYTES, None),
+            "towards the replica: bytes, first difference"
+        );
+    }
+);
 
 on_each_proxy!(a_client_that_half_closes_still_gets_its_answer, |world| {
-    let _replica = world.replica(Replica::serves(Traffic::CountsToTheEnd)).await;
+    let _replica = world
+        .replica(Replica::serves(Traffic::CountsToTheEnd))
+        .await;
     let proxy = world.proxy().await;
 
     let mut connection = proxy.connect().await;
@@ -67,7 +88,9 @@ on_each_proxy!(a_server_may_speak_first, |world| {
 
 on_each_proxy!(a_silent_connection_outlives_every_timer, |world| {
     let replica = world.replica(Replica::serves(Traffic::Echoes)).await;
-    let proxy = world.proxy_with(json!({ "passive": { "window": "1s", "hold": "1s" } })).await;
+    let proxy = world
+        .proxy_with(json!({ "passive": { "window": "1s", "hold": "1s" } }))
+        .await;
     let mut connection = proxy.connect().await;
     connection.echoes(b"before").await;
 

@@ -47,7 +47,10 @@ on_each_proxy!(a_replica_that_stops_leaves_and_comes_back, |world| {
     stopped.returns();
     proxy.sees(&stopped, Healthy).await;
     let answers = proxy.answers(20).await;
-    assert!(answers.contains_key(stopped.name()), "it came back, but got nothing: {answers:?}");
+    assert!(
+        answers.contains_key(stopped.name()),
+        "it came back, but got nothing: {answers:?}"
+    );
 });
 
 on_each_proxy!(a_vanished_machine_leaves_with_its_ping, |world| {
@@ -64,19 +67,24 @@ on_each_proxy!(a_vanished_machine_leaves_with_its_ping, |world| {
     }
 });
 
-on_each_proxy!(with_one_refusing_and_one_sick_the_third_serves_everybody, |world| {
-    let refusing = world.replica(Replica::healthy()).await;
-    let sick = world.replica(Replica::pings(Ping::fails("registry: read-only"))).await;
-    let third = world.replica(Replica::healthy()).await;
-    let proxy = world.proxy().await;
-    proxy.sees(&sick, Unhealthy).await;
-    proxy.sees(&refusing, Healthy).await;
-    let before = sick.connections();
+on_each_proxy!(
+    with_one_refusing_and_one_sick_the_third_serves_everybody,
+    |world| {
+        let refusing = world.replica(Replica::healthy()).await;
+        let sick = world
+            .replica(Replica::pings(Ping::fails("registry: read-only")))
+            .await;
+        let third = world.replica(Replica::healthy()).await;
+        let proxy = world.proxy().await;
+        proxy.sees(&sick, Unhealthy).await;
+        proxy.sees(&refusing, Healthy).await;
+        let before = sick.connections();
 
-    refusing.refuses_clients().await;
+        refusing.refuses_clients().await;
 
-    for _ in 0..50 {
-        proxy.connect().await.answered_by(&third).await;
+        for _ in 0..50 {
+            proxy.connect().await.answered_by(&third).await;
+        }
+        assert_eq!(sick.connections(), before, "the sick one was tried");
     }
-    assert_eq!(sick.connections(), before, "the sick one was tried");
-});
+);

@@ -30,14 +30,20 @@ on_each_proxy!(a_certificate_nobody_vouches_for_fails_the_probe, |world| {
 
     proxy.sees(&replica, Unhealthy).await;
     proxy.gives_reason(&replica, "certificate").await;
-    assert_eq!(replica.probes().len(), 0, "a request was sent to an unknown server");
+    assert_eq!(
+        replica.probes().len(),
+        0,
+        "a request was sent to an unknown server"
+    );
 });
 
 on_each_proxy!(a_certificate_of_the_named_authority_passes, |world| {
     let authority = Authority::new();
     authority.write(&world.folder().join("ca.pem"));
     let replica = world.replica(Replica::healthy().https(&authority)).await;
-    let stranger = world.replica(Replica::healthy().https(&Authority::new())).await;
+    let stranger = world
+        .replica(Replica::healthy().https(&Authority::new()))
+        .await;
     let proxy = world
         .proxy_with(json!({ "health": { "target": "https:8080/_ping", "verify": "ca.pem" } }))
         .await;
@@ -59,6 +65,12 @@ on_each_proxy!(one_prober_asks_for_all_workers, |world| {
 
     replica.is_probed(12).await;
 
-    let (asked, beside) = (replica.probes().len() - before.0, other.probes().len() - before.1);
-    assert!(beside.abs_diff(asked) <= 3, "{asked} probes of one, {beside} of the other");
+    let (asked, beside) = (
+        replica.probes().len() - before.0,
+        other.probes().len() - before.1,
+    );
+    assert!(
+        beside.abs_diff(asked) <= 3,
+        "{asked} probes of one, {beside} of the other"
+    );
 });

@@ -16,7 +16,9 @@ fn filter_that_dies_of_an_answer() -> Vec<u8> {
 on_each_proxy!(the_vm_that_probes_dies_and_another_takes_over, |world| {
     let well = world.replica(Replica::healthy()).await;
     let sick = world.replica(Replica::healthy()).await;
-    let proxy = world.proxy_of(&filter_that_dies_of_an_answer(), json!({})).await;
+    let proxy = world
+        .proxy_of(&filter_that_dies_of_an_answer(), json!({}))
+        .await;
     proxy.sees(&sick, Healthy).await;
 
     sick.pings_once(Ping::healthy_in_bytes(DEADLY));
@@ -30,27 +32,32 @@ on_each_proxy!(the_vm_that_probes_dies_and_another_takes_over, |world| {
     }
 });
 
-on_host!(a_filter_that_traps_cuts_no_established_connection, |world| {
-    let replica = world.replica(Replica::serves(Traffic::Echoes)).await;
-    let proxy = world.proxy_of(&filter_that_dies_of_an_answer(), json!({})).await;
-    proxy.sees(&replica, Healthy).await;
-    let mut held = Vec::new();
-    for _ in 0..8 {
-        let mut connection = proxy.connect().await;
-        connection.echoes(b"before").await;
-        held.push(connection);
-    }
-
-    for death in 1..=3 {
-        replica.pings_once(Ping::healthy_in_bytes(DEADLY));
-        proxy.logs_times("unreachable", death).await;
-        for connection in &mut held {
-            connection.echoes(b"after").await;
+on_host!(
+    a_filter_that_traps_cuts_no_established_connection,
+    |world| {
+        let replica = world.replica(Replica::serves(Traffic::Echoes)).await;
+        let proxy = world
+            .proxy_of(&filter_that_dies_of_an_answer(), json!({}))
+            .await;
+        proxy.sees(&replica, Healthy).await;
+        let mut held = Vec::new();
+        for _ in 0..8 {
+            let mut connection = proxy.connect().await;
+            connection.echoes(b"before").await;
+            held.push(connection);
         }
-        // A VM may still be missing: new connections get through all the same.
-        let mut connection = proxy.connect().await;
-        connection.echoes(b"new").await;
-        held.push(connection);
-        replica.is_probed(2).await;
+
+        for death in 1..=3 {
+            replica.pings_once(Ping::healthy_in_bytes(DEADLY));
+            proxy.logs_times("unreachable", death).await;
+            for connection in &mut held {
+                connection.echoes(b"after").await;
+            }
+            // A VM may still be missing: new connections get through all the same.
+            let mut connection = proxy.connect().await;
+            connection.echoes(b"new").await;
+            held.push(connection);
+            replica.is_probed(2).await;
+        }
     }
-});
+);
