@@ -17,14 +17,13 @@ use crate::certificate::Authority;
 use crate::connection::Connection;
 use crate::eventually::{LIMIT, eventually};
 use crate::log::Log;
+use crate::proxy::Addresses;
 use crate::wheel;
 
 /// A running Envoy; it ends with this value.
 pub(crate) struct Envoy {
     _process: Process,
-    pub(crate) listener: SocketAddr,
-    /// The filter's admin listener, not Envoy's own.
-    pub(crate) admin: SocketAddr,
+    pub(crate) addresses: Addresses,
 }
 
 impl Envoy {
@@ -54,7 +53,7 @@ impl Envoy {
         let own_admin = folder.join("admin");
         let mut process = Process::start(&binary, &yaml, &own_admin, log)?;
 
-        let (listener, admin) = eventually(LIMIT, "Envoy's listeners", async || {
+        let addresses = eventually(LIMIT, "Envoy's listeners", async || {
             if let Ok(Some(status)) = process.0.try_wait() {
                 return Ok(Err(anyhow!("it ended ({status}):\n{}", log.text())));
             }
@@ -62,17 +61,21 @@ impl Envoy {
             let address = address
                 .parse()
                 .map_err(|_| format!("half an address: {address:?}"))?;
-            let mut found = listeners(address).await?;
-            match (found.remove(LISTENER), found.remove(ADMIN)) {
-                (Some(listener), Some(admin)) => Ok(Ok((listener, admin))),
+            let found = listeners(address).await?;
+            // The bootstrap calls them `traffic-INDEX-PORT` and `admin`.
+            let traffic = plan.listeners.iter().enumerate();
+            let listeners = traffic
+                .map(|(index, one)| found.get(&format!("traffic-{index}-{}", one.port)).copied())
+                .collect::<Option<Vec<_>>>();
+            match (listeners, found.get("admin").copied()) {
+                (Some(listeners), Some(admin)) => Ok(Ok(Addresses { listeners, admin })),
                 _ => Err(format!("{found:?}")),
             }
         })
         .await?;
         Ok(Self {
             _process: process,
-            listener,
-            admin,
+            addresses,
         })
     }
 }
@@ -158,8 +161,3 @@ impl Drop for Process {
         let _ = self.0.wait();
     }
 }
-
-/// What the bootstrap calls the first listener.
-const LISTENER: &str = "traffic-0-443";
-/// What the bootstrap calls the filter's admin listener.
-const ADMIN: &str = "admin";

@@ -1,6 +1,5 @@
 //! The standalone host, inside the test's own process.
 
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -10,12 +9,12 @@ use dtr_lb_host::plan::Plan;
 use tracing::instrument::WithSubscriber;
 
 use crate::log::Log;
+use crate::proxy::Addresses;
 
 /// A running host; it ends with this value.
 pub(crate) struct Host {
     _host: dtr_lb_host::Host,
-    pub(crate) listener: SocketAddr,
-    pub(crate) admin: SocketAddr,
+    pub(crate) addresses: Addresses,
 }
 
 impl Host {
@@ -31,15 +30,11 @@ impl Host {
         };
         let start = dtr_lb_host::Host::start(plan, filter, options);
         let host = start.with_subscriber(log.dispatch()).await?;
-        let listener = *host
-            .listeners()
-            .first()
-            .context("the plan has no listener")?;
         let admin = host.admin().context("the plan has no admin listener")?;
+        let listeners = host.listeners().to_vec();
         Ok(Self {
             _host: host,
-            listener,
-            admin,
+            addresses: Addresses { listeners, admin },
         })
     }
 }

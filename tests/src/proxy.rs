@@ -32,7 +32,15 @@ pub enum Health {
     Unhealthy,
 }
 
-use Health::Healthy;
+use Health::{Healthy, Unhealthy};
+
+/// Where a proxy listens.
+pub(crate) struct Addresses {
+    /// For clients, in the order of the plan.
+    pub(crate) listeners: Vec<SocketAddr>,
+    /// For `/status` and the like; not Envoy's own admin pages.
+    pub(crate) admin: SocketAddr,
+}
 
 enum Process {
     Envoy(Envoy),
@@ -59,14 +67,21 @@ impl Proxy {
     /// # Panics
     /// When the proxy does not listen.
     pub async fn connect(&self) -> Connection {
-        Connection::open(self.address()).await
+        self.connect_to(0).await
     }
 
-    /// Where clients connect.
-    pub fn address(&self) -> SocketAddr {
+    /// Connects to one of the listeners, in the order of the configuration.
+    ///
+    /// # Panics
+    /// When the proxy does not listen there.
+    pub async fn connect_to(&self, listener: usize) -> Connection {
+        Connection::open(self.addresses().listeners[listener]).await
+    }
+
+    fn addresses(&self) -> &Addresses {
         match &self.process {
-            Process::Envoy(envoy) => envoy.listener,
-            Process::Host(host) => host.listener,
+            Process::Envoy(envoy) => &envoy.addresses,
+            Process::Host(host) => &host.addresses,
         }
     }
 
@@ -91,7 +106,11 @@ impl Proxy {
         let what = format!("{} to be {health:?}", replica.name());
         eventually(LIMIT, what, async || {
             let entry = self.status_of(replica).await?;
-            if entry["healthy"] == (health == Healthy) {
+            let wanted = match health {
+                Healthy => "healthy",
+                Unhealthy => "unhealthy",
+            };
+            if entry["state"] == wanted {
                 Ok(())
             } else {
                 Err(entry.to_string())
@@ -100,17 +119,16 @@ impl Proxy {
         .await;
     }
 
-    /// Waits until the balancer gives a reason with these words for what it
-    /// thinks of the replica.
+    /// Waits until `/status` gives this reason and these words of the replica's
+    /// own for why it is not healthy.
     ///
     /// # Panics
-    /// When it gives none or another.
-    pub async fn gives_reason(&self, replica: &Standin, words: &str) {
-        let what = format!("{words:?} as the reason of {}", replica.name());
+    /// When it gives others.
+    pub async fn gives_reason(&self, replica: &Standin, reason: &str, error: &str) {
+        let what = format!("{} to be {reason} with {error:?}", replica.name());
         eventually(LIMIT, what, async || {
             let entry = self.status_of(replica).await?;
-            let reason = entry["reason"].as_str().unwrap_or_default();
-            if reason.contains(words) {
+            if entry["reason"] == reason && entry["error"] == error {
                 Ok(())
             } else {
                 Err(entry.to_string())
@@ -183,10 +201,7 @@ impl Proxy {
     /// # Errors
     /// When there is no answer.
     pub async fn try_admin(&self, path: &str) -> Result<Response, String> {
-        let admin = match &self.process {
-            Process::Envoy(envoy) => envoy.admin,
-            Process::Host(host) => host.admin,
-        };
+        let admin = self.addresses().admin;
         let request = format!("GET {path} HTTP/1.1\r\nHost: {FQDN}\r\nConnection: close\r\n\r\n");
         let mut connection = Connection::open(admin).await;
         let answer = connection.try_request(request.as_bytes()).await;

@@ -32,7 +32,9 @@ on_each_proxy!(a_healthy_status_with_an_unhealthy_body_is_sick, |world| {
     let proxy = world.proxy().await;
 
     proxy.sees(&sick, Unhealthy).await;
-    proxy.gives_reason(&sick, "garant: expired key").await;
+    proxy
+        .gives_reason(&sick, "says-unhealthy", "garant: expired key")
+        .await;
     for _ in 0..10 {
         proxy.connect().await.answered_by(&well).await;
     }
@@ -78,7 +80,7 @@ on_each_proxy!(
         proxy.sees(&sick, Unhealthy).await;
 
         proxy
-            .gives_reason(&sick, "notary: signer unreachable")
+            .gives_reason(&sick, "status", "notary: signer unreachable")
             .await;
         proxy.logs("notary: signer unreachable").await;
         sick.is_probed(5).await;
@@ -93,7 +95,7 @@ on_each_proxy!(a_hung_ping_counts_as_failed_at_the_timeout, |world| {
     let proxy = world.proxy().await;
 
     proxy.sees(&hung, Unhealthy).await;
-    proxy.gives_reason(&hung, "250").await;
+    proxy.gives_reason(&hung, "timeout", "").await;
     for _ in 0..10 {
         proxy.connect().await.answered_by(&well).await;
     }
