@@ -25,7 +25,8 @@ pub(super) fn opened(vm: &mut Vm, context: u32) -> Action {
     let Some(balancer) = &mut vm.balancer else {
         return Action::Continue;
     };
-    let port = host::property(PORT, |port| std::str::from_utf8(port).ok()?.parse().ok()).flatten();
+    let read = |port: &[u8]| std::str::from_utf8(port).ok()?.parse().ok();
+    let port = PORT.iter().find_map(|path| host::property(path, read)).flatten();
     let Some(listener) = port.and_then(|port| balancer.listener(port)) else {
         return Action::Continue;
     };
@@ -134,7 +135,12 @@ fn client(address: &[u8]) -> u64 {
     random::hash(address.get(..colon).unwrap_or(address))
 }
 
-const PORT: &str = "listener_metadata\0filter_metadata\0dtr\0port";
+/// Envoy serves the first to network filters, and the second to none of them in
+/// some versions, whatever its documentation says.
+const PORT: [&str; 2] = [
+    "xds\0listener_metadata\0filter_metadata\0dtr\0port",
+    "listener_metadata\0filter_metadata\0dtr\0port",
+];
 const REPLICA: &str = "xds\0upstream_host_metadata\0filter_metadata\0dtr\0name";
 const CONNECTED: &str = "upstream\0local_address";
 const FLAGS: &str = "response\0flags";
