@@ -118,7 +118,9 @@ fn client(address: &[u8]) -> u64 {
     random::hash(address.get(..colon).unwrap_or(address))
 }
 
-const PORT: [&str; 4] = ["listener_metadata", "filter_metadata", "dtr", "port"];
+/// `listener_metadata` alone is not served to network filters by Envoy 1.40,
+/// whatever its documentation says.
+const PORT: [&str; 5] = ["xds", "listener_metadata", "filter_metadata", "dtr", "port"];
 const REPLICA: [&str; 5] = [
     "xds",
     "upstream_host_metadata",
