@@ -84,7 +84,7 @@ fn properties_of_a_connection_are_encoded_as_in_envoy() {
             &7f64.to_le_bytes(),
         ),
         ("listener_metadata\0filter_metadata\0dtr\0flag", &[1]),
-        ("listener_metadata\0filter_metadata\0dtr\0list\01", b"b"),
+        ("listener_metadata\0filter_metadata\0dtr\0list\x001", b"b"),
         ("listener_direction", &1i64.to_le_bytes()),
         ("plugin_name", b"test"),
         ("plugin_root_id", b"root"),
