@@ -23,16 +23,19 @@ use crate::metrics::Reason;
 use crate::vm::{Action, Direction, End, Peer, TcpInfo, Upstream};
 use crate::worker::Worker;
 
-/// Serves one connection.
-pub(crate) async fn serve(
+/// Serves one connection. It counts from now on, not from the first poll:
+/// whoever limits or awaits sessions must not overlook it.
+pub(crate) fn serve(
     worker: Rc<Worker>,
     post: Rc<Post>,
     client: TcpStream,
     source: SocketAddr,
-) {
+) -> impl Future<Output = ()> {
     let mut session = Session::admit(worker, post, source);
-    let reason = session.run(client).await;
-    session.close(reason);
+    async move {
+        let reason = session.run(client).await;
+        session.close(reason);
+    }
 }
 
 struct Session {
