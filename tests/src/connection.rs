@@ -23,14 +23,19 @@ impl Connection {
     /// # Panics
     /// When nobody listens there.
     pub(crate) async fn open(address: SocketAddr) -> Self {
-        let stream = within(
-            format!("a connection to {address}"),
-            TcpStream::connect(address),
-        )
-        .await
-        .unwrap_or_else(|error| panic!("connecting to {address}: {error}"));
-        stream.set_nodelay(true).unwrap();
-        Self { stream }
+        let connection = Self::try_open(address).await;
+        connection.unwrap_or_else(|error| panic!("connecting to {address}: {error}"))
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// When nobody listens there.
+    pub(crate) async fn try_open(address: SocketAddr) -> io::Result<Self> {
+        let connect = TcpStream::connect(address);
+        let stream = within(format!("a connection to {address}"), connect).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream })
     }
 
     /// Sends a request and reads the answer, or says what happened instead.

@@ -84,7 +84,9 @@ impl Envoy {
 async fn listeners(admin: SocketAddr) -> Result<BTreeMap<String, SocketAddr>, String> {
     let request =
         b"GET /listeners?format=json HTTP/1.1\r\nHost: envoy\r\nConnection: close\r\n\r\n";
-    let mut connection = Connection::open(admin).await;
+    let mut connection = Connection::try_open(admin)
+        .await
+        .map_err(|error| format!("Envoy's own admin: {error}"))?;
     let answer = connection
         .try_request(request)
         .await

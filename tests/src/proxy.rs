@@ -119,16 +119,17 @@ impl Proxy {
         .await;
     }
 
-    /// Waits until `/status` gives this reason and these words of the replica's
-    /// own for why it is not healthy.
+    /// Waits until `/status` gives this reason, and these words about it, for
+    /// why the replica is not healthy.
     ///
     /// # Panics
     /// When it gives others.
-    pub async fn gives_reason(&self, replica: &Standin, reason: &str, error: &str) {
-        let what = format!("{} to be {reason} with {error:?}", replica.name());
+    pub async fn gives_reason(&self, replica: &Standin, reason: &str, words: &str) {
+        let what = format!("{} to be {reason} with {words:?}", replica.name());
         eventually(LIMIT, what, async || {
             let entry = self.status_of(replica).await?;
-            if entry["reason"] == reason && entry["error"] == error {
+            let error = entry["error"].as_str().unwrap_or_default();
+            if entry["reason"] == reason && error.contains(words) {
                 Ok(())
             } else {
                 Err(entry.to_string())
@@ -203,7 +204,9 @@ impl Proxy {
     pub async fn try_admin(&self, path: &str) -> Result<Response, String> {
         let admin = self.addresses().admin;
         let request = format!("GET {path} HTTP/1.1\r\nHost: {FQDN}\r\nConnection: close\r\n\r\n");
-        let mut connection = Connection::open(admin).await;
+        let mut connection = Connection::try_open(admin)
+            .await
+            .map_err(|error| format!("the admin listener: {error}"))?;
         let answer = connection.try_request(request.as_bytes()).await;
         answer.map_err(|error| format!("no answer to {path}: {error}"))
     }

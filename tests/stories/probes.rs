@@ -29,7 +29,9 @@ on_each_proxy!(a_certificate_nobody_vouches_for_fails_the_probe, |world| {
         .await;
 
     proxy.sees(&replica, Unhealthy).await;
-    proxy.gives_reason(&replica, "certificate", "").await;
+    proxy
+        .gives_reason(&replica, "certificate", "certificate")
+        .await;
     assert_eq!(
         replica.probes().len(),
         0,

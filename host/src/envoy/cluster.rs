@@ -16,7 +16,7 @@ pub(super) fn single(cluster: &Cluster, plan: &Plan, options: &BootstrapOptions)
     let node = with(
         node,
         "typed_extension_protocol_options",
-        Some(one_request()),
+        Some(one_request(cluster.tls.as_ref())),
     );
     with(
         node,
@@ -134,7 +134,10 @@ fn passive(node: Node) -> Node {
 }
 
 /// Each probe opens its own connection: what is asked is whether a client could.
-fn one_request() -> Node {
+fn one_request(tls: Option<&Verify>) -> Node {
+    // Asked to check the name, Envoy checks the chain too, and without trusted
+    // certificates no chain is good.
+    let verified = tls.is_some_and(|verify| *verify != Verify::None);
     let kind = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
     let options = typed(
         kind,
@@ -147,7 +150,7 @@ fn one_request() -> Node {
                 "upstream_http_protocol_options",
                 map([
                     ("auto_sni", Node::Bool(true)),
-                    ("auto_san_validation", Node::Bool(true)),
+                    ("auto_san_validation", Node::Bool(verified)),
                 ]),
             ),
             (

@@ -64,6 +64,7 @@ pub fn bootstrap(plan: &Plan, options: &BootstrapOptions) -> String {
             "admin",
             map([("address", node::socket(options.envoy_admin))]),
         ),
+        ("layered_runtime", map([("layers", list([runtime()]))])),
         ("stats_config", map([("stats_tags", stats_tags())])),
         (
             "static_resources",
@@ -76,6 +77,17 @@ pub fn bootstrap(plan: &Plan, options: &BootstrapOptions) -> String {
     // Maps, lists, texts and numbers: nothing in it can fail to become YAML.
     let yaml = yaml_serde::to_string(&bootstrap).unwrap_or_default();
     format!("{HEADER}{yaml}")
+}
+
+/// Without it Envoy 1.38.1 and later keep to themselves why a probe failed, and
+/// an untrusted certificate looks like a refused connection. Nobody but the
+/// filter reads those replies: Envoy's only HTTP listener is the filter's own.
+fn runtime() -> node::Node {
+    let hide = "envoy.reloadable_features.hide_transport_failure_reason_in_response_body";
+    map([
+        ("name", text("dtr-lb")),
+        ("static_layer", map([(hide, node::Node::Bool(false))])),
+    ])
 }
 
 /// Which parts of the filter's metric names become labels.
