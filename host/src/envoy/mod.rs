@@ -8,6 +8,8 @@ mod node;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use dtr_lb_filter::metric::TAGS;
+
 use crate::plan::Plan;
 
 use node::{list, map, text};
@@ -64,6 +66,7 @@ pub fn bootstrap(plan: &Plan, options: &BootstrapOptions) -> String {
             "admin",
             map([("address", node::socket(options.envoy_admin))]),
         ),
+        ("layered_runtime", show_reasons()),
         ("stats_config", map([("stats_tags", stats_tags())])),
         (
             "static_resources",
@@ -78,16 +81,22 @@ pub fn bootstrap(plan: &Plan, options: &BootstrapOptions) -> String {
     format!("{HEADER}{yaml}")
 }
 
-/// Which parts of the filter's metric names become labels.
-fn stats_tags() -> node::Node {
-    list(
-        STATS_TAGS
-            .iter()
-            .map(|(name, regex)| map([("tag_name", text(*name)), ("regex", text(*regex))])),
-    )
+/// Envoy hides why a probe failed unless it is told not to; the filter says it.
+fn show_reasons() -> node::Node {
+    let feature = "envoy.reloadable_features.hide_transport_failure_reason_in_response_body";
+    let layer = map([
+        ("name", text("dtr-lb")),
+        ("static_layer", map([(feature, node::Node::Bool(false))])),
+    ]);
+    map([("layers", list([layer]))])
 }
 
-const STATS_TAGS: [(&str, &str); 0] = [];
+/// Which parts of the filter's metric names become labels.
+fn stats_tags() -> node::Node {
+    list(TAGS.iter().map(|(name, regex)| {
+        map([("tag_name", text(*name)), ("regex", text(*regex))])
+    }))
+}
 
 const HEADER: &str = "\
 # Written by `dtr-lb envoy`; write it again rather than edit it.
