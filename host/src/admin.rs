@@ -223,11 +223,12 @@ fn from_filter(answer: Answer) -> Reply {
         .and_then(|code| StatusCode::from_u16(code).ok());
     *reply.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in answer.headers {
+        if name == http::header::CONTENT_LENGTH.as_str() {
+            continue;
+        }
         let name = HeaderName::from_bytes(name.as_bytes());
         if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(&value)) {
-            if name != http::header::CONTENT_LENGTH {
-                reply.headers_mut().append(name, value);
-            }
+            reply.headers_mut().append(name, value);
         }
     }
     reply

@@ -231,6 +231,8 @@ impl Guest {
                     });
                 });
             }
+            // Sessions ask before each chunk.
+            Effect::SkipData(_) => {}
             other => debug!(effect = ?other, "left out: it has no meaning for a TCP connection"),
         }
     }

@@ -115,12 +115,8 @@ async fn next(worker: &Worker, listener: &TcpListener) -> io::Result<(TcpStream,
 }
 
 fn admit(worker: &Rc<Worker>, post: &Rc<Post>, client: TcpStream, source: SocketAddr) {
-    spawn_local(session::serve(
-        Rc::clone(worker),
-        Rc::clone(post),
-        client,
-        source,
-    ));
+    let session = session::serve(Rc::clone(worker), Rc::clone(post), client, source);
+    spawn_local(session);
 }
 
 /// A connection the kernel has ready, if there is one.

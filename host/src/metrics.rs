@@ -236,18 +236,13 @@ fn render_filter(text: &mut String, metrics: Vec<Metric>) {
 }
 
 /// `dtr_lb.replica.r1.active` is `dtr_lb_replica_active{replica="r1"}`, as the
-/// `stats_tags` of the Envoy bootstrap make it; a replica's name may have dots.
+/// `stats_tags` of the Envoy bootstrap make it. Another filter's names have no labels.
 fn prometheus_name(name: &str) -> (String, String) {
-    let labelled = name
-        .strip_prefix(REPLICA_PREFIX)
-        .and_then(|rest| rest.rsplit_once('.'));
-    match labelled {
-        Some((replica, last)) => (
-            sanitized(&format!("{REPLICA_PREFIX}{last}")),
-            label("replica", replica),
-        ),
-        None => (sanitized(name), String::new()),
-    }
+    let (name, labels) = dtr_lb_filter::metric::labels(name);
+    let labels = labels.iter().fold(String::new(), |so_far, (label, value)| {
+        with_label(&so_far, label, value)
+    });
+    (sanitized(&name), labels)
 }
 
 fn sanitized(name: &str) -> String {
@@ -277,31 +272,29 @@ fn with_label(labels: &str, name: &str, value: &str) -> String {
     }
 }
 
-const REPLICA_PREFIX: &str = "dtr_lb.replica.";
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_replica_is_a_label() {
+    fn what_a_name_says_of_a_replica_becomes_a_label() {
         let cases = [
             (
                 "dtr_lb.replica.r1.active",
                 "dtr_lb_replica_active",
-                "{replica=\"r1\"}",
+                r#"{replica="r1"}"#,
             ),
             (
-                "dtr_lb.replica.a.b.c.up",
-                "dtr_lb_replica_up",
-                "{replica=\"a.b.c\"}",
+                "dtr_lb.replica.a.b.c.usable",
+                "dtr_lb_replica_usable",
+                r#"{replica="a.b.c"}"#,
             ),
             (
-                "dtr_lb.replica.a\"b.up",
-                "dtr_lb_replica_up",
-                "{replica=\"a\\\"b\"}",
+                "dtr_lb.replica.a\"b.probes_failed.refused",
+                "dtr_lb_replica_probes_failed",
+                r#"{replica="a\"b",reason="refused"}"#,
             ),
-            ("dtr_lb.probes", "dtr_lb_probes", ""),
+            ("dtr_lb.usable", "dtr_lb_usable", ""),
             ("other-filter.count", "other_filter_count", ""),
         ];
         for (name, expected, labels) in cases {

@@ -23,16 +23,19 @@ use crate::metrics::Reason;
 use crate::vm::{Action, Direction, End, Peer, TcpInfo, Upstream};
 use crate::worker::Worker;
 
-/// Serves one connection.
-pub(crate) async fn serve(
+/// Serves one connection. It counts from now on, not from the first poll:
+/// whoever limits or awaits sessions must not overlook it.
+pub(crate) fn serve(
     worker: Rc<Worker>,
     post: Rc<Post>,
     client: TcpStream,
     source: SocketAddr,
-) {
+) -> impl Future<Output = ()> {
     let mut session = Session::admit(worker, post, source);
-    let reason = session.run(client).await;
-    session.close(reason);
+    async move {
+        let reason = session.run(client).await;
+        session.close(reason);
+    }
 }
 
 struct Session {
@@ -243,17 +246,29 @@ impl Tap for Session {
         let action = guest.visit(seat, |vm, context| match direction {
             _ if !vm.wants_data(context, direction) => Ok(Action::Continue),
             Direction::Downstream => vm.downstream_data(context, held, end),
-            Direction::Upstream => {
-                let action = vm.upstream_data(context, held, end)?;
-                if end == End::Last {
-                    // As in Envoy: "the replica's FIN was seen", by nobody in particular.
-                    vm.upstream_close(context, Peer::Unknown)?;
-                }
-                Ok(action)
-            }
+            Direction::Upstream => vm.upstream_data(context, held, end),
         });
         // Without a guest nobody holds anything back.
         action.unwrap_or(Action::Continue)
+    }
+
+    fn wants_more(&self, direction: Direction) -> bool {
+        let asked = |seat| {
+            let guest = &self.worker.guest;
+            guest.visit(seat, |vm, context| Ok(vm.wants_data(context, direction)))
+        };
+        self.seat.and_then(asked).unwrap_or(false)
+    }
+
+    fn ended(&self, direction: Direction) {
+        let all = self.worker.site.options.data_callbacks == DataCallbacks::All;
+        if let (Some(seat), true, Direction::Upstream) = (self.seat, all, direction) {
+            // As in Envoy this says that the replica's FIN was seen, no more.
+            let guest = &self.worker.guest;
+            guest.visit(seat, |vm, context| {
+                vm.upstream_close(context, Peer::Unknown)
+            });
+        }
     }
 
     fn moved(&self, direction: Direction, bytes: usize) {
