@@ -3,6 +3,7 @@
 use crate::balancer::Balancer;
 use crate::board::{self, Store};
 use crate::moment::Moment;
+use crate::page;
 use serde::Serialize;
 
 /// A request, as far as it matters here.
@@ -49,10 +50,11 @@ impl Balancer {
         let path = request.path.split(['?', '#']).next().unwrap_or_default();
         let is_read = matches!(request.method.as_str(), "GET" | "HEAD");
         let response = match path {
-            "/_ping" | "/status" if !is_read => not_allowed("GET, HEAD"),
+            "/" | "/_ping" | "/status" if !is_read => not_allowed("GET, HEAD"),
+            "/" => page::page(),
             "/_ping" => self.ping(store),
             "/status" => json(200, &self.status(store, now)),
-            _ => error(404, "there is nothing here; try /_ping or /status"),
+            _ => error(404, "there is nothing here; try /, /status or /_ping"),
         };
         match request.method.as_str() {
             "HEAD" => Response {

@@ -25,6 +25,7 @@ mod exchange;
 mod lease;
 pub mod metric;
 pub mod moment;
+mod page;
 mod passive;
 pub mod pool;
 pub mod probe;
