@@ -1,7 +1,7 @@
 //! Names and numbers of the ABI that guest and host share.
 
 /// A context of the guest: a root (one per plugin) or a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ContextId(pub u32);
 
 /// A call the guest has under way (HTTP or gRPC).
@@ -72,4 +72,113 @@ pub enum Profile {
     Envoy,
     /// The written specification's.
     Spec,
+}
+
+impl AbiVersion {
+    /// The version a marker export names.
+    pub(super) fn of_marker(name: &str) -> Option<AbiVersion> {
+        match name {
+            "proxy_abi_version_0_1_0" => Some(AbiVersion::V0_1_0),
+            "proxy_abi_version_0_2_0" => Some(AbiVersion::V0_2_0),
+            "proxy_abi_version_0_2_1" => Some(AbiVersion::V0_2_1),
+            _ => None,
+        }
+    }
+}
+
+/// What a host function returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    Ok = 0,
+    NotFound = 1,
+    BadArgument = 2,
+    SerializationFailure = 3,
+    ParseFailure = 4,
+    InvalidMemoryAccess = 6,
+    Empty = 7,
+    CasMismatch = 8,
+    InternalFailure = 10,
+    Unimplemented = 12,
+}
+
+/// Why a host function did not do what it was asked.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    NotFound,
+    BadArgument,
+    Serialization,
+    Parse,
+    Memory,
+    Empty,
+    CasMismatch,
+    Internal,
+    Unimplemented,
+    /// The guest cannot go on: it trapped in its allocator.
+    Broken(wasmtime::Error),
+}
+
+impl Refusal {
+    /// The status a guest sees; only a broken VM traps.
+    pub(super) fn status(self) -> wasmtime::Result<Status> {
+        Ok(match self {
+            Refusal::NotFound => Status::NotFound,
+            Refusal::BadArgument => Status::BadArgument,
+            Refusal::Serialization => Status::SerializationFailure,
+            Refusal::Parse => Status::ParseFailure,
+            Refusal::Memory => Status::InvalidMemoryAccess,
+            Refusal::Empty => Status::Empty,
+            Refusal::CasMismatch => Status::CasMismatch,
+            Refusal::Internal => Status::InternalFailure,
+            Refusal::Unimplemented => Status::Unimplemented,
+            Refusal::Broken(error) => return Err(error),
+        })
+    }
+}
+
+/// What a host function's body returns.
+pub(super) type Answer = Result<(), Refusal>;
+
+/// Turns the ABI's numbers into an enum, and what lies beyond into "bad argument".
+macro_rules! numbered {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $number:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum $name { $($variant = $number),* }
+
+        impl TryFrom<u32> for $name {
+            type Error = Refusal;
+            fn try_from(number: u32) -> Result<Self, Refusal> {
+                match number {
+                    $($number => Ok($name::$variant),)*
+                    _ => Err(Refusal::BadArgument),
+                }
+            }
+        }
+    };
+}
+
+numbered! {
+    /// Buffers of bytes a guest may read, some of which it may write.
+    BufferKind {
+        RequestBody = 0, ResponseBody = 1, DownstreamData = 2, UpstreamData = 3, CallBody = 4,
+        GrpcMessage = 5, VmConfiguration = 6, PluginConfiguration = 7, ForeignArguments = 8,
+    }
+}
+
+numbered! {
+    /// Maps of names and values.
+    MapKind {
+        RequestHeaders = 0, RequestTrailers = 1, ResponseHeaders = 2, ResponseTrailers = 3,
+        GrpcInitialMetadata = 4, GrpcTrailingMetadata = 5, CallHeaders = 6, CallTrailers = 7,
+    }
+}
+
+numbered! {
+    /// Streams that can be continued and closed.
+    StreamKind { Request = 0, Response = 1, Downstream = 2, Upstream = 3 }
+}
+
+numbered! {
+    /// Levels of log lines.
+    LogLevel { Trace = 0, Debug = 1, Info = 2, Warn = 3, Error = 4, Critical = 5 }
 }

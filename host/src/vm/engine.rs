@@ -1,11 +1,23 @@
 //! Compiled guests.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use wasmtime::{Config, EngineWeak, InstancePre};
+
 use super::abi::AbiVersion;
+use super::guest::Guest;
+use super::linker;
+use super::state::State;
 use super::trap::LoadError;
 
 /// One process's compiler and epoch clock. Cheap to clone.
 #[derive(Clone)]
-pub struct Engine {}
+pub struct Engine {
+    wasm: wasmtime::Engine,
+    clock: Arc<Clock>,
+}
 
 impl Engine {
     /// A compiler with its own clock thread, which sleeps while no VM lives.
@@ -13,25 +25,171 @@ impl Engine {
     /// # Errors
     /// When this machine cannot run compiled guests.
     pub fn new() -> Result<Engine, LoadError> {
-        unimplemented!()
+        let mut config = Config::new();
+        config
+            .epoch_interruption(true)
+            .max_wasm_stack(STACK)
+            // Reserving address space is free; growing then never moves memory.
+            .memory_reservation(4 << 30);
+        let wasm =
+            wasmtime::Engine::new(&config).map_err(|error| LoadError::Engine(error.to_string()))?;
+        let clock = Arc::new(Clock::default());
+        let (hand, face) = (wasm.weak(), clock.pulse.clone());
+        std::thread::Builder::new()
+            .name("vm-clock".to_owned())
+            .spawn(move || face.run(&hand))
+            .map_err(|error| LoadError::Engine(format!("its clock thread: {error}")))?;
+        Ok(Engine { wasm, clock })
+    }
+
+    pub(super) fn wasm(&self) -> &wasmtime::Engine {
+        &self.wasm
+    }
+
+    /// The clock ticks for as long as this is kept.
+    pub(super) fn live(&self) -> Life {
+        self.clock.pulse.add();
+        Life(self.clock.pulse.clone())
     }
 }
 
 /// A compiled guest. Cheap to clone.
 #[derive(Clone)]
-pub struct Module {}
+pub struct Module {
+    engine: Engine,
+    linked: InstancePre<State>,
+    abi: AbiVersion,
+}
 
 impl Module {
-    /// Compiles a guest (binary or text form) and checks its ABI marker and imports.
+    /// Compiles a guest (binary or text form) and checks its ABI marker, its
+    /// imports and the shapes of its exports.
     ///
     /// # Errors
-    /// When it is not a module, has no known marker, or imports what no host has.
-    pub fn compile(_engine: &Engine, _wasm: &[u8]) -> Result<Module, LoadError> {
-        unimplemented!()
+    /// When it is not a module, has no known marker, imports what this host does
+    /// not have, or exports a callback of another shape.
+    pub fn compile(engine: &Engine, wasm: &[u8]) -> Result<Module, LoadError> {
+        let module = wasmtime::Module::new(&engine.wasm, wasm)
+            .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
+        let abi = marker(&module)?;
+        Guest::check(&module)?;
+        let linked = linker::link(&engine.wasm, &module)?;
+        Ok(Module {
+            engine: engine.clone(),
+            linked,
+            abi,
+        })
     }
 
     /// What the marker says.
     pub fn abi(&self) -> AbiVersion {
-        unimplemented!()
+        self.abi
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(super) fn linked(&self) -> &InstancePre<State> {
+        &self.linked
     }
 }
+
+/// The newest version the module is marked with.
+fn marker(module: &wasmtime::Module) -> Result<AbiVersion, LoadError> {
+    let markers: Vec<&str> = module
+        .exports()
+        .map(|export| export.name())
+        .filter(|name| name.starts_with("proxy_abi_version_"))
+        .collect();
+    markers
+        .iter()
+        .filter_map(|name| AbiVersion::of_marker(name))
+        .max()
+        .ok_or_else(|| {
+            LoadError::NoMarker(match markers.first() {
+                Some(unknown) => format!(", but it exports {unknown}"),
+                None => String::new(),
+            })
+        })
+}
+
+/// Moves the epoch on, by which guests' time is limited.
+#[derive(Default)]
+struct Clock {
+    pulse: Arc<Pulse>,
+}
+
+#[derive(Default)]
+struct Pulse {
+    living: Mutex<usize>,
+    changed: Condvar,
+    over: AtomicBool,
+}
+
+impl Pulse {
+    fn add(&self) {
+        *self.living.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.changed.notify_one();
+    }
+
+    fn remove(&self) {
+        *self.living.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+    }
+
+    fn run(&self, engine: &EngineWeak) {
+        loop {
+            {
+                let mut living = self.living.lock().unwrap_or_else(PoisonError::into_inner);
+                while *living == 0 && !self.over.load(Ordering::Relaxed) {
+                    living = self
+                        .changed
+                        .wait(living)
+                        .unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+            let Some(engine) = engine.upgrade() else {
+                return;
+            };
+            if self.over.load(Ordering::Relaxed) {
+                return;
+            }
+            engine.increment_epoch();
+            drop(engine);
+            std::thread::sleep(TICK);
+        }
+    }
+}
+
+impl Drop for Clock {
+    fn drop(&mut self) {
+        self.pulse.over.store(true, Ordering::Relaxed);
+        // Under the lock, so that the thread is not just about to wait.
+        let _living = self
+            .pulse
+            .living
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.pulse.changed.notify_all();
+    }
+}
+
+/// Keeps the clock ticking.
+pub(super) struct Life(Arc<Pulse>);
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        self.0.remove();
+    }
+}
+
+/// How many ticks a callback may take to keep within `limit`.
+pub(super) fn ticks(limit: Duration) -> u64 {
+    // One more, since the first may come at once.
+    (limit.as_nanos().div_ceil(TICK.as_nanos()) as u64).saturating_add(1)
+}
+
+/// How often the epoch moves.
+const TICK: Duration = Duration::from_millis(10);
+/// A guest's stack, bytes.
+const STACK: usize = 512 << 10;

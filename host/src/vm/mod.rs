@@ -6,14 +6,31 @@
 //! calls it, then drains [`Vm::next_effect`] and carries out what it finds.
 
 mod abi;
+mod calls;
 mod config;
+mod context;
 mod effect;
 mod engine;
+mod filter_state;
+mod gate;
+mod guest;
+mod hostcall;
+mod http;
+mod limits;
+mod linker;
+mod log;
 mod machine;
+mod memory;
 mod observe;
+mod pairs;
+mod property;
+mod protobuf;
 mod shared;
+mod state;
 mod stream;
+mod tcp;
 mod trap;
+mod wasi;
 
 pub use abi::{
     AbiVersion, Action, CallToken, ContextId, Direction, End, Headers, Peer, Profile, QueueId,

@@ -1,5 +1,9 @@
 //! How a guest fails.
 
+use std::fmt::Write as _;
+
+use super::gate::Forbidden;
+
 /// The guest trapped, ran out of memory or time; the VM must not be called again.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
@@ -25,9 +29,88 @@ pub enum TrapReason {
     Stack,
     /// It called what it may not call at that moment.
     Forbidden,
-    /// It had failed before.
-    Dead,
 }
+
+/// What is known beside the error itself.
+pub(super) struct Circumstances {
+    pub(super) callback: &'static str,
+    pub(super) limit: std::time::Duration,
+    pub(super) memory_limit: usize,
+    /// Whether the guest was refused memory.
+    pub(super) refused: bool,
+    /// Its last critical log line.
+    pub(super) last_words: Option<String>,
+}
+
+impl Trap {
+    pub(super) fn new(error: &wasmtime::Error, around: Circumstances) -> Trap {
+        let code = error.downcast_ref::<wasmtime::Trap>().copied();
+        let forbidden = error.downcast_ref::<Forbidden>();
+        let reason = match code {
+            _ if forbidden.is_some() => TrapReason::Forbidden,
+            Some(wasmtime::Trap::Interrupt) => TrapReason::Time,
+            Some(wasmtime::Trap::StackOverflow) => TrapReason::Stack,
+            _ if around.refused => TrapReason::Memory,
+            _ => TrapReason::Crash,
+        };
+        let mut message = match reason {
+            TrapReason::Crash => match code {
+                Some(code) => code
+                    .to_string()
+                    .trim_start_matches("wasm trap: ")
+                    .to_owned(),
+                None => error.root_cause().to_string(),
+            },
+            TrapReason::Time => format!(
+                "ran longer than {} ms; raise the callback limit or do less at once",
+                around.limit.as_millis()
+            ),
+            TrapReason::Memory => format!(
+                "out of memory: wanted more than its limit of {} bytes; raise the memory limit or \
+                 keep less",
+                around.memory_limit
+            ),
+            TrapReason::Stack => "its call stack is too deep (endless recursion?)".to_owned(),
+            TrapReason::Forbidden => {
+                forbidden.map_or_else(String::new, std::string::ToString::to_string)
+            }
+        };
+        if let Some(words) = &around.last_words {
+            // Writing to a string does not fail.
+            let _ = write!(message, "; last words: {}", words.trim());
+        }
+        if let Some(names) = backtrace(error) {
+            let _ = write!(message, "; in {names}");
+        }
+        let message = format!("{}: {message}", around.callback);
+        Trap {
+            callback: around.callback,
+            reason,
+            message,
+        }
+    }
+}
+
+/// The functions under way, innermost first.
+fn backtrace(error: &wasmtime::Error) -> Option<String> {
+    let frames = error.downcast_ref::<wasmtime::WasmBacktrace>()?.frames();
+    let names: Vec<String> = frames
+        .iter()
+        .take(FRAMES)
+        .map(|frame| match frame.func_name() {
+            Some(name) => name.to_owned(),
+            None => format!("function {}", frame.func_index()),
+        })
+        .collect();
+    if names.is_empty() {
+        return None;
+    }
+    let more = if frames.len() > FRAMES { " < ..." } else { "" };
+    Some(names.join(" < ") + more)
+}
+
+/// How many functions of a backtrace are named.
+const FRAMES: usize = 20;
 
 /// Why a module cannot be used at all.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +128,9 @@ pub enum LoadError {
     /// It imports what this host does not have, or in another shape.
     #[error("{0}")]
     Import(String),
+    /// It exports a callback in another shape than the ABI's.
+    #[error("{0}")]
+    Export(String),
     /// This machine cannot run compiled guests.
     #[error("the wasm engine does not start: {0}")]
     Engine(String),
@@ -62,17 +148,18 @@ pub enum StartError {
     Trap(#[from] Trap),
     /// The host could not hand it anything.
     #[error(
-        "the module exports neither malloc nor proxy_on_memory_allocate, with one size and one pointer"
+        "the module exports neither malloc nor proxy_on_memory_allocate, taking a size and \
+         returning an address"
     )]
     NoAllocator,
     /// `proxy_on_vm_start` said no.
-    #[error("plugin {plugin}: proxy_on_vm_start refused the VM configuration")]
+    #[error("plugin {plugin:?}: proxy_on_vm_start refused the VM configuration")]
     VmRefused {
         /// Which plugin's root context.
         plugin: String,
     },
     /// `proxy_on_configure` said no.
-    #[error("plugin {plugin}: proxy_on_configure refused the configuration")]
+    #[error("plugin {plugin:?}: proxy_on_configure refused the configuration")]
     PluginRefused {
         /// Which plugin.
         plugin: String,

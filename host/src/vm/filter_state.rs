@@ -1,0 +1,128 @@
+//! What guests write about a stream for the proxy and for each other.
+
+use std::borrow::Cow;
+
+/// Values of one stream, by key. There are few, so they are searched in order.
+#[derive(Debug, Default)]
+pub(super) struct FilterState(Vec<Entry>);
+
+#[derive(Debug)]
+struct Entry {
+    key: Cow<'static, [u8]>,
+    value: Value,
+}
+
+/// A value and who set it how.
+#[derive(Debug)]
+pub(super) enum Value {
+    /// By `set_envoy_filter_state`: the proxy understands it.
+    Object(String),
+    /// By `set_property`: for guests.
+    Property {
+        /// What they wrote.
+        bytes: Vec<u8>,
+        /// Whether it may be written again.
+        write: Write,
+    },
+}
+
+/// How often a property may be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Write {
+    Once,
+    Often,
+}
+
+impl FilterState {
+    pub(super) fn get(&self, key: &[u8]) -> Option<&Value> {
+        self.0
+            .iter()
+            .find(|entry| entry.key == key)
+            .map(|entry| &entry.value)
+    }
+
+    pub(super) fn get_mut(&mut self, key: &[u8]) -> Option<&mut Value> {
+        self.0
+            .iter_mut()
+            .find(|entry| entry.key == key)
+            .map(|entry| &mut entry.value)
+    }
+
+    pub(super) fn set(&mut self, key: Cow<'static, [u8]>, value: Value) {
+        match self.get_mut(&key) {
+            Some(old) => *old = value,
+            None => self.0.push(Entry { key, value }),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The text of an object.
+    pub(super) fn object(&self, key: &str) -> Option<&str> {
+        match self.get(key.as_bytes())? {
+            Value::Object(text) => Some(text),
+            Value::Property { .. } => None,
+        }
+    }
+}
+
+impl Value {
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Value::Object(text) => text.as_bytes(),
+            Value::Property { bytes, .. } => bytes,
+        }
+    }
+}
+
+/// The key as the proxy knows it, when the proxy has a use for it and can make
+/// an object of this value; otherwise why not.
+pub(super) fn object_key(key: &str, value: &str) -> Result<&'static str, super::abi::Refusal> {
+    let (known, fits) = OBJECTS
+        .iter()
+        .find(|(known, _)| *known == key)
+        .ok_or(super::abi::Refusal::NotFound)?;
+    if fits(value) {
+        Ok(known)
+    } else {
+        Err(super::abi::Refusal::BadArgument)
+    }
+}
+
+/// Keys Envoy has an object factory for, and what it makes objects of.
+const OBJECTS: &[(&str, Fits)] = &[
+    ("envoy.tcp_proxy.cluster", any),
+    ("envoy.tcp_proxy.disable_tunneling", any),
+    ("envoy.tcp_proxy.per_connection_idle_timeout_ms", number),
+    (
+        "envoy.network.transport_socket.original_dst_address",
+        address,
+    ),
+    ("envoy.network.upstream_server_name", any),
+    ("envoy.network.upstream_subject_alt_names", any),
+    ("envoy.network.application_protocols", any),
+    ("envoy.upstream.dynamic_host", any),
+    ("envoy.upstream.dynamic_port", number),
+    ("envoy.filters.listener.original_dst.local_ip", address),
+    ("envoy.filters.listener.original_dst.remote_ip", address),
+    ("envoy.ratelimit.hits_addend", number),
+    ("envoy.hashable_string", any),
+    ("envoy.string", any),
+];
+
+/// Whether an object can be made of this text.
+type Fits = fn(&str) -> bool;
+
+fn any(_: &str) -> bool {
+    true
+}
+
+fn number(text: &str) -> bool {
+    text.parse::<u64>().is_ok()
+}
+
+fn address(text: &str) -> bool {
+    text.parse::<std::net::SocketAddr>().is_ok()
+}

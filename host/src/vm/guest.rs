@@ -1,0 +1,151 @@
+//! The guest's exports, looked up once.
+
+use std::collections::BTreeSet;
+
+use wasmtime::{AsContextMut, ExternType, Instance, Module, TypedFunc, ValType};
+
+use super::trap::LoadError;
+
+/// Declares the callbacks once: their fields, their names, their shapes.
+macro_rules! callbacks {
+    ($($field:ident: $name:literal ($($param:ty),*) -> $result:ty;)*) => {
+        /// The guest's callbacks; one it lacks is left out.
+        pub(super) struct Guest {
+            $(pub(super) $field: Option<TypedFunc<($($param,)*), $result>>,)*
+            pub(super) request_headers: Option<HeadersCallback>,
+            pub(super) response_headers: Option<HeadersCallback>,
+        }
+
+        impl Guest {
+            pub(super) fn find(
+                instance: &Instance,
+                mut store: impl AsContextMut,
+                allowed: Option<&BTreeSet<String>>,
+            ) -> Result<Guest, LoadError> {
+                let allows = |name: &str| {
+                    !name.starts_with("proxy_on_") || name == "proxy_on_memory_allocate" || allowed.is_none_or(|all| all.contains(name))
+                };
+                Ok(Guest {
+                    $($field: if allows($name) {
+                        typed(instance, &mut store, $name)?
+                    } else {
+                        None
+                    },)*
+                    request_headers: HeadersCallback::find(
+                        instance, &mut store, allowed, "proxy_on_request_headers")?,
+                    response_headers: HeadersCallback::find(
+                        instance, &mut store, allowed, "proxy_on_response_headers")?,
+                })
+            }
+
+            /// Checks the shapes of a module's callbacks before anything runs.
+            pub(super) fn check(module: &Module) -> Result<(), LoadError> {
+                $(check(module, $name, &[<[&str]>::len(&[$(stringify!($param)),*])],
+                    stringify!($result) == "u32")?;)*
+                check(module, "proxy_on_request_headers", &[2, 3], true)?;
+                check(module, "proxy_on_response_headers", &[2, 3], true)
+            }
+        }
+    };
+}
+
+callbacks! {
+    initialize: "_initialize" () -> ();
+    start: "_start" () -> ();
+    malloc: "malloc" (u32) -> u32;
+    memory_allocate: "proxy_on_memory_allocate" (u32) -> u32;
+    context_create: "proxy_on_context_create" (u32, u32) -> ();
+    vm_start: "proxy_on_vm_start" (u32, u32) -> u32;
+    validate: "proxy_validate_configuration" (u32, u32) -> u32;
+    configure: "proxy_on_configure" (u32, u32) -> u32;
+    tick: "proxy_on_tick" (u32) -> ();
+    new_connection: "proxy_on_new_connection" (u32) -> u32;
+    downstream_data: "proxy_on_downstream_data" (u32, u32, u32) -> u32;
+    upstream_data: "proxy_on_upstream_data" (u32, u32, u32) -> u32;
+    downstream_close: "proxy_on_downstream_connection_close" (u32, u32) -> ();
+    upstream_close: "proxy_on_upstream_connection_close" (u32, u32) -> ();
+    request_body: "proxy_on_request_body" (u32, u32, u32) -> u32;
+    request_trailers: "proxy_on_request_trailers" (u32, u32) -> u32;
+    response_body: "proxy_on_response_body" (u32, u32, u32) -> u32;
+    response_trailers: "proxy_on_response_trailers" (u32, u32) -> u32;
+    http_call_response: "proxy_on_http_call_response" (u32, u32, u32, u32, u32) -> ();
+    grpc_initial: "proxy_on_grpc_receive_initial_metadata" (u32, u32, u32) -> ();
+    grpc_receive: "proxy_on_grpc_receive" (u32, u32, u32) -> ();
+    grpc_trailing: "proxy_on_grpc_receive_trailing_metadata" (u32, u32, u32) -> ();
+    grpc_close: "proxy_on_grpc_close" (u32, u32, u32) -> ();
+    queue_ready: "proxy_on_queue_ready" (u32, u32) -> ();
+    foreign_function: "proxy_on_foreign_function" (u32, u32, u32) -> ();
+    done: "proxy_on_done" (u32) -> u32;
+    log: "proxy_on_log" (u32) -> ();
+    delete: "proxy_on_delete" (u32) -> ();
+}
+
+/// 0.1.0 does not tell whether a body follows.
+#[derive(Clone)]
+pub(super) enum HeadersCallback {
+    Old(TypedFunc<(u32, u32), u32>),
+    New(TypedFunc<(u32, u32, u32), u32>),
+}
+
+impl HeadersCallback {
+    fn find(
+        instance: &Instance,
+        mut store: impl AsContextMut,
+        allowed: Option<&BTreeSet<String>>,
+        name: &str,
+    ) -> Result<Option<HeadersCallback>, LoadError> {
+        if allowed.is_some_and(|all| !all.contains(name)) {
+            return Ok(None);
+        }
+        if let Ok(callback) = typed(instance, &mut store, name) {
+            return Ok(callback.map(HeadersCallback::New));
+        }
+        Ok(typed(instance, &mut store, name)?.map(HeadersCallback::Old))
+    }
+}
+
+fn typed<P: wasmtime::WasmParams, R: wasmtime::WasmResults>(
+    instance: &Instance,
+    mut store: impl AsContextMut,
+    name: &str,
+) -> Result<Option<TypedFunc<P, R>>, LoadError> {
+    let Some(function) = instance.get_func(&mut store, name) else {
+        return Ok(None);
+    };
+    let shaped = function
+        .typed(&store)
+        .map_err(|error| wrong_shape(name, &error.to_string()))?;
+    Ok(Some(shaped))
+}
+
+fn check(module: &Module, name: &str, arities: &[usize], answers: bool) -> Result<(), LoadError> {
+    let Some(export) = module.get_export(name) else {
+        return Ok(());
+    };
+    let ExternType::Func(shape) = export else {
+        return Err(wrong_shape(name, "it is not a function"));
+    };
+    let words = |mut types: Box<dyn Iterator<Item = ValType> + '_>| {
+        types.all(|ty| matches!(ty, ValType::I32))
+    };
+    let fits = arities.contains(&shape.params().len())
+        && shape.results().len() == usize::from(answers)
+        && words(Box::new(shape.params()))
+        && words(Box::new(shape.results()));
+    if fits {
+        return Ok(());
+    }
+    let expected: Vec<String> = arities.iter().map(ToString::to_string).collect();
+    let answer = if answers { "one i32" } else { "nothing" };
+    Err(wrong_shape(
+        name,
+        &format!(
+            "it must take {} i32 and return {answer}, but is {shape}",
+            expected.join(" or ")
+        ),
+    ))
+}
+
+fn wrong_shape(name: &str, why: &str) -> LoadError {
+    LoadError::Export(format!("export {name} has the wrong shape: {why}"))
+}

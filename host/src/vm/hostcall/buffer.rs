@@ -1,0 +1,138 @@
+//! Buffers of bytes.
+
+use bytes::BytesMut;
+
+use crate::vm::abi::{Answer, BufferKind, Profile, Refusal};
+use crate::vm::memory::{Call, Place, Span};
+use crate::vm::state::State;
+
+pub(in crate::vm) fn get(
+    call: &mut Call,
+    kind: u32,
+    start: u32,
+    most: u32,
+    at_to: u32,
+    len_to: u32,
+) -> Answer {
+    let kind = BufferKind::try_from(kind)?;
+    let end = start.checked_add(most).ok_or(Refusal::BadArgument)?;
+    call.give_with(Place(at_to, len_to), |_, state, out| {
+        let bytes = bytes(state, kind)?;
+        let start = start as usize;
+        if start > bytes.len() && state.profile == Profile::Spec {
+            return Err(Refusal::BadArgument);
+        }
+        let end = bytes.len().min(end as usize);
+        out.extend_from_slice(bytes.get(start..end).unwrap_or_default());
+        Ok(())
+    })
+}
+
+pub(in crate::vm) fn status(call: &mut Call, kind: u32, len_to: u32, flags_to: u32) -> Answer {
+    let kind = BufferKind::try_from(kind)?;
+    let len = bytes(call.state(), kind)?.len();
+    call.put_u32(len_to, u32::try_from(len).unwrap_or(u32::MAX))?;
+    call.put_u32(flags_to, 0)
+}
+
+pub(in crate::vm) fn set(
+    call: &mut Call,
+    kind: u32,
+    start: u32,
+    len: u32,
+    at: u32,
+    new_len: u32,
+) -> Answer {
+    let kind = BufferKind::try_from(kind)?;
+    let (view, state) = call.split();
+    let new = view.get(Span(at, new_len))?;
+    let profile = state.profile;
+    let (start, len) = (start as usize, len as usize);
+    let buffer = writable(state, kind)?;
+    match profile {
+        // At the front, at the end, or all of it.
+        Profile::Envoy if start == 0 && len == 0 => splice(buffer, 0, 0, new),
+        Profile::Envoy if start == 0 && len >= buffer.len() => {
+            buffer.clear();
+            buffer.extend_from_slice(new);
+        }
+        Profile::Envoy if start > 0 && start >= buffer.len() => buffer.extend_from_slice(new),
+        Profile::Envoy => return Err(Refusal::BadArgument),
+        Profile::Spec => {
+            let start = start.min(buffer.len());
+            let end = start.saturating_add(len).min(buffer.len());
+            splice(buffer, start, end, new);
+        }
+    }
+    Ok(())
+}
+
+fn splice(buffer: &mut BytesMut, start: usize, end: usize, new: &[u8]) {
+    if start == 0 && buffer.is_empty() {
+        buffer.extend_from_slice(new);
+        return;
+    }
+    let mut spliced = BytesMut::with_capacity(buffer.len() - (end - start) + new.len());
+    spliced.extend_from_slice(&buffer[..start]);
+    spliced.extend_from_slice(new);
+    spliced.extend_from_slice(&buffer[end..]);
+    *buffer = spliced;
+}
+
+/// The bytes behind a buffer's number, as the guest may see them now.
+fn bytes(state: &State, kind: BufferKind) -> Result<&[u8], Refusal> {
+    let root = || state.contexts.root(state.acting_root());
+    match kind {
+        BufferKind::VmConfiguration => Ok(&state.vm_configuration),
+        BufferKind::PluginConfiguration if !state.turn.configuring => Err(Refusal::NotFound),
+        BufferKind::PluginConfiguration => state
+            .plugin()
+            .map(|plugin| plugin.configuration.as_slice())
+            .ok_or(Refusal::NotFound),
+        BufferKind::CallBody => {
+            let reply = root()
+                .and_then(|root| root.reply.as_ref())
+                .ok_or(Refusal::NotFound)?;
+            Ok(&reply.body)
+        }
+        BufferKind::GrpcMessage => match root().and_then(|root| root.grpc_message.as_ref()) {
+            Some(message) => Ok(message),
+            None => nothing(state),
+        },
+        BufferKind::RequestBody
+        | BufferKind::ResponseBody
+        | BufferKind::DownstreamData
+        | BufferKind::UpstreamData
+        | BufferKind::ForeignArguments => match &state.turn.data {
+            Some((carried, bytes)) if *carried == kind && speaks_for_itself(state) => Ok(bytes),
+            _ => nothing(state),
+        },
+    }
+}
+
+/// Envoy shows an empty buffer where there is none.
+fn nothing(state: &State) -> Result<&[u8], Refusal> {
+    match state.profile {
+        Profile::Envoy => Ok(&[]),
+        Profile::Spec => Err(Refusal::NotFound),
+    }
+}
+
+fn writable(state: &mut State, kind: BufferKind) -> Result<&mut BytesMut, Refusal> {
+    if matches!(kind, BufferKind::PluginConfiguration | BufferKind::CallBody) {
+        bytes(state, kind)?;
+    }
+    let itself = speaks_for_itself(state);
+    match &mut state.turn.data {
+        Some((carried, bytes))
+            if *carried == kind && itself && kind != BufferKind::ForeignArguments =>
+        {
+            Ok(bytes)
+        }
+        _ => Err(Refusal::BadArgument),
+    }
+}
+
+fn speaks_for_itself(state: &State) -> bool {
+    state.acting_id() == state.turn.context
+}

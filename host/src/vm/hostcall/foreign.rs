@@ -1,0 +1,119 @@
+//! Functions that belong to Envoy rather than to the ABI.
+
+use std::borrow::Cow;
+
+use crate::vm::abi::{Answer, Refusal};
+use crate::vm::context::Kind;
+use crate::vm::effect::Effect;
+use crate::vm::filter_state::{Value, Write, object_key};
+use crate::vm::memory::{Call, Place, Span};
+use crate::vm::protobuf::{Field, Fields};
+use crate::vm::state::State;
+
+/// The guest may pass 0 for where it does not want an answer.
+pub(in crate::vm) fn call(
+    call: &mut Call,
+    name: Span,
+    arguments: Span,
+    at_to: u32,
+    len_to: u32,
+) -> Answer {
+    let (view, state) = call.split();
+    let function = find(view.get(name)?).ok_or(Refusal::NotFound)?;
+    let mut answer = Vec::new();
+    function(state, view.get(arguments)?, &mut answer)?;
+    match (at_to, len_to) {
+        (0, 0) => Ok(()),
+        (0, len_to) => call.put_u32(len_to, u32::try_from(answer.len()).unwrap_or(u32::MAX)),
+        (at_to, 0) => {
+            let at = if answer.is_empty() {
+                0
+            } else {
+                call.place(&answer)?
+            };
+            call.put_u32(at_to, at)
+        }
+        (at_to, len_to) => call.give(Place(at_to, len_to), &answer),
+    }
+}
+
+type Function = fn(&mut State, &[u8], &mut Vec<u8>) -> Answer;
+
+fn find(name: &[u8]) -> Option<Function> {
+    Some(match name {
+        b"set_envoy_filter_state" => set_filter_state,
+        b"declare_property" => declare_property,
+        b"clear_route_cache" => clear_route_cache,
+        b"dtr_lb_skip_data" => skip_data,
+        _ => return None,
+    })
+}
+
+/// `{path = 1, value = 2, span = 3}`: something the proxy itself will look at.
+fn set_filter_state(state: &mut State, arguments: &[u8], _: &mut Vec<u8>) -> Answer {
+    let (mut path, mut value) = ("", "");
+    for field in Fields::of(arguments) {
+        match field.map_err(|_| Refusal::BadArgument)? {
+            (1, Field::Bytes(bytes)) => path = utf8(bytes)?,
+            (2, Field::Bytes(bytes)) => value = utf8(bytes)?,
+            _ => {}
+        }
+    }
+    let context = state.acting_mut().ok_or(Refusal::NotFound)?;
+    if matches!(context.kind, Kind::Root(_)) {
+        return Err(Refusal::NotFound);
+    }
+    let key = object_key(path, value)?;
+    context.state.set(
+        Cow::Borrowed(key.as_bytes()),
+        Value::Object(value.to_owned()),
+    );
+    Ok(())
+}
+
+/// `{name = 1, readonly = 2, type = 3, schema = 4, span = 5}`
+fn declare_property(state: &mut State, arguments: &[u8], _: &mut Vec<u8>) -> Answer {
+    let (mut name, mut write) = ("", Write::Often);
+    for field in Fields::of(arguments) {
+        match field.map_err(|_| Refusal::BadArgument)? {
+            (1, Field::Bytes(bytes)) => name = utf8(bytes)?,
+            (2, Field::Varint(flag)) => write = if flag == 0 { Write::Often } else { Write::Once },
+            _ => {}
+        }
+    }
+    let root = state.acting_root();
+    let root = state.contexts.root_mut(root).ok_or(Refusal::NotFound)?;
+    if root.declared.contains_key(name.as_bytes()) || root.declared.len() >= MOST_DECLARED {
+        return Err(Refusal::BadArgument);
+    }
+    root.declared.insert(name.as_bytes().to_vec(), write);
+    Ok(())
+}
+
+fn clear_route_cache(state: &mut State, _: &[u8], _: &mut Vec<u8>) -> Answer {
+    let id = state.acting_id();
+    if state.contexts.http_mut(id).is_some() {
+        state.effects.push_back(Effect::ClearRouteCache(id));
+    }
+    Ok(())
+}
+
+/// This host's own: no further data callbacks for this TCP connection, so that
+/// its bytes need not pass by the guest. Elsewhere the function is not found.
+fn skip_data(state: &mut State, _: &[u8], _: &mut Vec<u8>) -> Answer {
+    let id = state.acting_id();
+    state
+        .contexts
+        .tcp_mut(id)
+        .ok_or(Refusal::NotFound)?
+        .skip_data = true;
+    state.effects.push_back(Effect::SkipData(id));
+    Ok(())
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, Refusal> {
+    std::str::from_utf8(bytes).map_err(|_| Refusal::BadArgument)
+}
+
+/// Most properties a plugin may declare.
+const MOST_DECLARED: usize = 4096;

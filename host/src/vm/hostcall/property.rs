@@ -1,0 +1,64 @@
+//! Properties.
+
+use std::borrow::Cow;
+
+use crate::vm::abi::{Answer, Refusal};
+use crate::vm::context::Kind;
+use crate::vm::filter_state::{Value, Write};
+use crate::vm::memory::{Call, Place, Span};
+use crate::vm::property;
+
+pub(in crate::vm) fn get(call: &mut Call, path: Span, at_to: u32, len_to: u32) -> Answer {
+    call.give_with(Place(at_to, len_to), |view, state, out| {
+        property::read(state, view.get(path)?, out)
+    })
+}
+
+/// Only streams have properties to set, under names of their own.
+pub(in crate::vm) fn set(call: &mut Call, path: Span, value: Span) -> Answer {
+    let (view, state) = call.split();
+    let path = view.get(path)?;
+    let new = view.get(value)?;
+    let root = state.acting_root();
+    let declared = state
+        .contexts
+        .root(root)
+        .and_then(|root| root.declared.get(path))
+        .copied();
+    let context = state.acting_mut().ok_or(Refusal::NotFound)?;
+    if matches!(context.kind, Kind::Root(_)) {
+        return Err(Refusal::NotFound);
+    }
+    let key = property::own_key(path);
+    let full = context.state.len() >= MOST_PROPERTIES;
+    match context.state.get_mut(&key) {
+        Some(
+            Value::Property {
+                write: Write::Once, ..
+            }
+            | Value::Object(_),
+        ) => Err(Refusal::BadArgument),
+        Some(Value::Property {
+            bytes,
+            write: Write::Often,
+        }) => {
+            *bytes = new.to_vec();
+            Ok(())
+        }
+        None if full => Err(Refusal::Internal),
+        None => {
+            let write = declared.unwrap_or(Write::Often);
+            context.state.set(
+                Cow::Owned(key),
+                Value::Property {
+                    bytes: new.to_vec(),
+                    write,
+                },
+            );
+            Ok(())
+        }
+    }
+}
+
+/// Most values a stream may carry; they are searched in order.
+const MOST_PROPERTIES: usize = 1024;

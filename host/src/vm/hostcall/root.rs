@@ -1,0 +1,64 @@
+//! Logs, time and ticks.
+
+use std::time::Duration;
+
+use crate::vm::abi::{Answer, LogLevel, Refusal};
+use crate::vm::effect::Effect;
+use crate::vm::log;
+use crate::vm::memory::{Call, Place, Span};
+
+pub(in crate::vm) fn log(call: &mut Call, level: u32, at: u32, len: u32) -> Answer {
+    let level = LogLevel::try_from(level)?;
+    let (view, state) = call.split();
+    let line = view.text(Span(at, len))?;
+    log::write(state, level, &line);
+    Ok(())
+}
+
+pub(in crate::vm) fn log_level(call: &mut Call, to: u32) -> Answer {
+    call.put_u32(to, log::level() as u32)
+}
+
+pub(in crate::vm) fn time(call: &mut Call, to: u32) -> Answer {
+    let now = nanos(call.state().world.realtime());
+    call.put_u64(to, now)
+}
+
+/// One timer per root, whichever context sets it.
+pub(in crate::vm) fn tick_period(call: &mut Call, millis: u32) -> Answer {
+    let state = call.state();
+    let root = state.acting_root();
+    let period = (millis > 0).then(|| Duration::from_millis(u64::from(millis)));
+    state.effects.push_back(Effect::Tick { root, period });
+    Ok(())
+}
+
+pub(in crate::vm) fn status(call: &mut Call, code_to: u32, at_to: u32, len_to: u32) -> Answer {
+    let state = call.state();
+    let root = state.acting_root();
+    let (code, text) = state
+        .contexts
+        .root(root)
+        .ok_or(Refusal::BadArgument)?
+        .status
+        .clone();
+    call.put_u32(code_to, code)?;
+    call.give(Place(at_to, len_to), text.as_bytes())
+}
+
+/// 0.1.0: the plugin's configuration while configuring, else the VM's.
+pub(in crate::vm) fn configuration(call: &mut Call, at_to: u32, len_to: u32) -> Answer {
+    call.give_with(Place(at_to, len_to), |_, state, out| {
+        let configuration = match state.plugin() {
+            Some(plugin) if state.turn.configuring => &plugin.configuration,
+            _ => &state.vm_configuration,
+        };
+        out.extend_from_slice(configuration);
+        Ok(())
+    })
+}
+
+/// Whole nanoseconds, as far as 64 bits go (the year 2554).
+pub(in crate::vm) fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,94 @@
+//! Continuing, closing and answering streams.
+
+use crate::vm::abi::{Answer, Profile, Refusal, StreamKind};
+use crate::vm::context::Kind;
+use crate::vm::effect::Effect;
+use crate::vm::memory::{Call, Span};
+use crate::vm::pairs;
+
+/// A stream of another kind than the context's is none of its business: nothing
+/// happens, and Envoy calls that a success.
+pub(in crate::vm) fn continue_stream(call: &mut Call, stream: u32) -> Answer {
+    let stream = StreamKind::try_from(stream)?;
+    let state = call.state();
+    let id = state.acting_id();
+    if stream == StreamKind::Upstream && state.profile == Profile::Envoy {
+        return Err(Refusal::Unimplemented);
+    }
+    let effect = match (stream, state.acting().map(|context| &context.kind)) {
+        (StreamKind::Request, Some(Kind::Http(_))) => Effect::ContinueRequest(id),
+        (StreamKind::Response, Some(Kind::Http(_))) => Effect::ContinueResponse(id),
+        (StreamKind::Downstream, Some(Kind::Tcp(_))) => Effect::ContinueDownstream(id),
+        (StreamKind::Upstream, Some(Kind::Tcp(_))) => Effect::ContinueUpstream(id),
+        _ => return Ok(()),
+    };
+    state.effects.push_back(effect);
+    Ok(())
+}
+
+pub(in crate::vm) fn close(call: &mut Call, stream: u32) -> Answer {
+    let stream = StreamKind::try_from(stream)?;
+    let state = call.state();
+    let id = state.acting_id();
+    let effect = match (stream, state.acting().map(|context| &context.kind)) {
+        (StreamKind::Request | StreamKind::Response, Some(Kind::Http(_))) => Effect::ResetHttp(id),
+        // Both ends close the downstream connection.
+        (StreamKind::Downstream | StreamKind::Upstream, Some(Kind::Tcp(_))) => {
+            Effect::CloseStream(id)
+        }
+        _ => return Ok(()),
+    };
+    state.effects.push_back(effect);
+    Ok(())
+}
+
+/// What a guest answers a request with.
+pub(in crate::vm) struct Response {
+    pub(in crate::vm) status: u32,
+    pub(in crate::vm) details: Span,
+    pub(in crate::vm) body: Span,
+    pub(in crate::vm) headers: Span,
+    pub(in crate::vm) grpc_status: u32,
+}
+
+/// Only the first answer of a request counts; on a TCP connection there is
+/// nothing to answer, and Envoy calls that a success.
+pub(in crate::vm) fn respond(call: &mut Call, response: &Response) -> Answer {
+    let (view, state) = call.split();
+    let details = view.text(response.details)?.into_owned();
+    let body = view.get(response.body)?.to_vec();
+    let headers = pairs::decode(view.get(response.headers)?).unwrap_or_default();
+    let id = state.acting_id();
+    if id == state.turn.context {
+        state.turn.stop = true;
+    }
+    let Some(http) = state.contexts.http_mut(id) else {
+        return Ok(());
+    };
+    if std::mem::replace(&mut http.answered, true) {
+        return Ok(());
+    }
+    // -1, as the SDKs send when there is none, and all beyond what gRPC knows.
+    let grpc_status = (response.grpc_status <= GRPC_LAST).then_some(response.grpc_status);
+    state.effects.push_back(Effect::LocalResponse {
+        context: id,
+        status: response.status,
+        headers,
+        body,
+        details,
+        grpc_status,
+    });
+    Ok(())
+}
+
+pub(in crate::vm) fn clear_route_cache(call: &mut Call) -> Answer {
+    let state = call.state();
+    let id = state.acting_id();
+    if state.contexts.http_mut(id).is_some() {
+        state.effects.push_back(Effect::ClearRouteCache(id));
+    }
+    Ok(())
+}
+
+/// The last status of gRPC, "unauthenticated".
+const GRPC_LAST: u32 = 16;

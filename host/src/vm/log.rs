@@ -1,0 +1,96 @@
+//! Lines a guest logs.
+
+use std::time::Duration;
+
+use super::abi::LogLevel;
+use super::state::State;
+
+/// Counts a guest's lines against its limit.
+pub(super) struct LogGate {
+    limit: Option<u32>,
+    second: u64,
+    lines: u32,
+    dropped: u32,
+    /// The last critical line of a callback: a panic says there why.
+    pub(super) last_words: Option<String>,
+}
+
+impl LogGate {
+    pub(super) fn new(limit: Option<u32>) -> LogGate {
+        LogGate {
+            limit,
+            second: 0,
+            lines: 0,
+            dropped: 0,
+            last_words: None,
+        }
+    }
+
+    /// Whether one more line may pass; how many were dropped before it.
+    fn admit(&mut self, now: Duration) -> Option<u32> {
+        let Some(limit) = self.limit else {
+            return Some(0);
+        };
+        if now.as_secs() != self.second {
+            self.second = now.as_secs();
+            self.lines = 0;
+        }
+        if self.lines >= limit {
+            self.dropped = self.dropped.saturating_add(1);
+            return None;
+        }
+        self.lines += 1;
+        Some(std::mem::take(&mut self.dropped))
+    }
+}
+
+/// Logs one line in the name of the guest.
+pub(super) fn write(state: &mut State, level: LogLevel, line: &str) {
+    if level == LogLevel::Critical {
+        state.log.last_words = Some(line.to_owned());
+    }
+    if state.log.limit.is_some() {
+        let now = state.world.monotonic();
+        match state.log.admit(now) {
+            Some(0) => {}
+            Some(dropped) => emit(
+                state,
+                LogLevel::Warn,
+                &format!("{dropped} lines dropped: over the log limit"),
+            ),
+            None => return,
+        }
+    }
+    emit(state, level, line);
+}
+
+fn emit(state: &State, level: LogLevel, line: &str) {
+    let vm = state.vm_id.as_str();
+    let plugin = state.plugin().map_or("", |plugin| plugin.name.as_str());
+    match level {
+        LogLevel::Trace => tracing::trace!(target: "guest", vm, plugin, "{line}"),
+        LogLevel::Debug => tracing::debug!(target: "guest", vm, plugin, "{line}"),
+        LogLevel::Info => tracing::info!(target: "guest", vm, plugin, "{line}"),
+        LogLevel::Warn => tracing::warn!(target: "guest", vm, plugin, "{line}"),
+        LogLevel::Error | LogLevel::Critical => {
+            tracing::error!(target: "guest", vm, plugin, "{line}");
+        }
+    }
+}
+
+/// The lowest level anybody listens to.
+pub(super) fn level() -> LogLevel {
+    if tracing::enabled!(target: "guest", tracing::Level::TRACE) {
+        LogLevel::Trace
+    } else if tracing::enabled!(target: "guest", tracing::Level::DEBUG) {
+        LogLevel::Debug
+    } else if tracing::enabled!(target: "guest", tracing::Level::INFO) {
+        LogLevel::Info
+    } else if tracing::enabled!(target: "guest", tracing::Level::WARN) {
+        LogLevel::Warn
+    } else if tracing::enabled!(target: "guest", tracing::Level::ERROR) {
+        LogLevel::Error
+    } else {
+        LogLevel::Critical
+    }
+}

@@ -1,0 +1,137 @@
+//! The guest's memory as a host function sees it. Every address a guest names
+//! is checked here and nowhere else.
+
+use wasmtime::{AsContextMut, Caller, Memory};
+
+use super::abi::{Answer, Refusal};
+use super::state::State;
+
+/// A run of bytes the guest claims to have.
+#[derive(Clone, Copy)]
+pub(super) struct Span(pub(super) u32, pub(super) u32);
+
+/// Where the guest wants to be told address and length of what it is given.
+#[derive(Clone, Copy)]
+pub(super) struct Place(pub(super) u32, pub(super) u32);
+
+/// One host function at work.
+pub(super) struct Call<'a, 'g> {
+    caller: &'a mut Caller<'g, State>,
+    memory: Memory,
+}
+
+impl<'a, 'g> Call<'a, 'g> {
+    /// `None` when the guest shows no memory.
+    pub(super) fn new(caller: &'a mut Caller<'g, State>) -> Option<Self> {
+        let memory = match caller.data().memory {
+            Some(memory) => memory,
+            // In a start section: exports are not looked up yet.
+            None => caller.get_export("memory")?.into_memory()?,
+        };
+        Some(Call { caller, memory })
+    }
+
+    pub(super) fn state(&mut self) -> &mut State {
+        self.caller.data_mut()
+    }
+
+    /// The guest's bytes and the VM's state, side by side.
+    pub(super) fn split(&mut self) -> (View<'_>, &mut State) {
+        let (bytes, state) = self.memory.data_and_store_mut(self.caller.as_context_mut());
+        (View(bytes), state)
+    }
+
+    pub(super) fn put_u32(&mut self, at: u32, value: u32) -> Answer {
+        self.split().0.put(at, &value.to_le_bytes())
+    }
+
+    pub(super) fn put_u64(&mut self, at: u32, value: u64) -> Answer {
+        self.split().0.put(at, &value.to_le_bytes())
+    }
+
+    /// Hands bytes over: into memory the guest allocates, which it then owns.
+    /// Nothing is allocated for nothing; the guest gets address 0.
+    pub(super) fn give(&mut self, place: Place, bytes: &[u8]) -> Answer {
+        let at = if bytes.is_empty() {
+            0
+        } else {
+            let (view, _) = self.split();
+            view.get(Span(place.0, 4))?;
+            view.get(Span(place.1, 4))?;
+            self.place(bytes)?
+        };
+        let (mut view, _) = self.split();
+        view.put(place.0, &at.to_le_bytes())?;
+        view.put(place.1, &(bytes.len() as u32).to_le_bytes())
+    }
+
+    /// Like [`Call::give`], of bytes that `fill` writes into a buffer kept for it.
+    pub(super) fn give_with(
+        &mut self,
+        place: Place,
+        fill: impl FnOnce(View<'_>, &mut State, &mut Vec<u8>) -> Answer,
+    ) -> Answer {
+        let mut scratch = std::mem::take(&mut self.state().scratch);
+        scratch.clear();
+        let (view, state) = self.split();
+        let answer = fill(view, state, &mut scratch).and_then(|()| self.give(place, &scratch));
+        if scratch.capacity() <= SCRATCH_KEPT {
+            self.state().scratch = scratch;
+        }
+        answer
+    }
+
+    /// Copies bytes into memory the guest allocates; where they are.
+    pub(super) fn place(&mut self, bytes: &[u8]) -> Result<u32, Refusal> {
+        let len = u32::try_from(bytes.len()).map_err(|_| Refusal::Memory)?;
+        let allocate = self.state().allocate.clone().ok_or(Refusal::Memory)?;
+        let gate = self.state().gate.enter_allocator();
+        let at = allocate
+            .call(&mut *self.caller, len)
+            .map_err(Refusal::Broken)?;
+        self.state().gate.restore(gate);
+        if at == 0 {
+            return Err(Refusal::Memory);
+        }
+        self.split().0.put(at, bytes)?;
+        Ok(at)
+    }
+}
+
+/// The guest's bytes.
+pub(super) struct View<'m>(&'m mut [u8]);
+
+impl View<'_> {
+    pub(super) fn get(&self, span: Span) -> Result<&[u8], Refusal> {
+        let from = span.0 as usize;
+        let to = from.checked_add(span.1 as usize).ok_or(Refusal::Memory)?;
+        self.0.get(from..to).ok_or(Refusal::Memory)
+    }
+
+    /// Bytes as text; what is no UTF-8 is replaced.
+    pub(super) fn text(&self, span: Span) -> Result<std::borrow::Cow<'_, str>, Refusal> {
+        self.get(span).map(String::from_utf8_lossy)
+    }
+
+    pub(super) fn get_u32(&self, at: u32) -> Result<u32, Refusal> {
+        let bytes = self.get(Span(at, 4))?;
+        Ok(u32::from_le_bytes(
+            bytes.try_into().map_err(|_| Refusal::Memory)?,
+        ))
+    }
+
+    pub(super) fn get_mut(&mut self, span: Span) -> Result<&mut [u8], Refusal> {
+        let from = span.0 as usize;
+        let to = from.checked_add(span.1 as usize).ok_or(Refusal::Memory)?;
+        self.0.get_mut(from..to).ok_or(Refusal::Memory)
+    }
+
+    pub(super) fn put(&mut self, at: u32, bytes: &[u8]) -> Answer {
+        let len = u32::try_from(bytes.len()).map_err(|_| Refusal::Memory)?;
+        self.get_mut(Span(at, len))?.copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// A buffer that grew beyond this is not kept.
+const SCRATCH_KEPT: usize = 64 << 10;

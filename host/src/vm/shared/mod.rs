@@ -1,0 +1,81 @@
+//! What the VMs of a process share.
+
+mod data;
+mod metric;
+mod queue;
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+pub(super) use data::{Cas, Space};
+pub(super) use metric::{CounterRecord, MetricTable, Registry};
+pub use metric::{Metric, MetricKind};
+pub(super) use queue::{Inbox, Queues};
+
+/// What VMs of a process share: data and queues (by VM id) and metrics. Cheap to clone.
+///
+/// It outlives the VMs, so that a VM that is rebuilt finds what it left.
+#[derive(Clone, Default)]
+pub struct Shared(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    spaces: Mutex<HashMap<String, Arc<Space>>>,
+    metrics: Registry,
+    queues: Queues,
+    /// Every write of any VM takes the next number.
+    last_cas: Arc<AtomicU32>,
+}
+
+impl Shared {
+    /// An empty store.
+    pub fn new() -> Shared {
+        Shared::default()
+    }
+
+    /// All metrics, by name.
+    pub fn metrics(&self) -> Vec<Metric> {
+        self.0.metrics.snapshot()
+    }
+
+    /// Value of the counter or gauge of this name.
+    pub fn metric(&self, name: &str) -> Option<u64> {
+        self.0.metrics.value(name)
+    }
+
+    /// What a VM of this id would read under this key.
+    pub fn data(&self, vm_id: &str, key: &[u8]) -> Option<Vec<u8>> {
+        let mut value = Vec::new();
+        self.space(vm_id).get(key, &mut value).map(|_| value)
+    }
+
+    pub(super) fn space(&self, vm_id: &str) -> Arc<Space> {
+        let mut spaces = self.0.spaces.lock().unwrap_or_else(PoisonError::into_inner);
+        match spaces.get(vm_id) {
+            Some(space) => space.clone(),
+            None => {
+                let space = Arc::new(Space::new(self.0.last_cas.clone()));
+                spaces.insert(vm_id.to_owned(), space.clone());
+                space
+            }
+        }
+    }
+
+    pub(super) fn registry(&self) -> &Registry {
+        &self.0.metrics
+    }
+
+    pub(super) fn queues(&self) -> &Queues {
+        &self.0.queues
+    }
+}
+
+/// Locks for reading; a panic elsewhere does not take the data away.
+fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}

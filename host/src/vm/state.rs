@@ -1,0 +1,246 @@
+//! What a VM holds besides the guest's own memory.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use wasmtime::{Memory, TypedFunc};
+
+use super::abi::{
+    AbiVersion, BufferKind, CallToken, ContextId, Headers, MapKind, Profile, Refusal,
+};
+use super::config::{Plugin, VmConfig, World};
+use super::context::{Access, Context, Contexts, Kind};
+use super::effect::Effect;
+use super::gate::Gate;
+use super::limits::Limits;
+use super::log::LogGate;
+use super::shared::{Inbox, MetricTable, Shared, Space};
+
+/// What a VM holds besides the guest's own memory.
+pub(super) struct State {
+    /// Looked up once the guest is instantiated.
+    pub(super) memory: Option<Memory>,
+    pub(super) allocate: Option<TypedFunc<u32, u32>>,
+    pub(super) gate: Gate,
+    pub(super) limits: Limits,
+    /// A buffer used again and again for what is handed to the guest.
+    pub(super) scratch: Vec<u8>,
+
+    pub(super) world: Arc<dyn World>,
+    pub(super) shared: Shared,
+    pub(super) space: Arc<Space>,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) metrics: MetricTable,
+    pub(super) log: LogGate,
+
+    pub(super) abi: AbiVersion,
+    pub(super) profile: Profile,
+    pub(super) vm_id: String,
+    pub(super) vm_configuration: Vec<u8>,
+    pub(super) plugins: Vec<Plugin>,
+    pub(super) node: Arc<serde_json::Value>,
+
+    pub(super) contexts: Contexts,
+    pub(super) calls: Calls,
+    pub(super) effects: VecDeque<Effect>,
+    pub(super) turn: Turn,
+    /// Roots that called `proxy_done`; to be deleted once the callback returned.
+    pub(super) finished: Vec<ContextId>,
+}
+
+/// What holds for the time of one callback.
+#[derive(Default)]
+pub(super) struct Turn {
+    /// Whose callback it is.
+    pub(super) context: ContextId,
+    /// Whom the guest speaks for instead.
+    pub(super) effective: Option<ContextId>,
+    /// The bytes this callback is about.
+    pub(super) data: Option<(BufferKind, BytesMut)>,
+    /// Whether the plugin's configuration may be read.
+    pub(super) configuring: bool,
+    /// Whether it is the access log's turn: maps can be read, not written.
+    pub(super) logging: bool,
+    /// The guest answered the request itself: the stream stops here.
+    pub(super) stop: bool,
+}
+
+/// Calls the guest has under way.
+#[derive(Default)]
+pub(super) struct Calls {
+    pub(super) http: HashMap<CallToken, ContextId>,
+    pub(super) grpc: HashMap<CallToken, ContextId>,
+    last_http: u32,
+    last_grpc: u32,
+}
+
+impl State {
+    pub(super) fn new(
+        config: &VmConfig,
+        abi: AbiVersion,
+        shared: &Shared,
+        world: Arc<dyn World>,
+    ) -> State {
+        State {
+            memory: None,
+            allocate: None,
+            gate: Gate::new(config.capabilities.clone().map(Arc::new)),
+            limits: Limits::new(config.memory_limit),
+            scratch: Vec::new(),
+            inbox: Inbox::new(world.clone()),
+            world,
+            shared: shared.clone(),
+            space: shared.space(&config.vm_id),
+            metrics: MetricTable::default(),
+            log: LogGate::new(config.log_limit),
+            abi,
+            profile: config.profile,
+            vm_id: config.vm_id.clone(),
+            vm_configuration: config.configuration.clone(),
+            plugins: config.plugins.clone(),
+            node: config.node.clone(),
+            contexts: Contexts::default(),
+            calls: Calls::default(),
+            effects: VecDeque::new(),
+            turn: Turn::default(),
+            finished: Vec::new(),
+        }
+    }
+
+    /// Whom the guest speaks for.
+    pub(super) fn acting_id(&self) -> ContextId {
+        match self.turn.effective {
+            // It may be gone by now; then the guest speaks for itself again.
+            Some(id) if self.contexts.get(id).is_some() => id,
+            _ => self.turn.context,
+        }
+    }
+
+    pub(super) fn acting(&self) -> Option<&Context> {
+        self.contexts.get(self.acting_id())
+    }
+
+    pub(super) fn acting_mut(&mut self) -> Option<&mut Context> {
+        let id = self.acting_id();
+        self.contexts.get_mut(id)
+    }
+
+    /// The root of whom the guest speaks for.
+    pub(super) fn acting_root(&self) -> ContextId {
+        self.acting().map_or(ContextId(0), |context| context.root)
+    }
+
+    pub(super) fn plugin(&self) -> Option<&Plugin> {
+        self.plugins.get(self.acting()?.plugin)
+    }
+
+    /// The map as the guest may read it.
+    pub(super) fn map(&self, kind: MapKind) -> Option<&Headers> {
+        let context = self.acting()?;
+        let root = || self.contexts.root(context.root);
+        match kind {
+            MapKind::GrpcInitialMetadata => root()?.grpc_initial.as_ref(),
+            MapKind::GrpcTrailingMetadata => root()?.grpc_trailing.as_ref(),
+            MapKind::CallHeaders => root()?.reply.as_ref().map(|reply| &reply.headers),
+            MapKind::CallTrailers => root()?.reply.as_ref().map(|reply| &reply.trailers),
+            _ => match &context.kind {
+                Kind::Http(http) if self.reads(http.access(kind)) => http.map(kind),
+                _ => None,
+            },
+        }
+    }
+
+    /// The map as the guest may change it.
+    ///
+    /// # Errors
+    /// "Bad argument" when it may not.
+    pub(super) fn map_mut(&mut self, kind: MapKind) -> Result<&mut Headers, Refusal> {
+        let envoy = self.profile == Profile::Envoy;
+        match &mut self.acting_mut().ok_or(Refusal::BadArgument)?.kind {
+            Kind::Http(http) if !envoy || http.access(kind) == Access::Write => {
+                http.map_mut(kind).ok_or(Refusal::BadArgument)
+            }
+            _ => Err(Refusal::BadArgument),
+        }
+    }
+
+    pub(super) fn set_access(&mut self, context: ContextId, kind: MapKind, access: Access) {
+        let http = self.contexts.http_mut(context);
+        if let Some(slot) = http.and_then(|http| http.access.get_mut(kind as usize)) {
+            *slot = access;
+        }
+    }
+
+    /// Whether HTTP streams are logged after they are done, as the
+    /// specification has it, rather than before.
+    pub(super) fn logs_last(&self) -> bool {
+        self.profile == Profile::Spec
+    }
+
+    /// The access log's turn: what is known can be read, and not changed.
+    pub(super) fn begin_log(&mut self, context: ContextId) {
+        self.turn.logging = true;
+        if let Some(http) = self.contexts.http_mut(context) {
+            http.access = [Access::Read; 4];
+        }
+    }
+
+    pub(super) fn end_log(&mut self, context: ContextId) {
+        self.turn.logging = false;
+        if let Some(http) = self.contexts.http_mut(context) {
+            http.access = [Access::None; 4];
+        }
+    }
+
+    fn reads(&self, access: Access) -> bool {
+        access != Access::None || self.profile == Profile::Spec
+    }
+}
+
+impl Calls {
+    /// A token no call under way has.
+    pub(super) fn open_http(&mut self, root: ContextId) -> CallToken {
+        loop {
+            self.last_http = self.last_http.wrapping_add(1);
+            let token = CallToken(self.last_http);
+            if token.0 != 0 && !self.http.contains_key(&token) {
+                self.http.insert(token, root);
+                return token;
+            }
+        }
+    }
+
+    /// As [`Calls::open_http`]; unary calls are odd, streams are even.
+    pub(super) fn open_grpc(&mut self, root: ContextId, kind: GrpcKind) -> CallToken {
+        loop {
+            self.last_grpc = self.last_grpc.wrapping_add(1);
+            let token = CallToken(self.last_grpc);
+            if token.0 != 0 && grpc_kind(token) == kind && !self.grpc.contains_key(&token) {
+                self.grpc.insert(token, root);
+                return token;
+            }
+        }
+    }
+
+    /// Forgets the calls of a root that is gone.
+    pub(super) fn forget(&mut self, root: ContextId) {
+        self.http.retain(|_, owner| *owner != root);
+        self.grpc.retain(|_, owner| *owner != root);
+    }
+}
+
+/// Whether a gRPC call sends one message or many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GrpcKind {
+    Unary,
+    Stream,
+}
+
+pub(super) fn grpc_kind(token: CallToken) -> GrpcKind {
+    if token.0 % 2 == 1 {
+        GrpcKind::Unary
+    } else {
+        GrpcKind::Stream
+    }
+}

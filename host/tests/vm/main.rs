@@ -1,0 +1,7 @@
+//! The VM, driven by guests written as lists of host calls, and by hostile ones.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+mod guest;
+mod hostcalls;
+mod streams;
