@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::abi::{ContextId, Profile};
+use super::abi::Profile;
 use super::observe::Observer;
 
 /// Identity and limits of a VM. `..VmConfig::default()` fills in the rest.
@@ -89,12 +89,6 @@ pub trait World: Send + Sync {
     /// Something waits for this VM, put there by another one: its owner is to
     /// call [`Vm::deliver`](super::Vm::deliver) soon. Called from any thread.
     fn wake(&self) {}
-
-    /// A property this place knows beside those of connections and requests, or
-    /// has another value for. Asked first; `path` are the segments.
-    fn property(&self, _context: ContextId, _path: &[&str]) -> Option<Vec<u8>> {
-        None
-    }
 
     /// Who watches the VM; asked once, when it starts.
     fn observer(&self) -> Option<Arc<dyn Observer>> {
