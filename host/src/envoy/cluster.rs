@@ -116,15 +116,20 @@ fn resolved(plan: &Plan) -> Node {
 }
 
 /// A connect failure takes the endpoint out at once, so that the next attempt of
-/// the same connection goes on to the next cluster of its route.
+/// the same connection goes on to the next cluster of its route. Envoy's panic
+/// threshold stays as it is: when all endpoints of a route are out, they are tried
+/// all the same, and a blip of all replicas lasts no longer than the blip.
 fn passive(node: Node) -> Node {
     let detection = map([
         ("split_external_local_origin_errors", Node::Bool(true)),
         ("consecutive_local_origin_failure", number(1)),
         ("enforcing_consecutive_local_origin_failure", number(100)),
         ("max_ejection_percent", number(100)),
-        ("base_ejection_time", text("5s")),
-        ("max_ejection_time", text("10s")),
+        // Long enough for the retry, no longer: who is out, and for how long, the
+        // filter decides.
+        ("interval", text("0.5s")),
+        ("base_ejection_time", text("1s")),
+        ("max_ejection_time", text("2s")),
         ("enforcing_consecutive_5xx", number(0)),
         ("enforcing_consecutive_gateway_failure", number(0)),
         ("enforcing_success_rate", number(0)),

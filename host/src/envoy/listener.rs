@@ -122,6 +122,10 @@ fn plugin(root_id: &str, plan: &Plan, options: &BootstrapOptions) -> Node {
         ("root_id", text(root_id)),
         ("failure_policy", text("FAIL_RELOAD")),
         (
+            "reload_config",
+            map([("backoff", map([("base_interval", text("0.1s"))]))]),
+        ),
+        (
             "vm_config",
             map([
                 ("vm_id", text(&plan.filter.vm_id)),

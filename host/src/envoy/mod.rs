@@ -8,6 +8,8 @@ mod node;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use dtr_lb_filter::metric::TAGS;
+
 use crate::plan::Plan;
 
 use node::{list, map, text};
@@ -64,7 +66,7 @@ pub fn bootstrap(plan: &Plan, options: &BootstrapOptions) -> String {
             "admin",
             map([("address", node::socket(options.envoy_admin))]),
         ),
-        ("layered_runtime", map([("layers", list([runtime()]))])),
+        ("layered_runtime", show_reasons()),
         ("stats_config", map([("stats_tags", stats_tags())])),
         (
             "static_resources",
@@ -79,27 +81,22 @@ pub fn bootstrap(plan: &Plan, options: &BootstrapOptions) -> String {
     format!("{HEADER}{yaml}")
 }
 
-/// Without it Envoy 1.38.1 and later keep to themselves why a probe failed, and
-/// an untrusted certificate looks like a refused connection. Nobody but the
-/// filter reads those replies: Envoy's only HTTP listener is the filter's own.
-fn runtime() -> node::Node {
-    let hide = "envoy.reloadable_features.hide_transport_failure_reason_in_response_body";
-    map([
+/// Envoy hides why a probe failed unless it is told not to; the filter says it.
+fn show_reasons() -> node::Node {
+    let feature = "envoy.reloadable_features.hide_transport_failure_reason_in_response_body";
+    let layer = map([
         ("name", text("dtr-lb")),
-        ("static_layer", map([(hide, node::Node::Bool(false))])),
-    ])
+        ("static_layer", map([(feature, node::Node::Bool(false))])),
+    ]);
+    map([("layers", list([layer]))])
 }
 
 /// Which parts of the filter's metric names become labels.
 fn stats_tags() -> node::Node {
-    list(
-        STATS_TAGS
-            .iter()
-            .map(|(name, regex)| map([("tag_name", text(*name)), ("regex", text(*regex))])),
-    )
+    list(TAGS.iter().map(|(name, regex)| {
+        map([("tag_name", text(*name)), ("regex", text(*regex))])
+    }))
 }
-
-const STATS_TAGS: [(&str, &str); 0] = [];
 
 const HEADER: &str = "\
 # Written by `dtr-lb envoy`; write it again rather than edit it.
