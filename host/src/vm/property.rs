@@ -19,6 +19,12 @@ use super::stream::TcpInfo;
 
 /// Appends the value at `path` to `out`.
 pub(super) fn read(state: &State, path: &[u8], out: &mut Vec<u8>) -> Answer {
+    if let Some(observer) = &state.observer
+        && let Some(value) = observer.property(state.acting_id(), path)
+    {
+        out.extend_from_slice(&value);
+        return Ok(());
+    }
     let mut rest = Path(path);
     // Envoy's empty path names a null value, which has no encoding.
     let first = rest.next().ok_or(Refusal::Serialization)?;
