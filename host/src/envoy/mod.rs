@@ -93,9 +93,10 @@ fn show_reasons() -> node::Node {
 
 /// Which parts of the filter's metric names become labels.
 fn stats_tags() -> node::Node {
-    list(TAGS.iter().map(|(name, regex)| {
-        map([("tag_name", text(*name)), ("regex", text(*regex))])
-    }))
+    list(
+        TAGS.iter()
+            .map(|(name, regex)| map([("tag_name", text(*name)), ("regex", text(*regex))])),
+    )
 }
 
 const HEADER: &str = "\
