@@ -16,7 +16,7 @@ pub(super) fn single(cluster: &Cluster, plan: &Plan, options: &BootstrapOptions)
     let node = with(
         node,
         "typed_extension_protocol_options",
-        Some(one_request()),
+        Some(one_request(cluster.tls.as_ref())),
     );
     with(
         node,
@@ -139,7 +139,9 @@ fn passive(node: Node) -> Node {
 }
 
 /// Each probe opens its own connection: what is asked is whether a client could.
-fn one_request() -> Node {
+fn one_request(verify: Option<&Verify>) -> Node {
+    // The name in the certificate counts only where the certificate does.
+    let verified = matches!(verify, Some(Verify::System | Verify::CaFile(_)));
     let kind = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
     let options = typed(
         kind,
@@ -152,7 +154,7 @@ fn one_request() -> Node {
                 "upstream_http_protocol_options",
                 map([
                     ("auto_sni", Node::Bool(true)),
-                    ("auto_san_validation", Node::Bool(true)),
+                    ("auto_san_validation", Node::Bool(verified)),
                 ]),
             ),
             (
