@@ -22,8 +22,14 @@ impl Noise {
 
     /// Writes the next bytes of the stream into all of `buffer`.
     pub fn fill(&mut self, buffer: &mut [u8]) {
-        for byte in buffer {
-            *byte = self.next();
+        let rest = (self.word.len() - self.used).min(buffer.len());
+        let (head, buffer) = buffer.split_at_mut(rest);
+        head.copy_from_slice(&self.word[self.used..self.used + rest]);
+        self.used += rest;
+        for part in buffer.chunks_mut(self.word.len()) {
+            self.step();
+            part.copy_from_slice(&self.word[..part.len()]);
+            self.used = part.len();
         }
     }
 
@@ -40,16 +46,11 @@ impl Noise {
             .position(|(wanted, byte)| wanted != byte)
     }
 
-    fn next(&mut self) -> u8 {
-        if self.used == self.word.len() {
-            self.state ^= self.state << 13;
-            self.state ^= self.state >> 7;
-            self.state ^= self.state << 17;
-            self.word = self.state.to_le_bytes();
-            self.used = 0;
-        }
-        self.used += 1;
-        self.word[self.used - 1]
+    fn step(&mut self) {
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        self.word = self.state.to_le_bytes();
     }
 }
 

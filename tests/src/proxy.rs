@@ -98,6 +98,23 @@ impl Proxy {
         answers
     }
 
+    /// Connects again and again until this replica answers.
+    ///
+    /// # Panics
+    /// When it never does, or nobody does.
+    pub async fn reaches(&self, replica: &Standin) {
+        let what = format!("{} to be given a connection", replica.name());
+        eventually(LIMIT, what, async || {
+            let who = self.connect().await.who().await;
+            if who == replica.name() {
+                Ok(())
+            } else {
+                Err(format!("{who} answered"))
+            }
+        })
+        .await;
+    }
+
     /// Waits until the balancer thinks this of the replica.
     ///
     /// # Panics

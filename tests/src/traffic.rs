@@ -3,7 +3,6 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -31,8 +30,6 @@ pub enum Traffic {
         /// Of what must arrive.
         wanted: u64,
     },
-    /// Resets it at once.
-    Resets,
 }
 
 /// What a stand-in knows of its clients.
@@ -93,10 +90,6 @@ impl Traffic {
                 let (sent, received) = tokio::join!(send, receive_noise(&mut from, wanted));
                 sent?;
                 seen.lock().unwrap().noise.push(received?);
-            }
-            Self::Resets => {
-                SockRef::from(&stream).set_linger(Some(std::time::Duration::ZERO))?;
-                return Ok(());
             }
         }
         stream.shutdown().await

@@ -132,14 +132,14 @@ fn tour(host: &Host, replicas: &[Replica], control: &Control) -> String {
 Try, in another terminal:
 
   # a request through the balancer; x-replica says who answered
-  curl -i http://{http}/
-  curl -ik https://{https}/_ping
+  curl -si http://{http}/
+  curl -sik https://{https}/_ping
   # make replica 2 answer 503 with an Error, and look at it leave
-  curl -d 'failing rethinkdb: no primary replica' http://{control}/r2
+  curl -sd 'failing rethinkdb: no primary replica' http://{control}/r2
   curl -s http://{admin}/status
   # take its listener away; then let it come back
-  curl -d gone http://{control}/r2
-  curl -d healthy http://{control}/r2
+  curl -sd gone http://{control}/r2
+  curl -sd healthy http://{control}/r2
 
 Ctrl-C ends it.
 "

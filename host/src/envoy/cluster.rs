@@ -139,10 +139,9 @@ fn passive(node: Node) -> Node {
 }
 
 /// Each probe opens its own connection: what is asked is whether a client could.
-fn one_request(tls: Option<&Verify>) -> Node {
-    // Asked to check the name, Envoy checks the chain too, and without trusted
-    // certificates no chain is good.
-    let verified = tls.is_some_and(|verify| *verify != Verify::None);
+fn one_request(verify: Option<&Verify>) -> Node {
+    // The name in the certificate counts only where the certificate does.
+    let verified = matches!(verify, Some(Verify::System | Verify::CaFile(_)));
     let kind = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
     let options = typed(
         kind,

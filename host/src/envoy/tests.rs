@@ -81,7 +81,16 @@ fn only_probes_use_tls_and_only_when_verified_against_something() {
         tls["common_tls_context"]["validation_context"].is_null(),
         "{tls:?}"
     );
-    assert!(cluster(&bootstrap, "ping/r1")["outlier_detection"].is_null());
+    let probe = cluster(&bootstrap, "ping/r1");
+    assert!(probe["outlier_detection"].is_null());
+    let http = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+    let upstream =
+        &probe["typed_extension_protocol_options"][http]["upstream_http_protocol_options"];
+    assert_eq!(
+        upstream["auto_san_validation"], false,
+        "the name would be checked all the same"
+    );
+    assert_eq!(upstream["auto_sni"], true);
 }
 
 #[test]
