@@ -1,6 +1,6 @@
 # List the recipes.
 list:
-    @just --list --unsorted
+    @{{ just_executable() }} --list --unsorted
 
 # Balance, given a configuration: just run --config lb.json
 run *args:
