@@ -4,7 +4,7 @@
 //! A story is written once, with [`on_each_proxy!`]; each proxy runs it as a
 //! test of its own:
 //!
-//! ```ignore
+//! ```text
 //! on_each_proxy!(a_sick_replica_gets_no_new_connection, |world| {
 //!     let well = world.replica(Replica::healthy()).await;
 //!     let sick = world.replica(Replica::pings(Ping::fails("rethinkdb: down"))).await;
