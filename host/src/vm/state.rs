@@ -15,6 +15,7 @@ use super::effect::Effect;
 use super::gate::Gate;
 use super::limits::Limits;
 use super::log::LogGate;
+use super::observe::Observer;
 use super::shared::{Inbox, MetricTable, Shared, Space};
 
 /// What a VM holds besides the guest's own memory.
@@ -24,6 +25,8 @@ pub(super) struct State {
     pub(super) allocate: Option<TypedFunc<u32, u32>>,
     pub(super) gate: Gate,
     pub(super) limits: Limits,
+    /// Who watches this VM.
+    pub(super) observer: Option<Arc<dyn Observer>>,
     /// A buffer used again and again for what is handed to the guest.
     pub(super) scratch: Vec<u8>,
 
@@ -82,11 +85,16 @@ impl State {
         shared: &Shared,
         world: Arc<dyn World>,
     ) -> State {
+        let observer = world.observer();
         State {
             memory: None,
             allocate: None,
-            gate: Gate::new(config.capabilities.clone().map(Arc::new)),
-            limits: Limits::new(config.memory_limit),
+            gate: Gate::new(
+                config.capabilities.clone().map(Arc::new),
+                observer.is_some(),
+            ),
+            limits: Limits::new(config.memory_limit, observer.clone()),
+            observer,
             scratch: Vec::new(),
             inbox: Inbox::new(world.clone()),
             world,
