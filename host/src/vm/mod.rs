@@ -16,6 +16,7 @@ mod gate;
 mod guest;
 mod hostcall;
 mod http;
+mod instance;
 mod limits;
 mod linker;
 mod log;
