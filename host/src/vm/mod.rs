@@ -62,7 +62,7 @@ mod trap;
 mod wasi;
 
 pub use abi::{
-    AbiVersion, Action, CallToken, ContextId, Direction, End, Headers, Peer, Profile, QueueId,
+    AbiVersion, Action, Body, CallToken, ContextId, Direction, End, Headers, Peer, Profile, QueueId,
 };
 pub use config::{Plugin, VmConfig, World};
 pub use effect::{CallReply, Effect, GrpcCall, HttpCall};
