@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::abi::Profile;
+use super::observe::Observer;
 
 /// Identity and limits of a VM. `..VmConfig::default()` fills in the rest.
 #[derive(Clone, Debug)]
@@ -88,6 +89,11 @@ pub trait World: Send + Sync {
     /// Something waits for this VM, put there by another one: its owner is to
     /// call [`Vm::deliver`](super::Vm::deliver) soon. Called from any thread.
     fn wake(&self) {}
+
+    /// Who watches the VM; asked once, when it starts.
+    fn observer(&self) -> Option<Arc<dyn Observer>> {
+        None
+    }
 }
 
 impl<F: Fn(&str) -> bool + Send + Sync> World for F {

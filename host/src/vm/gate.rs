@@ -7,6 +7,8 @@ use std::sync::Arc;
 pub(super) struct Gate {
     /// Whether there is anything to check: one branch on the usual path.
     guarded: bool,
+    /// Somebody wants to see every call.
+    watched: bool,
     phase: Phase,
     allowed: Option<Arc<BTreeSet<String>>>,
 }
@@ -40,9 +42,10 @@ pub(super) struct Forbidden {
 }
 
 impl Gate {
-    pub(super) fn new(allowed: Option<Arc<BTreeSet<String>>>) -> Gate {
+    pub(super) fn new(allowed: Option<Arc<BTreeSet<String>>>, watched: bool) -> Gate {
         Gate {
             guarded: true,
+            watched,
             phase: Phase::Starting,
             allowed,
         }
@@ -61,7 +64,7 @@ impl Gate {
 
     pub(super) fn restore(&mut self, phase: Phase) {
         self.phase = phase;
-        self.guarded = phase != Phase::Callback || self.allowed.is_some();
+        self.guarded = phase != Phase::Callback || self.allowed.is_some() || self.watched;
     }
 
     fn allows(&self, name: &str) -> bool {

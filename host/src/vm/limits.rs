@@ -1,18 +1,24 @@
 //! How much memory a guest may have.
 
+use std::sync::Arc;
+
 use wasmtime::ResourceLimiter;
+
+use super::observe::Observer;
 
 /// Grants memory up to a limit and remembers that it refused.
 pub(super) struct Limits {
     memory: usize,
+    observer: Option<Arc<dyn Observer>>,
     /// Set when the guest asked for more than it may have.
     pub(super) refused: bool,
 }
 
 impl Limits {
-    pub(super) fn new(memory: usize) -> Limits {
+    pub(super) fn new(memory: usize, observer: Option<Arc<dyn Observer>>) -> Limits {
         Limits {
             memory,
+            observer,
             refused: false,
         }
     }
@@ -25,11 +31,15 @@ impl Limits {
 impl ResourceLimiter for Limits {
     fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let granted = desired <= self.memory && maximum.is_none_or(|most| desired <= most);
+        // Its first memory is granted in any case.
+        let observer = self.observer.as_ref().filter(|_| current > 0);
+        let granted = desired <= self.memory
+            && maximum.is_none_or(|most| desired <= most)
+            && observer.is_none_or(|observer| observer.may_grow(current, desired));
         self.refused |= !granted;
         Ok(granted)
     }
@@ -48,13 +58,13 @@ impl ResourceLimiter for Limits {
     }
 
     fn memories(&self) -> usize {
-        4
+        1
     }
 
     fn tables(&self) -> usize {
-        8
+        4
     }
 }
 
 /// Most elements of a table; large guests have some ten thousand.
-const MOST_ELEMENTS: usize = 1 << 20;
+const MOST_ELEMENTS: usize = 100_000;

@@ -9,6 +9,7 @@ use super::hostcall::{
     buffer, context, data, foreign, grpc, http_call, map, metric, property, queue, root, stream,
 };
 use super::memory::{Call, Span};
+use super::observe::{Word, watched};
 use super::state::State;
 use super::trap::LoadError;
 use super::wasi;
@@ -65,6 +66,23 @@ impl TryHas for Linker<State> {
 fn serve(
     mut caller: Caller<'_, State>,
     name: &'static str,
+    arguments: &[u64],
+    body: impl FnOnce(&mut Call<'_, '_>) -> Answer,
+) -> wasmtime::Result<u32> {
+    if caller.data().gate.guarded()
+        && let Some(observer) = caller.data().observer.clone()
+    {
+        return watched(caller, &observer, name, arguments, |caller| {
+            checked(caller, name, body)
+        });
+    }
+    checked(&mut caller, name, body)
+}
+
+#[inline]
+fn checked(
+    caller: &mut Caller<'_, State>,
+    name: &'static str,
     body: impl FnOnce(&mut Call<'_, '_>) -> Answer,
 ) -> wasmtime::Result<u32> {
     if caller.data().gate.guarded() {
@@ -74,7 +92,7 @@ fn serve(
             Pass::Forbidden(forbidden) => return Err(wasmtime::Error::new(forbidden)),
         }
     }
-    let answer = match Call::new(&mut caller) {
+    let answer = match Call::new(caller) {
         Some(mut call) => body(&mut call),
         None => Err(Refusal::Memory),
     };
@@ -89,7 +107,7 @@ macro_rules! functions {
     ($($name:ident |$call:ident $(, $param:ident: $ty:ty)*| $body:expr;)*) => {
         fn define(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             $(linker.func_wrap("env", stringify!($name), |caller: Caller<'_, State> $(, $param: $ty)*| {
-                serve(caller, stringify!($name), |$call| $body)
+                serve(caller, stringify!($name), &[$(Word::word($param)),*], |$call| $body)
             })?;)*
             linker.func_wrap("env", "pthread_equal", |left: u32, right: u32| u32::from(left == right))?;
             linker.func_wrap("env", "emscripten_notify_memory_growth", |_memory: u32| ())?;

@@ -12,9 +12,10 @@ use super::context::{Access, Kind, Life as RootLife, Parent, Root};
 use super::effect::Effect;
 use super::engine::{self, Life, Module};
 use super::guest::Guest;
+use super::observe::{Arguments, Observer, Outcome};
 use super::shared::Shared;
 use super::state::{State, Turn};
-use super::trap::{Circumstances, LoadError, StartError, Trap};
+use super::trap::{Circumstances, LoadError, StartError, Trap, TrapReason};
 
 /// One proxy-wasm virtual machine.
 ///
@@ -299,7 +300,7 @@ impl Core {
     /// # Errors
     /// When the guest traps, now or before.
     #[inline]
-    pub(super) fn call<P: WasmParams, R: WasmResults>(
+    pub(super) fn call<P: WasmParams + Arguments, R: WasmResults + Outcome>(
         &mut self,
         name: &'static str,
         context: ContextId,
@@ -310,14 +311,52 @@ impl Core {
         let Some(callback) = callback else {
             return Ok(None);
         };
-        let turn = &mut self.store.data_mut().turn;
-        turn.context = context;
-        turn.effective = None;
+        let state = self.store.data_mut();
+        state.turn.context = context;
+        state.turn.effective = None;
+        state.limits.refused = false;
+        state.asked = 0;
+        state.log.last_words = None;
         self.store.set_epoch_deadline(self.ticks);
+        if let Some(observer) = self.store.data().observer.clone() {
+            return self.watched(&observer, name, callback, arguments).map(Some);
+        }
         match callback.call(&mut self.store, arguments) {
             Ok(result) => Ok(Some(result)),
             Err(error) => Err(self.die(name, &error)),
         }
+    }
+
+    /// Runs one callback under the eyes of an observer.
+    #[cold]
+    fn watched<P: WasmParams + Arguments, R: WasmResults + Outcome>(
+        &mut self,
+        observer: &Arc<dyn Observer>,
+        name: &'static str,
+        callback: &TypedFunc<P, R>,
+        arguments: P,
+    ) -> Result<R, Trap> {
+        let result = match observer.enter(name, arguments.words().as_ref()) {
+            None => callback.call(&mut self.store, arguments),
+            Some(reason) => Err(self.mishap(reason)),
+        };
+        let result = result.map_err(|error| self.die(name, &error));
+        observer.leave(name, result.as_ref().map(Outcome::word));
+        result
+    }
+
+    /// What wasmtime says when a guest ends so.
+    fn mishap(&mut self, reason: TrapReason) -> wasmtime::Error {
+        let trap = match reason {
+            TrapReason::Time => wasmtime::Trap::Interrupt,
+            TrapReason::Stack => wasmtime::Trap::StackOverflow,
+            TrapReason::Memory => {
+                self.store.data_mut().limits.refused = true;
+                wasmtime::Trap::UnreachableCodeReached
+            }
+            _ => wasmtime::Trap::UnreachableCodeReached,
+        };
+        trap.into()
     }
 
     /// Lets the guest see and change `data` while `body` runs.

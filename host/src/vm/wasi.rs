@@ -8,6 +8,7 @@ use super::gate::Pass;
 use super::hostcall::root::nanos;
 use super::log;
 use super::memory::{Call, Span};
+use super::observe::{Word, watched};
 use super::state::State;
 
 /// Both names under which guests ask for it.
@@ -16,6 +17,20 @@ pub(super) const MODULES: &[&str] = &["wasi_snapshot_preview1", "wasi_unstable"]
 /// Runs one function; its error is an errno.
 fn serve(
     mut caller: Caller<'_, State>,
+    name: &'static str,
+    arguments: &[u64],
+    body: impl FnOnce(&mut Call<'_, '_>) -> Result<(), Errno>,
+) -> wasmtime::Result<u32> {
+    if let Some(observer) = caller.data().observer.clone() {
+        return watched(caller, &observer, name, arguments, |caller| {
+            checked(caller, name, body)
+        });
+    }
+    checked(&mut caller, name, body)
+}
+
+fn checked(
+    caller: &mut Caller<'_, State>,
     name: &'static str,
     body: impl FnOnce(&mut Call<'_, '_>) -> Result<(), Errno>,
 ) -> wasmtime::Result<u32> {
@@ -26,7 +41,7 @@ fn serve(
             Pass::Forbidden(forbidden) => return Err(wasmtime::Error::new(forbidden)),
         }
     }
-    let result = match Call::new(&mut caller) {
+    let result = match Call::new(caller) {
         Some(mut call) => body(&mut call),
         None => Err(Errno::FAULT),
     };
@@ -39,7 +54,7 @@ macro_rules! functions {
         pub(super) fn define(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             for module in MODULES {
                 $(linker.func_wrap(module, stringify!($name), |caller: Caller<'_, State> $(, $param: $ty)*| {
-                    serve(caller, stringify!($name), |$call| $body)
+                    serve(caller, stringify!($name), &[$(Word::word($param)),*], |$call| $body)
                 })?;)*
                 // Envoy does no more either; the guest's next instruction is a trap.
                 linker.func_wrap(module, "proc_exit", |code: u32| {

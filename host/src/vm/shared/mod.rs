@@ -50,6 +50,20 @@ impl Shared {
         self.space(vm_id).get(key, &mut value).map(|_| value)
     }
 
+    /// Writes what VMs of this id then read under this key, as one of them would.
+    /// Whether there was room for it.
+    pub fn set_data(&self, vm_id: &str, key: &[u8], value: &[u8]) -> bool {
+        self.space(vm_id).set(key, value, None).is_ok()
+    }
+
+    /// Puts an item into a queue that a VM of this id has registered. Whether
+    /// there is such a queue, with room for it.
+    pub fn enqueue(&self, vm_id: &str, queue: &[u8], item: &[u8]) -> bool {
+        let queues = &self.0.queues;
+        let queue = queues.resolve(vm_id, queue);
+        queue.is_some_and(|queue| queues.enqueue(queue, item).is_ok())
+    }
+
     pub(super) fn space(&self, vm_id: &str) -> Arc<Space> {
         let mut spaces = self.0.spaces.lock().unwrap_or_else(PoisonError::into_inner);
         match spaces.get(vm_id) {
