@@ -203,6 +203,12 @@ impl Balancer {
         self.pool.get(id).map(|replica| replica.name.as_str())
     }
 
+    /// Whether a replica may be given connections of a listener because it is well.
+    pub fn serves(&self, listener: ListenerId, id: ReplicaId) -> bool {
+        let listener = self.pool.listeners.get(listener.0);
+        listener.is_some_and(|listener| self.pool.class(listener, id).is_well())
+    }
+
     /// Connections open at a replica, as far as this VM knows.
     pub fn active(&self, id: ReplicaId) -> u32 {
         self.pool.get(id).map_or(0, |replica| replica.active())
@@ -258,7 +264,13 @@ impl Balancer {
                 let Some(kind) = self.kind_of(probe) else {
                     return;
                 };
-                let outcome = answer::judge(&kind, &reply);
+                let mut outcome = answer::judge(&kind, &reply);
+                if reply.status == 0 && self.probes.is_late(probe, now) {
+                    outcome = outcome.map_err(|it| Finding {
+                        reason: Reason::Timeout,
+                        ..it
+                    });
+                }
                 self.take_answer(probe, outcome, now);
             }
             Fact::NotSent(probe) => {

@@ -75,11 +75,15 @@ impl Choice {
             return;
         };
         let share = mark.share.max(1);
-        if entrant.share == 0 {
-            // Half a step ahead, so that the heavier come first but not in a row.
-            entrant.turn = self.clock.saturating_add(STEP / share / 2);
-        }
         let before = self.contest.key(replica).map(|key| key.class);
+        let returns = mark.class.may_serve() && before.is_none_or(|class| !class.may_serve());
+        if entrant.share == 0 || returns {
+            // Who comes or comes back starts where the others are, half a step ahead:
+            // so the heavier come first, but not in a row.
+            entrant.turn = entrant
+                .turn
+                .max(self.clock.saturating_add(STEP / share / 2));
+        }
         if before != Some(mark.class) || entrant.share != share {
             self.field.stale = true;
         }

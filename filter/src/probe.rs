@@ -195,6 +195,13 @@ impl Probes {
         self.watches.get(*self.under_way.get(&probe)?)
     }
 
+    /// Whether a question has been under way for as long as it may.
+    pub(crate) fn is_late(&self, probe: ProbeId, now: Moment) -> bool {
+        let timeout = Duration::from_millis(self.rules.health.timeout_ms);
+        let asked = self.watch_of(probe).and_then(|watch| watch.round.asked);
+        asked.is_some_and(|asked| now.since(asked.at) >= timeout)
+    }
+
     /// Questions whose answer got lost.
     pub(crate) fn lost(&self, now: Moment) -> Vec<ProbeId> {
         let timeout = self.timeout();

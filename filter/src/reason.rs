@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Reason {
-    /// The connection was refused, or its target could not be reached.
+    /// The connection was refused.
     Refused,
+    /// The connection failed, and the proxy does not say how: refused, or TLS.
+    ConnectFailed,
     /// The connection was not established in time.
     ConnectTimeout,
     /// No answer within the probe's timeout.
@@ -22,6 +24,8 @@ pub enum Reason {
     Reset,
     /// The name has no address, or the cluster no endpoint.
     NoAddress,
+    /// What came back is not HTTP.
+    NotHttp,
     /// The proxy could not ask, for a reason it did not tell in words we know.
     ProxyError,
     /// A status that is not among those of a healthy answer.
@@ -34,14 +38,16 @@ pub enum Reason {
 
 impl Reason {
     /// Each of them, for those who define metrics.
-    pub const ALL: [Reason; 11] = [
+    pub const ALL: [Reason; 13] = [
         Reason::Refused,
+        Reason::ConnectFailed,
         Reason::ConnectTimeout,
         Reason::Timeout,
         Reason::Tls,
         Reason::Certificate,
         Reason::Reset,
         Reason::NoAddress,
+        Reason::NotHttp,
         Reason::ProxyError,
         Reason::Status,
         Reason::SaysUnhealthy,
@@ -52,12 +58,14 @@ impl Reason {
     pub const fn name(self) -> &'static str {
         match self {
             Reason::Refused => "refused",
+            Reason::ConnectFailed => "connect-failed",
             Reason::ConnectTimeout => "connect-timeout",
             Reason::Timeout => "timeout",
             Reason::Tls => "tls",
             Reason::Certificate => "certificate",
             Reason::Reset => "reset",
             Reason::NoAddress => "no-address",
+            Reason::NotHttp => "not-http",
             Reason::ProxyError => "proxy-error",
             Reason::Status => "status",
             Reason::SaysUnhealthy => "says-unhealthy",

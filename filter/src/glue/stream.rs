@@ -26,7 +26,10 @@ pub(super) fn opened(vm: &mut Vm, context: u32) -> Action {
         return Action::Continue;
     };
     let read = |port: &[u8]| std::str::from_utf8(port).ok()?.parse().ok();
-    let port = PORT.iter().find_map(|path| host::property(path, read)).flatten();
+    let port = PORT
+        .iter()
+        .find_map(|path| host::property(path, read))
+        .flatten();
     let Some(listener) = port.and_then(|port| balancer.listener(port)) else {
         return Action::Continue;
     };
