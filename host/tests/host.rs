@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use dtr_lb_host::plan::{self, Admin, Cluster, Filter, Listener, Plan, Pool, Route};
 use dtr_lb_host::{Host, HostOptions, StartError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// A guest in WebAssembly text. `new_connection` and the others are the bodies
 /// of its callbacks, which leave an action on the stack.
@@ -155,6 +155,7 @@ fn pairs(headers: &[(&str, &str)]) -> Vec<u8> {
 /// A replica that says its name to whoever connects, then echoes.
 struct Replica {
     address: SocketAddr,
+    _bound: Option<TcpSocket>,
 }
 
 impl Replica {
@@ -172,14 +173,20 @@ impl Replica {
                 });
             }
         });
-        Replica { address }
+        Replica {
+            address,
+            _bound: None,
+        }
     }
 
-    /// Nobody listens there.
+    /// Nobody listens there; nor gets anybody else the port meanwhile.
     async fn refusing() -> Replica {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = socket.local_addr().unwrap();
         Replica {
-            address: listener.local_addr().unwrap(),
+            address,
+            _bound: Some(socket),
         }
     }
 }
@@ -418,6 +425,7 @@ async fn the_guests_calls_are_made_and_answered() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let r0 = Replica {
         address: listener.local_addr().unwrap(),
+        _bound: None,
     };
     let guest = Guest {
         configure: START_TICKS,
