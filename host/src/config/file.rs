@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use dtr_lb_filter::config::{OnDown, Policy, Start, WhenAllDown};
 use serde::Deserialize;
 
+use super::address::{Address, Bind, Fqdn, PortName, Target};
+use super::number::{Fraction, Port, Statuses, Whole};
 use super::preset::Preset;
-use super::value::{
-    Address, Bind, Fqdn, Fraction, HeaderName, HeaderValue, Pointer, Port, PortName, ReplicaName,
-    Span, Statuses, Target, Token, Whole,
-};
+use super::text::{HeaderName, HeaderValue, Pointer, ReplicaName, Span, Token};
 
 /// The whole file.
 #[derive(Debug, Deserialize)]

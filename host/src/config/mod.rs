@@ -11,14 +11,17 @@
 //! # Ok::<(), dtr_lb_host::config::ConfigError>(())
 //! ```
 
+mod address;
 mod check;
 mod error;
 mod file;
 mod flags;
+mod number;
 mod preset;
+mod question;
 #[cfg(test)]
 mod tests;
-mod value;
+mod text;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

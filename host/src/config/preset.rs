@@ -3,7 +3,7 @@
 use dtr_lb_filter::config::BodyCheck;
 use serde::Deserialize;
 
-use super::value::Scheme;
+use super::address::Scheme;
 
 /// A registry whose health endpoint is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
