@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+mod foreign;
 mod guest;
 mod hostcalls;
 mod hostile;
+mod logs;
 mod streams;
+mod threads;

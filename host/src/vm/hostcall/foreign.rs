@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::signature;
 use crate::vm::abi::{Answer, Refusal};
 use crate::vm::context::Kind;
 use crate::vm::effect::Effect;
@@ -44,6 +45,10 @@ fn find(name: &[u8]) -> Option<Function> {
         b"set_envoy_filter_state" => set_filter_state,
         b"declare_property" => declare_property,
         b"clear_route_cache" => clear_route_cache,
+        b"compress" => compress,
+        b"uncompress" => uncompress,
+        b"verify_signature" => signature::verify,
+        b"sign" => signature::sign,
         b"dtr_lb_skip_data" => skip_data,
         _ => return None,
     })
@@ -67,8 +72,7 @@ fn set_filter_state(state: &mut State, arguments: &[u8], _: &mut Vec<u8>) -> Ans
     context.state.set(
         Cow::Borrowed(key.as_bytes()),
         Value::Object(value.to_owned()),
-    );
-    Ok(())
+    )
 }
 
 /// `{name = 1, readonly = 2, type = 3, schema = 4, span = 5}`
@@ -83,7 +87,8 @@ fn declare_property(state: &mut State, arguments: &[u8], _: &mut Vec<u8>) -> Ans
     }
     let root = state.acting_root();
     let root = state.contexts.root_mut(root).ok_or(Refusal::NotFound)?;
-    if root.declared.contains_key(name.as_bytes()) || root.declared.len() >= MOST_DECLARED {
+    let known = root.declared.contains_key(name.as_bytes());
+    if known || root.declared.len() >= MOST_DECLARED || name.len() > LONGEST_NAME {
         return Err(Refusal::BadArgument);
     }
     root.declared.insert(name.as_bytes().to_vec(), write);
@@ -93,8 +98,24 @@ fn declare_property(state: &mut State, arguments: &[u8], _: &mut Vec<u8>) -> Ans
 fn clear_route_cache(state: &mut State, _: &[u8], _: &mut Vec<u8>) -> Answer {
     let id = state.acting_id();
     if state.contexts.http_mut(id).is_some() {
-        state.effects.push_back(Effect::ClearRouteCache(id));
+        state.ask(Effect::ClearRouteCache(id), 0)?;
     }
+    Ok(())
+}
+
+/// To zlib's form.
+fn compress(_: &mut State, plain: &[u8], answer: &mut Vec<u8>) -> Answer {
+    if plain.len() > MOST_PLAIN {
+        return Err(Refusal::Serialization);
+    }
+    *answer = miniz_oxide::deflate::compress_to_vec_zlib(plain, ZLIB_LEVEL);
+    Ok(())
+}
+
+/// From zlib's form, as far as the result is not absurdly large.
+fn uncompress(_: &mut State, packed: &[u8], answer: &mut Vec<u8>) -> Answer {
+    *answer = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(packed, MOST_PLAIN)
+        .map_err(|_| Refusal::Serialization)?;
     Ok(())
 }
 
@@ -107,13 +128,19 @@ fn skip_data(state: &mut State, _: &[u8], _: &mut Vec<u8>) -> Answer {
         .tcp_mut(id)
         .ok_or(Refusal::NotFound)?
         .skip_data = true;
-    state.effects.push_back(Effect::SkipData(id));
-    Ok(())
+    state.ask(Effect::SkipData(id), 0)
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, Refusal> {
     std::str::from_utf8(bytes).map_err(|_| Refusal::BadArgument)
 }
 
+/// zlib's own default.
+const ZLIB_LEVEL: u8 = 6;
+/// Most bytes to compress, or to come out of it: while it goes on nobody looks
+/// at the guest's time.
+const MOST_PLAIN: usize = 16 << 20;
 /// Most properties a plugin may declare.
 const MOST_DECLARED: usize = 4096;
+/// Longest name of one, bytes.
+const LONGEST_NAME: usize = 4096;
