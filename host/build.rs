@@ -23,10 +23,13 @@ fn embed() -> Result<(), String> {
     let out = PathBuf::from(variable("OUT_DIR")?);
     println!("cargo::rerun-if-env-changed={READY_MODULE}");
     let module = match env::var_os(READY_MODULE) {
-        Some(ready) => PathBuf::from(ready),
+        Some(ready) => {
+            let ready = PathBuf::from(ready);
+            println!("cargo::rerun-if-changed={}", ready.display());
+            ready
+        }
         None => build(&out)?,
     };
-    println!("cargo::rerun-if-changed={}", module.display());
     std::fs::copy(&module, out.join("filter.wasm"))
         .map(|_| ())
         .map_err(|error| format!("the filter {} can't be read: {error}", module.display()))

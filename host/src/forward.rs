@@ -660,17 +660,19 @@ mod tests {
     #[test]
     fn a_reader_that_starts_late_gets_every_byte() {
         on_one_thread(async {
-            let up = Arc::new(pattern(16 << 20));
+            // More than the kernel holds between the two (tcp_rmem, tcp_wmem).
+            let up = Arc::new(pattern(48 << 20));
             let Pair {
                 client,
                 mut replica,
                 ..
             } = plain().await;
+            rustix::net::sockopt::set_socket_recv_buffer_size(&replica, 64 << 10).unwrap();
             let (_client_read, client_write) = client.into_split();
             let mut sending = spawn_local(send_all(client_write, Arc::clone(&up)));
             // The sender stands still once everything between is full.
             let full = tokio::time::timeout(Duration::from_millis(200), &mut sending).await;
-            assert!(full.is_err(), "16 MiB went into a connection nobody reads");
+            assert!(full.is_err(), "48 MiB went into a connection nobody reads");
             let mut got = Vec::new();
             replica.read_to_end(&mut got).await.unwrap();
             assert!(got == *up, "the bytes changed on the way");

@@ -353,16 +353,13 @@ mod tests {
         let mut huge = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
         huge.resize(MOST_BODY + 100, b'x');
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let refusing = {
-            let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            gone.local_addr().unwrap().port()
-        };
+        let (refusing, _bound) = crate::dial::tests::refusing();
         let refused = format!(
             "{LED_BY}remote connection failure, transport failure reason: \
              delayed connect error: Connection refused"
         );
         let cases = [
-            (refusing, LONG, "503", refused, "refused"),
+            (refusing.port(), LONG, "503", refused, "refused"),
             (
                 closing,
                 LONG,

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use bytes::BytesMut;
+
 use super::abi::{ContextId, Headers, MapKind};
 use super::effect::CallReply;
 use super::filter_state::{FilterState, Write};
@@ -67,6 +69,8 @@ pub(super) struct Http {
     /// By [`MapKind`] 0 to 3.
     pub(super) access: [Access; 4],
     pub(super) answered: bool,
+    /// Bytes held back of either body, by [`Body`](super::Body).
+    pub(super) held: [BytesMut; 2],
 }
 
 /// What a guest may do with a map at this moment.
@@ -166,6 +170,7 @@ impl Http {
             info,
             access: [Access::None; 4],
             answered: false,
+            held: Default::default(),
         }
     }
 

@@ -980,3 +980,25 @@ pub(crate) fn pairs(pairs: &[(&str, &str)]) -> Vec<u8> {
     }
     bytes
 }
+
+#[test]
+fn a_message_ends_a_unary_call() {
+    let rest = [s("svc"), s("M"), s(""), s(""), N(0), R1];
+    let open = call("proxy_grpc_call", std::iter::once(s("443/r1")).chain(rest));
+    let mut run = Guest::ticking([open]);
+    let effects = run.effects();
+    let [Effect::GrpcCall(unary)] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(run.vm.open_calls(), [unary.token]);
+    run.vm
+        .grpc_message(unary.token, b"answer".to_vec())
+        .unwrap();
+    assert_eq!(run.vm.open_calls(), []);
+}
+
+#[test]
+fn a_vm_can_move_to_another_thread() {
+    fn moves<T: Send>(_: &T) {}
+    moves(&Guest::new().start().vm);
+}

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use dtr_lb_host::vm::{
-    Action, ContextId, Direction, Effect, End, Finished, HttpInfo, ListenerDirection, Peer,
-    Profile, TcpInfo, Upstream,
+    Action, Body, CallReply, ContextId, Direction, Effect, End, Finished, HttpInfo,
+    ListenerDirection, Peer, Profile, TcpInfo, Upstream,
 };
 use serde_json::json;
 
@@ -854,4 +854,55 @@ fn the_host_calls_a_function_of_the_guest() {
         .start();
     run.vm.foreign_function(run.root, 7, b"arguments").unwrap();
     assert_eq!(run.outcome(0).bytes, b"arguments");
+}
+
+#[test]
+fn a_held_body_can_be_read_when_a_call_is_answered() {
+    let request = pairs(&[(":method", "GET"), (":path", "/"), (":authority", "x")]);
+    let dispatch = call(
+        "proxy_http_call",
+        [s("ping/r1"), s(request), s(""), s(""), N(0), R1],
+    );
+    let read = call("proxy_get_buffer_bytes", [N(0), N(0), N(99), R1, R2]);
+    let guest = Guest::new()
+        .answering("proxy_on_request_body", [dispatch], 1)
+        .on(
+            "proxy_on_http_call_response",
+            [
+                read.clone(),
+                call("proxy_set_effective_context", [N(2)]),
+                read,
+                call("proxy_set_buffer_bytes", [N(0), N(0), N(99), s("changed")]),
+                call("proxy_set_buffer_bytes", [N(1), N(0), N(99), s("changed")]),
+                call("proxy_get_buffer_status", [N(0), R1, R2]),
+            ],
+        );
+    let mut run = guest.start();
+    let context = run
+        .vm
+        .open_http(run.root, HttpInfo::new(connection(), vec![]))
+        .unwrap();
+    let mut body = BytesMut::from("hello");
+    assert_eq!(
+        run.vm.request_body(context, &mut body, End::Last).unwrap(),
+        Action::Pause
+    );
+    run.vm.hold_body(context, Body::Request, body);
+    let effects = run.effects();
+    let [Effect::HttpCall(sent)] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    run.vm
+        .http_call_response(run.root, sent.token, CallReply::default())
+        .unwrap();
+    assert_eq!(run.outcome(1).bytes, b"", "the root has no body");
+    assert_eq!(run.outcome(3).bytes, b"hello");
+    assert_eq!([run.outcome(4).status, run.outcome(5).status], [0, 2]);
+    assert_eq!(run.outcome(6).words[0], 7);
+    assert_eq!(run.vm.release_body(context, Body::Request), "changed");
+    assert_eq!(
+        run.vm.release_body(context, Body::Request),
+        "",
+        "it was taken back"
+    );
 }

@@ -1,0 +1,255 @@
+//! Attributes of connections and requests, by Envoy's names.
+
+use std::net::SocketAddr;
+
+use super::{Message, NULL, Path, Value};
+use crate::vm::abi::Headers;
+use crate::vm::context::{Context, Http};
+use crate::vm::hostcall::root::nanos;
+use crate::vm::state::State;
+use crate::vm::stream::TcpInfo;
+
+/// `None`: no property of streams. `Some(None)`: one, but not there.
+pub(super) fn of_stream<'a>(
+    state: &'a State,
+    context: &'a Context,
+    tcp: &'a TcpInfo,
+    first: &[u8],
+    rest: &mut Path<'_>,
+) -> Option<Option<Value<'a>>> {
+    let mut within = |of: &dyn Fn(&[u8]) -> Option<Value<'a>>| match rest.next() {
+        Some(name) => of(name),
+        None => Some(Value::Opaque),
+    };
+    Some(match first {
+        b"source" => within(&|name| peer(tcp.source, name)),
+        b"destination" => within(&|name| peer(tcp.destination, name)),
+        b"connection" => within(&|name| connection(tcp, name)),
+        b"upstream" => within(&|name| upstream(tcp, name)),
+        b"request" => within(&|name| request(context.http()?, name)),
+        b"response" => within(&|name| response(context, tcp, name)),
+        b"xds" => within(&|name| xds(state, context, tcp, name)),
+        b"filter_state" => within(&|name| {
+            context
+                .state
+                .get(name)
+                .map(|value| Value::Bytes(value.bytes()))
+        }),
+        b"listener_metadata"
+        | b"listener_direction"
+        | b"cluster_name"
+        | b"upstream_host_metadata"
+        | b"route_name" => xds(state, context, tcp, first),
+        b"connection_id" => Some(Value::Uint(tcp.connection_id)),
+        b"metadata" => Some(Value::Message(Message::Metadata, &NULL)),
+        _ => return None,
+    })
+}
+
+fn peer<'a>(address: SocketAddr, name: &[u8]) -> Option<Value<'a>> {
+    match name {
+        b"address" => Some(Value::Address(address)),
+        b"port" => Some(Value::Int(address.port().into())),
+        _ => None,
+    }
+}
+
+fn connection<'a>(tcp: &'a TcpInfo, name: &[u8]) -> Option<Value<'a>> {
+    match name {
+        b"id" => Some(Value::Uint(tcp.connection_id)),
+        b"mtls" => Some(Value::Flag(false)),
+        b"requested_server_name" => Some(Value::Bytes(
+            tcp.requested_server_name
+                .as_deref()
+                .unwrap_or_default()
+                .as_bytes(),
+        )),
+        _ => None,
+    }
+}
+
+fn upstream<'a>(tcp: &'a TcpInfo, name: &[u8]) -> Option<Value<'a>> {
+    match name {
+        b"address" => tcp
+            .upstream
+            .as_ref()
+            .map(|upstream| Value::Address(upstream.address)),
+        b"port" => tcp
+            .upstream
+            .as_ref()
+            .map(|up| Value::Int(up.address.port().into())),
+        b"local_address" => tcp
+            .upstream
+            .as_ref()
+            .map(|up| Value::Address(up.local_address)),
+        b"request_attempt_count" => Some(Value::Uint(tcp.attempts.into())),
+        b"transport_failure_reason" => match &tcp.transport_failure {
+            Some(reason) => Some(Value::Bytes(reason.as_bytes())),
+            None if tcp.attempts > 0 => Some(Value::Bytes(&[])),
+            None => None,
+        },
+        _ => None,
+    }
+}
+
+fn request<'a>(http: &'a Http, name: &[u8]) -> Option<Value<'a>> {
+    let info = &http.info;
+    let header = |name: &str| first_value(&info.request_headers, name).map(Value::Bytes);
+    let path = || first_value(&info.request_headers, ":path").unwrap_or_default();
+    let query = |path: &'a [u8]| path.iter().position(|byte| *byte == b'?');
+    match name {
+        b"headers" => Some(Value::Headers(&info.request_headers)),
+        b"headers_bytes" => Some(Value::Int(contents(&info.request_headers))),
+        b"time" => i64::try_from(info.time.as_nanos()).ok().map(Value::Int),
+        b"duration" => info.duration.map(|duration| Value::Uint(nanos(duration))),
+        b"size" => match first_value(&info.request_headers, "content-length") {
+            Some(length) => std::str::from_utf8(length)
+                .ok()?
+                .parse()
+                .ok()
+                .map(Value::Int),
+            None => Some(Value::Uint(info.request_size)),
+        },
+        b"total_size" => Some(Value::Uint(
+            info.request_size + contents(&info.request_headers) as u64,
+        )),
+        b"protocol" => Some(Value::Bytes(info.protocol.as_bytes())),
+        b"path" => header(":path"),
+        b"url_path" => {
+            let path = path();
+            Some(Value::Bytes(query(path).map_or(path, |at| &path[..at])))
+        }
+        b"query" => {
+            let path = path();
+            let query = query(path).map_or(&[][..], |at| &path[at + 1..]);
+            let end = query
+                .iter()
+                .position(|byte| *byte == b'#')
+                .unwrap_or(query.len());
+            Some(Value::Bytes(&query[..end]))
+        }
+        b"host" => header(":authority"),
+        b"scheme" => header(":scheme"),
+        b"method" => header(":method"),
+        b"referer" => header("referer"),
+        b"useragent" => header("user-agent"),
+        b"id" => header("x-request-id"),
+        _ => None,
+    }
+}
+
+fn response<'a>(context: &'a Context, tcp: &'a TcpInfo, name: &[u8]) -> Option<Value<'a>> {
+    if name == b"flags" {
+        return Some(Value::Uint(tcp.response_flags));
+    }
+    let info = &context.http()?.info;
+    match name {
+        b"code" => {
+            let status = first_value(info.response_headers.as_ref()?, ":status")?;
+            std::str::from_utf8(status)
+                .ok()?
+                .parse()
+                .ok()
+                .map(Value::Int)
+        }
+        b"code_details" => info
+            .code_details
+            .as_ref()
+            .map(|text| Value::Bytes(text.as_bytes())),
+        b"headers" => Some(
+            info.response_headers
+                .as_ref()
+                .map_or(Value::Opaque, Value::Headers),
+        ),
+        b"headers_bytes" => Some(Value::Int(
+            info.response_headers.as_ref().map_or(0, contents),
+        )),
+        b"trailers" => Some(
+            info.response_trailers
+                .as_ref()
+                .map_or(Value::Opaque, Value::Headers),
+        ),
+        b"size" => Some(Value::Uint(info.response_size)),
+        b"total_size" => {
+            let maps = [&info.response_headers, &info.response_trailers];
+            let maps: i64 = maps.into_iter().flatten().map(contents).sum();
+            Some(Value::Uint(info.response_size + maps as u64))
+        }
+        b"grpc_status" => {
+            let maps = [&info.response_trailers, &info.response_headers];
+            let status = maps
+                .into_iter()
+                .flatten()
+                .find_map(|map| first_value(map, "grpc-status"))?;
+            std::str::from_utf8(status)
+                .ok()?
+                .parse()
+                .ok()
+                .map(Value::Int)
+        }
+        _ => None,
+    }
+}
+
+fn xds<'a>(
+    state: &'a State,
+    context: &'a Context,
+    tcp: &'a TcpInfo,
+    name: &[u8],
+) -> Option<Value<'a>> {
+    match name {
+        b"node" => Some(Value::Message(Message::Node, &state.node)),
+        b"cluster_name" => tcp
+            .upstream
+            .as_ref()
+            .map(|upstream| Value::Bytes(upstream.cluster.as_bytes())),
+        b"upstream_host_metadata" => tcp
+            .upstream
+            .as_ref()
+            .map(|upstream| Value::Message(Message::Metadata, &upstream.metadata)),
+        b"listener_metadata" => Some(Value::Message(Message::Metadata, &tcp.listener_metadata)),
+        b"listener_direction" => Some(Value::Int(tcp.listener_direction as i64)),
+        b"filter_chain_name" => Some(Value::Bytes(&[])),
+        b"route_name" => {
+            let name = context
+                .http()
+                .and_then(|http| http.info.route_name.as_deref());
+            Some(Value::Bytes(name.unwrap_or_default().as_bytes()))
+        }
+        _ => None,
+    }
+}
+
+fn first_value<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
+    headers
+        .iter()
+        .find(|(known, _)| known == name)
+        .map(|(_, value)| value.as_slice())
+}
+
+/// The values of a header that may be there several times, with commas between.
+pub(super) fn all_values<'a>(headers: &'a Headers, name: &str) -> Option<Value<'a>> {
+    let mut values = headers
+        .iter()
+        .filter(|(known, _)| known == name)
+        .map(|(_, value)| value);
+    let first = values.next()?;
+    let mut rest = values.peekable();
+    if rest.peek().is_none() {
+        return Some(Value::Bytes(first));
+    }
+    let mut joined = first.clone();
+    for value in rest {
+        joined.push(b',');
+        joined.extend_from_slice(value);
+    }
+    Some(Value::Owned(joined))
+}
+
+/// Bytes of all names and values.
+fn contents(headers: &Headers) -> i64 {
+    headers
+        .iter()
+        .map(|(name, value)| (name.len() + value.len()) as i64)
+        .sum()
+}
