@@ -469,6 +469,11 @@ impl Balancer {
         if session.landed == Landed::Known {
             return;
         }
+        // While it is open the proxy goes on to try others; only its end is final.
+        let landing = match landing {
+            Landing::Failed => Landing::Pending,
+            landing => landing,
+        };
         let mut settled = *session;
         self.settle(&mut settled, landing, now);
         if settled.landed == Landed::Unknown {

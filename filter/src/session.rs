@@ -12,11 +12,12 @@ pub struct StreamId(pub u32);
 /// What the host says became of a connection so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Landing<'a> {
-    /// It has not reached a replica, and no attempt has failed.
+    /// It has not reached a replica, and nothing has failed so far.
     Pending,
     /// It reached this replica, by name.
     Reached(&'a str),
-    /// Every attempt to reach one failed.
+    /// It has not reached a replica, and an attempt failed: every attempt, once
+    /// it is closed.
     Failed,
 }
 

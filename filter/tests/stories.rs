@@ -8,11 +8,12 @@
 
 mod world;
 
-use dtr_lb_filter::balancer::Level;
+use dtr_lb_filter::balancer::{Fact, Level};
 use dtr_lb_filter::config::{Listener, OnDown, Policy, Start, WhenAllDown};
 use dtr_lb_filter::pool::Refusal;
 use dtr_lb_filter::random;
 use dtr_lb_filter::replica::Order;
+use dtr_lb_filter::session::Landing;
 use world::{Does, End, World, check, config};
 
 #[test]
@@ -175,10 +176,10 @@ fn failures_of_sessions_take_a_replica_out_before_a_probe_does() {
         };
         let end = end.to_owned();
         let now = world.now(0);
-        let landing = dtr_lb_filter::session::Landing::Reached(&end);
+        let landing = Landing::Reached(&end);
         world.vms[0]
             .balancer
-            .observe(dtr_lb_filter::balancer::Fact::Closed(stream, landing), now);
+            .observe(Fact::Closed(stream, landing), now);
     }
     assert_eq!(
         chosen_first, 2,
@@ -194,6 +195,21 @@ fn failures_of_sessions_take_a_replica_out_before_a_probe_does() {
         !routes.contains(&0),
         "the other VM learned of it: {routes:?}"
     );
+}
+
+#[test]
+fn a_failed_attempt_is_not_the_end_of_an_open_connection() {
+    let mut world = World::settled(config(2), 1);
+    let (stream, route) = world.route(0, 443, 0).unwrap();
+    let (chosen, other) = (route[0], route[1]);
+    let name = world.config.replicas[other].name.clone();
+    for landing in [Landing::Failed, Landing::Reached(&name)] {
+        let now = world.now(0);
+        let fact = Fact::Landed(stream, landing);
+        world.vms[0].balancer.observe(fact, now);
+    }
+    assert_eq!(world.active(0, chosen), 0, "where it was not served");
+    assert_eq!(world.active(0, other), 1, "where it is served");
 }
 
 #[test]

@@ -155,6 +155,24 @@ impl Proxy {
         .await;
     }
 
+    /// Waits until `/status` counts so many connections of the replica: `active`,
+    /// `total`, or `failures` to connect.
+    ///
+    /// # Panics
+    /// When it counts others.
+    pub async fn counts(&self, replica: &Standin, which: &str, number: usize) {
+        let what = format!("{number} {which} connections of {}", replica.name());
+        eventually(LIMIT, what, async || {
+            let counts = self.status_of(replica).await?["connections"].take();
+            if counts[which] == number {
+                Ok(())
+            } else {
+                Err(counts.to_string())
+            }
+        })
+        .await;
+    }
+
     /// Waits until the log holds these words.
     ///
     /// # Panics

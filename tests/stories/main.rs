@@ -6,6 +6,7 @@
 
 mod all_down;
 mod bytes;
+mod counts;
 mod failover;
 mod health;
 mod probes;
