@@ -150,10 +150,7 @@ impl<'a> Value<'a> {
             Value::Int(number) => out.extend_from_slice(&number.to_le_bytes()),
             Value::Uint(number) => out.extend_from_slice(&number.to_le_bytes()),
             Value::Flag(flag) => out.push(u8::from(flag)),
-            Value::Address(address) => {
-                // Writing to memory does not fail.
-                let _ = write!(out, "{address}");
-            }
+            Value::Address(address) => put_address(address, out),
             Value::Headers(headers) => pairs::encode_headers(headers, out),
             Value::Opaque => pairs::encode(std::iter::empty(), out),
             Value::Json(json) => return encode_json(json, out),
@@ -194,6 +191,29 @@ impl Message {
             _ => None,
         }
     }
+}
+
+/// Address and port. Asked for on every connection, so IPv4 goes without `fmt`.
+fn put_address(address: SocketAddr, out: &mut Vec<u8>) {
+    let SocketAddr::V4(address) = address else {
+        // Writing to memory does not fail.
+        let _ = write!(out, "{address}");
+        return;
+    };
+    for (octet, end) in address.ip().octets().into_iter().zip(*b"...:") {
+        put_number(octet.into(), out);
+        out.push(end);
+    }
+    put_number(address.port(), out);
+}
+
+fn put_number(number: u16, out: &mut Vec<u8>) {
+    for power in [10_000, 1_000, 100, 10] {
+        if number >= power {
+            out.push(b'0' + (number / power % 10) as u8);
+        }
+    }
+    out.push(b'0' + (number % 10) as u8);
 }
 
 /// `google.protobuf.Value` in Envoy's encoding: all numbers are doubles.
@@ -254,3 +274,28 @@ impl<'a> Iterator for Path<'a> {
 }
 
 static NULL: Json = Json::Null;
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_everywhere() {
+        let addresses = [
+            "0.0.0.0:0",
+            "10.0.100.9:9",
+            "255.255.255.255:65535",
+            "127.0.0.1:10",
+            "1.20.199.200:10001",
+            "[::1]:443",
+            "[2001:db8::10]:65535",
+        ];
+        for text in addresses {
+            let mut written = Vec::new();
+            put_address(text.parse().unwrap(), &mut written);
+            assert_eq!(String::from_utf8_lossy(&written), text);
+        }
+    }
+}
