@@ -29,6 +29,13 @@ fn statuses_differ_where_envoy_deviates() {
     };
     let cases = [
         ("reading past the end", buffer(2, 11, 1), 0, 2),
+        ("reading beyond all numbers", buffer(2, -1, 2), 0, 2),
+        (
+            "replacing the first",
+            call("proxy_set_buffer_bytes", [N(2), N(0), N(1), s("x")]),
+            0,
+            0,
+        ),
         ("reading at the end", buffer(2, 10, 1), 0, 0),
         ("a buffer that is not there", buffer(0, 0, 1), 0, 1),
         ("no gRPC message", buffer(5, 0, 1), 0, 1),

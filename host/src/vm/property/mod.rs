@@ -45,6 +45,8 @@ enum Value<'a> {
     Flag(bool),
     Address(SocketAddr),
     Headers(&'a Headers),
+    /// A map with nothing in it.
+    Empty,
     /// A map that does not tell what it holds.
     Opaque,
     Json(&'a Json),
@@ -76,6 +78,12 @@ fn top<'a>(state: &'a State, first: &[u8], rest: &mut Path<'_>, path: &[u8]) -> 
             .map(|plugin| Value::Bytes(plugin.root_id.as_bytes())),
         b"plugin_vm_id" => Some(Value::Bytes(state.vm_id.as_bytes())),
         b"node" => Some(Value::Message(Message::Node, &state.node)),
+        // All that a root knows of it.
+        b"xds" => match rest.next() {
+            Some(b"node") => Some(Value::Message(Message::Node, &state.node)),
+            Some(_) => None,
+            None => Some(Value::Opaque),
+        },
         b"listener_direction" => Some(Value::Int(0)),
         _ => {
             // A guest's own: Envoy looks at the first segment only.
@@ -138,6 +146,7 @@ impl<'a> Value<'a> {
             | Value::Uint(_)
             | Value::Flag(_)
             | Value::Address(_)
+            | Value::Empty
             | Value::Opaque
             | Value::Json(_) => None,
         }
@@ -152,7 +161,8 @@ impl<'a> Value<'a> {
             Value::Flag(flag) => out.push(u8::from(flag)),
             Value::Address(address) => put_address(address, out),
             Value::Headers(headers) => pairs::encode_headers(headers, out),
-            Value::Opaque => pairs::encode(std::iter::empty(), out),
+            Value::Empty => pairs::encode(std::iter::empty(), out),
+            Value::Opaque => return Err(Refusal::Serialization),
             Value::Json(json) => return encode_json(json, out),
             Value::Message(Message::Metadata, json) => protobuf::put_metadata(out, json),
             Value::Message(Message::Node, json) => protobuf::put_node(out, json),
@@ -173,10 +183,10 @@ impl Message {
                     .as_bytes(),
             )
         };
-        let map = |name| json.get(name).map_or(Value::Opaque, Value::Json);
+        let map = |name| json.get(name).map_or(Value::Empty, Value::Json);
         match (self, name) {
             (Message::Metadata, b"filter_metadata") => Some(map("filter_metadata")),
-            (Message::Metadata, b"typed_filter_metadata") => Some(Value::Opaque),
+            (Message::Metadata, b"typed_filter_metadata") => Some(Value::Empty),
             (Message::Node, b"id") => Some(text("id")),
             (Message::Node, b"cluster") => Some(text("cluster")),
             (Message::Node, b"user_agent_name") => Some(text("user_agent_name")),
