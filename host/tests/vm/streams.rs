@@ -2,6 +2,7 @@
 //! which order it is called.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use dtr_lb_host::vm::{
@@ -21,6 +22,9 @@ fn settled() -> TcpInfo {
         }}})),
         listener_direction: ListenerDirection::Inbound,
         requested_server_name: Some("dtr.example.com".into()),
+        time: Duration::from_secs(5),
+        received: 10,
+        sent: 20,
         attempts: 2,
         response_flags: 32,
         transport_failure: Some("delayed connect error: Connection refused".into()),
@@ -94,7 +98,11 @@ fn properties_of_a_connection_are_encoded_as_in_envoy() {
         ("node\0metadata\0k", b"v"),
         ("node\0locality\0zone", b"a"),
         ("node\0locality", b"\x0a\x02eu\x12\x01a"),
-        ("source", &[0, 0, 0, 0]),
+        ("metadata\0filter_metadata", &[0, 0, 0, 0]),
+        ("request\0headers", &[0, 0, 0, 0]),
+        ("request\0size", &10u64.to_le_bytes()),
+        ("response\0size", &20u64.to_le_bytes()),
+        ("request\0time", &5_000_000_000u64.to_le_bytes()),
     ];
     let paths: Vec<&str> = cases.iter().map(|(path, _)| *path).collect();
     let run = read_tcp(settled(), &paths);
@@ -126,10 +134,11 @@ fn what_is_not_known_of_a_connection_is_not_found() {
     let paths = [
         "upstream\0address",
         "upstream\0local_address",
-        "upstream\0transport_failure_reason",
         "xds\0cluster_name",
         "xds\0upstream_host_metadata\0filter_metadata\0dtr\0name",
         "response\0code",
+        "route_name",
+        "request\0time",
         "request\0path",
         "connection\0termination_details",
         "connection\0tls_version",
@@ -149,6 +158,17 @@ fn what_is_not_known_of_a_connection_is_not_found() {
         &["", "listener_metadata\0filter_metadata\0dtr\0nothing"],
     );
     assert_eq!(run.statuses(2), [3, 3], "null has no encoding");
+    let groups = [
+        "source",
+        "connection",
+        "upstream",
+        "request",
+        "response",
+        "xds",
+        "filter_state",
+    ];
+    let run = read_tcp(settled(), &groups);
+    assert_eq!(run.statuses(7), [3; 7], "nor have groups as a whole");
 }
 
 #[test]

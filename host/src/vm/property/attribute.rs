@@ -26,7 +26,10 @@ pub(super) fn of_stream<'a>(
         b"destination" => within(&|name| peer(tcp.destination, name)),
         b"connection" => within(&|name| connection(tcp, name)),
         b"upstream" => within(&|name| upstream(tcp, name)),
-        b"request" => within(&|name| request(context.http()?, name)),
+        b"request" => within(&|name| match context.http() {
+            Some(http) => request(http, name),
+            None => request_of_tcp(tcp, name),
+        }),
         b"response" => within(&|name| response(context, tcp, name)),
         b"xds" => within(&|name| xds(state, context, tcp, name)),
         b"filter_state" => within(&|name| {
@@ -83,11 +86,12 @@ fn upstream<'a>(tcp: &'a TcpInfo, name: &[u8]) -> Option<Value<'a>> {
             .as_ref()
             .map(|up| Value::Address(up.local_address)),
         b"request_attempt_count" => Some(Value::Uint(tcp.attempts.into())),
-        b"transport_failure_reason" => match &tcp.transport_failure {
-            Some(reason) => Some(Value::Bytes(reason.as_bytes())),
-            None if tcp.attempts > 0 => Some(Value::Bytes(&[])),
-            None => None,
-        },
+        b"transport_failure_reason" => Some(Value::Bytes(
+            tcp.transport_failure
+                .as_deref()
+                .unwrap_or_default()
+                .as_bytes(),
+        )),
         _ => None,
     }
 }
@@ -138,11 +142,30 @@ fn request<'a>(http: &'a Http, name: &[u8]) -> Option<Value<'a>> {
     }
 }
 
+/// What Envoy makes of a connection where a request is asked for.
+fn request_of_tcp<'a>(tcp: &TcpInfo, name: &[u8]) -> Option<Value<'a>> {
+    match name {
+        b"headers" => Some(Value::Empty),
+        b"headers_bytes" => Some(Value::Int(0)),
+        b"size" | b"total_size" => Some(Value::Uint(tcp.received)),
+        b"time" if !tcp.time.is_zero() => Some(Value::Uint(nanos(tcp.time))),
+        _ => None,
+    }
+}
+
 fn response<'a>(context: &'a Context, tcp: &'a TcpInfo, name: &[u8]) -> Option<Value<'a>> {
     if name == b"flags" {
         return Some(Value::Uint(tcp.response_flags));
     }
-    let info = &context.http()?.info;
+    let Some(http) = context.http() else {
+        return match name {
+            b"headers" | b"trailers" => Some(Value::Empty),
+            b"headers_bytes" => Some(Value::Int(0)),
+            b"size" | b"total_size" => Some(Value::Uint(tcp.sent)),
+            _ => None,
+        };
+    };
+    let info = &http.info;
     match name {
         b"code" => {
             let status = first_value(info.response_headers.as_ref()?, ":status")?;
@@ -159,7 +182,7 @@ fn response<'a>(context: &'a Context, tcp: &'a TcpInfo, name: &[u8]) -> Option<V
         b"headers" => Some(
             info.response_headers
                 .as_ref()
-                .map_or(Value::Opaque, Value::Headers),
+                .map_or(Value::Empty, Value::Headers),
         ),
         b"headers_bytes" => Some(Value::Int(
             info.response_headers.as_ref().map_or(0, contents),
@@ -167,7 +190,7 @@ fn response<'a>(context: &'a Context, tcp: &'a TcpInfo, name: &[u8]) -> Option<V
         b"trailers" => Some(
             info.response_trailers
                 .as_ref()
-                .map_or(Value::Opaque, Value::Headers),
+                .map_or(Value::Empty, Value::Headers),
         ),
         b"size" => Some(Value::Uint(info.response_size)),
         b"total_size" => {
@@ -211,10 +234,8 @@ fn xds<'a>(
         b"listener_direction" => Some(Value::Int(tcp.listener_direction as i64)),
         b"filter_chain_name" => Some(Value::Bytes(&[])),
         b"route_name" => {
-            let name = context
-                .http()
-                .and_then(|http| http.info.route_name.as_deref());
-            Some(Value::Bytes(name.unwrap_or_default().as_bytes()))
+            let name = context.http()?.info.route_name.as_deref()?;
+            Some(Value::Bytes(name.as_bytes()))
         }
         _ => None,
     }
