@@ -1,4 +1,5 @@
 //! The host.
 
 pub mod plan;
+pub mod testkit;
 pub mod vm;
