@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::vm::{LoadError, Plugin, Profile, Shared, StartError, VmConfig};
+use crate::vm::{Plugin, Profile, Shared, StartError, VmConfig};
 
 use super::cluster::{Cluster, accepts};
 use super::fault::{Fault, Mishap};
@@ -238,12 +238,8 @@ impl Builder {
             self = self.plugin("");
         }
         let ground = Arc::new(Ground::new(self.seed, self.time));
-        let module = self.guest.compile().map_err(|error| KitError {
-            why: error.into(),
-            explanation: None,
-            transcript: Transcript::default(),
-            logs: Vec::new(),
-        })?;
+        let module =
+            (self.guest.compile()).map_err(|error| KitError::new(error.into(), &ground))?;
         for (path, value) in self.properties {
             ground.set_property(None, path, value);
         }
@@ -259,12 +255,7 @@ impl Builder {
             stage.workers.push(worker);
         }
         for index in 0..self.workers {
-            stage.start_vm(index).map_err(|error| KitError {
-                explanation: ground.with_transcript(super::explain::explain),
-                why: error,
-                transcript: ground.transcript(),
-                logs: ground.logs(),
-            })?;
+            (stage.start_vm(index)).map_err(|error| KitError::new(error, &ground))?;
         }
         stage.settle();
         Ok(TestKit::new(Rc::new(RefCell::new(stage))))
@@ -272,7 +263,9 @@ impl Builder {
 }
 
 /// Why a kit did not start.
-pub struct KitError {
+pub struct KitError(Box<Failure>);
+
+struct Failure {
     why: StartError,
     explanation: Option<String>,
     transcript: Transcript,
@@ -280,41 +273,39 @@ pub struct KitError {
 }
 
 impl KitError {
+    fn new(why: StartError, ground: &Ground) -> KitError {
+        KitError(Box::new(Failure {
+            explanation: ground.with_transcript(super::explain::explain),
+            why,
+            transcript: ground.transcript(),
+            logs: ground.logs(),
+        }))
+    }
+
     /// What the engine says.
     pub fn why(&self) -> &StartError {
-        &self.why
+        &self.0.why
     }
 
     /// What guest and host said to each other.
     pub fn transcript(&self) -> &Transcript {
-        &self.transcript
+        &self.0.transcript
     }
 
     /// What the guest logged.
     pub fn logs(&self) -> &[LogLine] {
-        &self.logs
-    }
-}
-
-impl From<LoadError> for KitError {
-    fn from(error: LoadError) -> KitError {
-        KitError {
-            why: error.into(),
-            explanation: None,
-            transcript: Transcript::default(),
-            logs: Vec::new(),
-        }
+        &self.0.logs
     }
 }
 
 impl fmt::Display for KitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the guest did not start: {}", self.why)?;
-        if let Some(explanation) = &self.explanation {
+        write!(f, "the guest did not start: {}", self.0.why)?;
+        if let Some(explanation) = &self.0.explanation {
             write!(f, "\n{explanation}")?;
         }
-        if !self.transcript.entries().is_empty() {
-            write!(f, "\ntranscript:\n{}", self.transcript)?;
+        if !self.0.transcript.entries().is_empty() {
+            write!(f, "\ntranscript:\n{}", self.0.transcript)?;
         }
         Ok(())
     }
@@ -329,7 +320,7 @@ impl fmt::Debug for KitError {
 
 impl std::error::Error for KitError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.why)
+        Some(&self.0.why)
     }
 }
 

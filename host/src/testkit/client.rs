@@ -233,7 +233,7 @@ impl Client {
 
     /// The context of this connection in the guest, also after it is gone;
     /// `None`: there was no VM when it came.
-    pub fn context(&self) -> Option<ContextId> {
+    pub fn context_id(&self) -> Option<ContextId> {
         self.stage.borrow().connections[self.key].first_context
     }
 
@@ -403,4 +403,3 @@ pub(super) fn parse(what: &str, address: &str) -> SocketAddr {
     };
     parsed
 }
-

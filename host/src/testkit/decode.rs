@@ -53,7 +53,9 @@ pub(super) fn callback_arguments(name: &str, arguments: &[u32]) -> Vec<Argument>
 /// What a callback returned.
 pub(super) fn callback_result(name: &str, value: u32) -> String {
     let word = match name {
-        "proxy_on_vm_start" | "proxy_on_configure" | "proxy_on_done"
+        "proxy_on_vm_start"
+        | "proxy_on_configure"
+        | "proxy_on_done"
         | "proxy_validate_configuration" => {
             if value == 0 {
                 "false"
@@ -154,9 +156,11 @@ fn parameters(name: &str) -> Option<&'static [Parameter]> {
             Number("most"),
             OutBytes,
         ],
-        "proxy_get_buffer_status" => {
-            &[Named("buffer", BUFFERS), OutNumber("length"), OutNumber("flags")]
-        }
+        "proxy_get_buffer_status" => &[
+            Named("buffer", BUFFERS),
+            OutNumber("length"),
+            OutNumber("flags"),
+        ],
         "proxy_set_buffer_bytes" => &[
             Named("buffer", BUFFERS),
             Number("start"),
@@ -251,18 +255,29 @@ fn read(call: &Hostcall<'_>, side: Side) -> Vec<Argument> {
             Number(name) => (Argument::new(name, next().to_string()), Side::Input),
             Signed(name) => {
                 let word = u32::try_from(next()).unwrap_or_default();
-                (Argument::new(name, word.cast_signed().to_string()), Side::Input)
+                (
+                    Argument::new(name, word.cast_signed().to_string()),
+                    Side::Input,
+                )
             }
-            Long(name) => (Argument::new(name, next().cast_signed().to_string()), Side::Input),
+            Long(name) => (
+                Argument::new(name, next().cast_signed().to_string()),
+                Side::Input,
+            ),
             Named(name, names) => {
                 let value = next();
-                let text = usize::try_from(value).ok().and_then(|index| names.get(index));
+                let text = usize::try_from(value)
+                    .ok()
+                    .and_then(|index| names.get(index));
                 let text = text.map_or_else(|| format!("unknown ({value})"), |t| (*t).to_owned());
                 (Argument::new(name, text), Side::Input)
             }
             Text(name) | Bytes(name) => {
                 let (at, length) = (next(), next());
-                (Argument::bytes(name, slice(call.memory, at, length)), Side::Input)
+                (
+                    Argument::bytes(name, slice(call.memory, at, length)),
+                    Side::Input,
+                )
             }
             Path => {
                 let (at, length) = (next(), next());
@@ -275,7 +290,10 @@ fn read(call: &Hostcall<'_>, side: Side) -> Vec<Argument> {
             }
             Pairs(name) => {
                 let (at, length) = (next(), next());
-                (Argument::pairs(name, slice(call.memory, at, length)), Side::Input)
+                (
+                    Argument::pairs(name, slice(call.memory, at, length)),
+                    Side::Input,
+                )
             }
             OutNumber(name) => {
                 let value = number(call.memory, next(), 4);
@@ -314,7 +332,10 @@ fn written(call: &Hostcall<'_>) -> Vec<Argument> {
     let mut bytes = Vec::new();
     for index in 0..argument(2).min(1024) {
         let at = argument(1).saturating_add(index.saturating_mul(8));
-        let (start, length) = (number(call.memory, at, 4), number(call.memory, at.saturating_add(4), 4));
+        let (start, length) = (
+            number(call.memory, at, 4),
+            number(call.memory, at.saturating_add(4), 4),
+        );
         bytes.extend_from_slice(slice(call.memory, start, length).unwrap_or_default());
     }
     vec![

@@ -215,7 +215,8 @@ impl Exchange {
     /// Ends the request with trailers.
     pub fn send_trailers(&mut self, trailers: &[(&str, &str)]) {
         let trailers = trailers.iter();
-        let pairs = trailers.map(|(name, value)| (name.to_ascii_lowercase(), value.as_bytes().to_vec()));
+        let pairs =
+            trailers.map(|(name, value)| (name.to_ascii_lowercase(), value.as_bytes().to_vec()));
         self.piece(Piece::Trailers(pairs.collect()));
     }
 
@@ -262,7 +263,11 @@ impl Exchange {
 
     /// The first trailer of this name of the response, if it is text.
     pub fn trailer(&mut self, name: &str) -> Option<&str> {
-        let trailers = self.stage.borrow().streams[self.key].response.out.trailers.clone();
+        let trailers = self.stage.borrow().streams[self.key]
+            .response
+            .out
+            .trailers
+            .clone();
         self.trailers = trailers;
         header(&self.trailers, name)
     }
@@ -315,7 +320,7 @@ impl Exchange {
 
     /// The context of this stream in the guest, also after it is gone; `None`:
     /// there was no VM when it began.
-    pub fn context(&self) -> Option<ContextId> {
+    pub fn context_id(&self) -> Option<ContextId> {
         self.stage.borrow().streams[self.key].first_context
     }
 
@@ -333,7 +338,10 @@ impl fmt::Debug for Exchange {
         f.debug_struct("Exchange")
             .field("request paused", &stream.request.paused)
             .field("response paused", &stream.response.paused)
-            .field("response", &stream.response.out.headers.as_ref().map(status))
+            .field(
+                "response",
+                &stream.response.out.headers.as_ref().map(status),
+            )
             .field("over", &stream.over)
             .finish()
     }

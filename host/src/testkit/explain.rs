@@ -6,17 +6,18 @@ use super::transcript::{Hostcall, Transcript, What};
 /// Explains the last panic in the transcript, if there is one and it is known.
 pub(super) fn explain(transcript: &Transcript) -> Option<String> {
     let entries = transcript.entries();
-    let (index, message) = entries
-        .iter()
-        .enumerate()
-        .rev()
-        .find_map(|(index, entry)| match &entry.what {
-            What::Hostcall(call) if call.name == "proxy_log" => {
-                let message = call.argument("message")?;
-                message.contains("panicked at").then_some((index, message))
-            }
-            _ => None,
-        })?;
+    let (index, message) =
+        entries
+            .iter()
+            .enumerate()
+            .rev()
+            .find_map(|(index, entry)| match &entry.what {
+                What::Hostcall(call) if call.name == "proxy_log" => {
+                    let message = call.argument("message")?;
+                    message.contains("panicked at").then_some((index, message))
+                }
+                _ => None,
+            })?;
     let culprit = entries[..index]
         .iter()
         .rev()

@@ -164,8 +164,13 @@ mod tests {
     fn a_fault_strikes_at_its_occasion_and_is_used_up() {
         let mut faults = Faults::default();
         faults.add(trap_in("proxy_on_tick").nth(2).times(2));
-        let struck = ["proxy_on_tick", "proxy_on_log", "proxy_on_tick", "proxy_on_tick"]
-            .map(|callback| faults.trap(callback).is_some());
+        let struck = [
+            "proxy_on_tick",
+            "proxy_on_log",
+            "proxy_on_tick",
+            "proxy_on_tick",
+        ]
+        .map(|callback| faults.trap(callback).is_some());
         assert_eq!(struck, [false, false, true, true]);
         assert!(faults.trap("proxy_on_tick").is_none());
     }

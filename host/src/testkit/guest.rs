@@ -54,8 +54,8 @@ impl Guest {
     pub(super) fn compile(&self) -> Result<Module, LoadError> {
         static ENGINE: LazyLock<Result<Engine, String>> =
             LazyLock::new(|| Engine::new().map_err(|error| error.to_string()));
-        static MODULES: LazyLock<Mutex<HashMap<Arc<[u8]>, Arc<Mutex<Option<Module>>>>>> =
-            LazyLock::new(Mutex::default);
+        type Slot = Arc<Mutex<Option<Module>>>;
+        static MODULES: LazyLock<Mutex<HashMap<Arc<[u8]>, Slot>>> = LazyLock::new(Mutex::default);
 
         let engine = ENGINE
             .as_ref()
@@ -84,8 +84,8 @@ impl Guest {
 #[track_caller]
 pub fn guest(name: &str) -> Guest {
     let path = build::resolve(Path::new(name));
-    let is_module = (path.extension())
-        .is_some_and(|extension| extension == "wasm" || extension == "wat");
+    let is_module =
+        (path.extension()).is_some_and(|extension| extension == "wasm" || extension == "wat");
     if is_module {
         match Guest::file(&path) {
             Ok(guest) => return guest,

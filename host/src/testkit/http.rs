@@ -568,7 +568,12 @@ impl Stage {
         stream.context = None;
         if stream.over.is_none() {
             let reply = made_up(503, "");
-            self.local_reply(key, reply.headers, reply.body, "wasm_fail_stream".to_owned());
+            self.local_reply(
+                key,
+                reply.headers,
+                reply.body,
+                "wasm_fail_stream".to_owned(),
+            );
         }
     }
 

@@ -113,7 +113,10 @@ impl TestKit {
     /// Value of this counter or gauge, or how many values a histogram counted;
     /// `None`: no guest has defined it.
     pub fn metric(&self, name: &str) -> Option<u64> {
-        let found = self.metrics().into_iter().find(|metric| metric.name == name);
+        let found = self
+            .metrics()
+            .into_iter()
+            .find(|metric| metric.name == name);
         found.map(|metric| metric.value)
     }
 

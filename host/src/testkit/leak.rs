@@ -90,7 +90,11 @@ impl TestKit {
     /// How many bytes of linear memory the guest takes for each round, after as
     /// many rounds to warm up. Memory grows by pages of 64 KiB, so a leak of `n`
     /// bytes shows after `65536 / n` rounds: take some thousand.
-    pub fn growth_per_round(&mut self, rounds: usize, mut round: impl FnMut(&mut TestKit)) -> usize {
+    pub fn growth_per_round(
+        &mut self,
+        rounds: usize,
+        mut round: impl FnMut(&mut TestKit),
+    ) -> usize {
         for _ in 0..rounds {
             round(self);
         }
@@ -102,4 +106,3 @@ impl TestKit {
         grown / rounds.max(1)
     }
 }
-

@@ -32,9 +32,7 @@ pub use cluster::{
     hangs, refuses, resets,
 };
 pub use exchange::{Exchange, HttpRequest};
-pub use fault::{
-    Fault, cas_lost, memory_exhausted, next_call, returns, trap_in, unknown_cluster,
-};
+pub use fault::{Fault, cas_lost, memory_exhausted, next_call, returns, trap_in, unknown_cluster};
 pub use guest::{Guest, guest};
 pub use kit::TestKit;
 pub use leak::Leaks;

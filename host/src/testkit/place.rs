@@ -320,7 +320,10 @@ fn logged(hostcall: &str, arguments: &[Argument]) -> Option<(String, String)> {
     };
     match hostcall {
         "proxy_log" => Some((argument("level")?, argument("message")?)),
-        "fd_write" => Some((argument("level")?, argument("message")?.trim_end().to_owned())),
+        "fd_write" => Some((
+            argument("level")?,
+            argument("message")?.trim_end().to_owned(),
+        )),
         _ => None,
     }
 }

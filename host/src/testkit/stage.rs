@@ -323,16 +323,24 @@ impl Drop for Stage {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let transcript = self.ground.transcript();
+            let shown = match std::env::var_os(SHOW_ALL) {
+                Some(_) => transcript.clone(),
+                None => transcript.last(SHOWN),
+            };
             eprintln!("--- what guest and host said to each other ---");
-            eprint!("{transcript}");
+            eprint!("{shown}");
             if let Some(why) = explain::explain(&transcript) {
                 eprintln!("{why}");
             }
-            eprintln!("--- end of the transcript ---");
+            eprintln!("--- end of the transcript; {SHOW_ALL}=1 shows all of it ---");
         }
     }
 }
 
+/// Lines of the transcript that a failed test shows.
+const SHOWN: usize = 200;
+/// Set in the environment, this shows them all.
+const SHOW_ALL: &str = "TESTKIT_TRANSCRIPT";
 /// More events than this at one moment never end.
 const MOST_AT_ONCE: usize = 100_000;
 /// How long a worker is without a VM after a trap.

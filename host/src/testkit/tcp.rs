@@ -245,9 +245,8 @@ impl Stage {
         let connection = &mut self.connections[key];
         connection.phase = Phase::Dialling;
         if candidates.is_empty() {
-            let note = format!(
-                "there is no cluster {name:?} to connect to; declare it with .cluster(..)"
-            );
+            let note =
+                format!("there is no cluster {name:?} to connect to; declare it with .cluster(..)");
             connection.flags |= NO_CLUSTER;
             self.ground.note(worker, note);
             self.close(key, Peer::Local);
@@ -265,7 +264,10 @@ impl Stage {
         match &cluster.behaviour {
             Behaviour::FirstOf(clusters) if depth < 8 => {
                 let mut leaves = Vec::new();
-                for leaf in clusters.iter().flat_map(|name| self.leaves(name, depth + 1)) {
+                for leaf in clusters
+                    .iter()
+                    .flat_map(|name| self.leaves(name, depth + 1))
+                {
                     if !leaves.contains(&leaf) {
                         leaves.push(leaf);
                     }

@@ -25,10 +25,12 @@ impl Transcript {
 
     /// Calls the guest made of one host function, such as `proxy_http_call`.
     pub fn hostcalls<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Hostcall> + 'a {
-        self.entries.iter().filter_map(move |entry| match &entry.what {
-            What::Hostcall(call) if call.name == name => Some(call),
-            _ => None,
-        })
+        self.entries
+            .iter()
+            .filter_map(move |entry| match &entry.what {
+                What::Hostcall(call) if call.name == name => Some(call),
+                _ => None,
+            })
     }
 
     /// Names of the callbacks that ran, in order, allocators left out.
@@ -47,6 +49,15 @@ impl Transcript {
             _ => None,
         });
         names.collect()
+    }
+
+    /// The last so many lines.
+    pub fn last(&self, lines: usize) -> Transcript {
+        let from = self.entries.len().saturating_sub(lines);
+        Transcript {
+            entries: self.entries[from..].to_vec(),
+            forgotten: self.forgotten + from,
+        }
     }
 
     pub(super) fn push(&mut self, entry: Entry) {
