@@ -1,5 +1,6 @@
 //! Compiled guests.
 
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use super::abi::AbiVersion;
 use super::guest::Guest;
 use super::linker;
 use super::state::State;
-use super::trap::LoadError;
+use super::trap::{FRAMES, LoadError};
 
 /// One process's compiler and epoch clock. Cheap to clone.
 #[derive(Clone)]
@@ -29,6 +30,8 @@ impl Engine {
         config
             .epoch_interruption(true)
             .max_wasm_stack(STACK)
+            // One more than are named, to tell that there are more.
+            .wasm_backtrace_max_frames(NonZeroUsize::new(FRAMES + 1))
             // Reserving address space is free; growing then never moves memory.
             .memory_reservation(4 << 30);
         let wasm =

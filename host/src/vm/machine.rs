@@ -311,9 +311,11 @@ impl Core {
         let Some(callback) = callback else {
             return Ok(None);
         };
-        let turn = &mut self.store.data_mut().turn;
-        turn.context = context;
-        turn.effective = None;
+        let state = self.store.data_mut();
+        state.turn.context = context;
+        state.turn.effective = None;
+        state.limits.refused = false;
+        state.log.last_words = None;
         self.store.set_epoch_deadline(self.ticks);
         if let Some(observer) = self.store.data().observer.clone() {
             return self.watched(&observer, name, callback, arguments).map(Some);

@@ -36,9 +36,9 @@ pub(super) fn read(state: &State, path: &[u8], out: &mut Vec<u8>) -> Answer {
 }
 
 /// Something a path leads to.
-#[derive(Clone, Copy)]
 enum Value<'a> {
     Bytes(&'a [u8]),
+    Owned(Vec<u8>),
     Int(i64),
     Uint(u64),
     Flag(bool),
@@ -332,7 +332,7 @@ impl<'a> Value<'a> {
         match self {
             Value::Headers(headers) => {
                 let name = std::str::from_utf8(name).ok()?.to_ascii_lowercase();
-                first_value(headers, &name).map(Value::Bytes)
+                all_values(headers, &name)
             }
             Value::Json(Json::Object(fields)) => {
                 fields.get(std::str::from_utf8(name).ok()?).map(Value::Json)
@@ -343,6 +343,7 @@ impl<'a> Value<'a> {
             }
             Value::Message(message, json) => message.field(json, name),
             Value::Bytes(_)
+            | Value::Owned(_)
             | Value::Int(_)
             | Value::Uint(_)
             | Value::Flag(_)
@@ -355,6 +356,7 @@ impl<'a> Value<'a> {
     fn encode(self, out: &mut Vec<u8>) -> Answer {
         match self {
             Value::Bytes(bytes) => out.extend_from_slice(bytes),
+            Value::Owned(bytes) => out.extend_from_slice(&bytes),
             Value::Int(number) => out.extend_from_slice(&number.to_le_bytes()),
             Value::Uint(number) => out.extend_from_slice(&number.to_le_bytes()),
             Value::Flag(flag) => out.push(u8::from(flag)),
@@ -445,6 +447,25 @@ fn first_value<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
         .iter()
         .find(|(known, _)| known == name)
         .map(|(_, value)| value.as_slice())
+}
+
+/// The values of a header that may be there several times, with commas between.
+fn all_values<'a>(headers: &'a Headers, name: &str) -> Option<Value<'a>> {
+    let mut values = headers
+        .iter()
+        .filter(|(known, _)| known == name)
+        .map(|(_, value)| value);
+    let first = values.next()?;
+    let mut rest = values.peekable();
+    if rest.peek().is_none() {
+        return Some(Value::Bytes(first));
+    }
+    let mut joined = first.clone();
+    for value in rest {
+        joined.push(b',');
+        joined.extend_from_slice(value);
+    }
+    Some(Value::Owned(joined))
 }
 
 /// Bytes of all names and values.

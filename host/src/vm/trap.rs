@@ -110,7 +110,7 @@ fn backtrace(error: &wasmtime::Error) -> Option<String> {
 }
 
 /// How many functions of a backtrace are named.
-const FRAMES: usize = 20;
+pub(super) const FRAMES: usize = 20;
 
 /// Why a module cannot be used at all.
 #[derive(Debug, thiserror::Error)]

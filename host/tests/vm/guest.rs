@@ -65,6 +65,7 @@ pub(crate) struct Outcome {
 pub(crate) struct Guest {
     callbacks: Vec<(&'static str, Vec<Step>, u32)>,
     marker: &'static str,
+    imports: Vec<&'static str>,
     extra: String,
     pub(crate) config: VmConfig,
 }
@@ -79,6 +80,7 @@ impl Guest {
         Guest {
             callbacks: Vec::new(),
             marker: "proxy_abi_version_0_2_1",
+            imports: Vec::new(),
             extra: String::new(),
             config: VmConfig {
                 vm_id: "vm".into(),
@@ -112,6 +114,12 @@ impl Guest {
         self
     }
 
+    /// A host function that only the text uses.
+    pub(crate) fn importing(mut self, function: &'static str) -> Guest {
+        self.imports.push(function);
+        self
+    }
+
     /// More of the module, as text.
     pub(crate) fn with(mut self, wat: &str) -> Guest {
         self.extra.push_str(wat);
@@ -127,6 +135,7 @@ impl Guest {
         let mut data = Vec::new();
         let mut bodies = String::new();
         let mut imports: BTreeSet<&str> = BTreeSet::from(["proxy_set_shared_data"]);
+        imports.extend(&self.imports);
         let mut index = 0;
         for (callback, steps, answer) in &self.callbacks {
             let (params, result) = callback_shape(callback);
@@ -323,7 +332,7 @@ fn import(name: &str) -> String {
 }
 
 /// Host functions and their parameters: i 32 bits, l 64 bits.
-const IMPORTS: &[(&str, &str)] = &[
+pub(crate) const IMPORTS: &[(&str, &str)] = &[
     ("proxy_log", "iii"),
     ("proxy_get_log_level", "i"),
     ("proxy_get_current_time_nanoseconds", "i"),

@@ -4,4 +4,5 @@
 
 mod guest;
 mod hostcalls;
+mod hostile;
 mod streams;
