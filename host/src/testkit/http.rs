@@ -86,6 +86,12 @@ pub(super) enum Which {
 }
 
 impl Stream {
+    /// Whether the guest holds its request or its response.
+    pub(super) fn is_held(&self) -> bool {
+        let paused = self.request.paused.is_some() && self.local.is_none();
+        self.over.is_none() && (paused || self.response.paused.is_some())
+    }
+
     fn half(&mut self, which: Which) -> &mut Half {
         match which {
             Which::Request => &mut self.request,

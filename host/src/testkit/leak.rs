@@ -8,8 +8,12 @@ use super::kit::TestKit;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Leaks {
-    /// Contexts beyond the roots and the open streams, over all workers.
+    /// Contexts that nothing needs any more, over all workers: beyond the roots
+    /// and the open streams, or after [`TestKit::shut_down`] all there are.
     pub contexts: usize,
+    /// Connections and requests that the guest holds back, while no call and no
+    /// tick is to come in which it could let them go.
+    pub held: usize,
     /// Clusters of calls without a timeout that nobody has answered: such a
     /// call may stay open for ever.
     pub calls: Vec<String>,
@@ -18,7 +22,7 @@ pub struct Leaks {
 impl Leaks {
     /// Whether nothing leaks.
     pub fn is_empty(&self) -> bool {
-        self.contexts == 0 && self.calls.is_empty()
+        self.contexts == 0 && self.held == 0 && self.calls.is_empty()
     }
 }
 
@@ -27,9 +31,17 @@ impl fmt::Display for Leaks {
         if self.contexts > 0 {
             write!(
                 f,
-                "{} contexts were never deleted: their streams ended, but on_done said false and \
-                 Envoy never asks a stream again. ",
+                "{} contexts are not deleted: a root whose on_done says false must call done \
+                 (proxy_done) later. ",
                 self.contexts
+            )?;
+        }
+        if self.held > 0 {
+            write!(
+                f,
+                "{} connections or requests are paused, and no call or tick is to come in which \
+                 the guest could let them go. ",
+                self.held
             )?;
         }
         if !self.calls.is_empty() {
@@ -47,7 +59,7 @@ impl TestKit {
     /// What is left that should not be, at this moment.
     pub fn leaks(&self) -> Leaks {
         let stage = self.stage().borrow();
-        let mut contexts = 0;
+        let (mut contexts, mut held) = (0, 0);
         for (index, worker) in stage.workers.iter().enumerate() {
             let Some(vm) = &worker.vm else { continue };
             let connections = stage.connections.iter();
@@ -56,15 +68,35 @@ impl TestKit {
             let streams = stage.streams.iter();
             let streams =
                 streams.filter(|stream| stream.worker == index && stream.context.is_some());
-            let known = vm.roots().len() + connections.count() + streams.count();
+            let waiting = stage.calls.keys().any(|key| key.worker == index);
+            if !waiting && worker.ticks.is_empty() {
+                held += connections.clone().filter(|open| open.is_held()).count();
+                held += streams.clone().filter(|open| open.is_held()).count();
+            }
+            let roots = if stage.is_shut_down {
+                0
+            } else {
+                vm.roots().len()
+            };
+            let known = roots + connections.count() + streams.count();
             contexts += vm.context_count().saturating_sub(known);
         }
         let calls = stage.calls.values();
         let calls = calls.filter(|call| call.endless);
         Leaks {
             contexts,
+            held,
             calls: calls.map(|call| call.cluster.clone()).collect(),
         }
+    }
+
+    /// Ends everything as a host does: closes connections, resets requests, then
+    /// ends the plugins (`on_done`, `on_delete`). A guest that needs time for it
+    /// gets it with [`TestKit::advance`].
+    pub fn shut_down(&mut self) {
+        let mut stage = self.stage().borrow_mut();
+        stage.shut_down();
+        stage.settle();
     }
 
     /// Asserts that nothing leaks at this moment.

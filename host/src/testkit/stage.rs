@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::vm::{Effect, Shared, StartError, Trap, Vm};
+use crate::vm::{Effect, Peer, Shared, StartError, Trap, Vm};
 
 use super::agenda::{Agenda, CallKey, Event};
 use super::builder::{OnTrap, is_call};
@@ -13,7 +13,7 @@ use super::call::Call;
 use super::cluster::{Behaviour, Cluster, Request};
 use super::explain;
 use super::fault::{Fault, Faults};
-use super::http::Stream;
+use super::http::{Over, Stream};
 use super::place::Ground;
 use super::tcp::Connection;
 use super::worker::Worker;
@@ -36,6 +36,7 @@ pub(super) struct Stage {
     on_trap: OnTrap,
     pub(super) traps: Vec<Trap>,
     pub(super) last_connection_id: u64,
+    pub(super) is_shut_down: bool,
 }
 
 impl Stage {
@@ -55,6 +56,7 @@ impl Stage {
             on_trap,
             traps: Vec::new(),
             last_connection_id: 0,
+            is_shut_down: false,
         }
     }
 
@@ -288,6 +290,23 @@ impl Stage {
         self.bury(worker);
         let at = self.now() + REBUILD_AFTER;
         self.agenda.put(at, Event::Rebuild { worker });
+    }
+
+    /// Ends all streams and all plugins.
+    pub(super) fn shut_down(&mut self) {
+        self.is_shut_down = true;
+        for key in 0..self.connections.len() {
+            self.close(key, Peer::Local);
+        }
+        for key in 0..self.streams.len() {
+            self.finish_stream(key, Over::Reset);
+        }
+        for worker in 0..self.workers.len() {
+            let roots = self.workers[worker].vm.as_ref().map(Vm::roots);
+            for root in roots.unwrap_or_default() {
+                self.guest(worker, |vm| vm.finish_root(root));
+            }
+        }
     }
 
     /// Lets go of everything that belonged to a worker's VM.

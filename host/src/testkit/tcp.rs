@@ -71,6 +71,12 @@ pub(super) struct Flow {
 }
 
 impl Connection {
+    /// Whether the guest holds it or bytes of it.
+    pub(super) fn is_held(&self) -> bool {
+        let paused = self.phase == Phase::Held || self.down.paused || self.up.paused;
+        self.closed.is_none() && paused
+    }
+
     fn flow(&mut self, direction: Direction) -> &mut Flow {
         match direction {
             Direction::Downstream => &mut self.down,
