@@ -7,93 +7,14 @@ use dtr_lb_host::testkit::{
     memory_exhausted, millis, next_call, refuses, returns, secs, trap_in, unknown_cluster,
 };
 
-/// Every second it asks cluster `ping`, counts ticks and answers, and notes the
-/// last `:status` under shared key `status`; each connection is steered to `r1`.
-fn prober() -> String {
-    let pairs = pairs(&[
-        (":method", "GET"),
-        (":path", "/_ping"),
-        (":authority", "dtr"),
-    ]);
-    let key = "envoy.tcp_proxy.cluster";
-    let steering = format!("\\0a\\{:02x}{key}\\12\\02r1", key.len());
-    let steering_len = 2 + key.len() + 2 + 2;
-    let pairs_len = pairs.1;
-    let pairs = pairs.0;
-    format!(
-        r#"(module
-  (import "env" "proxy_set_tick_period_milliseconds" (func $tick_every (param i32) (result i32)))
-  (import "env" "proxy_http_call" (func $http_call (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
-  (import "env" "proxy_define_metric" (func $define (param i32 i32 i32 i32) (result i32)))
-  (import "env" "proxy_increment_metric" (func $increment (param i32 i64) (result i32)))
-  (import "env" "proxy_get_header_map_value" (func $header (param i32 i32 i32 i32 i32) (result i32)))
-  (import "env" "proxy_set_shared_data" (func $set (param i32 i32 i32 i32 i32) (result i32)))
-  (import "env" "proxy_get_shared_data" (func $get (param i32 i32 i32 i32 i32) (result i32)))
-  (import "env" "proxy_call_foreign_function" (func $foreign (param i32 i32 i32 i32 i32 i32) (result i32)))
-  (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
-  (memory (export "memory") 1)
-  (global $free (mut i32) (i32.const 60000))
-  (data (i32.const 0) "ticks")
-  (data (i32.const 16) "answers")
-  (data (i32.const 32) "ping")
-  (data (i32.const 48) ":status")
-  (data (i32.const 64) "status")
-  (data (i32.const 80) "set_envoy_filter_state")
-  (data (i32.const 128) "{steering}")
-  (data (i32.const 256) "{pairs}")
-  (data (i32.const 512) "call refused")
-  (data (i32.const 528) "lost")
-  (func (export "proxy_abi_version_0_2_1"))
-  (func (export "malloc") (param $size i32) (result i32)
-    (local $at i32)
-    (local.set $at (global.get $free))
-    (global.set $free (i32.add (global.get $free) (local.get $size)))
-    (if (i32.gt_u (global.get $free) (i32.mul (memory.size) (i32.const 65536)))
-      (then (if (i32.eq (memory.grow (i32.const 1)) (i32.const -1)) (then unreachable))))
-    (local.get $at))
-  (func (export "proxy_on_vm_start") (param i32 i32) (result i32) (i32.const 1))
-  (func (export "proxy_on_configure") (param i32 i32) (result i32)
-    (drop (call $define (i32.const 0) (i32.const 0) (i32.const 5) (i32.const 1024)))
-    (drop (call $define (i32.const 0) (i32.const 16) (i32.const 7) (i32.const 1028)))
-    (drop (call $tick_every (i32.const 1000)))
-    (i32.const 1))
-  (func (export "proxy_on_tick") (param i32)
-    (drop (call $increment (i32.load (i32.const 1024)) (i64.const 1)))
-    (if (call $http_call (i32.const 32) (i32.const 4) (i32.const 256) (i32.const {pairs_len})
-          (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 500) (i32.const 1032))
-      (then (drop (call $log (i32.const 3) (i32.const 512) (i32.const 12))))))
-  (func (export "proxy_on_http_call_response") (param i32 i32 i32 i32 i32)
-    (drop (call $increment (i32.load (i32.const 1028)) (i64.const 1)))
-    (drop (call $header (i32.const 6) (i32.const 48) (i32.const 7) (i32.const 1036) (i32.const 1040)))
-    (drop (call $get (i32.const 64) (i32.const 6) (i32.const 1044) (i32.const 1048) (i32.const 1052)))
-    (if (call $set (i32.const 64) (i32.const 6) (i32.load (i32.const 1036)) (i32.load (i32.const 1040)) (i32.load (i32.const 1052)))
-      (then (drop (call $log (i32.const 3) (i32.const 528) (i32.const 4))))))
-  (func (export "proxy_on_new_connection") (param i32) (result i32)
-    (drop (call $foreign (i32.const 80) (i32.const 22) (i32.const 128) (i32.const {steering_len}) (i32.const 0) (i32.const 0)))
-    (i32.const 0))
-)"#
-    )
-}
-
-/// The ABI's pairs as a WAT string, and their length.
-fn pairs(pairs: &[(&str, &str)]) -> (String, usize) {
-    let mut bytes = u32::try_from(pairs.len()).unwrap().to_le_bytes().to_vec();
-    for (key, value) in pairs {
-        bytes.extend(u32::try_from(key.len()).unwrap().to_le_bytes());
-        bytes.extend(u32::try_from(value.len()).unwrap().to_le_bytes());
-    }
-    for (key, value) in pairs {
-        bytes.extend([key.as_bytes(), &[0], value.as_bytes(), &[0]].concat());
-    }
-    let text = bytes.iter().map(|byte| format!("\\{byte:02x}")).collect();
-    (text, bytes.len())
-}
+/// See the comment in the file.
+const PROBER: &str = include_str!("../src/testkit/prober.wat");
 
 fn kit() -> Builder {
-    TestKit::load(prober().as_str())
+    TestKit::load(PROBER)
         .plugin("")
-        .cluster("ping", answers(200, "well"))
-        .cluster("r1", accepts())
+        .cluster("ping:r1", answers(200, "well"))
+        .cluster("r1:443", accepts())
 }
 
 #[test]
@@ -107,7 +28,7 @@ fn time_moves_only_when_told_to_and_ticks_come_in_order() {
     kit.advance(secs(4));
     assert_eq!(kit.metric("ticks"), Some(5));
     let times: Vec<_> = kit
-        .requests_to("ping")
+        .requests_to("ping:r1")
         .iter()
         .map(|request| request.at)
         .collect();
@@ -128,7 +49,7 @@ fn calls_are_answered_as_their_cluster_behaves_at_that_moment() {
         decides(|request| answers(if request.path == "/_ping" { 418 } else { 500 }, "")),
     ];
     for behaviour in behaviours {
-        kit.cluster("ping", behaviour);
+        kit.cluster("ping:r1", behaviour);
         // Each second one call is made; the slowest is over half a second later.
         kit.advance(millis(1500));
         seen.push(String::from_utf8(kit.shared_data("status").unwrap()).unwrap());
@@ -146,9 +67,12 @@ fn calls_are_answered_as_their_cluster_behaves_at_that_moment() {
 fn a_connection_is_steered_and_carries_bytes_both_ways() {
     let mut kit = kit().start().unwrap();
     let mut client = kit.tcp().from("10.0.0.7:4000").connect();
-    assert_eq!(client.filter_state("envoy.tcp_proxy.cluster"), Some("r1"));
+    assert_eq!(
+        client.filter_state("envoy.tcp_proxy.cluster"),
+        Some("r1:443")
+    );
     let mut upstream = client.upstream();
-    assert_eq!(upstream.cluster(), "r1");
+    assert_eq!(upstream.cluster(), "r1:443");
     client.send("hello");
     upstream.send("good day");
     assert_eq!(upstream.received(), "hello");
@@ -160,7 +84,7 @@ fn a_connection_is_steered_and_carries_bytes_both_ways() {
     assert_eq!(client.closed_by(), Some(Peer::Local), "both ends are done");
     assert_eq!(
         client.filter_state("envoy.tcp_proxy.cluster"),
-        Some("r1"),
+        Some("r1:443"),
         "known after the end"
     );
     kit.assert_no_leaks();
@@ -172,7 +96,7 @@ fn connect_failures_go_to_the_next_of_an_aggregate() {
         .cluster("dead", refuses())
         .cluster("hole", hangs())
         .cluster("well", accepts())
-        .cluster("r1", first_of(["dead", "hole", "well"]))
+        .cluster("r1:443", first_of(["dead", "hole", "well"]))
         .start()
         .unwrap();
     let mut client = kit.tcp().connect();
@@ -195,12 +119,12 @@ fn connect_failures_go_to_the_next_of_an_aggregate() {
 #[test]
 fn an_unknown_cluster_closes_the_connection_and_the_transcript_says_so() {
     let mut kit = kit().start().unwrap();
-    kit.remove_cluster("r1");
+    kit.remove_cluster("r1:443");
     let client = kit.tcp().connect();
     assert_eq!(client.closed_by(), Some(Peer::Local));
     let transcript = kit.transcript().to_string();
     assert!(
-        transcript.contains("there is no cluster \"r1\""),
+        transcript.contains("there is no cluster \"r1:443\""),
         "{transcript}"
     );
 }
@@ -240,7 +164,7 @@ fn a_trap_costs_the_vm_and_nothing_else() {
     );
     kit.advance(secs(1));
     assert!(kit.is_alive(), "built again after a second");
-    assert_eq!(kit.tcp().connect().upstream().cluster(), "r1");
+    assert_eq!(kit.tcp().connect().upstream().cluster(), "r1:443");
     kit.advance(secs(2));
     assert!(kit.metric("ticks").unwrap() >= 3, "ticks live on");
 }
@@ -289,7 +213,7 @@ fn the_transcript_is_in_words() {
         "proxy_define_metric(kind counter, \"ticks\") -> OK metric ",
         "proxy_set_tick_period_milliseconds(milliseconds 1000) -> OK",
         "1.000s #1 proxy_on_tick()",
-        "proxy_http_call(\"ping\", headers [:method: GET, :path: /_ping, :authority: dtr], \"\", \
+        "proxy_http_call(\"ping:r1\", headers [:method: GET, :path: /_ping, :authority: dtr], \"\", \
          trailers [], timeout ms 500) -> OK token 1",
         "proxy_on_http_call_response(token 1, headers ",
         "proxy_get_header_map_value(map http call headers, \":status\") -> OK \"200\"",
@@ -299,7 +223,7 @@ fn the_transcript_is_in_words() {
         assert!(text.contains(line), "no line {line:?} in\n{text}");
     }
     let call = transcript.hostcalls("proxy_http_call").next().unwrap();
-    assert_eq!(call.argument("cluster"), Some("ping"));
+    assert_eq!(call.argument("cluster"), Some("ping:r1"));
     assert_eq!(call.status, Some(Status::OK));
     let kit_lines = transcript
         .entries()
@@ -316,7 +240,10 @@ fn workers_share_data_and_metrics_but_not_their_guests() {
     kit.fault(trap_in("proxy_on_tick"));
     kit.advance(secs(1));
     assert!(!kit.is_alive());
-    assert_eq!(kit.tcp().on_worker(1).connect().upstream().cluster(), "r1");
+    assert_eq!(
+        kit.tcp().on_worker(1).connect().upstream().cluster(),
+        "r1:443"
+    );
     assert_eq!(
         kit.tcp().on_worker(0).connect().upstream().cluster(),
         "default"
