@@ -98,6 +98,14 @@ pub(super) fn put_bytes(out: &mut Vec<u8>, number: u64, bytes: &[u8]) {
     }
 }
 
+/// Appends a flag; one that is not set is left out.
+pub(super) fn put_flag(out: &mut Vec<u8>, number: u64, flag: bool) {
+    if flag {
+        put_varint(out, number << 3);
+        out.push(1);
+    }
+}
+
 /// Appends a field of bytes, be it empty.
 fn put_message(out: &mut Vec<u8>, number: u64, bytes: &[u8]) {
     put_varint(out, number << 3 | 2);

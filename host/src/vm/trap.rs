@@ -77,7 +77,7 @@ impl Trap {
         };
         if let Some(words) = &around.last_words {
             // Writing to a string does not fail.
-            let _ = write!(message, "; last words: {}", words.trim());
+            let _ = write!(message, "; last words: {}", words.trim().replace('\n', " "));
         }
         if let Some(names) = backtrace(error) {
             let _ = write!(message, "; in {names}");
@@ -98,7 +98,8 @@ fn backtrace(error: &wasmtime::Error) -> Option<String> {
         .iter()
         .take(FRAMES)
         .map(|frame| match frame.func_name() {
-            Some(name) => name.to_owned(),
+            // Without the hash at its end.
+            Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
             None => format!("function {}", frame.func_index()),
         })
         .collect();

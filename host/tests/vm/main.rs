@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+mod foreign;
 mod guest;
 mod hostcalls;
 mod hostile;

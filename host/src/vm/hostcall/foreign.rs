@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::signature;
 use crate::vm::abi::{Answer, Refusal};
 use crate::vm::context::Kind;
 use crate::vm::effect::Effect;
@@ -44,6 +45,10 @@ fn find(name: &[u8]) -> Option<Function> {
         b"set_envoy_filter_state" => set_filter_state,
         b"declare_property" => declare_property,
         b"clear_route_cache" => clear_route_cache,
+        b"compress" => compress,
+        b"uncompress" => uncompress,
+        b"verify_signature" => signature::verify,
+        b"sign" => signature::sign,
         b"dtr_lb_skip_data" => skip_data,
         _ => return None,
     })
@@ -98,6 +103,19 @@ fn clear_route_cache(state: &mut State, _: &[u8], _: &mut Vec<u8>) -> Answer {
     Ok(())
 }
 
+/// To zlib's form.
+fn compress(_: &mut State, plain: &[u8], answer: &mut Vec<u8>) -> Answer {
+    *answer = miniz_oxide::deflate::compress_to_vec_zlib(plain, ZLIB_LEVEL);
+    Ok(())
+}
+
+/// From zlib's form, as far as the result is not absurdly large.
+fn uncompress(_: &mut State, packed: &[u8], answer: &mut Vec<u8>) -> Answer {
+    *answer = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(packed, MOST_PLAIN)
+        .map_err(|_| Refusal::Serialization)?;
+    Ok(())
+}
+
 /// This host's own: no further data callbacks for this TCP connection, so that
 /// its bytes need not pass by the guest. Elsewhere the function is not found.
 fn skip_data(state: &mut State, _: &[u8], _: &mut Vec<u8>) -> Answer {
@@ -115,5 +133,9 @@ fn utf8(bytes: &[u8]) -> Result<&str, Refusal> {
     std::str::from_utf8(bytes).map_err(|_| Refusal::BadArgument)
 }
 
+/// zlib's own default.
+const ZLIB_LEVEL: u8 = 6;
+/// Most bytes that come out of a compressed text.
+const MOST_PLAIN: usize = 64 << 20;
 /// Most properties a plugin may declare.
 const MOST_DECLARED: usize = 4096;

@@ -14,4 +14,5 @@ pub(super) mod metric;
 pub(super) mod property;
 pub(super) mod queue;
 pub(super) mod root;
+mod signature;
 pub(super) mod stream;
