@@ -1,0 +1,117 @@
+//! One replica's health by one check: where it stands, why, and since when.
+
+use crate::answer::Finding;
+use crate::config::{Health, Start};
+use crate::moment::Moment;
+use crate::reason::Reason;
+use crate::verdict::{Standing, Verdict};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// What is known, and shared with the other VMs. Times are Unix milliseconds, to
+/// be shown, never to be reckoned with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Checkup {
+    pub(crate) standing: Standing,
+    pub(crate) since_unix_ms: u64,
+    /// What was wrong with the last bad answer; of interest while unhealthy.
+    pub(crate) finding: Option<Finding>,
+    pub(crate) answers: VecDeque<Answered>,
+    pub(crate) good: u64,
+    pub(crate) bad: u64,
+}
+
+/// One answer of late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Answered {
+    pub(crate) unix_ms: u64,
+    pub(crate) latency_us: u32,
+    pub(crate) reason: Option<Reason>,
+}
+
+impl Checkup {
+    pub(crate) fn before_any_answer(start: Start, unix_ms: u64) -> Checkup {
+        Checkup {
+            standing: Standing::before_any_answer(start),
+            since_unix_ms: unix_ms,
+            finding: None,
+            answers: VecDeque::new(),
+            good: 0,
+            bad: 0,
+        }
+    }
+
+    /// Takes in one answer; the new verdict when it changed.
+    pub(crate) fn take(
+        &mut self,
+        outcome: Result<(), Finding>,
+        latency: Duration,
+        rules: &Rules,
+        unix_ms: u64,
+    ) -> Option<Verdict> {
+        let reason = outcome.as_ref().err().map(|finding| finding.reason);
+        let latency_us = u32::try_from(latency.as_micros()).unwrap_or(u32::MAX);
+        while self.answers.len() >= rules.remembered.max(1) {
+            self.answers.pop_front();
+        }
+        self.answers.push_back(Answered {
+            unix_ms,
+            latency_us,
+            reason,
+        });
+        let answer = match outcome {
+            Ok(()) => {
+                self.good = self.good.saturating_add(1);
+                Verdict::Healthy
+            }
+            Err(finding) => {
+                self.bad = self.bad.saturating_add(1);
+                self.finding = Some(finding);
+                Verdict::Unhealthy
+            }
+        };
+        let change = self.standing.take(answer, &rules.health);
+        if change.is_some() {
+            self.since_unix_ms = unix_ms;
+        }
+        if self.standing.verdict == Verdict::Healthy && !self.standing.is_pending() {
+            self.finding = None;
+        }
+        change
+    }
+
+    /// The time from one probe to the next, before jitter.
+    pub(crate) fn interval(&self, rules: &Health) -> Duration {
+        let ms = match self.standing.verdict {
+            _ if self.standing.is_pending() => rules.fast_interval_ms,
+            Verdict::Unhealthy => rules.down_interval_ms,
+            Verdict::Healthy => rules.interval_ms,
+        };
+        Duration::from_millis(ms.max(1))
+    }
+}
+
+/// What answers are weighed by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    pub(crate) health: Health,
+    /// So many answers are kept to be shown.
+    pub(crate) remembered: usize,
+}
+
+/// When a check's next question is due, or what became of the last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Round {
+    pub(crate) due: Moment,
+    pub(crate) asked: Option<Asked>,
+}
+
+/// A question under way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) probe: crate::probe::ProbeId,
+    pub(crate) at: Moment,
+    /// What the interval to the next question is multiplied with.
+    pub(crate) stretch: f64,
+}

@@ -1,0 +1,291 @@
+//! What the VMs of a process tell each other, and when.
+
+use crate::balancer::{Balancer, Effect, Level, News};
+use crate::board::{self, DETAILS, ORDERS, SEATS, Store, VERDICTS};
+use crate::census::Census;
+use crate::checkup::Checkup;
+use crate::lease::{Holder, Lease};
+use crate::moment::Moment;
+use crate::random::{self, Random};
+use crate::replica::{Order, ReplicaId, Tally};
+use crate::verdict::Verdict;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// What a VM is to the others.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) lease: Lease,
+    census: Census,
+    /// Whether the others' counts were read before; the first are no news.
+    knows_others: bool,
+}
+
+/// A check's health as the holder of the lease leaves it to the next.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Detail {
+    pub(crate) replica: String,
+    pub(crate) check: String,
+    pub(crate) checkup: Checkup,
+}
+
+/// Who is healthy, in few bytes: hashes of a replica's and a check's name.
+type Verdicts = Vec<(u64, u64, Verdict)>;
+/// Only what differs from ready.
+type Orders = Vec<(String, Order)>;
+
+impl Balancer {
+    /// Meets the other VMs on the board, as far as that is due: the lease, the
+    /// counts, the news. To be called at each tick and after each answer.
+    pub fn exchange(&mut self, store: &mut impl Store, now: Moment) {
+        if board::version(store) != self.version {
+            self.refresh(store, now);
+        }
+        if now >= self.beat_due || self.member.is_none() {
+            self.beat_due = now.plus(self.heartbeat());
+            self.renew(store, now);
+            self.count(store, now);
+        }
+        if self.news == News::Verdicts && self.is_holder() {
+            self.tell(store, now);
+        }
+    }
+
+    /// Reads verdicts and orders from the board.
+    pub fn refresh(&mut self, store: &mut impl Store, now: Moment) {
+        // First: what changes after this is read once more.
+        self.version = board::version(store);
+        let orders: Orders = board::read(store, ORDERS).0.unwrap_or_default();
+        for id in self.pool.ids() {
+            let Some(name) = self.name(id) else { continue };
+            let order = orders.iter().find(|(told, _)| told == name);
+            let order = order.map(|(_, order)| *order).unwrap_or_default();
+            self.set_order(id, order, now);
+        }
+        if self.is_holder() {
+            return;
+        }
+        let verdicts: Verdicts = board::read(store, VERDICTS).0.unwrap_or_default();
+        let verdicts: HashMap<(u64, u64), Verdict> = verdicts
+            .into_iter()
+            .map(|(replica, check, verdict)| ((replica, check), verdict))
+            .collect();
+        for (id, check, key) in self.keys() {
+            if let Some(verdict) = verdicts.get(&key) {
+                self.set_verdict(id, check, *verdict, now);
+            }
+        }
+    }
+
+    /// Has a replica serve, drain or rest, in all VMs.
+    ///
+    /// # Errors
+    ///
+    /// [`board::Lost`] when the board could not be written; nothing changed.
+    pub fn order(
+        &mut self,
+        store: &mut impl Store,
+        id: ReplicaId,
+        order: Order,
+        now: Moment,
+    ) -> Result<(), board::Lost> {
+        let Some(name) = self.name(id).map(str::to_owned) else {
+            return Err(board::Lost);
+        };
+        board::update(store, ORDERS, |orders: &mut Orders| {
+            orders.retain(|(told, _)| *told != name);
+            if order != Order::Ready {
+                orders.push((name.clone(), order));
+            }
+        })?;
+        board::announce(store);
+        self.set_order(id, order, now);
+        let told = format!("replica \"{name}\" is ordered to be in {}", order.name());
+        self.effects.push_back(Effect::Log(Level::Info, told));
+        Ok(())
+    }
+
+    /// How often this VM gives a sign of life.
+    pub(crate) fn heartbeat(&self) -> Duration {
+        let limited = self
+            .config
+            .replicas
+            .iter()
+            .any(|replica| replica.max_connections.is_some());
+        // A limit is kept the better the younger the others' counts are.
+        let most = if limited { 50 } else { 250 };
+        Duration::from_millis((self.config.health.interval_ms / 4).clamp(25, most))
+    }
+
+    /// After so long without a sign of life a VM counts as dead.
+    pub(crate) fn ttl(&self) -> Duration {
+        (self.heartbeat() * 4).max(Duration::from_millis(400))
+    }
+
+    /// Renews the lease, or takes it from a holder that is no more.
+    fn renew(&mut self, store: &mut impl Store, now: Moment) {
+        let ttl = self.ttl();
+        let random = &mut self.random;
+        let member = self.member.get_or_insert_with(|| {
+            let seat = board::update(store, SEATS, |seats: &mut u64| {
+                *seats = seats.wrapping_add(1);
+                *seats
+            });
+            // Without a seat a random number has to do; never 0, the dead's number.
+            let me = seat.unwrap_or_else(|_| random.bits() | 1);
+            *random = Random::seeded(random.bits() ^ random::mix(me));
+            Member {
+                lease: Lease::new(me, now),
+                census: Census::new(me),
+                knows_others: false,
+            }
+        });
+        let was_mine = member.lease.is_mine();
+        match (was_mine, member.lease.renew(store, now, ttl)) {
+            (false, Holder::Me) => self.take_over(store, now),
+            (true, Holder::NotMe) => self.probes.stop(),
+            (true, Holder::Me) | (false, Holder::NotMe) => {}
+        }
+    }
+
+    /// Goes on where the last holder of the lease stopped.
+    fn take_over(&mut self, store: &mut impl Store, now: Moment) {
+        let known: Vec<Detail> = board::read(store, DETAILS).0.unwrap_or_default();
+        // What was announced is newer than the details may be.
+        let announced: Verdicts = board::read(store, VERDICTS).0.unwrap_or_default();
+        for detail in known {
+            let Some(id) = self.pool.id(&detail.replica) else {
+                continue;
+            };
+            let check = self
+                .config
+                .checks
+                .iter()
+                .position(|check| check.name == detail.check);
+            let mut watches = self.probes.watches.iter_mut();
+            if let Some(watch) = watches.find(|it| it.replica == id && Some(it.check) == check) {
+                watch.checkup = detail.checkup;
+            }
+        }
+        for (number, (id, check, key)) in self.keys().into_iter().enumerate() {
+            let told = announced
+                .iter()
+                .find(|(one, other, _)| (*one, *other) == key);
+            let Some(watch) = self.probes.watches.get_mut(number) else {
+                continue;
+            };
+            if let Some((_, _, verdict)) = told {
+                watch.checkup.standing.settled |= watch.checkup.standing.verdict != *verdict;
+                watch.checkup.standing.verdict = *verdict;
+            }
+            let verdict = watch.checkup.standing.verdict;
+            self.set_verdict(id, check, verdict, now);
+        }
+        self.probes.start(now);
+        self.metrics.forget_gauges();
+        self.news = News::Verdicts;
+    }
+
+    /// Tells the others the verdicts. Only a holder that still is one may.
+    fn tell(&mut self, store: &mut impl Store, now: Moment) {
+        self.renew(store, now);
+        if !self.is_holder() {
+            return;
+        }
+        let verdicts: Verdicts = self
+            .keys()
+            .into_iter()
+            .zip(&self.probes.watches)
+            .map(|((_, _, (replica, check)), watch)| {
+                (replica, check, watch.checkup.standing.verdict)
+            })
+            .collect();
+        let (_, cas) = board::read::<Verdicts>(store, VERDICTS);
+        if board::write(store, VERDICTS, &verdicts, cas).is_ok() {
+            self.news = News::None;
+            board::announce(store);
+            self.version = board::version(store);
+            self.leave_details(store, now);
+        }
+    }
+
+    /// Leaves what a successor, and whoever shows the status, must know.
+    fn leave_details(&mut self, store: &mut impl Store, now: Moment) {
+        let many = self.probes.watches.len() > 64;
+        self.details_due = now.plus(Duration::from_secs(if many { 5 } else { 1 }));
+        let (_, cas) = board::read::<()>(store, DETAILS);
+        // Lost to a VM that is the holder now: it knows better.
+        let _ = board::write(store, DETAILS, &self.details(), cas);
+    }
+
+    /// What this VM knows of each replica's health.
+    pub(crate) fn details(&self) -> Vec<Detail> {
+        let detail = |watch: &crate::probe::Watch| {
+            Some(Detail {
+                replica: self.name(watch.replica)?.to_owned(),
+                check: self.config.checks.get(watch.check)?.name.clone(),
+                checkup: watch.checkup.clone(),
+            })
+        };
+        self.probes.watches.iter().filter_map(detail).collect()
+    }
+
+    /// Tells this VM's counts and learns the others'.
+    fn count(&mut self, store: &mut impl Store, now: Moment) {
+        let ttl = self.ttl();
+        let used = self
+            .pool
+            .replicas
+            .iter()
+            .filter(|replica| replica.here != Tally::default());
+        let mine: Vec<(u64, Tally)> = used.map(|replica| (replica.key, replica.here)).collect();
+        let Some(member) = &mut self.member else {
+            return;
+        };
+        // Lost to others again and again: the next beat will do.
+        if let Ok(others) = member.census.beat(store, now, ttl, &mine) {
+            let knows_others = std::mem::replace(&mut member.knows_others, true);
+            for id in self.pool.ids() {
+                let Some(replica) = self.pool.get_mut(id) else {
+                    continue;
+                };
+                let tally = others.get(&replica.key).copied().unwrap_or_default();
+                let before = std::mem::replace(&mut replica.elsewhere, tally);
+                if before.active != tally.active {
+                    self.pool.update(id, now);
+                }
+                let failures = tally.failures.saturating_sub(before.failures);
+                if knows_others && failures > 0 {
+                    self.hold(id, failures, now);
+                }
+            }
+        }
+        self.metrics.count(&self.pool, &mut self.effects);
+        if self.is_holder() {
+            self.metrics.gauge(&self.pool, &mut self.effects);
+            if now >= self.details_due {
+                self.leave_details(store, now);
+            }
+        }
+    }
+
+    /// For each watch in order: its replica, its check, and its key on the board.
+    fn keys(&self) -> Vec<(ReplicaId, usize, (u64, u64))> {
+        let checks: Vec<u64> = self
+            .config
+            .checks
+            .iter()
+            .map(|check| random::hash(check.name.as_bytes()))
+            .collect();
+        let key = |watch: &crate::probe::Watch| {
+            let replica = self
+                .pool
+                .get(watch.replica)
+                .map_or(0, |replica| replica.key);
+            let check = checks.get(watch.check).copied().unwrap_or(0);
+            (watch.replica, watch.check, (replica, check))
+        };
+        self.probes.watches.iter().map(key).collect()
+    }
+}

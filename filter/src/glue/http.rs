@@ -1,0 +1,68 @@
+//! Requests of the admin listener.
+
+use super::host::{self, Buffer, Map, Shared};
+use super::stream::Action;
+use super::vm::Vm;
+use crate::admin::{BODY_LIMIT, Request};
+
+/// Whether more of a request follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    More,
+    Last,
+}
+
+/// A request's headers came in.
+pub(super) fn headers(vm: &mut Vm, context: u32, end: End) -> Action {
+    let header = |name: &str| host::header(Map::Request, name);
+    let told = HEADERS
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), header(name)?)));
+    let request = Request {
+        method: header(":method").unwrap_or_default(),
+        path: header(":path").unwrap_or_default(),
+        headers: told.collect(),
+        body: Vec::new(),
+    };
+    if end == End::Last || !request.has_body() {
+        return respond(vm, &request);
+    }
+    vm.requests.insert(context, request);
+    Action::Pause
+}
+
+/// More of a request's body came in; the host keeps it all until it is complete.
+pub(super) fn body(vm: &mut Vm, context: u32, size: usize, end: End) -> Action {
+    let is_complete = end == End::Last || size > BODY_LIMIT;
+    if !is_complete {
+        return Action::Pause;
+    }
+    let Some(mut request) = vm.requests.remove(&context) else {
+        return Action::Pause;
+    };
+    // One byte more than allowed is enough to tell that it is too much.
+    request.body = host::buffer(Buffer::RequestBody, BODY_LIMIT.saturating_add(1));
+    respond(vm, &request)
+}
+
+fn respond(vm: &mut Vm, request: &Request) -> Action {
+    let now = vm.read_clock();
+    if let Some(balancer) = &mut vm.balancer {
+        let response = balancer.answer(request, &mut Shared, now);
+        let _ = host::respond(response.status, &response.headers, &response.body);
+    } else {
+        let _ = host::respond(503, &[], b"{\"error\":\"the filter has no configuration\"}");
+    }
+    vm.carry_out(now);
+    Action::Pause
+}
+
+/// The headers that matter.
+const HEADERS: [&str; 6] = [
+    ":authority",
+    "authorization",
+    "content-type",
+    "origin",
+    "sec-fetch-site",
+    "host",
+];

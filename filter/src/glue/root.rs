@@ -1,0 +1,130 @@
+//! Root contexts: the configuration, the tick, and the answers to probes.
+
+use super::host::{self, Buffer, LogLevel, Map};
+use super::vm::Vm;
+use crate::answer::{BODY_LIMIT, From, Reply};
+use crate::balancer::{Balancer, Fact};
+use crate::config::Config;
+use crate::moment::Moment;
+
+/// Root id of the plugin that answers on the admin listener; all others' roots
+/// pick a replica for each connection.
+const ADMIN_ROOT: &[u8] = b"dtr-lb-admin";
+
+/// Between two ticks, in milliseconds: at least, so that a bug can't keep a worker
+/// busy, and at most, so that time is read often enough.
+const TICKS: (u64, u64) = (5, 500);
+
+/// A root context begins.
+pub(super) fn create(vm: &mut Vm, root: u32) {
+    let is_admin = host::property("plugin_root_id", |id| id == ADMIN_ROOT);
+    if is_admin == Some(true) {
+        vm.admin_roots.push(root);
+    }
+}
+
+/// A root is given its configuration; whether it is one.
+pub(super) fn configure(vm: &mut Vm, root: u32) -> bool {
+    let bytes = host::buffer(Buffer::PluginConfiguration, usize::MAX);
+    let config: Config = match serde_json::from_slice(&bytes) {
+        Ok(config) => config,
+        Err(error) => {
+            host::log(
+                LogLevel::Critical,
+                &format!("the filter's configuration: {error}"),
+            );
+            return false;
+        }
+    };
+    let now = vm.read_clock();
+    let is_admin = vm.admin_roots.contains(&root);
+    match &mut vm.balancer {
+        None => {
+            // The wall clock is enough: VMs that start at the same nanosecond differ
+            // by their seats from the first exchange on.
+            let seed = host::now().unwrap_or_default();
+            vm.balancer = Some(Balancer::new(config, seed, vm.clock.unix_ms()));
+        }
+        // Both plugins are given the same; the connections' counts.
+        Some(_) if is_admin => {}
+        Some(balancer) => balancer.configure(config, now),
+    }
+    if !is_admin {
+        vm.ticking = Some(root);
+        let _ = host::set_tick_period(TICKS.0 as u32);
+    }
+    // Not more than to look: this VM may be one that the host throws away.
+    if let Some(balancer) = &mut vm.balancer {
+        balancer.refresh(&mut host::Shared, now);
+    }
+    vm.carry_out(now);
+    true
+}
+
+/// Time went by.
+pub(super) fn tick(vm: &mut Vm, root: u32) {
+    if vm.ticking != Some(root) {
+        // A newer root ticks.
+        let _ = host::set_tick_period(0);
+        return;
+    }
+    let now = vm.read_clock();
+    // The lease first, since only its holder asks; then what became of that.
+    vm.exchange_and_carry_out(now);
+    if let Some(balancer) = &mut vm.balancer {
+        balancer.observe(Fact::Tick, now);
+    }
+    vm.exchange_and_carry_out(now);
+    rearm(vm, now);
+}
+
+/// A probe was answered.
+pub(super) fn answered(vm: &mut Vm, token: u32, headers: u32) {
+    let now = vm.read_clock();
+    let Some(probe) = vm.take_call(token) else {
+        return;
+    };
+    let reply = if headers == 0 { no_reply() } else { reply() };
+    if let Some(balancer) = &mut vm.balancer {
+        balancer.observe(Fact::Answered(probe, reply), now);
+    }
+    vm.exchange_and_carry_out(now);
+}
+
+/// A root ends.
+pub(super) fn delete(vm: &mut Vm, root: u32) {
+    vm.admin_roots.retain(|known| *known != root);
+}
+
+fn no_reply() -> Reply {
+    Reply {
+        status: 0,
+        from: From::Proxy,
+        body: Vec::new(),
+    }
+}
+
+fn reply() -> Reply {
+    let status = host::header(Map::CallResponse, ":status");
+    let status = status.and_then(|status| status.parse().ok()).unwrap_or(0);
+    let from = match host::header(Map::CallResponse, "x-envoy-upstream-service-time") {
+        Some(_) => From::Replica,
+        None => From::Proxy,
+    };
+    Reply {
+        status,
+        from,
+        body: host::buffer(Buffer::CallResponseBody, BODY_LIMIT),
+    }
+}
+
+/// Has the next tick come when something is due.
+fn rearm(vm: &mut Vm, now: Moment) {
+    let wake = vm.balancer.as_ref().and_then(Balancer::next_wake);
+    let (least, most) = TICKS;
+    // A part of a millisecond is waited for as a whole one, or the tick comes early.
+    let wait = wake.map_or(most, |wake| {
+        wake.since(now).as_micros().div_ceil(1000) as u64
+    });
+    let _ = host::set_tick_period(wait.clamp(least, most) as u32);
+}

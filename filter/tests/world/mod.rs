@@ -1,0 +1,563 @@
+//! A process with several VMs, replicas that can be well or sick, and a board,
+//! all made of plain values: time goes on when a test says so.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file uses a part of it"
+)]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use dtr_lb_filter::answer::{From, Reply};
+use dtr_lb_filter::balancer::{Admission, Balancer, Effect, Fact, Level};
+use dtr_lb_filter::board::{Lost, Record, Store};
+use dtr_lb_filter::config::{
+    Admin, Check, CheckKind, Config, Health, Listener, OnDown, Passive, Policy, Replica, Start,
+    WhenAllDown,
+};
+use dtr_lb_filter::metric::Kind;
+use dtr_lb_filter::moment::{Clock, Moment};
+use dtr_lb_filter::pool::Refusal;
+use dtr_lb_filter::probe::ProbeId;
+use dtr_lb_filter::random::Random;
+use dtr_lb_filter::session::{Landing, StreamId};
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+/// What a replica does at present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Does {
+    /// Answers as the healthy do.
+    Well,
+    /// Answers 503 with an `Error`.
+    Sick,
+    /// Refuses connections.
+    Refuse,
+    /// Accepts, and never answers a probe.
+    Hang,
+    /// Passes no packet.
+    BlackHole,
+}
+
+/// What became of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Served(usize),
+    Failed,
+    Refused(Refusal),
+}
+
+/// Shared data that can be unlucky.
+#[derive(Debug)]
+pub struct Board {
+    values: HashMap<String, Record>,
+    cas: u32,
+    random: Random,
+    /// One in so many writes with an expected number is lost; 0: none.
+    pub unlucky: u64,
+}
+
+impl Store for Board {
+    fn read(&mut self, key: &str) -> Option<Record> {
+        self.values.get(key).cloned()
+    }
+
+    fn write(&mut self, key: &str, value: &[u8], expected: Option<u32>) -> Result<(), Lost> {
+        let held = self.values.get(key).map(|record| record.cas);
+        let is_lost = expected.is_some_and(|cas| held.is_some_and(|held| held != cas));
+        let is_unlucky =
+            expected.is_some() && self.unlucky > 0 && self.random.below(self.unlucky) == 0;
+        if is_lost || is_unlucky {
+            return Err(Lost);
+        }
+        self.cas += 1;
+        let record = Record {
+            value: value.to_vec(),
+            cas: self.cas,
+        };
+        self.values.insert(key.to_owned(), record);
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Connection {
+    pub listener: u16,
+    /// Where it really is; `None` while it is being connected.
+    pub at: Option<usize>,
+    /// Whether the filter steered it.
+    pub steered: bool,
+}
+
+pub struct Vm {
+    pub balancer: Balancer,
+    pub connections: BTreeMap<StreamId, Connection>,
+    clock: Clock,
+    /// What the VM's wall clock shows besides the world's time.
+    pub wall_ms: u64,
+}
+
+impl Vm {
+    /// As the glue does: the clock is read at ticks and answers only.
+    fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
+    fn read_clock(&mut self, world_ms: u64) -> Moment {
+        self.balancer.set_unix_ms(world_ms);
+        self.clock
+            .read(Duration::from_millis(self.wall_ms + world_ms))
+    }
+}
+
+struct Underway {
+    vm: usize,
+    /// VMs that start anew in the same place have another number.
+    life: u64,
+    probe: ProbeId,
+    due: u64,
+    reply: Option<Reply>,
+}
+
+pub struct World {
+    pub config: Config,
+    pub board: Board,
+    pub vms: Vec<Vm>,
+    pub does: Vec<Does>,
+    pub log: Vec<(Level, String)>,
+    pub metrics: HashMap<String, u64>,
+    pub ms: u64,
+    pub asked: Vec<u64>,
+    pub random: Random,
+    lives: Vec<u64>,
+    underway: Vec<Underway>,
+    streams: u32,
+}
+
+pub fn config(replicas: usize) -> Config {
+    Config {
+        fqdn: "dtr.example.com".to_owned(),
+        policy: Policy::LeastConnections,
+        when_all_down: WhenAllDown::Refuse,
+        on_down: OnDown::Keep,
+        min_healthy: 1,
+        slow_start_ms: 0,
+        passive: Passive {
+            fails: 2,
+            window_ms: 5000,
+            hold_ms: 10_000,
+        },
+        replicas: (1..=replicas)
+            .map(|number| replica(&format!("r{number}")))
+            .collect(),
+        listeners: vec![Listener {
+            port: 443,
+            checks: vec!["ping".to_owned()],
+        }],
+        runners_up: 3,
+        checks: vec![check("ping")],
+        health: Health {
+            interval_ms: 1000,
+            fast_interval_ms: 250,
+            down_interval_ms: 500,
+            timeout_ms: 800,
+            rise: 2,
+            fall: 2,
+            jitter: 0.1,
+            start: Start::Up,
+        },
+        admin: Admin {
+            token: None,
+            loopback: true,
+        },
+    }
+}
+
+pub fn replica(name: &str) -> Replica {
+    Replica {
+        name: name.to_owned(),
+        weight: 1,
+        backup: false,
+        max_connections: None,
+    }
+}
+
+pub fn check(name: &str) -> Check {
+    let kind = CheckKind::Http {
+        scheme: "https".to_owned(),
+        path: "/_ping".to_owned(),
+        statuses: vec![(200, 200)],
+        headers: Vec::new(),
+        body: None,
+    };
+    Check {
+        name: name.to_owned(),
+        kind,
+    }
+}
+
+impl World {
+    pub fn new(config: Config, vms: usize) -> World {
+        World::seeded(config, vms, 1)
+    }
+
+    pub fn seeded(config: Config, vms: usize, seed: u64) -> World {
+        let mut random = Random::seeded(seed);
+        let board = Board {
+            values: HashMap::new(),
+            cas: 0,
+            random: Random::seeded(random.bits()),
+            unlucky: 0,
+        };
+        let does = vec![Does::Well; config.replicas.len()];
+        let mut world = World {
+            board,
+            vms: Vec::new(),
+            does,
+            log: Vec::new(),
+            metrics: HashMap::new(),
+            ms: 10,
+            asked: vec![0; config.replicas.len()],
+            random,
+            lives: vec![0; vms],
+            underway: Vec::new(),
+            streams: 0,
+            config,
+        };
+        for _ in 0..vms {
+            let vm = world.fresh_vm();
+            world.vms.push(vm);
+        }
+        world
+    }
+
+    /// What a VM's clock says.
+    pub fn now(&self, vm: usize) -> Moment {
+        self.vms[vm].now()
+    }
+
+    /// A world in which everything has been probed.
+    pub fn settled(config: Config, vms: usize) -> World {
+        let mut world = World::new(config, vms);
+        world.pass(3000);
+        world
+    }
+
+    fn fresh_vm(&mut self) -> Vm {
+        let mut balancer = Balancer::new(self.config.clone(), self.random.bits(), self.ms);
+        let now = Moment::START;
+        balancer.refresh(&mut self.board, now);
+        {
+            let (connections, clock) = Default::default();
+            let mut vm = Vm {
+                balancer,
+                connections,
+                clock,
+                wall_ms: 1_700_000_000_000,
+            };
+            vm.read_clock(self.ms);
+            vm
+        }
+    }
+
+    /// The VM traps: its connections are gone, nobody is told, and it starts anew.
+    pub fn crash(&mut self, vm: usize) {
+        self.vms[vm] = self.fresh_vm();
+        self.lives[vm] += 1;
+    }
+
+    /// Lets time go on in steps of the usual tick.
+    pub fn pass(&mut self, ms: u64) {
+        let end = self.ms + ms;
+        while self.ms < end {
+            self.ms = (self.ms + 25).min(end);
+            self.deliver();
+            for vm in 0..self.vms.len() {
+                self.tick(vm);
+            }
+        }
+    }
+
+    pub fn tick(&mut self, vm: usize) {
+        let now = self.vms[vm].read_clock(self.ms);
+        self.vms[vm].balancer.exchange(&mut self.board, now);
+        self.carry_out(vm);
+        self.vms[vm].balancer.observe(Fact::Tick, now);
+        self.vms[vm].balancer.exchange(&mut self.board, now);
+        self.carry_out(vm);
+    }
+
+    fn carry_out(&mut self, vm: usize) {
+        let now = self.vms[vm].now();
+        while let Some(effect) = self.vms[vm].balancer.next_effect() {
+            match effect {
+                Effect::Ask(question) => {
+                    let name = question.cluster.split_once('/').expect("CHECK/REPLICA").1;
+                    let replica = self.config.replicas.iter().position(|it| it.name == name);
+                    let Some(replica) = replica else { continue };
+                    self.asked[replica] += 1;
+                    let (after, reply) = self.reply(replica);
+                    let life = self.lives[vm];
+                    let due = self.ms + after;
+                    self.underway.push(Underway {
+                        vm,
+                        life,
+                        probe: question.probe,
+                        due,
+                        reply,
+                    });
+                }
+                Effect::Locate(stream) => {
+                    let at = self.vms[vm].connections.get(&stream).and_then(|it| it.at);
+                    let name = at.map(|at| self.config.replicas[at].name.clone());
+                    let landing = name.as_deref().map_or(Landing::Pending, Landing::Reached);
+                    self.vms[vm]
+                        .balancer
+                        .observe(Fact::Landed(stream, landing), now);
+                }
+                Effect::Close(stream) => self.close(vm, stream),
+                Effect::Log(level, text) => self.log.push((level, text)),
+                Effect::Report(report) => {
+                    let slot = self.metrics.entry(report.name).or_default();
+                    match report.kind {
+                        Kind::Counter => *slot += report.value,
+                        Kind::Gauge => *slot = report.value,
+                    }
+                }
+            }
+        }
+    }
+
+    fn reply(&mut self, replica: usize) -> (u64, Option<Reply>) {
+        let made_up = |status, words: &str| {
+            let frame = "upstream connect error or disconnect/reset before headers. reset reason: ";
+            Some(Reply {
+                status,
+                from: From::Proxy,
+                body: format!("{frame}{words}").into_bytes(),
+            })
+        };
+        let said = |status, body: &str| {
+            Some(Reply {
+                status,
+                from: From::Replica,
+                body: body.as_bytes().to_vec(),
+            })
+        };
+        let soon = 1 + self.random.below(40);
+        match self.does[replica] {
+            Does::Well => (soon, said(200, r#"{"Error":"","Healthy":true}"#)),
+            Does::Sick => (
+                soon,
+                said(503, r#"{"Error":"garant: no answer","Healthy":false}"#),
+            ),
+            Does::Refuse => (
+                1,
+                made_up(
+                    503,
+                    "remote connection failure, transport failure reason: delayed connect error: Connection refused",
+                ),
+            ),
+            // Now and then an answer gets lost altogether.
+            Does::Hang | Does::BlackHole if self.random.below(8) == 0 => (800, None),
+            Does::Hang | Does::BlackHole => (800, made_up(504, "upstream request timeout")),
+        }
+    }
+
+    fn deliver(&mut self) {
+        let ms = self.ms;
+        let (due, rest): (Vec<_>, Vec<_>) = self.underway.drain(..).partition(|it| it.due <= ms);
+        self.underway = rest;
+        for Underway {
+            vm,
+            life,
+            probe,
+            reply,
+            ..
+        } in due
+        {
+            if self.lives[vm] != life {
+                continue;
+            }
+            let now = self.vms[vm].read_clock(self.ms);
+            if let Some(reply) = reply {
+                self.vms[vm]
+                    .balancer
+                    .observe(Fact::Answered(probe, reply), now);
+                self.vms[vm].balancer.exchange(&mut self.board, now);
+                self.carry_out(vm);
+            }
+        }
+    }
+
+    /// Opens a connection that stays; where it ended up.
+    pub fn open(&mut self, vm: usize) -> (Option<StreamId>, End) {
+        self.open_from(vm, 443, 0)
+    }
+
+    /// The names on the route that the filter chose, in order.
+    pub fn route(
+        &mut self,
+        vm: usize,
+        port: u16,
+        client: u64,
+    ) -> Result<(StreamId, Vec<usize>), Refusal> {
+        self.streams += 1;
+        let stream = StreamId(self.streams);
+        let now = self.vms[vm].now();
+        let version = self
+            .board
+            .read(dtr_lb_filter::board::VERSION)
+            .map_or(0, |it| it.cas);
+        let balancer = &mut self.vms[vm].balancer;
+        if version != balancer.version() {
+            balancer.refresh(&mut self.board, now);
+        }
+        let listener = balancer.listener(port).expect("a listener of that port");
+        let name = match balancer.admit(stream, listener, client, now) {
+            Admission::Steer(_, route) => route.name().to_owned(),
+            Admission::Refuse(refusal) => return Err(refusal),
+        };
+        let (_, names) = name.split_once('/').expect("PORT/FIRST>SECOND");
+        let place = |name| self.config.replicas.iter().position(|it| it.name == name);
+        let route = names
+            .split('>')
+            .map(|name| place(name).expect("a configured replica"));
+        Ok((stream, route.collect()))
+    }
+
+    pub fn open_from(&mut self, vm: usize, port: u16, client: u64) -> (Option<StreamId>, End) {
+        let (stream, mut route) = match self.route(vm, port, client) {
+            Ok(routed) => routed,
+            Err(refusal) => return (None, End::Refused(refusal)),
+        };
+        // As the proxy does: the rest of the pool follows.
+        for replica in 0..self.does.len() {
+            if !route.contains(&replica) {
+                route.push(replica);
+            }
+        }
+        let accepts =
+            |replica: &usize| !matches!(self.does[*replica], Does::Refuse | Does::BlackHole);
+        match route.iter().copied().find(accepts) {
+            Some(at) => {
+                let connection = Connection {
+                    listener: port,
+                    at: Some(at),
+                    steered: true,
+                };
+                self.vms[vm].connections.insert(stream, connection);
+                (Some(stream), End::Served(at))
+            }
+            None => {
+                let now = self.vms[vm].now();
+                self.vms[vm]
+                    .balancer
+                    .observe(Fact::Closed(stream, Landing::Failed), now);
+                self.carry_out(vm);
+                (None, End::Failed)
+            }
+        }
+    }
+
+    /// Ends a connection, as `on_log` does.
+    pub fn close(&mut self, vm: usize, stream: StreamId) {
+        let Some(connection) = self.vms[vm].connections.remove(&stream) else {
+            return;
+        };
+        let name = connection
+            .at
+            .map(|at| self.config.replicas[at].name.clone());
+        let landing = name.as_deref().map_or(Landing::Pending, Landing::Reached);
+        let now = self.vms[vm].now();
+        self.vms[vm]
+            .balancer
+            .observe(Fact::Closed(stream, landing), now);
+        self.carry_out(vm);
+    }
+
+    /// A connection that opens, is served and ends.
+    pub fn visit(&mut self, vm: usize) -> End {
+        let (stream, end) = self.open(vm);
+        if let Some(stream) = stream {
+            self.close(vm, stream);
+        }
+        end
+    }
+
+    /// Where so many visits ended: by replica.
+    pub fn visits(&mut self, vm: usize, times: usize) -> Vec<usize> {
+        let mut served = vec![0; self.does.len()];
+        for _ in 0..times {
+            match self.visit(vm) {
+                End::Served(replica) => served[replica] += 1,
+                other => panic!("a connection was not served: {other:?}"),
+            }
+        }
+        served
+    }
+
+    /// Connections open at a replica in truth.
+    pub fn truly_active(&self, replica: usize) -> u32 {
+        let connections = self.vms.iter().flat_map(|vm| vm.connections.values());
+        connections.filter(|it| it.at == Some(replica)).count() as u32
+    }
+
+    /// Connections open at a replica as a VM counts them.
+    pub fn active(&self, vm: usize, replica: usize) -> u32 {
+        let balancer = &self.vms[vm].balancer;
+        let name = &self.config.replicas[replica].name;
+        balancer.replica(name).map_or(0, |id| balancer.active(id))
+    }
+
+    /// Gives new orders, as the admin listener of a VM does.
+    pub fn order(
+        &mut self,
+        vm: usize,
+        replica: usize,
+        order: dtr_lb_filter::replica::Order,
+    ) -> Result<(), Lost> {
+        let now = self.vms[vm].now();
+        let name = self.config.replicas[replica].name.clone();
+        let balancer = &mut self.vms[vm].balancer;
+        let id = balancer.replica(&name).expect("a configured replica");
+        let result = balancer.order(&mut self.board, id, order, now);
+        self.carry_out(vm);
+        result
+    }
+
+    pub fn status(&mut self, vm: usize) -> serde_json::Value {
+        let now = self.vms[vm].now();
+        self.vms[vm].balancer.set_unix_ms(self.ms);
+        let status = self.vms[vm].balancer.status(&mut self.board, now);
+        serde_json::to_value(status).expect("a status is JSON")
+    }
+
+    pub fn state(&mut self, vm: usize, replica: usize) -> String {
+        self.status(vm)["replicas"][replica]["state"]
+            .as_str()
+            .expect("a state")
+            .to_owned()
+    }
+
+    pub fn holders(&self) -> usize {
+        self.vms.iter().filter(|vm| vm.balancer.is_holder()).count()
+    }
+
+    /// A new configuration reaches all VMs.
+    pub fn configure(&mut self, config: Config) {
+        self.does.resize(config.replicas.len(), Does::Well);
+        self.asked.resize(config.replicas.len(), 0);
+        self.config = config;
+        for vm in 0..self.vms.len() {
+            let now = self.vms[vm].now();
+            self.vms[vm].balancer.configure(self.config.clone(), now);
+            self.carry_out(vm);
+        }
+    }
+}
