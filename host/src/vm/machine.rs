@@ -315,6 +315,7 @@ impl Core {
         state.turn.context = context;
         state.turn.effective = None;
         state.limits.refused = false;
+        state.asked = 0;
         state.log.last_words = None;
         self.store.set_epoch_deadline(self.ticks);
         if let Some(observer) = self.store.data().observer.clone() {

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use wasmtime::{Memory, TypedFunc};
 
 use super::abi::{
-    AbiVersion, BufferKind, CallToken, ContextId, Headers, MapKind, Profile, Refusal,
+    AbiVersion, Answer, BufferKind, CallToken, ContextId, Headers, MapKind, Profile, Refusal,
 };
 use super::config::{Plugin, VmConfig, World};
 use super::context::{Access, Context, Contexts, Kind};
@@ -47,6 +47,8 @@ pub(super) struct State {
     pub(super) contexts: Contexts,
     pub(super) calls: Calls,
     pub(super) effects: VecDeque<Effect>,
+    /// Bytes asked to be sent in this callback.
+    pub(super) asked: usize,
     pub(super) turn: Turn,
     /// Roots that called `proxy_done`; to be deleted once the callback returned.
     pub(super) finished: Vec<ContextId>,
@@ -111,9 +113,34 @@ impl State {
             contexts: Contexts::default(),
             calls: Calls::default(),
             effects: VecDeque::new(),
+            asked: 0,
             turn: Turn::default(),
             finished: Vec::new(),
         }
+    }
+
+    /// Notes what is to be done once the guest returned, and the bytes it takes
+    /// along. What a guest asks for is bounded like its memory, or it could fill
+    /// the host's instead.
+    ///
+    /// # Errors
+    /// "Internal failure" when it is too much for one callback.
+    pub(super) fn ask(&mut self, effect: Effect, bytes: usize) -> Answer {
+        if self.effects.len() >= MOST_EFFECTS || self.asked + bytes > self.limits.memory() {
+            return Err(Refusal::Internal);
+        }
+        self.asked += bytes;
+        self.effects.push_back(effect);
+        Ok(())
+    }
+
+    /// Whether one more call may be under way.
+    pub(super) fn may_call(&self, bytes: usize) -> Answer {
+        let open = self.calls.http.len() + self.calls.grpc.len();
+        let fits = self.effects.len() < MOST_EFFECTS
+            && self.asked + bytes <= self.limits.memory()
+            && open < MOST_CALLS;
+        if fits { Ok(()) } else { Err(Refusal::Internal) }
     }
 
     /// Whom the guest speaks for.
@@ -252,3 +279,8 @@ pub(super) fn grpc_kind(token: CallToken) -> GrpcKind {
         GrpcKind::Stream
     }
 }
+
+/// Most things a guest may ask for before its owner looks.
+const MOST_EFFECTS: usize = 1 << 16;
+/// Most calls a guest may have under way.
+const MOST_CALLS: usize = 1 << 14;

@@ -6,4 +6,6 @@ mod foreign;
 mod guest;
 mod hostcalls;
 mod hostile;
+mod logs;
 mod streams;
+mod threads;

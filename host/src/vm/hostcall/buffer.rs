@@ -48,7 +48,12 @@ pub(in crate::vm) fn set(
     let new = view.get(Span(at, new_len))?;
     let profile = state.profile;
     let (start, len) = (start as usize, len as usize);
+    let most = state.limits.memory();
     let buffer = writable(state, kind)?;
+    if len < buffer.len() && buffer.len() + new.len() > most {
+        // Appending again and again would fill the host's memory.
+        return Err(Refusal::Internal);
+    }
     match profile {
         // At the front, at the end, or all of it.
         Profile::Envoy if start == 0 && len == 0 => splice(buffer, 0, 0, new),

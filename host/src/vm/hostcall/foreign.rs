@@ -72,8 +72,7 @@ fn set_filter_state(state: &mut State, arguments: &[u8], _: &mut Vec<u8>) -> Ans
     context.state.set(
         Cow::Borrowed(key.as_bytes()),
         Value::Object(value.to_owned()),
-    );
-    Ok(())
+    )
 }
 
 /// `{name = 1, readonly = 2, type = 3, schema = 4, span = 5}`
@@ -88,7 +87,8 @@ fn declare_property(state: &mut State, arguments: &[u8], _: &mut Vec<u8>) -> Ans
     }
     let root = state.acting_root();
     let root = state.contexts.root_mut(root).ok_or(Refusal::NotFound)?;
-    if root.declared.contains_key(name.as_bytes()) || root.declared.len() >= MOST_DECLARED {
+    let known = root.declared.contains_key(name.as_bytes());
+    if known || root.declared.len() >= MOST_DECLARED || name.len() > LONGEST_NAME {
         return Err(Refusal::BadArgument);
     }
     root.declared.insert(name.as_bytes().to_vec(), write);
@@ -98,7 +98,7 @@ fn declare_property(state: &mut State, arguments: &[u8], _: &mut Vec<u8>) -> Ans
 fn clear_route_cache(state: &mut State, _: &[u8], _: &mut Vec<u8>) -> Answer {
     let id = state.acting_id();
     if state.contexts.http_mut(id).is_some() {
-        state.effects.push_back(Effect::ClearRouteCache(id));
+        state.ask(Effect::ClearRouteCache(id), 0)?;
     }
     Ok(())
 }
@@ -125,8 +125,7 @@ fn skip_data(state: &mut State, _: &[u8], _: &mut Vec<u8>) -> Answer {
         .tcp_mut(id)
         .ok_or(Refusal::NotFound)?
         .skip_data = true;
-    state.effects.push_back(Effect::SkipData(id));
-    Ok(())
+    state.ask(Effect::SkipData(id), 0)
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, Refusal> {
@@ -139,3 +138,5 @@ const ZLIB_LEVEL: u8 = 6;
 const MOST_PLAIN: usize = 64 << 20;
 /// Most properties a plugin may declare.
 const MOST_DECLARED: usize = 4096;
+/// Longest name of one, bytes.
+const LONGEST_NAME: usize = 4096;

@@ -101,6 +101,13 @@ pub(in crate::vm) fn put(
     let name = view.text(name)?.to_ascii_lowercase();
     let value = view.get(value)?.to_vec();
     let map = state.map_mut(kind)?;
+    let size: usize = map
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum();
+    if map.len() >= MOST_PAIRS || size + name.len() + value.len() > MOST_BYTES {
+        return Err(Refusal::BadArgument);
+    }
     match change {
         Change::Add => map.push((name, value)),
         Change::Replace => replace(map, name, value),
@@ -131,3 +138,7 @@ fn replace(map: &mut Headers, name: String, value: Vec<u8>) {
         *old = value;
     }
 }
+
+/// Most headers a guest may add to, and most bytes of them.
+const MOST_PAIRS: usize = 1024;
+const MOST_BYTES: usize = 1 << 20;

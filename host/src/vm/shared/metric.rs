@@ -94,6 +94,9 @@ impl MetricTable {
         kind: MetricKind,
         name: &str,
     ) -> Result<u32, Refusal> {
+        if name.len() > LONGEST_NAME {
+            return Err(Refusal::BadArgument);
+        }
         let key = (name.to_owned(), kind);
         if let Some(id) = self.ids.get(&key) {
             return Ok(*id);
@@ -207,3 +210,5 @@ const BOUNDS: [u64; 18] = [
 ];
 /// Most metrics of a process; a guest that makes more leaks names.
 const MOST_METRICS: usize = 100_000;
+/// Longest name of a metric, bytes.
+const LONGEST_NAME: usize = 1024;

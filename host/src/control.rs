@@ -1,0 +1,156 @@
+//! Reaching a session from outside it: orders, and the sessions a worker has.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use tokio::sync::Notify;
+
+/// What a session is told to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// The filter closes the connection.
+    Close,
+    /// The drain's limit has passed.
+    Cut,
+}
+
+/// A session's letter box.
+#[derive(Default)]
+pub(crate) struct Control {
+    order: Cell<Option<Order>>,
+    resumed: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Control {
+    /// Leaves an order; the first one counts.
+    pub(crate) fn order(&self, order: Order) {
+        if self.order.get().is_none() {
+            self.order.set(Some(order));
+        }
+        self.wake();
+    }
+
+    /// Lets a paused session go on.
+    pub(crate) fn resume(&self) {
+        self.resumed.set(true);
+        self.wake();
+    }
+
+    /// Whether it was resumed since it was last asked.
+    pub(crate) fn take_resumed(&self) -> bool {
+        self.resumed.take()
+    }
+
+    /// The order, if there is one.
+    pub(crate) fn ordered(&self) -> Option<Order> {
+        self.order.get()
+    }
+
+    /// The order, once there is one. Wakes the task for a resume as well.
+    pub(crate) fn poll_order(&self, cx: &mut Context<'_>) -> Poll<Order> {
+        if let Some(order) = self.order.get() {
+            return Poll::Ready(order);
+        }
+        let mut waker = self.waker.borrow_mut();
+        match &mut *waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => *waker = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// Waits for an order.
+    pub(crate) async fn next_order(&self) -> Order {
+        poll_fn(|cx| self.poll_order(cx)).await
+    }
+
+    /// Waits until the session may go on, or is told not to.
+    pub(crate) async fn until_resumed(&self) -> Result<(), Order> {
+        poll_fn(|cx| match self.poll_order(cx) {
+            Poll::Ready(order) => Poll::Ready(Err(order)),
+            Poll::Pending if self.take_resumed() => Poll::Ready(Ok(())),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+/// The open sessions of one worker, by connection id.
+pub(crate) struct Sessions {
+    open: RefCell<HashMap<u64, Rc<Control>>>,
+    limit: usize,
+    left: Notify,
+}
+
+impl Sessions {
+    pub(crate) fn new(limit: usize) -> Sessions {
+        Sessions {
+            open: RefCell::default(),
+            limit,
+            left: Notify::new(),
+        }
+    }
+
+    pub(crate) fn enter(&self, connection: u64) -> Rc<Control> {
+        let control = Rc::new(Control::default());
+        self.open
+            .borrow_mut()
+            .insert(connection, Rc::clone(&control));
+        control
+    }
+
+    pub(crate) fn leave(&self, connection: u64) {
+        self.open.borrow_mut().remove(&connection);
+        self.left.notify_waiters();
+    }
+
+    pub(crate) fn get(&self, connection: u64) -> Option<Rc<Control>> {
+        self.open.borrow().get(&connection).cloned()
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.open.borrow().len()
+    }
+
+    /// Lets every paused session go on: the guest that paused it is gone.
+    pub(crate) fn resume_all(&self) {
+        self.open
+            .borrow()
+            .values()
+            .for_each(|control| control.resume());
+    }
+
+    pub(crate) fn cut_all(&self) {
+        self.open
+            .borrow()
+            .values()
+            .for_each(|control| control.order(Order::Cut));
+    }
+
+    /// Waits until one more session is allowed.
+    pub(crate) async fn room(&self) {
+        self.until(|count| count < self.limit).await;
+    }
+
+    /// Waits until there is none.
+    pub(crate) async fn none(&self) {
+        self.until(|count| count == 0).await;
+    }
+
+    async fn until(&self, enough: impl Fn(usize) -> bool) {
+        // One thread: nobody leaves between the look and the wait.
+        while !enough(self.count()) {
+            self.left.notified().await;
+        }
+    }
+}

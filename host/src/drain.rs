@@ -1,0 +1,40 @@
+//! The phases of a host, and what became of its connections at the end.
+
+use tokio::sync::watch;
+
+/// What all workers of a host are doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// Listening; not yet accepting.
+    Starting,
+    /// Accepting.
+    Running,
+    /// Accepting no more; sessions go on.
+    Draining,
+    /// Sessions that are left are cut.
+    Cutting,
+    /// The threads end.
+    Over,
+}
+
+/// Waits for a phase or a later one. A host that is gone counts as over.
+pub(crate) async fn reached(phases: &watch::Receiver<Phase>, phase: Phase) {
+    // An error means that the sender, and so the host, is gone.
+    let _ = phases.clone().wait_for(|now| *now >= phase).await;
+}
+
+/// What became of the connections that were open when a drain began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// They ended by themselves.
+    pub finished: usize,
+    /// They were still open at the limit.
+    pub cut: usize,
+}
+
+impl std::ops::AddAssign for Drained {
+    fn add_assign(&mut self, other: Drained) {
+        self.finished += other.finished;
+        self.cut += other.cut;
+    }
+}

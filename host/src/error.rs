@@ -1,0 +1,47 @@
+//! Why a host did not start.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Why a host did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// An address can't be listened on.
+    #[error("can't listen on {address}: {source}; choose a free address, or stop what holds it")]
+    Bind {
+        /// The address of the listener.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Two clusters, routes or pools of one name.
+    #[error("plan: {0:?} names two things; clusters, routes and pools need names of their own")]
+    NameTwice(String),
+    /// A route, a pool or a listener names something that isn't there.
+    #[error("plan: {0:?} is named but not defined")]
+    NoSuchName(String),
+    /// A CA file can't be used.
+    #[error("{path:?}: not usable as CA certificates: {reason}; give a PEM file")]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The TLS library refused its own defaults.
+    #[error("TLS can't be set up: {0}")]
+    Tls(#[source] rustls::Error),
+    /// The module is not a proxy-wasm filter, or does not compile.
+    #[error("the filter can't be loaded: {0}")]
+    Filter(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A worker's thread or runtime can't be made.
+    #[error("worker {worker} can't be started: {source}")]
+    Worker {
+        /// Which one, from 0.
+        worker: usize,
+        /// What the system said.
+        source: io::Error,
+    },
+}

@@ -1,0 +1,868 @@
+//! Moves bytes both ways between a client and a replica until both are done.
+//!
+//! A half-close passes through: FIN one way leaves the other way open. A reset
+//! passes through as a reset. Nothing is buffered beyond what is in flight, and
+//! a connection that is quiet holds no memory but its own state.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::time::{Instant, Sleep};
+
+use crate::control::Order;
+use crate::pipe::{Buffers, Pipe};
+use crate::vm::{Action, Direction, End};
+
+/// Which chunks of a connection a filter is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DataCallbacks {
+    /// None.
+    None,
+    /// The client's first, from then on none; so that bytes need not pass
+    /// through the process's memory. What our own filter needs.
+    #[default]
+    First,
+    /// Every one, both ways: for filters that read or change what passes.
+    All,
+}
+
+/// Looks on while bytes are forwarded.
+pub(crate) trait Tap {
+    /// Shows the guest what is held in one way; it may change it.
+    fn data(&self, direction: Direction, held: &mut BytesMut, end: End) -> Action;
+    /// Whether the guest needs to see more of one way.
+    fn wants_more(&self, direction: Direction) -> bool;
+    /// The sender of one way has finished.
+    fn ended(&self, direction: Direction);
+    /// Counts bytes handed to the other side.
+    fn moved(&self, direction: Direction, bytes: usize);
+    /// The guest lets held bytes go on; asked once, then forgotten.
+    fn resumed(&self) -> bool;
+    /// An order, once there is one; until then the task is woken for it.
+    fn poll_order(&self, cx: &mut Context<'_>) -> Poll<Order>;
+}
+
+/// Why forwarding ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Both sides finished; the client first.
+    ClientClosed,
+    /// Both sides finished; the replica first.
+    ReplicaClosed,
+    /// The client went away without a word; the replica was told likewise.
+    ClientReset,
+    /// The replica went away without a word; the client was told likewise.
+    ReplicaReset,
+    /// Silent both ways for longer than allowed.
+    Idle,
+    /// By order.
+    Ordered(Order),
+}
+
+/// A connected client and replica.
+pub(crate) struct Forward<'a, T> {
+    client: TcpStream,
+    replica: TcpStream,
+    up: Flow,
+    down: Flow,
+    first_end: Option<Direction>,
+    idle: Option<Idle>,
+    buffers: &'a Buffers,
+    tap: &'a T,
+}
+
+impl<'a, T: Tap> Forward<'a, T> {
+    pub(crate) fn new(
+        client: TcpStream,
+        replica: TcpStream,
+        buffers: &'a Buffers,
+        tap: &'a T,
+    ) -> Self {
+        Forward {
+            client,
+            replica,
+            up: Flow::new(Direction::Downstream),
+            down: Flow::new(Direction::Upstream),
+            first_end: None,
+            idle: None,
+            buffers,
+            tap,
+        }
+    }
+
+    /// Shows chunks going up and down to the guest.
+    pub(crate) fn show(mut self, up: DataCallbacks, down: DataCallbacks) -> Self {
+        self.up.shown = up;
+        self.down.shown = down;
+        self
+    }
+
+    /// Ends the connection once it has been silent both ways for so long.
+    pub(crate) fn idle_timeout(mut self, limit: Option<Duration>) -> Self {
+        self.idle = limit.map(Idle::new);
+        self
+    }
+
+    /// Goes on until both ways are done, one side resets, or an order comes.
+    pub(crate) async fn run(mut self) -> Outcome {
+        let end = poll_fn(|cx| self.poll(cx)).await;
+        match end {
+            Outcome::ClientReset => reset_on_close(&self.replica),
+            Outcome::ReplicaReset => reset_on_close(&self.client),
+            // Not an end of stream: a peer must not take what it has for the whole.
+            Outcome::Ordered(Order::Cut) => {
+                reset_on_close(&self.client);
+                reset_on_close(&self.replica);
+            }
+            Outcome::ClientClosed
+            | Outcome::ReplicaClosed
+            | Outcome::Idle
+            | Outcome::Ordered(Order::Close) => {}
+        }
+        for flow in [&mut self.up, &mut self.down] {
+            if let Some(pipe) = flow.pipe.take() {
+                self.buffers.give_back(pipe);
+            }
+        }
+        end
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        if let Poll::Ready(order) = self.tap.poll_order(cx) {
+            return Poll::Ready(Outcome::Ordered(order));
+        }
+        if self.tap.resumed() {
+            self.up.release();
+        }
+        let before = self.up.moved.wrapping_add(self.down.moved);
+        let (mut client_read, mut client_write) = self.client.split();
+        let (mut replica_read, mut replica_write) = self.replica.split();
+        let mut up = Ends {
+            from: &mut client_read,
+            to: &mut replica_write,
+        };
+        if let Err(side) = self.up.poll(cx, &mut up, self.buffers, self.tap) {
+            return Poll::Ready(match side {
+                Side::From => Outcome::ClientReset,
+                Side::To => Outcome::ReplicaReset,
+            });
+        }
+        let mut ends = Ends {
+            from: &mut replica_read,
+            to: &mut client_write,
+        };
+        if let Err(side) = self.down.poll(cx, &mut ends, self.buffers, self.tap) {
+            return Poll::Ready(match side {
+                Side::From => Outcome::ReplicaReset,
+                Side::To => Outcome::ClientReset,
+            });
+        }
+        if self.first_end.is_none() {
+            self.first_end = match (self.up.state, self.down.state) {
+                (State::Open, State::Open) => None,
+                (State::Open, _) => Some(Direction::Upstream),
+                _ => Some(Direction::Downstream),
+            };
+        }
+        match (self.up.state, self.down.state) {
+            // Closing both sockets says what a shutdown of either would.
+            (State::Sent | State::Shut, State::Sent | State::Shut) => {
+                return Poll::Ready(match self.first_end {
+                    Some(Direction::Upstream) => Outcome::ReplicaClosed,
+                    _ => Outcome::ClientClosed,
+                });
+            }
+            (State::Sent, _) => self.up.shut(&self.replica),
+            (_, State::Sent) => self.down.shut(&self.client),
+            _ => {}
+        }
+        let active = before != self.up.moved.wrapping_add(self.down.moved);
+        match &mut self.idle {
+            Some(idle) => idle.poll(cx, active).map(|()| Outcome::Idle),
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// One way of a connection.
+struct Flow {
+    direction: Direction,
+    state: State,
+    shown: DataCallbacks,
+    /// Read, not yet let go by the guest.
+    held: BytesMut,
+    /// Let go, not yet taken by the other side.
+    unsent: BytesMut,
+    /// Present while it holds bytes, or within one poll.
+    pipe: Option<Pipe>,
+    /// Bytes moved lately; halves each time the stream runs dry.
+    pace: usize,
+    moved: u64,
+}
+
+/// How far a flow is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// More may come.
+    Open,
+    /// The end was read; something is still to be sent.
+    Ended,
+    /// All is sent but the FIN.
+    Sent,
+    /// The FIN is sent too.
+    Shut,
+}
+
+/// The side whose socket failed.
+enum Side {
+    From,
+    To,
+}
+
+/// The two sockets of a flow.
+struct Ends<'a, 'b> {
+    from: &'a mut ReadHalf<'b>,
+    to: &'a mut WriteHalf<'b>,
+}
+
+impl Flow {
+    fn new(direction: Direction) -> Flow {
+        Flow {
+            direction,
+            state: State::Open,
+            shown: DataCallbacks::None,
+            held: BytesMut::new(),
+            unsent: BytesMut::new(),
+            pipe: None,
+            pace: 0,
+            moved: 0,
+        }
+    }
+
+    /// Moves what can be moved now, within a turn's share of the worker.
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        ends: &mut Ends<'_, '_>,
+        buffers: &Buffers,
+        tap: &impl Tap,
+    ) -> Result<(), Side> {
+        let limit = self.moved + TURN;
+        while self.moved < limit {
+            if !self.send(cx, ends, tap)? {
+                return Ok(());
+            }
+            match self.state {
+                State::Ended if self.held.is_empty() => {
+                    self.state = State::Sent;
+                    return Ok(());
+                }
+                State::Open if self.held.len() < MOST_HELD => {}
+                _ => return Ok(()),
+            }
+            let read = if self.worth_a_pipe() && self.hold_a_pipe(buffers) {
+                self.splice(cx, ends.from)
+            } else {
+                self.copy(cx, ends, buffers, tap)?
+            };
+            match read {
+                Poll::Ready(Ok(0)) => self.end(buffers, tap),
+                Poll::Ready(Ok(bytes)) => self.pace = (self.pace + bytes).min(MOST_PACE),
+                Poll::Ready(Err(_)) => return Err(Side::From),
+                Poll::Pending => {
+                    self.pace /= 2;
+                    self.leave_pipe(buffers);
+                    return Ok(());
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Ok(())
+    }
+
+    /// Sends what was let go before; `false`: the other side takes no more now.
+    fn send(
+        &mut self,
+        cx: &mut Context<'_>,
+        ends: &mut Ends<'_, '_>,
+        tap: &impl Tap,
+    ) -> Result<bool, Side> {
+        while !self.unsent.is_empty() {
+            match Pin::new(&mut *ends.to).poll_write(cx, &self.unsent) {
+                Poll::Ready(Ok(sent)) => {
+                    self.unsent.advance(sent);
+                    self.count(sent, tap);
+                }
+                Poll::Ready(Err(_)) => return Err(Side::To),
+                Poll::Pending => return Ok(false),
+            }
+            if self.unsent.is_empty() {
+                self.unsent = BytesMut::new();
+            }
+        }
+        while let Some(pipe) = self.pipe.as_mut().filter(|pipe| !pipe.is_empty()) {
+            match poll_pour(cx, pipe, ends.to.as_ref()) {
+                Poll::Ready(Ok(sent)) => self.count(sent, tap),
+                Poll::Ready(Err(_)) => return Err(Side::To),
+                Poll::Pending => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads a chunk and writes it at once; keeps what the other side leaves.
+    fn copy(
+        &mut self,
+        cx: &mut Context<'_>,
+        ends: &mut Ends<'_, '_>,
+        buffers: &Buffers,
+        tap: &impl Tap,
+    ) -> Result<Poll<io::Result<usize>>, Side> {
+        let mut chunk = buffers.chunk.borrow_mut();
+        let mut chunk = ReadBuf::new(&mut chunk);
+        match Pin::new(&mut *ends.from).poll_read(cx, &mut chunk) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(error)) => return Ok(Poll::Ready(Err(error))),
+            Poll::Pending => return Ok(Poll::Pending),
+        }
+        let read = chunk.filled();
+        if read.is_empty() {
+            return Ok(Poll::Ready(Ok(0)));
+        }
+        if self.shown != DataCallbacks::None {
+            self.held.extend_from_slice(read);
+            self.show(End::More, tap);
+            return Ok(Poll::Ready(Ok(read.len())));
+        }
+        let sent = match Pin::new(&mut *ends.to).poll_write(cx, read) {
+            Poll::Ready(Ok(sent)) => sent,
+            Poll::Ready(Err(_)) => return Err(Side::To),
+            Poll::Pending => 0,
+        };
+        self.count(sent, tap);
+        if sent < read.len() {
+            self.unsent.extend_from_slice(&read[sent..]);
+        }
+        Ok(Poll::Ready(Ok(read.len())))
+    }
+
+    fn splice(&mut self, cx: &mut Context<'_>, from: &ReadHalf<'_>) -> Poll<io::Result<usize>> {
+        let Some(pipe) = self.pipe.as_mut() else {
+            return Poll::Pending;
+        };
+        let from: &TcpStream = from.as_ref();
+        loop {
+            ready!(from.poll_read_ready(cx))?;
+            match from.try_io(Interest::READABLE, || pipe.fill(from)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                other => return Poll::Ready(other),
+            }
+        }
+    }
+
+    /// The other end finished.
+    fn end(&mut self, buffers: &Buffers, tap: &impl Tap) {
+        self.state = State::Ended;
+        self.leave_pipe(buffers);
+        if self.shown != DataCallbacks::None {
+            self.show(End::Last, tap);
+        }
+        tap.ended(self.direction);
+    }
+
+    fn show(&mut self, end: End, tap: &impl Tap) {
+        if tap.data(self.direction, &mut self.held, end) == Action::Continue {
+            self.release();
+            if self.shown == DataCallbacks::First || !tap.wants_more(self.direction) {
+                self.shown = DataCallbacks::None;
+            }
+        }
+    }
+
+    fn release(&mut self) {
+        if self.unsent.is_empty() {
+            self.unsent = std::mem::take(&mut self.held);
+        } else {
+            self.unsent
+                .extend_from_slice(&std::mem::take(&mut self.held));
+        }
+    }
+
+    fn shut(&mut self, to: &TcpStream) {
+        // Fails only on a socket that is gone already; reading from it says so.
+        let _ = rustix::net::shutdown(to, rustix::net::Shutdown::Write);
+        self.state = State::Shut;
+    }
+
+    fn worth_a_pipe(&self) -> bool {
+        self.pace >= SPLICE_FROM && self.shown == DataCallbacks::None
+    }
+
+    fn hold_a_pipe(&mut self, buffers: &Buffers) -> bool {
+        if self.pipe.is_none() {
+            self.pipe = buffers.take_pipe();
+        }
+        self.pipe.is_some()
+    }
+
+    fn leave_pipe(&mut self, buffers: &Buffers) {
+        if let Some(pipe) = self.pipe.take_if(|pipe| pipe.is_empty()) {
+            buffers.give_back(pipe);
+        }
+    }
+
+    fn count(&mut self, bytes: usize, tap: &impl Tap) {
+        self.moved += bytes as u64;
+        tap.moved(self.direction, bytes);
+    }
+}
+
+fn poll_pour(cx: &mut Context<'_>, pipe: &mut Pipe, to: &TcpStream) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(to.poll_write_ready(cx))?;
+        match to.try_io(Interest::WRITABLE, || pipe.pour(to)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            other => return Poll::Ready(other),
+        }
+    }
+}
+
+/// Makes the close of a socket a reset.
+pub(crate) fn reset_on_close(socket: &TcpStream) {
+    // Fails only on a socket that is gone already.
+    let _ = rustix::net::sockopt::set_socket_linger(socket, Some(Duration::ZERO));
+}
+
+/// Watches for silence without touching the timer at each byte.
+struct Idle {
+    limit: Duration,
+    last: Instant,
+    alarm: Pin<Box<Sleep>>,
+}
+
+impl Idle {
+    fn new(limit: Duration) -> Idle {
+        Idle {
+            limit,
+            last: Instant::now(),
+            alarm: Box::pin(tokio::time::sleep(limit)),
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, active: bool) -> Poll<()> {
+        if active {
+            self.last = Instant::now();
+        }
+        while self.alarm.as_mut().poll(cx).is_ready() {
+            let end = self.last + self.limit;
+            if end <= Instant::now() {
+                return Poll::Ready(());
+            }
+            self.alarm.as_mut().reset(end);
+        }
+        Poll::Pending
+    }
+}
+
+/// Bytes one way may move before other connections get their turn.
+const TURN: u64 = 512 * 1024;
+/// Bytes the guest may hold back before the client is read no further.
+const MOST_HELD: usize = 1024 * 1024;
+/// The pace from which a stream is spliced.
+const SPLICE_FROM: usize = 128 * 1024;
+/// Bounds how long a stream that has been fast is taken for fast.
+const MOST_PACE: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::cell::{Cell, RefCell};
+    use std::rc::Rc;
+    use std::sync::Arc;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::task::{JoinHandle, LocalSet, spawn_local};
+
+    use super::*;
+    use crate::control::Control;
+
+    /// A guest that is shown chunks, may hold them, and writes in capitals.
+    #[derive(Default)]
+    struct Seen {
+        shown: RefCell<Vec<(Direction, String, End)>>,
+        ended: RefCell<Vec<Direction>>,
+        moved: Cell<usize>,
+        hold: Cell<bool>,
+        control: Control,
+    }
+
+    impl Tap for Seen {
+        fn data(&self, direction: Direction, held: &mut BytesMut, end: End) -> Action {
+            let text = String::from_utf8_lossy(held).into_owned();
+            self.shown.borrow_mut().push((direction, text, end));
+            if self.hold.get() {
+                return Action::Pause;
+            }
+            held.make_ascii_uppercase();
+            Action::Continue
+        }
+
+        fn wants_more(&self, _: Direction) -> bool {
+            true
+        }
+
+        fn ended(&self, direction: Direction) {
+            self.ended.borrow_mut().push(direction);
+        }
+
+        fn moved(&self, _: Direction, bytes: usize) {
+            self.moved.set(self.moved.get() + bytes);
+        }
+
+        fn resumed(&self) -> bool {
+            self.control.take_resumed()
+        }
+
+        fn poll_order(&self, cx: &mut Context<'_>) -> Poll<Order> {
+            self.control.poll_order(cx)
+        }
+    }
+
+    /// A client and a replica with a forwarder between them.
+    struct Pair {
+        client: TcpStream,
+        replica: TcpStream,
+        seen: Rc<Seen>,
+        outcome: JoinHandle<Outcome>,
+    }
+
+    async fn connected() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        (client, listener.accept().await.unwrap().0)
+    }
+
+    async fn pair(
+        seen: Seen,
+        shown: (DataCallbacks, DataCallbacks),
+        idle: Option<Duration>,
+    ) -> Pair {
+        let (client, downstream) = connected().await;
+        let (upstream, replica) = connected().await;
+        let seen = Rc::new(seen);
+        let tap = Rc::clone(&seen);
+        let outcome = spawn_local(async move {
+            let buffers = Buffers::new();
+            let forward = Forward::new(downstream, upstream, &buffers, &*tap);
+            forward
+                .show(shown.0, shown.1)
+                .idle_timeout(idle)
+                .run()
+                .await
+        });
+        Pair {
+            client,
+            replica,
+            seen,
+            outcome,
+        }
+    }
+
+    const UNSEEN: (DataCallbacks, DataCallbacks) = (DataCallbacks::None, DataCallbacks::None);
+
+    async fn plain() -> Pair {
+        pair(Seen::default(), UNSEEN, None).await
+    }
+
+    fn on_one_thread(test: impl Future<Output = ()>) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let limit = Duration::from_secs(60);
+        LocalSet::new().block_on(&runtime, async {
+            tokio::time::timeout(limit, test).await.unwrap()
+        });
+    }
+
+    /// Bytes that repeat nowhere near a chunk's length, so that a chunk lost,
+    /// doubled or moved shows.
+    fn pattern(length: usize) -> Vec<u8> {
+        let mut state = 1u32;
+        (0..length)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            })
+            .collect()
+    }
+
+    async fn send_all(socket: impl AsyncWriteExt + Unpin, bytes: Arc<Vec<u8>>) {
+        let mut socket = socket;
+        socket.write_all(&bytes).await.unwrap();
+        socket.shutdown().await.unwrap();
+    }
+
+    #[test]
+    fn both_ways_arrive_byte_for_byte() {
+        on_one_thread(async {
+            let up = Arc::new(pattern(24 << 20));
+            let down = Arc::new(pattern((24 << 20) + 77));
+            let Pair {
+                client,
+                replica,
+                seen,
+                outcome,
+            } = plain().await;
+            let (mut client_read, client_write) = client.into_split();
+            let (mut replica_read, replica_write) = replica.into_split();
+            spawn_local(send_all(client_write, Arc::clone(&up)));
+            spawn_local(send_all(replica_write, Arc::clone(&down)));
+            let at_replica = spawn_local(async move {
+                let mut got = Vec::new();
+                replica_read.read_to_end(&mut got).await.unwrap();
+                got
+            });
+            let mut at_client = Vec::new();
+            client_read.read_to_end(&mut at_client).await.unwrap();
+            assert!(
+                at_client == *down,
+                "the client got other bytes than the replica sent"
+            );
+            let at_replica = at_replica.await.unwrap();
+            assert!(
+                at_replica == *up,
+                "the replica got other bytes than the client sent"
+            );
+            assert!(matches!(
+                outcome.await.unwrap(),
+                Outcome::ClientClosed | Outcome::ReplicaClosed
+            ));
+            assert_eq!(
+                seen.moved.get(),
+                up.len() + down.len(),
+                "every byte is counted"
+            );
+        });
+    }
+
+    #[test]
+    fn a_reader_that_starts_late_gets_every_byte() {
+        on_one_thread(async {
+            let up = Arc::new(pattern(16 << 20));
+            let Pair {
+                client,
+                mut replica,
+                ..
+            } = plain().await;
+            let (_client_read, client_write) = client.into_split();
+            let mut sending = spawn_local(send_all(client_write, Arc::clone(&up)));
+            // The sender stands still once everything between is full.
+            let full = tokio::time::timeout(Duration::from_millis(200), &mut sending).await;
+            assert!(full.is_err(), "16 MiB went into a connection nobody reads");
+            let mut got = Vec::new();
+            replica.read_to_end(&mut got).await.unwrap();
+            assert!(got == *up, "the bytes changed on the way");
+        });
+    }
+
+    #[test]
+    fn a_half_close_leaves_the_other_way_open() {
+        on_one_thread(async {
+            let Pair {
+                mut client,
+                mut replica,
+                seen,
+                outcome,
+            } = plain().await;
+            client.write_all(b"question").await.unwrap();
+            client.shutdown().await.unwrap();
+            let mut question = Vec::new();
+            replica.read_to_end(&mut question).await.unwrap();
+            assert_eq!(question, b"question");
+            replica.write_all(b"answer").await.unwrap();
+            drop(replica);
+            let mut answer = Vec::new();
+            client.read_to_end(&mut answer).await.unwrap();
+            assert_eq!(
+                answer, b"answer",
+                "a client that half-closed gets its answer"
+            );
+            let ended = [Direction::Downstream, Direction::Upstream];
+            assert_eq!(*seen.ended.borrow(), ended);
+            assert_eq!(outcome.await.unwrap(), Outcome::ClientClosed);
+        });
+    }
+
+    #[test]
+    fn the_side_that_ends_first_is_named() {
+        on_one_thread(async {
+            let Pair {
+                mut client,
+                replica,
+                outcome,
+                ..
+            } = plain().await;
+            drop(replica);
+            assert_eq!(client.read(&mut [0; 8]).await.unwrap(), 0);
+            drop(client);
+            assert_eq!(outcome.await.unwrap(), Outcome::ReplicaClosed);
+        });
+    }
+
+    #[test]
+    fn a_reset_passes_through_as_a_reset() {
+        on_one_thread(async {
+            let Pair {
+                mut client,
+                replica,
+                outcome,
+                ..
+            } = plain().await;
+            reset_on_close(&replica);
+            drop(replica);
+            let error = client.read(&mut [0; 8]).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+            assert_eq!(outcome.await.unwrap(), Outcome::ReplicaReset);
+
+            let Pair {
+                client,
+                mut replica,
+                outcome,
+                ..
+            } = plain().await;
+            reset_on_close(&client);
+            drop(client);
+            let error = replica.read(&mut [0; 8]).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+            assert_eq!(outcome.await.unwrap(), Outcome::ClientReset);
+        });
+    }
+
+    #[test]
+    fn the_first_chunk_alone_is_shown_when_that_is_all_the_filter_needs() {
+        on_one_thread(async {
+            let shown = (DataCallbacks::First, DataCallbacks::None);
+            let Pair {
+                mut client,
+                mut replica,
+                seen,
+                ..
+            } = pair(Seen::default(), shown, None).await;
+            let mut got = [0; 3];
+            for (sent, expected, why) in [
+                (b"abc", b"ABC", "the first is shown and may be changed"),
+                (b"def", b"def", "the second passes unseen"),
+            ] {
+                client.write_all(sent).await.unwrap();
+                replica.read_exact(&mut got).await.unwrap();
+                assert_eq!(&got, expected, "{why}");
+            }
+            let expected = [(Direction::Downstream, "abc".to_owned(), End::More)];
+            assert_eq!(*seen.shown.borrow(), expected);
+        });
+    }
+
+    #[test]
+    fn held_bytes_wait_for_the_guest_and_are_shown_whole() {
+        on_one_thread(async {
+            let seen = Seen::default();
+            seen.hold.set(true);
+            let shown = (DataCallbacks::All, DataCallbacks::All);
+            let Pair {
+                mut client,
+                mut replica,
+                seen,
+                ..
+            } = pair(seen, shown, None).await;
+            client.write_all(b"ab").await.unwrap();
+            while seen.shown.borrow().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            client.write_all(b"cd").await.unwrap();
+            while seen.shown.borrow().len() < 2 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(
+                seen.shown.borrow()[1].1,
+                "abcd",
+                "a later chunk comes with what is held"
+            );
+            assert_eq!(
+                seen.moved.get(),
+                0,
+                "nothing goes on before the guest says so"
+            );
+            seen.control.resume();
+            let mut got = [0; 4];
+            replica.read_exact(&mut got).await.unwrap();
+            assert_eq!(&got, b"abcd");
+            seen.hold.set(false);
+            replica.write_all(b"xy").await.unwrap();
+            drop(replica);
+            let mut answer = Vec::new();
+            client.read_to_end(&mut answer).await.unwrap();
+            assert_eq!(answer, b"XY");
+            let last = (Direction::Upstream, String::new(), End::Last);
+            assert_eq!(
+                seen.shown.borrow().last(),
+                Some(&last),
+                "the end is shown too"
+            );
+        });
+    }
+
+    #[test]
+    fn an_order_ends_a_quiet_connection() {
+        on_one_thread(async {
+            let Pair {
+                mut client,
+                seen,
+                outcome,
+                ..
+            } = plain().await;
+            tokio::task::yield_now().await;
+            seen.control.order(Order::Cut);
+            assert_eq!(outcome.await.unwrap(), Outcome::Ordered(Order::Cut));
+            assert!(
+                client.read(&mut [0; 8]).await.is_err(),
+                "a cut is not an end of stream"
+            );
+        });
+    }
+
+    #[test]
+    fn silence_ends_a_connection_only_when_asked_to() {
+        on_one_thread(async {
+            let limit = Duration::from_millis(50);
+            let asked = pair(Seen::default(), UNSEEN, Some(limit)).await;
+            let not_asked = plain().await;
+            let before = Instant::now();
+            assert_eq!(asked.outcome.await.unwrap(), Outcome::Idle);
+            assert!(before.elapsed() >= limit, "closed early");
+            assert!(!not_asked.outcome.is_finished());
+        });
+    }
+
+    #[test]
+    fn a_pipe_is_given_back_when_a_stream_runs_dry() {
+        let mut flow = Flow::new(Direction::Upstream);
+        let buffers = Buffers::new();
+        flow.pace = SPLICE_FROM;
+        assert!(flow.worth_a_pipe() && flow.hold_a_pipe(&buffers));
+        flow.leave_pipe(&buffers);
+        assert!(flow.pipe.is_none(), "a quiet stream holds no pipe");
+        assert!(buffers.take_pipe().is_some_and(|pipe| pipe.is_empty()));
+    }
+}

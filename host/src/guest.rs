@@ -1,0 +1,435 @@
+//! A worker's VM: calls it, carries out what it asks for, and replaces it when
+//! it fails.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+use tokio::task::{AbortHandle, spawn_local};
+use tokio::time::{Instant, sleep};
+use tracing::{debug, error, info, warn};
+
+use crate::cluster::Clusters;
+use crate::control::{Order, Sessions};
+use crate::host::Site;
+use crate::http_call::Call;
+use crate::metrics::Counters;
+use crate::plan::{ADMIN_ROOT, STREAM_ROOT};
+use crate::vm::{ContextId, Effect, Headers, HttpCall, HttpInfo, Trap, Vm, World};
+
+/// A worker's VM. There may be none for a while; then nobody is asked.
+pub(crate) struct Guest {
+    site: Arc<Site>,
+    counters: Arc<Counters>,
+    sessions: Rc<Sessions>,
+    surroundings: Arc<Surroundings>,
+    vm: RefCell<Option<Vm>>,
+    /// Counts the VMs: what belongs to one that is gone is left alone.
+    generation: Cell<u64>,
+    roots: Cell<Roots>,
+    ticks: RefCell<HashMap<ContextId, AbortHandle>>,
+    answers: RefCell<HashMap<ContextId, oneshot::Sender<Answer>>>,
+    backoff: Cell<Backoff>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Roots {
+    stream: Option<ContextId>,
+    admin: Option<ContextId>,
+}
+
+/// A context, and the VM it lives in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seat {
+    pub(crate) context: ContextId,
+    generation: u64,
+}
+
+/// What the guest says to an HTTP request.
+pub(crate) struct Answer {
+    pub(crate) status: u32,
+    pub(crate) headers: Headers,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Guest {
+    /// Starts the first VM. Must be called within a `LocalSet`.
+    ///
+    /// # Errors
+    /// When the guest does not start: a later failure is retried, this one not.
+    pub(crate) fn start(
+        site: Arc<Site>,
+        counters: Arc<Counters>,
+        sessions: Rc<Sessions>,
+    ) -> Result<Rc<Guest>, crate::vm::StartError> {
+        let guest = Rc::new(Guest {
+            surroundings: Arc::new(Surroundings {
+                clusters: Arc::clone(&site.clusters),
+                bell: Notify::new(),
+            }),
+            backoff: Cell::new(Backoff::new(site.options.reload_backoff)),
+            site,
+            counters,
+            sessions,
+            vm: RefCell::new(None),
+            generation: Cell::new(0),
+            roots: Cell::default(),
+            ticks: RefCell::default(),
+            answers: RefCell::default(),
+        });
+        guest.install()?;
+        spawn_local(Rc::clone(&guest).deliver_when_woken());
+        Ok(guest)
+    }
+
+    /// Opens a context for a connection and does with it what `ask` does.
+    /// `None`: there is no VM, or it just failed.
+    pub(crate) fn open<R>(
+        self: &Rc<Self>,
+        open: impl FnOnce(&mut Vm, ContextId) -> Result<(ContextId, R), Trap>,
+    ) -> Option<(Seat, R)> {
+        let root = self.roots.get().stream?;
+        let generation = self.generation.get();
+        let (context, outcome) = self.call(generation, |vm| open(vm, root))?;
+        Some((
+            Seat {
+                context,
+                generation,
+            },
+            outcome,
+        ))
+    }
+
+    /// Opens a context for a request on the admin listener.
+    pub(crate) fn open_http(
+        self: &Rc<Self>,
+        info: HttpInfo,
+    ) -> Option<(Seat, oneshot::Receiver<Answer>)> {
+        let root = self.roots.get().admin?;
+        let generation = self.generation.get();
+        let context = self.call(generation, |vm| vm.open_http(root, info))?;
+        let (sender, answer) = oneshot::channel();
+        self.answers.borrow_mut().insert(context, sender);
+        Some((
+            Seat {
+                context,
+                generation,
+            },
+            answer,
+        ))
+    }
+
+    /// Calls the VM about a context, then carries out what it asks for.
+    /// `None`: that VM is gone, or failed just now.
+    pub(crate) fn visit<R>(
+        self: &Rc<Self>,
+        seat: Seat,
+        visit: impl FnOnce(&mut Vm, ContextId) -> Result<R, Trap>,
+    ) -> Option<R> {
+        self.call(seat.generation, |vm| visit(vm, seat.context))
+    }
+
+    /// No answer is awaited any more.
+    pub(crate) fn forget_answer(&self, seat: Seat) {
+        if seat.generation == self.generation.get() {
+            self.answers.borrow_mut().remove(&seat.context);
+        }
+    }
+
+    /// Ends the VM: its roots say good-bye.
+    pub(crate) fn stop(self: &Rc<Self>) {
+        self.call(self.generation.get(), |vm| {
+            for root in vm.roots() {
+                vm.finish_root(root)?;
+            }
+            Ok(())
+        });
+        self.clear();
+    }
+
+    fn call<R>(
+        self: &Rc<Self>,
+        generation: u64,
+        call: impl FnOnce(&mut Vm) -> Result<R, Trap>,
+    ) -> Option<R> {
+        if generation != self.generation.get() {
+            return None;
+        }
+        let outcome = call(self.vm.borrow_mut().as_mut()?);
+        match outcome {
+            Ok(outcome) => {
+                self.carry_out_all();
+                Some(outcome)
+            }
+            Err(trap) => {
+                self.replace(&trap);
+                None
+            }
+        }
+    }
+
+    fn carry_out_all(self: &Rc<Self>) {
+        loop {
+            let effect = self.vm.borrow_mut().as_mut().and_then(Vm::next_effect);
+            match effect {
+                Some(effect) => self.carry_out(effect),
+                None => return,
+            }
+        }
+    }
+
+    fn carry_out(self: &Rc<Self>, effect: Effect) {
+        let connection = |context| {
+            let mut vm = self.vm.borrow_mut();
+            let id = vm.as_mut()?.tcp_mut(context)?.connection_id;
+            self.sessions.get(id)
+        };
+        match effect {
+            Effect::Tick { root, period } => self.set_tick(root, period),
+            Effect::HttpCall(call) => {
+                spawn_local(Rc::clone(self).http_call(self.generation.get(), call));
+            }
+            Effect::ContinueDownstream(context) => {
+                connection(context).inspect(|session| session.resume());
+            }
+            Effect::CloseStream(context) => {
+                connection(context).inspect(|session| session.order(Order::Close));
+            }
+            Effect::LocalResponse {
+                context,
+                status,
+                headers,
+                body,
+                ..
+            } => {
+                if let Some(answer) = self.answers.borrow_mut().remove(&context) {
+                    // Whoever asked may have gone.
+                    let _ = answer.send(Answer {
+                        status,
+                        headers,
+                        body,
+                    });
+                }
+            }
+            Effect::ResetHttp(context) | Effect::ContinueRequest(context) => {
+                self.answers.borrow_mut().remove(&context);
+            }
+            Effect::GrpcCall(call) | Effect::GrpcStream(call) => {
+                let (guest, generation) = (Rc::clone(self), self.generation.get());
+                spawn_local(async move {
+                    guest.call(generation, |vm| {
+                        vm.grpc_close(
+                            call.token,
+                            GRPC_UNIMPLEMENTED,
+                            "this host makes no gRPC calls",
+                        )
+                    });
+                });
+            }
+            // Sessions ask before each chunk.
+            Effect::SkipData(_) => {}
+            other => debug!(effect = ?other, "left out: it has no meaning for a TCP connection"),
+        }
+    }
+
+    /// As in Envoy the next tick is due a period after the last one returned,
+    /// and setting the period starts it anew.
+    fn set_tick(self: &Rc<Self>, root: ContextId, period: Option<Duration>) {
+        let mut ticks = self.ticks.borrow_mut();
+        if let Some(old) = ticks.remove(&root) {
+            old.abort();
+        }
+        let Some(period) = period else { return };
+        let (guest, generation) = (Rc::clone(self), self.generation.get());
+        let ticking = spawn_local(async move {
+            loop {
+                sleep(period).await;
+                if guest.call(generation, |vm| vm.tick(root)).is_none() {
+                    return;
+                }
+            }
+        });
+        ticks.insert(root, ticking.abort_handle());
+    }
+
+    async fn http_call(self: Rc<Self>, generation: u64, call: HttpCall) {
+        let HttpCall {
+            token,
+            root,
+            cluster,
+            headers,
+            body,
+            timeout,
+            ..
+        } = call;
+        let clusters = Arc::clone(&self.site.clusters);
+        // The VM let the call pass because the cluster exists.
+        let Some(endpoint) = clusters.endpoint(&cluster) else {
+            return;
+        };
+        let reply = Call {
+            headers,
+            body,
+            timeout,
+        }
+        .make(endpoint)
+        .await;
+        self.call(generation, |vm| vm.http_call_response(root, token, reply));
+    }
+
+    async fn deliver_when_woken(self: Rc<Self>) {
+        loop {
+            self.surroundings.bell.notified().await;
+            self.call(self.generation.get(), Vm::deliver);
+        }
+    }
+
+    fn install(self: &Rc<Self>) -> Result<(), crate::vm::StartError> {
+        let site = &self.site;
+        let world = Arc::clone(&self.surroundings) as Arc<dyn World>;
+        let vm = Vm::start(&site.module, &site.vm_config, &site.shared, world)?;
+        self.roots.set(Roots {
+            stream: vm.root(STREAM_ROOT),
+            admin: vm.root(ADMIN_ROOT),
+        });
+        *self.vm.borrow_mut() = Some(vm);
+        self.counters.vm_running.store(1, Relaxed);
+        self.carry_out_all();
+        Ok(())
+    }
+
+    /// Takes the VM out and makes another one after a while.
+    fn replace(self: &Rc<Self>, trap: &Trap) {
+        self.clear();
+        self.sessions.resume_all();
+        let failures = self.counters.vm_failures.fetch_add(1, Relaxed) + 1;
+        let mut backoff = self.backoff.get();
+        let delay = backoff.next(Instant::now());
+        self.backoff.set(backoff);
+        error!(
+            reason = %trap,
+            failures,
+            retry_in_ms = delay.as_millis() as u64,
+            "the filter failed; until it is back, connections are spread over all replicas"
+        );
+        spawn_local(Rc::clone(self).reinstall(delay));
+    }
+
+    async fn reinstall(self: Rc<Self>, mut delay: Duration) {
+        loop {
+            sleep(delay).await;
+            match self.install() {
+                Ok(()) => {
+                    self.counters.vm_reloads.fetch_add(1, Relaxed);
+                    info!("the filter is back");
+                    return;
+                }
+                Err(error) => {
+                    let mut backoff = self.backoff.get();
+                    delay = backoff.next(Instant::now());
+                    self.backoff.set(backoff);
+                    warn!(%error, retry_in_ms = delay.as_millis() as u64, "the filter does not start");
+                }
+            }
+        }
+    }
+
+    fn clear(&self) {
+        self.generation.set(self.generation.get() + 1);
+        self.roots.set(Roots::default());
+        *self.vm.borrow_mut() = None;
+        self.counters.vm_running.store(0, Relaxed);
+        self.answers.borrow_mut().clear();
+        self.ticks
+            .borrow_mut()
+            .drain()
+            .for_each(|(_, tick)| tick.abort());
+    }
+}
+
+/// What the VM may know of this host.
+struct Surroundings {
+    clusters: Arc<Clusters>,
+    bell: Notify,
+}
+
+impl World for Surroundings {
+    fn has_cluster(&self, name: &str) -> bool {
+        self.clusters.endpoint(name).is_some()
+    }
+
+    fn wake(&self) {
+        self.bell.notify_one();
+    }
+}
+
+/// How long to wait before the next VM: doubles with each failure, is reset by
+/// a quiet time, and varies so that workers do not start in step.
+#[derive(Clone, Copy, Debug)]
+struct Backoff {
+    base: Duration,
+    step: u32,
+    last: Option<Instant>,
+}
+
+impl Backoff {
+    fn new(base: Duration) -> Backoff {
+        Backoff {
+            base,
+            step: 0,
+            last: None,
+        }
+    }
+
+    fn next(&mut self, now: Instant) -> Duration {
+        if self
+            .last
+            .is_some_and(|last| now.duration_since(last) > QUIET)
+        {
+            self.step = 0;
+        }
+        let delay = self
+            .base
+            .saturating_mul(1 << self.step.min(16))
+            .min(MOST_BACKOFF);
+        self.step += 1;
+        self.last = Some(now);
+        let jitter = RandomState::new().hash_one(self.step) as f64 / u64::MAX as f64;
+        delay.mul_f64(1.0 + jitter / 2.0)
+    }
+}
+
+const MOST_BACKOFF: Duration = Duration::from_secs(30);
+/// Without a failure for so long, the next one is a first one.
+const QUIET: Duration = Duration::from_secs(120);
+const GRPC_UNIMPLEMENTED: u32 = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_grows_and_forgets() {
+        let mut backoff = Backoff::new(Duration::from_secs(1));
+        let mut now = Instant::now();
+        for (nth, least) in [1, 2, 4, 8, 16, 30, 30].into_iter().enumerate() {
+            let delay = backoff.next(now);
+            let least = Duration::from_secs(least);
+            assert!(
+                (least..=least.mul_f64(1.5)).contains(&delay),
+                "failure {nth} waits {delay:?}, not {least:?} and up to half more"
+            );
+            now += delay;
+        }
+        let delay = backoff.next(now + QUIET * 2);
+        assert!(
+            delay <= Duration::from_millis(1500),
+            "after a quiet time {delay:?}"
+        );
+    }
+}

@@ -1,0 +1,102 @@
+//! Pipes for splice(2), and the one read buffer, of a worker.
+
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
+
+/// What the sessions of one worker read into. Only a session that is moving
+/// bytes right now uses any of it, so a quiet connection costs no buffer.
+pub(crate) struct Buffers {
+    /// Read into and written out of within one poll, never kept across one.
+    pub(crate) chunk: RefCell<Box<[u8]>>,
+    pipes: RefCell<Vec<Pipe>>,
+}
+
+impl Buffers {
+    pub(crate) fn new() -> Buffers {
+        Buffers {
+            chunk: RefCell::new(vec![0; CHUNK].into_boxed_slice()),
+            pipes: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// An empty pipe, or none when the process may open no more files: the
+    /// caller then copies.
+    pub(crate) fn take_pipe(&self) -> Option<Pipe> {
+        match self.pipes.borrow_mut().pop() {
+            Some(pipe) => Some(pipe),
+            None => Pipe::open().ok(),
+        }
+    }
+
+    /// Keeps a pipe for the next stream. One that still holds bytes is closed,
+    /// since they belong to the stream it served.
+    pub(crate) fn give_back(&self, pipe: Pipe) {
+        let mut pipes = self.pipes.borrow_mut();
+        if pipe.held == 0 && pipes.len() < SPARE_PIPES {
+            pipes.push(pipe);
+        }
+    }
+}
+
+/// A pipe through which bytes go from one socket to another without being copied.
+#[derive(Debug)]
+pub(crate) struct Pipe {
+    read: OwnedFd,
+    write: OwnedFd,
+    held: usize,
+}
+
+impl Pipe {
+    fn open() -> io::Result<Pipe> {
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        // Refused when the user's pipes have used up their share of memory; a
+        // pipe of the usual size moves the same bytes in more calls.
+        let _ = fcntl_setpipe_size(&write, PIPE_BYTES);
+        Ok(Pipe {
+            read,
+            write,
+            held: 0,
+        })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.held == 0
+    }
+
+    /// Moves what `from` has ready into the pipe; 0 means end of stream. Call
+    /// it on an empty pipe only: then "would block" can only mean the socket.
+    pub(crate) fn fill(&mut self, from: impl AsFd) -> io::Result<usize> {
+        let moved = again(|| splice(&from, None, &self.write, None, PIPE_BYTES, FLAGS))?;
+        self.held += moved;
+        Ok(moved)
+    }
+
+    /// Moves what the pipe holds into `to`.
+    pub(crate) fn pour(&mut self, to: impl AsFd) -> io::Result<usize> {
+        let moved = again(|| splice(&self.read, None, &to, None, self.held, FLAGS))?;
+        self.held -= moved;
+        Ok(moved)
+    }
+}
+
+fn again(mut call: impl FnMut() -> Result<usize, Errno>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => continue,
+            other => return Ok(other?),
+        }
+    }
+}
+
+const FLAGS: SpliceFlags = SpliceFlags::MOVE.union(SpliceFlags::NONBLOCK);
+/// One read of a stream that is not worth a pipe.
+const CHUNK: usize = 64 * 1024;
+/// Asked of the kernel for each pipe. A slot holds one fragment of a packet, so
+/// on a real network a pipe of the default 16 slots moves 23 KB a call.
+const PIPE_BYTES: usize = 256 * 1024;
+/// Kept open for later by one worker.
+const SPARE_PIPES: usize = 32;

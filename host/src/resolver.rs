@@ -1,0 +1,300 @@
+//! DNS names of replicas, resolved for the whole process.
+//!
+//! Each name is looked up at the start and again every so often; while DNS
+//! fails the last good answer stands.
+
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
+
+/// Looks up the addresses of a name. The host uses the system's resolver unless
+/// it is given another.
+pub type Lookup = Arc<dyn Fn(String) -> Looking + Send + Sync>;
+
+/// A look-up under way.
+pub type Looking = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
+
+/// The system's resolver: `/etc/hosts`, DNS, whatever it is set up for.
+pub(crate) fn system() -> Lookup {
+    Arc::new(|name| {
+        Box::pin(async move {
+            let mut addresses = Vec::new();
+            for found in tokio::net::lookup_host((name.as_str(), 0)).await? {
+                if !addresses.contains(&found.ip()) {
+                    addresses.push(found.ip());
+                }
+            }
+            Ok(addresses)
+        })
+    })
+}
+
+/// One name and its last good answer.
+pub(crate) struct Name {
+    name: String,
+    answer: RwLock<Answer>,
+}
+
+struct Answer {
+    addresses: Arc<[IpAddr]>,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Unasked,
+    Good,
+    Failing,
+}
+
+impl Name {
+    fn new(name: &str) -> Name {
+        let answer = Answer {
+            addresses: Arc::new([]),
+            state: State::Unasked,
+        };
+        Name {
+            name: name.to_owned(),
+            answer: RwLock::new(answer),
+        }
+    }
+
+    /// The last good answer; empty when there has been none.
+    pub(crate) fn addresses(&self) -> Arc<[IpAddr]> {
+        Arc::clone(
+            &self
+                .answer
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .addresses,
+        )
+    }
+
+    /// Takes in the outcome of a look-up, and logs what changed.
+    fn learn(&self, outcome: io::Result<Vec<IpAddr>>) {
+        let mut answer = self.answer.write().unwrap_or_else(PoisonError::into_inner);
+        let name = &self.name;
+        match outcome {
+            Ok(found) if !found.is_empty() => {
+                let found_set = sorted(&found);
+                if sorted(&answer.addresses) != found_set {
+                    info!(name, addresses = ?found_set, "name resolved");
+                    answer.addresses = found.into();
+                } else if answer.state == State::Failing {
+                    info!(name, "name resolves again");
+                }
+                answer.state = State::Good;
+            }
+            bad => {
+                let error = match bad {
+                    Ok(_) => "no address".to_owned(),
+                    Err(error) => error.to_string(),
+                };
+                if answer.state != State::Failing {
+                    let kept = answer.addresses.len();
+                    warn!(
+                        name,
+                        error, kept, "name does not resolve; the last good answer stands"
+                    );
+                }
+                answer.state = State::Failing;
+            }
+        }
+    }
+}
+
+/// Every name of a plan.
+pub(crate) struct Resolver {
+    names: Vec<Arc<Name>>,
+    lookup: Lookup,
+}
+
+impl Resolver {
+    pub(crate) fn new(lookup: Lookup) -> Resolver {
+        Resolver {
+            names: Vec::new(),
+            lookup,
+        }
+    }
+
+    /// The entry of a name, made at the first call.
+    pub(crate) fn name(&mut self, name: &str) -> Arc<Name> {
+        if let Some(known) = self.names.iter().find(|known| known.name == name) {
+            return Arc::clone(known);
+        }
+        let made = Arc::new(Name::new(name));
+        self.names.push(Arc::clone(&made));
+        made
+    }
+
+    /// Looks up every name at once; what takes longer than `limit` counts as failed.
+    pub(crate) async fn resolve(&self, limit: Duration) {
+        let mut lookups = tokio::task::JoinSet::new();
+        for name in &self.names {
+            let name = Arc::clone(name);
+            let looking = (self.lookup)(name.name.clone());
+            lookups.spawn(async move {
+                let late = || Err(io::Error::other(format!("no answer within {limit:?}")));
+                let outcome = timeout(limit, looking).await.unwrap_or_else(|_| late());
+                (name, outcome)
+            });
+        }
+        while let Some(done) = lookups.join_next().await {
+            // A look-up that panicked leaves the name as it was.
+            if let Ok((name, outcome)) = done {
+                name.learn(outcome);
+            }
+        }
+    }
+
+    /// Looks up again every `refresh`, and sooner while a name has no address.
+    pub(crate) async fn run(&self, refresh: Duration) {
+        if self.names.is_empty() {
+            return std::future::pending().await;
+        }
+        loop {
+            sleep(self.pause(refresh)).await;
+            self.resolve(LIMIT).await;
+        }
+    }
+
+    fn pause(&self, refresh: Duration) -> Duration {
+        let unknown = self.names.iter().any(|name| name.addresses().is_empty());
+        if unknown {
+            refresh.min(UNKNOWN_REFRESH)
+        } else {
+            refresh
+        }
+    }
+}
+
+fn sorted(addresses: &[IpAddr]) -> Vec<IpAddr> {
+    let mut addresses = addresses.to_vec();
+    addresses.sort_unstable();
+    addresses
+}
+
+/// How soon a name that has no address at all is looked up again.
+const UNKNOWN_REFRESH: Duration = Duration::from_secs(1);
+/// How long one look-up may take.
+const LIMIT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// A resolver that gives each answer once, then the last for ever.
+    fn scripted(mut answers: Vec<Result<&'static str, &'static str>>) -> Lookup {
+        answers.reverse();
+        let answers = Mutex::new(answers);
+        Arc::new(move |_| {
+            let mut answers = answers.lock().unwrap();
+            let answer = if answers.len() > 1 {
+                answers.pop().unwrap()
+            } else {
+                answers[0]
+            };
+            Box::pin(std::future::ready(match answer {
+                Ok(list) => Ok(list
+                    .split_terminator(' ')
+                    .map(|ip| ip.parse().unwrap())
+                    .collect()),
+                Err(error) => Err(io::Error::other(error)),
+            }))
+        })
+    }
+
+    fn known(name: &Name) -> String {
+        name.addresses()
+            .iter()
+            .map(IpAddr::to_string)
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    #[tokio::test]
+    async fn the_last_good_answer_stands_while_dns_fails() {
+        let steps = [
+            (
+                Ok("10.0.0.1 10.0.0.2"),
+                "10.0.0.1 10.0.0.2",
+                "a first answer is taken",
+            ),
+            (
+                Err("down"),
+                "10.0.0.1 10.0.0.2",
+                "a failure changes nothing",
+            ),
+            (Ok(""), "10.0.0.1 10.0.0.2", "nor does an empty answer"),
+            (
+                Ok("10.0.0.2 10.0.0.1"),
+                "10.0.0.1 10.0.0.2",
+                "nor does another order",
+            ),
+            (Ok("10.0.0.3"), "10.0.0.3", "a new answer is taken"),
+        ];
+        let mut resolver = Resolver::new(scripted(steps.iter().map(|step| step.0).collect()));
+        let name = resolver.name("dtr.internal");
+        assert_eq!(
+            known(&name),
+            "",
+            "nothing is known before the first look-up"
+        );
+        for (_, expected, why) in steps {
+            resolver.resolve(Duration::from_secs(1)).await;
+            assert_eq!(known(&name), expected, "{why}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slow_look_up_holds_nobody_up() {
+        let never: Lookup = Arc::new(|_| Box::pin(std::future::pending()));
+        let mut resolver = Resolver::new(never);
+        let name = resolver.name("slow.internal");
+        resolver.resolve(Duration::from_millis(10)).await;
+        assert_eq!(known(&name), "");
+    }
+
+    #[tokio::test]
+    async fn a_name_without_address_is_asked_again_soon() {
+        let mut resolver = Resolver::new(scripted(vec![Err("not yet"), Ok("10.0.0.7")]));
+        let name = resolver.name("late.internal");
+        let refresh = Duration::from_secs(600);
+        resolver.resolve(Duration::from_secs(1)).await;
+        assert_eq!(resolver.pause(refresh), UNKNOWN_REFRESH);
+        assert_eq!(
+            resolver.pause(Duration::from_millis(1)),
+            Duration::from_millis(1)
+        );
+        resolver.resolve(Duration::from_secs(1)).await;
+        assert_eq!(known(&name), "10.0.0.7");
+        assert_eq!(resolver.pause(refresh), refresh);
+    }
+
+    #[tokio::test]
+    async fn names_are_looked_up_again_while_running() {
+        let mut resolver = Resolver::new(scripted(vec![Ok("10.0.0.7"), Ok("10.0.0.8")]));
+        let name = resolver.name("moving.internal");
+        resolver.resolve(Duration::from_secs(1)).await;
+        let moved = async {
+            while known(&name) != "10.0.0.8" {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            () = resolver.run(Duration::from_millis(1)) => {}
+            moved = timeout(Duration::from_secs(10), moved) => {
+                assert!(moved.is_ok(), "still {}", known(&name));
+            }
+        }
+    }
+}

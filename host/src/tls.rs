@@ -1,0 +1,167 @@
+//! TLS towards the replicas, for probes only: traffic is never touched.
+
+use std::io;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tracing::warn;
+
+use crate::error::StartError;
+use crate::plan::Verify;
+
+/// One client configuration for each way of checking certificates.
+#[derive(Default)]
+pub(crate) struct Configs {
+    made: Vec<(Verify, Arc<ClientConfig>)>,
+}
+
+impl Configs {
+    /// # Errors
+    /// A CA file that can't be read or holds no certificate.
+    pub(crate) fn config(&mut self, verify: &Verify) -> Result<Arc<ClientConfig>, StartError> {
+        if let Some((_, made)) = self.made.iter().find(|(known, _)| known == verify) {
+            return Ok(Arc::clone(made));
+        }
+        let made = Arc::new(client_config(verify)?);
+        self.made.push((verify.clone(), Arc::clone(&made)));
+        Ok(made)
+    }
+}
+
+fn client_config(verify: &Verify) -> Result<ClientConfig, StartError> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(StartError::Tls)?;
+    let config = match verify {
+        Verify::System => builder.with_root_certificates(system_roots()),
+        Verify::CaFile(path) => {
+            let unusable = |reason: String| StartError::CaFile {
+                path: path.clone(),
+                reason,
+            };
+            let mut roots = RootCertStore::empty();
+            let certificates =
+                CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))?;
+            for certificate in certificates {
+                let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
+                roots
+                    .add(certificate)
+                    .map_err(|error| unusable(error.to_string()))?;
+            }
+            if roots.is_empty() {
+                return Err(unusable("no certificate in it".to_owned()));
+            }
+            builder.with_root_certificates(roots)
+        }
+        Verify::None => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AcceptAll(provider))),
+    };
+    Ok(config.with_no_client_auth())
+}
+
+fn system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    let (_, _unusable) = roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        let errors: Vec<_> = found.errors.iter().map(ToString::to_string).collect();
+        warn!(
+            errors = errors.join("; "),
+            "the system has no CA certificates: every probe over https will fail; install \
+             ca-certificates, or set health.verify to a CA file or \"none\""
+        );
+    }
+    roots
+}
+
+/// The name a certificate must be for: the host of an `:authority`.
+///
+/// # Errors
+/// Neither a DNS name nor an address.
+pub(crate) fn server_name(authority: &str) -> io::Result<ServerName<'static>> {
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(rest),
+        None => authority
+            .rsplit_once(':')
+            .map_or(authority, |(host, _)| host),
+    };
+    ServerName::try_from(host.to_owned())
+        .map_err(|error| io::Error::other(format!("{host:?} is no server name: {error}")))
+}
+
+/// Accepts every certificate, as `verify: none` asks. The handshake's signatures
+/// are still checked, so a broken peer is told from an unknown one.
+#[derive(Debug)]
+struct AcceptAll(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AcceptAll {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_name_is_the_host_of_the_authority() {
+        let cases = [
+            ("dtr.example.com", "dtr.example.com"),
+            ("dtr.example.com:8443", "dtr.example.com"),
+            ("10.0.0.1:443", "10.0.0.1"),
+            ("[::1]:443", "::1"),
+            ("[::1]", "::1"),
+        ];
+        for (authority, expected) in cases {
+            let name = server_name(authority).map(|name| name.to_str().into_owned());
+            assert_eq!(name.ok().as_deref(), Some(expected), "{authority}");
+        }
+        assert!(server_name("no name").is_err());
+    }
+}

@@ -1,0 +1,183 @@
+//! One worker: a thread with its own runtime, sockets and VM.
+
+use std::cell::Cell;
+use std::net::TcpListener as StdListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::{io, thread};
+
+use tokio::net::TcpListener;
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
+use tokio::task::{JoinSet, LocalSet, spawn_local};
+use tracing::Dispatch;
+
+use crate::admin;
+use crate::cluster::Turns;
+use crate::control::Sessions;
+use crate::drain::{Drained, Phase, reached};
+use crate::error::StartError;
+use crate::guest::Guest;
+use crate::host::{Resolving, Site};
+use crate::listener::{self, Post};
+use crate::metrics::Counters;
+use crate::pipe::Buffers;
+
+/// What the sessions of one worker share.
+pub(crate) struct Worker {
+    pub(crate) site: Arc<Site>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) guest: Rc<Guest>,
+    pub(crate) sessions: Rc<Sessions>,
+    pub(crate) buffers: Buffers,
+    pub(crate) turns: Turns,
+    next: Cell<u64>,
+    step: u64,
+}
+
+impl Worker {
+    /// A number no other connection of the process has.
+    pub(crate) fn next_connection(&self) -> u64 {
+        self.next.replace(self.next.get() + self.step)
+    }
+}
+
+/// What a worker needs to begin.
+pub(crate) struct Outfit {
+    pub(crate) index: usize,
+    pub(crate) site: Arc<Site>,
+    /// One for each of the plan's listeners.
+    pub(crate) sockets: Vec<(StdListener, Post)>,
+    /// The first worker's only: a filter's answers are given on the thread of
+    /// its VM, and one VM knows as much as another. So a request costs no hop.
+    pub(crate) admin: Option<StdListener>,
+    /// The first worker's only.
+    pub(crate) resolving: Option<Resolving>,
+}
+
+/// A worker's life, as seen from the host.
+pub(crate) struct Running {
+    /// Whether its VM started.
+    pub(crate) started: oneshot::Receiver<Result<(), StartError>>,
+    /// What became of its sessions.
+    pub(crate) drained: oneshot::Receiver<Drained>,
+}
+
+/// Starts a worker's thread.
+///
+/// # Errors
+/// When the system gives no thread or no runtime.
+pub(crate) fn spawn(outfit: Outfit, dispatch: Dispatch) -> Result<Running, StartError> {
+    let worker = outfit.index;
+    let failed = |source: io::Error| StartError::Worker { worker, source };
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(failed)?;
+    let (started_sender, started) = oneshot::channel();
+    let (drained_sender, drained) = oneshot::channel();
+    let run = move || {
+        let _logs = tracing::dispatcher::set_default(&dispatch);
+        let local = LocalSet::new();
+        local.block_on(&runtime, run(outfit, started_sender, drained_sender));
+        // What is left belongs to nobody: background tasks of the guest.
+        drop(local);
+        runtime.shutdown_background();
+    };
+    thread::Builder::new()
+        .name(format!("worker-{worker}"))
+        .spawn(run)
+        .map_err(failed)?;
+    Ok(Running { started, drained })
+}
+
+async fn run(
+    outfit: Outfit,
+    started: oneshot::Sender<Result<(), StartError>>,
+    drained: oneshot::Sender<Drained>,
+) {
+    let phases = outfit.site.phases.clone();
+    let (worker, listeners) = match begin(outfit) {
+        Ok(begun) => begun,
+        Err(error) => {
+            // A host that is gone needs no answer; nor below.
+            let _ = started.send(Err(error));
+            return;
+        }
+    };
+    let _ = started.send(Ok(()));
+    reached(&phases, Phase::Running).await;
+    let mut accepting = JoinSet::new();
+    for (listener, post) in listeners {
+        accepting.spawn_local(listener::accept(Rc::clone(&worker), post, listener));
+    }
+    while accepting.join_next().await.is_some() {}
+
+    let open = worker.sessions.count();
+    tokio::select! {
+        () = worker.sessions.none() => {}
+        () = reached(&phases, Phase::Cutting) => {}
+    }
+    let cut = worker.sessions.count();
+    worker.sessions.cut_all();
+    worker.sessions.none().await;
+    let _ = drained.send(Drained {
+        finished: open.saturating_sub(cut),
+        cut,
+    });
+    reached(&phases, Phase::Over).await;
+    worker.guest.stop();
+}
+
+type Listeners = Vec<(TcpListener, Rc<Post>)>;
+
+fn begin(outfit: Outfit) -> Result<(Rc<Worker>, Listeners), StartError> {
+    let Outfit {
+        index,
+        site,
+        sockets,
+        admin,
+        resolving,
+    } = outfit;
+    let failed = |source: io::Error| StartError::Worker {
+        worker: index,
+        source,
+    };
+    let counters = Arc::clone(&site.counters[index]);
+    let sessions = Rc::new(Sessions::new(
+        site.options.max_sessions.div_ceil(site.counters.len()),
+    ));
+    let guest = Guest::start(
+        Arc::clone(&site),
+        Arc::clone(&counters),
+        Rc::clone(&sessions),
+    )
+    .map_err(|error| StartError::Filter(Box::new(error)))?;
+    let worker = Rc::new(Worker {
+        turns: site.clusters.turns(),
+        buffers: Buffers::new(),
+        next: Cell::new(index as u64 + 1),
+        step: site.counters.len() as u64,
+        counters,
+        guest,
+        sessions,
+        site,
+    });
+    if let Some(socket) = admin {
+        let listener = TcpListener::from_std(socket).map_err(failed)?;
+        spawn_local(admin::serve(Rc::clone(&worker), listener));
+    }
+    if let Some(resolving) = resolving {
+        spawn_local(async move { resolving.resolver.run(resolving.refresh).await });
+    }
+    let listeners = sockets
+        .into_iter()
+        .map(|(socket, post)| {
+            Ok((
+                TcpListener::from_std(socket).map_err(failed)?,
+                Rc::new(post),
+            ))
+        })
+        .collect::<Result<_, StartError>>()?;
+    Ok((worker, listeners))
+}
