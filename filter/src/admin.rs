@@ -1,7 +1,7 @@
 //! What the admin listener answers.
 
 use crate::balancer::Balancer;
-use crate::board::Store;
+use crate::board::{self, Store};
 use crate::moment::Moment;
 use serde::Serialize;
 
@@ -42,6 +42,10 @@ pub const BODY_LIMIT: usize = 4096;
 impl Balancer {
     /// Answers a request of the admin listener.
     pub fn answer(&mut self, request: &Request, store: &mut impl Store, now: Moment) -> Response {
+        // The VM asked may not be the one that probes, nor have had a connection since.
+        if board::version(store) != self.version() {
+            self.refresh(store, now);
+        }
         let path = request.path.split(['?', '#']).next().unwrap_or_default();
         let is_read = matches!(request.method.as_str(), "GET" | "HEAD");
         let response = match path {

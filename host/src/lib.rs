@@ -2,9 +2,11 @@
 
 mod admin;
 mod cluster;
+pub mod config;
 mod control;
 mod dial;
 mod drain;
+pub mod envoy;
 mod error;
 mod forward;
 mod guest;
@@ -16,6 +18,7 @@ mod pipe;
 pub mod plan;
 mod resolver;
 mod session;
+pub mod standin;
 pub mod testkit;
 mod tls;
 pub mod vm;
@@ -26,3 +29,6 @@ pub use error::StartError;
 pub use forward::DataCallbacks;
 pub use host::{Host, HostOptions};
 pub use resolver::{Looking, Lookup};
+
+/// The filter, compiled to WebAssembly: the very module Envoy is given.
+pub const FILTER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/filter.wasm"));

@@ -2,6 +2,8 @@
 //! configuration. The host runs a plan, `dtr-lb envoy` writes it as a bootstrap;
 //! so what is true of one is true of the other.
 
+mod expand;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;

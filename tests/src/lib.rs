@@ -1,1 +1,97 @@
-//! Support for the stories.
+//! Support for the stories: a [`World`] with stand-in replicas and one proxy
+//! before them, which is either a real Envoy or the host, by turns.
+//!
+//! A story is written once, with [`on_each_proxy!`]; each proxy runs it as a
+//! test of its own:
+//!
+//! ```ignore
+//! on_each_proxy!(a_sick_replica_gets_no_new_connection, |world| {
+//!     let well = world.replica(Replica::healthy()).await;
+//!     let sick = world.replica(Replica::pings(Ping::fails("rethinkdb: down"))).await;
+//!     let proxy = world.proxy().await;
+//!
+//!     proxy.sees(&sick, Unhealthy).await;
+//!
+//!     for _ in 0..10 {
+//!         proxy.connect().await.answered_by(&well).await;
+//!     }
+//! });
+//! ```
+//!
+//! Everything listens on loopback, on ports the kernel picks; nothing sleeps to
+//! wait; and a proxy that can't be had fails the test with the remedy.
+#![expect(
+    clippy::unwrap_used,
+    reason = "support of tests: what can't happen fails the story that met it"
+)]
+
+mod certificate;
+mod connection;
+mod door;
+mod envoy;
+mod eventually;
+mod host;
+mod http;
+mod log;
+mod noise;
+mod ping;
+mod proxy;
+mod replica;
+mod traffic;
+mod trap;
+mod wheel;
+mod world;
+
+pub use certificate::Authority;
+pub use connection::Connection;
+pub use eventually::{LIMIT, eventually, within};
+pub use http::{Request, Response};
+pub use noise::Noise;
+pub use ping::Ping;
+pub use proxy::Health::{self, Healthy, Unhealthy};
+pub use proxy::Proxy;
+pub use replica::{Replica, Standin};
+pub use traffic::Traffic;
+pub use trap::{Arg, trap_when};
+pub use world::{FQDN, Kind, World};
+
+pub use dtr_lb_host::FILTER;
+
+/// Runs one story on each proxy: `NAME::host` and `NAME::envoy`.
+#[macro_export]
+macro_rules! on_each_proxy {
+    ($name:ident, |$world:ident| $body:block) => {
+        mod $name {
+            use super::*;
+
+            async fn story($world: &$crate::World) $body
+
+            #[test]
+            fn host() {
+                $crate::World::run($crate::Kind::Host, story);
+            }
+
+            #[test]
+            fn envoy() {
+                $crate::World::run($crate::Kind::Envoy, story);
+            }
+        }
+    };
+}
+
+/// Runs a story that is true of the host alone: `NAME::host`.
+#[macro_export]
+macro_rules! on_host {
+    ($name:ident, |$world:ident| $body:block) => {
+        mod $name {
+            use super::*;
+
+            async fn story($world: &$crate::World) $body
+
+            #[test]
+            fn host() {
+                $crate::World::run($crate::Kind::Host, story);
+            }
+        }
+    };
+}

@@ -1,0 +1,127 @@
+//! Builds the filter for WebAssembly, so that the host can embed it and
+//! `cargo build` is the only command anybody needs.
+//!
+//! `DTR_LB_FILTER_WASM` names a ready module to embed instead.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+const TARGET: &str = "wasm32-unknown-unknown";
+
+fn main() -> ExitCode {
+    match embed() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn embed() -> Result<(), String> {
+    let out = PathBuf::from(variable("OUT_DIR")?);
+    println!("cargo::rerun-if-env-changed={READY_MODULE}");
+    let module = match env::var_os(READY_MODULE) {
+        Some(ready) => {
+            let ready = PathBuf::from(ready);
+            println!("cargo::rerun-if-changed={}", ready.display());
+            ready
+        }
+        None => build(&out)?,
+    };
+    std::fs::copy(&module, out.join("filter.wasm"))
+        .map(|_| ())
+        .map_err(|error| format!("the filter {} can't be read: {error}", module.display()))
+}
+
+fn build(out: &Path) -> Result<PathBuf, String> {
+    let host = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
+    let workspace = host.parent().ok_or("the host is not in a workspace")?;
+    for file in [
+        "filter/src",
+        "filter/Cargo.toml",
+        "Cargo.toml",
+        "Cargo.lock",
+    ] {
+        println!("cargo::rerun-if-changed={}", workspace.join(file).display());
+    }
+    add_target_if_missing()?;
+
+    // A folder of its own: the outer cargo holds the lock of the usual one. It is
+    // shared by debug and release builds, whose filter is the same.
+    let target_dir = out.ancestors().nth(4).unwrap_or(out).join("filter-build");
+    let mut cargo = Command::new(variable("CARGO")?);
+    cargo.current_dir(workspace);
+    cargo.args(["build", "--package", "dtr-lb-filter", "--lib", "--locked"]);
+    cargo.args(["--profile", "filter", "--target", TARGET]);
+    cargo.arg("--target-dir").arg(&target_dir);
+    // What clippy, coverage or another target want of the outer build is not
+    // meant for this one.
+    for name in NOT_INHERITED {
+        cargo.env_remove(name);
+    }
+    run(
+        &mut cargo,
+        "read the compiler's message above; without a network, set DTR_LB_FILTER_WASM to a built filter",
+    )?;
+    Ok(target_dir.join(TARGET).join("filter/dtr_lb_filter.wasm"))
+}
+
+fn add_target_if_missing() -> Result<(), String> {
+    let mut rustc = Command::new(variable("RUSTC")?);
+    let sysroot = run(
+        rustc.args(["--print", "sysroot"]),
+        "check the Rust toolchain",
+    )?;
+    let library = Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET);
+    if library.join("lib").is_dir() {
+        return Ok(());
+    }
+    println!(
+        "cargo::warning=the Rust target {TARGET} is missing; adding it with `rustup target add {TARGET}`"
+    );
+    run(
+        Command::new("rustup").args(["target", "add", TARGET]),
+        "check the network and run it by hand; \
+         with a Rust that rustup did not install, install its wasm32-unknown-unknown library",
+    )
+    .map(|_| ())
+}
+
+/// Runs a command to its end and gives what it printed; a failure names the
+/// command and what to do.
+fn run(command: &mut Command, remedy: &str) -> Result<String, String> {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<String> = words.map(|word| word.to_string_lossy().into()).collect();
+    let words = words.join(" ");
+    let output = command
+        .output()
+        .map_err(|error| format!("`{words}` can't be run: {error}; {remedy}"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!(
+        "{said}\n`{words}` failed ({}); {remedy}",
+        output.status
+    ))
+}
+
+fn variable(name: &str) -> Result<String, String> {
+    env::var(name).map_err(|error| format!("{name}: {error}; run this through cargo"))
+}
+
+const READY_MODULE: &str = "DTR_LB_FILTER_WASM";
+
+const NOT_INHERITED: [&str; 9] = [
+    "CARGO_BUILD_RUSTFLAGS",
+    "CARGO_BUILD_TARGET",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_TARGET_DIR",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "RUSTC_WRAPPER",
+    "RUSTDOCFLAGS",
+    "RUSTFLAGS",
+    "TARGET",
+];

@@ -1,0 +1,96 @@
+//! `dtr-lb run`: the balancer from its first socket to its last connection.
+
+use std::io;
+
+use anyhow::Context;
+use dtr_lb_host::config::Config;
+use dtr_lb_host::plan::Plan;
+use dtr_lb_host::{FILTER, Host, HostOptions, StartError};
+
+use super::Failure;
+use super::signal::Signals;
+
+/// Balances until a signal, then drains.
+pub(super) fn run(config: &Config) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("no runtime")?;
+    runtime.block_on(async {
+        let mut signals = Signals::new().context("signals can't be awaited")?;
+        let plan = Plan::of(config);
+        let host = start(&plan).await?;
+        say_addresses(&host, &plan);
+        let signal = signals.next().await;
+        drain(host, &plan, signal, signals).await;
+        Ok(())
+    })
+}
+
+/// Binds everything and starts the filter.
+pub(super) async fn start(plan: &Plan) -> Result<Host, anyhow::Error> {
+    Host::start(plan.clone(), FILTER, HostOptions::default())
+        .await
+        .map_err(with_remedy)
+}
+
+/// Lets the open connections end; a second signal ends them at once.
+pub(super) async fn drain(host: Host, plan: &Plan, signal: &str, mut signals: Signals) {
+    let limit = plan.drain_timeout;
+    tracing::info!(
+        "{signal}: no more connections are accepted; the open ones have {} to end; \
+         a second signal cuts them",
+        humantime::format_duration(limit)
+    );
+    // Dropping the drain drops the host, which cuts what is left.
+    tokio::select! {
+        _ = host.drain(limit) => {}
+        signal = signals.next() => tracing::warn!("{signal}: the open connections are cut"),
+    }
+}
+
+fn say_addresses(host: &Host, plan: &Plan) {
+    for (address, listener) in host.listeners().iter().zip(&plan.listeners) {
+        tracing::info!("balancing port {} on {address}", listener.port);
+    }
+    if let Some(admin) = host.admin() {
+        tracing::info!("status, API and metrics on http://{admin}");
+    }
+}
+
+fn with_remedy(error: StartError) -> anyhow::Error {
+    match &error {
+        StartError::Bind { address, source }
+            if source.kind() == io::ErrorKind::PermissionDenied =>
+        {
+            anyhow::anyhow!(
+                "can't listen on {address}: {source}; ports below 1024 need a permission: \
+                 run as root, or once `setcap cap_net_bind_service=+ep {}` as root, \
+                 or listen on another port (\"bind\", --listen)",
+                std::env::current_exe().map_or_else(
+                    |_| "dtr-lb".to_owned(),
+                    |program| program.display().to_string()
+                )
+            )
+        }
+        _ => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forbidden_port_names_the_address_and_the_ways_out() {
+        let address = ([0, 0, 0, 0], 443).into();
+        let source = io::ErrorKind::PermissionDenied.into();
+        let said = with_remedy(StartError::Bind { address, source }).to_string();
+        assert!(
+            said.starts_with("can't listen on 0.0.0.0:443: permission denied; "),
+            "{said}"
+        );
+        assert!(said.contains("setcap cap_net_bind_service=+ep /"), "{said}");
+        assert!(said.contains("run as root"), "{said}");
+    }
+}

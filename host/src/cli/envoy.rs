@@ -1,0 +1,110 @@
+//! `dtr-lb envoy`: the same balancer, carried by Envoy.
+
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use dtr_lb_host::FILTER;
+use dtr_lb_host::envoy::{BootstrapOptions, bootstrap};
+use dtr_lb_host::plan::Plan;
+
+use super::Failure;
+use super::wanted::Wanted;
+
+#[derive(Debug, Args)]
+pub(crate) struct Envoy {
+    #[command(flatten)]
+    wanted: Wanted,
+    /// The folder that gets envoy.yaml and dtr_lb_filter.wasm; made when missing.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Where the filter will be on the machine that runs Envoy [default: in DIR].
+    #[arg(long, value_name = "PATH")]
+    wasm_path: Option<PathBuf>,
+    /// Where Envoy serves its own admin pages, /stats/prometheus among them.
+    #[arg(long, value_name = "BIND", default_value = "127.0.0.1:9901")]
+    envoy_admin: SocketAddr,
+    /// The certificates "verify": "system" means there [default: where this machine
+    /// has them].
+    #[arg(long, value_name = "PATH")]
+    system_roots: Option<PathBuf>,
+}
+
+impl Envoy {
+    /// Writes both files and says how to start Envoy with them.
+    pub(super) fn write(self) -> Result<(), Failure> {
+        let config = self.wanted.config()?;
+        let out = std::path::absolute(&self.out)
+            .with_context(|| format!("--out {} is no folder", self.out.display()))
+            .map_err(Failure::Asked)?;
+        let module = out.join("dtr_lb_filter.wasm");
+        let options = BootstrapOptions {
+            envoy_admin: self.envoy_admin,
+            system_roots: self.system_roots.unwrap_or_else(system_roots),
+            ..BootstrapOptions::with_wasm(self.wasm_path.as_deref().unwrap_or(&module))
+        };
+        let yaml = bootstrap(&Plan::of(&config), &options);
+        fs::create_dir_all(&out)
+            .with_context(|| format!("the folder {} can't be made", out.display()))?;
+        put(&module, FILTER, 0o644)?;
+        // Whoever reads the token may change the replicas' states.
+        let secret = config.admin.is_some_and(|admin| admin.token.is_some());
+        let bootstrap = out.join("envoy.yaml");
+        put(
+            &bootstrap,
+            yaml.as_bytes(),
+            if secret { 0o600 } else { 0o644 },
+        )?;
+        println!("wrote {} and {}", bootstrap.display(), module.display());
+        println!(
+            "start it with: envoy -c {} --drain-time-s 600",
+            bootstrap.display()
+        );
+        Ok(())
+    }
+}
+
+/// Replaces the file whole, so that an Envoy about to read it never sees half.
+fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), anyhow::Error> {
+    let fresh = path.with_extension("new");
+    let write = || {
+        fs::remove_file(&fresh).or_else(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        })?;
+        let mut options = fs::OpenOptions::new();
+        let mut file = options
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&fresh)?;
+        file.write_all(bytes)?;
+        fs::rename(&fresh, path)
+    };
+    write().with_context(|| {
+        format!(
+            "{} can't be written; check the folder's permissions",
+            path.display()
+        )
+    })
+}
+
+/// Where Linux distributions keep the system's certificates.
+fn system_roots() -> PathBuf {
+    let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+    let usual = SYSTEM_ROOTS.into_iter().map(PathBuf::from);
+    let debian = PathBuf::from(SYSTEM_ROOTS[0]);
+    let mut all = named.into_iter().chain(usual);
+    all.find(|path| path.is_file()).unwrap_or(debian)
+}
+
+const SYSTEM_ROOTS: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];

@@ -1,0 +1,37 @@
+//! The log, on standard error.
+
+use std::io::IsTerminal;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use tracing_subscriber::EnvFilter;
+
+use super::Failure;
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+/// Logs from here on.
+pub(super) fn start(format: Format) -> Result<(), Failure> {
+    let level = std::env::var(LEVEL).unwrap_or_else(|_| "info".to_owned());
+    let filter = EnvFilter::try_new(&level)
+        .with_context(|| {
+            format!(r#"{LEVEL} is {level:?}; say error, warn, info or debug, or as in "info,dtr_lb_host=debug""#)
+        })
+        .map_err(Failure::Asked)?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match format {
+        Format::Text => log.init(),
+        Format::Json => log.json().init(),
+    }
+    Ok(())
+}
+
+const LEVEL: &str = "DTR_LB_LOG";

@@ -1,0 +1,93 @@
+//! The command line.
+
+mod balance;
+mod check;
+mod demo;
+mod envoy;
+mod log;
+mod signal;
+mod wanted;
+
+use std::fmt;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Balances TCP connections over the replicas of a registry, and asks each
+/// replica's /_ping whether it is well.
+#[derive(Debug, Parser)]
+#[command(name = "dtr-lb", version, about)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// How the log on standard error is written. DTR_LB_LOG says how much of it
+    /// (error, warn, info, debug, or as in "info,dtr_lb_host=debug").
+    #[arg(long, global = true, value_enum, default_value_t)]
+    log_format: log::Format,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Balance until SIGTERM or ctrl-C, then drain.
+    Run(wanted::Wanted),
+    /// Say whether a configuration can be used, or what is wrong with it.
+    Check(wanted::Wanted),
+    /// Write the configuration as an Envoy bootstrap, with the filter beside it.
+    Envoy(envoy::Envoy),
+    /// Balance three stand-in replicas on this machine, to try it out.
+    Demo(demo::Demo),
+}
+
+impl Cli {
+    /// Does what it was told.
+    pub(crate) fn obey(self) -> Result<(), Failure> {
+        log::start(self.log_format)?;
+        match self.command {
+            Command::Run(wanted) => balance::run(&wanted.config()?),
+            Command::Check(wanted) => {
+                println!("{}", check::summary(&wanted.config()?));
+                Ok(())
+            }
+            Command::Envoy(envoy) => envoy.write(),
+            Command::Demo(demo) => demo.run(),
+        }
+    }
+}
+
+/// Why a command failed, and so with which exit code.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// What was asked for is wrong: 2, as for wrong flags.
+    Asked(anyhow::Error),
+    /// It went wrong while running: 1.
+    Ran(anyhow::Error),
+}
+
+impl Failure {
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Failure::Asked(_) => ExitCode::from(2),
+            Failure::Ran(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Asked(error) | Failure::Ran(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<dtr_lb_host::config::ConfigError> for Failure {
+    fn from(error: dtr_lb_host::config::ConfigError) -> Self {
+        Failure::Asked(error.into())
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Failure::Ran(error)
+    }
+}

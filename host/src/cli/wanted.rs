@@ -1,0 +1,70 @@
+//! The configuration a command is given: a file, or flags.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use dtr_lb_host::config::{Config, ConfigError, Flags};
+
+#[derive(Debug, Args)]
+pub(crate) struct Wanted {
+    /// The configuration, JSON; every field is in host/README.md.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Without a file: the name clients use.
+    #[arg(
+        long,
+        value_name = "NAME",
+        required_unless_present = "config",
+        conflicts_with = "config"
+    )]
+    fqdn: Option<String>,
+    /// Without a file: a replica's IP address or DNS name; once for each replica.
+    #[arg(
+        long,
+        value_name = "[NAME=]ADDRESS",
+        required_unless_present = "config",
+        conflicts_with = "config"
+    )]
+    replica: Vec<String>,
+    /// Where to listen, and for which of the service's ports when that is another
+    /// one [default: 0.0.0.0:80 and 0.0.0.0:443].
+    #[arg(long, value_name = "BIND[=PORT]", conflicts_with = "config")]
+    listen: Vec<String>,
+    /// What is asked of each replica: dtr, dtr-legacy, ucp, harbor, quay,
+    /// distribution, nexus, gitlab, http or tcp [default: dtr].
+    #[arg(long, value_name = "PRESET", conflicts_with = "config")]
+    health_preset: Option<String>,
+    /// Where it is asked, such as http:5000/v2/ [default: https:443 and the preset's path].
+    #[arg(long, value_name = "SCHEME:PORT/PATH", conflicts_with = "config")]
+    health_target: Option<String>,
+    /// How a replica's certificate is checked when it is asked over HTTPS: system,
+    /// none, or a file of CA certificates [default: system].
+    #[arg(long, value_name = "HOW", conflicts_with = "config")]
+    verify: Option<String>,
+    /// Where the status page, the API and the metrics are served [default: nowhere].
+    #[arg(long, value_name = "BIND", conflicts_with = "config")]
+    admin: Option<String>,
+    /// How a replica is picked: least-connections, round-robin, random-two or
+    /// source-hash [default: least-connections].
+    #[arg(long, value_name = "POLICY", conflicts_with = "config")]
+    policy: Option<String>,
+}
+
+impl Wanted {
+    /// Reads and checks it.
+    pub(crate) fn config(self) -> Result<Config, ConfigError> {
+        match self.config {
+            Some(file) => Config::load(&file),
+            None => Config::from_flags(&Flags {
+                fqdn: self.fqdn.unwrap_or_default(),
+                replicas: self.replica,
+                listen: self.listen,
+                health_preset: self.health_preset,
+                health_target: self.health_target,
+                verify: self.verify,
+                admin: self.admin,
+                policy: self.policy,
+            }),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Where things are: names, addresses, ports and targets, as the file has them.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+
+use super::text::Text;
+use crate::plan::Host;
+
+/// A port as the name of a JSON field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct PortName(pub(super) u16);
+
+impl Text for PortName {
+    fn expected(f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(r#"ports of the service as names, such as {"443": 8443}"#)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok().filter(|port| *port != 0).map(Self)
+    }
+}
+
+/// Where a replica is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Address(pub(super) Host);
+
+impl Text for Address {
+    fn expected(f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(
+            r#"an IPv4 address, an IPv6 address or a DNS name, without a port (a replica's own ports go into its "ports")"#,
+        )
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let bare = text
+            .strip_prefix('[')
+            .and_then(|text| text.strip_suffix(']'))
+            .unwrap_or(text);
+        match IpAddr::from_str(bare) {
+            Ok(ip) => (!ip.is_unspecified() && !ip.is_multicast()).then_some(Self(Host::Ip(ip))),
+            Err(_) => is_dns_name(text).then(|| Self(Host::Name(text.to_owned()))),
+        }
+    }
+}
+
+/// The registry's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fqdn(pub(super) String);
+
+impl Text for Fqdn {
+    fn expected(f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(
+            r#"the name clients use, without scheme, port or path, such as "dtr.example.com""#,
+        )
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let known = is_dns_name(text) || text.parse::<Ipv4Addr>().is_ok();
+        known.then(|| Self(text.to_owned()))
+    }
+}
+
+/// An address to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bind(pub(super) SocketAddr);
+
+impl Text for Bind {
+    fn expected(f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(r#"an IP address and a port, such as "0.0.0.0:443" or "[::]:443""#)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self)
+    }
+}
+
+/// What a check asks, such as `https:443/_ping`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) scheme: Scheme,
+    pub(super) port: u16,
+    /// `None`: the preset's.
+    pub(super) path: Option<String>,
+}
+
+/// How a check asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Http,
+    Https,
+    Tcp,
+}
+
+impl Text for Target {
+    fn expected(f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(r#"a target such as "https:443/_ping", "http:80/_ping" or "tcp:443""#)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let (scheme, rest) = text.split_once(':')?;
+        let scheme = match scheme.to_ascii_lowercase().as_str() {
+            "http" => Scheme::Http,
+            "https" => Scheme::Https,
+            "tcp" => Scheme::Tcp,
+            _ => return None,
+        };
+        let (port, path) = match rest.find('/') {
+            Some(slash) => {
+                let (port, path) = rest.split_at(slash);
+                (port, Some(path))
+            }
+            None => (rest, None),
+        };
+        let port = port.parse().ok().filter(|port| *port != 0)?;
+        if path.is_some_and(|path| scheme == Scheme::Tcp || !is_path(path)) {
+            return None;
+        }
+        Some(Self {
+            scheme,
+            port,
+            path: path.map(str::to_owned),
+        })
+    }
+}
+
+/// Letters, digits, hyphens and underscores in labels of up to 63, 253 in all,
+/// and a last label that is not a number (such a name is a mistyped address).
+fn is_dns_name(text: &str) -> bool {
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    let numeric = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
+    name.len() <= 253
+        && name.split('.').all(label)
+        && name.rsplit('.').next().is_some_and(|last| !numeric(last))
+}
+
+fn is_path(path: &str) -> bool {
+    path.bytes()
+        .all(|byte| byte.is_ascii_graphic() && byte != b'#')
+}

@@ -1,0 +1,129 @@
+//! The configuration as the operator writes it: JSON, with defaults left out.
+
+use std::collections::BTreeMap;
+
+use dtr_lb_filter::config::{OnDown, Policy, Start, WhenAllDown};
+use serde::Deserialize;
+
+use super::address::{Address, Bind, Fqdn, PortName, Target};
+use super::number::{Fraction, Port, Statuses, Whole};
+use super::preset::Preset;
+use super::text::{HeaderName, HeaderValue, Pointer, ReplicaName, Span, Token};
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) fqdn: Fqdn,
+    pub(super) replicas: Vec<Replica>,
+    pub(super) listeners: Option<Vec<Listener>>,
+    pub(super) policy: Option<Policy>,
+    pub(super) when_all_down: Option<WhenAllDown>,
+    pub(super) on_down: Option<OnDown>,
+    pub(super) min_healthy: Option<Whole<1, 100_000>>,
+    pub(super) slow_start: Option<Span<0>>,
+    #[serde(default)]
+    pub(super) passive: Passive,
+    #[serde(default)]
+    pub(super) health: Health,
+    pub(super) admin: Option<Admin>,
+    pub(super) connect_timeout: Option<Span<1>>,
+    pub(super) idle_timeout: Option<Span<1>>,
+    pub(super) dns_refresh: Option<Span<10>>,
+    pub(super) drain_timeout: Option<Span<0>>,
+}
+
+/// One replica.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Replica {
+    pub(super) name: Option<ReplicaName>,
+    pub(super) address: Address,
+    pub(super) weight: Option<Whole<1, 1000>>,
+    #[serde(default)]
+    pub(super) backup: bool,
+    pub(super) max_connections: Option<Whole<1, 1_000_000>>,
+    #[serde(default)]
+    pub(super) ports: BTreeMap<PortName, Port>,
+}
+
+/// One address to listen on.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Listener {
+    pub(super) bind: Bind,
+    pub(super) port: Option<Port>,
+    pub(super) health: Option<Ask>,
+}
+
+/// When connect failures take a replica out.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Passive {
+    pub(super) fails: Option<Whole<1, 1000>>,
+    pub(super) window: Option<Span<1>>,
+    pub(super) hold: Option<Span<1>>,
+}
+
+/// What is asked, and when. The first seven fields are those of [`Ask`]: serde
+/// can't both flatten a struct and refuse unknown fields.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Health {
+    preset: Option<Preset>,
+    target: Option<Target>,
+    statuses: Option<Vec<Statuses>>,
+    headers: Option<BTreeMap<HeaderName, HeaderValue>>,
+    body: Option<Body>,
+    verify: Option<String>,
+    pub(super) interval: Option<Span<1>>,
+    pub(super) fast_interval: Option<Span<1>>,
+    pub(super) down_interval: Option<Span<1>>,
+    pub(super) timeout: Option<Span<1>>,
+    pub(super) jitter: Option<Fraction>,
+    pub(super) rise: Option<Whole<1, 1000>>,
+    pub(super) fall: Option<Whole<1, 1000>>,
+    pub(super) start: Option<Start>,
+}
+
+/// What is asked of each replica.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ask {
+    pub(super) preset: Option<Preset>,
+    pub(super) target: Option<Target>,
+    pub(super) statuses: Option<Vec<Statuses>>,
+    pub(super) headers: Option<BTreeMap<HeaderName, HeaderValue>>,
+    pub(super) body: Option<Body>,
+    pub(super) verify: Option<String>,
+}
+
+impl Health {
+    /// The part that says what is asked.
+    pub(super) fn ask(&self) -> Ask {
+        Ask {
+            preset: self.preset,
+            target: self.target.clone(),
+            statuses: self.statuses.clone(),
+            headers: self.headers.clone(),
+            body: self.body.clone(),
+            verify: self.verify.clone(),
+        }
+    }
+}
+
+/// What a healthy body says.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Body {
+    pub(super) pointer: Pointer,
+    pub(super) healthy: serde_json::Value,
+}
+
+/// The admin listener.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Admin {
+    pub(super) bind: Bind,
+    pub(super) token: Option<Token>,
+}

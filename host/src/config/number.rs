@@ -1,0 +1,117 @@
+//! Numbers of the file that can only be right: each refuses what is impossible
+//! while it is read, and says what was expected.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
+
+/// A whole number within limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Whole<const MIN: u64, const MAX: u64>(u64);
+
+/// A TCP port.
+pub(super) type Port = Whole<1, 65535>;
+
+impl<const MIN: u64, const MAX: u64> Whole<MIN, MAX> {
+    /// The number, or the largest `u32` when it is larger.
+    pub(super) fn u32(self) -> u32 {
+        u32::try_from(self.0).unwrap_or(u32::MAX)
+    }
+
+    /// The number, or the largest `u16` when it is larger.
+    pub(super) fn u16(self) -> u16 {
+        u16::try_from(self.0).unwrap_or(u16::MAX)
+    }
+}
+
+impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Whole<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Number<const MIN: u64, const MAX: u64>;
+        impl<const MIN: u64, const MAX: u64> Visitor<'_> for Number<MIN, MAX> {
+            type Value = Whole<MIN, MAX>;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                write!(f, "a whole number from {MIN} to {MAX}, without quotes")
+            }
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+                if (MIN..=MAX).contains(&number) {
+                    Ok(Whole(number))
+                } else {
+                    Err(E::invalid_value(Unexpected::Unsigned(number), &self))
+                }
+            }
+        }
+        deserializer.deserialize_u64(Number)
+    }
+}
+
+/// One status, or an inclusive range of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Statuses(pub(super) u16, pub(super) u16);
+
+impl<'de> Deserialize<'de> for Statuses {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Status;
+        impl Visitor<'_> for Status {
+            type Value = Statuses;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str(
+                    r#"a status from 100 to 599, such as 200, or a range, such as "200-399""#,
+                )
+            }
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Statuses, E> {
+                u16::try_from(number)
+                    .ok()
+                    .filter(|status| STATUSES.contains(status))
+                    .map(|status| Statuses(status, status))
+                    .ok_or_else(|| E::invalid_value(Unexpected::Unsigned(number), &self))
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Statuses, E> {
+                let (first, last) = text.split_once('-').unwrap_or((text, text));
+                match (first.trim().parse(), last.trim().parse()) {
+                    (Ok(first), Ok(last))
+                        if STATUSES.contains(&first)
+                            && STATUSES.contains(&last)
+                            && first <= last =>
+                    {
+                        Ok(Statuses(first, last))
+                    }
+                    _ => Err(E::invalid_value(Unexpected::Str(text), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(Status)
+    }
+}
+
+/// A part of its interval: 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Fraction(pub(super) f64);
+
+impl<'de> Deserialize<'de> for Fraction {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Part;
+        impl Visitor<'_> for Part {
+            type Value = Fraction;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a number from 0 to 1, such as 0.1, without quotes")
+            }
+            fn visit_f64<E: Error>(self, part: f64) -> Result<Fraction, E> {
+                if (0.0..=1.0).contains(&part) {
+                    Ok(Fraction(part))
+                } else {
+                    Err(E::invalid_value(Unexpected::Float(part), &self))
+                }
+            }
+            fn visit_u64<E: Error>(self, whole: u64) -> Result<Fraction, E> {
+                match whole {
+                    0 => Ok(Fraction(0.0)),
+                    1 => Ok(Fraction(1.0)),
+                    _ => Err(E::invalid_value(Unexpected::Unsigned(whole), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(Part)
+    }
+}
+
+const STATUSES: std::ops::RangeInclusive<u16> = 100..=599;

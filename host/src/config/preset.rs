@@ -1,0 +1,73 @@
+//! Health endpoints of registries, by name.
+
+use dtr_lb_filter::config::BodyCheck;
+use serde::Deserialize;
+
+use super::address::Scheme;
+
+/// A registry whose health endpoint is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Preset {
+    /// Docker Trusted Registry 2.3 and later, Mirantis Secure Registry.
+    #[default]
+    Dtr,
+    /// Docker Trusted Registry up to 2.2.
+    DtrLegacy,
+    /// Universal Control Plane, Mirantis Kubernetes Engine.
+    Ucp,
+    Harbor,
+    Quay,
+    /// The registry of the CNCF's distribution project.
+    Distribution,
+    Nexus,
+    Gitlab,
+    /// Any web server: `GET /` answered with 2xx.
+    Http,
+    /// That a connection can be opened.
+    Tcp,
+}
+
+impl Preset {
+    pub(super) fn scheme(self) -> Scheme {
+        match self {
+            Preset::Http => Scheme::Http,
+            Preset::Tcp => Scheme::Tcp,
+            _ => Scheme::Https,
+        }
+    }
+
+    pub(super) fn path(self) -> &'static str {
+        match self {
+            Preset::Dtr | Preset::Ucp => "/_ping",
+            Preset::DtrLegacy => "/health",
+            Preset::Harbor => "/api/v2.0/health",
+            Preset::Quay => "/health/instance",
+            Preset::Distribution => "/v2/",
+            Preset::Nexus => "/service/rest/v1/status",
+            Preset::Gitlab => "/-/readiness?all=1",
+            Preset::Http | Preset::Tcp => "/",
+        }
+    }
+
+    /// Statuses of a healthy answer, as inclusive ranges.
+    pub(super) fn statuses(self) -> Vec<(u16, u16)> {
+        match self {
+            // A registry that asks for a login is well.
+            Preset::Distribution => vec![(200, 200), (401, 401)],
+            Preset::Http => vec![(200, 299)],
+            _ => vec![(200, 200)],
+        }
+    }
+
+    pub(super) fn body(self) -> Option<BodyCheck> {
+        match self {
+            // Harbor says 200 when it is unhealthy, too.
+            Preset::Harbor => Some(BodyCheck {
+                pointer: "/status".to_owned(),
+                healthy: "healthy".into(),
+            }),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! What replicas are asked, for each listener: its own question, or the general one.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use dtr_lb_filter::config::{BodyCheck, CheckKind};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use super::address::{Scheme, Target};
+use super::error::Source;
+use super::file::{self, Ask};
+use super::{Check, ConfigError, Listener};
+use crate::plan::Verify;
+
+/// Makes the general check and the listeners' own.
+pub(super) struct Questions<'a> {
+    pub(super) general: Ask,
+    /// The service's ports, in the order of the listeners.
+    pub(super) ports: Vec<u16>,
+    pub(super) source: &'a Source,
+    pub(super) folder: &'a Path,
+}
+
+impl Questions<'_> {
+    /// The listeners, each with the name of its check, and the checks.
+    pub(super) fn of(
+        &self,
+        file: &[file::Listener],
+        binds: &[(SocketAddr, u16)],
+    ) -> Result<(Vec<Listener>, Vec<Check>), ConfigError> {
+        let mut listeners: Vec<Listener> = Vec::new();
+        let mut checks: Vec<Check> = Vec::new();
+        for (index, (bind, port)) in binds.iter().copied().enumerate() {
+            let check = match file
+                .get(index)
+                .and_then(|listener| listener.health.as_ref())
+            {
+                Some(own) => {
+                    let field = format!("listeners[{index}].health");
+                    self.check(format!("ping-{port}"), &self.inherit(own), &field)?
+                }
+                None => self.check("ping".to_owned(), &self.general, "health")?,
+            };
+            let sibling = listeners.iter().position(|other| other.port == port);
+            if let Some(other) = sibling
+                && checks
+                    .iter()
+                    .find(|made| made.name == listeners[other].check)
+                    != Some(&check)
+            {
+                let problem = format!(
+                    "listeners[{other}] serves the same port with another check; give both the same \"health\""
+                );
+                return Err(self
+                    .source
+                    .refuse(&format!("listeners[{index}].port"), port, problem));
+            }
+            listeners.push(Listener {
+                bind,
+                port,
+                check: check.name.clone(),
+            });
+            if !checks.contains(&check) {
+                checks.push(check);
+            }
+        }
+        Ok((listeners, checks))
+    }
+
+    /// A listener's own check falls back to the general preset and verification.
+    fn inherit(&self, own: &Ask) -> Ask {
+        Ask {
+            preset: own.preset.or(self.general.preset),
+            verify: own.verify.clone().or_else(|| self.general.verify.clone()),
+            ..own.clone()
+        }
+    }
+
+    fn check(&self, name: String, ask: &Ask, field: &str) -> Result<Check, ConfigError> {
+        let preset = ask.preset.unwrap_or_default();
+        let target = match &ask.target {
+            Some(target) => target.clone(),
+            None => Target {
+                scheme: preset.scheme(),
+                port: self.usual_port(preset.scheme()),
+                path: None,
+            },
+        };
+        let kind = match target.scheme {
+            Scheme::Tcp => {
+                self.only_http(ask, field)?;
+                CheckKind::Tcp
+            }
+            scheme => CheckKind::Http {
+                scheme: match scheme {
+                    Scheme::Https => "https".to_owned(),
+                    _ => "http".to_owned(),
+                },
+                path: target.path.unwrap_or_else(|| preset.path().to_owned()),
+                statuses: self
+                    .statuses(ask, field)?
+                    .unwrap_or_else(|| preset.statuses()),
+                headers: ask
+                    .headers
+                    .iter()
+                    .flatten()
+                    .map(|(name, value)| (name.0.clone(), value.0.clone()))
+                    .collect(),
+                body: match &ask.body {
+                    Some(body) => Some(BodyCheck {
+                        pointer: body.pointer.0.clone(),
+                        healthy: body.healthy.clone(),
+                    }),
+                    None => preset.body(),
+                },
+            },
+        };
+        // Read even when it is not used: a wrong path is wrong today.
+        let verify = self.verify(ask.verify.as_deref(), field)?;
+        Ok(Check {
+            name,
+            port: target.port,
+            tls: (target.scheme == Scheme::Https).then_some(verify),
+            kind,
+        })
+    }
+
+    /// 443 for HTTPS and 80 for HTTP; a TCP check asks a port that is served.
+    fn usual_port(&self, scheme: Scheme) -> u16 {
+        match scheme {
+            Scheme::Https => 443,
+            Scheme::Http => 80,
+            Scheme::Tcp if self.ports.contains(&443) => 443,
+            Scheme::Tcp => self.ports.first().copied().unwrap_or(443),
+        }
+    }
+
+    fn only_http(&self, ask: &Ask, field: &str) -> Result<(), ConfigError> {
+        let given = [
+            ("statuses", ask.statuses.is_some()),
+            ("headers", ask.headers.is_some()),
+            ("body", ask.body.is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((what, _)) => Err(self.source.refuse_field(
+                &format!("{field}.{what}"),
+                "a tcp check only opens a connection; remove this, or ask over http or https",
+            )),
+        }
+    }
+
+    fn statuses(&self, ask: &Ask, field: &str) -> Result<Option<Vec<(u16, u16)>>, ConfigError> {
+        match &ask.statuses {
+            None => Ok(None),
+            Some(statuses) if statuses.is_empty() => Err(self.source.refuse(
+                &format!("{field}.statuses"),
+                serde_json::json!([]),
+                "no status would be healthy; list some, such as [200], or leave it out",
+            )),
+            Some(statuses) => Ok(Some(
+                statuses.iter().map(|range| (range.0, range.1)).collect(),
+            )),
+        }
+    }
+
+    fn verify(&self, verify: Option<&str>, field: &str) -> Result<Verify, ConfigError> {
+        let text = match verify {
+            None | Some("system") => return Ok(Verify::System),
+            Some("none") => return Ok(Verify::None),
+            Some(text) => text,
+        };
+        let path = self.folder.join(text);
+        let refuse = |reason: String| {
+            let problem = format!(
+                r#"neither "system" nor "none", and as a file of CA certificates (PEM) it {reason}; correct it"#
+            );
+            self.source
+                .refuse(&format!("{field}.verify"), text, problem)
+        };
+        let pem = std::fs::read(&path)
+            .map_err(|error| refuse(format!("can't be read: {}: {error}", path.display())))?;
+        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+        match certificates {
+            Ok(certificates) if certificates.is_empty() => {
+                Err(refuse("holds no certificate".to_owned()))
+            }
+            Ok(_) => Ok(Verify::CaFile(path)),
+            Err(error) => Err(refuse(format!("can't be decoded ({error})"))),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+#![expect(clippy::unwrap_used, reason = "a test may end at the first surprise")]
+
+use super::*;
+use crate::config::Config;
+
+/// The three replicas of `envoy/envoy.yaml`.
+fn three() -> Plan {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../envoy/dtr-lb.json");
+    Plan::of(&Config::load(std::path::Path::new(file)).unwrap())
+}
+
+fn cluster<'a>(bootstrap: &'a node::Node, name: &str) -> &'a node::Node {
+    let clusters = bootstrap["static_resources"]["clusters"]
+        .as_sequence()
+        .unwrap();
+    let found = clusters.iter().find(|one| one["name"] == *name);
+    found.unwrap_or_else(|| panic!("no cluster {name}"))
+}
+
+#[test]
+fn the_example_is_what_the_writer_writes() {
+    let options = BootstrapOptions::with_wasm("/etc/dtr-lb/dtr_lb_filter.wasm");
+    let written = bootstrap(&three(), &options);
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../envoy/envoy.yaml");
+    let kept = std::fs::read_to_string(example).unwrap_or_default();
+    assert!(
+        written == kept,
+        "envoy/envoy.yaml is not what `dtr-lb envoy` writes now; run `just envoy` and look at the difference"
+    );
+}
+
+#[test]
+fn every_cluster_named_anywhere_exists_once() {
+    let plan = three();
+    let yaml = bootstrap(&plan, &BootstrapOptions::with_wasm("/filter.wasm"));
+    let bootstrap: node::Node = yaml_serde::from_str(&yaml).unwrap();
+    let clusters = bootstrap["static_resources"]["clusters"]
+        .as_sequence()
+        .unwrap();
+    let mut names: Vec<&str> = clusters
+        .iter()
+        .map(|one| one["name"].as_str().unwrap())
+        .collect();
+    let aggregated = clusters.iter().flat_map(|one| {
+        let list = &one["cluster_type"]["typed_config"]["clusters"];
+        list.as_sequence().into_iter().flatten()
+    });
+    for name in aggregated {
+        assert!(names.contains(&name.as_str().unwrap()), "{name:?}");
+    }
+    names.sort_unstable();
+    let all = names.len();
+    names.dedup();
+    assert_eq!(names.len(), all, "two clusters of one name: {names:?}");
+}
+
+#[test]
+fn a_replica_with_a_dns_name_is_resolved_again_and_others_are_not() {
+    let text = r#"{ "fqdn": "dtr.example.com", "dns_refresh": "1500ms",
+        "replicas": [{ "address": "dtr1.internal" }, { "address": "10.0.0.2" }] }"#;
+    let plan = Plan::of(&Config::parse(text, "lb.json").unwrap());
+    let yaml = bootstrap(&plan, &BootstrapOptions::with_wasm("/filter.wasm"));
+    let bootstrap: node::Node = yaml_serde::from_str(&yaml).unwrap();
+    let named = cluster(&bootstrap, "443/r1");
+    assert_eq!(named["cluster_type"]["name"], *"envoy.clusters.dns");
+    let dns = &named["cluster_type"]["typed_config"];
+    assert_eq!(dns["dns_refresh_rate"], *"1.500s");
+    assert_eq!(cluster(&bootstrap, "443/r2")["type"], *"STATIC");
+}
+
+#[test]
+fn only_probes_use_tls_and_only_when_verified_against_something() {
+    let text = r#"{ "fqdn": "dtr.example.com", "replicas": [{ "address": "10.0.0.1" }],
+        "health": { "verify": "none" } }"#;
+    let plan = Plan::of(&Config::parse(text, "lb.json").unwrap());
+    let yaml = bootstrap(&plan, &BootstrapOptions::with_wasm("/filter.wasm"));
+    let bootstrap: node::Node = yaml_serde::from_str(&yaml).unwrap();
+    assert!(cluster(&bootstrap, "443/r1")["transport_socket"].is_null());
+    let tls = &cluster(&bootstrap, "ping/r1")["transport_socket"]["typed_config"];
+    assert!(
+        tls["common_tls_context"]["validation_context"].is_null(),
+        "{tls:?}"
+    );
+    let probe = cluster(&bootstrap, "ping/r1");
+    assert!(probe["outlier_detection"].is_null());
+    let http = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+    let upstream =
+        &probe["typed_extension_protocol_options"][http]["upstream_http_protocol_options"];
+    assert_eq!(
+        upstream["auto_san_validation"], false,
+        "the name would be checked all the same"
+    );
+    assert_eq!(upstream["auto_sni"], true);
+}
+
+#[test]
+fn the_filter_gets_its_configuration_word_for_word() {
+    let plan = three();
+    let yaml = bootstrap(&plan, &BootstrapOptions::with_wasm("/filter.wasm"));
+    let bootstrap: node::Node = yaml_serde::from_str(&yaml).unwrap();
+    let listener = &bootstrap["static_resources"]["listeners"][0];
+    let wasm = &listener["filter_chains"][0]["filters"][0]["typed_config"]["config"];
+    let value = wasm["configuration"]["value"].as_str().unwrap();
+    let value: serde_json::Value = serde_json::from_str(value).unwrap();
+    assert_eq!(value, plan.filter.configuration);
+    assert_eq!(
+        listener["metadata"]["filter_metadata"]["dtr"]["port"],
+        *"80"
+    );
+}

@@ -1,0 +1,142 @@
+//! What a replica answers.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, WWW_AUTHENTICATE};
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use serde_json::json;
+
+use super::blob::Blob;
+use super::{Mood, Ping, State, lock};
+
+/// How a connection came.
+pub(super) struct Arrived {
+    pub(super) scheme: &'static str,
+    /// Over TLS: the name the client asked for.
+    pub(super) sni: Option<String>,
+}
+
+type Answer = Response<BoxBody<Bytes, hyper::Error>>;
+
+pub(super) async fn answer(
+    request: Request<Incoming>,
+    state: &State,
+    arrived: &Arrived,
+) -> Result<Answer, http::Error> {
+    let path = request.uri().path().to_owned();
+    let mut answer = match path.as_str() {
+        "/_ping" | "/health" => health(&request, state, arrived).await?,
+        "/v2/" => unauthorized("Bearer realm=\"stand-in\"")?,
+        "/echo" => Response::new(request.into_body().boxed()),
+        "/api/v0/meta/cluster_status" => cluster_status(&request, state)?,
+        _ => match path.strip_prefix("/blob/").map(str::parse) {
+            Some(Ok(size)) => Response::new(Blob::of(size).map_err(|no| match no {}).boxed()),
+            Some(Err(_)) => said(
+                StatusCode::BAD_REQUEST,
+                json!({ "error": "give the size in bytes: /blob/1000000" }),
+            )?,
+            None => said(StatusCode::OK, seen(&request, state, arrived))?,
+        },
+    };
+    let name = HeaderValue::from_str(&state.name)?;
+    answer.headers_mut().insert("x-replica", name);
+    answer.headers_mut().insert(
+        "docker-distribution-api-version",
+        HeaderValue::from_static("registry/2.0"),
+    );
+    Ok(answer)
+}
+
+async fn health(
+    request: &Request<Incoming>,
+    state: &State,
+    arrived: &Arrived,
+) -> Result<Answer, http::Error> {
+    state.asked(Ping {
+        path: request.uri().to_string(),
+        host: host(request),
+        sni: arrived.sni.clone(),
+        scheme: arrived.scheme,
+    });
+    match state.mood() {
+        Mood::Healthy => said(StatusCode::OK, json!({ "Error": "", "Healthy": true })),
+        Mood::Failing(error) => said(
+            StatusCode::SERVICE_UNAVAILABLE,
+            json!({ "Error": error, "Healthy": false }),
+        ),
+        Mood::Disagreeing(error) => {
+            said(StatusCode::OK, json!({ "Error": error, "Healthy": false }))
+        }
+        Mood::Hanging | Mood::Gone => std::future::pending().await,
+    }
+}
+
+/// All replicas as this one sees them, to who may know.
+fn cluster_status(request: &Request<Incoming>, state: &State) -> Result<Answer, http::Error> {
+    let expected = format!("Basic {}", BASE64.encode("admin:password"));
+    let given = request.headers().get(AUTHORIZATION);
+    if given.is_none_or(|given| given.as_bytes() != expected.as_bytes()) {
+        return unauthorized("Basic realm=\"stand-in\"");
+    }
+    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let members = lock(&state.members);
+    let health: BTreeMap<&str, String> = members
+        .iter()
+        .map(|member| {
+            let health = match member.mood() {
+                Mood::Healthy => "OK".to_owned(),
+                Mood::Failing(error) | Mood::Disagreeing(error) => error,
+                Mood::Hanging | Mood::Gone => "no answer".to_owned(),
+            };
+            (member.name.as_str(), health)
+        })
+        .collect();
+    let timestamps: BTreeMap<&str, &str> =
+        health.keys().map(|name| (*name, now.as_str())).collect();
+    said(
+        StatusCode::OK,
+        json!({ "replica_health": health, "replica_timestamp": timestamps }),
+    )
+}
+
+/// The request as it arrived.
+fn seen(request: &Request<Incoming>, state: &State, arrived: &Arrived) -> serde_json::Value {
+    json!({
+        "replica": state.name,
+        "scheme": arrived.scheme,
+        "sni": arrived.sni,
+        "method": request.method().as_str(),
+        "path": request.uri().to_string(),
+        "host": host(request),
+    })
+}
+
+fn host(request: &Request<Incoming>) -> Option<String> {
+    let host = request.headers().get(HOST)?;
+    Some(String::from_utf8_lossy(host.as_bytes()).into_owned())
+}
+
+fn unauthorized(challenge: &'static str) -> Result<Answer, http::Error> {
+    let mut answer = said(
+        StatusCode::UNAUTHORIZED,
+        json!({ "errors": [{ "code": "UNAUTHORIZED", "message": "authentication required" }] }),
+    )?;
+    let challenge = HeaderValue::from_static(challenge);
+    answer.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    Ok(answer)
+}
+
+fn said(status: StatusCode, body: serde_json::Value) -> Result<Answer, http::Error> {
+    let body = Full::from(format!("{body}\n"));
+    Response::builder()
+        .status(status)
+        .header(CONTENT_TYPE, "application/json")
+        .body(body.map_err(|no| match no {}).boxed())
+}

@@ -1,0 +1,215 @@
+//! The program as a shell sees it: what it prints, and how it exits.
+#![expect(clippy::unwrap_used, reason = "a test may end at the first surprise")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Output, Stdio};
+
+fn dtr_lb(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dtr-lb"));
+    command.args(arguments).env_remove("DTR_LB_LOG");
+    command
+}
+
+fn output(arguments: &[&str]) -> Output {
+    dtr_lb(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn a_wrong_configuration_exits_with_2_and_says_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("lb.json");
+    std::fs::write(
+        &file,
+        r#"{ "fqdn": "dtr.example.com", "replicas": [{ "address": "10.0.0.1", "weight": 0 }] }"#,
+    )
+    .unwrap();
+    let file = file.to_str().unwrap();
+    let out = folder.path().join("out");
+    let envoy = ["envoy", "--config", file, "--out", out.to_str().unwrap()];
+    for arguments in [
+        &["check", "--config", file][..],
+        &["run", "--config", file],
+        &envoy,
+    ] {
+        let output = output(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let said = text(&output.stderr);
+        let expected = format!("error: {file}: replicas[0].weight is 0; expected a whole number");
+        assert!(said.starts_with(&expected), "{arguments:?}: {said}");
+    }
+    assert!(
+        !out.exists(),
+        "a refused configuration leaves nothing behind"
+    );
+}
+
+#[test]
+fn flags_that_are_missing_or_contradict_each_other_exit_with_2() {
+    let cases = [
+        (&["run"][..], "--fqdn"),
+        (&["run", "--fqdn", "dtr.example.com"], "--replica"),
+        (
+            &["run", "--config", "lb.json", "--policy", "round-robin"],
+            "cannot be used with",
+        ),
+        (&["check", "--config", "/no/such/lb.json"], "can't be read"),
+    ];
+    for (arguments, expected) in cases {
+        let output = output(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let said = text(&output.stderr);
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_port_in_use_exits_with_1_and_names_it() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let listen = format!("{address}=443");
+    let flags = [
+        "run",
+        "--fqdn",
+        "dtr.example.com",
+        "--replica",
+        "127.0.0.1",
+        "--listen",
+        &listen,
+    ];
+    let output = output(&flags);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(
+        said.contains(&format!("can't listen on {address}: ")),
+        "{said}"
+    );
+    assert!(said.contains("choose a free address"), "{said}");
+}
+
+#[test]
+fn a_right_configuration_is_confirmed() {
+    let flags = [
+        "check",
+        "--fqdn",
+        "dtr.example.com",
+        "--replica",
+        "10.0.0.1",
+    ];
+    let output = output(&flags);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    assert!(
+        said.starts_with("ok: dtr.example.com listens on 0.0.0.0:80"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_envoy_bootstrap_names_the_filter_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("new");
+    let flags = [
+        "envoy",
+        "--fqdn",
+        "dtr.example.com",
+        "--replica",
+        "10.0.0.1",
+        "--out",
+    ];
+    let output = output(&[&flags[..], &[out.to_str().unwrap()]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let module = std::fs::read(out.join("dtr_lb_filter.wasm")).unwrap();
+    assert!(
+        module == dtr_lb_host::FILTER,
+        "another filter than the embedded one"
+    );
+    let yaml = std::fs::read_to_string(out.join("envoy.yaml")).unwrap();
+    let path = out.join("dtr_lb_filter.wasm");
+    assert!(
+        yaml.contains(&format!("filename: {}", path.display())),
+        "{yaml}"
+    );
+}
+
+/// A program that is ended whatever happens.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Where a request got which answer.
+fn ask(address: &str, head: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!(
+        "{head} HTTP/1.1\r\nHost: dtr.example.com\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn the_demo_says_where_everything_is_and_ends_at_sigterm() {
+    let ports = [
+        "demo",
+        "--http",
+        "0",
+        "--https",
+        "0",
+        "--admin",
+        "0",
+        "--control",
+        "0",
+    ];
+    let mut demo = Running(
+        dtr_lb(&ports)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap(),
+    );
+    let mut lines = BufReader::new(demo.0.stdout.take().unwrap()).lines();
+    let tour: Vec<String> = lines
+        .by_ref()
+        .map(Result::unwrap)
+        .take_while(|line| !line.starts_with("Ctrl-C"))
+        .collect();
+    let address = |start: &str| {
+        let line = tour.iter().find(|line| line.trim().starts_with(start));
+        let line = line.unwrap_or_else(|| panic!("no {start:?} in {tour:#?}"));
+        let (_, rest) = line.split_once("http://").unwrap();
+        rest.split([' ', '/']).next().unwrap().to_owned()
+    };
+
+    let answer = ask(&address("balancer"), "GET /", "");
+    assert!(answer.contains("x-replica: r"), "{answer}");
+    let status = ask(&address("admin"), "GET /status", "");
+    assert!(status.contains(r#""fqdn":"dtr.example.com""#), "{status}");
+    let order = ask(&address("curl -sd gone"), "POST /r2", "gone");
+    assert!(order.contains("r2 is gone"), "{order}");
+    let refused = TcpStream::connect(address("replica r2"));
+    assert!(refused.is_err(), "replica 2 still listens");
+    for _ in 0..6 {
+        let answer = ask(&address("balancer"), "GET /", "");
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        assert!(!answer.contains("x-replica: r2"), "{answer}");
+    }
+
+    let signal = Command::new("kill")
+        .args(["-TERM", &demo.0.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(signal.success());
+    assert_eq!(demo.0.wait().unwrap().code(), Some(0));
+}

@@ -1,0 +1,127 @@
+//! What the documents say is so: their links lead somewhere, their examples are
+//! accepted, and every field of the configuration is in the reference.
+#![expect(clippy::unwrap_used, reason = "a test may end at the first surprise")]
+
+use std::path::{Path, PathBuf};
+
+use dtr_lb_host::config::Config;
+
+const DOCUMENTS: [&str; 6] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "host/README.md",
+    "envoy/README.md",
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn read(document: &str) -> String {
+    std::fs::read_to_string(root().join(document)).unwrap()
+}
+
+#[test]
+fn links_lead_somewhere() {
+    for document in DOCUMENTS {
+        let text = read(document);
+        let links = text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.starts_with("https://")) {
+            let target = root().join(document).with_file_name(link);
+            assert!(
+                target.exists(),
+                "{document} links to {link}, which is not there"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_maps_folders_and_modules_exist() {
+    let text = read("ARCHITECTURE.md");
+    let map = text.split("```").nth(1).unwrap();
+    let mut top = String::new();
+    for line in map.lines().filter(|line| !line.is_empty()) {
+        let nested = line.starts_with("  ");
+        let path = line
+            .split("  ")
+            .find(|part| !part.trim().is_empty())
+            .unwrap()
+            .trim();
+        if !nested {
+            top = path.to_owned();
+            assert!(
+                root().join(path).is_dir(),
+                "the map names {path}, which is not there"
+            );
+        } else if line.starts_with("    ") {
+            for module in path.split(' ') {
+                assert_module(&format!("{top}src/{module}"));
+            }
+        } else if let Some(modules) = path.strip_prefix("src/") {
+            for module in modules.trim_end_matches('/').split(' ') {
+                assert_module(&format!("{top}src/{module}"));
+            }
+        } else {
+            assert!(
+                root().join(&top).join(path).exists(),
+                "the map names {top}{path}"
+            );
+        }
+    }
+}
+
+fn assert_module(path: &str) {
+    let file = root().join(format!("{path}.rs"));
+    let exists = file.is_file() || root().join(path).is_dir();
+    assert!(
+        exists,
+        "the map names {path}, which is neither a module nor a folder"
+    );
+}
+
+#[test]
+fn examples_of_the_configuration_are_accepted() {
+    let mut seen = 0;
+    for document in ["README.md", "host/README.md"] {
+        for block in read(document).split("```json").skip(1) {
+            let example = block.split("```").next().unwrap();
+            if let Err(error) = Config::parse(example, document) {
+                panic!("{error}\n{example}");
+            }
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 3, "an example was added or lost; change the number");
+}
+
+#[test]
+fn every_field_is_in_the_reference() {
+    let reference = read("host/README.md");
+    // A refused field makes the reader list the ones it knows.
+    let probes = [
+        r#"{ "?": 0 }"#,
+        r#"{ "replicas": [{ "?": 0 }] }"#,
+        r#"{ "listeners": [{ "?": 0 }] }"#,
+        r#"{ "listeners": [{ "bind": "0.0.0.0:80", "health": { "?": 0 } }] }"#,
+        r#"{ "health": { "?": 0 } }"#,
+        r#"{ "health": { "body": { "?": 0 } } }"#,
+        r#"{ "passive": { "?": 0 } }"#,
+        r#"{ "admin": { "?": 0 } }"#,
+    ];
+    for probe in probes {
+        let said = Config::parse(probe, "lb.json").unwrap_err().to_string();
+        let (_, known) = said.split_once("known: ").expect(&said);
+        for field in known.split(", ") {
+            assert!(
+                reference.contains(&format!("`{field}`")),
+                "host/README.md does not tell of `{field}`, which {probe} shows"
+            );
+        }
+    }
+}

@@ -1,0 +1,35 @@
+# List the recipes.
+list:
+    @{{ just_executable() }} --list --unsorted
+
+# Balance, given a configuration: just run --config lb.json
+run *args:
+    cargo run --release -- run {{ args }}
+
+# Show it on this machine, with three stand-in replicas.
+demo *args:
+    cargo run --release -- demo {{ args }}
+
+# Run every test; or some: just test -p dtr-lb-filter
+test *args:
+    cargo test {{ args }}
+
+# Run the stories, on Envoy and on the host.
+e2e *args:
+    cargo test -p dtr-lb-tests {{ args }}
+
+# Write envoy/envoy.yaml again.
+envoy:
+    cargo run -- envoy --config envoy/dtr-lb.json --out target/envoy --wasm-path /etc/dtr-lb/dtr_lb_filter.wasm --system-roots /etc/ssl/certs/ca-certificates.crt && cp target/envoy/envoy.yaml envoy/envoy.yaml
+
+# Format everything.
+fmt:
+    cargo fmt --all
+
+# Deny every warning of clippy.
+lint:
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# Do exactly what CI does.
+check:
+    bash .ci/run

@@ -1,0 +1,170 @@
+//! A loopback address that is ours for the whole story, whether or not anybody
+//! listens there.
+
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use socket2::{Domain, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+
+use crate::eventually::eventually;
+
+/// An address with a reserved port, open or closed.
+pub(crate) struct Door {
+    address: SocketAddr,
+    /// Bound and never listening: nobody else gets the port while it is closed.
+    _reserved: Socket,
+    accepting: Mutex<Option<JoinHandle<()>>>,
+    sessions: Arc<Mutex<JoinSet<()>>>,
+    serve: Serve,
+    /// What fills the queue of a black hole.
+    hole: Mutex<Vec<Socket>>,
+}
+
+/// Carries on one accepted connection.
+pub(crate) type Serve =
+    Arc<dyn Fn(TcpStream) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+impl Door {
+    /// A closed door on a free port: connections are refused.
+    pub(crate) fn new(serve: Serve) -> Self {
+        let reserved = socket((Ipv4Addr::LOCALHOST, 0).into());
+        Self {
+            address: reserved.local_addr().unwrap().as_socket().unwrap(),
+            _reserved: reserved,
+            accepting: Mutex::default(),
+            sessions: Arc::default(),
+            serve,
+            hole: Mutex::default(),
+        }
+    }
+
+    /// Where it is.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Starts to listen.
+    pub(crate) fn open(&self) {
+        self.hole.lock().unwrap().clear();
+        let listener = socket(self.address);
+        listener.listen(1024).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let listener = TcpListener::from_std(listener.into()).unwrap();
+        let (serve, sessions) = (self.serve.clone(), self.sessions.clone());
+        let accepting = tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                stream.set_nodelay(true).unwrap();
+                sessions.lock().unwrap().spawn(serve(stream));
+            }
+        });
+        *self.accepting.lock().unwrap() = Some(accepting);
+    }
+
+    /// Stops to listen: from now on connections are refused. Accepted ones go on.
+    pub(crate) async fn close(&self) {
+        let accepting = self.accepting.lock().unwrap().take();
+        if let Some(accepting) = accepting {
+            accepting.abort();
+            // The listener is gone when the task is.
+            let _ = accepting.await;
+        }
+    }
+
+    /// Cuts what was accepted.
+    pub(crate) async fn cut(&self) {
+        let mut sessions = std::mem::take(&mut *self.sessions.lock().unwrap());
+        sessions.shutdown().await;
+    }
+
+    /// Listens with a full queue and accepts nothing: the kernel drops each SYN,
+    /// so that a connect attempt hangs as if the machine were gone.
+    pub(crate) async fn black_hole(&self) {
+        self.close().await;
+        let listener = socket(self.address);
+        listener.listen(0).unwrap();
+        let mut kept = vec![listener];
+        eventually(
+            std::time::Duration::from_secs(10),
+            "a full accept queue",
+            async || {
+                let stream = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+                stream.set_nonblocking(true).unwrap();
+                let _ = stream.connect(&self.address.into());
+                kept.push(stream);
+                // A connect that gets through on loopback takes microseconds.
+                let probe = TcpStream::connect(self.address);
+                match timeout(std::time::Duration::from_millis(100), probe).await {
+                    Err(_) => Ok(()),
+                    Ok(Ok(stream)) => {
+                        kept.push(Socket::from(stream.into_std().unwrap()));
+                        Err("a connection was accepted".to_owned())
+                    }
+                    Ok(Err(error)) => Err(error.to_string()),
+                }
+            },
+        )
+        .await;
+        *self.hole.lock().unwrap() = kept;
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        if let Some(accepting) = self.accepting.lock().unwrap().take() {
+            accepting.abort();
+        }
+    }
+}
+
+/// A bound socket that can share its port with a listener to come.
+fn socket(address: SocketAddr) -> Socket {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_reuse_address(true).unwrap();
+    socket.bind(&address.into()).unwrap();
+    socket
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+    use std::sync::Arc;
+
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpStream;
+
+    use super::Door;
+
+    #[tokio::test]
+    async fn a_door_opens_closes_and_opens_again_on_its_port() {
+        let door = Door::new(Arc::new(|mut stream| {
+            Box::pin(async move { stream.write_all(b"hello").await.unwrap() })
+        }));
+        for _ in 0..3 {
+            let refused = TcpStream::connect(door.address()).await.unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+            door.open();
+            TcpStream::connect(door.address()).await.unwrap();
+            door.close().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_black_hole_neither_accepts_nor_refuses_and_can_open_again() {
+        let door = Door::new(Arc::new(|_| Box::pin(async {})));
+        door.black_hole().await;
+        let attempt = TcpStream::connect(door.address());
+        let limit = std::time::Duration::from_millis(300);
+        assert!(
+            tokio::time::timeout(limit, attempt).await.is_err(),
+            "it got through"
+        );
+        door.open();
+        TcpStream::connect(door.address()).await.unwrap();
+    }
+}

@@ -1,0 +1,136 @@
+//! How a stand-in treats the connections of clients.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::http::{Request, answer};
+use crate::noise::Noise;
+
+/// One way to treat a connection.
+#[derive(Clone, Debug)]
+pub enum Traffic {
+    /// HTTP: 200 to everything, with the replica's name in `x-replica`.
+    Answers,
+    /// Every byte back, and the end after the last.
+    Echoes,
+    /// Reads until the client's end, then says how many bytes it got.
+    CountsToTheEnd,
+    /// Says `bye` and ends its side, then counts what still comes.
+    EndsFirst,
+    /// Sends so many bytes of noise and its end, and checks at the same time
+    /// that the client sends the noise of the other seed.
+    Noise {
+        /// How many bytes are sent.
+        bytes: usize,
+        /// Of what is sent.
+        seed: u64,
+        /// Of what must arrive.
+        wanted: u64,
+    },
+}
+
+/// What a stand-in knows of its clients.
+#[derive(Default)]
+pub(crate) struct Seen {
+    pub(crate) connections: usize,
+    pub(crate) requests: Vec<Request>,
+    /// Bytes of each connection that went on after the replica's end.
+    pub(crate) heard: Vec<u64>,
+    /// Bytes of each stream of noise that ended, and where it first differed.
+    pub(crate) noise: Vec<(usize, Option<usize>)>,
+}
+
+impl Traffic {
+    /// Carries on one connection to its end.
+    pub(crate) async fn serve(
+        self,
+        name: &str,
+        mut stream: TcpStream,
+        seen: &Arc<Mutex<Seen>>,
+    ) -> io::Result<()> {
+        seen.lock().unwrap().connections += 1;
+        match self {
+            Self::Answers => {
+                while let Some(request) = Request::read(&mut stream).await? {
+                    seen.lock().unwrap().requests.push(request);
+                    let body = format!("{name} answers");
+                    let headers = [("x-replica", name)];
+                    stream
+                        .write_all(&answer(200, &headers, body.as_bytes()))
+                        .await?;
+                }
+            }
+            Self::Echoes => {
+                let (mut from, mut to) = stream.split();
+                tokio::io::copy(&mut from, &mut to).await?;
+            }
+            Self::CountsToTheEnd => {
+                let bytes = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
+                stream
+                    .write_all(format!("{bytes} bytes").as_bytes())
+                    .await?;
+            }
+            Self::EndsFirst => {
+                stream.write_all(b"bye").await?;
+                stream.shutdown().await?;
+                let bytes = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
+                seen.lock().unwrap().heard.push(bytes);
+                return Ok(());
+            }
+            Self::Noise {
+                bytes,
+                seed,
+                wanted,
+            } => {
+                let (mut from, mut to) = stream.split();
+                let send = send_noise(&mut to, bytes, seed);
+                let (sent, received) = tokio::join!(send, receive_noise(&mut from, wanted));
+                sent?;
+                seen.lock().unwrap().noise.push(received?);
+            }
+        }
+        stream.shutdown().await
+    }
+}
+
+/// Sends so many bytes of noise and the end.
+pub(crate) async fn send_noise(
+    to: &mut (impl AsyncWriteExt + Unpin),
+    bytes: usize,
+    seed: u64,
+) -> io::Result<()> {
+    let mut noise = Noise::new(seed);
+    let mut buffer = vec![0; CHUNK];
+    let mut left = bytes;
+    while left > 0 {
+        let chunk = left.min(CHUNK);
+        noise.fill(&mut buffer[..chunk]);
+        to.write_all(&buffer[..chunk]).await?;
+        left -= chunk;
+    }
+    to.shutdown().await
+}
+
+/// Reads to the end: how many bytes, and where they first differ from the noise.
+pub(crate) async fn receive_noise(
+    from: &mut (impl AsyncReadExt + Unpin),
+    seed: u64,
+) -> io::Result<(usize, Option<usize>)> {
+    let mut noise = Noise::new(seed);
+    let mut buffer = vec![0; CHUNK];
+    let (mut bytes, mut difference) = (0, None);
+    loop {
+        let chunk = from.read(&mut buffer).await?;
+        if chunk == 0 {
+            return Ok((bytes, difference));
+        }
+        let first = noise.first_difference(&buffer[..chunk]);
+        difference = difference.or(first.map(|at| bytes + at));
+        bytes += chunk;
+    }
+}
+
+const CHUNK: usize = 64 * 1024;

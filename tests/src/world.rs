@@ -1,0 +1,134 @@
+//! What a story happens in.
+
+use std::cell::RefCell;
+use std::path::Path;
+
+use dtr_lb_host::config::Config;
+use dtr_lb_host::plan::Plan;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::proxy::Proxy;
+use crate::replica::{Replica, Standin};
+
+/// Which proxy a story is run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The standalone host, in this process.
+    Host,
+    /// A real Envoy, in one of its own.
+    Envoy,
+}
+
+/// A folder, stand-in replicas, and a kind of proxy to put before them.
+pub struct World {
+    kind: Kind,
+    folder: TempDir,
+    /// The replicas' entries in the configuration.
+    replicas: RefCell<Vec<Value>>,
+}
+
+impl World {
+    /// Runs a story.
+    ///
+    /// # Panics
+    /// When the story fails.
+    pub fn run(kind: Kind, story: impl AsyncFnOnce(&Self)) {
+        let world = Self {
+            kind,
+            folder: TempDir::new().unwrap(),
+            replicas: RefCell::default(),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(story(&world));
+    }
+
+    /// Where a story may write files.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Starts one more replica; the first is called `r1`.
+    pub async fn replica(&self, replica: Replica) -> Standin {
+        let mut replicas = self.replicas.borrow_mut();
+        let standin = replica.start(&format!("r{}", replicas.len() + 1));
+        replicas.push(standin.config());
+        standin
+    }
+
+    /// Starts the proxy before the replicas so far.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn proxy(&self) -> Proxy {
+        self.proxy_with(json!({})).await
+    }
+
+    /// Starts the proxy with more fields in its configuration, or other ones.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn proxy_with(&self, config: Value) -> Proxy {
+        self.proxy_of(dtr_lb_host::FILTER, config).await
+    }
+
+    /// Starts the proxy with another filter.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn proxy_of(&self, filter: &[u8], config: Value) -> Proxy {
+        let mut whole = base();
+        whole["replicas"] = self.replicas.borrow().clone().into();
+        merge(&mut whole, config);
+        let file = self.folder().join("lb.json").display().to_string();
+        let config = Config::parse(&whole.to_string(), &file)
+            .unwrap_or_else(|error| panic!("the story's configuration: {error}"));
+        let plan = Plan::of(&config);
+        let started = Proxy::start(self.kind, plan, filter, self.folder()).await;
+        started.unwrap_or_else(|error| panic!("{:?} does not start: {error:?}", self.kind))
+    }
+}
+
+/// Every timer is short, so that a story need not wait; and none so short that a
+/// busy machine makes a healthy replica late three times in a row.
+fn base() -> Value {
+    json!({
+        "fqdn": FQDN,
+        "listeners": [{ "bind": "127.0.0.1:0", "port": PORT }],
+        "health": {
+            "target": format!("http:{HEALTH_PORT}/_ping"),
+            "interval": "250ms",
+            "fast_interval": "100ms",
+            "timeout": "250ms",
+            "rise": 2,
+            "fall": 3,
+        },
+        "passive": { "hold": "1s" },
+        "connect_timeout": "500ms",
+        "dns_refresh": "1s",
+        "drain_timeout": "1s",
+        "admin": { "bind": "127.0.0.1:0" },
+    })
+}
+
+/// Objects are merged field by field, anything else is replaced.
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (field, value) in from {
+                merge(into.entry(field).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from,
+    }
+}
+
+/// The registry's name.
+pub const FQDN: &str = "dtr.example.com";
+/// The service's port; each stand-in names its own for it.
+pub(crate) const PORT: u16 = 443;
+/// The port of the probes; each stand-in names its own for it.
+pub(crate) const HEALTH_PORT: u16 = 8080;

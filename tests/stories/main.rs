@@ -1,0 +1,13 @@
+//! What an operator can rely on, each told once and run on Envoy and on the host.
+#![expect(
+    clippy::unwrap_used,
+    reason = "what can't happen fails the story that met it"
+)]
+
+mod all_down;
+mod bytes;
+mod failover;
+mod health;
+mod probes;
+mod spread;
+mod trap;
