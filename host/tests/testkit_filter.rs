@@ -4,22 +4,15 @@
 
 use std::collections::BTreeMap;
 
+use dtr_lb_host::FILTER;
 use dtr_lb_host::testkit::{
-    Build, Builder, Client, Cluster, Guest, Peer, Status, TestKit, accepts, answers, breaks_off,
-    cas_lost, first_of, hangs, json, millis, next_call, refuses, resets, returns, secs, trap_in,
+    Builder, Client, Cluster, Peer, Status, TestKit, accepts, answers, breaks_off, cas_lost,
+    first_of, hangs, json, millis, next_call, refuses, resets, returns, secs, trap_in,
 };
 use serde_json::Value;
 
 const REPLICAS: [&str; 3] = ["r1", "r2", "r3"];
 const STEERED: &str = "envoy.tcp_proxy.cluster";
-
-fn filter() -> Guest {
-    Build::new("..")
-        .package("dtr-lb-filter")
-        .profile("filter")
-        .run()
-        .unwrap()
-}
 
 fn configuration() -> Value {
     let replica =
@@ -49,7 +42,7 @@ fn configuration() -> Value {
 
 /// Three replicas with everything a plan has for them.
 fn world(configuration: &Value) -> Builder {
-    let mut kit = TestKit::load(filter())
+    let mut kit = TestKit::load(FILTER)
         .vm_id("dtr-lb")
         .plugin_of("dtr-lb", configuration.clone())
         .plugin_of("dtr-lb-admin", configuration.clone())
