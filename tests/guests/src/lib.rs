@@ -1,0 +1,1 @@
+//! Small filters for tests: see `examples/`.
