@@ -22,6 +22,7 @@ mod choice;
 pub mod config;
 mod contest;
 mod exchange;
+mod gate;
 mod lease;
 pub mod metric;
 pub mod moment;

@@ -538,6 +538,18 @@ impl World {
         serde_json::to_value(status).expect("a status is JSON")
     }
 
+    /// What the admin listener answers, in one VM.
+    pub fn answer(
+        &mut self,
+        vm: usize,
+        request: &dtr_lb_filter::admin::Request,
+    ) -> dtr_lb_filter::admin::Response {
+        let now = self.vms[vm].read_clock(self.ms);
+        let response = self.vms[vm].balancer.answer(request, &mut self.board, now);
+        self.carry_out(vm);
+        response
+    }
+
     pub fn state(&mut self, vm: usize, replica: usize) -> String {
         self.status(vm)["replicas"][replica]["state"]
             .as_str()
