@@ -470,6 +470,11 @@ impl Balancer {
             return;
         }
         let mut settled = *session;
+        // While it is open, the next attempt may be under way: only its end tells.
+        let landing = match landing {
+            Landing::Failed => Landing::Pending,
+            other => other,
+        };
         self.settle(&mut settled, landing, now);
         if settled.landed == Landed::Unknown {
             self.sessions.again(stream);
