@@ -16,7 +16,10 @@ pub(in crate::vm) fn get(
     len_to: u32,
 ) -> Answer {
     let kind = BufferKind::try_from(kind)?;
-    let end = start.checked_add(most).ok_or(Refusal::BadArgument)?;
+    if start.checked_add(most).is_none() && call.state().profile == Profile::Spec {
+        return Err(Refusal::BadArgument);
+    }
+    let end = start.saturating_add(most);
     call.give_with(Place(at_to, len_to), |_, state, out| {
         let bytes = bytes(state, kind)?;
         let start = start as usize;
@@ -56,13 +59,12 @@ pub(in crate::vm) fn set(
         return Err(Refusal::Internal);
     }
     match profile {
-        // At the front, at the end, or all of it.
-        Profile::Envoy if start == 0 && len == 0 => splice(buffer, 0, 0, new),
-        Profile::Envoy if start == 0 && len >= buffer.len() => {
-            buffer.clear();
-            buffer.extend_from_slice(new);
+        // At the front, in place of so many bytes there, or at the end.
+        Profile::Envoy if start == 0 => {
+            let end = len.min(buffer.len());
+            splice(buffer, 0, end, new);
         }
-        Profile::Envoy if start > 0 && start >= buffer.len() => buffer.extend_from_slice(new),
+        Profile::Envoy if start >= buffer.len() => buffer.extend_from_slice(new),
         Profile::Envoy => return Err(Refusal::BadArgument),
         Profile::Spec => {
             let start = start.min(buffer.len());

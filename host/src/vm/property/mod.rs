@@ -45,6 +45,8 @@ enum Value<'a> {
     Flag(bool),
     Address(SocketAddr),
     Headers(&'a Headers),
+    /// A map with nothing in it.
+    Empty,
     /// A map that does not tell what it holds.
     Opaque,
     Json(&'a Json),
@@ -76,6 +78,12 @@ fn top<'a>(state: &'a State, first: &[u8], rest: &mut Path<'_>, path: &[u8]) -> 
             .map(|plugin| Value::Bytes(plugin.root_id.as_bytes())),
         b"plugin_vm_id" => Some(Value::Bytes(state.vm_id.as_bytes())),
         b"node" => Some(Value::Message(Message::Node, &state.node)),
+        // All that a root knows of it.
+        b"xds" => match rest.next() {
+            Some(b"node") => Some(Value::Message(Message::Node, &state.node)),
+            Some(_) => None,
+            None => Some(Value::Opaque),
+        },
         b"listener_direction" => Some(Value::Int(0)),
         _ => {
             // A guest's own: Envoy looks at the first segment only.
@@ -105,7 +113,7 @@ impl Context {
         match &self.kind {
             Kind::Root(_) => None,
             Kind::Tcp(tcp) => Some(&tcp.info),
-            Kind::Http(http) => Some(&http.info.connection),
+            Kind::Http(http) => (!http.over).then_some(&http.info.connection),
         }
     }
 
@@ -138,6 +146,7 @@ impl<'a> Value<'a> {
             | Value::Uint(_)
             | Value::Flag(_)
             | Value::Address(_)
+            | Value::Empty
             | Value::Opaque
             | Value::Json(_) => None,
         }
@@ -150,12 +159,10 @@ impl<'a> Value<'a> {
             Value::Int(number) => out.extend_from_slice(&number.to_le_bytes()),
             Value::Uint(number) => out.extend_from_slice(&number.to_le_bytes()),
             Value::Flag(flag) => out.push(u8::from(flag)),
-            Value::Address(address) => {
-                // Writing to memory does not fail.
-                let _ = write!(out, "{address}");
-            }
+            Value::Address(address) => put_address(address, out),
             Value::Headers(headers) => pairs::encode_headers(headers, out),
-            Value::Opaque => pairs::encode(std::iter::empty(), out),
+            Value::Empty => pairs::encode(std::iter::empty(), out),
+            Value::Opaque => return Err(Refusal::Serialization),
             Value::Json(json) => return encode_json(json, out),
             Value::Message(Message::Metadata, json) => protobuf::put_metadata(out, json),
             Value::Message(Message::Node, json) => protobuf::put_node(out, json),
@@ -176,10 +183,10 @@ impl Message {
                     .as_bytes(),
             )
         };
-        let map = |name| json.get(name).map_or(Value::Opaque, Value::Json);
+        let map = |name| json.get(name).map_or(Value::Empty, Value::Json);
         match (self, name) {
             (Message::Metadata, b"filter_metadata") => Some(map("filter_metadata")),
-            (Message::Metadata, b"typed_filter_metadata") => Some(Value::Opaque),
+            (Message::Metadata, b"typed_filter_metadata") => Some(Value::Empty),
             (Message::Node, b"id") => Some(text("id")),
             (Message::Node, b"cluster") => Some(text("cluster")),
             (Message::Node, b"user_agent_name") => Some(text("user_agent_name")),
@@ -194,6 +201,29 @@ impl Message {
             _ => None,
         }
     }
+}
+
+/// Address and port. Asked for on every connection, so IPv4 goes without `fmt`.
+fn put_address(address: SocketAddr, out: &mut Vec<u8>) {
+    let SocketAddr::V4(address) = address else {
+        // Writing to memory does not fail.
+        let _ = write!(out, "{address}");
+        return;
+    };
+    for (octet, end) in address.ip().octets().into_iter().zip(*b"...:") {
+        put_number(octet.into(), out);
+        out.push(end);
+    }
+    put_number(address.port(), out);
+}
+
+fn put_number(number: u16, out: &mut Vec<u8>) {
+    for power in [10_000, 1_000, 100, 10] {
+        if number >= power {
+            out.push(b'0' + (number / power % 10) as u8);
+        }
+    }
+    out.push(b'0' + (number % 10) as u8);
 }
 
 /// `google.protobuf.Value` in Envoy's encoding: all numbers are doubles.
@@ -254,3 +284,28 @@ impl<'a> Iterator for Path<'a> {
 }
 
 static NULL: Json = Json::Null;
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_everywhere() {
+        let addresses = [
+            "0.0.0.0:0",
+            "10.0.100.9:9",
+            "255.255.255.255:65535",
+            "127.0.0.1:10",
+            "1.20.199.200:10001",
+            "[::1]:443",
+            "[2001:db8::10]:65535",
+        ];
+        for text in addresses {
+            let mut written = Vec::new();
+            put_address(text.parse().unwrap(), &mut written);
+            assert_eq!(String::from_utf8_lossy(&written), text);
+        }
+    }
+}
