@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     match cli.obey() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {failure:#}");
+            eprintln!("error: {failure}");
             failure.exit_code()
         }
     }

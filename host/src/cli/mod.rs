@@ -74,9 +74,17 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::Asked(error) | Failure::Ran(error) => error.fmt(f),
+        let (Failure::Asked(error) | Failure::Ran(error)) = self;
+        let mut said = String::new();
+        for cause in error.chain().map(ToString::to_string) {
+            // Many errors name their cause themselves.
+            if said.is_empty() {
+                said = cause;
+            } else if !said.contains(&cause) {
+                said = format!("{said}: {cause}");
+            }
         }
+        f.write_str(&said)
     }
 }
 
