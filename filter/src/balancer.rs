@@ -469,12 +469,12 @@ impl Balancer {
         if session.landed == Landed::Known {
             return;
         }
-        // While it is open the proxy goes on to try others; only its end is final.
+        let mut settled = *session;
+        // While it is open, the next attempt may be under way: only its end tells.
         let landing = match landing {
             Landing::Failed => Landing::Pending,
-            landing => landing,
+            other => other,
         };
-        let mut settled = *session;
         self.settle(&mut settled, landing, now);
         if settled.landed == Landed::Unknown {
             self.sessions.again(stream);

@@ -108,7 +108,9 @@ fn is_loopback(host: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn from(headers: &[(&str, &str)]) -> Request {
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+
+    fn from(headers: Headers<'_>) -> Request {
         let headers = headers
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -129,7 +131,7 @@ mod tests {
             loopback: false,
         };
         let me = (":authority", "127.0.0.1:8181");
-        let cases: [(&str, &Admin, &[(&str, &str)], Result<(), Denied>); 14] = [
+        let cases: [(&str, &Admin, Headers<'_>, Result<(), Denied>); 14] = [
             ("curl", &local, &[me], Ok(())),
             (
                 "by name",
@@ -207,7 +209,7 @@ mod tests {
             loopback: false,
         };
         let host = (":authority", "lb.example.com:8181");
-        let cases: [(&str, &str, &[(&str, &str)], Result<(), Denied>); 8] = [
+        let cases: [(&str, &str, Headers<'_>, Result<(), Denied>); 8] = [
             (
                 "the token",
                 "s3cret",

@@ -12,12 +12,11 @@ pub struct StreamId(pub u32);
 /// What the host says became of a connection so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Landing<'a> {
-    /// It has not reached a replica, and nothing has failed so far.
+    /// It has not reached a replica, and no attempt has failed.
     Pending,
     /// It reached this replica, by name.
     Reached(&'a str),
-    /// It has not reached a replica, and an attempt failed: every attempt, once
-    /// it is closed.
+    /// Every attempt to reach one failed.
     Failed,
 }
 

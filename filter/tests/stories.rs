@@ -1,10 +1,6 @@
 //! What the balancer does, told with time that moves by hand.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod world;
 
@@ -198,18 +194,28 @@ fn failures_of_sessions_take_a_replica_out_before_a_probe_does() {
 }
 
 #[test]
-fn a_failed_attempt_is_not_the_end_of_an_open_connection() {
+fn a_connection_that_is_tried_again_is_counted_where_it_ends_up() {
     let mut world = World::settled(config(2), 1);
     let (stream, route) = world.route(0, 443, 0).unwrap();
-    let (chosen, other) = (route[0], route[1]);
-    let name = world.config.replicas[other].name.clone();
-    for landing in [Landing::Failed, Landing::Reached(&name)] {
-        let now = world.now(0);
-        let fact = Fact::Landed(stream, landing);
-        world.vms[0].balancer.observe(fact, now);
-    }
-    assert_eq!(world.active(0, chosen), 0, "where it was not served");
-    assert_eq!(world.active(0, other), 1, "where it is served");
+    let (first, second) = (route[0], route[1]);
+    let now = world.now(0);
+    let name = world.config.replicas[second].name.clone();
+    let balancer = &mut world.vms[0].balancer;
+    // The first attempt failed and the second is under way when the tick asks.
+    balancer.observe(Fact::Landed(stream, Landing::Failed), now);
+    balancer.observe(Fact::Landed(stream, Landing::Reached(&name)), now);
+    assert_eq!((world.active(0, first), world.active(0, second)), (0, 1));
+    let shown = world.status(0);
+    assert_eq!(shown["replicas"][first]["connections"]["failures"], 1);
+    assert_eq!(shown["replicas"][second]["connections"]["total"], 1);
+    let balancer = &mut world.vms[0].balancer;
+    balancer.observe(Fact::Closed(stream, Landing::Reached(&name)), now);
+    balancer.observe(Fact::Closed(stream, Landing::Reached(&name)), now);
+    assert_eq!(
+        world.active(0, second),
+        0,
+        "closed once, however often it is told"
+    );
 }
 
 #[test]

@@ -48,8 +48,11 @@ impl Door {
         self.address
     }
 
-    /// Starts to listen.
+    /// Starts to listen, unless it does already.
     pub(crate) fn open(&self) {
+        if self.accepting.lock().unwrap().is_some() {
+            return;
+        }
         self.hole.lock().unwrap().clear();
         let listener = socket(self.address);
         listener.listen(1024).unwrap();

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::Result;
 use dtr_lb_host::plan::Plan;
 use serde_json::Value;
+use tokio::task::JoinSet;
 
 use crate::connection::Connection;
 use crate::envoy::Envoy;
@@ -94,6 +95,29 @@ impl Proxy {
         let mut answers = BTreeMap::new();
         for _ in 0..connections {
             *answers.entry(self.connect().await.who().await).or_default() += 1;
+        }
+        answers
+    }
+
+    /// As [`Proxy::answers`], with so many clients at the same time.
+    ///
+    /// # Panics
+    /// When a connection is not answered.
+    pub async fn crowd(&self, clients: usize, each: usize) -> BTreeMap<String, usize> {
+        let address = self.addresses().listeners[0];
+        let mut crowd = JoinSet::new();
+        for _ in 0..clients {
+            crowd.spawn(async move {
+                let mut answers = Vec::new();
+                for _ in 0..each {
+                    answers.push(Connection::open(address).await.who().await);
+                }
+                answers
+            });
+        }
+        let mut answers = BTreeMap::new();
+        for who in crowd.join_all().await.into_iter().flatten() {
+            *answers.entry(who).or_default() += 1;
         }
         answers
     }

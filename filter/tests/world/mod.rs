@@ -6,12 +6,7 @@
     unreachable_pub,
     reason = "each test file uses a part of it"
 )]
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use dtr_lb_filter::answer::{From, Reply};
 use dtr_lb_filter::balancer::{Admission, Balancer, Effect, Fact, Level};

@@ -84,6 +84,7 @@ impl Core {
         let state = self.store.data_mut();
         state.turn.context = context;
         state.turn.effective = None;
+        state.turn.stop = false;
         state.limits.refused = false;
         state.asked = 0;
         state.log.last_words = None;

@@ -735,7 +735,7 @@ fn properties_of_a_request_are_encoded_as_in_envoy() {
     let steps = steps
         .into_iter()
         .chain(absent.map(|path| call("proxy_get_property", [s(path), R1, R2])));
-    let mut run = Guest::new().on("proxy_on_response_headers", steps).start();
+    let mut run = Guest::new().on("proxy_on_log", steps).start();
     let mut info = request();
     info.time = std::time::Duration::from_millis(1500);
     info.request_size = 5;
@@ -743,7 +743,7 @@ fn properties_of_a_request_are_encoded_as_in_envoy() {
     let response = [(":status", "200"), ("server", "dtr"), ("grpc-status", "4")];
     info.response_headers = Some(headers(&response));
     let context = run.vm.open_http(run.root, info).unwrap();
-    run.vm.response_headers(context, End::Last).unwrap();
+    run.vm.finish(context).unwrap();
     for (index, (path, expected)) in cases.iter().enumerate() {
         let outcome = run.outcome(index as u8);
         assert_eq!(
@@ -924,5 +924,79 @@ fn a_held_body_can_be_read_when_a_call_is_answered() {
         run.vm.release_body(context, Body::Request),
         "",
         "it was taken back"
+    );
+}
+
+#[test]
+fn attributes_of_a_request_are_there_as_long_as_in_envoy() {
+    let get = |path: &str| call("proxy_get_property", [s(path), R1, R2]);
+    let steps = || {
+        [
+            get("request\0path"),
+            get("request\0headers"),
+            get("response\0grpc_status"),
+        ]
+    };
+    let late = [
+        get("source\0port"),
+        call("proxy_set_property", [s("a"), s("b")]),
+    ];
+    let guest = Guest::new()
+        .on("proxy_on_request_headers", steps())
+        .on("proxy_on_response_headers", steps())
+        .on(
+            "proxy_on_log",
+            [call("proxy_set_property", [s("a"), s("b")])],
+        )
+        .on("proxy_on_done", late.clone())
+        .config(|config| config.profile = Profile::Envoy);
+    let drive = |guest: &Guest| {
+        let mut run = guest.start();
+        let mut info = HttpInfo::new(connection(), headers(&[(":path", "/")]));
+        info.response_headers = None;
+        let context = run.vm.open_http(run.root, info).unwrap();
+        run.vm.request_headers(context, End::Last).unwrap();
+        let response = headers(&[(":status", "503")]);
+        run.vm.http_mut(context).unwrap().response_headers = Some(response);
+        run.vm.response_headers(context, End::Last).unwrap();
+        run.vm.finish(context).unwrap();
+        run
+    };
+    let run = drive(&guest);
+    assert_eq!(run.statuses(9), [0, 0, 1, 1, 0, 0, 0, 1, 1]);
+    assert_eq!(
+        run.outcome(4).bytes,
+        [0; 4],
+        "the headers went on their way"
+    );
+    assert_eq!(
+        run.outcome(5).bytes,
+        14i64.to_le_bytes(),
+        "503 is unavailable"
+    );
+    let spec = drive(&guest.config(|config| config.profile = Profile::Spec));
+    assert_eq!(
+        spec.statuses(9),
+        [0, 0, 1, 0, 0, 0, 0, 0, 0],
+        "the specification has no such end"
+    );
+}
+
+#[test]
+fn an_answer_to_nothing_does_not_hold_the_next_request() {
+    let respond = call(
+        "proxy_send_local_response",
+        [N(200), s(""), s(""), s(""), N(-1)],
+    );
+    let guest = Guest::new().on("proxy_on_configure", [respond.clone()]);
+    let guest = guest
+        .on("proxy_on_tick", [respond])
+        .on("proxy_on_request_headers", []);
+    let mut run = guest.start();
+    run.tick().unwrap();
+    let context = run.vm.open_http(run.root, request()).unwrap();
+    assert_eq!(
+        run.vm.request_headers(context, End::Last).unwrap(),
+        Action::Continue
     );
 }

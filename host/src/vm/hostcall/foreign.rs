@@ -65,7 +65,7 @@ fn set_filter_state(state: &mut State, arguments: &[u8], _: &mut Vec<u8>) -> Ans
         }
     }
     let context = state.acting_mut().ok_or(Refusal::NotFound)?;
-    if matches!(context.kind, Kind::Root(_)) {
+    if matches!(&context.kind, Kind::Root(_)) || context.is_over() {
         return Err(Refusal::NotFound);
     }
     let key = object_key(path, value)?;

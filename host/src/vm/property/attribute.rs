@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{Message, NULL, Path, Value};
-use crate::vm::abi::Headers;
+use crate::vm::abi::{Headers, MapKind};
 use crate::vm::context::{Context, Http};
 use crate::vm::hostcall::root::nanos;
 use crate::vm::state::State;
@@ -25,12 +25,12 @@ pub(super) fn of_stream<'a>(
         b"source" => within(&|name| peer(tcp.source, name)),
         b"destination" => within(&|name| peer(tcp.destination, name)),
         b"connection" => within(&|name| connection(tcp, name)),
-        b"upstream" => within(&|name| upstream(tcp, name)),
+        b"upstream" => within(&|name| upstream(context, tcp, name)),
         b"request" => within(&|name| match context.http() {
-            Some(http) => request(http, name),
+            Some(http) => request(state, http, name),
             None => request_of_tcp(tcp, name),
         }),
-        b"response" => within(&|name| response(context, tcp, name)),
+        b"response" => within(&|name| response(state, context, tcp, name)),
         b"xds" => within(&|name| xds(state, context, tcp, name)),
         b"filter_state" => within(&|name| {
             context
@@ -71,7 +71,7 @@ fn connection<'a>(tcp: &'a TcpInfo, name: &[u8]) -> Option<Value<'a>> {
     }
 }
 
-fn upstream<'a>(tcp: &'a TcpInfo, name: &[u8]) -> Option<Value<'a>> {
+fn upstream<'a>(context: &Context, tcp: &'a TcpInfo, name: &[u8]) -> Option<Value<'a>> {
     match name {
         b"address" => tcp
             .upstream
@@ -86,6 +86,7 @@ fn upstream<'a>(tcp: &'a TcpInfo, name: &[u8]) -> Option<Value<'a>> {
             .as_ref()
             .map(|up| Value::Address(up.local_address)),
         b"request_attempt_count" => Some(Value::Uint(tcp.attempts.into())),
+        b"transport_failure_reason" if context.http().is_some() && tcp.upstream.is_none() => None,
         b"transport_failure_reason" => Some(Value::Bytes(
             tcp.transport_failure
                 .as_deref()
@@ -96,17 +97,20 @@ fn upstream<'a>(tcp: &'a TcpInfo, name: &[u8]) -> Option<Value<'a>> {
     }
 }
 
-fn request<'a>(http: &'a Http, name: &[u8]) -> Option<Value<'a>> {
+/// In Envoy the headers are there in their own callback, while that holds them,
+/// and in the access log.
+fn request<'a>(state: &State, http: &'a Http, name: &[u8]) -> Option<Value<'a>> {
     let info = &http.info;
-    let header = |name: &str| first_value(&info.request_headers, name).map(Value::Bytes);
-    let path = || first_value(&info.request_headers, ":path").unwrap_or_default();
+    let headers = state.shown(http, MapKind::RequestHeaders);
+    let header = |name: &str| first_value(headers?, name).map(Value::Bytes);
+    let path = || first_value(headers?, ":path");
     let query = |path: &'a [u8]| path.iter().position(|byte| *byte == b'?');
     match name {
-        b"headers" => Some(Value::Headers(&info.request_headers)),
-        b"headers_bytes" => Some(Value::Int(contents(&info.request_headers))),
-        b"time" => i64::try_from(info.time.as_nanos()).ok().map(Value::Int),
+        b"headers" => Some(headers.map_or(Value::Empty, Value::Headers)),
+        b"headers_bytes" => Some(Value::Int(headers.map_or(0, contents))),
+        b"time" => Some(Value::Uint(nanos(info.time))),
         b"duration" => info.duration.map(|duration| Value::Uint(nanos(duration))),
-        b"size" => match first_value(&info.request_headers, "content-length") {
+        b"size" => match headers.and_then(|headers| first_value(headers, "content-length")) {
             Some(length) => std::str::from_utf8(length)
                 .ok()?
                 .parse()
@@ -115,16 +119,16 @@ fn request<'a>(http: &'a Http, name: &[u8]) -> Option<Value<'a>> {
             None => Some(Value::Uint(info.request_size)),
         },
         b"total_size" => Some(Value::Uint(
-            info.request_size + contents(&info.request_headers) as u64,
+            info.request_size + headers.map_or(0, contents) as u64,
         )),
         b"protocol" => Some(Value::Bytes(info.protocol.as_bytes())),
         b"path" => header(":path"),
         b"url_path" => {
-            let path = path();
+            let path = path()?;
             Some(Value::Bytes(query(path).map_or(path, |at| &path[..at])))
         }
         b"query" => {
-            let path = path();
+            let path = path()?;
             let query = query(path).map_or(&[][..], |at| &path[at + 1..]);
             let end = query
                 .iter()
@@ -153,7 +157,12 @@ fn request_of_tcp<'a>(tcp: &TcpInfo, name: &[u8]) -> Option<Value<'a>> {
     }
 }
 
-fn response<'a>(context: &'a Context, tcp: &'a TcpInfo, name: &[u8]) -> Option<Value<'a>> {
+fn response<'a>(
+    state: &State,
+    context: &'a Context,
+    tcp: &'a TcpInfo,
+    name: &[u8],
+) -> Option<Value<'a>> {
     if name == b"flags" {
         return Some(Value::Uint(tcp.response_flags));
     }
@@ -166,51 +175,58 @@ fn response<'a>(context: &'a Context, tcp: &'a TcpInfo, name: &[u8]) -> Option<V
         };
     };
     let info = &http.info;
+    let headers = state.shown(http, MapKind::ResponseHeaders);
+    let trailers = state.shown(http, MapKind::ResponseTrailers);
     match name {
-        b"code" => {
-            let status = first_value(info.response_headers.as_ref()?, ":status")?;
-            std::str::from_utf8(status)
-                .ok()?
-                .parse()
-                .ok()
-                .map(Value::Int)
-        }
+        b"code" => code(http).map(Value::Int),
         b"code_details" => info
             .code_details
             .as_ref()
             .map(|text| Value::Bytes(text.as_bytes())),
-        b"headers" => Some(
-            info.response_headers
-                .as_ref()
-                .map_or(Value::Empty, Value::Headers),
-        ),
-        b"headers_bytes" => Some(Value::Int(
-            info.response_headers.as_ref().map_or(0, contents),
-        )),
-        b"trailers" => Some(
-            info.response_trailers
-                .as_ref()
-                .map_or(Value::Empty, Value::Headers),
-        ),
+        b"headers" => Some(headers.map_or(Value::Empty, Value::Headers)),
+        b"headers_bytes" => Some(Value::Int(headers.map_or(0, contents))),
+        b"trailers" => Some(trailers.map_or(Value::Empty, Value::Headers)),
         b"size" => Some(Value::Uint(info.response_size)),
         b"total_size" => {
-            let maps = [&info.response_headers, &info.response_trailers];
-            let maps: i64 = maps.into_iter().flatten().map(contents).sum();
+            let maps: i64 = [headers, trailers]
+                .into_iter()
+                .flatten()
+                .map(contents)
+                .sum();
             Some(Value::Uint(info.response_size + maps as u64))
         }
         b"grpc_status" => {
-            let maps = [&info.response_trailers, &info.response_headers];
-            let status = maps
-                .into_iter()
-                .flatten()
-                .find_map(|map| first_value(map, "grpc-status"))?;
-            std::str::from_utf8(status)
-                .ok()?
-                .parse()
-                .ok()
-                .map(Value::Int)
+            let maps = [trailers, headers].into_iter().flatten();
+            let told = maps
+                .filter_map(|map| first_value(map, "grpc-status"))
+                .next();
+            match told {
+                Some(status) => std::str::from_utf8(status)
+                    .ok()?
+                    .parse()
+                    .ok()
+                    .map(Value::Int),
+                None => code(http).map(|code| Value::Int(grpc_of_http(code))),
+            }
         }
         _ => None,
+    }
+}
+
+fn code(http: &Http) -> Option<i64> {
+    let status = first_value(http.info.response_headers.as_ref()?, ":status")?;
+    std::str::from_utf8(status).ok()?.parse().ok()
+}
+
+/// gRPC's rule for answers that are none of its own.
+fn grpc_of_http(code: i64) -> i64 {
+    match code {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502 | 503 | 504 => 14,
+        _ => 2,
     }
 }
 

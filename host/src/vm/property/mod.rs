@@ -113,7 +113,7 @@ impl Context {
         match &self.kind {
             Kind::Root(_) => None,
             Kind::Tcp(tcp) => Some(&tcp.info),
-            Kind::Http(http) => Some(&http.info.connection),
+            Kind::Http(http) => (!http.over).then_some(&http.info.connection),
         }
     }
 
