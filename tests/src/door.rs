@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
+use crate::child;
 use crate::eventually::eventually;
 
 /// An address with a reserved port, open or closed.
@@ -76,6 +77,7 @@ impl Door {
             accepting.abort();
             // The listener is gone when the task is.
             let _ = accepting.await;
+            child::none_half_started();
         }
     }
 

@@ -26,6 +26,7 @@
 )]
 
 mod certificate;
+mod child;
 mod connection;
 mod door;
 mod envoy;
