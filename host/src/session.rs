@@ -77,7 +77,8 @@ impl Session {
             Ok(target) => target,
             Err(reason) => return reason,
         };
-        let replica = match self.dial(target).await {
+        // On the heap, and so gone while bytes are forwarded: it is the larger part.
+        let replica = match Box::pin(self.dial(target)).await {
             Ok(replica) => replica,
             Err(reason) => return reason,
         };
