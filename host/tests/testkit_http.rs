@@ -376,6 +376,54 @@ fn an_upstream_that_fails_is_answered_for_as_envoy_does() {
 }
 
 #[test]
+fn a_response_may_come_piece_by_piece() {
+    let mut kit = load("http_body")
+        .cluster("default", hangs())
+        .start()
+        .unwrap();
+    let mut exchange = kit.http().send();
+    exchange.respond_headers(200, &[("x-own", "kept")]);
+    assert_eq!(exchange.header("x-own"), Some("kept"));
+    exchange.respond_chunk("one");
+    assert_eq!(exchange.body(), "[1]one");
+    kit.advance(secs(20));
+    assert!(
+        !exchange.is_complete(),
+        "a response that began does not time out"
+    );
+    exchange.respond_last("two");
+    assert_eq!(exchange.body(), "[1]one[2]two");
+    assert!(exchange.is_complete());
+
+    let mut exchange = kit.http().send();
+    exchange.respond_headers(200, &[]);
+    exchange.reset_upstream();
+    assert!(exchange.is_reset());
+    let mut exchange = kit.http().send();
+    exchange.reset_upstream();
+    assert_eq!(exchange.status(), Some(503));
+}
+
+#[test]
+fn an_upstream_may_speak_first_on_a_grpc_stream() {
+    let mut kit = load("grpc").cluster("greeter", hangs()).start().unwrap();
+    let exchange = kit.http().get("/stream").send();
+    let sent: Vec<_> = kit
+        .requests_to("greeter")
+        .iter()
+        .map(|call| call.text())
+        .collect();
+    assert_eq!(sent, ["one", "two"]);
+    let mut stream = kit.grpc_stream("greeter").unwrap();
+    stream.send("first");
+    assert!(stream.is_open() && exchange.request_is_paused());
+    stream.close(5, "enough");
+    assert!(!stream.is_open() && kit.logged("stream: closed with 5"));
+    let request = exchange.upstream_request().unwrap();
+    assert_eq!(request.header("x-answers"), Some("first"));
+}
+
+#[test]
 fn a_client_that_goes_away_ends_the_stream() {
     let mut kit = load("http_body").start().unwrap();
     let mut exchange = kit.http().post("/").open();
@@ -446,6 +494,12 @@ fn a_test_may_go_on_after_a_trap() {
     let mut kit = load("careless").on_trap(OnTrap::GoOn).start().unwrap();
     assert_eq!(kit.http().get("/panic").send().status(), Some(503));
     assert!(kit.traps()[0].to_string().contains("as told"));
+    let transcript = kit.transcript().to_string();
+    assert!(transcript.contains("the VM is dead"), "{transcript}");
+    assert!(
+        transcript.contains("why: the guest panicked"),
+        "{transcript}"
+    );
 }
 
 #[test]
@@ -486,3 +540,40 @@ fn leaks_are_found() {
     kit.shut_down();
     kit.assert_no_leaks();
 }
+
+/// Fails when it is asked to; for the test below.
+#[test]
+fn fails_when_asked() {
+    let mut kit = load("http_headers").start().unwrap();
+    let exchange = kit.http().get("/page").send();
+    let wanted = if std::env::var_os(FAIL).is_some() {
+        404
+    } else {
+        200
+    };
+    assert_eq!(exchange.status(), Some(wanted));
+}
+
+#[test]
+fn a_failed_assertion_shows_the_transcript() {
+    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = again
+        .args(["--exact", "fails_when_asked"])
+        .env(FAIL, "1")
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    let text = String::from_utf8_lossy(&output.stdout);
+    for line in [
+        "left: Some(200)",
+        "--- what guest and host said to each other ---",
+        " asks GET /page",
+        "proxy_on_request_headers(count 4, end last)",
+        "proxy_add_header_map_value(map request headers, \"x-many\", \"two\") -> OK",
+        "= continue",
+    ] {
+        assert!(text.contains(line), "no {line:?} in {text}");
+    }
+}
+
+const FAIL: &str = "TESTKIT_TEST_FAILS";

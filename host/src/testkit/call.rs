@@ -175,6 +175,50 @@ impl Stage {
         self.calls.insert(key, open);
     }
 
+    /// The newest open gRPC stream to this cluster.
+    pub(super) fn find_grpc_stream(&self, cluster: &str) -> Option<CallKey> {
+        let mut calls = self.calls.iter().rev();
+        let found =
+            calls.find(|(_, call)| call.cluster == cluster && matches!(call.what, Kind::Stream(_)));
+        found.map(|(key, _)| *key)
+    }
+
+    /// The upstream sends a message on its own.
+    pub(super) fn grpc_push(&mut self, key: CallKey, message: Vec<u8>) {
+        self.greet(key, Headers::new());
+        if self.calls.contains_key(&key) {
+            self.guest(key.worker, |vm| vm.grpc_message(key.token, message));
+        }
+    }
+
+    /// The upstream ends the stream.
+    pub(super) fn grpc_end(&mut self, key: CallKey, status: u32, message: &str, trailers: Headers) {
+        self.greet(key, Headers::new());
+        self.carry_out_effects();
+        if self.calls.remove(&key).is_some() {
+            self.guest(key.worker, |vm| {
+                vm.grpc_trailing_metadata(key.token, trailers)
+            });
+            self.guest(key.worker, |vm| vm.grpc_close(key.token, status, message));
+        }
+    }
+
+    /// Initial metadata comes before anything else, once.
+    fn greet(&mut self, key: CallKey, metadata: Headers) {
+        let Some(Call {
+            what: Kind::Stream(opened),
+            ..
+        }) = self.calls.get_mut(&key)
+        else {
+            return;
+        };
+        if !std::mem::replace(&mut opened.greeted, true) {
+            self.guest(key.worker, |vm| {
+                vm.grpc_initial_metadata(key.token, metadata)
+            });
+        }
+    }
+
     pub(super) fn grpc_send(
         &mut self,
         worker: usize,
@@ -241,15 +285,9 @@ impl Stage {
             self.grpc_unavailable(key);
             return;
         }
-        let greeting = !std::mem::replace(&mut opened.greeted, true);
         let answers = std::mem::take(&mut opened.answers);
         let closes = opened.half_closed;
-        if greeting {
-            let metadata = answers.first().map(own_headers).unwrap_or_default();
-            self.guest(key.worker, |vm| {
-                vm.grpc_initial_metadata(key.token, metadata)
-            });
-        }
+        self.greet(key, answers.first().map(own_headers).unwrap_or_default());
         let mut last = None;
         for answer in answers {
             if answer.grpc_status == 0 {
@@ -266,18 +304,10 @@ impl Stage {
             || (0, String::new(), Headers::new()),
             |answer| (answer.grpc_status, answer.grpc_message, answer.trailers),
         );
-        if status == 0 && !closes {
-            return;
+        if status != 0 || closes {
+            // Unless the guest cancelled it when it was told of messages.
+            self.grpc_end(key, status, &message, trailers);
         }
-        // The guest may have cancelled it while it was told of messages.
-        self.carry_out_effects();
-        if self.calls.remove(&key).is_none() {
-            return;
-        }
-        self.guest(key.worker, |vm| {
-            vm.grpc_trailing_metadata(key.token, trailers)
-        });
-        self.guest(key.worker, |vm| vm.grpc_close(key.token, status, &message));
     }
 }
 

@@ -78,6 +78,12 @@ impl HttpRequest {
         self.set(":scheme", scheme)
     }
 
+    /// Adds these headers.
+    pub fn headers(self, headers: &[(&str, &str)]) -> HttpRequest {
+        let each = headers.iter();
+        each.fold(self, |request, (name, value)| request.header(name, value))
+    }
+
     /// Adds a header; names become lower case, and may repeat.
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> HttpRequest {
         let pair = (name.to_ascii_lowercase(), value.as_ref().to_vec());
@@ -214,10 +220,7 @@ impl Exchange {
 
     /// Ends the request with trailers.
     pub fn send_trailers(&mut self, trailers: &[(&str, &str)]) {
-        let trailers = trailers.iter();
-        let pairs =
-            trailers.map(|(name, value)| (name.to_ascii_lowercase(), value.as_bytes().to_vec()));
-        self.piece(Piece::Trailers(pairs.collect()));
+        self.piece(Piece::Trailers(pairs(trailers)));
     }
 
     /// The client goes away.
@@ -232,6 +235,38 @@ impl Exchange {
     pub fn respond(&mut self, answer: Cluster) {
         let mut stage = self.stage.borrow_mut();
         stage.respond_with(self.key, answer);
+        stage.settle();
+    }
+
+    /// Sends the response's headers in place of the cluster, which then does not
+    /// answer any more; body and trailers are to follow.
+    pub fn respond_headers(&mut self, status: u16, headers: &[(&str, &str)]) {
+        let mut all = vec![(":status".to_owned(), status.to_string().into_bytes())];
+        all.extend(pairs(headers));
+        self.response_piece(Piece::Headers(all, End::More));
+    }
+
+    /// Sends a piece of the response's body, after
+    /// [`respond_headers`](Exchange::respond_headers).
+    pub fn respond_chunk(&mut self, chunk: impl AsRef<[u8]>) {
+        self.response_piece(Piece::Data(chunk.as_ref().to_vec(), End::More));
+    }
+
+    /// Sends the last piece of the response's body.
+    pub fn respond_last(&mut self, chunk: impl AsRef<[u8]>) {
+        self.response_piece(Piece::Data(chunk.as_ref().to_vec(), End::Last));
+    }
+
+    /// Ends the response with trailers.
+    pub fn respond_trailers(&mut self, trailers: &[(&str, &str)]) {
+        self.response_piece(Piece::Trailers(pairs(trailers)));
+    }
+
+    /// The upstream goes away: before its headers Envoy answers in its place,
+    /// later the stream is reset.
+    pub fn reset_upstream(&mut self) {
+        let mut stage = self.stage.borrow_mut();
+        stage.upstream_leaves(self.key);
         stage.settle();
     }
 
@@ -324,11 +359,24 @@ impl Exchange {
         self.stage.borrow().streams[self.key].first_context
     }
 
+    fn response_piece(&mut self, piece: Piece) {
+        let mut stage = self.stage.borrow_mut();
+        stage.upstream_sends(self.key, piece);
+        stage.settle();
+    }
+
     fn piece(&mut self, piece: Piece) {
         let mut stage = self.stage.borrow_mut();
         stage.client_sends(self.key, piece);
         stage.settle();
     }
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Headers {
+    let pairs = pairs.iter();
+    pairs
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.as_bytes().to_vec()))
+        .collect()
 }
 
 impl fmt::Debug for Exchange {

@@ -3,34 +3,34 @@
 use super::status::Status;
 use super::transcript::{Hostcall, Transcript, What};
 
-/// Explains the last panic in the transcript, if there is one and it is known.
+/// Explains why the guest trapped, from what it said last. `None`: it said nothing.
 pub(super) fn explain(transcript: &Transcript) -> Option<String> {
-    let entries = transcript.entries();
-    let (index, message) =
-        entries
-            .iter()
-            .enumerate()
-            .rev()
-            .find_map(|(index, entry)| match &entry.what {
-                What::Hostcall(call) if call.name == "proxy_log" => {
-                    let message = call.argument("message")?;
-                    message.contains("panicked at").then_some((index, message))
-                }
-                _ => None,
-            })?;
-    let culprit = entries[..index]
-        .iter()
-        .rev()
-        .find_map(|entry| match &entry.what {
-            What::Hostcall(call) if call.name != "proxy_log" => Some(call),
+    let last: Vec<&Hostcall> = (transcript.entries().iter().rev())
+        .take_while(|entry| !matches!(entry.what, What::Kit(_)))
+        .filter_map(|entry| match &entry.what {
+            What::Hostcall(call) => Some(call),
             _ => None,
-        });
-    let words = message.split_whitespace().collect::<Vec<_>>().join(" ");
+        })
+        .collect();
+    let said = |call: &&&Hostcall| call.name == "proxy_log" || call.name == "fd_write";
+    let culprit = last.iter().find(|call| !said(call)).copied();
+    let failed = culprit.filter(|call| call.status.is_some_and(|status| status != Status::OK));
+    let words = (last.iter())
+        .filter(said)
+        .filter_map(|call| call.argument("message"))
+        .find(|message| message.contains("panicked at") || message.contains("abort"));
+    let Some(words) = words else {
+        let failed = failed?;
+        let advice = advice(failed).map(|advice| format!("\n     {advice}"));
+        let advice = advice.unwrap_or_default();
+        return Some(format!("perhaps for this: {failed}{advice}"));
+    };
+    let unexpected = words.contains("unexpected status")
+        || (words.contains("unwrap()") && words.contains("proxy-wasm"));
+    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut text = format!("why: the guest panicked: {words}");
-    let sdk = message.contains("unexpected status")
-        || (message.contains("unwrap()") && message.contains("proxy-wasm"));
-    match culprit {
-        Some(call) if sdk && call.status.is_some_and(|status| status != Status::OK) => {
+    match (culprit, failed) {
+        (_, Some(call)) if unexpected => {
             text.push_str(&format!(
                 "\n     {call}\n     The Rust SDK panics on every status it does not expect, and so \
                  the VM dies with all its streams."
@@ -40,8 +40,10 @@ pub(super) fn explain(transcript: &Transcript) -> Option<String> {
                 text.push_str(advice);
             }
         }
-        Some(call) => text.push_str(&format!("\n     the last host function before it: {call}")),
-        None => {}
+        (Some(call), _) => {
+            text.push_str(&format!("\n     the last host function before it: {call}"));
+        }
+        (None, _) => {}
     }
     Some(text)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use crate::vm::{Action, ContextId, End, Headers, HttpInfo};
+use crate::vm::{Action, ContextId, End, Headers, HttpInfo, Upstream};
 
 use super::agenda::Event;
 use super::call::{REFUSED, RESET, SERVICE_TIME, TIMED_OUT, made_up};
@@ -25,6 +25,8 @@ pub(super) struct Stream {
     outcome: Option<Cluster>,
     /// Whether the cluster has been asked.
     asked: bool,
+    /// Whether the test itself answers, piece by piece.
+    by_hand: bool,
     /// Why the answer came from the proxy itself.
     pub(super) local: Option<String>,
     pub(super) over: Option<Over>,
@@ -129,6 +131,7 @@ impl Stage {
             response: Half::default(),
             outcome: None,
             asked: false,
+            by_hand: false,
             local: None,
             over: None,
             filter_state: BTreeMap::new(),
@@ -375,6 +378,60 @@ impl Stage {
         cluster
     }
 
+    /// The upstream sends a piece of its response, as the test has it.
+    pub(super) fn upstream_sends(&mut self, key: usize, piece: Piece) {
+        let stream = &mut self.streams[key];
+        if stream.over.is_none() && stream.local.is_none() {
+            stream.asked = true;
+            stream.outcome = None;
+            stream.by_hand = true;
+            stream.response.queue.push_back(piece);
+            self.pump(key, Which::Response);
+        }
+    }
+
+    /// The upstream goes away in the midst of it.
+    pub(super) fn upstream_leaves(&mut self, key: usize) {
+        let stream = &mut self.streams[key];
+        if stream.over.is_some() || stream.local.is_some() {
+            return;
+        }
+        stream.by_hand = true;
+        self.flag(key, UPSTREAM_TERMINATED);
+        if self.streams[key].response.out.headers.is_some() {
+            self.finish_stream(key, Over::Reset);
+        } else {
+            self.proxy_reply(key, 503, RESET, "upstream_reset_before_response_started");
+        }
+    }
+
+    /// Lets the guest's properties know where the request went.
+    fn tell_upstream(&mut self, key: usize, name: &str, cluster: &Cluster) {
+        let upstream = Upstream {
+            cluster: name.into(),
+            metadata: cluster.metadata.clone(),
+            address: self.address_of(name, cluster),
+            local_address: self.local_address(key),
+        };
+        if let Some(info) = self.info_mut(key) {
+            info.connection.upstream = Some(upstream);
+            info.connection.attempts = 1;
+        }
+    }
+
+    /// Sets one of Envoy's response flags.
+    fn flag(&mut self, key: usize, flag: u64) {
+        if let Some(info) = self.info_mut(key) {
+            info.connection.response_flags |= flag;
+        }
+    }
+
+    fn info_mut(&mut self, key: usize) -> Option<&mut HttpInfo> {
+        let stream = &self.streams[key];
+        let (worker, context) = (stream.worker, stream.context?);
+        self.workers[worker].vm.as_mut()?.http_mut(context)
+    }
+
     /// The test answers in place of a cluster that hangs.
     pub(super) fn respond_with(&mut self, key: usize, cluster: Cluster) {
         let at = self.now() + cluster.delay;
@@ -386,13 +443,23 @@ impl Stage {
     /// The upstream's answer arrives.
     pub(super) fn respond(&mut self, key: usize) {
         let stream = &mut self.streams[key];
-        let begun = stream.response.out.headers.is_some() || stream.local.is_some();
+        let begun = stream.by_hand || stream.local.is_some();
         if stream.over.is_some() || begun {
             return;
         }
         let Some(outcome) = stream.outcome.take() else {
             return;
         };
+        let name = stream.cluster.clone();
+        match &outcome.behaviour {
+            Behaviour::Answers(_) => self.tell_upstream(key, &name, &outcome),
+            Behaviour::BreaksOff | Behaviour::Resets => {
+                self.tell_upstream(key, &name, &outcome);
+                self.flag(key, UPSTREAM_TERMINATED);
+            }
+            _ => self.flag(key, CONNECT_FAILED),
+        }
+        let stream = &mut self.streams[key];
         match outcome.behaviour {
             Behaviour::Answers(answer) => {
                 let mut headers = answer.headers;
@@ -434,8 +501,12 @@ impl Stage {
 
     pub(super) fn response_timeout(&mut self, key: usize) {
         let stream = &self.streams[key];
-        if stream.over.is_none() && stream.response.out.headers.is_none() && stream.local.is_none()
+        if stream.over.is_none()
+            && !stream.by_hand
+            && stream.local.is_none()
+            && stream.response.out.headers.is_none()
         {
+            self.flag(key, TIMED_OUT_FLAG);
             self.proxy_reply(key, 504, TIMED_OUT, "response_timeout");
         }
     }
@@ -502,11 +573,7 @@ impl Stage {
         if !body.is_empty() {
             queue.push_back(Piece::Data(body, End::Last));
         }
-        let (worker, context) = (stream.worker, stream.context);
-        if let Some(context) = context
-            && let Some(vm) = self.workers[worker].vm.as_mut()
-            && let Some(info) = vm.http_mut(context)
-        {
+        if let Some(info) = self.info_mut(key) {
             info.code_details = Some(details);
         }
         self.pump(key, Which::Response);
@@ -598,5 +665,9 @@ impl Stage {
     }
 }
 
+/// Envoy's response flags.
+const TIMED_OUT_FLAG: u64 = 4;
+const CONNECT_FAILED: u64 = 32;
+const UPSTREAM_TERMINATED: u64 = 64;
 /// Envoy's default timeout of a route.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);

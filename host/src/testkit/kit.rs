@@ -11,6 +11,7 @@ use super::client::TcpConnect;
 use super::cluster::{Cluster, Request};
 use super::exchange::HttpRequest;
 use super::fault::Fault;
+use super::grpc::GrpcStream;
 use super::guest::Guest;
 use super::place::LogLine;
 use super::stage::Stage;
@@ -66,6 +67,27 @@ impl TestKit {
     /// An HTTP request to be: [`HttpRequest::send`] or [`HttpRequest::open`] begins it.
     pub fn http(&mut self) -> HttpRequest {
         HttpRequest::new(self.stage.clone(), DEFAULT)
+    }
+
+    /// The upstream's end of the newest gRPC stream that is open to this cluster;
+    /// `None`: none is. For a cluster that [`hangs`](super::hangs), or to send what
+    /// the guest did not ask for.
+    pub fn grpc_stream(&mut self, cluster: &str) -> Option<GrpcStream> {
+        let key = self.stage.borrow().find_grpc_stream(cluster)?;
+        Some(GrpcStream::new(self.stage.clone(), key))
+    }
+
+    /// Calls a function of the guest by its number (`on_foreign_function`), in
+    /// the first plugin of the first worker.
+    pub fn foreign_function(&mut self, function: u32, arguments: impl AsRef<[u8]>) {
+        let root = self.roots().first().copied();
+        let mut stage = self.stage.borrow_mut();
+        if let Some(root) = root {
+            stage.guest(0, |vm| {
+                vm.foreign_function(root, function, arguments.as_ref())
+            });
+            stage.settle();
+        }
     }
 
     /// Adds a cluster, or lets one behave otherwise from now on.

@@ -156,7 +156,8 @@
 //! [`HttpRequest::send_body`], or in pieces with [`HttpRequest::open`]. The
 //! [`Exchange`] tells what came through to either side. A request that is
 //! complete is answered by its cluster; for one that [`hangs`] the test can answer
-//! by itself ([`Exchange::respond`]).
+//! by itself, whole ([`Exchange::respond`]) or piece by piece
+//! ([`Exchange::respond_headers`] and so on).
 //!
 //! ```
 //! use dtr_lb_host::testkit::{TestKit, answers};
@@ -173,6 +174,9 @@
 //! assert_eq!((exchange.status(), exchange.header("server")), (Some(200), Some("nginx")));
 //! assert_eq!(exchange.body(), "hi");
 //! ```
+//!
+//! gRPC streams that the guest opens are answered by their cluster message by
+//! message, or from the test by [`TestKit::grpc_stream`].
 //!
 //! # What the guest reads and writes
 //!
@@ -279,6 +283,7 @@ mod decode;
 mod exchange;
 mod explain;
 mod fault;
+mod grpc;
 mod guest;
 mod http;
 mod kit;
@@ -302,6 +307,7 @@ pub use cluster::{
 };
 pub use exchange::{Exchange, HttpRequest};
 pub use fault::{Fault, cas_lost, memory_exhausted, next_call, returns, trap_in, unknown_cluster};
+pub use grpc::GrpcStream;
 pub use guest::{Guest, guest};
 pub use kit::TestKit;
 pub use leak::Leaks;

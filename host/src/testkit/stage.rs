@@ -88,6 +88,12 @@ impl Stage {
         cluster.address.unwrap_or_else(made_up)
     }
 
+    /// The proxy's end of a connection upstream, made up.
+    pub(super) fn local_address(&self, key: usize) -> SocketAddr {
+        let port = u16::try_from(40_000 + key % 20_000).unwrap_or(40_000);
+        SocketAddr::from(([10, 254, 0, 1], port))
+    }
+
     pub(super) fn add_fault(&mut self, fault: Fault) {
         if is_call(&fault) {
             self.call_faults.add(fault);
@@ -279,11 +285,11 @@ impl Stage {
     /// requests fail; it is built again after a while.
     fn trapped(&mut self, worker: usize, trap: Trap) {
         let asked = self.ground.take_asked_trap();
-        let note = format!("the VM is dead: {trap}");
+        let why = self.ground.with_transcript(explain::explain);
+        let why = why.map(|why| format!("\n{why}")).unwrap_or_default();
+        let note = format!("the VM is dead: {trap}{why}");
         self.ground.note(worker, note);
         if !asked && self.on_trap == OnTrap::Panic {
-            let why = self.ground.with_transcript(explain::explain);
-            let why = why.map(|why| format!("\n{why}")).unwrap_or_default();
             panic!("the guest trapped in {}: {trap}{why}", trap.callback);
         }
         self.traps.push(trap);
@@ -348,9 +354,6 @@ impl Drop for Stage {
             };
             eprintln!("--- what guest and host said to each other ---");
             eprint!("{shown}");
-            if let Some(why) = explain::explain(&transcript) {
-                eprintln!("{why}");
-            }
             eprintln!("--- end of the transcript; {SHOW_ALL}=1 shows all of it ---");
         }
     }

@@ -365,10 +365,7 @@ impl Stage {
                 cluster: name.as_str().into(),
                 metadata: cluster.metadata.clone(),
                 address: self.address_of(&name, &cluster),
-                local_address: SocketAddr::from((
-                    [10, 254, 0, 1],
-                    u16::try_from(40_000 + key % 20_000).unwrap_or(40_000),
-                )),
+                local_address: self.local_address(key),
             };
             self.tell_info(key, Some(upstream));
         }
