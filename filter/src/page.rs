@@ -42,7 +42,10 @@ mod tests {
     fn the_browser_is_told_the_hash_of_the_pages_script() {
         let (_, rest) = PAGE.split_once("<script>").expect("the page has a script");
         let (script, after) = rest.split_once("</script>").expect("the script ends");
-        let hash = base64::engine::general_purpose::STANDARD.encode(ring::digest::digest(&ring::digest::SHA256, script.as_bytes()));
+        let hash = base64::engine::general_purpose::STANDARD.encode(ring::digest::digest(
+            &ring::digest::SHA256,
+            script.as_bytes(),
+        ));
 
         assert_eq!(SCRIPT_SHA256, hash);
         assert!(!after.contains("<script"), "only one script is allowed for");

@@ -63,6 +63,10 @@ fn open(address: SocketAddr, sharing: Sharing) -> io::Result<StdListener> {
         Type::STREAM,
         Some(Protocol::TCP),
     )?;
+    if address.is_ipv6() {
+        // As in Envoy: [::] beside 0.0.0.0 is two listeners, whatever the system's choice.
+        socket.set_only_v6(true)?;
+    }
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(sharing == Sharing::Yes)?;
     // Inherited by what is accepted.
@@ -173,5 +177,12 @@ mod tests {
             error.contains(&address.to_string()) && error.contains("in use"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn both_families_can_listen_on_one_port() {
+        let v6 = bind("[::]:0".parse().unwrap(), 1).unwrap();
+        let port = v6[0].local_addr().unwrap().port();
+        bind(SocketAddr::from(([0, 0, 0, 0], port)), 1).unwrap();
     }
 }
