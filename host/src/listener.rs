@@ -184,4 +184,11 @@ mod tests {
             "{error}"
         );
     }
+
+    #[test]
+    fn both_families_can_listen_on_one_port() {
+        let v6 = bind("[::]:0".parse().unwrap(), 1).unwrap();
+        let port = v6[0].local_addr().unwrap().port();
+        bind(SocketAddr::from(([0, 0, 0, 0], port)), 1).unwrap();
+    }
 }
