@@ -256,6 +256,24 @@ impl Proxy {
             .collect()
     }
 
+    /// Gives the operator's order for a replica: `ready`, `drain` or `maintenance`.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn order(&self, replica: &Standin, state: &str) {
+        let body = serde_json::json!({ "state": state }).to_string();
+        let request = format!(
+            "PUT /replicas/{} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            replica.name(),
+            self.addresses().admin,
+            body.len()
+        );
+        let mut connection = Connection::open(self.addresses().admin).await;
+        let answer = connection.request(request.as_bytes()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+
     /// `GET`s a page of the admin listener.
     ///
     /// # Errors
