@@ -34,9 +34,11 @@ pub mod question;
 pub mod random;
 pub mod reason;
 pub mod replica;
+mod rounds;
 pub mod route;
 pub mod session;
 pub mod status;
+mod traffic;
 pub mod verdict;
 
 #[cfg(target_arch = "wasm32")]

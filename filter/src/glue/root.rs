@@ -15,6 +15,9 @@ const ADMIN_ROOT: &[u8] = b"dtr-lb-admin";
 /// busy, and at most, so that time is read often enough.
 const TICKS: (u64, u64) = (5, 500);
 
+/// Between two ticks of a root that has been replaced, in milliseconds.
+const IDLE_TICK: u32 = 1000;
+
 /// A root context begins.
 pub(super) fn create(vm: &mut Vm, root: u32) {
     let is_admin = host::property("plugin_root_id", |id| id == ADMIN_ROOT);
@@ -63,11 +66,12 @@ pub(super) fn configure(vm: &mut Vm, root: u32) -> bool {
 
 /// Time went by.
 pub(super) fn tick(vm: &mut Vm, root: u32) {
-    if vm.ticking != Some(root) {
-        // A newer root ticks.
-        let _ = host::set_tick_period(0);
+    if vm.ticking.is_some_and(|newest| newest != root) {
+        // A newer root ticks; this one stays at hand, should that be taken back.
+        let _ = host::set_tick_period(IDLE_TICK);
         return;
     }
+    vm.ticking = Some(root);
     let now = vm.read_clock();
     // The lease first, since only its holder asks; then what became of that.
     vm.exchange_and_carry_out(now);
@@ -94,6 +98,7 @@ pub(super) fn answered(vm: &mut Vm, token: u32, headers: u32) {
 /// A root ends.
 pub(super) fn delete(vm: &mut Vm, root: u32) {
     vm.admin_roots.retain(|known| *known != root);
+    vm.ticking.take_if(|ticking| *ticking == root);
 }
 
 fn no_reply() -> Reply {
