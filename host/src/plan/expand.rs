@@ -41,9 +41,7 @@ impl Plan {
                 host: replica.host.clone(),
                 port: replica.port(check.port),
                 tls: check.tls.clone(),
-                // Longer than the probe itself, so that a black hole always ends
-                // as a probe without an answer.
-                connect_timeout: config.health.timeout + PROBE_CONNECT_MARGIN,
+                connect_timeout: connect_timeout(&check.kind, config.health.timeout),
             })
         });
         Self {
@@ -75,6 +73,18 @@ impl Plan {
             drain_timeout: config.drain_timeout,
             dns_refresh: config.dns_refresh,
         }
+    }
+}
+
+/// How long opening a probe's connection may take.
+fn connect_timeout(kind: &filter::CheckKind, probe: Duration) -> Duration {
+    match kind {
+        // Longer than the probe itself, so that a black hole always ends as a
+        // probe without an answer.
+        filter::CheckKind::Http { .. } => probe + PROBE_CONNECT_MARGIN,
+        // Shorter: a replica that accepts and says nothing is well, a black hole
+        // is not, and only this tells the two apart.
+        filter::CheckKind::Tcp => (probe * 3 / 4).max(Duration::from_millis(1)),
     }
 }
 
