@@ -108,10 +108,11 @@ async fn exchange(
         .await
         .map_err(|_| Failure::Cut)?;
     let answer = async {
-        let response = sender
-            .send_request(request)
-            .await
-            .map_err(|_| Failure::Cut)?;
+        let response = sender.send_request(request).await;
+        let response = response.map_err(|error| match error.is_parse() {
+            true => Failure::NotHttp,
+            false => Failure::Cut,
+        })?;
         let waited = started.elapsed();
         let (head, body) = response.into_parts();
         let (body, trailers) = read_body(body).await?;
@@ -168,6 +169,8 @@ enum Failure {
     NotConnected(String),
     /// Connected, then closed before the answer's head.
     Cut,
+    /// Connected, and what came is not HTTP.
+    NotHttp,
     /// Closed within the answer's body, or the body is too long.
     CutInBody,
 }
@@ -200,6 +203,7 @@ impl Failure {
             }
             Failure::ConnectLate => "connection timeout".to_owned(),
             Failure::Cut => "connection termination".to_owned(),
+            Failure::NotHttp => "protocol error".to_owned(),
             Failure::NotConnected(words) => {
                 format!("remote connection failure, transport failure reason: {words}")
             }
