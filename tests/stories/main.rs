@@ -9,6 +9,7 @@ mod bytes;
 mod counts;
 mod failover;
 mod health;
+mod orders;
 mod probes;
 mod spread;
 mod trap;
