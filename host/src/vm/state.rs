@@ -10,7 +10,7 @@ use super::abi::{
     AbiVersion, Answer, BufferKind, CallToken, ContextId, Headers, MapKind, Profile, Refusal,
 };
 use super::config::{Plugin, VmConfig, World};
-use super::context::{Access, Context, Contexts, Kind};
+use super::context::{Access, Context, Contexts, Http, Kind};
 use super::effect::Effect;
 use super::gate::Gate;
 use super::limits::Limits;
@@ -222,9 +222,20 @@ impl State {
     }
 
     pub(super) fn end_log(&mut self, context: ContextId) {
+        let envoy = self.profile == Profile::Envoy;
         self.turn.logging = false;
         if let Some(http) = self.contexts.http_mut(context) {
             http.access = [Access::None; 4];
+            http.over = envoy;
+        }
+    }
+
+    /// The map as attributes show it.
+    pub(super) fn shown<'a>(&self, http: &'a Http, kind: MapKind) -> Option<&'a Headers> {
+        if self.reads(http.access(kind)) {
+            http.map(kind)
+        } else {
+            None
         }
     }
 

@@ -768,3 +768,19 @@ fn a_guest_cannot_fill_the_hosts_memory() {
     );
     assert_eq!((run.outcome(0).status, run.outcome(0).words[0]), (10, 2048));
 }
+
+#[test]
+fn time_is_kept_though_the_engine_is_gone() {
+    let wat = callback("proxy_on_tick", 1, "", "(loop $on (br $on))");
+    let guest = Guest::new().with(&wat).config(|config| {
+        config.callback_limit = Duration::from_millis(20);
+    });
+    let engine = dtr_lb_host::vm::Engine::new().unwrap();
+    let module = Module::compile(&engine, guest.wat().as_bytes()).unwrap();
+    let nobody = std::sync::Arc::new(|_: &str| false);
+    let vm = dtr_lb_host::vm::Vm::start(&module, &guest.config, &Shared::new(), nobody);
+    drop((engine, module));
+    let mut vm = vm.unwrap();
+    let root = vm.root("root").unwrap();
+    assert_eq!(vm.tick(root).unwrap_err().reason, TrapReason::Time);
+}

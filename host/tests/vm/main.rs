@@ -7,5 +7,6 @@ mod guest;
 mod hostcalls;
 mod hostile;
 mod logs;
+mod profiles;
 mod streams;
 mod threads;

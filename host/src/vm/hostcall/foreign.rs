@@ -65,7 +65,7 @@ fn set_filter_state(state: &mut State, arguments: &[u8], _: &mut Vec<u8>) -> Ans
         }
     }
     let context = state.acting_mut().ok_or(Refusal::NotFound)?;
-    if matches!(context.kind, Kind::Root(_)) {
+    if matches!(&context.kind, Kind::Root(_)) || context.is_over() {
         return Err(Refusal::NotFound);
     }
     let key = object_key(path, value)?;
@@ -105,6 +105,9 @@ fn clear_route_cache(state: &mut State, _: &[u8], _: &mut Vec<u8>) -> Answer {
 
 /// To zlib's form.
 fn compress(_: &mut State, plain: &[u8], answer: &mut Vec<u8>) -> Answer {
+    if plain.len() > MOST_PLAIN {
+        return Err(Refusal::Serialization);
+    }
     *answer = miniz_oxide::deflate::compress_to_vec_zlib(plain, ZLIB_LEVEL);
     Ok(())
 }
@@ -134,8 +137,9 @@ fn utf8(bytes: &[u8]) -> Result<&str, Refusal> {
 
 /// zlib's own default.
 const ZLIB_LEVEL: u8 = 6;
-/// Most bytes that come out of a compressed text.
-const MOST_PLAIN: usize = 64 << 20;
+/// Most bytes to compress, or to come out of it: while it goes on nobody looks
+/// at the guest's time.
+const MOST_PLAIN: usize = 16 << 20;
 /// Most properties a plugin may declare.
 const MOST_DECLARED: usize = 4096;
 /// Longest name of one, bytes.

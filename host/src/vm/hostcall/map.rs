@@ -1,6 +1,7 @@
 //! Header maps.
 
 use crate::vm::abi::{AbiVersion, Answer, Headers, MapKind, Profile, Refusal};
+use crate::vm::context::Kind;
 use crate::vm::memory::{Call, Place, Span};
 use crate::vm::pairs;
 use crate::vm::state::State;
@@ -74,8 +75,13 @@ pub(in crate::vm) fn get(
     })
 }
 
+/// In an access log a request's map may be absent, a connection has none ever.
 fn unavailable(state: &State) -> Refusal {
-    if state.turn.logging {
+    let http = matches!(
+        state.acting().map(|context| &context.kind),
+        Some(Kind::Http(_))
+    );
+    if state.turn.logging && http {
         Refusal::NotFound
     } else {
         Refusal::BadArgument

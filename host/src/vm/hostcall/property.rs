@@ -26,7 +26,7 @@ pub(in crate::vm) fn set(call: &mut Call, path: Span, value: Span) -> Answer {
         .and_then(|root| root.declared.get(path))
         .copied();
     let context = state.acting_mut().ok_or(Refusal::NotFound)?;
-    if matches!(context.kind, Kind::Root(_)) {
+    if matches!(&context.kind, Kind::Root(_)) || context.is_over() {
         return Err(Refusal::NotFound);
     }
     let key = property::own_key(path);

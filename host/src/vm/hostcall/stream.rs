@@ -57,13 +57,13 @@ pub(in crate::vm) fn respond(call: &mut Call, response: &Response) -> Answer {
     let body = view.get(response.body)?.to_vec();
     let headers = pairs::decode(view.get(response.headers)?).unwrap_or_default();
     let id = state.acting_id();
-    if id == state.turn.context {
-        state.turn.stop = true;
-    }
+    let itself = id == state.turn.context;
     let Some(http) = state.contexts.http_mut(id) else {
         return Ok(());
     };
-    if std::mem::replace(&mut http.answered, true) {
+    let again = std::mem::replace(&mut http.answered, true);
+    state.turn.stop |= itself;
+    if again {
         return Ok(());
     }
     // -1, as the SDKs send when there is none, and all beyond what gRPC knows.
