@@ -105,7 +105,7 @@ impl Balancer {
     /// two VMs should not have the same. `unix_ms` is the time to be shown.
     pub fn new(config: Config, seed: u64, unix_ms: u64) -> Balancer {
         let mut balancer = Balancer {
-            pool: Pool::new(&config),
+            pool: Pool::new(&config, seed),
             probes: Probes::new(&config),
             sessions: Sessions::default(),
             random: Random::seeded(seed),
