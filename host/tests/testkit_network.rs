@@ -93,6 +93,40 @@ fn a_guest_may_close_the_connection() {
     assert_eq!(closes, expected);
 }
 
+/// In this order it was seen in Envoy 1.40.
+#[test]
+fn whose_end_comes_last_closes() {
+    let mut kit = TestKit::load(guest("tcp_lines")).start().unwrap();
+    let mut client = kit.tcp().connect();
+    client.finish();
+    client.upstream().finish();
+    let client_first = logs(&kit);
+    let expected = [
+        "new connection",
+        "downstream 0 end true",
+        "upstream 0 end true",
+        "upstream close Unknown",
+        "downstream close Local",
+        "done",
+        "log",
+    ];
+    assert_eq!(client_first, expected);
+
+    let mut client = kit.tcp().connect();
+    client.upstream().send_last("x");
+    client.finish();
+    let expected = [
+        "new connection",
+        "upstream 1 end true",
+        "upstream close Unknown",
+        "downstream 0 end true",
+        "downstream close Remote",
+        "done",
+        "log",
+    ];
+    assert_eq!(logs(&kit)[client_first.len()..], expected);
+}
+
 #[test]
 fn steering_and_what_the_filter_learns_of_each_outcome() {
     let cases = [

@@ -335,7 +335,7 @@ fn http_reply(outcome: Cluster) -> CallReply {
     let served_in = outcome.delay.as_millis().to_string();
     match outcome.behaviour {
         Behaviour::Answers(answer) => {
-            let mut headers = answer.headers;
+            let mut headers = answer.full_headers();
             // What tells a replica's answer from one the proxy made up.
             headers.push((SERVICE_TIME.to_owned(), served_in.into_bytes()));
             CallReply {
@@ -367,8 +367,7 @@ pub(super) fn made_up(status: u16, body: &str) -> CallReply {
 }
 
 pub(super) const REFUSED: &str = "upstream connect error or disconnect/reset before headers. \
-    reset reason: remote connection failure, transport failure reason: \
-    delayed connect error: Connection refused";
+    reset reason: remote connection failure";
 pub(super) const RESET: &str = "upstream connect error or disconnect/reset before headers. \
     reset reason: connection termination";
 pub(super) const TIMED_OUT: &str = "upstream request timeout";

@@ -146,11 +146,13 @@ impl Client {
         self.push(Direction::Downstream, bytes.as_ref(), End::Last);
     }
 
-    /// Goes away in peace: sends no more, waits for the upstream to do the
-    /// same (which it does), and closes.
+    /// Goes away in peace: sends no more; an upstream that sees it does the same,
+    /// and all is closed.
     pub fn close(&mut self) {
         self.finish();
-        self.push(Direction::Upstream, &[], End::Last);
+        if self.stage.borrow().connections[self.key].down.arrived_end {
+            self.push(Direction::Upstream, &[], End::Last);
+        }
         let mut stage = self.stage.borrow_mut();
         stage.close(self.key, Peer::Remote);
         stage.settle();

@@ -47,7 +47,20 @@ pub(super) struct Answer {
     pub(super) grpc_message: String,
 }
 
-/// Answers every request with this status and body, and accepts connections.
+impl Answer {
+    /// With the length of the body, unless the test says another.
+    pub(super) fn full_headers(&self) -> Headers {
+        let mut headers = self.headers.clone();
+        if !self.body.is_empty() && header(&headers, CONTENT_LENGTH).is_none() {
+            let length = self.body.len().to_string().into_bytes();
+            headers.push((CONTENT_LENGTH.to_owned(), length));
+        }
+        headers
+    }
+}
+
+/// Answers every request with this status and body, and accepts connections. A
+/// body brings its `content-length`.
 pub fn answers(status: u16, body: impl AsRef<[u8]>) -> Cluster {
     Cluster::new(Behaviour::Answers(Answer {
         headers: vec![(":status".to_owned(), status.to_string().into_bytes())],
@@ -279,6 +292,8 @@ pub(super) fn status(headers: &Headers) -> u16 {
         .and_then(|status| status.parse().ok())
         .unwrap_or_default()
 }
+
+const CONTENT_LENGTH: &str = "content-length";
 
 fn answer_of(status: u16) -> Answer {
     Answer {

@@ -154,10 +154,12 @@ impl HttpRequest {
         self.begin(End::Last)
     }
 
-    /// Sends the request with this body, in one piece.
+    /// Sends the request with this body. As from HTTP/1, the guest gets the body
+    /// first and then, with no bytes, its end.
     pub fn send_body(self, body: impl AsRef<[u8]>) -> Exchange {
         let mut exchange = self.begin(End::More);
-        exchange.send_last(body);
+        exchange.send(body);
+        exchange.send_last("");
         exchange
     }
 

@@ -462,7 +462,7 @@ impl Stage {
         let stream = &mut self.streams[key];
         match outcome.behaviour {
             Behaviour::Answers(answer) => {
-                let mut headers = answer.headers;
+                let mut headers = answer.full_headers();
                 let served_in = outcome.delay.as_millis().to_string();
                 headers.push((SERVICE_TIME.to_owned(), served_in.into_bytes()));
                 let queue = &mut stream.response.queue;
@@ -472,17 +472,17 @@ impl Stage {
                     None => vec![&answer.body],
                 };
                 let trailers = answer.trailers;
-                let end = |last: bool| match last && trailers.is_empty() {
-                    true => End::Last,
-                    false => End::More,
-                };
-                queue.push_back(Piece::Headers(headers, end(chunks.is_empty())));
-                let count = chunks.len();
-                for (index, chunk) in chunks.into_iter().enumerate() {
-                    queue.push_back(Piece::Data(chunk.to_vec(), end(index + 1 == count)));
+                let empty = chunks.is_empty() && trailers.is_empty();
+                let end = if empty { End::Last } else { End::More };
+                queue.push_back(Piece::Headers(headers, end));
+                for chunk in chunks {
+                    queue.push_back(Piece::Data(chunk.to_vec(), End::More));
                 }
+                // HTTP/1 learns that a body is over after its last bytes.
                 if !trailers.is_empty() {
                     queue.push_back(Piece::Trailers(trailers));
+                } else if !empty {
+                    queue.push_back(Piece::Data(Vec::new(), End::Last));
                 }
                 self.pump(key, Which::Response);
             }

@@ -177,13 +177,19 @@ impl State {
         match kind {
             MapKind::GrpcInitialMetadata => root()?.grpc_initial.as_ref(),
             MapKind::GrpcTrailingMetadata => root()?.grpc_trailing.as_ref(),
-            MapKind::CallHeaders => root()?.reply.as_ref().map(|reply| &reply.headers),
-            MapKind::CallTrailers => root()?.reply.as_ref().map(|reply| &reply.trailers),
+            MapKind::CallHeaders => self.answered(&root()?.reply.as_ref()?.headers),
+            MapKind::CallTrailers => self.answered(&root()?.reply.as_ref()?.trailers),
             _ => match &context.kind {
                 Kind::Http(http) if self.reads(http.access(kind)) => http.map(kind),
                 _ => None,
             },
         }
+    }
+
+    /// Part of a call's answer. As in Envoy, what did not come is not there, which
+    /// guests are to expect; by the specification it is empty.
+    fn answered<'a>(&self, map: &'a Headers) -> Option<&'a Headers> {
+        (self.profile == Profile::Spec || !map.is_empty()).then_some(map)
     }
 
     /// The map as the guest may change it.
