@@ -13,8 +13,8 @@ use super::call::Call;
 use super::cluster::{Behaviour, Cluster, Request};
 use super::explain;
 use super::fault::{Fault, Faults};
-use super::http::{Over, Stream};
 use super::place::Ground;
+use super::stream::{Over, Stream};
 use super::tcp::Connection;
 use super::worker::Worker;
 
