@@ -1,6 +1,6 @@
 //! What the VMs of a process tell each other, and when.
 
-use crate::balancer::{Balancer, Effect, Level, News};
+use crate::balancer::{Balancer, Duty, Effect, Level, News};
 use crate::board::{self, DETAILS, ORDERS, SEATS, Store, VERDICTS};
 use crate::census::Census;
 use crate::checkup::Checkup;
@@ -101,9 +101,25 @@ impl Balancer {
         })?;
         board::announce(store);
         self.set_order(id, order, now);
-        let told = format!("replica \"{name}\" is ordered to be in {}", order.name());
+        let told = format!(
+            "replica \"{name}\": {}, by order of the operator",
+            order.name()
+        );
         self.effects.push_back(Effect::Log(Level::Info, told));
         Ok(())
+    }
+
+    /// Leaves probing to the others, because a VM with another configuration takes
+    /// this one's place. Open connections go on, and count.
+    pub fn retire(&mut self, store: &mut impl Store, now: Moment) {
+        self.duty = Duty::Retired;
+        if self.is_holder() {
+            self.leave_details(store, now);
+        }
+        if let Some(member) = &mut self.member {
+            member.lease.resign(store);
+        }
+        self.probes.stop();
     }
 
     /// How often this VM gives a sign of life.
@@ -141,6 +157,9 @@ impl Balancer {
                 knows_others: false,
             }
         });
+        if self.duty == Duty::Retired {
+            return;
+        }
         let was_mine = member.lease.is_mine();
         match (was_mine, member.lease.renew(store, now, ttl)) {
             (false, Holder::Me) => self.take_over(store, now),

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum StartError {
     /// An address can't be listened on.
-    #[error("can't listen on {address}: {source}; choose a free address, or stop what holds it")]
+    #[error("can't listen on {address}: {source}; {}", bind_remedy(source.kind()))]
     Bind {
         /// The address of the listener.
         address: SocketAddr,
@@ -44,4 +44,11 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+fn bind_remedy(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::AddrNotAvailable => "choose an address this machine has",
+        _ => "choose a free address, or stop what holds it",
+    }
 }

@@ -1,4 +1,25 @@
-//! The host.
+//! A small standalone host for proxy-wasm filters, and dtr-lb, the balancer it
+//! carries.
+//!
+//! A [`config::Config`] is what the operator wants, a [`plan::Plan`] what it comes
+//! to, and a [`Host`] runs it; [`envoy::bootstrap`] writes the same plan for Envoy.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use dtr_lb_host::config::Config;
+//! use dtr_lb_host::plan::Plan;
+//! use dtr_lb_host::{FILTER, Host, HostOptions};
+//!
+//! # async fn balance() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = Config::load("lb.json".as_ref())?;
+//! let host = Host::start(Plan::of(&config), FILTER, HostOptions::default()).await?;
+//! println!("balancing on {:?}", host.listeners());
+//! let drained = host.drain(Duration::from_secs(60)).await;
+//! println!("{} connections were cut", drained.cut);
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! | feature | what it brings |
 //! |---|---|

@@ -63,6 +63,10 @@ fn open(address: SocketAddr, sharing: Sharing) -> io::Result<StdListener> {
         Type::STREAM,
         Some(Protocol::TCP),
     )?;
+    if address.is_ipv6() {
+        // As in Envoy: `[::]:443` and `0.0.0.0:443` are two listeners.
+        socket.set_only_v6(true)?;
+    }
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(sharing == Sharing::Yes)?;
     // Inherited by what is accepted.
@@ -165,6 +169,12 @@ mod tests {
     }
 
     #[test]
+    fn a_listener_on_ipv6_leaves_ipv4_to_another() {
+        let socket = open("[::1]:0".parse().unwrap(), Sharing::No).unwrap();
+        assert!(Socket::from(socket).only_v6().unwrap());
+    }
+
+    #[test]
     fn a_port_somebody_else_holds_is_refused_with_a_remedy() {
         let held = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
         let address = held[0].local_addr().unwrap();
@@ -173,5 +183,12 @@ mod tests {
             error.contains(&address.to_string()) && error.contains("in use"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn both_families_can_listen_on_one_port() {
+        let v6 = bind("[::]:0".parse().unwrap(), 1).unwrap();
+        let port = v6[0].local_addr().unwrap().port();
+        bind(SocketAddr::from(([0, 0, 0, 0], port)), 1).unwrap();
     }
 }

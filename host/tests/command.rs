@@ -89,6 +89,8 @@ fn a_port_in_use_exits_with_1_and_names_it() {
         "{said}"
     );
     assert!(said.contains("choose a free address"), "{said}");
+    let once = said.matches("in use").count() == 1;
+    assert!(once, "the cause is said more than once: {said}");
 }
 
 #[test]
@@ -212,4 +214,46 @@ fn the_demo_says_where_everything_is_and_ends_at_sigterm() {
         .unwrap();
     assert!(signal.success());
     assert_eq!(demo.0.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn output_that_cannot_be_written_is_an_error_and_no_panic() {
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let output = dtr_lb(&[
+        "check",
+        "--fqdn",
+        "dtr.example.com",
+        "--replica",
+        "10.0.0.1",
+    ])
+    .stdout(full)
+    .output()
+    .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        text(&output.stderr),
+        "error: standard output can't be written: No space left on device (os error 28)\n"
+    );
+}
+
+#[test]
+fn a_port_in_use_is_said_once_with_a_remedy() {
+    let held = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = held.local_addr().unwrap();
+    let output = output(&[
+        "run",
+        "--fqdn",
+        "dtr.example.com",
+        "--replica",
+        "10.0.0.1",
+        "--listen",
+        &format!("{address}=443"),
+    ]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert_eq!(said.matches("in use").count(), 1, "{said}");
+    assert!(said.contains("choose a free address"), "{said}");
 }

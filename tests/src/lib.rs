@@ -4,7 +4,7 @@
 //! A story is written once, with [`on_each_proxy!`]; each proxy runs it as a
 //! test of its own:
 //!
-//! ```ignore
+//! ```text
 //! on_each_proxy!(a_sick_replica_gets_no_new_connection, |world| {
 //!     let well = world.replica(Replica::healthy()).await;
 //!     let sick = world.replica(Replica::pings(Ping::fails("rethinkdb: down"))).await;
@@ -25,7 +25,9 @@
     reason = "support of tests: what can't happen fails the story that met it"
 )]
 
+mod admin;
 mod certificate;
+mod child;
 mod connection;
 mod door;
 mod envoy;
@@ -42,13 +44,13 @@ mod trap;
 mod wheel;
 mod world;
 
+pub use admin::Health::{self, Healthy, Unhealthy};
 pub use certificate::Authority;
 pub use connection::Connection;
 pub use eventually::{LIMIT, eventually, within};
 pub use http::{Request, Response};
 pub use noise::Noise;
 pub use ping::Ping;
-pub use proxy::Health::{self, Healthy, Unhealthy};
 pub use proxy::Proxy;
 pub use replica::{Replica, Standin};
 pub use traffic::Traffic;

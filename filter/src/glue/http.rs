@@ -1,9 +1,9 @@
 //! Requests of the admin listener.
 
-use super::host::{self, Buffer, Map, Shared};
-use super::stream::Action;
+use super::host::{self, Shared};
 use super::vm::Vm;
 use crate::admin::{BODY_LIMIT, Request};
+use proxy_wasm::types::{Action, BufferType, MapType};
 
 /// Whether more of a request follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,9 +12,15 @@ pub(super) enum End {
     Last,
 }
 
+impl End {
+    pub(super) fn told(is_last: bool) -> End {
+        if is_last { End::Last } else { End::More }
+    }
+}
+
 /// A request's headers came in.
 pub(super) fn headers(vm: &mut Vm, context: u32, end: End) -> Action {
-    let header = |name: &str| host::header(Map::Request, name);
+    let header = |name: &str| host::header(MapType::HttpRequestHeaders, name);
     let told = HEADERS
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), header(name)?)));
@@ -41,8 +47,13 @@ pub(super) fn body(vm: &mut Vm, context: u32, size: usize, end: End) -> Action {
         return Action::Pause;
     };
     // One byte more than allowed is enough to tell that it is too much.
-    request.body = host::buffer(Buffer::RequestBody, BODY_LIMIT.saturating_add(1));
+    request.body = host::buffer(BufferType::HttpRequestBody, BODY_LIMIT.saturating_add(1));
     respond(vm, &request)
+}
+
+/// A request is over, answered or not.
+pub(super) fn closed(vm: &mut Vm, context: u32) {
+    vm.requests.remove(&context);
 }
 
 fn respond(vm: &mut Vm, request: &Request) -> Action {

@@ -1,11 +1,14 @@
 //! Root contexts: the configuration, the tick, and the answers to probes.
 
-use super::host::{self, Buffer, LogLevel, Map};
+use super::host;
 use super::vm::Vm;
 use crate::answer::{BODY_LIMIT, From, Reply};
 use crate::balancer::{Balancer, Fact};
 use crate::config::Config;
 use crate::moment::Moment;
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{BufferType, ContextType, LogLevel, MapType};
+use std::time::Duration;
 
 /// Root id of the plugin that answers on the admin listener; all others' roots
 /// pick a replica for each connection.
@@ -15,17 +18,20 @@ const ADMIN_ROOT: &[u8] = b"dtr-lb-admin";
 /// busy, and at most, so that time is read often enough.
 const TICKS: (u64, u64) = (5, 500);
 
-/// A root context begins.
-pub(super) fn create(vm: &mut Vm, root: u32) {
-    let is_admin = host::property("plugin_root_id", |id| id == ADMIN_ROOT);
-    if is_admin == Some(true) {
-        vm.admin_roots.push(root);
+/// Between two ticks of a root that has been replaced.
+const IDLE_TICK: Duration = Duration::from_secs(1);
+
+/// What the contexts under the root that begins are.
+pub(super) fn kind() -> ContextType {
+    match host::property(&["plugin_root_id"]) {
+        Some(id) if id == ADMIN_ROOT => ContextType::HttpContext,
+        _ => ContextType::StreamContext,
     }
 }
 
 /// A root is given its configuration; whether it is one.
-pub(super) fn configure(vm: &mut Vm, root: u32) -> bool {
-    let bytes = host::buffer(Buffer::PluginConfiguration, usize::MAX);
+pub(super) fn configure(vm: &mut Vm, root: u32, kind: ContextType) -> bool {
+    let bytes = host::buffer(BufferType::PluginConfiguration, usize::MAX);
     let config: Config = match serde_json::from_slice(&bytes) {
         Ok(config) => config,
         Err(error) => {
@@ -37,12 +43,12 @@ pub(super) fn configure(vm: &mut Vm, root: u32) -> bool {
         }
     };
     let now = vm.read_clock();
-    let is_admin = vm.admin_roots.contains(&root);
+    let is_admin = kind == ContextType::HttpContext;
     match &mut vm.balancer {
         None => {
             // The wall clock is enough: VMs that start at the same nanosecond differ
             // by their seats from the first exchange on.
-            let seed = host::now().unwrap_or_default();
+            let seed = host::now().unwrap_or_default().as_nanos() as u64;
             vm.balancer = Some(Balancer::new(config, seed, vm.clock.unix_ms()));
         }
         // Both plugins are given the same; the connections' counts.
@@ -51,7 +57,7 @@ pub(super) fn configure(vm: &mut Vm, root: u32) -> bool {
     }
     if !is_admin {
         vm.ticking = Some(root);
-        let _ = host::set_tick_period(TICKS.0 as u32);
+        let _ = hostcalls::set_tick_period(Duration::from_millis(TICKS.0));
     }
     // Not more than to look: this VM may be one that the host throws away.
     if let Some(balancer) = &mut vm.balancer {
@@ -63,11 +69,12 @@ pub(super) fn configure(vm: &mut Vm, root: u32) -> bool {
 
 /// Time went by.
 pub(super) fn tick(vm: &mut Vm, root: u32) {
-    if vm.ticking != Some(root) {
-        // A newer root ticks.
-        let _ = host::set_tick_period(0);
+    if vm.ticking.is_some_and(|newest| newest != root) {
+        // A newer root ticks; this one stays at hand, should that be taken back.
+        let _ = hostcalls::set_tick_period(IDLE_TICK);
         return;
     }
+    vm.ticking = Some(root);
     let now = vm.read_clock();
     // The lease first, since only its holder asks; then what became of that.
     vm.exchange_and_carry_out(now);
@@ -76,10 +83,18 @@ pub(super) fn tick(vm: &mut Vm, root: u32) {
     }
     vm.exchange_and_carry_out(now);
     rearm(vm, now);
+    let is_idle = vm.balancer.as_ref().is_none_or(Balancer::is_idle);
+    if vm
+        .leaving
+        .take_if(|leaving| *leaving == root && is_idle)
+        .is_some()
+    {
+        let _ = hostcalls::done();
+    }
 }
 
 /// A probe was answered.
-pub(super) fn answered(vm: &mut Vm, token: u32, headers: u32) {
+pub(super) fn answered(vm: &mut Vm, token: u32, headers: usize) {
     let now = vm.read_clock();
     let Some(probe) = vm.take_call(token) else {
         return;
@@ -91,9 +106,26 @@ pub(super) fn answered(vm: &mut Vm, token: u32, headers: u32) {
     vm.exchange_and_carry_out(now);
 }
 
+/// A root is to end; whether nothing keeps it. While connections are open it stays,
+/// so that they are counted: [`tick`] says when it may go.
+pub(super) fn done(vm: &mut Vm, root: u32) -> bool {
+    if vm.ticking != Some(root) {
+        return true;
+    }
+    let now = vm.read_clock();
+    let Some(balancer) = &mut vm.balancer else {
+        return true;
+    };
+    balancer.retire(&mut host::Shared, now);
+    let is_idle = balancer.is_idle();
+    vm.leaving = (!is_idle).then_some(root);
+    vm.carry_out(now);
+    is_idle
+}
+
 /// A root ends.
 pub(super) fn delete(vm: &mut Vm, root: u32) {
-    vm.admin_roots.retain(|known| *known != root);
+    vm.ticking.take_if(|ticking| *ticking == root);
 }
 
 fn no_reply() -> Reply {
@@ -105,16 +137,19 @@ fn no_reply() -> Reply {
 }
 
 fn reply() -> Reply {
-    let status = host::header(Map::CallResponse, ":status");
+    let status = host::header(MapType::HttpCallResponseHeaders, ":status");
     let status = status.and_then(|status| status.parse().ok()).unwrap_or(0);
-    let from = match host::header(Map::CallResponse, "x-envoy-upstream-service-time") {
+    let from = match host::header(
+        MapType::HttpCallResponseHeaders,
+        "x-envoy-upstream-service-time",
+    ) {
         Some(_) => From::Replica,
         None => From::Proxy,
     };
     Reply {
         status,
         from,
-        body: host::buffer(Buffer::CallResponseBody, BODY_LIMIT),
+        body: host::buffer(BufferType::HttpCallResponseBody, BODY_LIMIT),
     }
 }
 
@@ -126,5 +161,5 @@ fn rearm(vm: &mut Vm, now: Moment) {
     let wait = wake.map_or(most, |wake| {
         wake.since(now).as_micros().div_ceil(1000) as u64
     });
-    let _ = host::set_tick_period(wait.clamp(least, most) as u32);
+    let _ = hostcalls::set_tick_period(Duration::from_millis(wait.clamp(least, most)));
 }

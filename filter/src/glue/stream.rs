@@ -1,21 +1,15 @@
 //! Connections: each is given a route, and at the end, or at a tick when it lasts,
 //! it is found out where it went.
 
-use super::host::{self, LogLevel};
+use super::host;
 use super::vm::Vm;
 use crate::balancer::{Admission, Balancer, Fact};
 use crate::board::VERSION;
 use crate::moment::Moment;
 use crate::random;
 use crate::session::{Landing, StreamId};
-
-/// What a callback on a connection answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Action {
-    #[default]
-    Continue = 0,
-    Pause = 1,
-}
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{Action, LogLevel};
 
 /// A connection came in.
 pub(super) fn opened(vm: &mut Vm, context: u32) -> Action {
@@ -25,11 +19,10 @@ pub(super) fn opened(vm: &mut Vm, context: u32) -> Action {
     let Some(balancer) = &mut vm.balancer else {
         return Action::Continue;
     };
-    let read = |port: &[u8]| std::str::from_utf8(port).ok()?.parse().ok();
-    let port = PORT
-        .iter()
-        .find_map(|path| host::property(path, read))
-        .flatten();
+    let port = host::property(&PORT).unwrap_or_default();
+    let port = std::str::from_utf8(&port)
+        .ok()
+        .and_then(|port| port.parse().ok());
     let Some(listener) = port.and_then(|port| balancer.listener(port)) else {
         return Action::Continue;
     };
@@ -37,7 +30,7 @@ pub(super) fn opened(vm: &mut Vm, context: u32) -> Action {
         balancer.refresh(&mut host::Shared, now);
     }
     let client = match balancer.asks_for_client() {
-        true => host::property("source\0address", client).unwrap_or_default(),
+        true => client(&host::property(&["source", "address"]).unwrap_or_default()),
         false => 0,
     };
     let stream = StreamId(context);
@@ -47,7 +40,7 @@ pub(super) fn opened(vm: &mut Vm, context: u32) -> Action {
         }
         Admission::Refuse(_) => {
             // Closed before anything is sent; Pause keeps the proxy from connecting.
-            let _ = host::close_downstream();
+            let _ = hostcalls::close_downstream();
             return Action::Pause;
         }
     };
@@ -73,25 +66,25 @@ pub(super) fn closed(vm: &mut Vm, context: u32) {
 
 /// Finds out where a connection went that is still open.
 pub(super) fn locate(balancer: &mut Balancer, stream: StreamId, root: u32, now: Moment) {
-    if host::set_effective_context(stream.0).is_err() {
+    if hostcalls::set_effective_context(stream.0).is_err() {
         return;
     }
     observe_landing(balancer, |landing| Fact::Landed(stream, landing), now);
-    let _ = host::set_effective_context(root);
+    let _ = hostcalls::set_effective_context(root);
 }
 
 /// Closes a connection from a tick.
 pub(super) fn close(stream: StreamId, root: u32) {
-    if host::set_effective_context(stream.0).is_err() {
+    if hostcalls::set_effective_context(stream.0).is_err() {
         return;
     }
-    if host::close_downstream().is_err() {
+    if hostcalls::close_downstream().is_err() {
         host::log(
             LogLevel::Warn,
             "a connection of an unhealthy replica could not be closed",
         );
     }
-    let _ = host::set_effective_context(root);
+    let _ = hostcalls::set_effective_context(root);
 }
 
 /// Tells the balancer how far the connection at hand got.
@@ -102,8 +95,8 @@ fn observe_landing(
 ) {
     // The marker of success: flags stay set after an attempt that failed, and the
     // replica's name is there while it is still being connected to.
-    if host::property(CONNECTED, |_| ()).is_none() {
-        let flags = host::number(FLAGS).unwrap_or_default();
+    if host::property(&CONNECTED).is_none() {
+        let flags = host::number(&FLAGS).unwrap_or_default();
         let landing = if flags & CONNECT_FAILED == 0 {
             Landing::Pending
         } else {
@@ -111,21 +104,8 @@ fn observe_landing(
         };
         return balancer.observe(fact(landing), now);
     }
-    let told = host::property(REPLICA, |name| {
-        // Copied to the stack: the balancer may be called only when the host's
-        // buffer is free again.
-        let mut copy = [0; 64];
-        let size = name.len().min(copy.len());
-        for (to, from) in copy.iter_mut().zip(name) {
-            *to = *from;
-        }
-        (copy, size)
-    });
-    let (copy, size) = told.unwrap_or(([0; 64], 0));
-    let name = copy
-        .get(..size)
-        .and_then(|name| std::str::from_utf8(name).ok())
-        .unwrap_or_default();
+    let name = host::property(&REPLICA).unwrap_or_default();
+    let name = std::str::from_utf8(&name).unwrap_or_default();
     balancer.observe(fact(Landing::Reached(name)), now);
 }
 
@@ -138,14 +118,17 @@ fn client(address: &[u8]) -> u64 {
     random::hash(address.get(..colon).unwrap_or(address))
 }
 
-/// Envoy serves the first to network filters, and the second to none of them in
-/// some versions, whatever its documentation says.
-const PORT: [&str; 2] = [
-    "xds\0listener_metadata\0filter_metadata\0dtr\0port",
-    "listener_metadata\0filter_metadata\0dtr\0port",
+/// `listener_metadata` alone is not served to network filters by Envoy 1.40,
+/// whatever its documentation says.
+const PORT: [&str; 5] = ["xds", "listener_metadata", "filter_metadata", "dtr", "port"];
+const REPLICA: [&str; 5] = [
+    "xds",
+    "upstream_host_metadata",
+    "filter_metadata",
+    "dtr",
+    "name",
 ];
-const REPLICA: &str = "xds\0upstream_host_metadata\0filter_metadata\0dtr\0name";
-const CONNECTED: &str = "upstream\0local_address";
-const FLAGS: &str = "response\0flags";
+const CONNECTED: [&str; 2] = ["upstream", "local_address"];
+const FLAGS: [&str; 2] = ["response", "flags"];
 /// UpstreamConnectionFailure (32) and UpstreamRetryLimitExceeded (32768).
 const CONNECT_FAILED: u64 = 32 | 32768;

@@ -1,6 +1,6 @@
 //! What a VM keeps between callbacks: one balancer for all its contexts.
 
-use super::host::{self, LogLevel, MetricKind, Shared};
+use super::host::{self, Shared};
 use super::stream;
 use crate::admin::Request;
 use crate::balancer::{Balancer, Effect, Fact, Level};
@@ -8,19 +8,20 @@ use crate::metric::Kind;
 use crate::moment::{Clock, Moment};
 use crate::probe::ProbeId;
 use crate::question::Question;
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{LogLevel, MetricType};
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::time::Duration;
 
 /// The state of this VM.
 #[derive(Default)]
 pub(super) struct Vm {
     pub(super) clock: Clock,
     pub(super) balancer: Option<Balancer>,
-    /// Roots of the admin plugin; contexts under them are requests.
-    pub(super) admin_roots: Vec<u32>,
     /// The root that ticks: the connection plugin's newest.
     pub(super) ticking: Option<u32>,
+    /// The root that stays only until the last connection is closed.
+    pub(super) leaving: Option<u32>,
     /// Requests of the admin listener that are not answered yet.
     pub(super) requests: HashMap<u32, Request>,
     calls: HashMap<u32, ProbeId>,
@@ -33,19 +34,15 @@ thread_local! {
 
 /// Runs a callback on this VM's state. Callbacks don't nest, so the state is
 /// free; were it not, the callback would do nothing.
-pub(super) fn with<R: Default>(run: impl FnOnce(&mut Vm) -> R) -> R {
-    VM.with(|vm| {
-        vm.try_borrow_mut()
-            .map(|mut vm| run(&mut vm))
-            .unwrap_or_default()
-    })
+pub(super) fn with<R>(run: impl FnOnce(&mut Vm) -> R) -> Option<R> {
+    VM.with(|vm| vm.try_borrow_mut().ok().map(|mut vm| run(&mut vm)))
 }
 
 impl Vm {
     /// Reads the clock. A host without one leaves time where it was.
     pub(super) fn read_clock(&mut self) -> Moment {
-        if let Ok(nanoseconds) = host::now() {
-            self.clock.read(Duration::from_nanos(nanoseconds));
+        if let Some(now) = host::now() {
+            self.clock.read(now);
         }
         if let Some(balancer) = &mut self.balancer {
             balancer.set_unix_ms(self.clock.unix_ms());
@@ -86,8 +83,7 @@ impl Vm {
     }
 
     fn ask(&mut self, question: Question, now: Moment) {
-        let timeout = u32::try_from(question.timeout.as_millis()).unwrap_or(u32::MAX);
-        match host::http_call(&question.cluster, &question.headers, timeout) {
+        match host::http_call(&question.cluster, &question.headers, question.timeout) {
             Ok(token) => {
                 self.calls.insert(token, question.probe);
             }
@@ -106,10 +102,10 @@ impl Vm {
             Some(id) => *id,
             None => {
                 let kind = match kind {
-                    Kind::Counter => MetricKind::Counter,
-                    Kind::Gauge => MetricKind::Gauge,
+                    Kind::Counter => MetricType::Counter,
+                    Kind::Gauge => MetricType::Gauge,
                 };
-                let Ok(id) = host::define_metric(kind, &name) else {
+                let Ok(id) = hostcalls::define_metric(kind, &name) else {
                     return;
                 };
                 self.metrics.insert(name, id);
@@ -118,8 +114,10 @@ impl Vm {
         };
         let _ = match kind {
             Kind::Counter if value == 0 => Ok(()),
-            Kind::Counter => host::increment_metric(id, value),
-            Kind::Gauge => host::record_metric(id, value),
+            Kind::Counter => {
+                hostcalls::increment_metric(id, i64::try_from(value).unwrap_or(i64::MAX))
+            }
+            Kind::Gauge => hostcalls::record_metric(id, value),
         };
     }
 }

@@ -20,10 +20,14 @@ pub(super) fn summary(config: &Config) -> String {
         .collect();
     let checks: Vec<String> = config.checks.iter().map(asked).collect();
     format!(
-        "ok: {} listens on {}\n    {} replicas: {}\n    asked {} every {}",
+        "ok: {} listens on {}\n    {} {}: {}\n    asked {} every {}",
         config.fqdn,
         listeners.join(", "),
         replicas.len(),
+        match replicas.len() {
+            1 => "replica",
+            _ => "replicas",
+        },
         replicas.join(", "),
         checks.join(" and "),
         humantime::format_duration(config.health.interval),

@@ -12,7 +12,7 @@ use dtr_lb_host::standin::{Cluster, Control, Replica};
 use serde_json::json;
 
 use super::signal::Signals;
-use super::{Failure, balance};
+use super::{Failure, balance, say};
 
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
@@ -45,7 +45,7 @@ impl Demo {
             let host = balance::start(&plan).await.context(
                 "the demo can't start; other ports can be chosen with --http, --https and --admin",
             )?;
-            println!("{}", tour(&host, &replicas, &control));
+            say(tour(&host, &replicas, &control))?;
             let signal = signals.next().await;
             balance::drain(host, &plan, signal, signals).await;
             Ok(())

@@ -12,8 +12,8 @@ use dtr_lb_host::FILTER;
 use dtr_lb_host::envoy::{BootstrapOptions, bootstrap};
 use dtr_lb_host::plan::Plan;
 
-use super::Failure;
 use super::wanted::Wanted;
+use super::{Failure, say};
 
 #[derive(Debug, Args)]
 pub(crate) struct Envoy {
@@ -59,12 +59,12 @@ impl Envoy {
             yaml.as_bytes(),
             if secret { 0o600 } else { 0o644 },
         )?;
-        println!("wrote {} and {}", bootstrap.display(), module.display());
-        println!(
-            "start it with: envoy -c {} --drain-time-s 600",
+        say(format_args!(
+            "wrote {} and {}\nstart it with: envoy -c {} --drain-time-s 600",
+            bootstrap.display(),
+            module.display(),
             bootstrap.display()
-        );
-        Ok(())
+        ))
     }
 }
 

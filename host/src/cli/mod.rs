@@ -9,6 +9,7 @@ mod signal;
 mod wanted;
 
 use std::fmt;
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -44,10 +45,7 @@ impl Cli {
         log::start(self.log_format)?;
         match self.command {
             Command::Run(wanted) => balance::run(&wanted.config()?),
-            Command::Check(wanted) => {
-                println!("{}", check::summary(&wanted.config()?));
-                Ok(())
-            }
+            Command::Check(wanted) => say(check::summary(&wanted.config()?)),
             Command::Envoy(envoy) => envoy.write(),
             Command::Demo(demo) => demo.run(),
         }
@@ -74,9 +72,35 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::Asked(error) | Failure::Ran(error) => error.fmt(f),
+        let (Failure::Asked(error) | Failure::Ran(error)) = self;
+        told(error, f)
+    }
+}
+
+/// The error and its causes; many errors name their cause themselves, so that one
+/// whose words were said already is left out.
+fn told(error: &anyhow::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut said = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !said.contains(&cause) {
+            said = format!("{said}: {cause}");
         }
+    }
+    f.write_str(&said)
+}
+
+/// Prints what a command was asked for.
+///
+/// # Errors
+/// It can't be written; but who stopped reading has seen enough.
+pub(crate) fn say(text: impl fmt::Display) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    let written = writeln!(out, "{text}").and_then(|()| out.flush());
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::Ran(
+            anyhow::Error::new(error).context("standard output can't be written"),
+        )),
+        _ => Ok(()),
     }
 }
 

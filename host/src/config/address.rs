@@ -17,7 +17,14 @@ impl Text for PortName {
     }
 
     fn read(text: &str) -> Option<Self> {
-        text.parse().ok().filter(|port| *port != 0).map(Self)
+        let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+        plain.then(|| text.parse().ok().map(Self)).flatten()
+    }
+}
+
+impl fmt::Display for PortName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -37,7 +44,7 @@ impl Text for Address {
             .strip_prefix('[')
             .and_then(|text| text.strip_suffix(']'))
             .unwrap_or(text);
-        match IpAddr::from_str(bare) {
+        match IpAddr::from_str(bare).map(|ip| ip.to_canonical()) {
             Ok(ip) => (!ip.is_unspecified() && !ip.is_multicast()).then_some(Self(Host::Ip(ip))),
             Err(_) => is_dns_name(text).then(|| Self(Host::Name(text.to_owned()))),
         }
@@ -112,7 +119,7 @@ impl Text for Target {
             }
             None => (rest, None),
         };
-        let port = port.parse().ok().filter(|port| *port != 0)?;
+        let PortName(port) = PortName::read(port)?;
         if path.is_some_and(|path| scheme == Scheme::Tcp || !is_path(path)) {
             return None;
         }
@@ -142,7 +149,8 @@ fn is_dns_name(text: &str) -> bool {
         && name.rsplit('.').next().is_some_and(|last| !numeric(last))
 }
 
+/// Whether it can be sent as it stands; a fragment, for one, never is.
 fn is_path(path: &str) -> bool {
-    path.bytes()
-        .all(|byte| byte.is_ascii_graphic() && byte != b'#')
+    let sent = path.parse::<http::uri::PathAndQuery>();
+    path.is_ascii() && sent.is_ok_and(|sent| sent.as_str() == path)
 }

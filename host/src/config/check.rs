@@ -111,9 +111,9 @@ fn binds(file: &File, source: &Source) -> Result<Vec<(SocketAddr, u16)>, ConfigE
         let problem = r#"no listener; add one such as {"bind": "0.0.0.0:443"}, or leave the field out for 80 and 443"#;
         return Err(source.refuse("listeners", serde_json::json!([]), problem));
     }
-    let mut taken = BTreeMap::new();
+    let mut taken = Vec::new();
     if let Some(admin) = &file.admin {
-        taken.insert(admin.bind.0, "admin.bind".to_owned());
+        taken.push((admin.bind.0, "admin.bind".to_owned()));
     }
     let mut binds = Vec::new();
     for (index, listener) in listeners.iter().enumerate() {
@@ -127,15 +127,27 @@ fn binds(file: &File, source: &Source) -> Result<Vec<(SocketAddr, u16)>, ConfigE
             }
             None => bind.port(),
         };
-        if bind.port() != 0
-            && let Some(other) = taken.insert(bind, field.clone())
-        {
-            let problem = format!("{other} is bound to it already; give each its own");
+        if let Some((held, other)) = taken.iter().find(|(held, _)| overlap(*held, bind)) {
+            let problem = match *held == bind {
+                true => format!("{other} is bound to it already; give each its own"),
+                false => format!(
+                    "{other} is {held}, and one of the two takes the other in; give each its own port"
+                ),
+            };
             return Err(source.refuse(&field, bind.to_string(), problem));
         }
+        taken.push((bind, field));
         binds.push((bind, port));
     }
     Ok(binds)
+}
+
+/// Whether only one of the two can be bound: 0.0.0.0 takes every IPv4 address in,
+/// and [::] every IPv6 address.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let any = one.ip().is_unspecified() || other.ip().is_unspecified();
+    let family = one.is_ipv4() == other.is_ipv4();
+    one.port() != 0 && one.port() == other.port() && (one.ip() == other.ip() || any && family)
 }
 
 fn replicas(
@@ -165,7 +177,11 @@ fn replicas(
             let problem = format!("replicas[{other}] has the same name; give each its own");
             return Err(source.refuse(&field, name, problem));
         }
-        let ports = replica.ports.iter().map(|(port, own)| (port.0, own.u16()));
+        let ports = replica
+            .ports
+            .0
+            .iter()
+            .map(|(port, own)| (port.0, own.u16()));
         let ports: BTreeMap<u16, u16> = ports.collect();
         let unknown = ports.iter().find(|(port, _)| !known.contains(port));
         if let Some((port, own)) = unknown {
@@ -177,7 +193,7 @@ fn replicas(
             return Err(source.refuse(&format!("replicas[{index}].ports.{port}"), *own, problem));
         }
         let host = replica.address.0.clone();
-        let twin = |other: &Replica| other.host == host && other.ports == ports;
+        let twin = |other: &Replica| same_host(&other.host, &host) && other.ports == ports;
         if let Some(other) = replicas.iter().position(twin) {
             let problem = format!(
                 "replicas[{other}] has the same address and ports; remove one, or give it its own \"ports\""
@@ -199,6 +215,14 @@ fn replicas(
 
 fn time(time: Duration) -> String {
     humantime::format_duration(time).to_string()
+}
+
+/// DNS has no upper case.
+fn same_host(one: &Host, other: &Host) -> bool {
+    match (one, other) {
+        (Host::Name(one), Host::Name(other)) => one.eq_ignore_ascii_case(other),
+        _ => one == other,
+    }
 }
 
 fn host_text(host: &Host) -> String {

@@ -1,11 +1,10 @@
 //! The configuration as the operator writes it: JSON, with defaults left out.
 
-use std::collections::BTreeMap;
-
 use dtr_lb_filter::config::{OnDown, Policy, Start, WhenAllDown};
 use serde::Deserialize;
 
 use super::address::{Address, Bind, Fqdn, PortName, Target};
+use super::entries::Entries;
 use super::number::{Fraction, Port, Statuses, Whole};
 use super::preset::Preset;
 use super::text::{HeaderName, HeaderValue, Pointer, ReplicaName, Span, Token};
@@ -44,7 +43,7 @@ pub(super) struct Replica {
     pub(super) backup: bool,
     pub(super) max_connections: Option<Whole<1, 1_000_000>>,
     #[serde(default)]
-    pub(super) ports: BTreeMap<PortName, Port>,
+    pub(super) ports: Entries<PortName, Port>,
 }
 
 /// One address to listen on.
@@ -73,7 +72,7 @@ pub(super) struct Health {
     preset: Option<Preset>,
     target: Option<Target>,
     statuses: Option<Vec<Statuses>>,
-    headers: Option<BTreeMap<HeaderName, HeaderValue>>,
+    headers: Option<Entries<HeaderName, HeaderValue>>,
     body: Option<Body>,
     verify: Option<String>,
     pub(super) interval: Option<Span<1>>,
@@ -93,7 +92,7 @@ pub(super) struct Ask {
     pub(super) preset: Option<Preset>,
     pub(super) target: Option<Target>,
     pub(super) statuses: Option<Vec<Statuses>>,
-    pub(super) headers: Option<BTreeMap<HeaderName, HeaderValue>>,
+    pub(super) headers: Option<Entries<HeaderName, HeaderValue>>,
     pub(super) body: Option<Body>,
     pub(super) verify: Option<String>,
 }

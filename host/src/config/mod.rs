@@ -13,6 +13,7 @@
 
 mod address;
 mod check;
+mod entries;
 mod error;
 mod file;
 mod flags;
@@ -24,6 +25,8 @@ mod tests;
 mod text;
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -172,9 +175,25 @@ impl Config {
     /// The file can't be read, or [`Config::parse`] refuses it.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            Source::File(name.clone()).refuse_all(format!(
-                "the configuration can't be read ({error}); check the path and its permissions"
+        let refuse = |problem: String| Source::File(name.clone()).refuse_all(problem);
+        let mut bytes = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
+            .map_err(|error| {
+                refuse(format!(
+                    "the configuration can't be read ({error}); check the path and its permissions"
+                ))
+            })?;
+        if bytes.len() as u64 > LARGEST_FILE {
+            return Err(refuse(format!(
+                "longer than {} MiB; is this the configuration?",
+                LARGEST_FILE >> 20
+            )));
+        }
+        let text = String::from_utf8(bytes).map_err(|error| {
+            refuse(format!(
+                "not UTF-8 at byte {}; save it as UTF-8",
+                error.utf8_error().valid_up_to()
             ))
         })?;
         Self::parse(&text, &name)
@@ -187,6 +206,8 @@ impl Config {
     /// The first thing that is wrong: where, which value, and what to do.
     pub fn parse(text: &str, file_name: &str) -> Result<Self, ConfigError> {
         let folder = Path::new(file_name).parent().unwrap_or(Path::new(""));
+        // Some editors begin a UTF-8 file with a mark that is no part of the JSON.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         Self::read(text, &Source::File(file_name.to_owned()), folder)
     }
 
@@ -212,3 +233,6 @@ impl Config {
         check::checked(file, source, folder)
     }
 }
+
+/// In bytes; ten thousand replicas fit many times over.
+const LARGEST_FILE: u64 = 16 << 20;

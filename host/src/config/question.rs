@@ -104,7 +104,7 @@ impl Questions<'_> {
                 headers: ask
                     .headers
                     .iter()
-                    .flatten()
+                    .flat_map(|headers| &headers.0)
                     .map(|(name, value)| (name.0.clone(), value.0.clone()))
                     .collect(),
                 body: match &ask.body {

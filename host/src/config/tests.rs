@@ -39,6 +39,36 @@ fn wrong_input_is_refused_with_file_field_value_and_remedy() {
         ),
         ("[]".into(), "lb.json: expected an object in braces"),
         (
+            with_replicas(r#"[{"address": "10.0.0.1", "ports": {"443": 1, "443": 2}}]"#),
+            r#"lb.json: line 1: "443" is given twice; leave one of them"#,
+        ),
+        (
+            with_replicas(r#"[{"address": "10.0.0.1", "ports": {"0443": 1}}]"#),
+            "lb.json: replicas[0].ports",
+        ),
+        (
+            with(r#""health": {"headers": {"X-Probe": "1", "x-probe": "2"}}"#),
+            r#"lb.json: line 1: "x-probe" is given twice; leave one of them"#,
+        ),
+        (
+            with_replicas(r#"[{"address": "dtr1.internal"}, {"address": "DTR1.internal"}]"#),
+            r#"lb.json: replicas[1].address is "DTR1.internal"; replicas[0] has the same address"#,
+        ),
+        (
+            with_replicas(r#"[{"address": "10.0.0.1"}, {"address": "::ffff:10.0.0.1"}]"#),
+            r#"lb.json: replicas[1].address is "10.0.0.1"; replicas[0] has the same address"#,
+        ),
+        (
+            with(r#""listeners": [{"bind": "0.0.0.0:443"}, {"bind": "127.0.0.1:443"}]"#),
+            r#"lb.json: listeners[1].bind is "127.0.0.1:443"; listeners[0].bind is 0.0.0.0:443, and one"#,
+        ),
+        (
+            with(
+                r#""listeners": [{"bind": "[::1]:8181", "port": 443}], "admin": {"bind": "[::]:8181"}"#,
+            ),
+            r#"lb.json: listeners[0].bind is "[::1]:8181"; admin.bind is [::]:8181, and one"#,
+        ),
+        (
             with(r#""listeners": {}"#),
             "lb.json: listeners is {}; expected a list in brackets",
         ),
@@ -487,4 +517,53 @@ fn a_listener_may_have_a_check_of_its_own() {
         .map(|one| one.check.as_str())
         .collect();
     assert_eq!(asked, ["ping-80", "ping"]);
+}
+
+#[test]
+fn what_only_looks_alike_is_accepted() {
+    let cases = [
+        with(r#""listeners": [{"bind": "0.0.0.0:443"}, {"bind": "[::]:443"}]"#),
+        with(r#""listeners": [{"bind": "127.0.0.1:443"}, {"bind": "127.0.0.2:443"}]"#),
+        with(
+            r#""listeners": [{"bind": "0.0.0.0:0", "port": 80}, {"bind": "0.0.0.0:0", "port": 443}]"#,
+        ),
+        format!("\u{feff}{}", with(r#""min_healthy": 1"#)),
+    ];
+    for text in cases {
+        Config::parse(&text, "lb.json").unwrap();
+    }
+}
+
+#[test]
+fn a_file_that_is_no_configuration_is_refused_before_it_is_read_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lb.json");
+    let endless = std::fs::File::create(&path).unwrap();
+    endless.set_len(1 << 40).unwrap();
+    let said = Config::load(&path).unwrap_err().to_string();
+    assert!(
+        said.ends_with("longer than 16 MiB; is this the configuration?"),
+        "{said}"
+    );
+    std::fs::write(&path, b"{ \"fqdn\": \"\xff").unwrap();
+    let said = Config::load(&path).unwrap_err().to_string();
+    assert!(
+        said.ends_with("not UTF-8 at byte 11; save it as UTF-8"),
+        "{said}"
+    );
+}
+
+#[test]
+fn every_path_that_is_accepted_can_be_asked_for() {
+    for byte in b'!'..=b'~' {
+        let path = format!("/a{}", char::from(byte));
+        let text = with(&format!(
+            r#""health": {{"target": {:?}}}"#,
+            format!("http:80{path}")
+        ));
+        if Config::parse(&text, "lb.json").is_ok() {
+            let uri = path.parse::<http::Uri>();
+            assert!(uri.is_ok_and(|uri| uri.to_string() == path), "{path}");
+        }
+    }
 }

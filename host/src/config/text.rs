@@ -131,6 +131,12 @@ impl Text for HeaderName {
     }
 }
 
+impl fmt::Display for HeaderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// The value of a header a check sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct HeaderValue(pub(super) String);

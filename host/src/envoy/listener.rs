@@ -121,6 +121,8 @@ fn plugin(root_id: &str, plan: &Plan, options: &BootstrapOptions) -> Node {
         ("name", text(root_id)),
         ("root_id", text(root_id)),
         ("failure_policy", text("FAIL_RELOAD")),
+        // Else a request that waits for its body would never be shown it.
+        ("allow_on_headers_stop_iteration", Node::Bool(true)),
         (
             "reload_config",
             map([("backoff", map([("base_interval", text("0.1s"))]))]),

@@ -81,7 +81,9 @@ pub fn bootstrap(plan: &Plan, options: &BootstrapOptions) -> String {
     format!("{HEADER}{yaml}")
 }
 
-/// Envoy hides why a probe failed unless it is told not to; the filter says it.
+/// Without it Envoy 1.38.1 and later keep to themselves why a probe failed, and
+/// an untrusted certificate looks like a refused connection. Nobody but the
+/// filter reads those replies: Envoy's only HTTP listener is the filter's own.
 fn show_reasons() -> node::Node {
     let feature = "envoy.reloadable_features.hide_transport_failure_reason_in_response_body";
     let layer = map([
