@@ -64,10 +64,15 @@ impl Stage {
 
     /// Shows pieces to the guest and passes on what it lets through.
     pub(super) fn pump(&mut self, key: usize, which: Which) {
+        let body_while_paused = self.body_while_headers_paused;
         loop {
             let stream = &mut self.streams[key];
             let half = stream.half(which);
-            let blocked = matches!(half.paused, Some(At::Headers | At::Trailers));
+            let blocked = match half.paused {
+                Some(At::Headers) => !body_while_paused,
+                Some(At::Trailers) => true,
+                Some(At::Body) | None => false,
+            };
             if half.stopped || blocked {
                 return;
             }
@@ -187,10 +192,12 @@ impl Stage {
             });
         let (headers, trailers) = info.unwrap_or_default();
         let half = self.streams[key].half(which);
-        match at {
-            At::Headers => half.out.headers = headers,
-            At::Body => {}
-            At::Trailers => half.out.trailers = trailers.unwrap_or_default(),
+        // Headers that were held go with whatever follows them.
+        if half.out.headers.is_none() {
+            half.out.headers = headers;
+        }
+        if at == At::Trailers {
+            half.out.trailers = trailers.unwrap_or_default();
         }
         let complete = std::mem::take(&mut half.held_end);
         half.out.complete |= complete;

@@ -180,6 +180,9 @@
 //! assert_eq!(exchange.body(), "hi");
 //! ```
 //!
+//! A guest that pauses at the headers sees no body before it resumes, unless
+//! [`Builder::allow_on_headers_stop_iteration`] says otherwise, as in Envoy.
+//!
 //! gRPC streams that the guest opens are answered by their cluster message by
 //! message, or from the test by [`TestKit::grpc_stream`].
 //!
