@@ -10,6 +10,10 @@ use std::process::{Command, ExitCode};
 const TARGET: &str = "wasm32-unknown-unknown";
 
 fn main() -> ExitCode {
+    // Only the proxy carries the filter.
+    if env::var_os("CARGO_FEATURE_PROXY").is_none() {
+        return ExitCode::SUCCESS;
+    }
     match embed() {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
@@ -23,10 +27,13 @@ fn embed() -> Result<(), String> {
     let out = PathBuf::from(variable("OUT_DIR")?);
     println!("cargo::rerun-if-env-changed={READY_MODULE}");
     let module = match env::var_os(READY_MODULE) {
-        Some(ready) => PathBuf::from(ready),
+        Some(ready) => {
+            let ready = PathBuf::from(ready);
+            println!("cargo::rerun-if-changed={}", ready.display());
+            ready
+        }
         None => build(&out)?,
     };
-    println!("cargo::rerun-if-changed={}", module.display());
     std::fs::copy(&module, out.join("filter.wasm"))
         .map(|_| ())
         .map_err(|error| format!("the filter {} can't be read: {error}", module.display()))

@@ -1,10 +1,13 @@
 //! What the admin listener answers.
 
+use crate::answer::visible;
 use crate::balancer::Balancer;
-use crate::board::{self, Store};
+use crate::board::{self, Lost, Store};
+use crate::gate::{self, Denied};
 use crate::moment::Moment;
 use crate::page;
-use serde::Serialize;
+use crate::replica::{Order, ReplicaId};
+use serde::{Deserialize, Serialize};
 
 /// A request, as far as it matters here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,6 +38,14 @@ impl Request {
     pub fn has_body(&self) -> bool {
         !matches!(self.method.as_str(), "GET" | "HEAD")
     }
+
+    /// The first header of a name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        headers
+            .find(|(told, _)| told == name)
+            .map(|(_, value)| value.as_str())
+    }
 }
 
 /// A request's body may have this many bytes.
@@ -49,19 +60,74 @@ impl Balancer {
         }
         let path = request.path.split(['?', '#']).next().unwrap_or_default();
         let is_read = matches!(request.method.as_str(), "GET" | "HEAD");
-        let response = match path {
-            "/" | "/_ping" | "/status" if !is_read => not_allowed("GET, HEAD"),
-            "/" => page::page(),
-            "/_ping" => self.ping(store),
-            "/status" => json(200, &self.status(store, now)),
-            _ => error(404, "there is nothing here; try /, /status or /_ping"),
+        let mut response = match (path, path.strip_prefix("/replicas/")) {
+            ("/" | "/_ping" | "/status", _) if !is_read => not_allowed("GET, HEAD"),
+            ("/", _) => page::page(),
+            ("/_ping", _) => self.ping(store),
+            ("/status", _) => json(200, &self.status(store, now)),
+            (_, Some(_)) if request.method != "PUT" => not_allowed("PUT"),
+            (_, Some(name)) => self.change(name, request, store, now),
+            _ => error(404, "there is nothing here; try /, /_ping or /status"),
         };
-        match request.method.as_str() {
-            "HEAD" => Response {
-                body: Vec::new(),
-                ..response
-            },
-            _ => response,
+        if request.method == "HEAD" {
+            response.body.clear();
+        }
+        response
+    }
+
+    /// `PUT /replicas/NAME` with `{"state": "drain"}`.
+    fn change(
+        &mut self,
+        name: &str,
+        request: &Request,
+        store: &mut impl Store,
+        now: Moment,
+    ) -> Response {
+        // Before anything else: strangers learn nothing, not even names.
+        if let Err(denied) = gate::admit(request, &self.config.admin) {
+            let mut response = error(denied.status(), denied.told());
+            if denied == Denied::Token {
+                response
+                    .headers
+                    .push(("www-authenticate", "Bearer".to_owned()));
+            }
+            return response;
+        }
+        let kind = request.header("content-type").unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if !kind.eq_ignore_ascii_case("application/json") {
+            return error(
+                415,
+                "the body must be JSON: send `content-type: application/json`",
+            );
+        }
+        if request.body.len() > BODY_LIMIT {
+            return error(413, &format!("the body is longer than {BODY_LIMIT} bytes"));
+        }
+        let is_listed = |id: &ReplicaId| self.pool.get(*id).is_some_and(|it| it.place.is_some());
+        let Some(id) = self.replica(name).filter(is_listed) else {
+            return error(404, &format!("there is no replica \"{}\"", visible(name)));
+        };
+        let wanted: Change = match serde_json::from_slice(&request.body) {
+            Ok(wanted) => wanted,
+            Err(problem) => {
+                return error(
+                    400,
+                    &format!("the body is not {{\"state\": \"...\"}}: {problem}"),
+                );
+            }
+        };
+        let Some(order) = Order::named(&wanted.state) else {
+            let told = visible(&wanted.state);
+            let words = "ready, drain or maintenance";
+            return error(400, &format!("state \"{told}\" is not one of {words}"));
+        };
+        match self.order(store, id, order, now) {
+            Ok(()) => json(200, &Changed { name, state: order }),
+            Err(Lost) => error(
+                503,
+                "the change could not be shared with all workers; try again",
+            ),
         }
     }
 
@@ -80,6 +146,18 @@ impl Balancer {
 struct Ping {
     error: String,
     healthy: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    state: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Changed<'a> {
+    name: &'a str,
+    state: Order,
 }
 
 #[derive(Debug, Serialize)]

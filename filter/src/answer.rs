@@ -54,6 +54,19 @@ impl Finding {
             text,
         }
     }
+
+    /// All of it in one line.
+    pub fn in_one_line(&self) -> String {
+        let mut told = self.reason.name().to_owned();
+        if let Some(component) = self.component {
+            told.push_str(&format!(" [{}]", component.name()));
+        }
+        if !self.text.is_empty() {
+            told.push_str(": ");
+            told.push_str(&self.text);
+        }
+        told
+    }
 }
 
 /// Judges a reply: `Ok` is the answer of a healthy replica.

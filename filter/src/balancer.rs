@@ -5,17 +5,17 @@
 //! hands in; see [`Balancer::exchange`].
 
 use crate::answer::{self, Finding, Reply};
-use crate::config::{Config, OnDown, Policy};
+use crate::config::{Config, Policy};
 use crate::exchange::{Detail, Member};
 use crate::metric::{self, Metrics, Report};
 use crate::moment::Moment;
-use crate::passive::Hold;
 use crate::pool::{ListenerId, Pool, Refusal};
 use crate::probe::{ProbeId, Probes};
 use crate::question::Question;
 use crate::random::Random;
 use crate::reason::Reason;
 use crate::replica::{Order, ReplicaId};
+use crate::rounds::is_left_alone;
 use crate::route::Route;
 use crate::session::{Landed, Landing, Session, Sessions, StreamId};
 use crate::verdict::Verdict;
@@ -341,111 +341,6 @@ impl Balancer {
         self.effects.extend(unknown.into_iter().map(Effect::Locate));
     }
 
-    fn ask(&mut self, now: Moment) {
-        let pool = &self.pool;
-        let skips = |id| is_left_alone(pool, id);
-        for (probe, id, check) in self.probes.ask(now, &mut self.random, skips) {
-            let (Some(replica), Some(check)) = (pool.get(id), self.config.checks.get(check)) else {
-                continue;
-            };
-            let question = Question::of(probe, check, &replica.name, &self.config);
-            self.effects.push_back(Effect::Ask(question));
-        }
-    }
-
-    fn kind_of(&self, probe: ProbeId) -> Option<crate::config::CheckKind> {
-        let watch = self.probes.watch_of(probe)?;
-        self.config
-            .checks
-            .get(watch.check)
-            .map(|check| check.kind.clone())
-    }
-
-    fn take_answer(&mut self, probe: ProbeId, outcome: Result<(), Finding>, now: Moment) {
-        let Some(watch) = self.probes.watch_of(probe) else {
-            return;
-        };
-        let (id, check) = (watch.replica, watch.check);
-        let since = watch.checkup.since_unix_ms;
-        let name = self
-            .pool
-            .get(id)
-            .map(|replica| replica.name.clone())
-            .unwrap_or_default();
-        match &outcome {
-            Ok(()) => metric::one(
-                format!("dtr_lb.replica.{name}.probes_ok"),
-                &mut self.effects,
-            ),
-            Err(finding) => {
-                metric::failed_probe(&name, finding.reason, finding.component, &mut self.effects);
-            }
-        }
-        let taken = self.probes.answered(probe, outcome, now, self.unix_ms);
-        let Some((watch, change)) = taken else { return };
-        let finding = watch.checkup.finding.clone();
-        let Some(verdict) = change else { return };
-        self.news = News::Verdicts;
-        metric::one(format!("dtr_lb.replica.{name}.changes"), &mut self.effects);
-        let check_name = self
-            .config
-            .checks
-            .get(check)
-            .map_or("", |check| check.name.as_str());
-        let told = match (verdict, finding) {
-            (Verdict::Healthy, _) => {
-                let seconds = self.unix_ms.saturating_sub(since) / 1000;
-                let told =
-                    format!("replica \"{name}\" is healthy ({check_name}), after {seconds} s");
-                Effect::Log(Level::Info, told)
-            }
-            (Verdict::Unhealthy, finding) => {
-                let why = finding.map(|finding| why(&finding)).unwrap_or_default();
-                Effect::Log(
-                    Level::Warn,
-                    format!("replica \"{name}\" is unhealthy ({check_name}): {why}"),
-                )
-            }
-        };
-        self.effects.push_back(told);
-        self.set_verdict(id, check, verdict, now);
-    }
-
-    /// Takes in whether a replica passes a check, whoever found out.
-    pub(crate) fn set_verdict(
-        &mut self,
-        id: ReplicaId,
-        check: usize,
-        verdict: Verdict,
-        now: Moment,
-    ) {
-        let Some(replica) = self.pool.get_mut(id) else {
-            return;
-        };
-        match replica.verdicts.get_mut(check) {
-            Some(held) if *held != verdict => *held = verdict,
-            _ => return,
-        }
-        if verdict == Verdict::Healthy && self.config.slow_start_ms > 0 {
-            replica.recovered = Some(now);
-        }
-        self.pool.update(id, now);
-        if verdict == Verdict::Unhealthy && self.config.on_down == OnDown::Close {
-            self.close_sessions(id, check);
-        }
-    }
-
-    /// Closes what a replica serves on the listeners that ask for this check.
-    fn close_sessions(&mut self, id: ReplicaId, check: usize) {
-        for (stream, session) in self.sessions.iter() {
-            let listener = self.pool.listeners.get(session.listener.0);
-            let asks = listener.is_some_and(|listener| listener.checks.contains(&check));
-            if session.replica == Some(id) && asks {
-                self.effects.push_back(Effect::Close(stream));
-            }
-        }
-    }
-
     /// Takes in an order, whoever gave it.
     pub(crate) fn set_order(&mut self, id: ReplicaId, order: Order, now: Moment) {
         let slow_start = self.config.slow_start_ms > 0;
@@ -461,127 +356,6 @@ impl Balancer {
         }
         self.pool.update(id, now);
     }
-
-    fn landed(&mut self, stream: StreamId, landing: Landing<'_>, now: Moment) {
-        let Some(session) = self.sessions.get_mut(stream) else {
-            return;
-        };
-        if session.landed == Landed::Known {
-            return;
-        }
-        let mut settled = *session;
-        self.settle(&mut settled, landing, now);
-        if settled.landed == Landed::Unknown {
-            self.sessions.again(stream);
-        }
-        if let Some(session) = self.sessions.get_mut(stream) {
-            *session = settled;
-        }
-    }
-
-    /// Learns where a connection went: to the chosen replica, to another because
-    /// the chosen one did not answer, or nowhere.
-    fn settle(&mut self, session: &mut Session, landing: Landing<'_>, now: Moment) {
-        let chosen = session.replica;
-        match landing {
-            Landing::Pending => return,
-            Landing::Failed => self.count_failure(chosen, now),
-            Landing::Reached(name) => {
-                // By far the most reach the chosen one: no look-up for those.
-                let is_chosen = |id: &ReplicaId| self.name(*id) == Some(name);
-                let reached = match chosen.filter(is_chosen) {
-                    Some(chosen) => Some(chosen),
-                    None => self.pool.id(name),
-                };
-                if reached != chosen {
-                    self.count_failure(chosen, now);
-                    self.count_closed(chosen, now);
-                    if let Some(reached) = reached {
-                        self.count_open(reached, now);
-                    }
-                    session.replica = reached;
-                }
-                self.count_reached(reached, now);
-            }
-        }
-        session.landed = Landed::Known;
-    }
-
-    fn count_open(&mut self, id: ReplicaId, now: Moment) {
-        if let Some(replica) = self.pool.get_mut(id) {
-            replica.here.active = replica.here.active.saturating_add(1);
-            self.pool.update(id, now);
-        }
-    }
-
-    fn count_closed(&mut self, id: Option<ReplicaId>, now: Moment) {
-        let Some(id) = id else { return };
-        if let Some(replica) = self.pool.get_mut(id) {
-            replica.here.active = replica.here.active.saturating_sub(1);
-            self.pool.update(id, now);
-        }
-    }
-
-    fn count_reached(&mut self, id: Option<ReplicaId>, now: Moment) {
-        let Some(id) = id else { return };
-        let Some(replica) = self.pool.get_mut(id) else {
-            return;
-        };
-        replica.here.connections = replica.here.connections.saturating_add(1);
-        let was_held = replica.passive.is_held(now);
-        replica.passive.reached();
-        if was_held {
-            self.pool.update(id, now);
-        }
-    }
-
-    fn count_failure(&mut self, id: Option<ReplicaId>, now: Moment) {
-        let Some(id) = id else { return };
-        if let Some(replica) = self.pool.get_mut(id) {
-            replica.here.failures = replica.here.failures.saturating_add(1);
-            self.hold(id, 1, now);
-        }
-    }
-
-    /// Takes in connect failures of a replica, whoever saw them.
-    pub(crate) fn hold(&mut self, id: ReplicaId, failures: u64, now: Moment) {
-        let rules = self.config.passive;
-        let Some(replica) = self.pool.get_mut(id) else {
-            return;
-        };
-        if replica.passive.failed(failures, &rules, now) == Hold::AsBefore {
-            return;
-        }
-        let (name, ms) = (replica.name.clone(), rules.hold_ms);
-        self.pool.update(id, now);
-        // The VM that probes tells for all: it hears of everybody's failures.
-        if self.is_holder() {
-            let told = format!(
-                "replica \"{name}\": {} connect failures within {} ms, held back for {ms} ms",
-                rules.fails, rules.window_ms
-            );
-            self.effects.push_back(Effect::Log(Level::Warn, told));
-        }
-    }
-}
-
-/// Whether a replica is not to be probed.
-fn is_left_alone(pool: &Pool, id: ReplicaId) -> bool {
-    pool.get(id)
-        .is_none_or(|replica| replica.order == Order::Maintenance)
-}
-
-/// A finding in one line.
-pub(crate) fn why(finding: &Finding) -> String {
-    let mut told = finding.reason.name().to_owned();
-    if let Some(component) = finding.component {
-        told.push_str(&format!(" [{}]", component.name()));
-    }
-    if !finding.text.is_empty() {
-        told.push_str(": ");
-        told.push_str(&finding.text);
-    }
-    told
 }
 
 /// So many connections are asked after in one tick.

@@ -75,6 +75,7 @@ impl Census {
                 now.since(*at) < ttl
             };
             bury(rows, me, is_alive);
+            seen.retain(|vm, _| rows.iter().any(|row| row.vm == *vm));
             let counts = mine
                 .iter()
                 .map(|(key, tally)| (*key, without(tally, buried.get(key))));

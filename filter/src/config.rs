@@ -135,7 +135,8 @@ pub enum CheckKind {
         /// What the body must say, when the status alone does not tell.
         body: Option<BodyCheck>,
     },
-    /// That a TCP connection can be opened.
+    /// That a TCP connection can be opened. Its cluster's connect timeout must be
+    /// shorter than the probe's timeout: silence after that means connected.
     Tcp,
 }
 

@@ -101,7 +101,10 @@ impl Balancer {
         })?;
         board::announce(store);
         self.set_order(id, order, now);
-        let told = format!("replica \"{name}\" is ordered to be in {}", order.name());
+        let told = format!(
+            "replica \"{name}\": {}, by order of the operator",
+            order.name()
+        );
         self.effects.push_back(Effect::Log(Level::Info, told));
         Ok(())
     }

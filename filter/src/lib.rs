@@ -22,6 +22,7 @@ mod choice;
 pub mod config;
 mod contest;
 mod exchange;
+mod gate;
 mod lease;
 pub mod metric;
 pub mod moment;
@@ -33,9 +34,11 @@ pub mod question;
 pub mod random;
 pub mod reason;
 pub mod replica;
+mod rounds;
 pub mod route;
 pub mod session;
 pub mod status;
+mod traffic;
 pub mod verdict;
 
 #[cfg(target_arch = "wasm32")]

@@ -291,9 +291,11 @@ pub(crate) fn failed_probe(
 mod tests {
     use super::*;
 
+    type Labels<'a> = &'a [(&'a str, &'a str)];
+
     #[test]
     fn a_name_is_taken_apart_whatever_the_replica_is_called() {
-        let cases: [(&str, &str, &[(&str, &str)]); 8] = [
+        let cases: [(&str, &str, Labels<'_>); 8] = [
             (
                 "dtr_lb.replica.r1.active",
                 "dtr_lb.replica.active",

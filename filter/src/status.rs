@@ -209,7 +209,7 @@ impl Balancer {
             watch.replica == id && replica.verdicts.get(watch.check) == Some(&Verdict::Unhealthy)
         });
         match bad.map(|watch| &watch.checkup.finding) {
-            Some(Some(finding)) => crate::balancer::why(finding),
+            Some(Some(finding)) => finding.in_one_line(),
             Some(None) => "unhealthy".to_owned(),
             None => "connect failures of late".to_owned(),
         }

@@ -56,15 +56,22 @@ enum Addresses {
 
 impl Endpoint {
     /// Its addresses as they are known now, in the resolver's order.
-    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        match &self.host {
-            Addresses::Fixed(ip) => vec![SocketAddr::new(*ip, self.port)],
-            Addresses::Named(name) => name
-                .addresses()
-                .iter()
-                .map(|ip| SocketAddr::new(*ip, self.port))
-                .collect(),
-        }
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> + use<> {
+        let (fixed, named) = match &self.host {
+            Addresses::Fixed(ip) => (Some(*ip), None),
+            Addresses::Named(name) => (None, Some(name.addresses())),
+        };
+        let port = self.port;
+        let mut next = 0;
+        let named = std::iter::from_fn(move || {
+            let ip = named.as_ref()?.get(next).copied();
+            next += 1;
+            ip
+        });
+        fixed
+            .into_iter()
+            .chain(named)
+            .map(move |ip| SocketAddr::new(ip, port))
     }
 }
 

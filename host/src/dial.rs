@@ -142,9 +142,12 @@ pub(crate) mod tests {
         (address, waiting)
     }
 
-    async fn refusing() -> SocketAddr {
-        let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        gone.local_addr().unwrap()
+    /// An address that refuses connections: bound, so that nobody else gets the
+    /// port while the socket lives, but not listening.
+    pub(crate) fn refusing() -> (SocketAddr, TcpSocket) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        (socket.local_addr().unwrap(), socket)
     }
 
     fn plan(endpoints: &[(&str, SocketAddr)]) -> Plan {
@@ -187,7 +190,7 @@ pub(crate) mod tests {
     async fn the_first_that_can_be_reached_serves_and_what_came_before_is_known() {
         let listening = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let well = listening.local_addr().unwrap();
-        let refused = refusing().await;
+        let (refused, _bound) = refusing();
         let (hole, _kept) = black_hole().await;
         let words = Some("delayed connect error: Connection refused");
         let cases = [

@@ -4,7 +4,6 @@
 //! passes through as a reset. Nothing is buffered beyond what is in flight, and
 //! a connection that is quiet holds no memory but its own state.
 
-use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -110,10 +109,9 @@ impl<'a, T: Tap> Forward<'a, T> {
         self
     }
 
-    /// Goes on until both ways are done, one side resets, or an order comes.
-    pub(crate) async fn run(mut self) -> Outcome {
-        let end = poll_fn(|cx| self.poll(cx)).await;
-        match end {
+    /// Sees to it that closing the sockets says what there is to say.
+    fn part(&mut self, outcome: Outcome) {
+        match outcome {
             Outcome::ClientReset => reset_on_close(&self.replica),
             Outcome::ReplicaReset => reset_on_close(&self.client),
             // Not an end of stream: a peer must not take what it has for the whole.
@@ -127,14 +125,11 @@ impl<'a, T: Tap> Forward<'a, T> {
             | Outcome::Ordered(Order::Close) => {}
         }
         for flow in [&mut self.up, &mut self.down] {
-            if let Some(pipe) = flow.pipe.take() {
-                self.buffers.give_back(pipe);
-            }
+            flow.leave_pipe(self.buffers);
         }
-        end
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+    fn advance(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
         if let Poll::Ready(order) = self.tap.poll_order(cx) {
             return Poll::Ready(Outcome::Ordered(order));
         }
@@ -188,6 +183,18 @@ impl<'a, T: Tap> Forward<'a, T> {
             Some(idle) => idle.poll(cx, active).map(|()| Outcome::Idle),
             None => Poll::Pending,
         }
+    }
+}
+
+/// Goes on until both ways are done, one side resets, or an order comes. A future
+/// in person, since an async function would hold a second copy of it.
+impl<T: Tap> Future for Forward<'_, T> {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let outcome = ready!(self.advance(cx));
+        self.part(outcome);
+        Poll::Ready(outcome)
     }
 }
 
@@ -565,11 +572,7 @@ mod tests {
         let outcome = spawn_local(async move {
             let buffers = Buffers::new();
             let forward = Forward::new(downstream, upstream, &buffers, &*tap);
-            forward
-                .show(shown.0, shown.1)
-                .idle_timeout(idle)
-                .run()
-                .await
+            forward.show(shown.0, shown.1).idle_timeout(idle).await
         });
         Pair {
             client,
@@ -660,17 +663,19 @@ mod tests {
     #[test]
     fn a_reader_that_starts_late_gets_every_byte() {
         on_one_thread(async {
-            let up = Arc::new(pattern(16 << 20));
+            // More than the kernel holds between the two (tcp_rmem, tcp_wmem).
+            let up = Arc::new(pattern(48 << 20));
             let Pair {
                 client,
                 mut replica,
                 ..
             } = plain().await;
+            rustix::net::sockopt::set_socket_recv_buffer_size(&replica, 64 << 10).unwrap();
             let (_client_read, client_write) = client.into_split();
             let mut sending = spawn_local(send_all(client_write, Arc::clone(&up)));
             // The sender stands still once everything between is full.
             let full = tokio::time::timeout(Duration::from_millis(200), &mut sending).await;
-            assert!(full.is_err(), "16 MiB went into a connection nobody reads");
+            assert!(full.is_err(), "48 MiB went into a connection nobody reads");
             let mut got = Vec::new();
             replica.read_to_end(&mut got).await.unwrap();
             assert!(got == *up, "the bytes changed on the way");

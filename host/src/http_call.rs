@@ -1,7 +1,6 @@
 //! Makes the guest's HTTP calls, and makes up the replies Envoy would make up.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -42,7 +41,7 @@ impl Call {
     async fn attempt(self, to: &Endpoint) -> Result<CallReply, Failure> {
         let started = Instant::now();
         let (request, authority) = self.into_request().map_err(Failure::NotConnected)?;
-        let socket = connect_any(&to.addresses(), to.connect_timeout).await?;
+        let socket = connect_any(to).await?;
         match &to.tls {
             None => exchange(socket, request, started).await,
             Some(config) => {
@@ -88,13 +87,10 @@ impl Call {
     }
 }
 
-async fn connect_any(
-    addresses: &[SocketAddr],
-    limit: Duration,
-) -> Result<tokio::net::TcpStream, Failure> {
+async fn connect_any(to: &Endpoint) -> Result<tokio::net::TcpStream, Failure> {
     let mut failure = Failure::NotConnected("no address".to_owned());
-    for address in addresses {
-        match timeout(limit, dial::connect(*address)).await {
+    for address in to.addresses() {
+        match timeout(to.connect_timeout, dial::connect(address)).await {
             Ok(Ok(socket)) => return Ok(socket),
             Ok(Err(error)) => failure = Failure::NotConnected(dial::in_envoys_words(&error)),
             Err(_) => failure = Failure::ConnectLate,
@@ -353,16 +349,13 @@ mod tests {
         let mut huge = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
         huge.resize(MOST_BODY + 100, b'x');
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let refusing = {
-            let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            gone.local_addr().unwrap().port()
-        };
+        let (refusing, _bound) = crate::dial::tests::refusing();
         let refused = format!(
             "{LED_BY}remote connection failure, transport failure reason: \
              delayed connect error: Connection refused"
         );
         let cases = [
-            (refusing, LONG, "503", refused, "refused"),
+            (refusing.port(), LONG, "503", refused, "refused"),
             (
                 closing,
                 LONG,

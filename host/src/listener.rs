@@ -64,7 +64,7 @@ fn open(address: SocketAddr, sharing: Sharing) -> io::Result<StdListener> {
         Some(Protocol::TCP),
     )?;
     if address.is_ipv6() {
-        // As in Envoy: [::] beside 0.0.0.0 is two listeners, whatever the system's choice.
+        // As in Envoy: `[::]:443` and `0.0.0.0:443` are two listeners.
         socket.set_only_v6(true)?;
     }
     socket.set_reuse_address(true)?;
@@ -166,6 +166,12 @@ mod tests {
             ports[0] != 0 && ports.iter().all(|port| *port == ports[0]),
             "{ports:?}"
         );
+    }
+
+    #[test]
+    fn a_listener_on_ipv6_leaves_ipv4_to_another() {
+        let socket = open("[::1]:0".parse().unwrap(), Sharing::No).unwrap();
+        assert!(Socket::from(socket).only_v6().unwrap());
     }
 
     #[test]

@@ -77,11 +77,12 @@ impl Session {
             Ok(target) => target,
             Err(reason) => return reason,
         };
-        let replica = match self.dial(target).await {
+        // On the heap, and so gone while bytes are forwarded: it is the larger part.
+        let replica = match Box::pin(self.dial(target)).await {
             Ok(replica) => replica,
             Err(reason) => return reason,
         };
-        self.forward(client, replica).await
+        self.forward(client, replica).await.into()
     }
 
     /// Asks the filter where the connection goes. While there is no filter, and
@@ -157,7 +158,7 @@ impl Session {
     }
 
     /// Moves bytes until both sides are done.
-    async fn forward(&self, client: TcpStream, replica: TcpStream) -> Reason {
+    fn forward(&self, client: TcpStream, replica: TcpStream) -> Forward<'_, Session> {
         let (up, down) = match self.worker.site.options.data_callbacks {
             _ if self.seat.is_none() => (DataCallbacks::None, DataCallbacks::None),
             DataCallbacks::First => (DataCallbacks::First, DataCallbacks::None),
@@ -166,9 +167,6 @@ impl Session {
         Forward::new(client, replica, &self.worker.buffers, self)
             .show(up, down)
             .idle_timeout(self.post.idle_timeout)
-            .run()
-            .await
-            .into()
     }
 
     /// The one exit: tells the filter and the operator why.

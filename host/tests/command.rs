@@ -89,6 +89,8 @@ fn a_port_in_use_exits_with_1_and_names_it() {
         "{said}"
     );
     assert!(said.contains("choose a free address"), "{said}");
+    let once = said.matches("in use").count() == 1;
+    assert!(once, "the cause is said more than once: {said}");
 }
 
 #[test]

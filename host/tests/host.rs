@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use dtr_lb_host::plan::{self, Admin, Cluster, Filter, Listener, Plan, Pool, Route};
 use dtr_lb_host::{Host, HostOptions, StartError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// A guest in WebAssembly text. `new_connection` and the others are the bodies
 /// of its callbacks, which leave an action on the stack.
@@ -155,6 +155,7 @@ fn pairs(headers: &[(&str, &str)]) -> Vec<u8> {
 /// A replica that says its name to whoever connects, then echoes.
 struct Replica {
     address: SocketAddr,
+    _bound: Option<TcpSocket>,
 }
 
 impl Replica {
@@ -172,14 +173,20 @@ impl Replica {
                 });
             }
         });
-        Replica { address }
+        Replica {
+            address,
+            _bound: None,
+        }
     }
 
-    /// Nobody listens there.
+    /// Nobody listens there; nor gets anybody else the port meanwhile.
     async fn refusing() -> Replica {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = socket.local_addr().unwrap();
         Replica {
-            address: listener.local_addr().unwrap(),
+            address,
+            _bound: Some(socket),
         }
     }
 }
@@ -372,7 +379,7 @@ async fn a_guest_that_crashes_cuts_nobody_and_comes_back() {
         ..Guest::steering_to("443/r1")
     };
     let mut options = options();
-    options.reload_backoff = Duration::from_millis(300);
+    options.reload_backoff = Duration::from_secs(1);
     let host = Host::start(plan(&[&r0, &r1]), guest.wat().as_bytes(), options)
         .await
         .unwrap();
@@ -418,6 +425,7 @@ async fn the_guests_calls_are_made_and_answered() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let r0 = Replica {
         address: listener.local_addr().unwrap(),
+        _bound: None,
     };
     let guest = Guest {
         configure: START_TICKS,
@@ -514,7 +522,7 @@ async fn a_drain_waits_up_to_its_limit_and_counts() {
     let (mut leaves, _) = connect(&host).await;
     let (mut stays, _) = connect(&host).await;
 
-    let drain = tokio::spawn(host.drain(Duration::from_millis(700)));
+    let drain = tokio::spawn(host.drain(Duration::from_secs(2)));
     let limit = Instant::now() + Duration::from_secs(10);
     while TcpStream::connect(address).await.is_ok() {
         assert!(Instant::now() < limit, "it still accepts");

@@ -155,7 +155,7 @@ impl Connection {
         received.unwrap()
     }
 
-    /// Wants the proxy to close without a byte.
+    /// Wants the proxy to close without a byte, unasked.
     ///
     /// # Panics
     /// When a byte comes.

@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
+use crate::child;
 use crate::eventually::eventually;
 
 /// An address with a reserved port, open or closed.
@@ -48,8 +49,11 @@ impl Door {
         self.address
     }
 
-    /// Starts to listen.
+    /// Starts to listen, unless it does already.
     pub(crate) fn open(&self) {
+        if self.accepting.lock().unwrap().is_some() {
+            return;
+        }
         self.hole.lock().unwrap().clear();
         let listener = socket(self.address);
         listener.listen(1024).unwrap();
@@ -73,6 +77,7 @@ impl Door {
             accepting.abort();
             // The listener is gone when the task is.
             let _ = accepting.await;
+            child::none_half_started();
         }
     }
 

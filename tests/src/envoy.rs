@@ -14,6 +14,7 @@ use dtr_lb_host::plan::Plan;
 use serde_json::Value;
 
 use crate::certificate::Authority;
+use crate::child;
 use crate::connection::Connection;
 use crate::eventually::{LIMIT, eventually};
 use crate::log::Log;
@@ -141,8 +142,7 @@ impl Process {
                 }
             });
         }
-        let mut child = command
-            .spawn()
+        let mut child = child::start(&mut command)
             .with_context(|| format!("can't run {}", binary.display()))?;
         if let Some(mut from) = child.stderr.take() {
             let mut log = log.clone();

@@ -25,7 +25,9 @@
     reason = "support of tests: what can't happen fails the story that met it"
 )]
 
+mod admin;
 mod certificate;
+mod child;
 mod connection;
 mod door;
 mod envoy;
@@ -42,13 +44,13 @@ mod trap;
 mod wheel;
 mod world;
 
+pub use admin::Health::{self, Healthy, Unhealthy};
 pub use certificate::Authority;
 pub use connection::Connection;
 pub use eventually::{LIMIT, eventually, within};
 pub use http::{Request, Response};
 pub use noise::Noise;
 pub use ping::Ping;
-pub use proxy::Health::{self, Healthy, Unhealthy};
 pub use proxy::Proxy;
 pub use replica::{Replica, Standin};
 pub use traffic::Traffic;

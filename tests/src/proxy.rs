@@ -6,33 +6,21 @@ use std::path::Path;
 
 use anyhow::Result;
 use dtr_lb_host::plan::Plan;
-use serde_json::Value;
+use tokio::task::JoinSet;
 
 use crate::connection::Connection;
 use crate::envoy::Envoy;
 use crate::eventually::{LIMIT, eventually};
 use crate::host::Host;
-use crate::http::Response;
 use crate::log::Log;
 use crate::replica::Standin;
-use crate::world::{FQDN, Kind};
+use crate::world::Kind;
 
 /// A running proxy; it ends with this value.
 pub struct Proxy {
     process: Process,
     log: Log,
 }
-
-/// What the balancer thinks of a replica.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Health {
-    /// It is given connections.
-    Healthy,
-    /// It is not.
-    Unhealthy,
-}
-
-use Health::{Healthy, Unhealthy};
 
 /// Where a proxy listens.
 pub(crate) struct Addresses {
@@ -78,7 +66,7 @@ impl Proxy {
         Connection::open(self.addresses().listeners[listener]).await
     }
 
-    fn addresses(&self) -> &Addresses {
+    pub(crate) fn addresses(&self) -> &Addresses {
         match &self.process {
             Process::Envoy(envoy) => &envoy.addresses,
             Process::Host(host) => &host.addresses,
@@ -98,6 +86,29 @@ impl Proxy {
         answers
     }
 
+    /// As [`Proxy::answers`], with so many clients at the same time.
+    ///
+    /// # Panics
+    /// When a connection is not answered.
+    pub async fn crowd(&self, clients: usize, each: usize) -> BTreeMap<String, usize> {
+        let address = self.addresses().listeners[0];
+        let mut crowd = JoinSet::new();
+        for _ in 0..clients {
+            crowd.spawn(async move {
+                let mut answers = Vec::new();
+                for _ in 0..each {
+                    answers.push(Connection::open(address).await.who().await);
+                }
+                answers
+            });
+        }
+        let mut answers = BTreeMap::new();
+        for who in crowd.join_all().await.into_iter().flatten() {
+            *answers.entry(who).or_default() += 1;
+        }
+        answers
+    }
+
     /// Connects again and again until this replica answers.
     ///
     /// # Panics
@@ -110,46 +121,6 @@ impl Proxy {
                 Ok(())
             } else {
                 Err(format!("{who} answered"))
-            }
-        })
-        .await;
-    }
-
-    /// Waits until the balancer thinks this of the replica.
-    ///
-    /// # Panics
-    /// When it goes on to think otherwise.
-    pub async fn sees(&self, replica: &Standin, health: Health) {
-        let what = format!("{} to be {health:?}", replica.name());
-        eventually(LIMIT, what, async || {
-            let entry = self.status_of(replica).await?;
-            let wanted = match health {
-                Healthy => "healthy",
-                Unhealthy => "unhealthy",
-            };
-            if entry["state"] == wanted {
-                Ok(())
-            } else {
-                Err(entry.to_string())
-            }
-        })
-        .await;
-    }
-
-    /// Waits until `/status` gives this reason, and these words about it, for
-    /// why the replica is not healthy.
-    ///
-    /// # Panics
-    /// When it gives others.
-    pub async fn gives_reason(&self, replica: &Standin, reason: &str, words: &str) {
-        let what = format!("{} to be {reason} with {words:?}", replica.name());
-        eventually(LIMIT, what, async || {
-            let entry = self.status_of(replica).await?;
-            let error = entry["error"].as_str().unwrap_or_default();
-            if entry["reason"] == reason && error.contains(words) {
-                Ok(())
-            } else {
-                Err(entry.to_string())
             }
         })
         .await;
@@ -191,20 +162,6 @@ impl Proxy {
         .await;
     }
 
-    /// The balancer's own `/_ping`: status and body.
-    ///
-    /// # Panics
-    /// When it is not answered in JSON.
-    pub async fn ping(&self) -> (u16, Value) {
-        let answer = self
-            .try_admin("/_ping")
-            .await
-            .unwrap_or_else(|error| panic!("{error}"));
-        let json = serde_json::from_slice(&answer.body);
-        let json = json.unwrap_or_else(|error| panic!("/_ping: {error}: {}", answer.text()));
-        (answer.status, json)
-    }
-
     /// Lines of the log with these words.
     pub fn logged(&self, words: &str) -> Vec<String> {
         let text = self.log.text();
@@ -212,33 +169,6 @@ impl Proxy {
             .filter(|line| line.contains(words))
             .map(str::to_owned)
             .collect()
-    }
-
-    /// `GET`s a page of the admin listener.
-    ///
-    /// # Errors
-    /// When there is no answer.
-    pub async fn try_admin(&self, path: &str) -> Result<Response, String> {
-        let admin = self.addresses().admin;
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {FQDN}\r\nConnection: close\r\n\r\n");
-        let mut connection = Connection::try_open(admin)
-            .await
-            .map_err(|error| format!("the admin listener: {error}"))?;
-        let answer = connection.try_request(request.as_bytes()).await;
-        answer.map_err(|error| format!("no answer to {path}: {error}"))
-    }
-
-    /// The replica's entry in `/status`.
-    async fn status_of(&self, replica: &Standin) -> Result<Value, String> {
-        let answer = self.try_admin("/status").await?;
-        let status: Value = serde_json::from_slice(&answer.body)
-            .map_err(|error| format!("/status: {} {error}: {}", answer.status, answer.text()))?;
-        let replicas = status["replicas"].as_array().into_iter().flatten();
-        let mut named = replicas.filter(|entry| entry["name"] == replica.name());
-        named
-            .next()
-            .cloned()
-            .ok_or_else(|| format!("no {} in {status}", replica.name()))
     }
 }
 

@@ -30,7 +30,7 @@ impl Replica {
             ping: Ping::healthy(),
             traffic: Traffic::Answers,
             https: None,
-            config: json!({}),
+            config: json!({ "address": "127.0.0.1" }),
         }
     }
 
@@ -231,7 +231,6 @@ impl Standin {
     pub(crate) fn config(&self) -> Value {
         let mut config = self.config.clone();
         config["name"] = self.name.as_str().into();
-        config["address"] = "127.0.0.1".into();
         config["ports"] = json!({
             PORT.to_string(): self.service.address().port(),
             HEALTH_PORT.to_string(): self.health.address().port(),

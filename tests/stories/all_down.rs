@@ -1,6 +1,7 @@
 //! When no replica is usable.
 
 use dtr_lb_tests::{Healthy, Ping, Replica, Unhealthy, on_each_proxy};
+use serde_json::json;
 
 on_each_proxy!(
     with_all_replicas_down_clients_are_refused_at_once,
@@ -51,3 +52,71 @@ on_each_proxy!(
         proxy.connect().await.answered_by(&only).await;
     }
 );
+
+on_each_proxy!(a_backup_serves_only_while_no_other_can, |world| {
+    let only = world.replica(Replica::healthy()).await;
+    let backup = world.replica(Replica::healthy().with("backup", true)).await;
+    let proxy = world.proxy().await;
+    proxy.sees(&backup, Healthy).await;
+    for _ in 0..10 {
+        proxy.connect().await.answered_by(&only).await;
+    }
+
+    only.now_pings(Ping::fails("registry: full"));
+    proxy.sees(&only, Unhealthy).await;
+    for _ in 0..10 {
+        proxy.connect().await.answered_by(&backup).await;
+    }
+
+    only.now_pings(Ping::healthy());
+    proxy.sees(&only, Healthy).await;
+    for _ in 0..10 {
+        proxy.connect().await.answered_by(&only).await;
+    }
+});
+
+on_each_proxy!(with_all_replicas_down_they_are_tried_if_so_told, |world| {
+    let one = world
+        .replica(Replica::pings(Ping::fails("garant: down")))
+        .await;
+    let two = world
+        .replica(Replica::pings(Ping::fails("garant: down")))
+        .await;
+    let proxy = world
+        .proxy_with(json!({ "when_all_down": "try-all" }))
+        .await;
+    proxy.sees(&one, Unhealthy).await;
+    proxy.sees(&two, Unhealthy).await;
+
+    proxy.answers(10).await;
+
+    assert!(
+        one.connections() > 0 && two.connections() > 0,
+        "one of them was spared"
+    );
+    assert_eq!(proxy.ping().await.0, 503, "served, but not well");
+});
+
+on_each_proxy!(a_blip_of_all_replicas_is_over_when_it_is_over, |world| {
+    let replicas = [
+        world.replica(Replica::healthy()).await,
+        world.replica(Replica::healthy()).await,
+        world.replica(Replica::healthy()).await,
+    ];
+    let proxy = world.proxy().await;
+    for replica in &replicas {
+        proxy.sees(replica, Healthy).await;
+        replica.refuses_clients().await;
+    }
+
+    for _ in 0..12 {
+        proxy.connect().await.is_refused().await;
+    }
+
+    // No connect failure of before counts against the last ones there are.
+    for replica in &replicas {
+        replica.returns();
+    }
+    let answers = proxy.answers(12).await;
+    assert_eq!(answers.values().sum::<usize>(), 12, "{answers:?}");
+});

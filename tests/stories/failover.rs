@@ -32,6 +32,34 @@ on_each_proxy!(a_vanished_replica_costs_no_client_an_error, |world| {
     assert!(!answers.contains_key(gone.name()), "{answers:?}");
 });
 
+on_each_proxy!(a_crowd_does_not_notice_a_refusing_replica, |world| {
+    let _well = world.replica(Replica::healthy()).await;
+    let down = world.replica(Replica::healthy()).await;
+    let _other = world.replica(Replica::healthy()).await;
+    let proxy = world.proxy().await;
+    proxy.sees(&down, Healthy).await;
+
+    down.refuses_clients().await;
+
+    let answers = proxy.crowd(8, 40).await;
+    assert_eq!(answers.values().sum::<usize>(), 320, "{answers:?}");
+    assert_eq!(answers.len(), 2, "{answers:?}");
+});
+
+on_each_proxy!(a_crowd_does_not_notice_a_vanished_replica, |world| {
+    let _well = world.replica(Replica::healthy()).await;
+    let gone = world.replica(Replica::healthy()).await;
+    let _other = world.replica(Replica::healthy()).await;
+    let proxy = world.proxy().await;
+    proxy.sees(&gone, Healthy).await;
+
+    gone.swallows_clients().await;
+
+    let answers = proxy.crowd(8, 20).await;
+    assert_eq!(answers.values().sum::<usize>(), 160, "{answers:?}");
+    assert_eq!(answers.len(), 2, "{answers:?}");
+});
+
 on_each_proxy!(a_replica_that_stops_leaves_and_comes_back, |world| {
     let well = world.replica(Replica::healthy()).await;
     let stopped = world.replica(Replica::healthy()).await;

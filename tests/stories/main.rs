@@ -6,8 +6,10 @@
 
 mod all_down;
 mod bytes;
+mod counts;
 mod failover;
 mod health;
+mod orders;
 mod probes;
 mod spread;
 mod trap;

@@ -47,6 +47,12 @@ impl RootContext for Root {
     }
 }
 
+impl Drop for Root {
+    fn drop(&mut self) {
+        vm::with(|vm| root::delete(vm, self.context));
+    }
+}
+
 struct Connection(u32);
 
 impl Context for Connection {}

@@ -18,6 +18,9 @@ const ADMIN_ROOT: &[u8] = b"dtr-lb-admin";
 /// busy, and at most, so that time is read often enough.
 const TICKS: (u64, u64) = (5, 500);
 
+/// Between two ticks of a root that has been replaced.
+const IDLE_TICK: Duration = Duration::from_secs(1);
+
 /// What the contexts under the root that begins are.
 pub(super) fn kind() -> ContextType {
     match host::property(&["plugin_root_id"]) {
@@ -66,11 +69,12 @@ pub(super) fn configure(vm: &mut Vm, root: u32, kind: ContextType) -> bool {
 
 /// Time went by.
 pub(super) fn tick(vm: &mut Vm, root: u32) {
-    if vm.ticking != Some(root) {
-        // A newer root ticks.
-        let _ = hostcalls::set_tick_period(Duration::ZERO);
+    if vm.ticking.is_some_and(|newest| newest != root) {
+        // A newer root ticks; this one stays at hand, should that be taken back.
+        let _ = hostcalls::set_tick_period(IDLE_TICK);
         return;
     }
+    vm.ticking = Some(root);
     let now = vm.read_clock();
     // The lease first, since only its holder asks; then what became of that.
     vm.exchange_and_carry_out(now);
@@ -92,6 +96,11 @@ pub(super) fn answered(vm: &mut Vm, token: u32, headers: usize) {
         balancer.observe(Fact::Answered(probe, reply), now);
     }
     vm.exchange_and_carry_out(now);
+}
+
+/// A root ends.
+pub(super) fn delete(vm: &mut Vm, root: u32) {
+    vm.ticking.take_if(|ticking| *ticking == root);
 }
 
 fn no_reply() -> Reply {

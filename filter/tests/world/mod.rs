@@ -6,12 +6,7 @@
     unreachable_pub,
     reason = "each test file uses a part of it"
 )]
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use dtr_lb_filter::answer::{From, Reply};
 use dtr_lb_filter::balancer::{Admission, Balancer, Effect, Fact, Level};
@@ -536,6 +531,18 @@ impl World {
         self.vms[vm].balancer.set_unix_ms(self.ms);
         let status = self.vms[vm].balancer.status(&mut self.board, now);
         serde_json::to_value(status).expect("a status is JSON")
+    }
+
+    /// What the admin listener answers, in one VM.
+    pub fn answer(
+        &mut self,
+        vm: usize,
+        request: &dtr_lb_filter::admin::Request,
+    ) -> dtr_lb_filter::admin::Response {
+        let now = self.vms[vm].read_clock(self.ms);
+        let response = self.vms[vm].balancer.answer(request, &mut self.board, now);
+        self.carry_out(vm);
+        response
     }
 
     pub fn state(&mut self, vm: usize, replica: usize) -> String {

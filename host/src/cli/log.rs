@@ -2,7 +2,6 @@
 
 use std::io::IsTerminal;
 
-use anyhow::Context;
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
@@ -18,11 +17,11 @@ pub(crate) enum Format {
 /// Logs from here on.
 pub(super) fn start(format: Format) -> Result<(), Failure> {
     let level = std::env::var(LEVEL).unwrap_or_else(|_| "info".to_owned());
-    let filter = EnvFilter::try_new(&level)
-        .with_context(|| {
-            format!(r#"{LEVEL} is {level:?}; say error, warn, info or debug, or as in "info,dtr_lb_host=debug""#)
-        })
-        .map_err(Failure::Asked)?;
+    let filter = EnvFilter::try_new(&level).map_err(|_| {
+        Failure::Asked(anyhow::anyhow!(
+            r#"{LEVEL} is {level:?}; say error, warn, info or debug, or by part, as in "info,dtr_lb_host=debug""#
+        ))
+    })?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

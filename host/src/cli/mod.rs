@@ -72,13 +72,13 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::Asked(error) | Failure::Ran(error) => told(error, f),
-        }
+        let (Failure::Asked(error) | Failure::Ran(error)) = self;
+        told(error, f)
     }
 }
 
-/// The error and its causes, leaving out those whose words were said already.
+/// The error and its causes; many errors name their cause themselves, so that one
+/// whose words were said already is left out.
 fn told(error: &anyhow::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let mut said = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {

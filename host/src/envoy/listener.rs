@@ -130,8 +130,7 @@ fn plugin(root_id: &str, plan: &Plan, options: &BootstrapOptions) -> Node {
         ("name", text(root_id)),
         ("root_id", text(root_id)),
         ("failure_policy", text("FAIL_RELOAD")),
-        // A request whose headers pause it still gets its body read, as on the host;
-        // otherwise one with a body would never be answered.
+        // Else a request that waits for its body would never be shown it.
         ("allow_on_headers_stop_iteration", Node::Bool(true)),
         (
             "reload_config",

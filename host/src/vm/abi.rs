@@ -50,6 +50,15 @@ pub enum Direction {
     Upstream,
 }
 
+/// One of the two bodies of an HTTP stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// The request's.
+    Request = 0,
+    /// The response's.
+    Response = 1,
+}
+
 /// Header names and values, in order, names in lower case.
 pub type Headers = Vec<(String, Vec<u8>)>;
 

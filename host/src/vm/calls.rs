@@ -5,6 +5,7 @@ use bytes::BytesMut;
 use super::abi::{BufferKind, CallToken, ContextId, Headers};
 use super::effect::CallReply;
 use super::machine::Vm;
+use super::state::{GrpcKind, grpc_kind};
 use super::tcp::length;
 use super::trap::Trap;
 
@@ -70,7 +71,7 @@ impl Vm {
         self.settle()
     }
 
-    /// `on_grpc_receive`
+    /// `on_grpc_receive`. It ends a unary call: as in Envoy, no close follows.
     ///
     /// # Errors
     /// When the guest traps.
@@ -84,6 +85,9 @@ impl Vm {
         self.core
             .call("proxy_on_grpc_receive", root, callback, arguments)?;
         self.root_mut(root, |root| root.grpc_message = None);
+        if grpc_kind(token) == GrpcKind::Unary {
+            self.core.state_mut().calls.grpc.remove(&token);
+        }
         self.settle()
     }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use ring::rand::SecureRandom as _;
+
 use super::abi::Profile;
 use super::observe::Observer;
 
@@ -79,11 +81,8 @@ pub trait World: Send + Sync {
 
     /// Unpredictable bytes.
     fn random(&self, bytes: &mut [u8]) {
-        use std::hash::{BuildHasher, Hasher, RandomState};
-        for chunk in bytes.chunks_mut(8) {
-            let word = RandomState::new().build_hasher().finish().to_le_bytes();
-            chunk.copy_from_slice(&word[..chunk.len()]);
-        }
+        // Should the system have none, the bytes stay as they are: zeros.
+        let _ = ring::rand::SystemRandom::new().fill(bytes);
     }
 
     /// Something waits for this VM, put there by another one: its owner is to

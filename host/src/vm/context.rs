@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use bytes::BytesMut;
+
 use super::abi::{ContextId, Headers, MapKind};
 use super::effect::CallReply;
 use super::filter_state::{FilterState, Write};
@@ -67,6 +69,10 @@ pub(super) struct Http {
     /// By [`MapKind`] 0 to 3.
     pub(super) access: [Access; 4],
     pub(super) answered: bool,
+    /// It was logged; there is nothing left to read of it.
+    pub(super) over: bool,
+    /// Bytes held back of either body, by [`Body`](super::Body).
+    pub(super) held: [BytesMut; 2],
 }
 
 /// What a guest may do with a map at this moment.
@@ -147,6 +153,13 @@ impl Contexts {
     }
 }
 
+impl Context {
+    /// Whether it is a request of which there is nothing left to read.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(&self.kind, Kind::Http(http) if http.over)
+    }
+}
+
 /// Where a new context hangs.
 pub(super) enum Parent {
     /// It is a root.
@@ -166,6 +179,8 @@ impl Http {
             info,
             access: [Access::None; 4],
             answered: false,
+            over: false,
+            held: Default::default(),
         }
     }
 

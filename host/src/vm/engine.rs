@@ -52,7 +52,7 @@ impl Engine {
     /// The clock ticks for as long as this is kept.
     pub(super) fn live(&self) -> Life {
         self.clock.pulse.add();
-        Life(self.clock.pulse.clone())
+        Life(self.clock.clone())
     }
 }
 
@@ -177,12 +177,12 @@ impl Drop for Clock {
     }
 }
 
-/// Keeps the clock ticking.
-pub(super) struct Life(Arc<Pulse>);
+/// Keeps the clock ticking, be the engine itself gone.
+pub(super) struct Life(Arc<Clock>);
 
 impl Drop for Life {
     fn drop(&mut self) {
-        self.0.remove();
+        self.0.pulse.remove();
     }
 }
 

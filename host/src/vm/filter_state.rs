@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::abi::{Answer, Refusal};
+
 /// Values of one stream, by key. There are few, so they are searched in order.
 #[derive(Debug, Default)]
 pub(super) struct FilterState(Vec<Entry>);
@@ -41,22 +43,30 @@ impl FilterState {
             .map(|entry| &entry.value)
     }
 
-    pub(super) fn get_mut(&mut self, key: &[u8]) -> Option<&mut Value> {
+    fn get_mut(&mut self, key: &[u8]) -> Option<&mut Value> {
         self.0
             .iter_mut()
             .find(|entry| entry.key == key)
             .map(|entry| &mut entry.value)
     }
 
-    pub(super) fn set(&mut self, key: Cow<'static, [u8]>, value: Value) {
+    /// # Errors
+    /// "Internal failure" when it would be more than a stream may carry.
+    pub(super) fn set(&mut self, key: Cow<'static, [u8]>, value: Value) -> Answer {
+        let others = self.0.iter().filter(|entry| entry.key != key);
+        let size: usize = others
+            .map(|entry| entry.key.len() + entry.value.bytes().len())
+            .sum();
+        if size + key.len() + value.bytes().len() > MOST_BYTES {
+            return Err(Refusal::Internal);
+        }
+        let full = self.0.len() >= MOST_VALUES;
         match self.get_mut(&key) {
             Some(old) => *old = value,
+            None if full => return Err(Refusal::Internal),
             None => self.0.push(Entry { key, value }),
         }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
+        Ok(())
     }
 
     /// The text of an object.
@@ -79,15 +89,15 @@ impl Value {
 
 /// The key as the proxy knows it, when the proxy has a use for it and can make
 /// an object of this value; otherwise why not.
-pub(super) fn object_key(key: &str, value: &str) -> Result<&'static str, super::abi::Refusal> {
+pub(super) fn object_key(key: &str, value: &str) -> Result<&'static str, Refusal> {
     let (known, fits) = OBJECTS
         .iter()
         .find(|(known, _)| *known == key)
-        .ok_or(super::abi::Refusal::NotFound)?;
+        .ok_or(Refusal::NotFound)?;
     if fits(value) {
         Ok(known)
     } else {
-        Err(super::abi::Refusal::BadArgument)
+        Err(Refusal::BadArgument)
     }
 }
 
@@ -126,3 +136,8 @@ fn number(text: &str) -> bool {
 fn address(text: &str) -> bool {
     text.parse::<std::net::SocketAddr>().is_ok()
 }
+
+/// Most values a stream may carry; they are searched in order.
+const MOST_VALUES: usize = 1024;
+/// Most bytes of them.
+const MOST_BYTES: usize = 1 << 20;

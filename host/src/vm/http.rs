@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 
-use super::abi::{Action, BufferKind, ContextId, End, MapKind};
+use super::abi::{Action, Body, BufferKind, ContextId, End, MapKind};
 use super::context::{Access, Http, Kind};
 use super::guest::HeadersCallback;
 use super::machine::{Vm, action};
@@ -41,6 +41,23 @@ impl Vm {
             context,
             end,
         )
+    }
+
+    /// Leaves body bytes that the guest held back where it can read and change
+    /// them from other callbacks, such as the answer to an HTTP call. In the
+    /// body's own callback it sees those handed over there.
+    pub fn hold_body(&mut self, context: ContextId, body: Body, bytes: BytesMut) {
+        if let Some(http) = self.core.state_mut().contexts.http_mut(context) {
+            http.held[body as usize] = bytes;
+        }
+    }
+
+    /// Takes back what [`Vm::hold_body`] left, changed or not.
+    pub fn release_body(&mut self, context: ContextId, body: Body) -> BytesMut {
+        let http = self.core.state_mut().contexts.http_mut(context);
+        http.map_or_else(BytesMut::new, |http| {
+            std::mem::take(&mut http.held[body as usize])
+        })
     }
 
     /// `on_response_headers`

@@ -58,13 +58,13 @@ impl ResourceLimiter for Limits {
     }
 
     fn memories(&self) -> usize {
-        4
+        1
     }
 
     fn tables(&self) -> usize {
-        8
+        4
     }
 }
 
 /// Most elements of a table; large guests have some ten thousand.
-const MOST_ELEMENTS: usize = 1 << 20;
+const MOST_ELEMENTS: usize = 100_000;

@@ -44,8 +44,9 @@ impl LogGate {
     }
 }
 
-/// Logs one line in the name of the guest.
+/// Logs one line in the name of the guest, as much of it as is sensible.
 pub(super) fn write(state: &mut State, level: LogLevel, line: &str) {
+    let line = &line[..line.floor_char_boundary(LONGEST_LINE)];
     if level == LogLevel::Critical {
         state.log.last_words = Some(line.to_owned());
     }
@@ -94,3 +95,6 @@ pub(super) fn level() -> LogLevel {
         LogLevel::Critical
     }
 }
+
+/// Most bytes of a line.
+const LONGEST_LINE: usize = 64 << 10;

@@ -7,10 +7,10 @@ use bytes::BytesMut;
 use wasmtime::{Memory, TypedFunc};
 
 use super::abi::{
-    AbiVersion, BufferKind, CallToken, ContextId, Headers, MapKind, Profile, Refusal,
+    AbiVersion, Answer, BufferKind, CallToken, ContextId, Headers, MapKind, Profile, Refusal,
 };
 use super::config::{Plugin, VmConfig, World};
-use super::context::{Access, Context, Contexts, Kind};
+use super::context::{Access, Context, Contexts, Http, Kind};
 use super::effect::Effect;
 use super::gate::Gate;
 use super::limits::Limits;
@@ -47,6 +47,8 @@ pub(super) struct State {
     pub(super) contexts: Contexts,
     pub(super) calls: Calls,
     pub(super) effects: VecDeque<Effect>,
+    /// Bytes asked to be sent in this callback.
+    pub(super) asked: usize,
     pub(super) turn: Turn,
     /// Roots that called `proxy_done`; to be deleted once the callback returned.
     pub(super) finished: Vec<ContextId>,
@@ -111,9 +113,34 @@ impl State {
             contexts: Contexts::default(),
             calls: Calls::default(),
             effects: VecDeque::new(),
+            asked: 0,
             turn: Turn::default(),
             finished: Vec::new(),
         }
+    }
+
+    /// Notes what is to be done once the guest returned, and the bytes it takes
+    /// along. What a guest asks for is bounded like its memory, or it could fill
+    /// the host's instead.
+    ///
+    /// # Errors
+    /// "Internal failure" when it is too much for one callback.
+    pub(super) fn ask(&mut self, effect: Effect, bytes: usize) -> Answer {
+        if self.effects.len() >= MOST_EFFECTS || self.asked + bytes > self.limits.memory() {
+            return Err(Refusal::Internal);
+        }
+        self.asked += bytes;
+        self.effects.push_back(effect);
+        Ok(())
+    }
+
+    /// Whether one more call may be under way.
+    pub(super) fn may_call(&self, bytes: usize) -> Answer {
+        let open = self.calls.http.len() + self.calls.grpc.len();
+        let fits = self.effects.len() < MOST_EFFECTS
+            && self.asked + bytes <= self.limits.memory()
+            && open < MOST_CALLS;
+        if fits { Ok(()) } else { Err(Refusal::Internal) }
     }
 
     /// Whom the guest speaks for.
@@ -150,13 +177,19 @@ impl State {
         match kind {
             MapKind::GrpcInitialMetadata => root()?.grpc_initial.as_ref(),
             MapKind::GrpcTrailingMetadata => root()?.grpc_trailing.as_ref(),
-            MapKind::CallHeaders => root()?.reply.as_ref().map(|reply| &reply.headers),
-            MapKind::CallTrailers => root()?.reply.as_ref().map(|reply| &reply.trailers),
+            MapKind::CallHeaders => self.answered(&root()?.reply.as_ref()?.headers),
+            MapKind::CallTrailers => self.answered(&root()?.reply.as_ref()?.trailers),
             _ => match &context.kind {
                 Kind::Http(http) if self.reads(http.access(kind)) => http.map(kind),
                 _ => None,
             },
         }
+    }
+
+    /// Part of a call's answer. As in Envoy, what did not come is not there, which
+    /// guests are to expect; by the specification it is empty.
+    fn answered<'a>(&self, map: &'a Headers) -> Option<&'a Headers> {
+        (self.profile == Profile::Spec || !map.is_empty()).then_some(map)
     }
 
     /// The map as the guest may change it.
@@ -195,9 +228,20 @@ impl State {
     }
 
     pub(super) fn end_log(&mut self, context: ContextId) {
+        let envoy = self.profile == Profile::Envoy;
         self.turn.logging = false;
         if let Some(http) = self.contexts.http_mut(context) {
             http.access = [Access::None; 4];
+            http.over = envoy;
+        }
+    }
+
+    /// The map as attributes show it.
+    pub(super) fn shown<'a>(&self, http: &'a Http, kind: MapKind) -> Option<&'a Headers> {
+        if self.reads(http.access(kind)) {
+            http.map(kind)
+        } else {
+            None
         }
     }
 
@@ -252,3 +296,8 @@ pub(super) fn grpc_kind(token: CallToken) -> GrpcKind {
         GrpcKind::Stream
     }
 }
+
+/// Most things a guest may ask for before its owner looks.
+const MOST_EFFECTS: usize = 1 << 16;
+/// Most calls a guest may have under way.
+const MOST_CALLS: usize = 1 << 14;

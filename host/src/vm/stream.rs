@@ -23,6 +23,12 @@ pub struct TcpInfo {
     pub listener_direction: ListenerDirection,
     /// The name asked for by TLS, where the host looked.
     pub requested_server_name: Option<Arc<str>>,
+    /// When it was accepted, since 1970: property `request.time`. Zero: not known.
+    pub time: Duration,
+    /// Bytes from the client so far: property `request.size`.
+    pub received: u64,
+    /// Bytes to the client so far: property `response.size`.
+    pub sent: u64,
     /// Connect attempts so far.
     pub attempts: u32,
     /// Envoy's response flags: UR 16, UF 32, URX 32768.
@@ -43,6 +49,9 @@ impl TcpInfo {
             listener_metadata: NOTHING.clone(),
             listener_direction: ListenerDirection::Unspecified,
             requested_server_name: None,
+            time: Duration::ZERO,
+            received: 0,
+            sent: 0,
             attempts: 0,
             response_flags: 0,
             transport_failure: None,

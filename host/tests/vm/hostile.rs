@@ -698,3 +698,89 @@ fn no_number_breaks_a_host_function() {
         run.vm.finish(context).unwrap();
     }
 }
+
+/// A tick that does something again and again until it is refused, and keeps how
+/// often it went well.
+fn greedy(functions: &[&'static str], again: &str) -> Run {
+    let wat = format!(
+        r#"(func $again (result i32) {again})
+        (func (export "proxy_on_new_connection") (param i32) (result i32)
+            (local $times i32)
+            (loop $on
+                (i32.store (i32.const 40) (call $again))
+                (if (i32.eqz (i32.load (i32.const 40))) (then
+                    (local.set $times (i32.add (local.get $times) (i32.const 1)))
+                    (br $on))))
+            (i32.store (i32.const 16) (local.get $times))
+            (i32.store (i32.const 20) (i32.const 0))
+            (call $report (i32.const 0))
+            (i32.const 0))
+        (data (i32.const 512) "ping/r1"
+            "\03\00\00\00\07\00\00\00\03\00\00\00\05\00\00\00\01\00\00\00\0a\00\00\00\01\00\00\00"
+            ":method\00GET\00:path\00/\00:authority\00x\00")"#
+    );
+    let guest = functions
+        .iter()
+        .fold(Guest::new(), |guest, name| guest.importing(name));
+    let guest = guest.with(&wat).config(|config| {
+        config.callback_limit = Duration::from_secs(20);
+        config.memory_limit = 1 << 20;
+    });
+    let mut run = guest.start();
+    let context = run.vm.open_tcp(run.root, connection()).unwrap();
+    run.vm
+        .new_connection(context)
+        .unwrap_or_else(|trap| panic!("{functions:?}: {trap}"));
+    run
+}
+
+#[test]
+fn a_guest_cannot_fill_the_hosts_memory() {
+    // Bodies of 128 KiB, with a memory limit of 1 MiB.
+    let dispatch = "(call $proxy_http_call (i32.const 512) (i32.const 7) (i32.const 519) \
+         (i32.const 61) (i32.const 1024) (i32.const 131072) (i32.const 0) (i32.const 0) \
+         (i32.const 0) (i32.const 24))";
+    let mut run = greedy(&["proxy_http_call"], dispatch);
+    assert_eq!((run.outcome(0).status, run.outcome(0).words[0]), (10, 8));
+    assert_eq!(run.effects().len(), 8);
+
+    let tick = "(call $proxy_set_tick_period_milliseconds (i32.const 1))";
+    let run = greedy(&["proxy_set_tick_period_milliseconds"], tick);
+    assert_eq!(
+        (run.outcome(0).status, run.outcome(0).words[0]),
+        (10, 65_536)
+    );
+
+    // A property of 100 KiB under ever new names: the name is the time.
+    let set = "(i32.store (i32.const 600) (i32.add (i32.load (i32.const 600)) (i32.const 1))) \
+         (call $proxy_set_property (i32.const 600) (i32.const 4) (i32.const 1024) \
+         (i32.const 102400))";
+    let run = greedy(&["proxy_set_property"], set);
+    assert_eq!((run.outcome(0).status, run.outcome(0).words[0]), (10, 10));
+
+    // An item of 128 KiB in a queue nobody reads.
+    let enqueue = "(drop (call $proxy_register_shared_queue (i32.const 512) (i32.const 1) \
+         (i32.const 24))) (call $proxy_enqueue_shared_queue (i32.load (i32.const 24)) \
+         (i32.const 1024) (i32.const 131072))";
+    let run = greedy(
+        &["proxy_register_shared_queue", "proxy_enqueue_shared_queue"],
+        enqueue,
+    );
+    assert_eq!((run.outcome(0).status, run.outcome(0).words[0]), (10, 2048));
+}
+
+#[test]
+fn time_is_kept_though_the_engine_is_gone() {
+    let wat = callback("proxy_on_tick", 1, "", "(loop $on (br $on))");
+    let guest = Guest::new().with(&wat).config(|config| {
+        config.callback_limit = Duration::from_millis(20);
+    });
+    let engine = dtr_lb_host::vm::Engine::new().unwrap();
+    let module = Module::compile(&engine, guest.wat().as_bytes()).unwrap();
+    let nobody = std::sync::Arc::new(|_: &str| false);
+    let vm = dtr_lb_host::vm::Vm::start(&module, &guest.config, &Shared::new(), nobody);
+    drop((engine, module));
+    let mut vm = vm.unwrap();
+    let root = vm.root("root").unwrap();
+    assert_eq!(vm.tick(root).unwrap_err().reason, TrapReason::Time);
+}

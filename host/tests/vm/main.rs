@@ -6,4 +6,7 @@ mod foreign;
 mod guest;
 mod hostcalls;
 mod hostile;
+mod logs;
+mod profiles;
 mod streams;
+mod threads;

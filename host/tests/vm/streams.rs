@@ -2,11 +2,12 @@
 //! which order it is called.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use dtr_lb_host::vm::{
-    Action, ContextId, Direction, Effect, End, Finished, HttpInfo, ListenerDirection, Peer,
-    Profile, TcpInfo, Upstream,
+    Action, Body, CallReply, ContextId, Direction, Effect, End, Finished, HttpInfo,
+    ListenerDirection, Peer, Profile, TcpInfo, Upstream,
 };
 use serde_json::json;
 
@@ -21,6 +22,9 @@ fn settled() -> TcpInfo {
         }}})),
         listener_direction: ListenerDirection::Inbound,
         requested_server_name: Some("dtr.example.com".into()),
+        time: Duration::from_secs(5),
+        received: 10,
+        sent: 20,
         attempts: 2,
         response_flags: 32,
         transport_failure: Some("delayed connect error: Connection refused".into()),
@@ -94,7 +98,11 @@ fn properties_of_a_connection_are_encoded_as_in_envoy() {
         ("node\0metadata\0k", b"v"),
         ("node\0locality\0zone", b"a"),
         ("node\0locality", b"\x0a\x02eu\x12\x01a"),
-        ("source", &[0, 0, 0, 0]),
+        ("metadata\0filter_metadata", &[0, 0, 0, 0]),
+        ("request\0headers", &[0, 0, 0, 0]),
+        ("request\0size", &10u64.to_le_bytes()),
+        ("response\0size", &20u64.to_le_bytes()),
+        ("request\0time", &5_000_000_000u64.to_le_bytes()),
     ];
     let paths: Vec<&str> = cases.iter().map(|(path, _)| *path).collect();
     let run = read_tcp(settled(), &paths);
@@ -126,10 +134,11 @@ fn what_is_not_known_of_a_connection_is_not_found() {
     let paths = [
         "upstream\0address",
         "upstream\0local_address",
-        "upstream\0transport_failure_reason",
         "xds\0cluster_name",
         "xds\0upstream_host_metadata\0filter_metadata\0dtr\0name",
         "response\0code",
+        "route_name",
+        "request\0time",
         "request\0path",
         "connection\0termination_details",
         "connection\0tls_version",
@@ -149,6 +158,17 @@ fn what_is_not_known_of_a_connection_is_not_found() {
         &["", "listener_metadata\0filter_metadata\0dtr\0nothing"],
     );
     assert_eq!(run.statuses(2), [3, 3], "null has no encoding");
+    let groups = [
+        "source",
+        "connection",
+        "upstream",
+        "request",
+        "response",
+        "xds",
+        "filter_state",
+    ];
+    let run = read_tcp(settled(), &groups);
+    assert_eq!(run.statuses(7), [3; 7], "nor have groups as a whole");
 }
 
 #[test]
@@ -715,7 +735,7 @@ fn properties_of_a_request_are_encoded_as_in_envoy() {
     let steps = steps
         .into_iter()
         .chain(absent.map(|path| call("proxy_get_property", [s(path), R1, R2])));
-    let mut run = Guest::new().on("proxy_on_response_headers", steps).start();
+    let mut run = Guest::new().on("proxy_on_log", steps).start();
     let mut info = request();
     info.time = std::time::Duration::from_millis(1500);
     info.request_size = 5;
@@ -723,7 +743,7 @@ fn properties_of_a_request_are_encoded_as_in_envoy() {
     let response = [(":status", "200"), ("server", "dtr"), ("grpc-status", "4")];
     info.response_headers = Some(headers(&response));
     let context = run.vm.open_http(run.root, info).unwrap();
-    run.vm.response_headers(context, End::Last).unwrap();
+    run.vm.finish(context).unwrap();
     for (index, (path, expected)) in cases.iter().enumerate() {
         let outcome = run.outcome(index as u8);
         assert_eq!(
@@ -854,4 +874,129 @@ fn the_host_calls_a_function_of_the_guest() {
         .start();
     run.vm.foreign_function(run.root, 7, b"arguments").unwrap();
     assert_eq!(run.outcome(0).bytes, b"arguments");
+}
+
+#[test]
+fn a_held_body_can_be_read_when_a_call_is_answered() {
+    let request = pairs(&[(":method", "GET"), (":path", "/"), (":authority", "x")]);
+    let dispatch = call(
+        "proxy_http_call",
+        [s("ping/r1"), s(request), s(""), s(""), N(0), R1],
+    );
+    let read = call("proxy_get_buffer_bytes", [N(0), N(0), N(99), R1, R2]);
+    let guest = Guest::new()
+        .answering("proxy_on_request_body", [dispatch], 1)
+        .on(
+            "proxy_on_http_call_response",
+            [
+                read.clone(),
+                call("proxy_set_effective_context", [N(2)]),
+                read,
+                call("proxy_set_buffer_bytes", [N(0), N(0), N(99), s("changed")]),
+                call("proxy_set_buffer_bytes", [N(1), N(0), N(99), s("changed")]),
+                call("proxy_get_buffer_status", [N(0), R1, R2]),
+            ],
+        );
+    let mut run = guest.start();
+    let context = run
+        .vm
+        .open_http(run.root, HttpInfo::new(connection(), vec![]))
+        .unwrap();
+    let mut body = BytesMut::from("hello");
+    assert_eq!(
+        run.vm.request_body(context, &mut body, End::Last).unwrap(),
+        Action::Pause
+    );
+    run.vm.hold_body(context, Body::Request, body);
+    let effects = run.effects();
+    let [Effect::HttpCall(sent)] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    run.vm
+        .http_call_response(run.root, sent.token, CallReply::default())
+        .unwrap();
+    assert_eq!(run.outcome(1).bytes, b"", "the root has no body");
+    assert_eq!(run.outcome(3).bytes, b"hello");
+    assert_eq!([run.outcome(4).status, run.outcome(5).status], [0, 2]);
+    assert_eq!(run.outcome(6).words[0], 7);
+    assert_eq!(run.vm.release_body(context, Body::Request), "changed");
+    assert_eq!(
+        run.vm.release_body(context, Body::Request),
+        "",
+        "it was taken back"
+    );
+}
+
+#[test]
+fn attributes_of_a_request_are_there_as_long_as_in_envoy() {
+    let get = |path: &str| call("proxy_get_property", [s(path), R1, R2]);
+    let steps = || {
+        [
+            get("request\0path"),
+            get("request\0headers"),
+            get("response\0grpc_status"),
+        ]
+    };
+    let late = [
+        get("source\0port"),
+        call("proxy_set_property", [s("a"), s("b")]),
+    ];
+    let guest = Guest::new()
+        .on("proxy_on_request_headers", steps())
+        .on("proxy_on_response_headers", steps())
+        .on(
+            "proxy_on_log",
+            [call("proxy_set_property", [s("a"), s("b")])],
+        )
+        .on("proxy_on_done", late.clone())
+        .config(|config| config.profile = Profile::Envoy);
+    let drive = |guest: &Guest| {
+        let mut run = guest.start();
+        let mut info = HttpInfo::new(connection(), headers(&[(":path", "/")]));
+        info.response_headers = None;
+        let context = run.vm.open_http(run.root, info).unwrap();
+        run.vm.request_headers(context, End::Last).unwrap();
+        let response = headers(&[(":status", "503")]);
+        run.vm.http_mut(context).unwrap().response_headers = Some(response);
+        run.vm.response_headers(context, End::Last).unwrap();
+        run.vm.finish(context).unwrap();
+        run
+    };
+    let run = drive(&guest);
+    assert_eq!(run.statuses(9), [0, 0, 1, 1, 0, 0, 0, 1, 1]);
+    assert_eq!(
+        run.outcome(4).bytes,
+        [0; 4],
+        "the headers went on their way"
+    );
+    assert_eq!(
+        run.outcome(5).bytes,
+        14i64.to_le_bytes(),
+        "503 is unavailable"
+    );
+    let spec = drive(&guest.config(|config| config.profile = Profile::Spec));
+    assert_eq!(
+        spec.statuses(9),
+        [0, 0, 1, 0, 0, 0, 0, 0, 0],
+        "the specification has no such end"
+    );
+}
+
+#[test]
+fn an_answer_to_nothing_does_not_hold_the_next_request() {
+    let respond = call(
+        "proxy_send_local_response",
+        [N(200), s(""), s(""), s(""), N(-1)],
+    );
+    let guest = Guest::new().on("proxy_on_configure", [respond.clone()]);
+    let guest = guest
+        .on("proxy_on_tick", [respond])
+        .on("proxy_on_request_headers", []);
+    let mut run = guest.start();
+    run.tick().unwrap();
+    let context = run.vm.open_http(run.root, request()).unwrap();
+    assert_eq!(
+        run.vm.request_headers(context, End::Last).unwrap(),
+        Action::Continue
+    );
 }

@@ -2,7 +2,8 @@
 
 use bytes::BytesMut;
 
-use crate::vm::abi::{Answer, BufferKind, Profile, Refusal};
+use crate::vm::abi::{Answer, Body, BufferKind, Profile, Refusal};
+use crate::vm::context::Kind;
 use crate::vm::memory::{Call, Place, Span};
 use crate::vm::state::State;
 
@@ -15,7 +16,10 @@ pub(in crate::vm) fn get(
     len_to: u32,
 ) -> Answer {
     let kind = BufferKind::try_from(kind)?;
-    let end = start.checked_add(most).ok_or(Refusal::BadArgument)?;
+    if start.checked_add(most).is_none() && call.state().profile == Profile::Spec {
+        return Err(Refusal::BadArgument);
+    }
+    let end = start.saturating_add(most);
     call.give_with(Place(at_to, len_to), |_, state, out| {
         let bytes = bytes(state, kind)?;
         let start = start as usize;
@@ -48,15 +52,19 @@ pub(in crate::vm) fn set(
     let new = view.get(Span(at, new_len))?;
     let profile = state.profile;
     let (start, len) = (start as usize, len as usize);
+    let most = state.limits.memory();
     let buffer = writable(state, kind)?;
+    if len < buffer.len() && buffer.len() + new.len() > most {
+        // Appending again and again would fill the host's memory.
+        return Err(Refusal::Internal);
+    }
     match profile {
-        // At the front, at the end, or all of it.
-        Profile::Envoy if start == 0 && len == 0 => splice(buffer, 0, 0, new),
-        Profile::Envoy if start == 0 && len >= buffer.len() => {
-            buffer.clear();
-            buffer.extend_from_slice(new);
+        // At the front, in place of so many bytes there, or at the end.
+        Profile::Envoy if start == 0 => {
+            let end = len.min(buffer.len());
+            splice(buffer, 0, end, new);
         }
-        Profile::Envoy if start > 0 && start >= buffer.len() => buffer.extend_from_slice(new),
+        Profile::Envoy if start >= buffer.len() => buffer.extend_from_slice(new),
         Profile::Envoy => return Err(Refusal::BadArgument),
         Profile::Spec => {
             let start = start.min(buffer.len());
@@ -105,8 +113,33 @@ fn bytes(state: &State, kind: BufferKind) -> Result<&[u8], Refusal> {
         | BufferKind::UpstreamData
         | BufferKind::ForeignArguments => match &state.turn.data {
             Some((carried, bytes)) if *carried == kind && speaks_for_itself(state) => Ok(bytes),
-            _ => nothing(state),
+            _ => held(state, kind).map_or_else(|| nothing(state), Ok),
         },
+    }
+}
+
+/// The part of a body that waits between callbacks.
+fn held(state: &State, kind: BufferKind) -> Option<&[u8]> {
+    let Kind::Http(http) = &state.acting()?.kind else {
+        return None;
+    };
+    let held = http.held.get(body(kind)? as usize)?;
+    (!held.is_empty()).then_some(held)
+}
+
+fn held_mut(state: &mut State, kind: BufferKind) -> Option<&mut BytesMut> {
+    let Kind::Http(http) = &mut state.acting_mut()?.kind else {
+        return None;
+    };
+    let held = http.held.get_mut(body(kind)? as usize)?;
+    (!held.is_empty()).then_some(held)
+}
+
+fn body(kind: BufferKind) -> Option<Body> {
+    match kind {
+        BufferKind::RequestBody => Some(Body::Request),
+        BufferKind::ResponseBody => Some(Body::Response),
+        _ => None,
     }
 }
 
@@ -122,13 +155,12 @@ fn writable(state: &mut State, kind: BufferKind) -> Result<&mut BytesMut, Refusa
     if matches!(kind, BufferKind::PluginConfiguration | BufferKind::CallBody) {
         bytes(state, kind)?;
     }
-    let itself = speaks_for_itself(state);
+    let carried = matches!(&state.turn.data, Some((carried, _)) if *carried == kind);
+    if !carried || !speaks_for_itself(state) {
+        return held_mut(state, kind).ok_or(Refusal::BadArgument);
+    }
     match &mut state.turn.data {
-        Some((carried, bytes))
-            if *carried == kind && itself && kind != BufferKind::ForeignArguments =>
-        {
-            Ok(bytes)
-        }
+        Some((_, bytes)) if kind != BufferKind::ForeignArguments => Ok(bytes),
         _ => Err(Refusal::BadArgument),
     }
 }

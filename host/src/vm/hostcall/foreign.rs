@@ -65,15 +65,14 @@ fn set_filter_state(state: &mut State, arguments: &[u8], _: &mut Vec<u8>) -> Ans
         }
     }
     let context = state.acting_mut().ok_or(Refusal::NotFound)?;
-    if matches!(context.kind, Kind::Root(_)) {
+    if matches!(&context.kind, Kind::Root(_)) || context.is_over() {
         return Err(Refusal::NotFound);
     }
     let key = object_key(path, value)?;
     context.state.set(
         Cow::Borrowed(key.as_bytes()),
         Value::Object(value.to_owned()),
-    );
-    Ok(())
+    )
 }
 
 /// `{name = 1, readonly = 2, type = 3, schema = 4, span = 5}`
@@ -88,7 +87,8 @@ fn declare_property(state: &mut State, arguments: &[u8], _: &mut Vec<u8>) -> Ans
     }
     let root = state.acting_root();
     let root = state.contexts.root_mut(root).ok_or(Refusal::NotFound)?;
-    if root.declared.contains_key(name.as_bytes()) || root.declared.len() >= MOST_DECLARED {
+    let known = root.declared.contains_key(name.as_bytes());
+    if known || root.declared.len() >= MOST_DECLARED || name.len() > LONGEST_NAME {
         return Err(Refusal::BadArgument);
     }
     root.declared.insert(name.as_bytes().to_vec(), write);
@@ -98,13 +98,16 @@ fn declare_property(state: &mut State, arguments: &[u8], _: &mut Vec<u8>) -> Ans
 fn clear_route_cache(state: &mut State, _: &[u8], _: &mut Vec<u8>) -> Answer {
     let id = state.acting_id();
     if state.contexts.http_mut(id).is_some() {
-        state.effects.push_back(Effect::ClearRouteCache(id));
+        state.ask(Effect::ClearRouteCache(id), 0)?;
     }
     Ok(())
 }
 
 /// To zlib's form.
 fn compress(_: &mut State, plain: &[u8], answer: &mut Vec<u8>) -> Answer {
+    if plain.len() > MOST_PLAIN {
+        return Err(Refusal::Serialization);
+    }
     *answer = miniz_oxide::deflate::compress_to_vec_zlib(plain, ZLIB_LEVEL);
     Ok(())
 }
@@ -125,8 +128,7 @@ fn skip_data(state: &mut State, _: &[u8], _: &mut Vec<u8>) -> Answer {
         .tcp_mut(id)
         .ok_or(Refusal::NotFound)?
         .skip_data = true;
-    state.effects.push_back(Effect::SkipData(id));
-    Ok(())
+    state.ask(Effect::SkipData(id), 0)
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, Refusal> {
@@ -135,7 +137,10 @@ fn utf8(bytes: &[u8]) -> Result<&str, Refusal> {
 
 /// zlib's own default.
 const ZLIB_LEVEL: u8 = 6;
-/// Most bytes that come out of a compressed text.
-const MOST_PLAIN: usize = 64 << 20;
+/// Most bytes to compress, or to come out of it: while it goes on nobody looks
+/// at the guest's time.
+const MOST_PLAIN: usize = 16 << 20;
 /// Most properties a plugin may declare.
 const MOST_DECLARED: usize = 4096;
+/// Longest name of one, bytes.
+const LONGEST_NAME: usize = 4096;

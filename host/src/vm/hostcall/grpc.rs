@@ -35,6 +35,8 @@ pub(in crate::vm) fn open(call: &mut Call, request: &Request) -> Answer {
     };
     view.put(request.token_to, &0u32.to_le_bytes())?;
     let cluster = cluster(state, &upstream).ok_or(Refusal::Parse)?;
+    let size = message.len();
+    state.may_call(size)?;
     let root = state.acting_root();
     let kind = if request.unary.is_some() {
         GrpcKind::Unary
@@ -53,10 +55,11 @@ pub(in crate::vm) fn open(call: &mut Call, request: &Request) -> Answer {
         message,
         timeout,
     };
-    state.effects.push_back(match kind {
+    let effect = match kind {
         GrpcKind::Unary => Effect::GrpcCall(opened),
         GrpcKind::Stream => Effect::GrpcStream(opened),
-    });
+    };
+    state.ask(effect, size)?;
     call.put_u32(request.token_to, token.0)
 }
 
@@ -84,20 +87,22 @@ pub(in crate::vm) fn send(call: &mut Call, token: u32, message: Span, last: u32)
         return Err(Refusal::NotFound);
     }
     let end = if last == 0 { End::More } else { End::Last };
-    state.effects.push_back(Effect::GrpcSend {
-        token,
-        message,
-        end,
-    });
-    Ok(())
+    let size = message.len();
+    state.ask(
+        Effect::GrpcSend {
+            token,
+            message,
+            end,
+        },
+        size,
+    )
 }
 
 pub(in crate::vm) fn cancel(call: &mut Call, token: u32) -> Answer {
     let state = call.state();
     let token = CallToken(token);
     state.calls.grpc.remove(&token).ok_or(Refusal::NotFound)?;
-    state.effects.push_back(Effect::GrpcCancel(token));
-    Ok(())
+    state.ask(Effect::GrpcCancel(token), 0)
 }
 
 /// Closing a unary call is giving it up.
@@ -110,6 +115,5 @@ pub(in crate::vm) fn close(call: &mut Call, token: u32) -> Answer {
     if !state.calls.grpc.contains_key(&token) {
         return Err(Refusal::NotFound);
     }
-    state.effects.push_back(Effect::GrpcClose(token));
-    Ok(())
+    state.ask(Effect::GrpcClose(token), 0)
 }

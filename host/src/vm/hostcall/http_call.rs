@@ -40,9 +40,11 @@ pub(in crate::vm) fn http_call(call: &mut Call, request: &Request) -> Answer {
             body.len().to_string().into_bytes(),
         ));
     }
+    let size = body.len();
+    state.may_call(size)?;
     let root = state.acting_root();
     let token = state.calls.open_http(root);
-    state.effects.push_back(Effect::HttpCall(HttpCall {
+    let asked = HttpCall {
         token,
         root,
         cluster,
@@ -50,7 +52,8 @@ pub(in crate::vm) fn http_call(call: &mut Call, request: &Request) -> Answer {
         body,
         trailers,
         timeout,
-    }));
+    };
+    state.ask(Effect::HttpCall(asked), size)?;
     call.put_u32(request.token_to, token.0)
 }
 

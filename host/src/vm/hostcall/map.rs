@@ -1,6 +1,7 @@
 //! Header maps.
 
 use crate::vm::abi::{AbiVersion, Answer, Headers, MapKind, Profile, Refusal};
+use crate::vm::context::Kind;
 use crate::vm::memory::{Call, Place, Span};
 use crate::vm::pairs;
 use crate::vm::state::State;
@@ -74,8 +75,13 @@ pub(in crate::vm) fn get(
     })
 }
 
+/// In an access log a request's map may be absent, a connection has none ever.
 fn unavailable(state: &State) -> Refusal {
-    if state.turn.logging {
+    let http = matches!(
+        state.acting().map(|context| &context.kind),
+        Some(Kind::Http(_))
+    );
+    if state.turn.logging && http {
         Refusal::NotFound
     } else {
         Refusal::BadArgument
@@ -101,6 +107,13 @@ pub(in crate::vm) fn put(
     let name = view.text(name)?.to_ascii_lowercase();
     let value = view.get(value)?.to_vec();
     let map = state.map_mut(kind)?;
+    let size: usize = map
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum();
+    if map.len() >= MOST_PAIRS || size + name.len() + value.len() > MOST_BYTES {
+        return Err(Refusal::BadArgument);
+    }
     match change {
         Change::Add => map.push((name, value)),
         Change::Replace => replace(map, name, value),
@@ -131,3 +144,7 @@ fn replace(map: &mut Headers, name: String, value: Vec<u8>) {
         *old = value;
     }
 }
+
+/// Most headers a guest may add to, and most bytes of them.
+const MOST_PAIRS: usize = 1024;
+const MOST_BYTES: usize = 1 << 20;

@@ -26,39 +26,24 @@ pub(in crate::vm) fn set(call: &mut Call, path: Span, value: Span) -> Answer {
         .and_then(|root| root.declared.get(path))
         .copied();
     let context = state.acting_mut().ok_or(Refusal::NotFound)?;
-    if matches!(context.kind, Kind::Root(_)) {
+    if matches!(&context.kind, Kind::Root(_)) || context.is_over() {
         return Err(Refusal::NotFound);
     }
     let key = property::own_key(path);
-    let full = context.state.len() >= MOST_PROPERTIES;
-    match context.state.get_mut(&key) {
+    let write = match context.state.get(&key) {
         Some(
             Value::Property {
                 write: Write::Once, ..
             }
             | Value::Object(_),
-        ) => Err(Refusal::BadArgument),
-        Some(Value::Property {
-            bytes,
-            write: Write::Often,
-        }) => {
-            *bytes = new.to_vec();
-            Ok(())
+        ) => {
+            return Err(Refusal::BadArgument);
         }
-        None if full => Err(Refusal::Internal),
-        None => {
-            let write = declared.unwrap_or(Write::Often);
-            context.state.set(
-                Cow::Owned(key),
-                Value::Property {
-                    bytes: new.to_vec(),
-                    write,
-                },
-            );
-            Ok(())
-        }
-    }
+        Some(Value::Property { write, .. }) => *write,
+        None => declared.unwrap_or(Write::Often),
+    };
+    let bytes = new.to_vec();
+    context
+        .state
+        .set(Cow::Owned(key), Value::Property { bytes, write })
 }
-
-/// Most values a stream may carry; they are searched in order.
-const MOST_PROPERTIES: usize = 1024;

@@ -11,7 +11,7 @@ pub(in crate::vm) fn register(call: &mut Call, name: Span, to: u32) -> Answer {
     let id = state
         .shared
         .queues()
-        .register(&state.vm_id, &name, &state.inbox, root);
+        .register(&state.vm_id, &name, &state.inbox, root)?;
     call.put_u32(to, id.0)
 }
 

@@ -29,8 +29,7 @@ pub(in crate::vm) fn tick_period(call: &mut Call, millis: u32) -> Answer {
     let state = call.state();
     let root = state.acting_root();
     let period = (millis > 0).then(|| Duration::from_millis(u64::from(millis)));
-    state.effects.push_back(Effect::Tick { root, period });
-    Ok(())
+    state.ask(Effect::Tick { root, period }, 0)
 }
 
 pub(in crate::vm) fn status(call: &mut Call, code_to: u32, at_to: u32, len_to: u32) -> Answer {

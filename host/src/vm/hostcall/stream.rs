@@ -22,8 +22,7 @@ pub(in crate::vm) fn continue_stream(call: &mut Call, stream: u32) -> Answer {
         (StreamKind::Upstream, Some(Kind::Tcp(_))) => Effect::ContinueUpstream(id),
         _ => return Ok(()),
     };
-    state.effects.push_back(effect);
-    Ok(())
+    state.ask(effect, 0)
 }
 
 pub(in crate::vm) fn close(call: &mut Call, stream: u32) -> Answer {
@@ -38,8 +37,7 @@ pub(in crate::vm) fn close(call: &mut Call, stream: u32) -> Answer {
         }
         _ => return Ok(()),
     };
-    state.effects.push_back(effect);
-    Ok(())
+    state.ask(effect, 0)
 }
 
 /// What a guest answers a request with.
@@ -59,33 +57,34 @@ pub(in crate::vm) fn respond(call: &mut Call, response: &Response) -> Answer {
     let body = view.get(response.body)?.to_vec();
     let headers = pairs::decode(view.get(response.headers)?).unwrap_or_default();
     let id = state.acting_id();
-    if id == state.turn.context {
-        state.turn.stop = true;
-    }
+    let itself = id == state.turn.context;
     let Some(http) = state.contexts.http_mut(id) else {
         return Ok(());
     };
-    if std::mem::replace(&mut http.answered, true) {
+    let again = std::mem::replace(&mut http.answered, true);
+    state.turn.stop |= itself;
+    if again {
         return Ok(());
     }
     // -1, as the SDKs send when there is none, and all beyond what gRPC knows.
     let grpc_status = (response.grpc_status <= GRPC_LAST).then_some(response.grpc_status);
-    state.effects.push_back(Effect::LocalResponse {
+    let size = body.len();
+    let answer = Effect::LocalResponse {
         context: id,
         status: response.status,
         headers,
         body,
         details,
         grpc_status,
-    });
-    Ok(())
+    };
+    state.ask(answer, size)
 }
 
 pub(in crate::vm) fn clear_route_cache(call: &mut Call) -> Answer {
     let state = call.state();
     let id = state.acting_id();
     if state.contexts.http_mut(id).is_some() {
-        state.effects.push_back(Effect::ClearRouteCache(id));
+        state.ask(Effect::ClearRouteCache(id), 0)?;
     }
     Ok(())
 }

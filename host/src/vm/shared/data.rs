@@ -49,8 +49,8 @@ impl Space {
         let old = shard.get_mut(key);
         let before = old
             .as_ref()
-            .map_or(0, |entry| key.len() + entry.value.len());
-        let after = key.len() + value.len();
+            .map_or(0, |entry| ENTRY + key.len() + entry.value.len());
+        let after = ENTRY + key.len() + value.len();
         if after > before && self.size.load(Ordering::Relaxed) + (after - before) > MOST_BYTES {
             return Err(Refusal::Internal);
         }
@@ -106,3 +106,5 @@ impl Space {
 const SHARDS: usize = 16;
 /// Most bytes VMs of one id may share; a guest that fills more leaks.
 const MOST_BYTES: usize = 256 << 20;
+/// What an entry takes beside key and value, bytes.
+const ENTRY: usize = 64;

@@ -50,7 +50,8 @@ struct Cell {
 /// The metrics one VM defined, by the id it knows them by.
 #[derive(Default)]
 pub(in crate::vm) struct MetricTable {
-    cells: Vec<Arc<Cell>>,
+    /// By kind, each with ids of its own.
+    cells: [Vec<Arc<Cell>>; 3],
     ids: HashMap<(String, MetricKind), u32>,
 }
 
@@ -94,13 +95,17 @@ impl MetricTable {
         kind: MetricKind,
         name: &str,
     ) -> Result<u32, Refusal> {
+        if name.len() > LONGEST_NAME {
+            return Err(Refusal::BadArgument);
+        }
         let key = (name.to_owned(), kind);
         if let Some(id) = self.ids.get(&key) {
             return Ok(*id);
         }
-        self.cells.push(registry.cell(name, kind)?);
+        let cells = &mut self.cells[kind as usize];
+        cells.push(registry.cell(name, kind)?);
         // Envoy's scheme: the two low bits tell the kind, and no id is 0.
-        let id = (self.cells.len() as u32) << 2 | kind as u32;
+        let id = (cells.len() as u32) << 2 | kind as u32;
         self.ids.insert(key, id);
         Ok(id)
     }
@@ -143,11 +148,12 @@ impl MetricTable {
     /// is refused with `odd` where Envoy does not look any further.
     fn cell(&self, id: u32, odd: Refusal) -> Result<&Cell, Refusal> {
         let index = (id >> 2).checked_sub(1);
-        let cell = index.and_then(|index| self.cells.get(index as usize));
+        let cells = self.cells.get((id & 3) as usize);
+        let cell = index.and_then(|index| cells?.get(index as usize));
         match cell {
-            Some(cell) if cell.kind as u32 == id & 3 => Ok(cell),
-            _ if id & 3 >= 2 => Err(odd),
-            _ => Err(Refusal::NotFound),
+            Some(cell) => Ok(cell),
+            None if id & 3 >= 2 => Err(odd),
+            None => Err(Refusal::NotFound),
         }
     }
 }
@@ -207,3 +213,5 @@ const BOUNDS: [u64; 18] = [
 ];
 /// Most metrics of a process; a guest that makes more leaks names.
 const MOST_METRICS: usize = 100_000;
+/// Longest name of a metric, bytes.
+const LONGEST_NAME: usize = 1024;

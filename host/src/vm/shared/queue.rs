@@ -15,12 +15,13 @@ struct Inner {
     names: HashMap<(String, Vec<u8>), QueueId>,
     queues: HashMap<QueueId, Queue>,
     last: u32,
+    /// Bytes of all items.
+    size: usize,
 }
 
 #[derive(Default)]
 struct Queue {
     items: VecDeque<Vec<u8>>,
-    size: usize,
     reader: Option<(Weak<Inbox>, ContextId)>,
 }
 
@@ -45,17 +46,24 @@ impl Inbox {
 
 impl Queues {
     /// The queue of this name, which from now on tells this root of its items.
+    ///
+    /// # Errors
+    /// "Internal failure" when there are too many queues.
     pub(in crate::vm) fn register(
         &self,
         vm_id: &str,
         name: &[u8],
         reader: &Arc<Inbox>,
         root: ContextId,
-    ) -> QueueId {
+    ) -> Result<QueueId, Refusal> {
         let mut inner = lock(&self.0);
+
         let key = (vm_id.to_owned(), name.to_vec());
         let id = match inner.names.get(&key) {
             Some(id) => *id,
+            None if inner.queues.len() >= MOST_QUEUES || name.len() > LONGEST_NAME => {
+                return Err(Refusal::Internal);
+            }
             None => {
                 inner.last = inner.last.checked_add(1).unwrap_or(1);
                 let id = QueueId(inner.last);
@@ -64,7 +72,7 @@ impl Queues {
             }
         };
         inner.queues.entry(id).or_default().reader = Some((Arc::downgrade(reader), root));
-        id
+        Ok(id)
     }
 
     pub(in crate::vm) fn resolve(&self, vm_id: &str, name: &[u8]) -> Option<QueueId> {
@@ -79,13 +87,15 @@ impl Queues {
     pub(in crate::vm) fn enqueue(&self, id: QueueId, item: &[u8]) -> Answer {
         let reader = {
             let mut inner = lock(&self.0);
+            let size = inner.size + item.len();
             let queue = inner.queues.get_mut(&id).ok_or(Refusal::NotFound)?;
-            if queue.size + item.len() > MOST_BYTES || queue.items.len() >= MOST_ITEMS {
+            if size > MOST_BYTES || queue.items.len() >= MOST_ITEMS {
                 return Err(Refusal::Internal);
             }
-            queue.size += item.len();
             queue.items.push_back(item.to_vec());
-            queue.reader.clone()
+            let reader = queue.reader.clone();
+            inner.size = size;
+            reader
         };
         // Told outside the lock: `wake` is the owner's code.
         if let Some((inbox, root)) = reader
@@ -103,7 +113,7 @@ impl Queues {
         let mut inner = lock(&self.0);
         let queue = inner.queues.get_mut(&id).ok_or(Refusal::NotFound)?;
         let item = queue.items.pop_front().ok_or(Refusal::Empty)?;
-        queue.size -= item.len();
+        inner.size -= item.len();
         Ok(item)
     }
 }
@@ -112,6 +122,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Most bytes and items that may wait in a queue nobody reads.
-const MOST_BYTES: usize = 64 << 20;
+/// Most bytes that may wait in all queues, and items in one nobody reads.
+const MOST_BYTES: usize = 256 << 20;
 const MOST_ITEMS: usize = 1 << 20;
+/// Most queues of a process, and the longest name of one, bytes.
+const MOST_QUEUES: usize = 4096;
+const LONGEST_NAME: usize = 1024;

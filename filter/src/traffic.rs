@@ -1,0 +1,127 @@
+//! What connections do to the counts, and what their failures say of a replica.
+
+use crate::balancer::{Balancer, Effect, Level};
+use crate::moment::Moment;
+use crate::passive::Hold;
+use crate::replica::ReplicaId;
+use crate::session::{Landed, Landing, Session, StreamId};
+
+impl Balancer {
+    pub(crate) fn landed(&mut self, stream: StreamId, landing: Landing<'_>, now: Moment) {
+        let Some(session) = self.sessions.get_mut(stream) else {
+            return;
+        };
+        if session.landed == Landed::Known {
+            return;
+        }
+        let mut settled = *session;
+        // While it is open, the next attempt may be under way: only its end tells.
+        let landing = match landing {
+            Landing::Failed => Landing::Pending,
+            other => other,
+        };
+        self.settle(&mut settled, landing, now);
+        if settled.landed == Landed::Unknown {
+            self.sessions.again(stream);
+        }
+        if let Some(session) = self.sessions.get_mut(stream) {
+            *session = settled;
+        }
+    }
+
+    /// Learns where a connection went: to the chosen replica, to another because
+    /// the chosen one did not answer, or nowhere.
+    pub(crate) fn settle(&mut self, session: &mut Session, landing: Landing<'_>, now: Moment) {
+        let chosen = session.replica;
+        match landing {
+            Landing::Pending => return,
+            Landing::Failed => self.count_failure(chosen, now),
+            Landing::Reached(name) => {
+                // By far the most reach the chosen one: no look-up for those.
+                let is_chosen = |id: &ReplicaId| self.name(*id) == Some(name);
+                let reached = match chosen.filter(is_chosen) {
+                    Some(chosen) => Some(chosen),
+                    None => self.pool.id(name),
+                };
+                if reached != chosen {
+                    self.count_failure(chosen, now);
+                    self.count_closed(chosen, now);
+                    if let Some(reached) = reached {
+                        self.count_open(reached, now);
+                    }
+                    session.replica = reached;
+                }
+                self.count_reached(reached, now);
+            }
+        }
+        session.landed = Landed::Known;
+    }
+
+    pub(crate) fn count_open(&mut self, id: ReplicaId, now: Moment) {
+        if let Some(replica) = self.pool.get_mut(id) {
+            replica.here.active = replica.here.active.saturating_add(1);
+            self.pool.update(id, now);
+        }
+    }
+
+    pub(crate) fn count_closed(&mut self, id: Option<ReplicaId>, now: Moment) {
+        let Some(id) = id else { return };
+        if let Some(replica) = self.pool.get_mut(id) {
+            replica.here.active = replica.here.active.saturating_sub(1);
+            self.pool.update(id, now);
+        }
+    }
+
+    pub(crate) fn count_reached(&mut self, id: Option<ReplicaId>, now: Moment) {
+        let Some(id) = id else { return };
+        let Some(replica) = self.pool.get_mut(id) else {
+            return;
+        };
+        replica.here.connections = replica.here.connections.saturating_add(1);
+        let was_held = replica.passive.is_held(now);
+        replica.passive.reached();
+        if was_held {
+            self.pool.update(id, now);
+        }
+    }
+
+    pub(crate) fn count_failure(&mut self, id: Option<ReplicaId>, now: Moment) {
+        let Some(id) = id else { return };
+        if let Some(replica) = self.pool.get_mut(id) {
+            replica.here.failures = replica.here.failures.saturating_add(1);
+            self.hold(id, 1, now);
+        }
+    }
+
+    /// Takes in connect failures of a replica, whoever saw them.
+    pub(crate) fn hold(&mut self, id: ReplicaId, failures: u64, now: Moment) {
+        let rules = self.config.passive;
+        let Some(replica) = self.pool.get_mut(id) else {
+            return;
+        };
+        if replica.passive.failed(failures, &rules, now) == Hold::AsBefore {
+            return;
+        }
+        let (name, ms) = (replica.name.clone(), rules.hold_ms);
+        self.pool.update(id, now);
+        // The VM that probes tells for all: it hears of everybody's failures.
+        if self.is_holder() {
+            let told = format!(
+                "replica \"{name}\": {} connect failures within {} ms, held back for {ms} ms",
+                rules.fails, rules.window_ms
+            );
+            self.effects.push_back(Effect::Log(Level::Warn, told));
+        }
+    }
+
+    /// Closes what a replica serves on the listeners that ask for this check.
+    pub(crate) fn close_sessions(&mut self, id: ReplicaId, check: usize) {
+        for (stream, session) in self.sessions.iter() {
+            let listener = self.pool.listeners.get(session.listener.0);
+            let asks = listener.is_some_and(|listener| listener.checks.contains(&check));
+            if session.replica == Some(id) && asks {
+                self.effects.push_back(Effect::Close(stream));
+            }
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! What the admin listener answers.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod world;
+
+use dtr_lb_filter::admin::{BODY_LIMIT, Request, Response};
+use dtr_lb_filter::config::Config;
+use serde_json::Value;
+use world::{Does, World, config};
+
+fn request(method: &str, path: &str) -> Request {
+    let headers = [
+        (":authority", "127.0.0.1:8181"),
+        ("content-type", "application/json"),
+    ];
+    let headers = headers
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec();
+    Request {
+        method: method.to_owned(),
+        path: path.to_owned(),
+        headers,
+        body: Vec::new(),
+    }
+}
+
+fn put(path: &str, body: &str) -> Request {
+    Request {
+        body: body.as_bytes().to_vec(),
+        ..request("PUT", path)
+    }
+}
+
+fn body(response: &Response) -> Value {
+    serde_json::from_slice(&response.body).unwrap()
+}
+
+#[test]
+fn ping_speaks_the_registrys_own_form() {
+    let mut world = World::settled(config(2), 2);
+    for vm in 0..2 {
+        let well = world.answer(vm, &request("GET", "/_ping"));
+        assert_eq!(
+            (well.status, well.body.as_slice()),
+            (200, br#"{"Error":"","Healthy":true}"#.as_slice())
+        );
+    }
+    world.does = vec![Does::Sick; 2];
+    world.pass(2000);
+    for vm in 0..2 {
+        let sick = world.answer(vm, &request("GET", "/_ping"));
+        assert_eq!(sick.status, 503);
+        assert_eq!(body(&sick)["Healthy"], false);
+        let error = body(&sick)["Error"].as_str().unwrap().to_owned();
+        assert!(error.contains("garant: no answer"), "VM {vm}: {error}");
+    }
+    let mut told = config(3);
+    told.min_healthy = 3;
+    let mut world = World::settled(told, 1);
+    assert_eq!(world.answer(0, &request("GET", "/_ping")).status, 200);
+    world.does[0] = Does::Refuse;
+    world.pass(2000);
+    assert_eq!(
+        world.answer(0, &request("GET", "/_ping")).status,
+        503,
+        "two are not three"
+    );
+}
+
+#[test]
+fn each_path_has_its_methods() {
+    let mut world = World::settled(config(1), 1);
+    let cases = [
+        ("GET", "/", 200, None),
+        ("GET", "/?refresh", 200, None),
+        ("GET", "/status", 200, None),
+        ("GET", "/status?x=1", 200, None),
+        ("HEAD", "/_ping", 200, None),
+        ("POST", "/_ping", 405, Some("GET, HEAD")),
+        ("DELETE", "/status", 405, Some("GET, HEAD")),
+        ("GET", "/replicas/r1", 405, Some("PUT")),
+        ("POST", "/replicas/r1", 405, Some("PUT")),
+        ("GET", "/nothing", 404, None),
+        ("PUT", "/replicas", 404, None),
+        ("GET", "", 404, None),
+    ];
+    for (method, path, status, allow) in cases {
+        let response = world.answer(0, &request(method, path));
+        let told = response.headers.iter().find(|(name, _)| *name == "allow");
+        let told = told.map(|(_, value)| value.as_str());
+        assert_eq!((response.status, told), (status, allow), "{method} {path}");
+        match method {
+            "HEAD" => assert!(response.body.is_empty()),
+            _ if status >= 400 => assert!(body(&response)["error"].is_string(), "{method} {path}"),
+            _ => assert!(!response.body.is_empty()),
+        }
+    }
+}
+
+#[test]
+fn a_change_is_made_or_refused_with_the_reason() {
+    let long = format!("{{\"state\": \"{}\"}}", "x".repeat(BODY_LIMIT));
+    let cases = [
+        (
+            "drain",
+            put("/replicas/r1", r#"{"state": "drain"}"#),
+            200,
+            "drain",
+        ),
+        (
+            "maintenance",
+            put("/replicas/r1", r#"{"state": "maintenance"}"#),
+            200,
+            "maintenance",
+        ),
+        (
+            "ready",
+            put("/replicas/r1", r#"{"state": "ready"}"#),
+            200,
+            "healthy",
+        ),
+        (
+            "no such replica",
+            put("/replicas/r9", r#"{"state": "drain"}"#),
+            404,
+            "healthy",
+        ),
+        (
+            "no name",
+            put("/replicas/", r#"{"state": "drain"}"#),
+            404,
+            "healthy",
+        ),
+        (
+            "a hostile name",
+            put("/replicas/<script>\u{202e}", r#"{"state": "drain"}"#),
+            404,
+            "healthy",
+        ),
+        (
+            "no such state",
+            put("/replicas/r1", r#"{"state": "up"}"#),
+            400,
+            "healthy",
+        ),
+        (
+            "another field",
+            put("/replicas/r1", r#"{"state": "drain", "x": 1}"#),
+            400,
+            "healthy",
+        ),
+        ("no state", put("/replicas/r1", "{}"), 400, "healthy"),
+        (
+            "no JSON",
+            put("/replicas/r1", "state=drain"),
+            400,
+            "healthy",
+        ),
+        ("no body", put("/replicas/r1", ""), 400, "healthy"),
+        ("too long", put("/replicas/r1", &long), 413, "healthy"),
+    ];
+    for (why, request, status, state) in cases {
+        let mut world = World::settled(config(2), 1);
+        let response = world.answer(0, &request);
+        assert_eq!(
+            response.status,
+            status,
+            "{why}: {:?}",
+            String::from_utf8_lossy(&response.body)
+        );
+        assert_eq!(world.state(0, 0), state, "{why}");
+        assert!(body(&response).is_object(), "{why}");
+    }
+}
+
+#[test]
+fn a_form_of_another_site_changes_nothing() {
+    let mut world = World::settled(config(1), 1);
+    for kind in ["text/plain", "application/x-www-form-urlencoded", ""] {
+        let mut form = put("/replicas/r1", r#"{"state": "drain"}"#);
+        form.headers[1].1 = kind.to_owned();
+        assert_eq!(world.answer(0, &form).status, 415, "{kind:?}");
+    }
+    let mut rebound = put("/replicas/r1", r#"{"state": "drain"}"#);
+    rebound.headers[0].1 = "evil.example.com".to_owned();
+    assert_eq!(world.answer(0, &rebound).status, 403);
+    let mut cross = put("/replicas/r1", r#"{"state": "drain"}"#);
+    cross
+        .headers
+        .push(("origin".to_owned(), "https://evil.example.com".to_owned()));
+    assert_eq!(world.answer(0, &cross).status, 403);
+    assert_eq!(world.state(0, 0), "healthy");
+}
+
+#[test]
+fn a_token_is_needed_where_one_is_configured() {
+    let told = Config {
+        admin: dtr_lb_filter::config::Admin {
+            token: Some("s3cret".to_owned()),
+            loopback: false,
+        },
+        ..config(1)
+    };
+    let mut world = World::settled(told, 1);
+    let stranger = put("/replicas/r9", r#"{"state": "drain"}"#);
+    let response = world.answer(0, &stranger);
+    assert_eq!(
+        response.status, 401,
+        "before it is said which replicas there are"
+    );
+    assert!(
+        response
+            .headers
+            .contains(&("www-authenticate", "Bearer".to_owned()))
+    );
+    assert_eq!(
+        world.answer(0, &request("GET", "/status")).status,
+        200,
+        "reading needs none"
+    );
+    let mut known = put("/replicas/r1", r#"{"state": "drain"}"#);
+    known
+        .headers
+        .push(("authorization".to_owned(), "Bearer s3cret".to_owned()));
+    assert_eq!(world.answer(0, &known).status, 200);
+    assert_eq!(world.state(0, 0), "drain");
+    let shown = String::from_utf8(world.answer(0, &request("GET", "/status")).body).unwrap();
+    assert!(!shown.contains("s3cret"), "the token is not shown");
+}

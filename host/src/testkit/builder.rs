@@ -1,0 +1,335 @@
+//! What a test says before the guest starts.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::vm::{Plugin, Profile, Shared, StartError, VmConfig};
+
+use super::cluster::{Cluster, accepts};
+use super::fault::{Fault, Mishap};
+use super::guest::Guest;
+use super::kit::TestKit;
+use super::place::{Ground, LogLine};
+use super::stage::Stage;
+use super::transcript::Transcript;
+use super::worker::Worker;
+
+/// What a test says before the guest starts; made by [`TestKit::load`].
+pub struct Builder {
+    guest: Guest,
+    config: VmConfig,
+    workers: usize,
+    seed: u64,
+    time: Duration,
+    clusters: Vec<(String, Cluster)>,
+    faults: Vec<Fault>,
+    properties: Vec<(String, Vec<u8>)>,
+    on_trap: OnTrap,
+    shared: Shared,
+}
+
+/// What a trap that no [`Fault`] brought about means to the test.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnTrap {
+    /// The test panics and says why the guest trapped.
+    #[default]
+    Panic,
+    /// The test goes on, as after a trap that a fault brought about.
+    GoOn,
+}
+
+/// A plugin's configuration: JSON by [`serde_json::json!`], or text, or bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Configuration(Vec<u8>);
+
+impl From<Value> for Configuration {
+    /// `null` is no configuration at all.
+    fn from(value: Value) -> Configuration {
+        match value {
+            Value::Null => Configuration::default(),
+            other => Configuration(other.to_string().into_bytes()),
+        }
+    }
+}
+
+impl From<&str> for Configuration {
+    fn from(text: &str) -> Configuration {
+        Configuration(text.as_bytes().to_vec())
+    }
+}
+
+impl From<String> for Configuration {
+    fn from(text: String) -> Configuration {
+        Configuration(text.into_bytes())
+    }
+}
+
+impl From<Vec<u8>> for Configuration {
+    fn from(bytes: Vec<u8>) -> Configuration {
+        Configuration(bytes)
+    }
+}
+
+impl From<&[u8]> for Configuration {
+    fn from(bytes: &[u8]) -> Configuration {
+        Configuration(bytes.to_vec())
+    }
+}
+
+impl Builder {
+    pub(super) fn new(guest: Guest) -> Builder {
+        Builder {
+            guest,
+            config: VmConfig {
+                // A loaded machine may be slow; a guest that loops is found all the same.
+                callback_limit: Duration::from_secs(5),
+                ..VmConfig::default()
+            },
+            workers: 1,
+            seed: 0,
+            time: START,
+            clusters: vec![(DEFAULT.to_owned(), accepts())],
+            faults: Vec::new(),
+            properties: Vec::new(),
+            on_trap: OnTrap::default(),
+            shared: Shared::new(),
+        }
+    }
+
+    /// Adds a plugin with an empty root id. Without any plugin the guest gets
+    /// one, with an empty configuration.
+    pub fn plugin(self, configuration: impl Into<Configuration>) -> Builder {
+        self.plugin_of("", configuration)
+    }
+
+    /// Adds a plugin with this root id. Several live in one VM; streams go to
+    /// the first, unless they say which.
+    pub fn plugin_of(
+        mut self,
+        root_id: impl Into<String>,
+        configuration: impl Into<Configuration>,
+    ) -> Builder {
+        let root_id = root_id.into();
+        self.config.plugins.push(Plugin {
+            name: if root_id.is_empty() {
+                "plugin".to_owned()
+            } else {
+                root_id.clone()
+            },
+            root_id,
+            configuration: configuration.into().0,
+        });
+        self
+    }
+
+    /// What `proxy_on_vm_start` may read.
+    pub fn vm_configuration(mut self, configuration: impl Into<Configuration>) -> Builder {
+        self.config.configuration = configuration.into().0;
+        self
+    }
+
+    /// Names the VM; kits that share a store share data by it.
+    pub fn vm_id(mut self, vm_id: impl Into<String>) -> Builder {
+        self.config.vm_id = vm_id.into();
+        self
+    }
+
+    /// Adds a cluster. The cluster `default`, where streams go unless told
+    /// otherwise, is there already and accepts everything.
+    pub fn cluster(mut self, name: impl Into<String>, behaviour: Cluster) -> Builder {
+        self.clusters.push((name.into(), behaviour));
+        self
+    }
+
+    /// So many workers, each with its own VM, over one shared store; one if not said.
+    ///
+    /// # Panics
+    /// When it is 0.
+    pub fn workers(mut self, workers: usize) -> Builder {
+        assert!(workers > 0, "workers: at least one is needed");
+        self.workers = workers;
+        self
+    }
+
+    /// Uses another kit's shared data, queues and metrics
+    /// ([`TestKit::shared`]), as a VM after a reload does.
+    pub fn shared(mut self, shared: Shared) -> Builder {
+        self.shared = shared;
+        self
+    }
+
+    /// Another seed of the guest's randomness; 0 if not said.
+    pub fn seed(mut self, seed: u64) -> Builder {
+        self.seed = seed;
+        self
+    }
+
+    /// The wall-clock time at the start, since 1970; some moment in 2026 if not said.
+    pub fn time(mut self, since_1970: Duration) -> Builder {
+        self.time = since_1970;
+        self
+    }
+
+    /// A property that every context can read, by its path with dots. Numbers
+    /// are 8 bytes, little-endian.
+    pub fn property(mut self, path: impl Into<String>, value: impl AsRef<[u8]>) -> Builder {
+        self.properties.push((path.into(), value.as_ref().to_vec()));
+        self
+    }
+
+    /// Property `node`: `json!({"id": .., "cluster": .., "metadata": {..}})`.
+    pub fn node(mut self, node: Value) -> Builder {
+        self.config.node = Arc::new(node);
+        self
+    }
+
+    /// Something that goes wrong from the start on.
+    pub fn fault(mut self, fault: Fault) -> Builder {
+        self.faults.push(fault);
+        self
+    }
+
+    /// What a trap that no fault brought about means; [`OnTrap::Panic`] if not said.
+    pub fn on_trap(mut self, on_trap: OnTrap) -> Builder {
+        self.on_trap = on_trap;
+        self
+    }
+
+    /// Most linear memory of a VM, bytes; 64 MiB if not said.
+    pub fn memory_limit(mut self, bytes: usize) -> Builder {
+        self.config.memory_limit = bytes;
+        self
+    }
+
+    /// Longest a callback may run, of real time; 5 s if not said.
+    pub fn callback_limit(mut self, limit: Duration) -> Builder {
+        self.config.callback_limit = limit;
+        self
+    }
+
+    /// Whose behaviour counts where the specification and Envoy disagree;
+    /// Envoy's if not said.
+    pub fn profile(mut self, profile: Profile) -> Builder {
+        self.config.profile = profile;
+        self
+    }
+
+    /// The only host functions and callbacks the guest may use, by name; all if
+    /// not said.
+    pub fn capabilities<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Builder {
+        let names: BTreeSet<String> = names.into_iter().map(Into::into).collect();
+        self.config.capabilities = Some(names);
+        self
+    }
+
+    /// Compiles the guest (once per process) and starts its plugins on each worker.
+    ///
+    /// # Errors
+    /// When the guest cannot be used, traps, or refuses its configuration; the
+    /// error shows what guest and host said to each other.
+    pub fn start(mut self) -> Result<TestKit, KitError> {
+        if self.config.plugins.is_empty() {
+            self = self.plugin("");
+        }
+        let ground = Arc::new(Ground::new(self.seed, self.time));
+        let module =
+            (self.guest.compile()).map_err(|error| KitError::new(error.into(), &ground))?;
+        for (path, value) in self.properties {
+            ground.set_property(None, path, value);
+        }
+        let mut stage = Stage::new(ground.clone(), self.shared, self.on_trap);
+        for (name, cluster) in self.clusters {
+            stage.set_cluster(&name, cluster);
+        }
+        for fault in self.faults {
+            stage.add_fault(fault);
+        }
+        for index in 0..self.workers {
+            let worker = Worker::new(index, module.clone(), self.config.clone(), &ground);
+            stage.workers.push(worker);
+        }
+        for index in 0..self.workers {
+            (stage.start_vm(index)).map_err(|error| KitError::new(error, &ground))?;
+        }
+        stage.settle();
+        Ok(TestKit::new(Rc::new(RefCell::new(stage))))
+    }
+}
+
+/// Why a kit did not start.
+pub struct KitError(Box<Failure>);
+
+struct Failure {
+    why: StartError,
+    explanation: Option<String>,
+    transcript: Transcript,
+    logs: Vec<LogLine>,
+}
+
+impl KitError {
+    fn new(why: StartError, ground: &Ground) -> KitError {
+        KitError(Box::new(Failure {
+            explanation: ground.with_transcript(super::explain::explain),
+            why,
+            transcript: ground.transcript(),
+            logs: ground.logs(),
+        }))
+    }
+
+    /// What the engine says.
+    pub fn why(&self) -> &StartError {
+        &self.0.why
+    }
+
+    /// What guest and host said to each other.
+    pub fn transcript(&self) -> &Transcript {
+        &self.0.transcript
+    }
+
+    /// What the guest logged.
+    pub fn logs(&self) -> &[LogLine] {
+        &self.0.logs
+    }
+}
+
+impl fmt::Display for KitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the guest did not start: {}", self.0.why)?;
+        if let Some(explanation) = &self.0.explanation {
+            write!(f, "\n{explanation}")?;
+        }
+        if !self.0.transcript.entries().is_empty() {
+            write!(f, "\ntranscript:\n{}", self.0.transcript)?;
+        }
+        Ok(())
+    }
+}
+
+/// As `Display`: this is what a test that returns the error prints.
+impl fmt::Debug for KitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for KitError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0.why)
+    }
+}
+
+pub(super) fn is_call(fault: &Fault) -> bool {
+    matches!(fault.what, Mishap::Call(_))
+}
+
+/// Where streams go unless told otherwise.
+pub(super) const DEFAULT: &str = "default";
+
+/// 2026-01-01T00:00:00Z
+const START: Duration = Duration::from_secs(1_767_225_600);

@@ -1,0 +1,303 @@
+//! What is behind the proxy, as far as a test cares.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::vm::Headers;
+
+/// How a cluster behaves: towards HTTP and gRPC calls of the guest, towards
+/// HTTP streams, and towards TCP connections.
+///
+/// Made by [`answers`], [`accepts`], [`refuses`], [`resets`],
+/// [`breaks_off`], [`hangs`], [`decides`], [`first_of`], [`grpc_answers`] and [`grpc_fails`].
+#[derive(Clone)]
+pub struct Cluster {
+    pub(super) behaviour: Behaviour,
+    pub(super) delay: Duration,
+    pub(super) metadata: Arc<Value>,
+    pub(super) address: Option<SocketAddr>,
+    /// Bytes in one piece of an answer's body.
+    pub(super) chunk: Option<usize>,
+}
+
+#[derive(Clone)]
+pub(super) enum Behaviour {
+    Answers(Answer),
+    Refuses,
+    Resets,
+    BreaksOff,
+    Hangs,
+    Decides(Arc<Mutex<Decide>>),
+    FirstOf(Vec<String>),
+}
+
+type Decide = dyn FnMut(&Request) -> Cluster + Send;
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Answer {
+    pub(super) headers: Headers,
+    pub(super) body: Vec<u8>,
+    pub(super) trailers: Headers,
+    /// Of a gRPC answer; 0 is success.
+    pub(super) grpc_status: u32,
+    pub(super) grpc_message: String,
+}
+
+impl Answer {
+    /// With the length of the body, unless the test says another.
+    pub(super) fn full_headers(&self) -> Headers {
+        let mut headers = self.headers.clone();
+        if !self.body.is_empty() && header(&headers, CONTENT_LENGTH).is_none() {
+            let length = self.body.len().to_string().into_bytes();
+            headers.push((CONTENT_LENGTH.to_owned(), length));
+        }
+        headers
+    }
+}
+
+/// Answers every request with this status and body, and accepts connections. A
+/// body brings its `content-length`.
+pub fn answers(status: u16, body: impl AsRef<[u8]>) -> Cluster {
+    Cluster::new(Behaviour::Answers(Answer {
+        headers: vec![(":status".to_owned(), status.to_string().into_bytes())],
+        body: body.as_ref().to_vec(),
+        ..Answer::default()
+    }))
+}
+
+/// Accepts connections; answers requests with 200 and nothing in it.
+pub fn accepts() -> Cluster {
+    answers(200, "")
+}
+
+/// Nobody listens there: connections are refused at once.
+pub fn refuses() -> Cluster {
+    Cluster::new(Behaviour::Refuses)
+}
+
+/// Accepts connections and resets them when a request or the first bytes came.
+pub fn resets() -> Cluster {
+    Cluster::new(Behaviour::Resets)
+}
+
+/// Resets connections in the midst of an answer. The guest's call fails
+/// without any headers; an HTTP stream is reset after its response headers.
+pub fn breaks_off() -> Cluster {
+    Cluster::new(Behaviour::BreaksOff)
+}
+
+/// Says nothing: requests end at their timeout, and so do connect attempts.
+pub fn hangs() -> Cluster {
+    Cluster::new(Behaviour::Hangs)
+}
+
+/// Behaves by request. A TCP connection asks too, as a request of method
+/// `CONNECT`; each message of a gRPC stream is a request of its own.
+///
+/// The closure must not use the kit or its handles, which wait for its answer.
+pub fn decides(decide: impl FnMut(&Request) -> Cluster + Send + 'static) -> Cluster {
+    Cluster::new(Behaviour::Decides(Arc::new(Mutex::new(decide))))
+}
+
+/// An aggregate: the first of these clusters that accepts a connection serves
+/// it. HTTP calls and streams go to the first one alone.
+pub fn first_of<N: Into<String>>(clusters: impl IntoIterator<Item = N>) -> Cluster {
+    let clusters = clusters.into_iter().map(Into::into).collect();
+    Cluster::new(Behaviour::FirstOf(clusters))
+}
+
+/// Answers gRPC calls, and each message of a gRPC stream, with this message.
+pub fn grpc_answers(message: impl AsRef<[u8]>) -> Cluster {
+    answers(200, message)
+}
+
+/// Ends gRPC calls and streams with this status, such as 14 (unavailable).
+pub fn grpc_fails(status: u32, message: impl Into<String>) -> Cluster {
+    Cluster::new(Behaviour::Answers(Answer {
+        grpc_status: status,
+        grpc_message: message.into(),
+        ..answer_of(200)
+    }))
+}
+
+impl Cluster {
+    fn new(behaviour: Behaviour) -> Cluster {
+        Cluster {
+            behaviour,
+            delay: Duration::ZERO,
+            metadata: Arc::new(Value::Null),
+            address: None,
+            chunk: None,
+        }
+    }
+
+    /// Takes so long to answer, or to accept a connection. An answer that comes
+    /// after the request's timeout comes too late.
+    pub fn after(mut self, delay: Duration) -> Cluster {
+        self.delay = delay;
+        self
+    }
+
+    /// Adds a header to the answer; no effect on clusters that do not answer.
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Cluster {
+        if let Behaviour::Answers(answer) = &mut self.behaviour {
+            let pair = (name.to_ascii_lowercase(), value.as_ref().to_vec());
+            answer.headers.push(pair);
+        }
+        self
+    }
+
+    /// Adds a trailer to the answer; no effect on clusters that do not answer.
+    pub fn trailer(mut self, name: &str, value: impl AsRef<[u8]>) -> Cluster {
+        if let Behaviour::Answers(answer) = &mut self.behaviour {
+            let pair = (name.to_ascii_lowercase(), value.as_ref().to_vec());
+            answer.trailers.push(pair);
+        }
+        self
+    }
+
+    /// Sends an answer's body to an HTTP stream in pieces of so many bytes.
+    ///
+    /// # Panics
+    /// When it is 0.
+    pub fn in_chunks_of(mut self, bytes: usize) -> Cluster {
+        assert!(bytes > 0, "cluster: a chunk has at least one byte");
+        self.chunk = Some(bytes);
+        self
+    }
+
+    /// What guests read as `xds.upstream_host_metadata.filter_metadata`:
+    /// `json!({"dtr": {"name": "r1"}})`.
+    pub fn metadata(mut self, filter_metadata: Value) -> Cluster {
+        self.metadata = Arc::new(serde_json::json!({ "filter_metadata": filter_metadata }));
+        self
+    }
+
+    /// Where its one host is; made up if not given.
+    ///
+    /// # Panics
+    /// When this is not an IP address with a port.
+    pub fn address(mut self, address: &str) -> Cluster {
+        let parsed = address.parse();
+        let Ok(parsed) = parsed else {
+            panic!("cluster: address {address:?} is not IP:PORT, such as 10.0.0.1:443");
+        };
+        self.address = Some(parsed);
+        self
+    }
+
+    /// How it behaves towards this request, with its own decisions made.
+    pub(super) fn settle(&self, request: &Request) -> Cluster {
+        let mut settled = self.clone();
+        // A closure may return another closure; not for ever.
+        for _ in 0..16 {
+            let Behaviour::Decides(decide) = &settled.behaviour else {
+                break;
+            };
+            let decide = decide.clone();
+            let mut decide = decide.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut next = decide(request);
+            next.delay += settled.delay;
+            if next.metadata.is_null() {
+                next.metadata = settled.metadata;
+            }
+            next.address = next.address.or(settled.address);
+            settled = next;
+        }
+        settled
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.behaviour {
+            Behaviour::Answers(answer) => write!(f, "answers {}", status(&answer.headers)),
+            Behaviour::Refuses => f.write_str("refuses"),
+            Behaviour::Resets => f.write_str("resets"),
+            Behaviour::BreaksOff => f.write_str("breaks off"),
+            Behaviour::Hangs => f.write_str("hangs"),
+            Behaviour::Decides(_) => f.write_str("decides"),
+            Behaviour::FirstOf(clusters) => write!(f, "first of {}", clusters.join(", ")),
+        }
+    }
+}
+
+/// A request as a cluster gets it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Request {
+    /// The cluster asked.
+    pub cluster: String,
+    /// `:method`; `CONNECT` for a TCP connection.
+    pub method: String,
+    /// `:path`; `/Service/Method` for gRPC.
+    pub path: String,
+    /// `:authority`
+    pub authority: String,
+    /// All headers, in order, pseudo headers included.
+    pub headers: Headers,
+    /// The whole body; for gRPC one message.
+    pub body: Vec<u8>,
+    /// Trailers, in order.
+    pub trailers: Headers,
+    /// Time since the kit started.
+    pub at: Duration,
+}
+
+impl Request {
+    pub(super) fn new(cluster: &str, at: Duration, headers: Headers) -> Request {
+        let of = |name| header(&headers, name).unwrap_or_default().to_owned();
+        Request {
+            cluster: cluster.to_owned(),
+            method: of(":method"),
+            path: of(":path"),
+            authority: of(":authority"),
+            at,
+            headers,
+            ..Request::default()
+        }
+    }
+
+    /// The first header of this name, if it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(&self.headers, name)
+    }
+
+    /// The first trailer of this name, if it is text.
+    pub fn trailer(&self, name: &str) -> Option<&str> {
+        header(&self.trailers, name)
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// The first value of this name, if it is text.
+pub(super) fn header<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
+    let found = headers
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+    std::str::from_utf8(&found.1).ok()
+}
+
+/// What `:status` says; 0 if nothing.
+pub(super) fn status(headers: &Headers) -> u16 {
+    header(headers, ":status")
+        .and_then(|status| status.parse().ok())
+        .unwrap_or_default()
+}
+
+const CONTENT_LENGTH: &str = "content-length";
+
+fn answer_of(status: u16) -> Answer {
+    Answer {
+        headers: vec![(":status".to_owned(), status.to_string().into_bytes())],
+        ..Answer::default()
+    }
+}

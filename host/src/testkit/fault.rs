@@ -1,0 +1,189 @@
+//! What a test puts in the guest's way.
+
+use crate::vm::TrapReason;
+
+use super::cluster::Cluster;
+use super::status::Status;
+
+/// Something that goes wrong once, or a few times, from now on:
+/// [`trap_in`], [`returns`], [`cas_lost`], [`unknown_cluster`],
+/// [`memory_exhausted`], [`next_call`].
+///
+/// Put in with [`TestKit::fault`](super::TestKit::fault) while running, or with
+/// [`Builder::fault`](super::Builder::fault) to go wrong while starting.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    pub(super) what: Mishap,
+    /// How many fitting occasions pass unharmed.
+    pub(super) skip: u32,
+    /// How many occasions are spoilt after that.
+    pub(super) times: u32,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Mishap {
+    Trap { callback: String },
+    Status { hostcall: String, status: Status },
+    CasLost,
+    Memory,
+    Call(Cluster),
+}
+
+impl Fault {
+    /// Spoils the `n`th fitting occasion from now, counted from 1, not the next.
+    ///
+    /// # Panics
+    /// When `n` is 0.
+    pub fn nth(mut self, n: u32) -> Fault {
+        assert!(n > 0, "fault: occasions are counted from 1");
+        self.skip = n - 1;
+        self
+    }
+
+    /// Spoils so many occasions in a row, not one.
+    pub fn times(mut self, times: u32) -> Fault {
+        self.times = times;
+        self
+    }
+
+    fn once(what: Mishap) -> Fault {
+        Fault {
+            what,
+            skip: 0,
+            times: 1,
+        }
+    }
+}
+
+/// The guest traps in this callback, such as `proxy_on_tick`.
+pub fn trap_in(callback: impl Into<String>) -> Fault {
+    Fault::once(Mishap::Trap {
+        callback: callback.into(),
+    })
+}
+
+/// This host function, such as `proxy_get_property`, does nothing but return
+/// this status.
+pub fn returns(hostcall: impl Into<String>, status: Status) -> Fault {
+    Fault::once(Mishap::Status {
+        hostcall: hostcall.into(),
+        status,
+    })
+}
+
+/// A compare-and-swap on shared data is lost to somebody else. Writes without
+/// a compare value are no occasion.
+pub fn cas_lost() -> Fault {
+    Fault::once(Mishap::CasLost)
+}
+
+/// An HTTP call finds its cluster unknown.
+pub fn unknown_cluster() -> Fault {
+    returns("proxy_http_call", Status::BAD_ARGUMENT)
+}
+
+/// The guest gets no more memory. An occasion is an attempt to grow; unlike the
+/// others this fault spoils all of them.
+pub fn memory_exhausted() -> Fault {
+    Fault::once(Mishap::Memory).times(u32::MAX)
+}
+
+/// The next HTTP or gRPC call, to whatever cluster, goes so: `next_call(refuses())`.
+pub fn next_call(behaviour: Cluster) -> Fault {
+    Fault::once(Mishap::Call(behaviour))
+}
+
+/// Faults not yet used up.
+#[derive(Default)]
+pub(super) struct Faults(Vec<Fault>);
+
+impl Faults {
+    pub(super) fn add(&mut self, fault: Fault) {
+        self.0.push(fault);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(super) fn trap(&mut self, callback: &str) -> Option<TrapReason> {
+        self.strike(|what| match what {
+            Mishap::Trap { callback: wanted } if wanted == callback => Some(TrapReason::Crash),
+            _ => None,
+        })
+    }
+
+    /// `cas`: the compare value, should this be a write of shared data.
+    pub(super) fn status(&mut self, hostcall: &str, cas: Option<u64>) -> Option<Status> {
+        self.strike(|what| match what {
+            Mishap::Status {
+                hostcall: wanted,
+                status,
+            } if wanted == hostcall => Some(*status),
+            Mishap::CasLost if cas.is_some_and(|cas| cas != 0) => Some(Status::CAS_MISMATCH),
+            _ => None,
+        })
+    }
+
+    pub(super) fn memory(&mut self) -> Option<()> {
+        self.strike(|what| matches!(what, Mishap::Memory).then_some(()))
+    }
+
+    pub(super) fn call(&mut self) -> Option<Cluster> {
+        self.strike(|what| match what {
+            Mishap::Call(cluster) => Some(cluster.clone()),
+            _ => None,
+        })
+    }
+
+    /// The first fault that fits and is due strikes; those that fit and are not
+    /// due come nearer.
+    fn strike<T>(&mut self, mut fits: impl FnMut(&Mishap) -> Option<T>) -> Option<T> {
+        let mut struck = None;
+        for fault in &mut self.0 {
+            let Some(found) = fits(&fault.what) else {
+                continue;
+            };
+            if fault.skip > 0 {
+                fault.skip -= 1;
+            } else if struck.is_none() {
+                fault.times = fault.times.saturating_sub(1);
+                struck = Some(found);
+            }
+        }
+        self.0.retain(|fault| fault.times > 0);
+        struck
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_strikes_at_its_occasion_and_is_used_up() {
+        let mut faults = Faults::default();
+        faults.add(trap_in("proxy_on_tick").nth(2).times(2));
+        let struck = [
+            "proxy_on_tick",
+            "proxy_on_log",
+            "proxy_on_tick",
+            "proxy_on_tick",
+        ]
+        .map(|callback| faults.trap(callback).is_some());
+        assert_eq!(struck, [false, false, true, true]);
+        assert!(faults.trap("proxy_on_tick").is_none());
+    }
+
+    #[test]
+    fn a_write_without_compare_value_cannot_lose() {
+        let mut faults = Faults::default();
+        faults.add(cas_lost());
+        assert_eq!(faults.status("proxy_set_shared_data", Some(0)), None);
+        assert_eq!(
+            faults.status("proxy_set_shared_data", Some(7)),
+            Some(Status::CAS_MISMATCH)
+        );
+        assert_eq!(faults.status("proxy_set_shared_data", Some(7)), None);
+    }
+}

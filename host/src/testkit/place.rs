@@ -1,0 +1,338 @@
+//! The world a guest lives in: its clock, its randomness, who listens.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::vm::{self, ContextId, Observer, Trap, TrapReason, World};
+
+use super::decode;
+use super::fault::Faults;
+use super::status::Status;
+use super::transcript::{Argument, Entry, Hostcall, Transcript, What};
+
+/// What one kit's workers have in common.
+pub(super) struct Ground {
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    /// Since the kit started.
+    now: Duration,
+    /// Wall-clock time at that moment, since 1970.
+    start: Duration,
+    random: u64,
+    clusters: BTreeSet<String>,
+    faults: Faults,
+    transcript: Transcript,
+    properties: Vec<Property>,
+    logs: Vec<LogLine>,
+    /// How many traps a fault brought about and nobody has looked at yet.
+    asked_traps: usize,
+    /// Keys of filter state that guests ever set.
+    filter_state_keys: BTreeSet<String>,
+}
+
+struct Property {
+    context: Option<ContextId>,
+    worker: Option<usize>,
+    path: String,
+    value: Vec<u8>,
+}
+
+/// A line the guest logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogLine {
+    /// Time since the kit started.
+    pub at: Duration,
+    /// Which worker, counted from 0.
+    pub worker: usize,
+    /// On whose behalf.
+    pub context: ContextId,
+    /// `trace`, `debug`, `info`, `warn`, `error` or `critical`.
+    pub level: String,
+    /// What it says.
+    pub message: String,
+}
+
+impl Ground {
+    pub(super) fn new(seed: u64, start: Duration) -> Ground {
+        Ground {
+            inner: Mutex::new(Inner {
+                now: Duration::ZERO,
+                start,
+                random: seed,
+                clusters: BTreeSet::new(),
+                faults: Faults::default(),
+                transcript: Transcript::default(),
+                properties: Vec::new(),
+                logs: Vec::new(),
+                asked_traps: 0,
+                filter_state_keys: BTreeSet::new(),
+            }),
+        }
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.lock().now
+    }
+
+    pub(super) fn realtime(&self) -> Duration {
+        let inner = self.lock();
+        inner.start + inner.now
+    }
+
+    pub(super) fn set_now(&self, now: Duration) {
+        self.lock().now = now;
+    }
+
+    pub(super) fn add_cluster(&self, name: &str) {
+        self.lock().clusters.insert(name.to_owned());
+    }
+
+    pub(super) fn remove_cluster(&self, name: &str) {
+        self.lock().clusters.remove(name);
+    }
+
+    pub(super) fn with_faults<T>(&self, f: impl FnOnce(&mut Faults) -> T) -> T {
+        f(&mut self.lock().faults)
+    }
+
+    pub(super) fn transcript(&self) -> Transcript {
+        self.lock().transcript.clone()
+    }
+
+    pub(super) fn with_transcript<T>(&self, f: impl FnOnce(&Transcript) -> T) -> T {
+        f(&self.lock().transcript)
+    }
+
+    pub(super) fn logs(&self) -> Vec<LogLine> {
+        self.lock().logs.clone()
+    }
+
+    pub(super) fn note(&self, worker: usize, note: impl Into<String>) {
+        self.lock().record(worker, What::Kit(note.into()));
+    }
+
+    pub(super) fn filter_state_keys(&self) -> BTreeSet<String> {
+        self.lock().filter_state_keys.clone()
+    }
+
+    /// Whether the trap just seen was a fault's doing.
+    pub(super) fn take_asked_trap(&self) -> bool {
+        std::mem::take(&mut self.lock().asked_traps) > 0
+    }
+
+    pub(super) fn set_property(
+        &self,
+        of: Option<(usize, ContextId)>,
+        path: String,
+        value: Vec<u8>,
+    ) {
+        let (worker, context) = of.unzip();
+        let mut inner = self.lock();
+        (inner.properties)
+            .retain(|old| old.path != path || old.context != context || old.worker != worker);
+        inner.properties.push(Property {
+            context,
+            worker,
+            path,
+            value,
+        });
+    }
+
+    /// A test that panics while the guest runs must still see its transcript.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn record(&mut self, worker: usize, what: What) {
+        let at = self.now;
+        self.transcript.push(Entry { at, worker, what });
+    }
+}
+
+/// One worker's view of the ground.
+pub(super) struct Place {
+    pub(super) ground: Arc<Ground>,
+    worker: usize,
+    woken: AtomicBool,
+}
+
+impl Place {
+    pub(super) fn new(ground: Arc<Ground>, worker: usize) -> Arc<Place> {
+        Arc::new(Place {
+            ground,
+            worker,
+            woken: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether somebody left something for this worker since the last time.
+    pub(super) fn take_woken(&self) -> bool {
+        self.woken.swap(false, Ordering::Relaxed)
+    }
+}
+
+/// The VM's side of a [`Place`].
+pub(super) struct Window(pub(super) Arc<Place>);
+
+impl World for Window {
+    fn has_cluster(&self, name: &str) -> bool {
+        self.0.ground.lock().clusters.contains(name)
+    }
+
+    fn realtime(&self) -> Duration {
+        self.0.ground.realtime()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.ground.now()
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        let mut inner = self.0.ground.lock();
+        for chunk in bytes.chunks_mut(8) {
+            let word = split_mix(&mut inner.random).to_le_bytes();
+            chunk.copy_from_slice(&word[..chunk.len()]);
+        }
+    }
+
+    fn wake(&self) {
+        self.0.woken.store(true, Ordering::Relaxed);
+    }
+
+    fn observer(&self) -> Option<Arc<dyn Observer>> {
+        Some(Arc::new(Window(self.0.clone())))
+    }
+}
+
+impl Observer for Window {
+    fn property(&self, context: ContextId, path: &[u8]) -> Option<Vec<u8>> {
+        let inner = self.0.ground.lock();
+        if inner.properties.is_empty() {
+            return None;
+        }
+        let path = String::from_utf8_lossy(path).replace('\0', ".");
+        let own = (Some(self.0.worker), Some(context));
+        let found = |of: (Option<usize>, Option<ContextId>)| {
+            let mut properties = inner.properties.iter();
+            properties.find(|known| known.path == path && (known.worker, known.context) == of)
+        };
+        let found = found(own).or_else(|| found((None, None)))?;
+        Some(found.value.clone())
+    }
+
+    fn enter(&self, callback: &'static str, arguments: &[u32]) -> Option<TrapReason> {
+        let mut inner = self.0.ground.lock();
+        let what = What::Callback {
+            name: callback.to_owned(),
+            context: ContextId(arguments.first().copied().unwrap_or_default()),
+            arguments: decode::callback_arguments(callback, arguments),
+        };
+        inner.record(self.0.worker, what);
+        let struck = inner.faults.trap(callback);
+        if struck.is_some() {
+            inner.asked_traps += 1;
+        }
+        struck
+    }
+
+    fn leave(&self, callback: &'static str, outcome: Result<Option<u32>, &Trap>) {
+        let outcome = match outcome {
+            Ok(value) => Ok(value.map(|value| decode::callback_result(callback, value))),
+            Err(trap) => Err(trap.to_string()),
+        };
+        let name = callback.to_owned();
+        let what = What::Returned { name, outcome };
+        self.0.ground.lock().record(self.0.worker, what);
+    }
+
+    fn call(&self, call: &vm::Hostcall<'_>) -> Option<u32> {
+        let cas = (call.name == "proxy_set_shared_data")
+            .then(|| call.arguments.get(4).copied().unwrap_or_default());
+        let mut inner = self.0.ground.lock();
+        let status = inner.faults.status(call.name, cas)?;
+        let what = What::Hostcall(Hostcall {
+            name: call.name.to_owned(),
+            context: call.context,
+            arguments: decode::arguments(call),
+            results: Vec::new(),
+            status: Some(status),
+            fault: true,
+        });
+        inner.record(self.0.worker, what);
+        Some(status.0)
+    }
+
+    fn returned(&self, call: &vm::Hostcall<'_>, status: Option<u32>) {
+        let status = status.map(Status);
+        let arguments = decode::arguments(call);
+        let results = match status {
+            Some(Status::OK) => decode::results(call),
+            _ => Vec::new(),
+        };
+        let mut inner = self.0.ground.lock();
+        if let Some((level, message)) = logged(call.name, &arguments) {
+            let at = inner.now;
+            inner.logs.push(LogLine {
+                at,
+                worker: self.0.worker,
+                context: call.context,
+                level,
+                message,
+            });
+        }
+        if let Some(key) = decode::filter_state_key(call) {
+            inner.filter_state_keys.insert(key);
+        }
+        let what = What::Hostcall(Hostcall {
+            name: call.name.to_owned(),
+            context: call.context,
+            arguments,
+            results,
+            status,
+            fault: false,
+        });
+        inner.record(self.0.worker, what);
+    }
+
+    fn may_grow(&self, from: usize, to: usize) -> bool {
+        let mut inner = self.0.ground.lock();
+        if inner.faults.memory().is_none() {
+            return true;
+        }
+        let note = format!("the guest gets no more memory ({from} bytes, wanted {to})");
+        inner.asked_traps += 1;
+        inner.record(self.0.worker, What::Kit(note));
+        false
+    }
+}
+
+fn logged(hostcall: &str, arguments: &[Argument]) -> Option<(String, String)> {
+    let argument = |name: &str| {
+        let found = arguments.iter().find(|argument| argument.name == name);
+        found.map(|argument| argument.value.clone())
+    };
+    match hostcall {
+        "proxy_log" => Some((argument("level")?, argument("message")?)),
+        "fd_write" => Some((
+            argument("level")?,
+            argument("message")?.trim_end().to_owned(),
+        )),
+        _ => None,
+    }
+}
+
+/// SplitMix64: small, and good enough to make guests' choices repeatable.
+fn split_mix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut word = *state;
+    word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ (word >> 31)
+}

@@ -1,0 +1,55 @@
+//! What a host function answers.
+
+use std::fmt;
+
+/// The status a host function returns to the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Status(
+    /// As the guest sees it.
+    pub u32,
+);
+
+impl Status {
+    /// Done.
+    pub const OK: Status = Status(0);
+    /// What was asked for is not there.
+    pub const NOT_FOUND: Status = Status(1);
+    /// An argument makes no sense, or not now.
+    pub const BAD_ARGUMENT: Status = Status(2);
+    /// A value could not be written in the ABI's form.
+    pub const SERIALIZATION_FAILURE: Status = Status(3);
+    /// A value could not be read.
+    pub const PARSE_FAILURE: Status = Status(4);
+    /// A pointer outside the guest's memory.
+    pub const INVALID_MEMORY_ACCESS: Status = Status(6);
+    /// The queue is empty.
+    pub const EMPTY: Status = Status(7);
+    /// Somebody else changed the shared value.
+    pub const CAS_MISMATCH: Status = Status(8);
+    /// The host failed.
+    pub const INTERNAL_FAILURE: Status = Status(10);
+    /// The host does not do this.
+    pub const UNIMPLEMENTED: Status = Status(12);
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.0 {
+            0 => "OK",
+            1 => "NOT_FOUND",
+            2 => "BAD_ARGUMENT",
+            3 => "SERIALIZATION_FAILURE",
+            4 => "PARSE_FAILURE",
+            5 => "BAD_EXPRESSION",
+            6 => "INVALID_MEMORY_ACCESS",
+            7 => "EMPTY",
+            8 => "CAS_MISMATCH",
+            9 => "RESULT_MISMATCH",
+            10 => "INTERNAL_FAILURE",
+            11 => "BROKEN_CONNECTION",
+            12 => "UNIMPLEMENTED",
+            other => return write!(f, "status {other}"),
+        };
+        f.write_str(name)
+    }
+}

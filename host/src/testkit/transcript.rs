@@ -1,0 +1,300 @@
+//! What guest and host said to each other.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::vm::ContextId;
+
+use super::status::Status;
+
+/// What guest and host said to each other, oldest first, in words.
+///
+/// It prints one line per host function and callback, and is what a failed
+/// assertion shows.
+#[derive(Clone, Debug, Default)]
+pub struct Transcript {
+    entries: Vec<Entry>,
+    forgotten: usize,
+}
+
+impl Transcript {
+    /// Everything in order.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Calls the guest made of one host function, such as `proxy_http_call`.
+    pub fn hostcalls<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Hostcall> + 'a {
+        self.entries
+            .iter()
+            .filter_map(move |entry| match &entry.what {
+                What::Hostcall(call) if call.name == name => Some(call),
+                _ => None,
+            })
+    }
+
+    /// Names of the callbacks that ran, in order, allocators left out.
+    pub fn callbacks(&self) -> Vec<&str> {
+        let names = self.entries.iter().filter_map(|entry| match &entry.what {
+            What::Callback { name, .. } => Some(name.as_str()),
+            _ => None,
+        });
+        names.collect()
+    }
+
+    /// Names of the callbacks that ran for one context, in order.
+    pub fn callbacks_of(&self, wanted: ContextId) -> Vec<&str> {
+        let names = self.entries.iter().filter_map(|entry| match &entry.what {
+            What::Callback { name, context, .. } if *context == wanted => Some(name.as_str()),
+            _ => None,
+        });
+        names.collect()
+    }
+
+    /// The last so many lines.
+    pub fn last(&self, lines: usize) -> Transcript {
+        let from = self.entries.len().saturating_sub(lines);
+        Transcript {
+            entries: self.entries[from..].to_vec(),
+            forgotten: self.forgotten + from,
+        }
+    }
+
+    pub(super) fn push(&mut self, entry: Entry) {
+        if self.entries.len() == MOST {
+            self.entries.drain(..MOST / 2);
+            self.forgotten += MOST / 2;
+        }
+        self.entries.push(entry);
+    }
+}
+
+/// One line of a [`Transcript`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Entry {
+    /// Time since the kit started.
+    pub at: Duration,
+    /// Which worker, counted from 0.
+    pub worker: usize,
+    /// What happened.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum What {
+    /// The host called the guest.
+    Callback {
+        /// Such as `proxy_on_tick`.
+        name: String,
+        /// For which context.
+        context: ContextId,
+        /// Its further arguments.
+        arguments: Vec<Argument>,
+    },
+    /// A callback ended.
+    Returned {
+        /// Such as `proxy_on_tick`.
+        name: String,
+        /// In words, `None` if it returns nothing; or why it trapped.
+        outcome: Result<Option<String>, String>,
+    },
+    /// The guest called the host.
+    Hostcall(Hostcall),
+    /// The kit did something: moved time, opened a connection, answered a call.
+    Kit(String),
+}
+
+/// A call of a host function.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Hostcall {
+    /// Such as `proxy_http_call`.
+    pub name: String,
+    /// On whose behalf.
+    pub context: ContextId,
+    /// What the guest gave.
+    pub arguments: Vec<Argument>,
+    /// What the guest got beside the status.
+    pub results: Vec<Argument>,
+    /// `None`: it returns nothing, or ended the VM.
+    pub status: Option<Status>,
+    /// Whether a [`Fault`](super::Fault) answered instead of the host.
+    pub fault: bool,
+}
+
+impl Hostcall {
+    /// The argument of this name, in words.
+    pub fn argument(&self, name: &str) -> Option<&str> {
+        let found = self.arguments.iter().find(|argument| argument.name == name);
+        found.map(|argument| argument.value.as_str())
+    }
+}
+
+/// One argument or result, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Argument {
+    /// What it is called, such as `cluster`; may be empty.
+    pub name: &'static str,
+    /// Text as it is, bytes in `\x` escapes, long ones whole.
+    pub value: String,
+    quoted: bool,
+}
+
+impl Argument {
+    pub(super) fn new(name: &'static str, value: String) -> Argument {
+        Argument {
+            name,
+            value,
+            quoted: false,
+        }
+    }
+
+    pub(super) fn bytes(name: &'static str, bytes: Option<&[u8]>) -> Argument {
+        let Some(bytes) = bytes else {
+            return Argument::new(name, "outside of memory".to_owned());
+        };
+        let value = match std::str::from_utf8(bytes) {
+            Ok(text) => text.to_owned(),
+            Err(_) => bytes.escape_ascii().to_string(),
+        };
+        Argument {
+            name,
+            value,
+            quoted: true,
+        }
+    }
+
+    pub(super) fn pairs(name: &'static str, bytes: Option<&[u8]>) -> Argument {
+        let Some(bytes) = bytes else {
+            return Argument::new(name, "outside of memory".to_owned());
+        };
+        let value = match pairs(bytes) {
+            Some(pairs) => format!("[{}]", pairs.join(", ")),
+            None => format!("not pairs: {}", bytes.escape_ascii()),
+        };
+        Argument::new(name, value)
+    }
+}
+
+impl fmt::Display for Argument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.name.is_empty() && !self.quoted {
+            write!(f, "{} ", self.name)?;
+        }
+        let cut = self.value.char_indices().nth(SHOWN);
+        let shown = cut.map_or(&*self.value, |(end, _)| &self.value[..end]);
+        if self.quoted {
+            write!(f, "{shown:?}")?;
+        } else {
+            f.write_str(shown)?;
+        }
+        if cut.is_some() {
+            write!(f, "… ({} bytes)", self.value.len())?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Hostcall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}({})", self.name, List(&self.arguments))?;
+        match self.status {
+            Some(status) => write!(f, " -> {status}")?,
+            None => write!(f, " -> nothing")?,
+        }
+        if !self.results.is_empty() {
+            write!(f, " {}", List(&self.results))?;
+        }
+        if self.fault {
+            write!(f, "   (fault put in by the test)")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Transcript {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.forgotten > 0 {
+            writeln!(f, "({} earlier lines left out)", self.forgotten)?;
+        }
+        let several = self.entries.iter().any(|entry| entry.worker > 0);
+        let mut inside = false;
+        for entry in &self.entries {
+            write!(f, "{:>9.3}s ", entry.at.as_secs_f64())?;
+            if several {
+                write!(f, "worker {} ", entry.worker)?;
+            }
+            match &entry.what {
+                What::Kit(note) => writeln!(f, "· {note}")?,
+                What::Callback {
+                    name,
+                    context,
+                    arguments,
+                } => {
+                    inside = true;
+                    writeln!(f, "#{} {name}({})", context.0, List(arguments))?;
+                }
+                What::Returned { outcome, .. } => {
+                    inside = false;
+                    match outcome {
+                        Ok(Some(value)) => writeln!(f, "     = {value}")?,
+                        Ok(None) => writeln!(f, "     .")?,
+                        Err(why) => writeln!(f, "     ! {why}")?,
+                    }
+                }
+                What::Hostcall(call) => {
+                    let indent = if inside { "    " } else { "" };
+                    writeln!(f, "{indent}#{} {call}", call.context.0)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+struct List<'a>(&'a [Argument]);
+
+impl fmt::Display for List<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, argument) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str(", ")?;
+            }
+            argument.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+fn pairs(bytes: &[u8]) -> Option<Vec<String>> {
+    if bytes.is_empty() {
+        return Some(Vec::new());
+    }
+    let word = |at: usize| {
+        let word = bytes.get(at..at.checked_add(4)?)?;
+        usize::try_from(u32::from_le_bytes(word.try_into().ok()?)).ok()
+    };
+    let count = word(0)?;
+    let mut at = count.checked_mul(8)?.checked_add(4)?;
+    let mut words = Vec::new();
+    for index in 0..count {
+        let mut part = |size: usize| {
+            let end = at.checked_add(size)?;
+            let text = String::from_utf8_lossy(bytes.get(at..end)?).into_owned();
+            at = end.checked_add(1)?;
+            Some(text)
+        };
+        let key = part(word(4 + index * 8)?)?;
+        let value = part(word(8 + index * 8)?)?;
+        words.push(format!("{key}: {value}"));
+    }
+    Some(words)
+}
+
+/// More lines than this are not kept: a test that needs them would be unreadable.
+const MOST: usize = 20_000;
+/// Characters shown of one argument.
+const SHOWN: usize = 160;

@@ -1,0 +1,248 @@
+//! An instance of a guest and what guards it: time, memory, death.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use wasmtime::{Func, Store, TypedFunc, WasmParams, WasmResults};
+
+use super::abi::{BufferKind, ContextId, MapKind};
+use super::context::Access;
+use super::engine::{self, Module};
+use super::guest::Guest;
+use super::observe::{Arguments, Observer, Outcome};
+use super::state::{Calls, State, Turn};
+use super::trap::{Circumstances, LoadError, StartError, Trap, TrapReason};
+
+/// The running part, apart from the guest's exports, so that one of these can
+/// be called while the other is borrowed.
+pub(super) struct Core {
+    store: Store<State>,
+    limit: Duration,
+    ticks: u64,
+    main: Option<Func>,
+    dead: Option<Trap>,
+}
+
+impl Core {
+    pub(super) fn new(module: &Module, state: State, limit: Duration) -> Core {
+        let mut store = Store::new(module.engine().wasm(), state);
+        store.limiter(|state| &mut state.limits);
+        Core {
+            store,
+            limit,
+            ticks: engine::ticks(limit),
+            main: None,
+            dead: None,
+        }
+    }
+
+    pub(super) fn memory_size(&self) -> usize {
+        self.state()
+            .memory
+            .map_or(0, |memory| memory.data_size(&self.store))
+    }
+
+    /// The trap that ended the VM.
+    pub(super) fn trap(&self) -> Option<&Trap> {
+        self.dead.as_ref()
+    }
+
+    pub(super) fn state(&self) -> &State {
+        self.store.data()
+    }
+
+    pub(super) fn state_mut(&mut self) -> &mut State {
+        self.store.data_mut()
+    }
+
+    /// # Errors
+    /// The trap that ended the VM.
+    pub(super) fn alive(&self) -> Result<(), Trap> {
+        match &self.dead {
+            None => Ok(()),
+            Some(trap) => Err(trap.clone()),
+        }
+    }
+
+    /// Runs one callback for a context; `None` when the guest does not have it.
+    ///
+    /// # Errors
+    /// When the guest traps, now or before.
+    #[inline]
+    pub(super) fn call<P: WasmParams + Arguments, R: WasmResults + Outcome>(
+        &mut self,
+        name: &'static str,
+        context: ContextId,
+        callback: &Option<TypedFunc<P, R>>,
+        arguments: P,
+    ) -> Result<Option<R>, Trap> {
+        self.alive()?;
+        let Some(callback) = callback else {
+            return Ok(None);
+        };
+        let state = self.store.data_mut();
+        state.turn.context = context;
+        state.turn.effective = None;
+        state.turn.stop = false;
+        state.limits.refused = false;
+        state.asked = 0;
+        state.log.last_words = None;
+        self.store.set_epoch_deadline(self.ticks);
+        if let Some(observer) = self.store.data().observer.clone() {
+            return self.watched(&observer, name, callback, arguments).map(Some);
+        }
+        match callback.call(&mut self.store, arguments) {
+            Ok(result) => Ok(Some(result)),
+            Err(error) => Err(self.die(name, &error)),
+        }
+    }
+
+    /// Runs one callback under the eyes of an observer.
+    #[cold]
+    fn watched<P: WasmParams + Arguments, R: WasmResults + Outcome>(
+        &mut self,
+        observer: &Arc<dyn Observer>,
+        name: &'static str,
+        callback: &TypedFunc<P, R>,
+        arguments: P,
+    ) -> Result<R, Trap> {
+        let result = match observer.enter(name, arguments.words().as_ref()) {
+            None => callback.call(&mut self.store, arguments),
+            Some(reason) => Err(self.mishap(reason)),
+        };
+        let result = result.map_err(|error| self.die(name, &error));
+        observer.leave(name, result.as_ref().map(Outcome::word));
+        result
+    }
+
+    /// What wasmtime says when a guest ends so.
+    fn mishap(&mut self, reason: TrapReason) -> wasmtime::Error {
+        let trap = match reason {
+            TrapReason::Time => wasmtime::Trap::Interrupt,
+            TrapReason::Stack => wasmtime::Trap::StackOverflow,
+            TrapReason::Memory => {
+                self.store.data_mut().limits.refused = true;
+                wasmtime::Trap::UnreachableCodeReached
+            }
+            _ => wasmtime::Trap::UnreachableCodeReached,
+        };
+        trap.into()
+    }
+
+    /// Lets the guest see and change `data` while `body` runs.
+    pub(super) fn with_data<R>(
+        &mut self,
+        kind: BufferKind,
+        data: &mut BytesMut,
+        body: impl FnOnce(&mut Core) -> R,
+    ) -> R {
+        self.state_mut().turn.data = Some((kind, std::mem::take(data)));
+        let result = body(self);
+        if let Some((_, changed)) = self.state_mut().turn.data.take() {
+            *data = changed;
+        }
+        result
+    }
+
+    /// Itself, when the context is an HTTP stream.
+    ///
+    /// # Errors
+    /// When the VM is dead.
+    pub(super) fn for_http(&mut self, context: ContextId) -> Result<Option<&mut Core>, Trap> {
+        self.alive()?;
+        let http = self.state_mut().contexts.http_mut(context).is_some();
+        Ok(http.then_some(self))
+    }
+
+    /// Shows the guest a map of an HTTP stream: how many entries it has.
+    ///
+    /// # Errors
+    /// When the VM is dead.
+    pub(super) fn reveal(
+        &mut self,
+        context: ContextId,
+        kind: MapKind,
+    ) -> Result<Option<u32>, Trap> {
+        self.alive()?;
+        let state = self.state_mut();
+        state.set_access(context, kind, Access::Write);
+        let http = state.contexts.http_mut(context);
+        Ok(http.map(|http| http.map(kind).map_or(0, |map| map.len() as u32)))
+    }
+
+    /// Notes why the VM is of no use any more, and forgets what it asked for.
+    fn die(&mut self, callback: &'static str, error: &wasmtime::Error) -> Trap {
+        let state = self.store.data_mut();
+        let around = Circumstances {
+            callback,
+            limit: self.limit,
+            memory_limit: state.limits.memory(),
+            refused: state.limits.refused,
+            last_words: state.log.last_words.take(),
+        };
+        state.effects.clear();
+        state.calls = Calls::default();
+        let data = state.turn.data.take();
+        state.turn = Turn {
+            data,
+            ..Turn::default()
+        };
+        let trap = Trap::new(error, around);
+        self.dead = Some(trap.clone());
+        trap
+    }
+
+    /// # Errors
+    /// When the guest does not link or crashes at once.
+    pub(super) fn instantiate(&mut self, module: &Module) -> Result<Guest, StartError> {
+        self.store.set_epoch_deadline(self.ticks);
+        let instance = match module.linked().instantiate(&mut self.store) {
+            Ok(instance) => instance,
+            Err(error) => return Err(self.stillborn(&error)),
+        };
+        let allowed = self.state().gate.allowed();
+        let guest = Guest::find(&instance, &mut self.store, allowed.as_deref())?;
+        let allocate = guest
+            .malloc
+            .clone()
+            .or_else(|| guest.memory_allocate.clone());
+        let allocate = allocate.ok_or(StartError::NoAllocator)?;
+        let allocate = allocate
+            .func()
+            .typed(&self.store)
+            .map_err(|error| StartError::Load(LoadError::Export(error.to_string())))?;
+        let memory = instance.get_memory(&mut self.store, "memory");
+        let state = self.store.data_mut();
+        state.allocate = Some(allocate);
+        state.memory = memory;
+        self.main = instance
+            .get_func(&mut self.store, "main")
+            .or_else(|| instance.get_func(&mut self.store, "__main_void"));
+        Ok(guest)
+    }
+
+    /// Instantiation runs the guest's start section, so it may fail like a callback.
+    fn stillborn(&mut self, error: &wasmtime::Error) -> StartError {
+        let trapped = error.downcast_ref::<wasmtime::Trap>().is_some()
+            || error.downcast_ref::<super::gate::Forbidden>().is_some();
+        if trapped {
+            return StartError::Trap(self.die("start section", error));
+        }
+        StartError::Load(LoadError::Invalid(format!("{error:#}")))
+    }
+
+    /// C's `main`, whichever shape the compiler gave it.
+    pub(super) fn call_main(&mut self) -> Result<(), Trap> {
+        let Some(main) = self.main else { return Ok(()) };
+        let nobody = ContextId(0);
+        if let Ok(main) = main.typed::<(u32, u32), u32>(&self.store) {
+            self.call("main", nobody, &Some(main), (0, 0))?;
+        } else if let Ok(main) = main.typed::<(), u32>(&self.store) {
+            self.call("main", nobody, &Some(main), ())?;
+        } else if let Ok(main) = main.typed::<(), ()>(&self.store) {
+            self.call("main", nobody, &Some(main), ())?;
+        }
+        Ok(())
+    }
+}

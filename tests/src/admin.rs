@@ -1,0 +1,138 @@
+//! What the proxy says on its admin listener, and what it is told there.
+
+use serde_json::{Value, json};
+
+use crate::connection::Connection;
+use crate::eventually::{LIMIT, eventually};
+use crate::http::Response;
+use crate::proxy::Proxy;
+use crate::replica::Standin;
+use crate::world::FQDN;
+
+/// What the balancer thinks of a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It is given connections.
+    Healthy,
+    /// It is not.
+    Unhealthy,
+}
+
+impl Proxy {
+    /// Waits until the balancer thinks this of the replica.
+    ///
+    /// # Panics
+    /// When it goes on to think otherwise.
+    pub async fn sees(&self, replica: &Standin, health: Health) {
+        let what = format!("{} to be {health:?}", replica.name());
+        eventually(LIMIT, what, async || {
+            let entry = self.status_of(replica).await?;
+            let wanted = match health {
+                Health::Healthy => "healthy",
+                Health::Unhealthy => "unhealthy",
+            };
+            if entry["state"] == wanted {
+                Ok(())
+            } else {
+                Err(entry.to_string())
+            }
+        })
+        .await;
+    }
+
+    /// Waits until `/status` gives this reason, and these words about it, for
+    /// why the replica is not healthy.
+    ///
+    /// # Panics
+    /// When it gives others.
+    pub async fn gives_reason(&self, replica: &Standin, reason: &str, words: &str) {
+        let what = format!("{} to be {reason} with {words:?}", replica.name());
+        eventually(LIMIT, what, async || {
+            let entry = self.status_of(replica).await?;
+            let error = entry["error"].as_str().unwrap_or_default();
+            if entry["reason"] == reason && error.contains(words) {
+                Ok(())
+            } else {
+                Err(entry.to_string())
+            }
+        })
+        .await;
+    }
+
+    /// Waits until `/status` counts so many connections of the replica: `active`,
+    /// `total`, or `failures` to connect.
+    ///
+    /// # Panics
+    /// When it counts others.
+    pub async fn counts(&self, replica: &Standin, which: &str, number: usize) {
+        let what = format!("{number} {which} connections of {}", replica.name());
+        eventually(LIMIT, what, async || {
+            let counts = self.status_of(replica).await?["connections"].take();
+            if counts[which] == number {
+                Ok(())
+            } else {
+                Err(counts.to_string())
+            }
+        })
+        .await;
+    }
+
+    /// The balancer's own `/_ping`: status and body.
+    ///
+    /// # Panics
+    /// When it is not answered in JSON.
+    pub async fn ping(&self) -> (u16, Value) {
+        let answer = self
+            .try_admin("/_ping")
+            .await
+            .unwrap_or_else(|error| panic!("{error}"));
+        let json = serde_json::from_slice(&answer.body);
+        let json = json.unwrap_or_else(|error| panic!("/_ping: {error}: {}", answer.text()));
+        (answer.status, json)
+    }
+
+    /// Gives the operator's order for a replica: `ready`, `drain` or `maintenance`.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn order(&self, replica: &Standin, state: &str) {
+        let body = json!({ "state": state }).to_string();
+        let request = format!(
+            "PUT /replicas/{} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            replica.name(),
+            self.addresses().admin,
+            body.len()
+        );
+        let mut connection = Connection::open(self.addresses().admin).await;
+        let answer = connection.request(request.as_bytes()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+
+    /// `GET`s a page of the admin listener.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn try_admin(&self, path: &str) -> Result<Response, String> {
+        let admin = self.addresses().admin;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {FQDN}\r\nConnection: close\r\n\r\n");
+        let mut connection = Connection::try_open(admin)
+            .await
+            .map_err(|error| format!("the admin listener: {error}"))?;
+        let answer = connection.try_request(request.as_bytes()).await;
+        answer.map_err(|error| format!("no answer to {path}: {error}"))
+    }
+
+    /// The replica's entry in `/status`.
+    async fn status_of(&self, replica: &Standin) -> Result<Value, String> {
+        let answer = self.try_admin("/status").await?;
+        let status: Value = serde_json::from_slice(&answer.body)
+            .map_err(|error| format!("/status: {} {error}: {}", answer.status, answer.text()))?;
+        let replicas = status["replicas"].as_array().into_iter().flatten();
+        let mut named = replicas.filter(|entry| entry["name"] == replica.name());
+        named
+            .next()
+            .cloned()
+            .ok_or_else(|| format!("no {} in {status}", replica.name()))
+    }
+}
