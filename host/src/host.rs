@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::sleep;
 
 use crate::cluster::Clusters;
 use crate::drain::{Drained, Phase};
@@ -175,7 +175,13 @@ impl Host {
     /// Accepts no more, waits up to `limit` for the open connections to end,
     /// and cuts the rest. The admin listener stays until then; its `/ready`
     /// says 503.
-    pub async fn drain(mut self, limit: Duration) -> Drained {
+    pub async fn drain(self, limit: Duration) -> Drained {
+        self.drain_until(sleep(limit)).await
+    }
+
+    /// As [`Host::drain`], but what is left is cut once `limit` is over, whatever
+    /// that is: a second signal, say.
+    pub async fn drain_until(mut self, limit: impl Future<Output = ()>) -> Drained {
         self.enter(Phase::Draining);
         let mut total = Drained::default();
         let mut waiting: Vec<_> = self
@@ -190,7 +196,11 @@ impl Host {
                 waiting.pop();
             }
         };
-        if timeout(limit, all).await.is_err() {
+        let finished = tokio::select! {
+            () = all => true,
+            () = limit => false,
+        };
+        if !finished {
             self.enter(Phase::Cutting);
             for worker in waiting {
                 total += worker.await.unwrap_or_default();
