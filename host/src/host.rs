@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::sleep;
 
 use crate::cluster::Clusters;
 use crate::drain::{Drained, Phase};
@@ -142,7 +142,13 @@ impl Host {
     /// Accepts no more, waits up to `limit` for the open connections to end,
     /// and cuts the rest. The admin listener stays until then; its `/ready`
     /// says 503.
-    pub async fn drain(mut self, limit: Duration) -> Drained {
+    pub async fn drain(self, limit: Duration) -> Drained {
+        self.drain_until(sleep(limit)).await
+    }
+
+    /// As [`Host::drain`], but what is left is cut once `limit` is over, whatever
+    /// that is: a second signal, say.
+    pub async fn drain_until(mut self, limit: impl Future<Output = ()>) -> Drained {
         // Or the kernel would go on to queue clients nobody accepts.
         self.doors.clear();
         let mut generations = std::mem::take(&mut self.retired);
@@ -162,7 +168,11 @@ impl Host {
                 waiting.pop();
             }
         };
-        if timeout(limit, all).await.is_err() {
+        let finished = tokio::select! {
+            () = all => true,
+            () = limit => false,
+        };
+        if !finished {
             enter(&generations, Phase::Cutting);
             for worker in waiting {
                 total += worker.await.unwrap_or_default();

@@ -64,11 +64,13 @@ pub(super) async fn drain(host: Host, plan: &Plan, signal: &str, mut signals: Si
          a second signal cuts them",
         humantime::format_duration(limit)
     );
-    // Dropping the drain drops the host, which cuts what is left.
-    tokio::select! {
-        _ = host.drain(limit) => {}
-        signal = signals.end() => tracing::warn!("{signal}: the open connections are cut"),
-    }
+    let over = async {
+        tokio::select! {
+            () = tokio::time::sleep(limit) => {}
+            signal = signals.end() => tracing::warn!("{signal}: the open connections are cut"),
+        }
+    };
+    host.drain_until(over).await;
 }
 
 fn say_addresses(host: &Host, plan: &Plan) {

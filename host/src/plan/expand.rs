@@ -41,9 +41,7 @@ impl Plan {
                 host: replica.host.clone(),
                 port: replica.port(check.port),
                 tls: check.tls.clone(),
-                // Longer than the probe itself, so that a black hole always ends
-                // as a probe without an answer.
-                connect_timeout: config.health.timeout + PROBE_CONNECT_MARGIN,
+                connect_timeout: probe_connect_timeout(config.health.timeout),
             })
         });
         Self {
@@ -76,6 +74,13 @@ impl Plan {
             dns_refresh: config.dns_refresh,
         }
     }
+}
+
+/// A little shorter than the probe: Envoy hands a connection that is still being
+/// opened when its probe is over to the next one, which then fails for no fault of
+/// its own. And "not connected" says more than "not answered".
+fn probe_connect_timeout(probe: Duration) -> Duration {
+    (probe - probe / 20).max(Duration::from_millis(1))
 }
 
 fn listener(listener: &config::Listener, config: &Config) -> Listener {
@@ -192,7 +197,6 @@ fn milliseconds(time: Duration) -> u64 {
 const EVERY_PAIR: usize = 8;
 /// Above that each replica has so many runners-up.
 const RUNNERS_UP: usize = 3;
-const PROBE_CONNECT_MARGIN: Duration = Duration::from_secs(1);
 const VM_ID: &str = "dtr-lb";
 
 #[cfg(test)]
@@ -246,6 +250,15 @@ mod tests {
         assert_eq!(route.clusters, ["443/r3", "443/r2", "443/r1"]);
         assert_eq!(route.then, None);
         assert_eq!(plan.filter.configuration["runners_up"], 2);
+    }
+
+    #[test]
+    fn a_probe_that_is_not_connected_is_over_before_its_time() {
+        let plan = plan(2, r#", "health": { "interval": "2s", "timeout": "1s" }"#);
+        let probe = &plan.clusters[5];
+        assert_eq!(probe.name, "ping/r2");
+        assert_eq!(probe.connect_timeout, Duration::from_millis(950));
+        assert_eq!(plan.clusters[0].connect_timeout, Duration::from_secs(1));
     }
 
     #[test]
