@@ -108,14 +108,11 @@ async fn exchange(
         .await
         .map_err(|_| Failure::Cut)?;
     let answer = async {
-        let response =
-            sender
-                .send_request(request)
-                .await
-                .map_err(|error| match error.is_parse() {
-                    true => Failure::NotHttp,
-                    false => Failure::Cut,
-                })?;
+        let response = sender.send_request(request).await;
+        let response = response.map_err(|error| match error.is_parse() {
+            true => Failure::NotHttp,
+            false => Failure::Cut,
+        })?;
         let waited = started.elapsed();
         let (head, body) = response.into_parts();
         let (body, trailers) = read_body(body).await?;

@@ -78,9 +78,10 @@ impl Plan {
 
 /// A little shorter than the probe: Envoy hands a connection that is still being
 /// opened when its probe is over to the next one, which then fails for no fault of
-/// its own. And "not connected" says more than "not answered".
+/// its own. And only this tells a black hole from a replica that accepts and says
+/// nothing, which a `tcp` check takes for well.
 fn probe_connect_timeout(probe: Duration) -> Duration {
-    (probe - probe / 20).max(Duration::from_millis(1))
+    (probe * 9 / 10).max(Duration::from_millis(1))
 }
 
 fn listener(listener: &config::Listener, config: &Config) -> Listener {
