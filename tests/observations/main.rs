@@ -9,8 +9,6 @@
 mod envoy;
 mod kit;
 mod upstream;
-#[path = "../src/wheel.rs"]
-mod wheel;
 
 /// What a scene needs: a guest, its configuration, and what is behind the proxy.
 #[derive(Clone, Copy)]

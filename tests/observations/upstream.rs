@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 
+use socket2::{Domain, Socket, Type};
+
 use super::Behaviour;
 
 /// One listening socket; what it accepts comes out of `accepted` unless it is
@@ -11,18 +13,27 @@ use super::Behaviour;
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     pub(crate) accepted: Receiver<TcpStream>,
+    _taken: Option<Socket>,
 }
 
 impl Upstream {
     pub(crate) fn open(behaviour: Behaviour, answers: bool) -> Upstream {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        socket.bind(&any.into()).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
         let (sender, accepted) = channel();
         if matches!(behaviour, Behaviour::Refuses) {
-            // Its port is free again, and nobody listens there.
-            drop(listener);
-            return Upstream { address, accepted };
+            // Nobody listens there, and nobody else can get the port.
+            let _taken = Some(socket);
+            return Upstream {
+                address,
+                accepted,
+                _taken,
+            };
         }
+        socket.listen(128).unwrap();
+        let listener = TcpListener::from(socket);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let Ok(stream) = stream else { return };
@@ -33,7 +44,11 @@ impl Upstream {
                 }
             }
         });
-        Upstream { address, accepted }
+        Upstream {
+            address,
+            accepted,
+            _taken: None,
+        }
     }
 }
 
