@@ -14,16 +14,19 @@ use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::{Instant, sleep};
 use tracing::{debug, error, info, warn};
 
-use crate::cluster::Clusters;
+use crate::cluster::{Clusters, Turns};
 use crate::control::{Order, Sessions};
 use crate::host::Site;
 use crate::http_call::Call;
 use crate::metrics::Counters;
-use crate::plan::{ADMIN_ROOT, STREAM_ROOT};
-use crate::vm::{ContextId, Effect, Headers, HttpCall, HttpInfo, Trap, Vm, World};
+use crate::plan::Failure;
+use crate::program::Program;
+use crate::vm::{ContextId, Direction, Effect, Headers, HttpCall, HttpInfo, Trap, Vm, World};
 
 /// A worker's VM. There may be none for a while; then nobody is asked.
 pub(crate) struct Guest {
+    /// Which of the site's programs it runs.
+    program: usize,
     site: Arc<Site>,
     counters: Arc<Counters>,
     sessions: Rc<Sessions>,
@@ -31,16 +34,13 @@ pub(crate) struct Guest {
     vm: RefCell<Option<Vm>>,
     /// Counts the VMs: what belongs to one that is gone is left alone.
     generation: Cell<u64>,
-    roots: Cell<Roots>,
+    /// By plugin.
+    roots: RefCell<Vec<ContextId>>,
     ticks: RefCell<HashMap<ContextId, AbortHandle>>,
     answers: RefCell<HashMap<ContextId, oneshot::Sender<Answer>>>,
     backoff: Cell<Backoff>,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Roots {
-    stream: Option<ContextId>,
-    admin: Option<ContextId>,
+    /// Whose turn it is when a call goes to a pool.
+    turns: Turns,
 }
 
 /// A context, and the VM it lives in.
@@ -63,9 +63,10 @@ impl Guest {
     /// # Errors
     /// When the guest does not start: a later failure is retried, this one not.
     pub(crate) fn start(
+        program: usize,
         site: Arc<Site>,
         counters: Arc<Counters>,
-        sessions: Rc<Sessions>,
+        sessions: &Rc<Sessions>,
     ) -> Result<Rc<Guest>, crate::vm::StartError> {
         let guest = Rc::new(Guest {
             surroundings: Arc::new(Surroundings {
@@ -73,12 +74,14 @@ impl Guest {
                 bell: Notify::new(),
             }),
             backoff: Cell::new(Backoff::new(site.options.reload_backoff)),
+            turns: site.clusters.turns(),
+            program,
             site,
             counters,
-            sessions,
+            sessions: Rc::clone(sessions),
             vm: RefCell::new(None),
             generation: Cell::new(0),
-            roots: Cell::default(),
+            roots: RefCell::default(),
             ticks: RefCell::default(),
             answers: RefCell::default(),
         });
@@ -87,13 +90,24 @@ impl Guest {
         Ok(guest)
     }
 
-    /// Opens a context for a connection and does with it what `ask` does.
+    /// What its failure means for connections.
+    pub(crate) fn failure(&self) -> Failure {
+        self.program().failure
+    }
+
+    /// Whether it answers on the admin listener.
+    pub(crate) fn has_admin(&self) -> bool {
+        self.program().admin().is_some()
+    }
+
+    /// Opens a context for a connection and does with it what `open` does.
     /// `None`: there is no VM, or it just failed.
     pub(crate) fn open<R>(
         self: &Rc<Self>,
+        plugin: usize,
         open: impl FnOnce(&mut Vm, ContextId) -> Result<(ContextId, R), Trap>,
     ) -> Option<(Seat, R)> {
-        let root = self.roots.get().stream?;
+        let root = self.root(plugin)?;
         let generation = self.generation.get();
         let (context, outcome) = self.call(generation, |vm| open(vm, root))?;
         Some((
@@ -110,7 +124,7 @@ impl Guest {
         self: &Rc<Self>,
         info: HttpInfo,
     ) -> Option<(Seat, oneshot::Receiver<Answer>)> {
-        let root = self.roots.get().admin?;
+        let root = self.root(self.program().admin()?)?;
         let generation = self.generation.get();
         let context = self.call(generation, |vm| vm.open_http(root, info))?;
         let (sender, answer) = oneshot::channel();
@@ -152,6 +166,15 @@ impl Guest {
         self.clear();
     }
 
+    fn program(&self) -> &Program {
+        // The chain numbers its guests by the site's programs.
+        &self.site.programs[self.program]
+    }
+
+    fn root(&self, plugin: usize) -> Option<ContextId> {
+        self.roots.borrow().get(plugin).copied()
+    }
+
     fn call<R>(
         self: &Rc<Self>,
         generation: u64,
@@ -184,10 +207,13 @@ impl Guest {
     }
 
     fn carry_out(self: &Rc<Self>, effect: Effect) {
+        // The session of a connection, and this filter's place in its chain.
         let connection = |context| {
             let mut vm = self.vm.borrow_mut();
-            let id = vm.as_mut()?.tcp_mut(context)?.connection_id;
-            self.sessions.get(id)
+            let vm = vm.as_mut()?;
+            let link = (*self.program().links.get(vm.plugin(context)?)?)?;
+            let id = vm.tcp_mut(context)?.connection_id;
+            Some((self.sessions.get(id)?, link))
         };
         match effect {
             Effect::Tick { root, period } => self.set_tick(root, period),
@@ -195,10 +221,19 @@ impl Guest {
                 spawn_local(Rc::clone(self).http_call(self.generation.get(), call));
             }
             Effect::ContinueDownstream(context) => {
-                connection(context).inspect(|session| session.resume());
+                if let Some((session, link)) = connection(context) {
+                    session.resume(Direction::Downstream, link);
+                }
+            }
+            Effect::ContinueUpstream(context) => {
+                if let Some((session, link)) = connection(context) {
+                    session.resume(Direction::Upstream, link);
+                }
             }
             Effect::CloseStream(context) => {
-                connection(context).inspect(|session| session.order(Order::Close));
+                if let Some((session, _)) = connection(context) {
+                    session.order(Order::Close);
+                }
             }
             Effect::LocalResponse {
                 context,
@@ -269,7 +304,7 @@ impl Guest {
         } = call;
         let clusters = Arc::clone(&self.site.clusters);
         // The VM let the call pass because the cluster exists.
-        let Some(endpoint) = clusters.endpoint(&cluster) else {
+        let Some(endpoint) = clusters.endpoint(&cluster, &self.turns) else {
             return;
         };
         let reply = Call {
@@ -290,15 +325,12 @@ impl Guest {
     }
 
     fn install(self: &Rc<Self>) -> Result<(), crate::vm::StartError> {
-        let site = &self.site;
+        let Program { module, config, .. } = self.program();
         let world = Arc::clone(&self.surroundings) as Arc<dyn World>;
-        let vm = Vm::start(&site.module, &site.vm_config, &site.shared, world)?;
-        self.roots.set(Roots {
-            stream: vm.root(STREAM_ROOT),
-            admin: vm.root(ADMIN_ROOT),
-        });
+        let vm = Vm::start(module, config, &self.site.shared, world)?;
+        *self.roots.borrow_mut() = vm.roots();
         *self.vm.borrow_mut() = Some(vm);
-        self.counters.vm_running.store(1, Relaxed);
+        self.counters.vm_running.fetch_add(1, Relaxed);
         self.carry_out_all();
         Ok(())
     }
@@ -306,16 +338,42 @@ impl Guest {
     /// Takes the VM out and makes another one after a while.
     fn replace(self: &Rc<Self>, trap: &Trap) {
         self.clear();
-        self.sessions.resume_all();
+        let program = self.program();
+        match program.failure {
+            // It looked at what passed them; nobody does now.
+            Failure::Closed => self.sessions.order_all(Order::Close),
+            Failure::Reload | Failure::Open => {
+                for link in program.links.iter().flatten() {
+                    self.sessions.resume_all(*link);
+                }
+            }
+        }
         let failures = self.counters.vm_failures.fetch_add(1, Relaxed) + 1;
+        let name = program.name();
+        if program.failure == Failure::Open {
+            error!(
+                reason = %trap,
+                failures,
+                filter = name,
+                "the filter failed; from now on connections pass without it"
+            );
+            return;
+        }
         let mut backoff = self.backoff.get();
         let delay = backoff.next(Instant::now());
         self.backoff.set(backoff);
+        let retry_in_ms = delay.as_millis() as u64;
+        let meanwhile = match program.failure {
+            _ if program.is_balancer() => "connections are spread over all replicas",
+            Failure::Closed => "connections are refused",
+            Failure::Reload | Failure::Open => "connections pass without it",
+        };
         error!(
             reason = %trap,
             failures,
-            retry_in_ms = delay.as_millis() as u64,
-            "the filter failed; until it is back, connections are spread over all replicas"
+            retry_in_ms,
+            filter = name,
+            "the filter failed; until it is back, {meanwhile}"
         );
         spawn_local(Rc::clone(self).reinstall(delay));
     }
@@ -326,14 +384,15 @@ impl Guest {
             match self.install() {
                 Ok(()) => {
                     self.counters.vm_reloads.fetch_add(1, Relaxed);
-                    info!("the filter is back");
+                    info!(filter = self.program().name(), "the filter is back");
                     return;
                 }
                 Err(error) => {
                     let mut backoff = self.backoff.get();
                     delay = backoff.next(Instant::now());
                     self.backoff.set(backoff);
-                    warn!(%error, retry_in_ms = delay.as_millis() as u64, "the filter does not start");
+                    let filter = self.program().name();
+                    warn!(%error, filter, retry_in_ms = delay.as_millis() as u64, "the filter does not start");
                 }
             }
         }
@@ -341,9 +400,10 @@ impl Guest {
 
     fn clear(&self) {
         self.generation.set(self.generation.get() + 1);
-        self.roots.set(Roots::default());
-        *self.vm.borrow_mut() = None;
-        self.counters.vm_running.store(0, Relaxed);
+        self.roots.borrow_mut().clear();
+        if self.vm.take().is_some() {
+            self.counters.vm_running.fetch_sub(1, Relaxed);
+        }
         self.answers.borrow_mut().clear();
         self.ticks
             .borrow_mut()
@@ -360,7 +420,7 @@ struct Surroundings {
 
 impl World for Surroundings {
     fn has_cluster(&self, name: &str) -> bool {
-        self.clusters.endpoint(name).is_some()
+        self.clusters.target(name).is_some()
     }
 
     fn wake(&self) {

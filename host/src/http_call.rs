@@ -245,16 +245,18 @@ mod tests {
 
     use super::*;
     use crate::cluster::Clusters;
-    use crate::plan::{Cluster, Filter, Host, Plan, Verify};
+    use crate::plan::{Cluster, Filter, Host, Plan, Protocol, Verify};
     use crate::resolver::{self, Resolver};
 
     fn clusters(port: u16, tls: Option<Verify>) -> Clusters {
         let cluster = Cluster {
             name: "ping/r1".to_owned(),
+            part_of: None,
             replica: "r1".to_owned(),
             host: Host::Ip([127, 0, 0, 1].into()),
             port,
             tls,
+            protocol: Protocol::Http1,
             connect_timeout: Duration::from_millis(300),
         };
         let plan = Plan {
@@ -262,10 +264,11 @@ mod tests {
             clusters: vec![cluster],
             routes: Vec::new(),
             pools: Vec::new(),
-            filter: Filter {
+            filters: Vec::new(),
+            filter: Some(Filter {
                 vm_id: String::new(),
                 configuration: serde_json::Value::Null,
-            },
+            }),
             admin: None,
             drain_timeout: Duration::ZERO,
             dns_refresh: Duration::from_secs(1),
@@ -287,7 +290,9 @@ mod tests {
             body: Vec::new(),
             timeout: Some(limit),
         };
-        let reply = call.make(clusters.endpoint("ping/r1").unwrap()).await;
+        let reply = call
+            .make(clusters.endpoint("ping/r1", &clusters.turns()).unwrap())
+            .await;
         let from_replica = reply.headers.iter().any(|(name, _)| name == SERVICE_TIME);
         let status = match reply.headers.first() {
             Some((name, value)) if name == ":status" => String::from_utf8(value.clone()).unwrap(),

@@ -31,6 +31,8 @@
 #[cfg(feature = "proxy")]
 mod admin;
 #[cfg(feature = "proxy")]
+mod chain;
+#[cfg(feature = "proxy")]
 mod cluster;
 #[cfg(feature = "proxy")]
 pub mod config;
@@ -61,6 +63,8 @@ mod pipe;
 #[cfg(feature = "proxy")]
 pub mod plan;
 #[cfg(feature = "proxy")]
+mod program;
+#[cfg(feature = "proxy")]
 mod resolver;
 #[cfg(feature = "proxy")]
 mod session;
@@ -82,6 +86,8 @@ pub use error::StartError;
 pub use forward::DataCallbacks;
 #[cfg(feature = "proxy")]
 pub use host::{Host, HostOptions};
+#[cfg(feature = "proxy")]
+pub use program::{Rehearsal, rehearse};
 #[cfg(feature = "proxy")]
 pub use resolver::{Looking, Lookup};
 

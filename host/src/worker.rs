@@ -13,11 +13,11 @@ use tokio::task::{JoinSet, LocalSet, spawn_local};
 use tracing::Dispatch;
 
 use crate::admin;
+use crate::chain::Chain;
 use crate::cluster::Turns;
-use crate::control::Sessions;
+use crate::control::{Order, Sessions};
 use crate::drain::{Drained, Phase, reached};
 use crate::error::StartError;
-use crate::guest::Guest;
 use crate::host::{Resolving, Site};
 use crate::listener::{self, Post};
 use crate::metrics::Counters;
@@ -27,7 +27,7 @@ use crate::pipe::Buffers;
 pub(crate) struct Worker {
     pub(crate) site: Arc<Site>,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) guest: Rc<Guest>,
+    pub(crate) chain: Chain,
     pub(crate) sessions: Rc<Sessions>,
     pub(crate) buffers: Buffers,
     pub(crate) turns: Turns,
@@ -119,14 +119,14 @@ async fn run(
         () = reached(&phases, Phase::Cutting) => {}
     }
     let cut = worker.sessions.count();
-    worker.sessions.cut_all();
+    worker.sessions.order_all(Order::Cut);
     worker.sessions.none().await;
     let _ = drained.send(Drained {
         finished: open.saturating_sub(cut),
         cut,
     });
     reached(&phases, Phase::Over).await;
-    worker.guest.stop();
+    worker.chain.stop();
 }
 
 type Listeners = Vec<(TcpListener, Rc<Post>)>;
@@ -147,19 +147,14 @@ fn begin(outfit: Outfit) -> Result<(Rc<Worker>, Listeners), StartError> {
     let sessions = Rc::new(Sessions::new(
         site.options.max_sessions.div_ceil(site.counters.len()),
     ));
-    let guest = Guest::start(
-        Arc::clone(&site),
-        Arc::clone(&counters),
-        Rc::clone(&sessions),
-    )
-    .map_err(|error| StartError::Filter(Box::new(error)))?;
+    let chain = Chain::start(&site, &counters, &sessions)?;
     let worker = Rc::new(Worker {
         turns: site.clusters.turns(),
         buffers: Buffers::new(),
         next: Cell::new(index as u64 + 1),
         step: site.counters.len() as u64,
         counters,
-        guest,
+        chain,
         sessions,
         site,
     });

@@ -3,7 +3,7 @@
 use std::io;
 
 use anyhow::Context;
-use dtr_lb_host::config::Config;
+use dtr_lb_host::config::Setup;
 use dtr_lb_host::plan::Plan;
 use dtr_lb_host::{FILTER, Host, HostOptions, StartError};
 
@@ -11,14 +11,14 @@ use super::Failure;
 use super::signal::Signals;
 
 /// Balances until a signal, then drains.
-pub(super) fn run(config: &Config) -> Result<(), Failure> {
+pub(super) fn run(setup: &Setup) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("no runtime")?;
     runtime.block_on(async {
         let mut signals = Signals::new().context("signals can't be awaited")?;
-        let plan = Plan::of(config);
+        let plan = setup.plan();
         let host = start(&plan).await?;
         say_addresses(&host, &plan);
         let signal = signals.next().await;
@@ -51,7 +51,10 @@ pub(super) async fn drain(host: Host, plan: &Plan, signal: &str, mut signals: Si
 
 fn say_addresses(host: &Host, plan: &Plan) {
     for (address, listener) in host.listeners().iter().zip(&plan.listeners) {
-        tracing::info!("balancing port {} on {address}", listener.port);
+        match plan.filter {
+            Some(_) => tracing::info!("balancing port {} on {address}", listener.port),
+            None => tracing::info!("forwarding {address} to {}", listener.fallback),
+        }
     }
     if let Some(admin) = host.admin() {
         tracing::info!("status, API and metrics on http://{admin}");
