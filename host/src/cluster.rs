@@ -102,7 +102,7 @@ impl Clusters {
                 tls: cluster
                     .tls
                     .as_ref()
-                    .map(|verify| tls.config(verify))
+                    .map(|verify| tls.config(verify, cluster.protocol))
                     .transpose()?,
                 protocol: cluster.protocol,
                 host: match &cluster.host {

@@ -16,12 +16,16 @@ use tracing::{debug, error, info, warn};
 
 use crate::cluster::{Clusters, Turns};
 use crate::control::{Order, Sessions};
+use crate::grpc_call::{self, Outbound, Said};
 use crate::host::Site;
 use crate::http_call::Call;
 use crate::metrics::Counters;
 use crate::plan::Failure;
 use crate::program::Program;
-use crate::vm::{ContextId, Direction, Effect, Headers, HttpCall, HttpInfo, Trap, Vm, World};
+use crate::vm::{
+    CallToken, ContextId, Direction, Effect, End, GrpcCall, Headers, HttpCall, HttpInfo, Trap, Vm,
+    World,
+};
 
 /// A worker's VM. There may be none for a while; then nobody is asked.
 pub(crate) struct Guest {
@@ -38,9 +42,27 @@ pub(crate) struct Guest {
     roots: RefCell<Vec<ContextId>>,
     ticks: RefCell<HashMap<ContextId, AbortHandle>>,
     answers: RefCell<HashMap<ContextId, oneshot::Sender<Answer>>>,
+    /// Open gRPC calls.
+    lines: RefCell<HashMap<CallToken, Line>>,
     backoff: Cell<Backoff>,
     /// Whose turn it is when a call goes to a pool.
     turns: Turns,
+}
+
+/// An open gRPC call of the guest.
+struct Line {
+    task: AbortHandle,
+    /// While the guest may send.
+    outbound: Option<Outbound>,
+}
+
+/// How a gRPC call goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Talk {
+    /// One message each way.
+    Once,
+    /// Any number, until both ends close.
+    Long,
 }
 
 /// A context, and the VM it lives in.
@@ -84,6 +106,7 @@ impl Guest {
             roots: RefCell::default(),
             ticks: RefCell::default(),
             answers: RefCell::default(),
+            lines: RefCell::default(),
         });
         guest.install()?;
         spawn_local(Rc::clone(&guest).deliver_when_woken());
@@ -254,17 +277,30 @@ impl Guest {
             Effect::ResetHttp(context) | Effect::ContinueRequest(context) => {
                 self.answers.borrow_mut().remove(&context);
             }
-            Effect::GrpcCall(call) | Effect::GrpcStream(call) => {
-                let (guest, generation) = (Rc::clone(self), self.generation.get());
-                spawn_local(async move {
-                    guest.call(generation, |vm| {
-                        vm.grpc_close(
-                            call.token,
-                            GRPC_UNIMPLEMENTED,
-                            "this host makes no gRPC calls",
-                        )
-                    });
-                });
+            Effect::GrpcCall(call) => self.grpc_call(call, Talk::Once),
+            Effect::GrpcStream(call) => self.grpc_call(call, Talk::Long),
+            Effect::GrpcSend {
+                token,
+                message,
+                end,
+            } => {
+                if let Some(Line { outbound, .. }) = self.lines.borrow_mut().get_mut(&token) {
+                    if let Some(outbound) = &*outbound {
+                        outbound.send(&message);
+                    }
+                    // Dropped, it says that no more comes.
+                    outbound.take_if(|_| end == End::Last);
+                }
+            }
+            Effect::GrpcClose(token) => {
+                if let Some(line) = self.lines.borrow_mut().get_mut(&token) {
+                    line.outbound = None;
+                }
+            }
+            Effect::GrpcCancel(token) => {
+                if let Some(line) = self.lines.borrow_mut().remove(&token) {
+                    line.task.abort();
+                }
             }
             // Sessions ask before each chunk.
             Effect::SkipData(_) => {}
@@ -315,6 +351,60 @@ impl Guest {
         .make(endpoint)
         .await;
         self.call(generation, |vm| vm.http_call_response(root, token, reply));
+    }
+
+    fn grpc_call(self: &Rc<Self>, call: GrpcCall, talk: Talk) {
+        let (outbound, outgoing) = grpc_call::outbound();
+        let outbound = match talk {
+            Talk::Once => {
+                outbound.send(&call.message);
+                None
+            }
+            Talk::Long => Some(outbound),
+        };
+        let (guest, generation, token) = (Rc::clone(self), self.generation.get(), call.token);
+        let task = spawn_local(async move {
+            let clusters = Arc::clone(&guest.site.clusters);
+            // The VM let the call pass because the cluster exists.
+            let Some(endpoint) = clusters.endpoint(&call.cluster, &guest.turns) else {
+                return;
+            };
+            let mut message = None;
+            let tell = |said| match (talk, said) {
+                // As in Envoy: a call is over with its message, which the guest is
+                // given when it is known that all went well.
+                (Talk::Once, Said::Message(first)) => message = Some(first),
+                (Talk::Once, Said::Initial(_) | Said::Trailing(_)) => {}
+                (Talk::Once, Said::Closed(0, _)) if message.is_some() => {
+                    let message = message.take().unwrap_or_default();
+                    guest.call(generation, |vm| vm.grpc_message(token, message));
+                }
+                (Talk::Once, Said::Closed(0, _)) => {
+                    let words = "no message came";
+                    guest.call(generation, |vm| vm.grpc_close(token, GRPC_INTERNAL, words));
+                }
+                (_, Said::Closed(status, words)) => {
+                    guest.call(generation, |vm| vm.grpc_close(token, status, &words));
+                }
+                (Talk::Long, Said::Initial(metadata)) => {
+                    guest.call(generation, |vm| vm.grpc_initial_metadata(token, metadata));
+                }
+                (Talk::Long, Said::Message(message)) => {
+                    guest.call(generation, |vm| vm.grpc_message(token, message));
+                }
+                (Talk::Long, Said::Trailing(metadata)) => {
+                    guest.call(generation, |vm| vm.grpc_trailing_metadata(token, metadata));
+                }
+            };
+            grpc_call::converse(&call, endpoint, outgoing, tell).await;
+            if generation == guest.generation.get() {
+                guest.lines.borrow_mut().remove(&token);
+            }
+        });
+        let task = task.abort_handle();
+        self.lines
+            .borrow_mut()
+            .insert(token, Line { task, outbound });
     }
 
     async fn deliver_when_woken(self: Rc<Self>) {
@@ -409,6 +499,10 @@ impl Guest {
             .borrow_mut()
             .drain()
             .for_each(|(_, tick)| tick.abort());
+        self.lines
+            .borrow_mut()
+            .drain()
+            .for_each(|(_, line)| line.task.abort());
     }
 }
 
@@ -467,7 +561,7 @@ impl Backoff {
 const MOST_BACKOFF: Duration = Duration::from_secs(30);
 /// Without a failure for so long, the next one is a first one.
 const QUIET: Duration = Duration::from_secs(120);
-const GRPC_UNIMPLEMENTED: u32 = 12;
+const GRPC_INTERNAL: u32 = 13;
 
 #[cfg(test)]
 mod tests {

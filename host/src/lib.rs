@@ -49,6 +49,8 @@ mod error;
 #[cfg(feature = "proxy")]
 mod forward;
 #[cfg(feature = "proxy")]
+mod grpc_call;
+#[cfg(feature = "proxy")]
 mod guest;
 #[cfg(feature = "proxy")]
 mod host;
