@@ -21,7 +21,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use crate::drain::{Phase, reached};
-use crate::guest::{Answer, Seat};
+use crate::guest::{Answer, Guest, Seat};
 use crate::metrics;
 use crate::vm::{Action, End, Headers, HttpInfo, TcpInfo, Trap, Vm};
 use crate::worker::Worker;
@@ -117,7 +117,7 @@ fn ready(worker: &Worker) -> Reply {
     let phase = *site.phases.borrow();
     match phase {
         Phase::Starting => error(StatusCode::SERVICE_UNAVAILABLE, "starting"),
-        Phase::Running | Phase::Retiring if running > 0 => {
+        Phase::Running | Phase::Retiring if running > 0 || site.programs.is_empty() => {
             reply(StatusCode::OK, JSON, "{\"ready\":true}\n".to_owned())
         }
         Phase::Running | Phase::Retiring => {
@@ -165,10 +165,13 @@ async fn ask(
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     info.request_size = body.len() as u64;
-    let Some((seat, mut answer)) = worker.guest.open_http(info) else {
+    let Some(guest) = worker.chain.admin() else {
+        return not_found(&head);
+    };
+    let Some((seat, mut answer)) = guest.open_http(info) else {
         return down();
     };
-    let visit = Visit { worker, seat };
+    let visit = Visit { guest, seat };
     let end = if has_body { End::More } else { End::Last };
     let Some(mut action) = visit.call(|vm, context| vm.request_headers(context, end)) else {
         return down();
@@ -193,7 +196,7 @@ async fn ask(
 
 /// A request the guest knows of; it is told of the end however that comes.
 struct Visit<'a> {
-    worker: &'a Rc<Worker>,
+    guest: &'a Rc<Guest>,
     seat: Seat,
 }
 
@@ -202,13 +205,13 @@ impl Visit<'_> {
         &self,
         call: impl FnOnce(&mut Vm, crate::vm::ContextId) -> Result<R, Trap>,
     ) -> Option<R> {
-        self.worker.guest.visit(self.seat, call)
+        self.guest.visit(self.seat, call)
     }
 }
 
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
-        self.worker.guest.forget_answer(self.seat);
+        self.guest.forget_answer(self.seat);
         self.call(Vm::finish);
     }
 }

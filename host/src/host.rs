@@ -15,9 +15,10 @@ use crate::error::StartError;
 use crate::forward::DataCallbacks;
 use crate::listener::{self, Post};
 use crate::metrics::Counters;
-use crate::plan::{ADMIN_ROOT, Plan, STREAM_ROOT};
+use crate::plan::Plan;
+use crate::program::Program;
 use crate::resolver::{self, Lookup, Resolver};
-use crate::vm::{Engine, Module, Plugin, Shared, VmConfig};
+use crate::vm::Shared;
 use crate::worker::{self, Outfit};
 
 /// A running host. Dropping it cuts every connection; [`Host::drain`] does not.
@@ -54,7 +55,8 @@ pub struct HostOptions {
     pub workers: NonZeroUsize,
     /// Sessions open at once; clients beyond that wait to be accepted.
     pub max_sessions: usize,
-    /// Which chunks of a connection the filter is shown.
+    /// Which chunks of a connection the balancer is shown. Filters somebody else
+    /// wrote are shown all they have a callback for.
     pub data_callbacks: DataCallbacks,
     /// Before the first attempt to replace a filter that failed. Grows to 30 s.
     pub reload_backoff: Duration,
@@ -81,8 +83,10 @@ impl Default for HostOptions {
 pub(crate) struct Site {
     pub(crate) options: HostOptions,
     pub(crate) clusters: Arc<Clusters>,
-    pub(crate) module: Module,
-    pub(crate) vm_config: VmConfig,
+    /// One for each VM a worker has.
+    pub(crate) programs: Vec<Program>,
+    /// Which chunks the filters are shown.
+    pub(crate) data_callbacks: DataCallbacks,
     pub(crate) shared: Shared,
     pub(crate) phases: watch::Receiver<Phase>,
     /// One for each worker there ever was.
@@ -207,17 +211,19 @@ impl Host {
         };
         resolver.resolve(self.options.resolve_limit).await;
 
-        let engine = Engine::new().map_err(|error| StartError::Filter(Box::new(error)))?;
-        let module =
-            Module::compile(&engine, wasm).map_err(|error| StartError::Filter(Box::new(error)))?;
+        let programs = Program::all(&plan, wasm)?;
         let (phases, watching) = watch::channel(Phase::Starting);
         let known = self.counters.len();
         let mut counters = self.counters.clone();
         counters.resize_with(known + count, Arc::default);
         let site = Arc::new(Site {
             clusters,
-            module,
-            vm_config: vm_config(&plan),
+            programs,
+            data_callbacks: match plan.filters.is_empty() {
+                true => self.options.data_callbacks,
+                // Who knows what they read.
+                false => DataCallbacks::All,
+            },
             shared: self.shared.clone(),
             phases: watching,
             counters: counters.clone(),
@@ -340,23 +346,6 @@ fn posts(plan: &Plan, clusters: &Clusters) -> Result<Vec<Post>, StartError> {
             })
         })
         .collect()
-}
-
-fn vm_config(plan: &Plan) -> VmConfig {
-    let plugin = |root: &str| Plugin {
-        name: root.to_owned(),
-        root_id: root.to_owned(),
-        configuration: plan.filter.configuration.to_string().into_bytes(),
-    };
-    let mut plugins = vec![plugin(STREAM_ROOT)];
-    if plan.admin.is_some() {
-        plugins.push(plugin(ADMIN_ROOT));
-    }
-    VmConfig {
-        vm_id: plan.filter.vm_id.clone(),
-        plugins,
-        ..VmConfig::default()
-    }
 }
 
 fn address_of(sockets: &[StdListener], address: SocketAddr) -> Result<SocketAddr, StartError> {

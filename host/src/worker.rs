@@ -14,11 +14,11 @@ use tokio::task::{JoinSet, LocalSet, spawn_local, yield_now};
 use tracing::Dispatch;
 
 use crate::admin;
+use crate::chain::Chain;
 use crate::cluster::Turns;
-use crate::control::Sessions;
+use crate::control::{Order, Sessions};
 use crate::drain::{Drained, Phase, reached};
 use crate::error::StartError;
-use crate::guest::Guest;
 use crate::host::{Resolving, Site};
 use crate::listener::{self, Post};
 use crate::metrics::Counters;
@@ -28,7 +28,7 @@ use crate::pipe::Buffers;
 pub(crate) struct Worker {
     pub(crate) site: Arc<Site>,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) guest: Rc<Guest>,
+    pub(crate) chain: Chain,
     pub(crate) sessions: Rc<Sessions>,
     pub(crate) buffers: Buffers,
     pub(crate) turns: Turns,
@@ -120,7 +120,7 @@ async fn run(
     if *phases.borrow() == Phase::Retiring {
         // Who was accepted last is yet to ask the guest.
         yield_now().await;
-        worker.guest.retire();
+        worker.chain.retire();
     }
 
     let open = worker.sessions.count();
@@ -129,7 +129,7 @@ async fn run(
         () = reached(&phases, Phase::Cutting) => {}
     }
     let cut = worker.sessions.count();
-    worker.sessions.cut_all();
+    worker.sessions.order_all(Order::Cut);
     worker.sessions.none().await;
     let _ = drained.send(Drained {
         finished: open.saturating_sub(cut),
@@ -140,7 +140,7 @@ async fn run(
     if *phases.borrow() != Phase::Retiring {
         reached(&phases, Phase::Over).await;
     }
-    worker.guest.stop();
+    worker.chain.stop();
     worker.counters.alive.store(0, Relaxed);
 }
 
@@ -164,18 +164,13 @@ fn begin(outfit: Outfit) -> Result<(Rc<Worker>, Listeners), StartError> {
             .max_sessions
             .div_ceil(site.options.workers.get()),
     ));
-    let guest = Guest::start(
-        Arc::clone(&site),
-        Arc::clone(&counters),
-        Rc::clone(&sessions),
-    )
-    .map_err(|error| StartError::Filter(Box::new(error)))?;
+    let chain = Chain::start(&site, &counters, &sessions)?;
     let worker = Rc::new(Worker {
         turns: site.clusters.turns(),
         buffers: Buffers::new(),
         next: Cell::new(index as u64 + 1),
         counters,
-        guest,
+        chain,
         sessions,
         site,
     });

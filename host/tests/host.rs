@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use dtr_lb_host::plan::{self, Admin, Cluster, Filter, Listener, Plan, Pool, Route};
+use dtr_lb_host::plan::{self, Admin, Cluster, Filter, Listener, Plan, Pool, Protocol, Route};
 use dtr_lb_host::{Host, HostOptions, StartError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -194,10 +194,12 @@ impl Replica {
 fn plan(replicas: &[&Replica]) -> Plan {
     let cluster = |service: &str, (at, replica): (usize, &&Replica)| Cluster {
         name: format!("{service}/r{at}"),
+        part_of: None,
         replica: format!("r{at}"),
         host: plan::Host::Ip(replica.address.ip()),
         port: replica.address.port(),
         tls: None,
+        protocol: Protocol::Http1,
         connect_timeout: Duration::from_secs(1),
     };
     let traffic: Vec<_> = replicas
@@ -225,10 +227,11 @@ fn plan(replicas: &[&Replica]) -> Plan {
             clusters: names,
         }],
         clusters: traffic.into_iter().chain(probes).collect(),
-        filter: Filter {
+        filters: Vec::new(),
+        filter: Some(Filter {
             vm_id: "test".to_owned(),
             configuration: serde_json::json!({}),
-        },
+        }),
         admin: Some(Admin {
             bind: ([127, 0, 0, 1], 0).into(),
         }),

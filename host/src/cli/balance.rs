@@ -12,14 +12,14 @@ use super::wanted::Wanted;
 
 /// Balances until a signal, then drains. SIGHUP has the configuration read again.
 pub(super) fn run(wanted: &Wanted) -> Result<(), Failure> {
-    let config = wanted.config()?;
+    let setup = wanted.setup()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("no runtime")?;
     runtime.block_on(async {
         let mut signals = Signals::new().context("signals can't be awaited")?;
-        let mut plan = Plan::of(&config);
+        let mut plan = setup.plan();
         let mut host = start(&plan).await?;
         say_addresses(&host, &plan);
         let signal = loop {
@@ -47,7 +47,7 @@ pub(super) async fn start(plan: &Plan) -> Result<Host, anyhow::Error> {
 
 /// Reads the configuration again and goes on with it.
 async fn reload(host: &mut Host, wanted: &Wanted) -> Result<Plan, Failure> {
-    let plan = Plan::of(&wanted.config()?);
+    let plan = wanted.setup()?.plan();
     host.reload(plan.clone(), FILTER)
         .await
         .map_err(with_remedy)?;
@@ -75,7 +75,10 @@ pub(super) async fn drain(host: Host, plan: &Plan, signal: &str, mut signals: Si
 
 fn say_addresses(host: &Host, plan: &Plan) {
     for (address, listener) in host.listeners().iter().zip(&plan.listeners) {
-        tracing::info!("balancing port {} on {address}", listener.port);
+        match plan.filter {
+            Some(_) => tracing::info!("balancing port {} on {address}", listener.port),
+            None => tracing::info!("forwarding {address} to {}", listener.fallback),
+        }
     }
     if let Some(admin) = host.admin() {
         tracing::info!("status, API and metrics on http://{admin}");

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use dtr_lb_host::config::{Config, ConfigError, Flags};
+use dtr_lb_host::config::{Config, ConfigError, Flags, Setup};
 
 #[derive(Debug, Args)]
 pub(crate) struct Wanted {
@@ -51,7 +51,15 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    /// Reads and checks it.
+    /// Reads and checks it: the balancer's, or a chain of filters.
+    pub(crate) fn setup(&self) -> Result<Setup, ConfigError> {
+        match &self.config {
+            Some(file) => Setup::load(file),
+            None => Ok(Setup::Balancer(Box::new(self.config()?))),
+        }
+    }
+
+    /// Reads and checks it: the balancer's alone.
     pub(crate) fn config(&self) -> Result<Config, ConfigError> {
         match &self.config {
             Some(file) => Config::load(file),

@@ -126,6 +126,10 @@ pub(super) fn admin(admin: &Admin, plan: &Plan, options: &BootstrapOptions) -> N
 fn plugin(root_id: &str, plan: &Plan, options: &BootstrapOptions) -> Node {
     let filename = text(options.wasm.to_string_lossy());
     let code = map([("local", map([("filename", filename)]))]);
+    let (vm_id, configuration) = match &plan.filter {
+        Some(filter) => (filter.vm_id.as_str(), by_line(&filter.configuration)),
+        None => ("", String::new()),
+    };
     map([
         ("name", text(root_id)),
         ("root_id", text(root_id)),
@@ -139,7 +143,7 @@ fn plugin(root_id: &str, plan: &Plan, options: &BootstrapOptions) -> Node {
         (
             "vm_config",
             map([
-                ("vm_id", text(&plan.filter.vm_id)),
+                ("vm_id", text(vm_id)),
                 ("runtime", text("envoy.wasm.runtime.v8")),
                 ("code", code),
             ]),
@@ -148,7 +152,7 @@ fn plugin(root_id: &str, plan: &Plan, options: &BootstrapOptions) -> Node {
             "configuration",
             typed(
                 "google.protobuf.StringValue",
-                [("value", text(by_line(&plan.filter.configuration)))],
+                [("value", text(configuration))],
             ),
         ),
     ])
