@@ -120,6 +120,8 @@ impl Balancer {
             member.lease.resign(store);
         }
         self.probes.stop();
+        // Not only at the next heartbeat: there may be none.
+        self.count(store, now);
     }
 
     /// How often this VM gives a sign of life.

@@ -45,6 +45,7 @@ pub(crate) struct Endpoint {
     pub(crate) metadata: Arc<serde_json::Value>,
     pub(crate) connect_timeout: Duration,
     pub(crate) tls: Option<Arc<ClientConfig>>,
+    pub(crate) protocol: plan::Protocol,
     host: Addresses,
     port: u16,
 }
@@ -89,15 +90,21 @@ impl Clusters {
         for (at, cluster) in plan.clusters.iter().enumerate() {
             name(&cluster.name, Target::Cluster(at))?;
             endpoints.push(Endpoint {
-                cluster: cluster.name.as_str().into(),
+                cluster: cluster
+                    .part_of
+                    .as_ref()
+                    .unwrap_or(&cluster.name)
+                    .as_str()
+                    .into(),
                 replica: cluster.replica.as_str().into(),
                 metadata: Arc::new(json!({"filter_metadata": {"dtr": {"name": cluster.replica}}})),
                 connect_timeout: cluster.connect_timeout,
                 tls: cluster
                     .tls
                     .as_ref()
-                    .map(|verify| tls.config(verify))
+                    .map(|verify| tls.config(verify, cluster.protocol))
                     .transpose()?,
+                protocol: cluster.protocol,
                 host: match &cluster.host {
                     plan::Host::Ip(ip) => Addresses::Fixed(*ip),
                     plan::Host::Name(host) => Addresses::Named(resolver.name(host)),
@@ -153,12 +160,9 @@ impl Clusters {
         self.names.get(name).copied()
     }
 
-    /// The endpoint of a cluster, by its name.
-    pub(crate) fn endpoint(&self, name: &str) -> Option<&Endpoint> {
-        match self.target(name)? {
-            Target::Cluster(at) => self.endpoints.get(at),
-            Target::Route(_) | Target::Pool(_) => None,
-        }
+    /// Whom a guest's call to this name goes to.
+    pub(crate) fn endpoint<'a>(&'a self, name: &str, turns: &'a Turns) -> Option<&'a Endpoint> {
+        self.in_order(self.target(name)?, turns).next()
     }
 
     /// Whose turn it is in each pool; one per worker.
@@ -209,16 +213,18 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
-    use crate::plan::{Cluster, Filter, Host, Pool};
+    use crate::plan::{Cluster, Filter, Host, Pool, Protocol};
     use crate::resolver;
 
     fn plan() -> Plan {
         let cluster = |name: &str| Cluster {
             name: name.to_owned(),
+            part_of: None,
             replica: name.to_owned(),
             host: Host::Ip([127, 0, 0, 1].into()),
             port: 1,
             tls: None,
+            protocol: Protocol::Http1,
             connect_timeout: Duration::from_secs(1),
         };
         let route = |name: &str, clusters: &[&str], then: Option<&str>| plan::Route {
@@ -237,10 +243,11 @@ mod tests {
                 name: "all".into(),
                 clusters: ["a", "b", "c"].map(str::to_owned).to_vec(),
             }],
-            filter: Filter {
+            filters: Vec::new(),
+            filter: Some(Filter {
                 vm_id: String::new(),
                 configuration: serde_json::Value::Null,
-            },
+            }),
             admin: None,
             drain_timeout: Duration::ZERO,
             dns_refresh: Duration::from_secs(1),

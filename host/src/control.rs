@@ -8,6 +8,8 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::sync::Notify;
 
+use crate::vm::Direction;
+
 /// What a session is told to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
@@ -21,7 +23,8 @@ pub(crate) enum Order {
 #[derive(Default)]
 pub(crate) struct Control {
     order: Cell<Option<Order>>,
-    resumed: Cell<bool>,
+    /// Which filters of the chain let go, one bit each: of what goes up, and down.
+    resumed: [Cell<u64>; 2],
     waker: RefCell<Option<Waker>>,
 }
 
@@ -34,15 +37,26 @@ impl Control {
         self.wake();
     }
 
-    /// Lets a paused session go on.
-    pub(crate) fn resume(&self) {
-        self.resumed.set(true);
+    /// Lets go what the filter of this place in the chain holds one way.
+    pub(crate) fn resume(&self, direction: Direction, link: usize) {
+        let resumed = self.of(direction);
+        resumed.set(resumed.get() | bit(link));
         self.wake();
     }
 
-    /// Whether it was resumed since it was last asked.
-    pub(crate) fn take_resumed(&self) -> bool {
-        self.resumed.take()
+    /// Whether this filter let go since it was last asked.
+    pub(crate) fn take_resumed(&self, direction: Direction, link: usize) -> bool {
+        let resumed = self.of(direction);
+        let before = resumed.replace(resumed.get() & !bit(link));
+        before & bit(link) != 0
+    }
+
+    fn of(&self, direction: Direction) -> &Cell<u64> {
+        let [up, down] = &self.resumed;
+        match direction {
+            Direction::Downstream => up,
+            Direction::Upstream => down,
+        }
     }
 
     /// The order, if there is one.
@@ -68,11 +82,12 @@ impl Control {
         poll_fn(|cx| self.poll_order(cx)).await
     }
 
-    /// Waits until the session may go on, or is told not to.
-    pub(crate) async fn until_resumed(&self) -> Result<(), Order> {
+    /// Waits until this filter lets go what it holds of the client, or until the
+    /// session is told to end.
+    pub(crate) async fn until_resumed(&self, link: usize) -> Result<(), Order> {
         poll_fn(|cx| match self.poll_order(cx) {
             Poll::Ready(order) => Poll::Ready(Err(order)),
-            Poll::Pending if self.take_resumed() => Poll::Ready(Ok(())),
+            Poll::Pending if self.take_resumed(Direction::Downstream, link) => Poll::Ready(Ok(())),
             Poll::Pending => Poll::Pending,
         })
         .await
@@ -83,6 +98,11 @@ impl Control {
             waker.wake_by_ref();
         }
     }
+}
+
+/// A filter's bit; configurations have no more filters than that.
+fn bit(link: usize) -> u64 {
+    1 << (link % 64)
 }
 
 /// The open sessions of one worker, by connection id.
@@ -122,19 +142,18 @@ impl Sessions {
         self.open.borrow().len()
     }
 
-    /// Lets every paused session go on: the guest that paused it is gone.
-    pub(crate) fn resume_all(&self) {
-        self.open
-            .borrow()
-            .values()
-            .for_each(|control| control.resume());
+    /// Lets every session go on that this filter holds: its guest is gone.
+    pub(crate) fn resume_all(&self, link: usize) {
+        for control in self.open.borrow().values() {
+            control.resume(Direction::Downstream, link);
+            control.resume(Direction::Upstream, link);
+        }
     }
 
-    pub(crate) fn cut_all(&self) {
-        self.open
-            .borrow()
-            .values()
-            .for_each(|control| control.order(Order::Cut));
+    pub(crate) fn order_all(&self, order: Order) {
+        for control in self.open.borrow().values() {
+            control.order(order);
+        }
     }
 
     /// Waits until one more session is allowed.

@@ -122,7 +122,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::cluster::Clusters;
-    use crate::plan::{Cluster, Filter, Host, Plan, Pool};
+    use crate::plan::{Cluster, Filter, Host, Plan, Pool, Protocol};
     use crate::resolver::{Lookup, Resolver};
 
     /// An address where connections are neither accepted nor refused: a
@@ -153,10 +153,12 @@ pub(crate) mod tests {
     fn plan(endpoints: &[(&str, SocketAddr)]) -> Plan {
         let cluster = |&(name, address): &(&str, SocketAddr)| Cluster {
             name: name.to_owned(),
+            part_of: None,
             replica: name.to_owned(),
             host: Host::Ip(address.ip()),
             port: address.port(),
             tls: None,
+            protocol: Protocol::Http1,
             connect_timeout: Duration::from_millis(50),
         };
         let clusters: Vec<_> = endpoints.iter().map(cluster).collect();
@@ -172,10 +174,11 @@ pub(crate) mod tests {
                 name: "pool".to_owned(),
                 clusters: names,
             }],
-            filter: Filter {
+            filters: Vec::new(),
+            filter: Some(Filter {
                 vm_id: String::new(),
                 configuration: serde_json::Value::Null,
-            },
+            }),
             admin: None,
             drain_timeout: Duration::ZERO,
             dns_refresh: Duration::from_secs(1),

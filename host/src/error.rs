@@ -36,6 +36,17 @@ pub enum StartError {
     /// The module is not a proxy-wasm filter, or does not compile.
     #[error("the filter can't be loaded: {0}")]
     Filter(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A filter of the chain is not a proxy-wasm filter, does not compile, or does
+    /// not start.
+    #[error("filter {name:?} ({file}): {source}")]
+    NetworkFilter {
+        /// Its name.
+        name: String,
+        /// Where its module came from.
+        file: String,
+        /// What is wrong with it.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A worker's thread or runtime can't be made.
     #[error("worker {worker} can't be started: {source}")]
     Worker {

@@ -38,12 +38,15 @@ pub(crate) trait Tap {
     fn data(&self, direction: Direction, held: &mut BytesMut, end: End) -> Action;
     /// Whether the guest needs to see more of one way.
     fn wants_more(&self, direction: Direction) -> bool;
-    /// The sender of one way has finished.
+    /// The sender of one way has finished, and the guest is not shown so.
     fn ended(&self, direction: Direction);
+    /// Counts bytes read from one side.
+    fn took(&self, direction: Direction, bytes: usize);
     /// Counts bytes handed to the other side.
     fn moved(&self, direction: Direction, bytes: usize);
-    /// The guest lets held bytes go on; asked once, then forgotten.
-    fn resumed(&self) -> bool;
+    /// Whether whoever held the bytes of one way lets go, and what those that look
+    /// at them next say; asked once, then forgotten.
+    fn resumed(&self, direction: Direction, held: &mut BytesMut, end: End) -> Option<Action>;
     /// An order, once there is one; until then the task is woken for it.
     fn poll_order(&self, cx: &mut Context<'_>) -> Poll<Order>;
 }
@@ -103,6 +106,15 @@ impl<'a, T: Tap> Forward<'a, T> {
         self
     }
 
+    /// Begins with what the client sent before there was a replica.
+    pub(crate) fn beginning_with(mut self, sent: BytesMut, end: End) -> Self {
+        self.up.unsent = sent;
+        if end == End::Last {
+            self.up.state = State::Ended;
+        }
+        self
+    }
+
     /// Ends the connection once it has been silent both ways for so long.
     pub(crate) fn idle_timeout(mut self, limit: Option<Duration>) -> Self {
         self.idle = limit.map(Idle::new);
@@ -133,8 +145,10 @@ impl<'a, T: Tap> Forward<'a, T> {
         if let Poll::Ready(order) = self.tap.poll_order(cx) {
             return Poll::Ready(Outcome::Ordered(order));
         }
-        if self.tap.resumed() {
-            self.up.release();
+        for flow in [&mut self.up, &mut self.down] {
+            if let State::Open | State::Ended = flow.state {
+                flow.resume(self.tap);
+            }
         }
         let before = self.up.moved.wrapping_add(self.down.moved);
         let (mut client_read, mut client_write) = self.client.split();
@@ -275,7 +289,11 @@ impl Flow {
                 _ => return Ok(()),
             }
             let read = if self.worth_a_pipe() && self.hold_a_pipe(buffers) {
-                self.splice(cx, ends.from)
+                let spliced = self.splice(cx, ends.from);
+                if let Poll::Ready(Ok(bytes)) = spliced {
+                    tap.took(self.direction, bytes);
+                }
+                spliced
             } else {
                 self.copy(cx, ends, buffers, tap)?
             };
@@ -343,6 +361,7 @@ impl Flow {
         if read.is_empty() {
             return Ok(Poll::Ready(Ok(0)));
         }
+        tap.took(self.direction, read.len());
         if self.shown != DataCallbacks::None {
             self.held.extend_from_slice(read);
             self.show(End::More, tap);
@@ -378,10 +397,11 @@ impl Flow {
     fn end(&mut self, buffers: &Buffers, tap: &impl Tap) {
         self.state = State::Ended;
         self.leave_pipe(buffers);
-        if self.shown != DataCallbacks::None {
+        if self.shown == DataCallbacks::None {
+            tap.ended(self.direction);
+        } else {
             self.show(End::Last, tap);
         }
-        tap.ended(self.direction);
     }
 
     fn show(&mut self, end: End, tap: &impl Tap) {
@@ -390,6 +410,16 @@ impl Flow {
             if self.shown == DataCallbacks::First || !tap.wants_more(self.direction) {
                 self.shown = DataCallbacks::None;
             }
+        }
+    }
+
+    fn resume(&mut self, tap: &impl Tap) {
+        let end = match self.state {
+            State::Open => End::More,
+            State::Ended | State::Sent | State::Shut => End::Last,
+        };
+        if tap.resumed(self.direction, &mut self.held, end) == Some(Action::Continue) {
+            self.release();
         }
     }
 
@@ -481,7 +511,7 @@ impl Idle {
 /// Bytes one way may move before other connections get their turn.
 const TURN: u64 = 512 * 1024;
 /// Bytes the guest may hold back before the client is read no further.
-const MOST_HELD: usize = 1024 * 1024;
+pub(crate) const MOST_HELD: usize = 1024 * 1024;
 /// The pace from which a stream is spliced.
 const SPLICE_FROM: usize = 128 * 1024;
 /// Bounds how long a stream that has been fast is taken for fast.
@@ -507,6 +537,7 @@ mod tests {
     struct Seen {
         shown: RefCell<Vec<(Direction, String, End)>>,
         ended: RefCell<Vec<Direction>>,
+        taken: Cell<usize>,
         moved: Cell<usize>,
         hold: Cell<bool>,
         control: Control,
@@ -535,8 +566,13 @@ mod tests {
             self.moved.set(self.moved.get() + bytes);
         }
 
-        fn resumed(&self) -> bool {
-            self.control.take_resumed()
+        fn took(&self, _: Direction, bytes: usize) {
+            self.taken.set(self.taken.get() + bytes);
+        }
+
+        fn resumed(&self, direction: Direction, _: &mut BytesMut, _: End) -> Option<Action> {
+            let resumed = self.control.take_resumed(direction, 0);
+            resumed.then_some(Action::Continue)
         }
 
         fn poll_order(&self, cx: &mut Context<'_>) -> Poll<Order> {
@@ -653,9 +689,9 @@ mod tests {
                 Outcome::ClientClosed | Outcome::ReplicaClosed
             ));
             assert_eq!(
-                seen.moved.get(),
-                up.len() + down.len(),
-                "every byte is counted"
+                (seen.taken.get(), seen.moved.get()),
+                (up.len() + down.len(), up.len() + down.len()),
+                "every byte is counted, when it is read and when it is sent"
             );
         });
     }
@@ -809,7 +845,7 @@ mod tests {
                 0,
                 "nothing goes on before the guest says so"
             );
-            seen.control.resume();
+            seen.control.resume(Direction::Downstream, 0);
             let mut got = [0; 4];
             replica.read_exact(&mut got).await.unwrap();
             assert_eq!(&got, b"abcd");

@@ -14,16 +14,23 @@ use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::{Instant, sleep};
 use tracing::{debug, error, info, warn};
 
-use crate::cluster::Clusters;
+use crate::cluster::{Clusters, Turns};
 use crate::control::{Order, Sessions};
+use crate::grpc_call::{self, Outbound, Said};
 use crate::host::Site;
 use crate::http_call::Call;
 use crate::metrics::Counters;
-use crate::plan::{ADMIN_ROOT, STREAM_ROOT};
-use crate::vm::{ContextId, Effect, Headers, HttpCall, HttpInfo, Trap, Vm, World};
+use crate::plan::Failure;
+use crate::program::Program;
+use crate::vm::{
+    CallToken, ContextId, Direction, Effect, End, GrpcCall, Headers, HttpCall, HttpInfo, Trap, Vm,
+    World,
+};
 
 /// A worker's VM. There may be none for a while; then nobody is asked.
 pub(crate) struct Guest {
+    /// Which of the site's programs it runs.
+    program: usize,
     site: Arc<Site>,
     counters: Arc<Counters>,
     sessions: Rc<Sessions>,
@@ -31,16 +38,31 @@ pub(crate) struct Guest {
     vm: RefCell<Option<Vm>>,
     /// Counts the VMs: what belongs to one that is gone is left alone.
     generation: Cell<u64>,
-    roots: Cell<Roots>,
+    /// By plugin.
+    roots: RefCell<Vec<ContextId>>,
     ticks: RefCell<HashMap<ContextId, AbortHandle>>,
     answers: RefCell<HashMap<ContextId, oneshot::Sender<Answer>>>,
+    /// Open gRPC calls.
+    lines: RefCell<HashMap<CallToken, Line>>,
     backoff: Cell<Backoff>,
+    /// Whose turn it is when a call goes to a pool.
+    turns: Turns,
 }
 
-#[derive(Clone, Copy, Default)]
-struct Roots {
-    stream: Option<ContextId>,
-    admin: Option<ContextId>,
+/// An open gRPC call of the guest.
+struct Line {
+    task: AbortHandle,
+    /// While the guest may send.
+    outbound: Option<Outbound>,
+}
+
+/// How a gRPC call goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Talk {
+    /// One message each way.
+    Once,
+    /// Any number, until both ends close.
+    Long,
 }
 
 /// A context, and the VM it lives in.
@@ -63,9 +85,10 @@ impl Guest {
     /// # Errors
     /// When the guest does not start: a later failure is retried, this one not.
     pub(crate) fn start(
+        program: usize,
         site: Arc<Site>,
         counters: Arc<Counters>,
-        sessions: Rc<Sessions>,
+        sessions: &Rc<Sessions>,
     ) -> Result<Rc<Guest>, crate::vm::StartError> {
         let guest = Rc::new(Guest {
             surroundings: Arc::new(Surroundings {
@@ -73,27 +96,41 @@ impl Guest {
                 bell: Notify::new(),
             }),
             backoff: Cell::new(Backoff::new(site.options.reload_backoff)),
+            turns: site.clusters.turns(),
+            program,
             site,
             counters,
-            sessions,
+            sessions: Rc::clone(sessions),
             vm: RefCell::new(None),
             generation: Cell::new(0),
-            roots: Cell::default(),
+            roots: RefCell::default(),
             ticks: RefCell::default(),
             answers: RefCell::default(),
+            lines: RefCell::default(),
         });
         guest.install()?;
         spawn_local(Rc::clone(&guest).deliver_when_woken());
         Ok(guest)
     }
 
-    /// Opens a context for a connection and does with it what `ask` does.
+    /// What its failure means for connections.
+    pub(crate) fn failure(&self) -> Failure {
+        self.program().failure
+    }
+
+    /// Whether it answers on the admin listener.
+    pub(crate) fn has_admin(&self) -> bool {
+        self.program().admin().is_some()
+    }
+
+    /// Opens a context for a connection and does with it what `open` does.
     /// `None`: there is no VM, or it just failed.
     pub(crate) fn open<R>(
         self: &Rc<Self>,
+        plugin: usize,
         open: impl FnOnce(&mut Vm, ContextId) -> Result<(ContextId, R), Trap>,
     ) -> Option<(Seat, R)> {
-        let root = self.roots.get().stream?;
+        let root = self.root(plugin)?;
         let generation = self.generation.get();
         let (context, outcome) = self.call(generation, |vm| open(vm, root))?;
         Some((
@@ -110,7 +147,7 @@ impl Guest {
         self: &Rc<Self>,
         info: HttpInfo,
     ) -> Option<(Seat, oneshot::Receiver<Answer>)> {
-        let root = self.roots.get().admin?;
+        let root = self.root(self.program().admin()?)?;
         let generation = self.generation.get();
         let context = self.call(generation, |vm| vm.open_http(root, info))?;
         let (sender, answer) = oneshot::channel();
@@ -141,15 +178,40 @@ impl Guest {
         }
     }
 
-    /// Ends the VM: its roots say good-bye.
-    pub(crate) fn stop(self: &Rc<Self>) {
+    /// Tells the VM that others take its place: its roots may go when they like,
+    /// and go on until then.
+    pub(crate) fn retire(self: &Rc<Self>) {
         self.call(self.generation.get(), |vm| {
             for root in vm.roots() {
                 vm.finish_root(root)?;
             }
             Ok(())
         });
+    }
+
+    /// Ends the VM: its roots say good-bye, those that tick after a last tick, for
+    /// what they have not told yet.
+    pub(crate) fn stop(self: &Rc<Self>) {
+        let ticking: Vec<ContextId> = self.ticks.borrow().keys().copied().collect();
+        self.call(self.generation.get(), |vm| {
+            for root in ticking {
+                vm.tick(root)?;
+            }
+            for root in vm.roots() {
+                vm.finish_root(root)?;
+            }
+            Ok(())
+        });
         self.clear();
+    }
+
+    fn program(&self) -> &Program {
+        // The chain numbers its guests by the site's programs.
+        &self.site.programs[self.program]
+    }
+
+    fn root(&self, plugin: usize) -> Option<ContextId> {
+        self.roots.borrow().get(plugin).copied()
     }
 
     fn call<R>(
@@ -184,10 +246,13 @@ impl Guest {
     }
 
     fn carry_out(self: &Rc<Self>, effect: Effect) {
+        // The session of a connection, and this filter's place in its chain.
         let connection = |context| {
             let mut vm = self.vm.borrow_mut();
-            let id = vm.as_mut()?.tcp_mut(context)?.connection_id;
-            self.sessions.get(id)
+            let vm = vm.as_mut()?;
+            let link = (*self.program().links.get(vm.plugin(context)?)?)?;
+            let id = vm.tcp_mut(context)?.connection_id;
+            Some((self.sessions.get(id)?, link))
         };
         match effect {
             Effect::Tick { root, period } => self.set_tick(root, period),
@@ -195,10 +260,19 @@ impl Guest {
                 spawn_local(Rc::clone(self).http_call(self.generation.get(), call));
             }
             Effect::ContinueDownstream(context) => {
-                connection(context).inspect(|session| session.resume());
+                if let Some((session, link)) = connection(context) {
+                    session.resume(Direction::Downstream, link);
+                }
+            }
+            Effect::ContinueUpstream(context) => {
+                if let Some((session, link)) = connection(context) {
+                    session.resume(Direction::Upstream, link);
+                }
             }
             Effect::CloseStream(context) => {
-                connection(context).inspect(|session| session.order(Order::Close));
+                if let Some((session, _)) = connection(context) {
+                    session.order(Order::Close);
+                }
             }
             Effect::LocalResponse {
                 context,
@@ -219,17 +293,30 @@ impl Guest {
             Effect::ResetHttp(context) | Effect::ContinueRequest(context) => {
                 self.answers.borrow_mut().remove(&context);
             }
-            Effect::GrpcCall(call) | Effect::GrpcStream(call) => {
-                let (guest, generation) = (Rc::clone(self), self.generation.get());
-                spawn_local(async move {
-                    guest.call(generation, |vm| {
-                        vm.grpc_close(
-                            call.token,
-                            GRPC_UNIMPLEMENTED,
-                            "this host makes no gRPC calls",
-                        )
-                    });
-                });
+            Effect::GrpcCall(call) => self.grpc_call(call, Talk::Once),
+            Effect::GrpcStream(call) => self.grpc_call(call, Talk::Long),
+            Effect::GrpcSend {
+                token,
+                message,
+                end,
+            } => {
+                if let Some(Line { outbound, .. }) = self.lines.borrow_mut().get_mut(&token) {
+                    if let Some(outbound) = &*outbound {
+                        outbound.send(&message);
+                    }
+                    // Dropped, it says that no more comes.
+                    outbound.take_if(|_| end == End::Last);
+                }
+            }
+            Effect::GrpcClose(token) => {
+                if let Some(line) = self.lines.borrow_mut().get_mut(&token) {
+                    line.outbound = None;
+                }
+            }
+            Effect::GrpcCancel(token) => {
+                if let Some(line) = self.lines.borrow_mut().remove(&token) {
+                    line.task.abort();
+                }
             }
             // Sessions ask before each chunk.
             Effect::SkipData(_) => {}
@@ -269,7 +356,7 @@ impl Guest {
         } = call;
         let clusters = Arc::clone(&self.site.clusters);
         // The VM let the call pass because the cluster exists.
-        let Some(endpoint) = clusters.endpoint(&cluster) else {
+        let Some(endpoint) = clusters.endpoint(&cluster, &self.turns) else {
             return;
         };
         let reply = Call {
@@ -282,6 +369,60 @@ impl Guest {
         self.call(generation, |vm| vm.http_call_response(root, token, reply));
     }
 
+    fn grpc_call(self: &Rc<Self>, call: GrpcCall, talk: Talk) {
+        let (outbound, outgoing) = grpc_call::outbound();
+        let outbound = match talk {
+            Talk::Once => {
+                outbound.send(&call.message);
+                None
+            }
+            Talk::Long => Some(outbound),
+        };
+        let (guest, generation, token) = (Rc::clone(self), self.generation.get(), call.token);
+        let task = spawn_local(async move {
+            let clusters = Arc::clone(&guest.site.clusters);
+            // The VM let the call pass because the cluster exists.
+            let Some(endpoint) = clusters.endpoint(&call.cluster, &guest.turns) else {
+                return;
+            };
+            let mut message = None;
+            let tell = |said| match (talk, said) {
+                // As in Envoy: a call is over with its message, which the guest is
+                // given when it is known that all went well.
+                (Talk::Once, Said::Message(first)) => message = Some(first),
+                (Talk::Once, Said::Initial(_) | Said::Trailing(_)) => {}
+                (Talk::Once, Said::Closed(0, _)) if message.is_some() => {
+                    let message = message.take().unwrap_or_default();
+                    guest.call(generation, |vm| vm.grpc_message(token, message));
+                }
+                (Talk::Once, Said::Closed(0, _)) => {
+                    let words = "no message came";
+                    guest.call(generation, |vm| vm.grpc_close(token, GRPC_INTERNAL, words));
+                }
+                (_, Said::Closed(status, words)) => {
+                    guest.call(generation, |vm| vm.grpc_close(token, status, &words));
+                }
+                (Talk::Long, Said::Initial(metadata)) => {
+                    guest.call(generation, |vm| vm.grpc_initial_metadata(token, metadata));
+                }
+                (Talk::Long, Said::Message(message)) => {
+                    guest.call(generation, |vm| vm.grpc_message(token, message));
+                }
+                (Talk::Long, Said::Trailing(metadata)) => {
+                    guest.call(generation, |vm| vm.grpc_trailing_metadata(token, metadata));
+                }
+            };
+            grpc_call::converse(&call, endpoint, outgoing, tell).await;
+            if generation == guest.generation.get() {
+                guest.lines.borrow_mut().remove(&token);
+            }
+        });
+        let task = task.abort_handle();
+        self.lines
+            .borrow_mut()
+            .insert(token, Line { task, outbound });
+    }
+
     async fn deliver_when_woken(self: Rc<Self>) {
         loop {
             self.surroundings.bell.notified().await;
@@ -290,15 +431,12 @@ impl Guest {
     }
 
     fn install(self: &Rc<Self>) -> Result<(), crate::vm::StartError> {
-        let site = &self.site;
+        let Program { module, config, .. } = self.program();
         let world = Arc::clone(&self.surroundings) as Arc<dyn World>;
-        let vm = Vm::start(&site.module, &site.vm_config, &site.shared, world)?;
-        self.roots.set(Roots {
-            stream: vm.root(STREAM_ROOT),
-            admin: vm.root(ADMIN_ROOT),
-        });
+        let vm = Vm::start(module, config, &self.site.shared, world)?;
+        *self.roots.borrow_mut() = vm.roots();
         *self.vm.borrow_mut() = Some(vm);
-        self.counters.vm_running.store(1, Relaxed);
+        self.counters.vm_running.fetch_add(1, Relaxed);
         self.carry_out_all();
         Ok(())
     }
@@ -306,16 +444,42 @@ impl Guest {
     /// Takes the VM out and makes another one after a while.
     fn replace(self: &Rc<Self>, trap: &Trap) {
         self.clear();
-        self.sessions.resume_all();
+        let program = self.program();
+        match program.failure {
+            // It looked at what passed them; nobody does now.
+            Failure::Closed => self.sessions.order_all(Order::Close),
+            Failure::Reload | Failure::Open => {
+                for link in program.links.iter().flatten() {
+                    self.sessions.resume_all(*link);
+                }
+            }
+        }
         let failures = self.counters.vm_failures.fetch_add(1, Relaxed) + 1;
+        let name = program.name();
+        if program.failure == Failure::Open {
+            error!(
+                reason = %trap,
+                failures,
+                filter = name,
+                "the filter failed; from now on connections pass without it"
+            );
+            return;
+        }
         let mut backoff = self.backoff.get();
         let delay = backoff.next(Instant::now());
         self.backoff.set(backoff);
+        let retry_in_ms = delay.as_millis() as u64;
+        let meanwhile = match program.failure {
+            _ if program.is_balancer() => "connections are spread over all replicas",
+            Failure::Closed => "connections are refused",
+            Failure::Reload | Failure::Open => "connections pass without it",
+        };
         error!(
             reason = %trap,
             failures,
-            retry_in_ms = delay.as_millis() as u64,
-            "the filter failed; until it is back, connections are spread over all replicas"
+            retry_in_ms,
+            filter = name,
+            "the filter failed; until it is back, {meanwhile}"
         );
         spawn_local(Rc::clone(self).reinstall(delay));
     }
@@ -326,14 +490,15 @@ impl Guest {
             match self.install() {
                 Ok(()) => {
                     self.counters.vm_reloads.fetch_add(1, Relaxed);
-                    info!("the filter is back");
+                    info!(filter = self.program().name(), "the filter is back");
                     return;
                 }
                 Err(error) => {
                     let mut backoff = self.backoff.get();
                     delay = backoff.next(Instant::now());
                     self.backoff.set(backoff);
-                    warn!(%error, retry_in_ms = delay.as_millis() as u64, "the filter does not start");
+                    let filter = self.program().name();
+                    warn!(%error, filter, retry_in_ms = delay.as_millis() as u64, "the filter does not start");
                 }
             }
         }
@@ -341,14 +506,19 @@ impl Guest {
 
     fn clear(&self) {
         self.generation.set(self.generation.get() + 1);
-        self.roots.set(Roots::default());
-        *self.vm.borrow_mut() = None;
-        self.counters.vm_running.store(0, Relaxed);
+        self.roots.borrow_mut().clear();
+        if self.vm.take().is_some() {
+            self.counters.vm_running.fetch_sub(1, Relaxed);
+        }
         self.answers.borrow_mut().clear();
         self.ticks
             .borrow_mut()
             .drain()
             .for_each(|(_, tick)| tick.abort());
+        self.lines
+            .borrow_mut()
+            .drain()
+            .for_each(|(_, line)| line.task.abort());
     }
 }
 
@@ -360,7 +530,7 @@ struct Surroundings {
 
 impl World for Surroundings {
     fn has_cluster(&self, name: &str) -> bool {
-        self.clusters.endpoint(name).is_some()
+        self.clusters.target(name).is_some()
     }
 
     fn wake(&self) {
@@ -407,7 +577,7 @@ impl Backoff {
 const MOST_BACKOFF: Duration = Duration::from_secs(30);
 /// Without a failure for so long, the next one is a first one.
 const QUIET: Duration = Duration::from_secs(120);
-const GRPC_UNIMPLEMENTED: u32 = 12;
+const GRPC_INTERNAL: u32 = 13;
 
 #[cfg(test)]
 mod tests {

@@ -4,16 +4,17 @@ use std::io;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderName, HeaderValue, Method, Request};
+use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
 use crate::cluster::Endpoint;
 use crate::dial;
+use crate::plan::Protocol;
 use crate::tls;
 use crate::vm::{CallReply, Headers};
 
@@ -40,15 +41,27 @@ impl Call {
 
     async fn attempt(self, to: &Endpoint) -> Result<CallReply, Failure> {
         let started = Instant::now();
-        let (request, authority) = self.into_request().map_err(Failure::NotConnected)?;
-        let socket = connect_any(to).await?;
-        match &to.tls {
-            None => exchange(socket, request, started).await,
-            Some(config) => {
-                let name = tls::server_name(&authority).map_err(|error| Failure::tls(&error))?;
-                let connecting = TlsConnector::from(config.clone()).connect(name, socket);
-                let socket = connecting.await.map_err(|error| Failure::tls(&error))?;
-                exchange(socket, request, started).await
+        let (mut request, authority) = self.into_request().map_err(Failure::NotConnected)?;
+        let socket = TokioIo::new(open(to, &authority).await?);
+        match to.protocol {
+            Protocol::Http1 => {
+                let host = HeaderValue::from_str(&authority)
+                    .map_err(|error| Failure::NotConnected(error.to_string()))?;
+                let close = HeaderValue::from_static("close");
+                let headers = request.headers_mut();
+                headers.insert(http::header::HOST, host);
+                headers.insert(http::header::CONNECTION, close);
+                let handshake = hyper::client::conn::http1::handshake(socket);
+                let (mut sender, connection) = handshake.await.map_err(|_| Failure::Cut)?;
+                exchange(sender.send_request(request), connection, started).await
+            }
+            Protocol::Http2 => {
+                let uri = absolute(to, &authority, request.uri());
+                *request.uri_mut() = uri.map_err(Failure::NotConnected)?;
+                let executor = TokioExecutor::new();
+                let handshake = hyper::client::conn::http2::handshake(executor, socket);
+                let (mut sender, connection) = handshake.await.map_err(|_| Failure::Cut)?;
+                exchange(sender.send_request(request), connection, started).await
             }
         }
     }
@@ -77,14 +90,35 @@ impl Call {
                 }
             }
         }
-        let host = HeaderValue::from_str(&authority).map_err(|error| error.to_string())?;
-        request.headers_mut().insert(http::header::HOST, host);
-        let close = HeaderValue::from_static("close");
-        request
-            .headers_mut()
-            .insert(http::header::CONNECTION, close);
         Ok((request, authority))
     }
+}
+
+/// A connection to an endpoint, in the clear or over TLS.
+pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
+
+/// Connects to an endpoint as its cluster says.
+pub(crate) async fn open(to: &Endpoint, authority: &str) -> Result<Box<dyn Wire>, Failure> {
+    let socket = connect_any(to).await?;
+    let Some(config) = &to.tls else {
+        return Ok(Box::new(socket));
+    };
+    let name = tls::server_name(authority).map_err(|error| Failure::tls(&error))?;
+    let connecting = TlsConnector::from(config.clone()).connect(name, socket);
+    let socket = connecting.await.map_err(|error| Failure::tls(&error))?;
+    Ok(Box::new(socket))
+}
+
+/// The form of a target that HTTP/2 needs.
+pub(crate) fn absolute(to: &Endpoint, authority: &str, path: &Uri) -> Result<Uri, String> {
+    let scheme = if to.tls.is_some() { "https" } else { "http" };
+    let path = path.path_and_query().map_or("/", |path| path.as_str());
+    let uri = Uri::builder().scheme(scheme).authority(authority);
+    uri.path_and_query(path)
+        .build()
+        .map_err(|error| error.to_string())
 }
 
 async fn connect_any(to: &Endpoint) -> Result<tokio::net::TcpStream, Failure> {
@@ -100,16 +134,12 @@ async fn connect_any(to: &Endpoint) -> Result<tokio::net::TcpStream, Failure> {
 }
 
 async fn exchange(
-    socket: impl AsyncRead + AsyncWrite + Unpin,
-    request: Request<Full<Bytes>>,
+    sending: impl Future<Output = hyper::Result<Response<Incoming>>>,
+    connection: impl Future,
     started: Instant,
 ) -> Result<CallReply, Failure> {
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket))
-        .await
-        .map_err(|_| Failure::Cut)?;
     let answer = async {
-        let response = sender.send_request(request).await;
-        let response = response.map_err(|error| match error.is_parse() {
+        let response = sending.await.map_err(|error| match error.is_parse() {
             true => Failure::NotHttp,
             false => Failure::Cut,
         })?;
@@ -153,14 +183,14 @@ async fn read_body(mut body: Incoming) -> Result<(Vec<u8>, Headers), Failure> {
     Ok((bytes.to_vec(), trailers))
 }
 
-fn pairs(headers: &http::HeaderMap) -> impl Iterator<Item = (String, Vec<u8>)> {
+pub(crate) fn pairs(headers: &http::HeaderMap) -> impl Iterator<Item = (String, Vec<u8>)> {
     headers
         .iter()
         .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
 }
 
 /// Why there is no answer.
-enum Failure {
+pub(crate) enum Failure {
     /// Not within the call's timeout.
     Late,
     /// Not connected within the cluster's connect timeout.
@@ -169,7 +199,7 @@ enum Failure {
     NotConnected(String),
     /// Connected, then closed before the answer's head.
     Cut,
-    /// Connected, and what came is not HTTP.
+    /// What came is no HTTP, or more of it than anybody reads.
     NotHttp,
     /// Closed within the answer's body, or the body is too long.
     CutInBody,
@@ -189,6 +219,11 @@ impl Failure {
         Failure::NotConnected(words)
     }
 
+    /// In the words of a made-up reply.
+    pub(crate) fn into_words(self) -> String {
+        String::from_utf8_lossy(&self.into_reply().body).into_owned()
+    }
+
     fn into_reply(self) -> CallReply {
         let reason = match self {
             Failure::Late => return made_up("504", "upstream request timeout".to_owned()),
@@ -202,8 +237,8 @@ impl Failure {
                 };
             }
             Failure::ConnectLate => "connection timeout".to_owned(),
-            Failure::Cut => "connection termination".to_owned(),
             Failure::NotHttp => "protocol error".to_owned(),
+            Failure::Cut => "connection termination".to_owned(),
             Failure::NotConnected(words) => {
                 format!("remote connection failure, transport failure reason: {words}")
             }
@@ -255,10 +290,12 @@ mod tests {
     fn clusters(port: u16, tls: Option<Verify>) -> Clusters {
         let cluster = Cluster {
             name: "ping/r1".to_owned(),
+            part_of: None,
             replica: "r1".to_owned(),
             host: Host::Ip([127, 0, 0, 1].into()),
             port,
             tls,
+            protocol: Protocol::Http1,
             connect_timeout: Duration::from_millis(300),
         };
         let plan = Plan {
@@ -266,10 +303,11 @@ mod tests {
             clusters: vec![cluster],
             routes: Vec::new(),
             pools: Vec::new(),
-            filter: Filter {
+            filters: Vec::new(),
+            filter: Some(Filter {
                 vm_id: String::new(),
                 configuration: serde_json::Value::Null,
-            },
+            }),
             admin: None,
             drain_timeout: Duration::ZERO,
             dns_refresh: Duration::from_secs(1),
@@ -291,7 +329,9 @@ mod tests {
             body: Vec::new(),
             timeout: Some(limit),
         };
-        let reply = call.make(clusters.endpoint("ping/r1").unwrap()).await;
+        let reply = call
+            .make(clusters.endpoint("ping/r1", &clusters.turns()).unwrap())
+            .await;
         let from_replica = reply.headers.iter().any(|(name, _)| name == SERVICE_TIME);
         let status = match reply.headers.first() {
             Some((name, value)) if name == ":status" => String::from_utf8(value.clone()).unwrap(),
@@ -352,6 +392,8 @@ mod tests {
         let closing = canned(Vec::new()).await.0;
         let mut huge = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
         huge.resize(MOST_BODY + 100, b'x');
+        let mut header_bomb = b"HTTP/1.1 200 OK\r\n".to_vec();
+        header_bomb.extend(b"x: y\r\n".repeat(1000));
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (refusing, _bound) = crate::dial::tests::refusing();
         let refused = format!(
@@ -366,6 +408,20 @@ mod tests {
                 "503",
                 format!("{LED_BY}connection termination"),
                 "closed",
+            ),
+            (
+                canned(b"* OK IMAP4 ready\r\n".to_vec()).await.0,
+                LONG,
+                "503",
+                format!("{LED_BY}protocol error"),
+                "another protocol",
+            ),
+            (
+                canned(header_bomb).await.0,
+                LONG,
+                "503",
+                format!("{LED_BY}protocol error"),
+                "more headers than anybody reads",
             ),
             (
                 silent.local_addr().unwrap().port(),

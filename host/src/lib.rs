@@ -31,6 +31,8 @@
 #[cfg(feature = "proxy")]
 mod admin;
 #[cfg(feature = "proxy")]
+mod chain;
+#[cfg(feature = "proxy")]
 mod cluster;
 #[cfg(feature = "proxy")]
 pub mod config;
@@ -47,6 +49,8 @@ mod error;
 #[cfg(feature = "proxy")]
 mod forward;
 #[cfg(feature = "proxy")]
+mod grpc_call;
+#[cfg(feature = "proxy")]
 mod guest;
 #[cfg(feature = "proxy")]
 mod host;
@@ -60,6 +64,8 @@ mod metrics;
 mod pipe;
 #[cfg(feature = "proxy")]
 pub mod plan;
+#[cfg(feature = "proxy")]
+mod program;
 #[cfg(feature = "proxy")]
 mod resolver;
 #[cfg(feature = "proxy")]
@@ -82,6 +88,8 @@ pub use error::StartError;
 pub use forward::DataCallbacks;
 #[cfg(feature = "proxy")]
 pub use host::{Host, HostOptions};
+#[cfg(feature = "proxy")]
+pub use program::{Rehearsal, rehearse};
 #[cfg(feature = "proxy")]
 pub use resolver::{Looking, Lookup};
 

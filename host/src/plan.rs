@@ -3,6 +3,9 @@
 //! so what is true of one is true of the other.
 
 mod expand;
+mod network_filter;
+
+pub use network_filter::{Failure, NetworkFilter, VmSettings};
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -20,8 +23,11 @@ pub struct Plan {
     /// All replicas of one port, taken in turn: where connections go when no
     /// filter is there to choose.
     pub pools: Vec<Pool>,
-    /// The filter and its configuration.
-    pub filter: Filter,
+    /// Filters somebody else wrote, in the order connections meet them.
+    pub filters: Vec<NetworkFilter>,
+    /// The balancer itself, the last filter of the chain; `None`: connections go
+    /// where the others say, or to the listener's fallback.
+    pub filter: Option<Filter>,
     /// Where the page, the API and the metrics are served.
     pub admin: Option<Admin>,
     /// How long open connections may go on after SIGTERM.
@@ -38,7 +44,7 @@ pub struct Listener {
     /// The service's port: the one that names the routes, and what the filter
     /// reads from `listener_metadata.filter_metadata.dtr.port`.
     pub port: u16,
-    /// The [`Pool`] that serves when the filter can't say.
+    /// The [`Pool`] or [`Cluster`] that serves when no filter says.
     pub fallback: String,
     /// How long one connect attempt may take.
     pub connect_timeout: Duration,
@@ -51,6 +57,9 @@ pub struct Listener {
 pub struct Cluster {
     /// Unique among clusters, routes and pools.
     pub name: String,
+    /// The cluster it is one of several endpoints of, as filters know it; `None`:
+    /// it is a cluster of its own.
+    pub part_of: Option<String>,
     /// The replica this is an endpoint of; given to the filter as
     /// `xds.upstream_host_metadata.filter_metadata.dtr.name`.
     pub replica: String,
@@ -60,8 +69,20 @@ pub struct Cluster {
     pub port: u16,
     /// TLS towards it (probes only: traffic is never touched).
     pub tls: Option<Verify>,
+    /// What guests' HTTP calls speak with it.
+    pub protocol: Protocol,
     /// How long one connect attempt may take.
     pub connect_timeout: Duration,
+}
+
+/// A version of HTTP. gRPC calls speak HTTP/2 either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2, in the clear without an upgrade, over TLS by ALPN.
+    Http2,
 }
 
 /// Where a replica is.
@@ -104,7 +125,7 @@ pub struct Pool {
     pub clusters: Vec<String>,
 }
 
-/// The filter's plugins: one for connections, one for the admin listener, both
+/// The balancer's plugins: one for connections, one for the admin listener, both
 /// in one VM.
 #[derive(Clone, Debug)]
 pub struct Filter {

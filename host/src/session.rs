@@ -6,18 +6,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::BytesMut;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
+use crate::chain::{Chain, Passage, Step, Traveller};
 use crate::cluster::Target;
 use crate::control::{Control, Order};
 use crate::dial::{Attempts, Dialed, UPSTREAM_RESET, dial};
-use crate::forward::{DataCallbacks, Forward, Tap};
-use crate::guest::Seat;
+use crate::forward::{DataCallbacks, Forward, MOST_HELD, Tap};
 use crate::listener::Post;
 use crate::metrics::Reason;
 use crate::vm::{Action, Direction, End, Peer, TcpInfo, Upstream};
@@ -31,7 +31,7 @@ pub(crate) fn serve(
     client: TcpStream,
     source: SocketAddr,
 ) -> impl Future<Output = ()> {
-    let mut session = Session::admit(worker, post, source);
+    let mut session = Session::admit(worker, post, source, &client);
     async move {
         let reason = session.run(client).await;
         session.close(reason);
@@ -45,36 +45,57 @@ struct Session {
     source: SocketAddr,
     began: Instant,
     control: Rc<Control>,
-    /// The guest's context for this connection, while the guest is there.
-    seat: Option<Seat>,
+    /// Its way through the filters.
+    passage: Passage,
+    /// The socket's own end, where it differs from the listener's.
+    destination: SocketAddr,
     attempts: u32,
     replica: Option<Arc<str>>,
+    received: Cell<u64>,
     sent_up: Cell<u64>,
     sent_down: Cell<u64>,
 }
 
+/// What the client sent before there was a replica.
+struct Early {
+    bytes: BytesMut,
+    end: End,
+}
+
 impl Session {
-    fn admit(worker: Rc<Worker>, post: Rc<Post>, source: SocketAddr) -> Session {
+    fn admit(
+        worker: Rc<Worker>,
+        post: Rc<Post>,
+        source: SocketAddr,
+        client: &TcpStream,
+    ) -> Session {
         worker.counters.accepted.fetch_add(1, Relaxed);
         let connection = worker.next_connection();
+        let destination = match post.address.ip() {
+            // Only then does the socket know more than the listener.
+            ip if ip.is_unspecified() => client.local_addr().unwrap_or(post.address),
+            _ => post.address,
+        };
         Session {
             control: worker.sessions.enter(connection),
+            passage: Passage::through(&worker.chain),
+            destination,
             worker,
             post,
             connection,
             source,
             began: Instant::now(),
-            seat: None,
             attempts: 0,
             replica: None,
+            received: Cell::new(0),
             sent_up: Cell::new(0),
             sent_down: Cell::new(0),
         }
     }
 
     async fn run(&mut self, client: TcpStream) -> Reason {
-        let target = match self.ask(&client).await {
-            Ok(target) => target,
+        let (target, early) = match self.ask(&client).await {
+            Ok(asked) => asked,
             Err(reason) => return reason,
         };
         // On the heap, and so gone while bytes are forwarded: it is the larger part.
@@ -82,44 +103,71 @@ impl Session {
             Ok(replica) => replica,
             Err(reason) => return reason,
         };
-        self.forward(client, replica).await.into()
+        self.forward(client, replica, early).await.into()
     }
 
-    /// Asks the filter where the connection goes. While there is no filter, and
-    /// when it doesn't say, the listener's fallback serves.
-    async fn ask(&mut self, client: &TcpStream) -> Result<Target, Reason> {
-        let guest = &self.worker.guest;
-        let info = self.info(client);
-        let asked = guest.open(|vm, root| {
-            let context = vm.open_tcp(root, info)?;
-            Ok((context, vm.new_connection(context)?))
-        });
-        let Some((seat, action)) = asked else {
-            return Ok(self.post.fallback);
+    /// Asks the filters where the connection goes. While there is none, and when
+    /// none says, the listener's fallback serves.
+    async fn ask(&self, client: &TcpStream) -> Result<(Target, Early), Reason> {
+        let mut early = Early {
+            bytes: BytesMut::new(),
+            end: End::More,
         };
-        self.seat = Some(seat);
-        let told = match (action, self.control.ordered()) {
-            (_, Some(order)) => Err(order),
-            (Action::Continue, None) => Ok(()),
-            (Action::Pause, None) => self.control.until_resumed().await,
+        let step = self.passage.down(self, 0, &mut early.bytes, early.end);
+        let step = match step {
+            // On the heap as well: few connections wait.
+            Step::Held(_) if self.control.ordered().is_none() => {
+                Box::pin(self.wait(client, step, &mut early)).await?
+            }
+            other => other,
         };
-        told.map_err(|order| match order {
-            Order::Close => Reason::RefusedByFilter,
-            Order::Cut => Reason::Drained,
-        })?;
-        let chosen = guest.visit(seat, |vm, context| {
-            Ok(vm.filter_state(context, STEERING).map(|name| {
-                let target = self.worker.site.clusters.target(name);
-                if target.is_none() {
-                    debug!(name, "the filter steers to what does not exist");
-                }
-                target
-            }))
-        });
-        match chosen.flatten() {
-            None => Ok(self.post.fallback),
-            Some(target) => target.ok_or(Reason::NoReplica),
+        match self.control.ordered() {
+            Some(order) => return Err(refused(order)),
+            None if step == Step::Refused => return Err(Reason::RefusedByFilter),
+            None => {}
         }
+        let clusters = &self.worker.site.clusters;
+        let chosen = self.passage.filter_state(self, STEERING, |name| {
+            let target = clusters.target(name);
+            if target.is_none() {
+                debug!(name, "the filter steers to what does not exist");
+            }
+            target
+        });
+        match chosen {
+            None => Ok((self.post.fallback, early)),
+            Some(target) => Ok((target.ok_or(Reason::NoReplica)?, early)),
+        }
+    }
+
+    /// Waits while a filter holds the connection. As in Envoy the client is read
+    /// meanwhile, and filters that see what it sends may let it pass.
+    async fn wait(
+        &self,
+        client: &TcpStream,
+        mut step: Step,
+        early: &mut Early,
+    ) -> Result<Step, Reason> {
+        while let Step::Held(at) = step {
+            let Early { bytes, end } = early;
+            let more = *end == End::More && bytes.len() < MOST_HELD;
+            step = tokio::select! {
+                biased;
+                resumed = self.control.until_resumed(at) => {
+                    resumed.map_err(refused)?;
+                    self.passage.resume_down(self, at, bytes, *end)
+                }
+                read = read_some(client, bytes), if more => {
+                    match read {
+                        Ok(0) => *end = End::Last,
+                        Ok(read) => self.took(Direction::Downstream, read),
+                        Err(_) => return Err(Reason::ClientReset),
+                    }
+                    self.passage.down(self, 0, bytes, *end)
+                }
+            };
+        }
+        Ok(step)
     }
 
     /// Connects to the first of the target's replicas that can be reached, and
@@ -158,32 +206,29 @@ impl Session {
     }
 
     /// Moves bytes until both sides are done.
-    fn forward(&self, client: TcpStream, replica: TcpStream) -> Forward<'_, Session> {
-        let (up, down) = match self.worker.site.options.data_callbacks {
-            _ if self.seat.is_none() => (DataCallbacks::None, DataCallbacks::None),
+    fn forward(&self, client: TcpStream, replica: TcpStream, early: Early) -> Forward<'_, Session> {
+        let (up, down) = match self.worker.site.data_callbacks {
+            _ if !self.passage.seated() => (DataCallbacks::None, DataCallbacks::None),
             DataCallbacks::First => (DataCallbacks::First, DataCallbacks::None),
             both => (both, both),
         };
         Forward::new(client, replica, &self.worker.buffers, self)
             .show(up, down)
+            .beginning_with(early.bytes, early.end)
             .idle_timeout(self.post.idle_timeout)
     }
 
-    /// The one exit: tells the filter and the operator why.
-    fn close(mut self, reason: Reason) {
-        if let Some(seat) = self.seat.take() {
-            let peer = match reason {
-                Reason::ClientClosed | Reason::ClientReset | Reason::ReplicaClosed => Peer::Remote,
-                _ => Peer::Local,
-            };
-            self.worker.guest.visit(seat, |vm, context| {
-                if let (Reason::ReplicaReset, Some(info)) = (reason, vm.tcp_mut(context)) {
-                    info.response_flags |= UPSTREAM_RESET;
-                }
-                vm.downstream_close(context, peer)?;
-                vm.finish(context)
-            });
+    /// The one exit: tells the filters and the operator why.
+    fn close(self, reason: Reason) {
+        let peer = match reason {
+            Reason::ClientClosed | Reason::ClientReset | Reason::ReplicaClosed => Peer::Remote,
+            _ => Peer::Local,
+        };
+        if reason == Reason::ReplicaReset {
+            self.passage
+                .tell(&self, |info| info.response_flags |= UPSTREAM_RESET);
         }
+        self.passage.close(&self, peer);
         self.worker.counters.closed(reason);
         self.worker.sessions.leave(self.connection);
         info!(
@@ -200,72 +245,75 @@ impl Session {
         );
     }
 
-    fn info(&self, client: &TcpStream) -> TcpInfo {
-        let destination = match self.post.address.ip() {
-            // Only then does the socket know more than the listener.
-            ip if ip.is_unspecified() => client.local_addr().unwrap_or(self.post.address),
-            _ => self.post.address,
-        };
-        let mut info = TcpInfo::new(
-            self.connection,
-            unmapped(self.source),
-            unmapped(destination),
-        );
+    fn tell(&self, attempts: Attempts, dialed: Option<&Dialed<'_>>) {
+        let upstream = dialed.map(|dialed| Upstream {
+            cluster: Arc::clone(&dialed.endpoint.cluster),
+            metadata: Arc::clone(&dialed.endpoint.metadata),
+            address: dialed.address,
+            // A socket without a name of its own is one that was reset.
+            local_address: dialed.socket.local_addr().unwrap_or(dialed.address),
+        });
+        self.passage.tell(self, |info| {
+            info.attempts = attempts.count;
+            info.response_flags |= attempts.flags;
+            info.transport_failure.clone_from(&attempts.failure);
+            info.upstream.clone_from(&upstream);
+        });
+    }
+}
+
+impl Traveller for Session {
+    fn chain(&self) -> &Chain {
+        &self.worker.chain
+    }
+
+    fn control(&self) -> &Control {
+        &self.control
+    }
+
+    fn info(&self) -> TcpInfo {
+        let (source, destination) = (unmapped(self.source), unmapped(self.destination));
+        let mut info = TcpInfo::new(self.connection, source, destination);
         info.listener_metadata = Arc::clone(&self.post.metadata);
+        info.time = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .saturating_sub(self.began.elapsed());
+        self.refresh(&mut info);
         info
     }
 
-    fn tell(&self, attempts: Attempts, dialed: Option<&Dialed<'_>>) {
-        let Some(seat) = self.seat else { return };
-        self.worker.guest.visit(seat, |vm, context| {
-            if let Some(info) = vm.tcp_mut(context) {
-                info.attempts = attempts.count;
-                info.response_flags |= attempts.flags;
-                info.transport_failure = attempts.failure;
-                info.upstream = dialed.map(|dialed| Upstream {
-                    cluster: Arc::clone(&dialed.endpoint.cluster),
-                    metadata: Arc::clone(&dialed.endpoint.metadata),
-                    address: dialed.address,
-                    // A socket without a name of its own is one that was reset.
-                    local_address: dialed.socket.local_addr().unwrap_or(dialed.address),
-                });
-            }
-            Ok(())
-        });
+    fn refresh(&self, info: &mut TcpInfo) {
+        info.received = self.received.get();
+        info.sent = self.sent_down.get();
     }
 }
 
 impl Tap for Session {
     fn data(&self, direction: Direction, held: &mut BytesMut, end: End) -> Action {
-        let Some(seat) = self.seat else {
-            return Action::Continue;
-        };
-        let guest = &self.worker.guest;
-        let action = guest.visit(seat, |vm, context| match direction {
-            _ if !vm.wants_data(context, direction) => Ok(Action::Continue),
-            Direction::Downstream => vm.downstream_data(context, held, end),
-            Direction::Upstream => vm.upstream_data(context, held, end),
-        });
-        // Without a guest nobody holds anything back.
-        action.unwrap_or(Action::Continue)
+        match direction {
+            Direction::Downstream => match self.passage.down(self, 0, held, end) {
+                Step::Through => Action::Continue,
+                Step::Held(_) | Step::Refused => Action::Pause,
+            },
+            Direction::Upstream => self.passage.up(self, usize::MAX, held, end),
+        }
     }
 
     fn wants_more(&self, direction: Direction) -> bool {
-        let asked = |seat| {
-            let guest = &self.worker.guest;
-            guest.visit(seat, |vm, context| Ok(vm.wants_data(context, direction)))
-        };
-        self.seat.and_then(asked).unwrap_or(false)
+        self.passage.wants_more(self, direction)
     }
 
     fn ended(&self, direction: Direction) {
-        let all = self.worker.site.options.data_callbacks == DataCallbacks::All;
-        if let (Some(seat), true, Direction::Upstream) = (self.seat, all, direction) {
-            // As in Envoy this says that the replica's FIN was seen, no more.
-            let guest = &self.worker.guest;
-            guest.visit(seat, |vm, context| {
-                vm.upstream_close(context, Peer::Unknown)
-            });
+        let all = self.worker.site.data_callbacks == DataCallbacks::All;
+        if all && direction == Direction::Upstream {
+            self.passage.upstream_ended(self);
+        }
+    }
+
+    fn took(&self, direction: Direction, bytes: usize) {
+        if direction == Direction::Downstream {
+            self.received.set(self.received.get() + bytes as u64);
         }
     }
 
@@ -278,12 +326,30 @@ impl Tap for Session {
         self.worker.counters.moved(direction, bytes);
     }
 
-    fn resumed(&self) -> bool {
-        self.control.take_resumed()
+    fn resumed(&self, direction: Direction, held: &mut BytesMut, end: End) -> Option<Action> {
+        self.passage.resumed(self, direction, held, end)
     }
 
     fn poll_order(&self, cx: &mut Context<'_>) -> Poll<Order> {
         self.control.poll_order(cx)
+    }
+}
+
+/// Appends what the client has sent; 0 bytes: it has finished.
+async fn read_some(client: &TcpStream, bytes: &mut BytesMut) -> std::io::Result<usize> {
+    loop {
+        client.readable().await?;
+        match client.try_read_buf(bytes) {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            read => return read,
+        }
+    }
+}
+
+fn refused(order: Order) -> Reason {
+    match order {
+        Order::Close => Reason::RefusedByFilter,
+        Order::Cut => Reason::Drained,
     }
 }
 

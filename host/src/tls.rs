@@ -11,23 +11,34 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use tracing::warn;
 
 use crate::error::StartError;
-use crate::plan::Verify;
+use crate::plan::{Protocol, Verify};
 
-/// One client configuration for each way of checking certificates.
+/// One client configuration for each way of checking certificates, and for each
+/// version of HTTP that is asked for.
 #[derive(Default)]
 pub(crate) struct Configs {
-    made: Vec<(Verify, Arc<ClientConfig>)>,
+    made: Vec<(Verify, Protocol, Arc<ClientConfig>)>,
 }
 
 impl Configs {
     /// # Errors
     /// A CA file that can't be read or holds no certificate.
-    pub(crate) fn config(&mut self, verify: &Verify) -> Result<Arc<ClientConfig>, StartError> {
-        if let Some((_, made)) = self.made.iter().find(|(known, _)| known == verify) {
+    pub(crate) fn config(
+        &mut self,
+        verify: &Verify,
+        protocol: Protocol,
+    ) -> Result<Arc<ClientConfig>, StartError> {
+        let known = |one: &&(Verify, Protocol, _)| one.0 == *verify && one.1 == protocol;
+        if let Some((_, _, made)) = self.made.iter().find(known) {
             return Ok(Arc::clone(made));
         }
-        let made = Arc::new(client_config(verify)?);
-        self.made.push((verify.clone(), Arc::clone(&made)));
+        let mut made = client_config(verify)?;
+        if protocol == Protocol::Http2 {
+            made.alpn_protocols = vec![b"h2".to_vec()];
+        }
+        let made = Arc::new(made);
+        self.made
+            .push((verify.clone(), protocol, Arc::clone(&made)));
         Ok(made)
     }
 }

@@ -4,20 +4,21 @@ use std::cell::Cell;
 use std::net::TcpListener as StdListener;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::{io, thread};
 
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
-use tokio::task::{JoinSet, LocalSet, spawn_local};
+use tokio::task::{JoinSet, LocalSet, spawn_local, yield_now};
 use tracing::Dispatch;
 
 use crate::admin;
+use crate::chain::Chain;
 use crate::cluster::Turns;
-use crate::control::Sessions;
+use crate::control::{Order, Sessions};
 use crate::drain::{Drained, Phase, reached};
 use crate::error::StartError;
-use crate::guest::Guest;
 use crate::host::{Resolving, Site};
 use crate::listener::{self, Post};
 use crate::metrics::Counters;
@@ -27,18 +28,17 @@ use crate::pipe::Buffers;
 pub(crate) struct Worker {
     pub(crate) site: Arc<Site>,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) guest: Rc<Guest>,
+    pub(crate) chain: Chain,
     pub(crate) sessions: Rc<Sessions>,
     pub(crate) buffers: Buffers,
     pub(crate) turns: Turns,
     next: Cell<u64>,
-    step: u64,
 }
 
 impl Worker {
     /// A number no other connection of the process has.
     pub(crate) fn next_connection(&self) -> u64 {
-        self.next.replace(self.next.get() + self.step)
+        self.next.replace(self.next.get() + MOST_WORKERS)
     }
 }
 
@@ -107,11 +107,21 @@ async fn run(
     };
     let _ = started.send(Ok(()));
     reached(&phases, Phase::Running).await;
+    if *phases.borrow() < Phase::Running {
+        // Given up before it began: what clients wait for is accepted by others.
+        return;
+    }
+    worker.counters.alive.store(1, Relaxed);
     let mut accepting = JoinSet::new();
     for (listener, post) in listeners {
         accepting.spawn_local(listener::accept(Rc::clone(&worker), post, listener));
     }
     while accepting.join_next().await.is_some() {}
+    if *phases.borrow() == Phase::Retiring {
+        // Who was accepted last is yet to ask the guest.
+        yield_now().await;
+        worker.chain.retire();
+    }
 
     let open = worker.sessions.count();
     tokio::select! {
@@ -119,14 +129,19 @@ async fn run(
         () = reached(&phases, Phase::Cutting) => {}
     }
     let cut = worker.sessions.count();
-    worker.sessions.cut_all();
+    worker.sessions.order_all(Order::Cut);
     worker.sessions.none().await;
     let _ = drained.send(Drained {
         finished: open.saturating_sub(cut),
         cut,
     });
-    reached(&phases, Phase::Over).await;
-    worker.guest.stop();
+    // Until the end there are questions on the admin listener; others answer them
+    // when this worker is retired.
+    if *phases.borrow() != Phase::Retiring {
+        reached(&phases, Phase::Over).await;
+    }
+    worker.chain.stop();
+    worker.counters.alive.store(0, Relaxed);
 }
 
 type Listeners = Vec<(TcpListener, Rc<Post>)>;
@@ -145,21 +160,17 @@ fn begin(outfit: Outfit) -> Result<(Rc<Worker>, Listeners), StartError> {
     };
     let counters = Arc::clone(&site.counters[index]);
     let sessions = Rc::new(Sessions::new(
-        site.options.max_sessions.div_ceil(site.counters.len()),
+        site.options
+            .max_sessions
+            .div_ceil(site.options.workers.get()),
     ));
-    let guest = Guest::start(
-        Arc::clone(&site),
-        Arc::clone(&counters),
-        Rc::clone(&sessions),
-    )
-    .map_err(|error| StartError::Filter(Box::new(error)))?;
+    let chain = Chain::start(&site, &counters, &sessions)?;
     let worker = Rc::new(Worker {
         turns: site.clusters.turns(),
         buffers: Buffers::new(),
         next: Cell::new(index as u64 + 1),
-        step: site.counters.len() as u64,
         counters,
-        guest,
+        chain,
         sessions,
         site,
     });
@@ -181,3 +192,6 @@ fn begin(outfit: Outfit) -> Result<(Rc<Worker>, Listeners), StartError> {
         .collect::<Result<_, StartError>>()?;
     Ok((worker, listeners))
 }
+
+/// More workers than a process ever has, reloads included.
+const MOST_WORKERS: u64 = 1 << 20;

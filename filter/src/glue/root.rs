@@ -83,12 +83,7 @@ pub(super) fn tick(vm: &mut Vm, root: u32) {
     }
     vm.exchange_and_carry_out(now);
     rearm(vm, now);
-    let is_idle = vm.balancer.as_ref().is_none_or(Balancer::is_idle);
-    if vm
-        .leaving
-        .take_if(|leaving| *leaving == root && is_idle)
-        .is_some()
-    {
+    if vm.leaving == Some(root) && done(vm, root) {
         let _ = hostcalls::done();
     }
 }

@@ -1,10 +1,62 @@
 //! `dtr-lb check`: what a configuration that can be used comes to.
 
+use clap::Args;
 use dtr_lb_filter::config::CheckKind;
-use dtr_lb_host::config::{Check, Config};
+use dtr_lb_host::config::{self, Config, Setup};
+use dtr_lb_host::plan::Plan;
+use dtr_lb_host::{FILTER, rehearse};
+
+use super::wanted::Wanted;
+use super::{Failure, say};
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    wanted: Wanted,
+    /// Also load each filter and start it, as `run` would, without listening.
+    #[arg(long)]
+    load: bool,
+}
+
+impl Check {
+    /// Says what was found.
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let setup = self.wanted.setup()?;
+        let mut said = match &setup {
+            Setup::Balancer(config) => summary(config),
+            Setup::Chain(plan) => chain(plan),
+            _ => String::new(),
+        };
+        if self.load {
+            let rehearsals = rehearse(&setup.plan(), FILTER).map_err(anyhow::Error::new)?;
+            let lines: Vec<String> = rehearsals.iter().map(ToString::to_string).collect();
+            if rehearsals.iter().any(|one| one.outcome.is_err()) {
+                return Err(Failure::Asked(anyhow::anyhow!(lines.join("\n    "))));
+            }
+            for line in lines {
+                said.push_str(&format!("\n    {line}"));
+            }
+        }
+        say(said)
+    }
+}
+
+/// What a chain of filters comes to.
+fn chain(plan: &Plan) -> String {
+    let listeners: Vec<String> = (plan.listeners.iter())
+        .map(|one| format!("{} for {}", one.bind, one.fallback))
+        .collect();
+    let filters: Vec<&str> = plan.filters.iter().map(|one| one.name.as_str()).collect();
+    let filters = match filters.len() {
+        0 => "no filter".to_owned(),
+        1 => format!("1 filter: {}", filters.join(", ")),
+        count => format!("{count} filters: {}", filters.join(", ")),
+    };
+    format!("ok: listens on {}\n    {filters}", listeners.join(", "))
+}
 
 /// One line for each thing the operator would want to see confirmed.
-pub(super) fn summary(config: &Config) -> String {
+fn summary(config: &Config) -> String {
     let listeners: Vec<String> = config
         .listeners
         .iter()
@@ -34,7 +86,7 @@ pub(super) fn summary(config: &Config) -> String {
     )
 }
 
-fn asked(check: &Check) -> String {
+fn asked(check: &config::Check) -> String {
     match &check.kind {
         CheckKind::Http { scheme, path, .. } => format!("{scheme}:{}{path}", check.port),
         CheckKind::Tcp => format!("tcp:{}", check.port),

@@ -32,7 +32,7 @@ enum Command {
     /// Balance until SIGTERM or ctrl-C, then drain.
     Run(wanted::Wanted),
     /// Say whether a configuration can be used, or what is wrong with it.
-    Check(wanted::Wanted),
+    Check(check::Check),
     /// Write the configuration as an Envoy bootstrap, with the filter beside it.
     Envoy(envoy::Envoy),
     /// Balance three stand-in replicas on this machine, to try it out.
@@ -44,8 +44,8 @@ impl Cli {
     pub(crate) fn obey(self) -> Result<(), Failure> {
         log::start(self.log_format)?;
         match self.command {
-            Command::Run(wanted) => balance::run(&wanted.config()?),
-            Command::Check(wanted) => say(check::summary(&wanted.config()?)),
+            Command::Run(wanted) => balance::run(&wanted),
+            Command::Check(check) => check.run(),
             Command::Envoy(envoy) => envoy.write(),
             Command::Demo(demo) => demo.run(),
         }

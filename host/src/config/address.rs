@@ -51,6 +51,41 @@ impl Text for Address {
     }
 }
 
+/// Where a cluster's endpoint is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    pub(super) host: Host,
+    pub(super) port: u16,
+}
+
+impl Text for Endpoint {
+    fn expected(f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(
+            r#"an address and a port, such as "10.0.0.11:443", "[::1]:443" or "web.internal:443""#,
+        )
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let (address, port) = text.rsplit_once(':')?;
+        // Else an IPv6 address without a port would lose its end.
+        if address.contains(':') && !address.starts_with('[') {
+            return None;
+        }
+        let host = Address::read(address)?.0;
+        let port = PortName::read(port)?.0;
+        (port > 0).then_some(Self { host, port })
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            Host::Ip(ip) => SocketAddr::new(*ip, self.port).fmt(f),
+            Host::Name(name) => write!(f, "{name}:{}", self.port),
+        }
+    }
+}
+
 /// The registry's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fqdn(pub(super) String);

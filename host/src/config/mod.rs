@@ -12,6 +12,7 @@
 //! ```
 
 mod address;
+mod chain;
 mod check;
 mod entries;
 mod error;
@@ -20,6 +21,7 @@ mod flags;
 mod number;
 mod preset;
 mod question;
+mod setup;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -39,6 +41,7 @@ use error::Source;
 
 pub use error::ConfigError;
 pub use flags::Flags;
+pub use setup::Setup;
 
 /// What the operator wants, defaults filled in.
 #[derive(Clone, Debug)]
@@ -174,28 +177,7 @@ impl Config {
     /// # Errors
     /// The file can't be read, or [`Config::parse`] refuses it.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let name = path.display().to_string();
-        let refuse = |problem: String| Source::File(name.clone()).refuse_all(problem);
-        let mut bytes = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
-            .map_err(|error| {
-                refuse(format!(
-                    "the configuration can't be read ({error}); check the path and its permissions"
-                ))
-            })?;
-        if bytes.len() as u64 > LARGEST_FILE {
-            return Err(refuse(format!(
-                "longer than {} MiB; is this the configuration?",
-                LARGEST_FILE >> 20
-            )));
-        }
-        let text = String::from_utf8(bytes).map_err(|error| {
-            refuse(format!(
-                "not UTF-8 at byte {}; save it as UTF-8",
-                error.utf8_error().valid_up_to()
-            ))
-        })?;
+        let (text, name) = read_file(path)?;
         Self::parse(&text, &name)
     }
 
@@ -206,9 +188,8 @@ impl Config {
     /// The first thing that is wrong: where, which value, and what to do.
     pub fn parse(text: &str, file_name: &str) -> Result<Self, ConfigError> {
         let folder = Path::new(file_name).parent().unwrap_or(Path::new(""));
-        // Some editors begin a UTF-8 file with a mark that is no part of the JSON.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        Self::read(text, &Source::File(file_name.to_owned()), folder)
+        let source = Source::File(file_name.to_owned());
+        Self::read(without_mark(text), &source, folder)
     }
 
     /// Reads and checks the flags of the simple case.
@@ -220,18 +201,56 @@ impl Config {
     }
 
     fn read(text: &str, source: &Source, folder: &Path) -> Result<Self, ConfigError> {
-        let mut json = serde_json::Deserializer::from_str(text);
-        let file: file::File = serde_path_to_error::deserialize(&mut json)
-            .map_err(|error| source.refuse_json(text, error))?;
-        json.end().map_err(|error| {
-            source.refuse_all(format!(
-                "more text after the end of the configuration, at line {}, column {}; remove it",
-                error.line(),
-                error.column()
-            ))
-        })?;
+        let file = file_of(text, source)?;
         check::checked(file, source, folder)
     }
+}
+
+/// A file's text, and its name for messages.
+fn read_file(path: &Path) -> Result<(String, String), ConfigError> {
+    let name = path.display().to_string();
+    let refuse = |problem: String| Source::File(name.clone()).refuse_all(problem);
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
+        .map_err(|error| {
+            refuse(format!(
+                "the configuration can't be read ({error}); check the path and its permissions"
+            ))
+        })?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err(refuse(format!(
+            "longer than {} MiB; is this the configuration?",
+            LARGEST_FILE >> 20
+        )));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        refuse(format!(
+            "not UTF-8 at byte {}; save it as UTF-8",
+            error.utf8_error().valid_up_to()
+        ))
+    })?;
+    Ok((text, name))
+}
+
+/// Some editors begin a UTF-8 file with a mark that is no part of the JSON.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// The file a text is, and nothing after it.
+fn file_of<T: serde::de::DeserializeOwned>(text: &str, source: &Source) -> Result<T, ConfigError> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let file = serde_path_to_error::deserialize(&mut json)
+        .map_err(|error| source.refuse_json(text, error))?;
+    json.end().map_err(|error| {
+        source.refuse_all(format!(
+            "more text after the end of the configuration, at line {}, column {}; remove it",
+            error.line(),
+            error.column()
+        ))
+    })?;
+    Ok(file)
 }
 
 /// In bytes; ten thousand replicas fit many times over.

@@ -44,6 +44,50 @@ impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Whole<MIN, MAX> {
     }
 }
 
+/// An amount of memory within limits, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size<const MIN: u64, const MAX: u64>(u64);
+
+impl<const MIN: u64, const MAX: u64> Size<MIN, MAX> {
+    /// In bytes.
+    pub(super) fn get(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
+impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Size<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Amount<const MIN: u64, const MAX: u64>;
+        impl<const MIN: u64, const MAX: u64> Visitor<'_> for Amount<MIN, MAX> {
+            type Value = Size<MIN, MAX>;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                let (least, most) = (MIN >> 10, MAX >> 30);
+                write!(
+                    f,
+                    r#"a size in KiB, MiB or GiB, such as "64MiB", from {least}KiB to {most}GiB"#
+                )
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                bytes_of(text)
+                    .filter(|bytes| (MIN..=MAX).contains(bytes))
+                    .map(Size)
+                    .ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_str(Amount)
+    }
+}
+
+fn bytes_of(text: &str) -> Option<u64> {
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+    let (number, shift) = units
+        .into_iter()
+        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift)))?;
+    let plain = number.bytes().all(|byte| byte.is_ascii_digit());
+    let number: u64 = plain.then(|| number.parse().ok()).flatten()?;
+    number.checked_mul(1 << shift)
+}
+
 /// One status, or an inclusive range of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Statuses(pub(super) u16, pub(super) u16);

@@ -117,7 +117,7 @@ impl Questions<'_> {
             },
         };
         // Read even when it is not used: a wrong path is wrong today.
-        let verify = self.verify(ask.verify.as_deref(), field)?;
+        let verify = verify(ask.verify.as_deref(), field, self.source, self.folder)?;
         Ok(Check {
             name,
             port: target.port,
@@ -164,30 +164,35 @@ impl Questions<'_> {
             )),
         }
     }
+}
 
-    fn verify(&self, verify: Option<&str>, field: &str) -> Result<Verify, ConfigError> {
-        let text = match verify {
-            None | Some("system") => return Ok(Verify::System),
-            Some("none") => return Ok(Verify::None),
-            Some(text) => text,
-        };
-        let path = self.folder.join(text);
-        let refuse = |reason: String| {
-            let problem = format!(
-                r#"neither "system" nor "none", and as a file of CA certificates (PEM) it {reason}; correct it"#
-            );
-            self.source
-                .refuse(&format!("{field}.verify"), text, problem)
-        };
-        let pem = std::fs::read(&path)
-            .map_err(|error| refuse(format!("can't be read: {}: {error}", path.display())))?;
-        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-        match certificates {
-            Ok(certificates) if certificates.is_empty() => {
-                Err(refuse("holds no certificate".to_owned()))
-            }
-            Ok(_) => Ok(Verify::CaFile(path)),
-            Err(error) => Err(refuse(format!("can't be decoded ({error})"))),
+/// How a certificate is checked; a relative path starts at `folder`.
+pub(super) fn verify(
+    verify: Option<&str>,
+    field: &str,
+    source: &Source,
+    folder: &Path,
+) -> Result<Verify, ConfigError> {
+    let text = match verify {
+        None | Some("system") => return Ok(Verify::System),
+        Some("none") => return Ok(Verify::None),
+        Some(text) => text,
+    };
+    let path = folder.join(text);
+    let refuse = |reason: String| {
+        let problem = format!(
+            r#"neither "system" nor "none", and as a file of CA certificates (PEM) it {reason}; correct it"#
+        );
+        source.refuse(&format!("{field}.verify"), text, problem)
+    };
+    let pem = std::fs::read(&path)
+        .map_err(|error| refuse(format!("can't be read: {}: {error}", path.display())))?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    match certificates {
+        Ok(certificates) if certificates.is_empty() => {
+            Err(refuse("holds no certificate".to_owned()))
         }
+        Ok(_) => Ok(Verify::CaFile(path)),
+        Err(error) => Err(refuse(format!("can't be decoded ({error})"))),
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
-use super::address::{Address, Bind, Fqdn, PortName, Target};
+use super::address::{Address, Bind, Endpoint, Fqdn, PortName, Target};
 
 /// A value written as a JSON string.
 pub(super) trait Text: Sized {
@@ -73,6 +73,36 @@ impl Text for ReplicaName {
         let fits = (1..=63).contains(&text.len());
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         (fits && text.bytes().all(allowed)).then(|| Self(text.to_owned()))
+    }
+}
+
+/// The name of a cluster of the operator's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ClusterName(pub(super) String);
+
+impl Text for ClusterName {
+    fn expected(f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a cluster's name of 1 to 255 visible ASCII characters without spaces")
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let fits = (1..=255).contains(&text.len());
+        (fits && text.bytes().all(|byte| byte.is_ascii_graphic())).then(|| Self(text.to_owned()))
+    }
+}
+
+/// The name of a host function or a callback.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Word(pub(super) String);
+
+impl Text for Word {
+    fn expected(f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(r#"a function of the ABI, such as "proxy_log" or "proxy_on_tick""#)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        (!text.is_empty() && text.bytes().all(allowed)).then(|| Self(text.to_owned()))
     }
 }
 
@@ -163,6 +193,9 @@ macro_rules! read_as_text {
 }
 
 read_as_text!(
+    ClusterName,
+    Endpoint,
+    Word,
     ReplicaName,
     PortName,
     Address,

@@ -1,5 +1,7 @@
 //! Listeners: one for each port of the service, one for the filter's pages.
 
+use std::time::Duration;
+
 use super::BootstrapOptions;
 use super::cluster::{BUFFER_LIMIT, keepalive};
 use super::node::{Node, list, map, metadata, number, socket, text, time, typed};
@@ -97,6 +99,13 @@ pub(super) fn admin(admin: &Admin, plan: &Plan, options: &BootstrapOptions) -> N
             ("stat_prefix", text("dtr_admin")),
             ("route_config", routes),
             ("http_filters", list([wasm, router])),
+            // Who sends a request slowly, or none, does not hold a connection for ever.
+            ("request_headers_timeout", time(REQUEST_LIMIT)),
+            ("request_timeout", time(REQUEST_LIMIT)),
+            (
+                "common_http_protocol_options",
+                map([("idle_timeout", time(IDLE_LIMIT))]),
+            ),
         ],
     );
     let filters = list([map([
@@ -117,6 +126,10 @@ pub(super) fn admin(admin: &Admin, plan: &Plan, options: &BootstrapOptions) -> N
 fn plugin(root_id: &str, plan: &Plan, options: &BootstrapOptions) -> Node {
     let filename = text(options.wasm.to_string_lossy());
     let code = map([("local", map([("filename", filename)]))]);
+    let (vm_id, configuration) = match &plan.filter {
+        Some(filter) => (filter.vm_id.as_str(), by_line(&filter.configuration)),
+        None => ("", String::new()),
+    };
     map([
         ("name", text(root_id)),
         ("root_id", text(root_id)),
@@ -130,7 +143,7 @@ fn plugin(root_id: &str, plan: &Plan, options: &BootstrapOptions) -> Node {
         (
             "vm_config",
             map([
-                ("vm_id", text(&plan.filter.vm_id)),
+                ("vm_id", text(vm_id)),
                 ("runtime", text("envoy.wasm.runtime.v8")),
                 ("code", code),
             ]),
@@ -139,7 +152,7 @@ fn plugin(root_id: &str, plan: &Plan, options: &BootstrapOptions) -> Node {
             "configuration",
             typed(
                 "google.protobuf.StringValue",
-                [("value", text(by_line(&plan.filter.configuration)))],
+                [("value", text(configuration))],
             ),
         ),
     ])
@@ -153,3 +166,9 @@ fn by_line(configuration: &serde_json::Value) -> String {
         .collect();
     format!("{{\n{}\n}}", lines.join(",\n"))
 }
+
+/// How long a request of the admin listener may take to arrive.
+const REQUEST_LIMIT: Duration = Duration::from_secs(10);
+/// How long a connection to it may wait for the next request; longer than the page
+/// takes to ask again.
+const IDLE_LIMIT: Duration = Duration::from_secs(60);

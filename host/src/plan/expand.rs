@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dtr_lb_filter::config as filter;
 
-use super::{Admin, Cluster, Filter, Listener, Plan, Pool, Route};
+use super::{Admin, Cluster, Filter, Listener, Plan, Pool, Protocol, Route};
 use crate::config::{self, Config};
 
 impl Plan {
@@ -27,21 +27,25 @@ impl Plan {
         let traffic = ports.iter().flat_map(|port| {
             config.replicas.iter().map(move |replica| Cluster {
                 name: named(port, &replica.name),
+                part_of: None,
                 replica: replica.name.clone(),
                 host: replica.host.clone(),
                 port: replica.port(*port),
                 tls: None,
+                protocol: Protocol::Http1,
                 connect_timeout: config.connect_timeout,
             })
         });
         let probes = config.checks.iter().flat_map(|check| {
             config.replicas.iter().map(move |replica| Cluster {
                 name: named(&check.name, &replica.name),
+                part_of: None,
                 replica: replica.name.clone(),
                 host: replica.host.clone(),
                 port: replica.port(check.port),
                 tls: check.tls.clone(),
-                connect_timeout: connect_timeout(&check.kind, config.health.timeout),
+                protocol: Protocol::Http1,
+                connect_timeout: probe_connect_timeout(config.health.timeout),
             })
         });
         Self {
@@ -62,10 +66,11 @@ impl Plan {
                     clusters: names(*port, &config.replicas),
                 })
                 .collect(),
-            filter: Filter {
+            filters: Vec::new(),
+            filter: Some(Filter {
                 vm_id: VM_ID.to_owned(),
                 configuration: filter_configuration(config, runners_up),
-            },
+            }),
             admin: config
                 .admin
                 .as_ref()
@@ -76,16 +81,12 @@ impl Plan {
     }
 }
 
-/// How long opening a probe's connection may take.
-fn connect_timeout(kind: &filter::CheckKind, probe: Duration) -> Duration {
-    match kind {
-        // Longer than the probe itself, so that a black hole always ends as a
-        // probe without an answer.
-        filter::CheckKind::Http { .. } => probe + PROBE_CONNECT_MARGIN,
-        // Shorter: a replica that accepts and says nothing is well, a black hole
-        // is not, and only this tells the two apart.
-        filter::CheckKind::Tcp => (probe * 3 / 4).max(Duration::from_millis(1)),
-    }
+/// A little shorter than the probe: Envoy hands a connection that is still being
+/// opened when its probe is over to the next one, which then fails for no fault of
+/// its own. And only this tells a black hole from a replica that accepts and says
+/// nothing, which a `tcp` check takes for well.
+fn probe_connect_timeout(probe: Duration) -> Duration {
+    (probe * 9 / 10).max(Duration::from_millis(1))
 }
 
 fn listener(listener: &config::Listener, config: &Config) -> Listener {
@@ -202,7 +203,6 @@ fn milliseconds(time: Duration) -> u64 {
 const EVERY_PAIR: usize = 8;
 /// Above that each replica has so many runners-up.
 const RUNNERS_UP: usize = 3;
-const PROBE_CONNECT_MARGIN: Duration = Duration::from_secs(1);
 const VM_ID: &str = "dtr-lb";
 
 #[cfg(test)]
@@ -255,14 +255,23 @@ mod tests {
         let route = route(&plan, "443/r3>r2");
         assert_eq!(route.clusters, ["443/r3", "443/r2", "443/r1"]);
         assert_eq!(route.then, None);
-        assert_eq!(plan.filter.configuration["runners_up"], 2);
+        assert_eq!(plan.filter.as_ref().unwrap().configuration["runners_up"], 2);
+    }
+
+    #[test]
+    fn a_probe_that_is_not_connected_is_over_before_its_time() {
+        let plan = plan(2, r#", "health": { "interval": "2s", "timeout": "1s" }"#);
+        let probe = &plan.clusters[5];
+        assert_eq!(probe.name, "ping/r2");
+        assert_eq!(probe.connect_timeout, Duration::from_millis(900));
+        assert_eq!(plan.clusters[0].connect_timeout, Duration::from_secs(1));
     }
 
     #[test]
     fn one_replica_has_no_runner_up() {
         let plan = plan(1, "");
         assert!(plan.routes.is_empty());
-        assert_eq!(plan.filter.configuration["runners_up"], 0);
+        assert_eq!(plan.filter.as_ref().unwrap().configuration["runners_up"], 0);
     }
 
     #[test]
@@ -272,7 +281,7 @@ mod tests {
         let route = route(&plan, "443/r8>r1");
         assert_eq!(route.clusters, ["443/r8", "443/r1"]);
         assert_eq!(route.then.as_deref(), Some("443"));
-        assert_eq!(plan.filter.configuration["runners_up"], 3);
+        assert_eq!(plan.filter.as_ref().unwrap().configuration["runners_up"], 3);
         assert!(plan.routes.iter().all(|one| one.name != "443/r8>r3"));
     }
 
@@ -298,7 +307,7 @@ mod tests {
             r#", "min_healthy": 2, "admin": { "bind": "[::1]:8181" }"#,
         );
         let filter: filter::Config =
-            serde_json::from_value(plan.filter.configuration.clone()).unwrap();
+            serde_json::from_value(plan.filter.as_ref().unwrap().configuration.clone()).unwrap();
         assert_eq!(filter.min_healthy, 2);
         assert_eq!(filter.health.interval_ms, 2000);
         assert_eq!(filter.replicas.len(), 3);
@@ -315,7 +324,9 @@ mod tests {
         let plan = plan(2, listeners);
         assert_eq!(plan.listeners.len(), 2);
         assert_eq!(plan.pools.len(), 1);
-        let listeners = plan.filter.configuration["listeners"].as_array().unwrap();
+        let listeners = plan.filter.as_ref().unwrap().configuration["listeners"]
+            .as_array()
+            .unwrap();
         assert_eq!(listeners.len(), 1, "{listeners:?}");
     }
 }

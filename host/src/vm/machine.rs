@@ -69,6 +69,12 @@ impl Vm {
         self.roots.clone()
     }
 
+    /// Which of the configuration's plugins a context belongs to.
+    pub fn plugin(&self, context: ContextId) -> Option<usize> {
+        let context = self.core.state().contexts.get(context)?;
+        Some(context.plugin)
+    }
+
     /// What the guest asked for, oldest first.
     pub fn next_effect(&mut self) -> Option<Effect> {
         self.core.state_mut().effects.pop_front()
