@@ -28,11 +28,16 @@ use crate::worker::Worker;
 /// Serves the admin listener for as long as the worker lives.
 pub(crate) async fn serve(worker: Rc<Worker>, listener: TcpListener) {
     let local = listener.local_addr().ok();
+    let mut failing = false;
     loop {
-        let (socket, client) = match listener.accept().await {
+        let accepted = listener.accept().await;
+        let was_failing = std::mem::replace(&mut failing, accepted.is_err());
+        let (socket, client) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                warn!(%error, "the admin listener can't accept");
+                if !was_failing {
+                    warn!(%error, "the admin listener can't accept");
+                }
                 sleep(ACCEPT_BACKOFF).await;
                 continue;
             }

@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use crate::cluster::Clusters;
 use crate::drain::{Drained, Phase};
 use crate::error::StartError;
+use crate::files;
 use crate::forward::DataCallbacks;
 use crate::listener::{self, Post};
 use crate::metrics::Counters;
@@ -33,7 +34,8 @@ pub struct Host {
 pub struct HostOptions {
     /// Threads, each with its own sockets and VM. Default: one per core.
     pub workers: NonZeroUsize,
-    /// Sessions open at once; clients beyond that wait to be accepted.
+    /// Sessions open at once; clients beyond that wait to be accepted. Fewer when
+    /// the process may not open files enough.
     pub max_sessions: usize,
     /// Which chunks of a connection the filter is shown.
     pub data_callbacks: DataCallbacks,
@@ -86,6 +88,11 @@ impl Host {
     /// not resolve is no error: it is logged and looked up again.
     pub async fn start(plan: Plan, wasm: &[u8], options: HostOptions) -> Result<Host, StartError> {
         let count = options.workers.get();
+        let fit = files::sessions_that_fit();
+        let options = HostOptions {
+            max_sessions: options.max_sessions.min(fit),
+            ..options
+        };
         let mut resolver = Resolver::new(Arc::clone(&options.lookup));
         let clusters = Arc::new(Clusters::of(&plan, &mut resolver)?);
         let posts = posts(&plan, &clusters)?;
