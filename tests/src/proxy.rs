@@ -34,7 +34,7 @@ pub(crate) struct Addresses {
 
 enum Process {
     Envoy(Envoy),
-    Host(Host),
+    Host(Box<Host>),
 }
 
 impl Proxy {
@@ -47,9 +47,17 @@ impl Proxy {
         let log = Log::default();
         let process = match kind {
             Kind::Envoy => Process::Envoy(Envoy::start(&plan, filter, folder, &log).await?),
-            Kind::Host => Process::Host(Host::start(plan, filter, &log).await?),
+            Kind::Host => Process::Host(Host::start(plan, filter, &log).await?.into()),
         };
         Ok(Self { process, log })
+    }
+
+    pub(crate) async fn reload(&mut self, plan: Plan) {
+        let reloaded = match &mut self.process {
+            Process::Host(host) => host.reload(plan, &self.log).await,
+            Process::Envoy(_) => panic!("Envoy takes its configuration in another way"),
+        };
+        reloaded.unwrap_or_else(|error| panic!("the host refuses: {error:?}"));
     }
 
     /// Connects as a client.
