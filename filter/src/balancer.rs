@@ -358,7 +358,7 @@ impl Balancer {
     }
 
     /// Takes in an order, whoever gave it.
-    pub(crate) fn set_order(&mut self, id: ReplicaId, order: Order, now: Moment) {
+    pub(crate) fn set_order(&mut self, id: ReplicaId, order: Order, unix_ms: u64, now: Moment) {
         let slow_start = self.config.slow_start_ms > 0;
         let Some(replica) = self.pool.get_mut(id) else {
             return;
@@ -367,6 +367,7 @@ impl Balancer {
             return;
         }
         replica.order = order;
+        replica.ordered_unix_ms = unix_ms;
         if order == Order::Ready && slow_start {
             replica.recovered = Some(now);
         }

@@ -33,7 +33,9 @@ pub(crate) struct Detail {
 /// Who is healthy, in few bytes: hashes of a replica's and a check's name.
 type Verdicts = Vec<(u64, u64, Verdict)>;
 /// Only what differs from ready.
-type Orders = Vec<(String, Order)>;
+type Orders = Vec<(String, Order, UnixMs)>;
+/// Since when.
+type UnixMs = u64;
 
 impl Balancer {
     /// Meets the other VMs on the board, as far as that is due: the lease, the
@@ -59,9 +61,9 @@ impl Balancer {
         let orders: Orders = board::read(store, ORDERS).0.unwrap_or_default();
         for id in self.pool.ids() {
             let Some(name) = self.name(id) else { continue };
-            let order = orders.iter().find(|(told, _)| told == name);
-            let order = order.map(|(_, order)| *order).unwrap_or_default();
-            self.set_order(id, order, now);
+            let told = orders.iter().find(|(told, ..)| told == name);
+            let (order, since) = told.map_or_else(Default::default, |(_, order, at)| (*order, *at));
+            self.set_order(id, order, since, now);
         }
         if self.is_holder() {
             return;
@@ -93,14 +95,20 @@ impl Balancer {
         let Some(name) = self.name(id).map(str::to_owned) else {
             return Err(board::Lost);
         };
+        let mut since = self.unix_ms;
         board::update(store, ORDERS, |orders: &mut Orders| {
-            orders.retain(|(told, _)| *told != name);
+            // The same order once more changes nothing, the time neither.
+            let before = orders
+                .iter()
+                .find(|(told, held, _)| *told == name && *held == order);
+            since = before.map_or(since, |(.., at)| *at);
+            orders.retain(|(told, ..)| *told != name);
             if order != Order::Ready {
-                orders.push((name.clone(), order));
+                orders.push((name.clone(), order, since));
             }
         })?;
         board::announce(store);
-        self.set_order(id, order, now);
+        self.set_order(id, order, since, now);
         let told = format!(
             "replica \"{name}\": {}, by order of the operator",
             order.name()

@@ -110,6 +110,8 @@ pub(crate) struct Replica {
     pub(crate) backup: bool,
     pub(crate) max_connections: Option<u32>,
     pub(crate) order: Order,
+    /// Since when the order holds, to be shown.
+    pub(crate) ordered_unix_ms: u64,
     /// By check, in the configuration's order.
     pub(crate) verdicts: Vec<Verdict>,
     pub(crate) passive: Passive,
@@ -131,6 +133,7 @@ impl Replica {
             backup: config.backup,
             max_connections: config.max_connections,
             order: Order::Ready,
+            ordered_unix_ms: 0,
             verdicts: Vec::new(),
             passive: Passive::default(),
             here: Tally::default(),

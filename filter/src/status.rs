@@ -67,7 +67,7 @@ pub struct ReplicaStatus {
     pub name: String,
     /// What it is now, in one word.
     pub state: State,
-    /// Since when by its checks; null when it is the operator's order that counts.
+    /// Since when: an order or a hold since it began, else by its checks.
     pub since_unix_ms: Option<u64>,
     /// Why it is not healthy.
     pub reason: Option<Reason>,
@@ -305,6 +305,16 @@ impl Balancer {
                 .map(|watch| watch.checkup.since_unix_ms)
                 .max()
         });
+        let held_for = replica.passive.held_until().filter(|_| is_held);
+        let held_for = held_for.map(|until| until.since(now).as_millis() as u64);
+        let since = match (state, held_for) {
+            (State::Drain | State::Maintenance, _) => Some(replica.ordered_unix_ms),
+            (State::Held, Some(left)) => {
+                let held = self.config.passive.hold_ms.saturating_sub(left);
+                Some(self.unix_ms.saturating_sub(held))
+            }
+            _ => since,
+        };
         let finding = unhealthy.and_then(|watch| watch.checkup.finding.as_ref());
         let sum = |here: u64, elsewhere: u64| here.saturating_add(elsewhere);
         Some(ReplicaStatus {
@@ -326,11 +336,7 @@ impl Balancer {
                 total: sum(replica.here.connections, replica.elsewhere.connections),
                 failures: sum(replica.here.failures, replica.elsewhere.failures),
             },
-            held_for_ms: replica
-                .passive
-                .held_until()
-                .filter(|_| is_held)
-                .map(|until| until.since(now).as_millis() as u64),
+            held_for_ms: held_for,
             checks: watches
                 .iter()
                 .filter_map(|watch| self.check_status(watch))

@@ -13,7 +13,7 @@ use crate::proxy::Addresses;
 
 /// A running host; it ends with this value.
 pub(crate) struct Host {
-    _host: dtr_lb_host::Host,
+    host: dtr_lb_host::Host,
     pub(crate) addresses: Addresses,
 }
 
@@ -33,12 +33,21 @@ impl Host {
         let admin = host.admin().context("the plan has no admin listener")?;
         let listeners = host.listeners().to_vec();
         Ok(Self {
-            _host: host,
+            host,
             addresses: Addresses {
                 listeners,
                 admin,
                 metrics: (admin, "/metrics"),
             },
         })
+    }
+
+    /// Goes on with another plan.
+    ///
+    /// # Errors
+    /// When it refuses; it then goes on as before.
+    pub(crate) async fn reload(&mut self, plan: Plan, log: &Log) -> Result<()> {
+        let reload = self.host.reload(plan, dtr_lb_host::FILTER);
+        Ok(reload.with_subscriber(log.dispatch()).await?)
     }
 }

@@ -52,6 +52,14 @@ impl Proxy {
         Ok(Self { process, log })
     }
 
+    pub(crate) async fn reload(&mut self, plan: Plan) {
+        let reloaded = match &mut self.process {
+            Process::Host(host) => host.reload(plan, &self.log).await,
+            Process::Envoy(_) => panic!("Envoy takes its configuration in another way"),
+        };
+        reloaded.unwrap_or_else(|error| panic!("the host refuses: {error:?}"));
+    }
+
     /// Connects as a client.
     ///
     /// # Panics

@@ -80,15 +80,28 @@ impl World {
     /// # Panics
     /// When it does not start.
     pub async fn proxy_of(&self, filter: &[u8], config: Value) -> Proxy {
+        let started = Proxy::start(self.kind, self.plan(config), filter, self.folder()).await;
+        started.unwrap_or_else(|error| panic!("{:?} does not start: {error:?}", self.kind))
+    }
+
+    /// Has a running host go on with another configuration, before the replicas
+    /// there are by now.
+    ///
+    /// # Panics
+    /// When it refuses, or the proxy is an Envoy.
+    pub async fn reload(&self, proxy: &mut Proxy, config: Value) {
+        proxy.reload(self.plan(config)).await;
+    }
+
+    /// What a story's configuration comes to.
+    fn plan(&self, config: Value) -> Plan {
         let mut whole = base();
         whole["replicas"] = self.replicas.borrow().clone().into();
         merge(&mut whole, config);
         let file = self.folder().join("lb.json").display().to_string();
         let config = Config::parse(&whole.to_string(), &file)
             .unwrap_or_else(|error| panic!("the story's configuration: {error}"));
-        let plan = Plan::of(&config);
-        let started = Proxy::start(self.kind, plan, filter, self.folder()).await;
-        started.unwrap_or_else(|error| panic!("{:?} does not start: {error:?}", self.kind))
+        Plan::of(&config)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Drain and maintenance, and that they last.
 
 use dtr_lb_tests::{
-    Arg, FILTER, Healthy, LIMIT, Ping, Replica, Traffic, eventually, on_each_proxy, trap_when,
+    Arg, FILTER, Healthy, LIMIT, Ping, Replica, Traffic, Unhealthy, eventually, on_each_proxy,
+    on_host, trap_when,
 };
 use serde_json::json;
 
@@ -169,6 +170,75 @@ on_each_proxy!(counts_return_to_the_truth_whatever_happened, |world| {
     .await;
     drop(held);
     proxy.counts(&calm, "active", 0).await;
+});
+
+on_host!(
+    orders_verdicts_and_counts_outlive_a_configuration,
+    |world| {
+        let stays = world.replica(Replica::serves(Traffic::Echoes)).await;
+        let rests = world.replica(Replica::healthy()).await;
+        let sick = world
+            .replica(Replica::pings(Ping::fails("garant: down")))
+            .await;
+        let mut proxy = world.proxy().await;
+        proxy.sees(&stays, Healthy).await;
+        proxy.sees(&sick, Unhealthy).await;
+        proxy.order(&rests, "drain").await;
+        let mut held = proxy.connect().await;
+        held.echoes(b"before").await;
+        proxy.counts(&stays, "active", 1).await;
+
+        let new = world.replica(Replica::serves(Traffic::Echoes)).await;
+        let config = json!({ "policy": "round-robin", "health": { "interval": "300ms" } });
+        world.reload(&mut proxy, config).await;
+
+        proxy.is_in_state(&rests, "drain").await;
+        proxy.sees(&sick, Unhealthy).await;
+        proxy.sees(&new, Healthy).await;
+        held.echoes(b"after").await;
+        let mut more = Vec::new();
+        for _ in 0..10 {
+            let mut connection = proxy.connect().await;
+            connection.echoes(b"new").await;
+            more.push(connection);
+        }
+        assert_eq!((rests.connections(), sick.connections()), (0, 0));
+        assert!(new.connections() > 0, "the new one has none of 10");
+        proxy.counts(&stays, "active", stays.connections()).await;
+
+        drop((held, more));
+        proxy.counts(&stays, "active", 0).await;
+        proxy.counts(&new, "active", 0).await;
+        proxy
+            .measures(r#"dtr_lb_replica_active{replica="r1"}"#, 0.0)
+            .await;
+        proxy.order(&rests, "ready").await;
+        proxy.order(&stays, "maintenance").await;
+        proxy.order(&new, "maintenance").await;
+        proxy.connect().await.answered_by(&rests).await;
+    }
+);
+
+on_each_proxy!(an_order_is_told_with_its_own_time, |world| {
+    let replica = world.replica(Replica::healthy()).await;
+    let proxy = world.proxy().await;
+    proxy.sees(&replica, Healthy).await;
+    let since = async |state: &str| {
+        proxy.is_in_state(&replica, state).await;
+        let entry = proxy.status_of(&replica).await.unwrap();
+        entry["since_unix_ms"].as_u64().unwrap()
+    };
+    let healthy = since("healthy").await;
+    replica.is_probed(2).await;
+
+    proxy.order(&replica, "drain").await;
+    let drained = since("drain").await;
+    assert!(drained > healthy, "{drained}, and healthy since {healthy}");
+    replica.is_probed(2).await;
+    proxy.order(&replica, "drain").await;
+    assert_eq!(since("drain").await, drained, "the same order once more");
+    proxy.order(&replica, "ready").await;
+    assert_eq!(since("healthy").await, healthy);
 });
 
 /// A probe's answer of so many bytes kills the VM that asked.
