@@ -29,7 +29,8 @@ pub struct Response {
     pub status: u16,
     /// What the client is told of the body.
     pub headers: Vec<(&'static str, String)>,
-    /// The body; empty when the request was `HEAD`.
+    /// The body. To `HEAD` the host answers without it, and with the same headers:
+    /// an empty one would cost the answer its content type in Envoy.
     pub body: Vec<u8>,
 }
 
@@ -60,7 +61,7 @@ impl Balancer {
         }
         let path = request.path.split(['?', '#']).next().unwrap_or_default();
         let is_read = matches!(request.method.as_str(), "GET" | "HEAD");
-        let mut response = match (path, path.strip_prefix("/replicas/")) {
+        match (path, path.strip_prefix("/replicas/")) {
             ("/" | "/_ping" | "/status", _) if !is_read => not_allowed("GET, HEAD"),
             ("/", _) => page::page(),
             ("/_ping", _) => self.ping(store),
@@ -68,11 +69,7 @@ impl Balancer {
             (_, Some(_)) if request.method != "PUT" => not_allowed("PUT"),
             (_, Some(name)) => self.change(name, request, store, now),
             _ => error(404, "there is nothing here; try /, /_ping or /status"),
-        };
-        if request.method == "HEAD" {
-            response.body.clear();
         }
-        response
     }
 
     /// `PUT /replicas/NAME` with `{"state": "drain"}`.

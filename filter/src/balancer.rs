@@ -86,11 +86,20 @@ pub struct Balancer {
     pub(crate) version: u32,
     /// Unix milliseconds, to be shown.
     pub(crate) unix_ms: u64,
+    pub(crate) duty: Duty,
     pub(crate) news: News,
     pub(crate) beat_due: Moment,
     pub(crate) details_due: Moment,
     pub(crate) metrics: Metrics,
     pub(crate) effects: VecDeque<Effect>,
+}
+
+/// Whether this VM takes its part in probing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Duty {
+    Active,
+    /// Another VM has taken its place; what is left are open connections.
+    Retired,
 }
 
 /// Whether there is something the other VMs have not been told.
@@ -105,13 +114,14 @@ impl Balancer {
     /// two VMs should not have the same. `unix_ms` is the time to be shown.
     pub fn new(config: Config, seed: u64, unix_ms: u64) -> Balancer {
         let mut balancer = Balancer {
-            pool: Pool::new(&config),
+            pool: Pool::new(&config, seed),
             probes: Probes::new(&config),
             sessions: Sessions::default(),
             random: Random::seeded(seed),
             member: None,
             version: 0,
             unix_ms,
+            duty: Duty::Active,
             news: News::None,
             beat_due: Moment::START,
             details_due: Moment::START,
@@ -126,6 +136,7 @@ impl Balancer {
     /// Goes on with another configuration. Replicas keep counts, orders and
     /// health by name; open sessions go on.
     pub fn configure(&mut self, config: Config, now: Moment) {
+        self.duty = Duty::Active;
         if config == self.config {
             return;
         }
@@ -212,6 +223,11 @@ impl Balancer {
     /// Connections open at a replica, as far as this VM knows.
     pub fn active(&self, id: ReplicaId) -> u32 {
         self.pool.get(id).map_or(0, |replica| replica.active())
+    }
+
+    /// Whether no connection is open here.
+    pub fn is_idle(&self) -> bool {
+        self.sessions.is_empty()
     }
 
     /// Whether it is still to be found out where a connection went.

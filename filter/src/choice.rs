@@ -20,6 +20,7 @@ pub(crate) struct Key {
 #[derive(Clone, Debug)]
 pub(crate) struct Choice {
     policy: Policy,
+    seed: u64,
     contest: Contest<Key>,
     entrants: Vec<Entrant>,
     /// The turn of the replica given the last connection: nobody starts behind it.
@@ -46,8 +47,9 @@ pub(crate) struct Mark {
 }
 
 impl Choice {
-    /// A choice among replicas with these keys, none of them usable yet.
-    pub(crate) fn among(policy: Policy, keys: impl IntoIterator<Item = u64>) -> Choice {
+    /// A choice among replicas with these keys, none of them usable yet. The seed
+    /// says who of equals comes first.
+    pub(crate) fn among(policy: Policy, seed: u64, keys: impl IntoIterator<Item = u64>) -> Choice {
         let entrant = |key| Entrant {
             share: 0,
             turn: 0,
@@ -62,6 +64,7 @@ impl Choice {
         let contest = Contest::new(entrants.len(), away);
         Choice {
             policy,
+            seed,
             contest,
             entrants,
             clock: 0,
@@ -79,10 +82,11 @@ impl Choice {
         let returns = mark.class.may_serve() && before.is_none_or(|class| !class.may_serve());
         if entrant.share == 0 || returns {
             // Who comes or comes back starts where the others are, half a step ahead:
-            // so the heavier come first, but not in a row.
-            entrant.turn = entrant
-                .turn
-                .max(self.clock.saturating_add(STEP / share / 2));
+            // so the heavier come first, but not in a row. Equals come in another
+            // order in each VM, or the first connections of all VMs met.
+            let half = (STEP / share / 2) as f64;
+            let ahead = half + half / 100.0 * random::unit(random::mix(self.seed ^ entrant.key));
+            entrant.turn = entrant.turn.max(self.clock.saturating_add(ahead as u64));
         }
         if before != Some(mark.class) || entrant.share != share {
             self.field.stale = true;

@@ -1,6 +1,6 @@
 //! What the VMs of a process tell each other, and when.
 
-use crate::balancer::{Balancer, Effect, Level, News};
+use crate::balancer::{Balancer, Duty, Effect, Level, News};
 use crate::board::{self, DETAILS, ORDERS, SEATS, Store, VERDICTS};
 use crate::census::Census;
 use crate::checkup::Checkup;
@@ -109,6 +109,21 @@ impl Balancer {
         Ok(())
     }
 
+    /// Leaves probing to the others, because a VM with another configuration takes
+    /// this one's place. Open connections go on, and count.
+    pub fn retire(&mut self, store: &mut impl Store, now: Moment) {
+        self.duty = Duty::Retired;
+        if self.is_holder() {
+            self.leave_details(store, now);
+        }
+        if let Some(member) = &mut self.member {
+            member.lease.resign(store);
+        }
+        self.probes.stop();
+        // Not only at the next heartbeat: there may be none.
+        self.count(store, now);
+    }
+
     /// How often this VM gives a sign of life.
     pub(crate) fn heartbeat(&self) -> Duration {
         let limited = self
@@ -144,6 +159,9 @@ impl Balancer {
                 knows_others: false,
             }
         });
+        if self.duty == Duty::Retired {
+            return;
+        }
         let was_mine = member.lease.is_mine();
         match (was_mine, member.lease.renew(store, now, ttl)) {
             (false, Holder::Me) => self.take_over(store, now),

@@ -62,7 +62,7 @@ impl Lease {
     pub(crate) fn renew(&mut self, store: &mut impl Store, now: Moment, ttl: Duration) -> Holder {
         let (entry, cas) = board::read::<Entry>(store, LEASE);
         self.holder = match entry {
-            Some(entry) if entry.owner != self.me => {
+            Some(entry) if entry.owner != self.me && entry.owner != NOBODY => {
                 if entry != self.seen {
                     self.see(entry, now);
                 }
@@ -75,6 +75,20 @@ impl Lease {
             None => self.write(store, 0, cas, now),
         };
         self.holder
+    }
+
+    /// Gives the lease up, when it is ours: the next to look may have it at once.
+    pub(crate) fn resign(&mut self, store: &mut impl Store) {
+        let (entry, cas) = board::read::<Entry>(store, LEASE);
+        if let Some(entry) = entry.filter(|entry| entry.owner == self.me) {
+            let vacant = Entry {
+                owner: NOBODY,
+                ..entry
+            };
+            // Lost to a VM that took this one for dead: it has the lease already.
+            let _ = board::write(store, LEASE, &vacant, cas);
+        }
+        self.holder = Holder::NotMe;
     }
 
     fn write(&mut self, store: &mut impl Store, beat: u64, cas: u32, now: Moment) -> Holder {
@@ -100,3 +114,6 @@ impl Lease {
         self.seen_at = now;
     }
 }
+
+/// The owner of a lease that was given up; no VM has this number.
+const NOBODY: u64 = 0;

@@ -50,24 +50,21 @@ pub enum Kind {
 /// Rules that turn parts of names into labels: tag and regular expression, as in
 /// the `stats_tags` of Envoy's `stats_config`. The first group is what is taken
 /// out of the name, the second is the label's value.
-pub const TAGS: [(&str, &str); 5] = [
+pub const TAGS: [(&str, &str); 4] = [
     (
         "replica",
         r"^wasmcustom\.dtr_lb\.replica\.((.+)\.)(?:active|healthy|usable|connections|connect_failures|changes|probes_ok|probes_failed\.[a-z-]+|component_errors\.[a-z-]+)$",
     ),
+    // One rule for both: Envoy takes a tag's name only once.
     (
         "reason",
-        r"^wasmcustom\.dtr_lb\.replica\..+\.probes_failed(\.([a-z-]+))$",
+        r"^wasmcustom\.dtr_lb\.(?:replica\..+\.probes_failed|listener\.[0-9]+\.refused)(\.([a-z-]+))$",
     ),
     (
         "component",
         r"^wasmcustom\.dtr_lb\.replica\..+\.component_errors(\.([a-z-]+))$",
     ),
     ("listener", r"^wasmcustom\.dtr_lb\.listener\.(([0-9]+)\.)"),
-    (
-        "refusal",
-        r"^wasmcustom\.dtr_lb\.listener\.[0-9]+\.refused(\.([a-z-]+))$",
-    ),
 ];
 
 const REPLICA_GAUGES: [&str; 3] = ["active", "healthy", "usable"];
@@ -84,7 +81,7 @@ pub fn labels(name: &str) -> (String, Vec<(&'static str, String)>) {
         let mut labels = vec![("listener", port.to_owned())];
         let leaf = match leaf.split_once('.') {
             Some((leaf, reason)) => {
-                labels.push(("refusal", reason.to_owned()));
+                labels.push(("reason", reason.to_owned()));
                 leaf
             }
             None => leaf,
@@ -324,7 +321,7 @@ mod tests {
             (
                 "dtr_lb.listener.443.refused.all-down",
                 "dtr_lb.listener.refused",
-                &[("listener", "443"), ("refusal", "all-down")],
+                &[("listener", "443"), ("reason", "all-down")],
             ),
             (
                 "dtr_lb.listener.80.connections",

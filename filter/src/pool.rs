@@ -79,14 +79,16 @@ pub(crate) struct Pool {
     pub(crate) ring: Vec<ReplicaId>,
     pub(crate) listeners: Vec<Listener>,
     names: HashMap<String, ReplicaId>,
+    seed: u64,
     try_all: bool,
     policy: Policy,
     slow_start: Duration,
 }
 
 impl Pool {
-    pub(crate) fn new(config: &Config) -> Pool {
+    pub(crate) fn new(config: &Config, seed: u64) -> Pool {
         let mut pool = Pool {
+            seed,
             replicas: Vec::new(),
             ring: Vec::new(),
             listeners: Vec::new(),
@@ -143,6 +145,7 @@ impl Pool {
                 routes: Routes::over(told.port, &names, config.runners_up),
                 choice: Choice::among(
                     config.policy,
+                    self.seed,
                     self.replicas.iter().map(|replica| replica.key),
                 ),
                 given: before.as_ref().map_or(0, |listener| listener.given),

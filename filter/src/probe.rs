@@ -195,9 +195,10 @@ impl Probes {
         self.watches.get(*self.under_way.get(&probe)?)
     }
 
-    /// Whether a question has been under way for as long as it may.
+    /// Whether a question has been under way for about as long as it may: a busy
+    /// host counts from when it woke up, before it handed the question over.
     pub(crate) fn is_late(&self, probe: ProbeId, now: Moment) -> bool {
-        let timeout = Duration::from_millis(self.rules.health.timeout_ms);
+        let timeout = Duration::from_millis(self.rules.health.timeout_ms) * 3 / 4;
         let asked = self.watch_of(probe).and_then(|watch| watch.round.asked);
         asked.is_some_and(|asked| now.since(asked.at) >= timeout)
     }

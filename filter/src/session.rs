@@ -67,6 +67,10 @@ impl Sessions {
         self.open.get(&stream)
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
     pub(crate) fn get_mut(&mut self, stream: StreamId) -> Option<&mut Session> {
         self.open.get_mut(&stream)
     }

@@ -90,10 +90,11 @@ fn each_path_has_its_methods() {
         let told = response.headers.iter().find(|(name, _)| *name == "allow");
         let told = told.map(|(_, value)| value.as_str());
         assert_eq!((response.status, told), (status, allow), "{method} {path}");
-        match method {
-            "HEAD" => assert!(response.body.is_empty()),
-            _ if status >= 400 => assert!(body(&response)["error"].is_string(), "{method} {path}"),
-            _ => assert!(!response.body.is_empty()),
+        if status >= 400 {
+            assert!(body(&response)["error"].is_string(), "{method} {path}");
+        } else {
+            // To HEAD it is the host that leaves the body out.
+            assert!(!response.body.is_empty(), "{method} {path}");
         }
     }
 }

@@ -373,6 +373,35 @@ fn all_away_is_its_own_reason() {
 }
 
 #[test]
+fn a_retired_vm_leaves_probing_to_the_others_and_counts_what_it_has_open() {
+    let mut world = World::settled(config(3), 2);
+    let holder = (0..2)
+        .find(|vm| world.vms[*vm].balancer.is_holder())
+        .unwrap();
+    let other = 1 - holder;
+    let (stream, served) = world.open(holder);
+    let End::Served(replica) = served else {
+        panic!("{served:?}");
+    };
+
+    world.retire(holder);
+    world.pass(300);
+    assert!(
+        world.vms[other].balancer.is_holder(),
+        "at the next heartbeat, not when the lease has expired"
+    );
+    world.pass(10_000);
+    assert!(!world.vms[holder].balancer.is_holder());
+    assert_eq!(world.active(other, replica), 1);
+    assert!(!world.vms[holder].balancer.is_idle());
+
+    world.close(holder, stream.unwrap());
+    world.pass(1000);
+    assert_eq!(world.active(other, replica), 0);
+    assert!(world.vms[holder].balancer.is_idle());
+}
+
+#[test]
 fn the_lease_passes_on_when_its_holder_dies() {
     let mut world = World::settled(config(3), 3);
     assert_eq!(world.holders(), 1);

@@ -15,21 +15,27 @@ use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-use crate::drain::Phase;
+use crate::drain::{Phase, reached};
 use crate::guest::{Answer, Guest, Seat};
 use crate::metrics;
 use crate::vm::{Action, End, Headers, HttpInfo, TcpInfo, Trap, Vm};
 use crate::worker::Worker;
 
-/// Serves the admin listener for as long as the worker lives.
+/// Serves the admin listener for as long as the worker lives, or until others do.
 pub(crate) async fn serve(worker: Rc<Worker>, listener: TcpListener) {
     let local = listener.local_addr().ok();
+    let phases = worker.site.phases.clone();
     loop {
-        let (socket, client) = match listener.accept().await {
+        let accepted = tokio::select! {
+            () = retiring(&phases) => return,
+            accepted = listener.accept() => accepted,
+        };
+        let (socket, client) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 warn!(%error, "the admin listener can't accept");
@@ -54,6 +60,15 @@ pub(crate) async fn serve(worker: Rc<Worker>, listener: TcpListener) {
                 debug!(%error, %client, "an admin connection failed");
             }
         });
+    }
+}
+
+/// Waits until other workers take the place of this one.
+async fn retiring(phases: &watch::Receiver<Phase>) {
+    reached(phases, Phase::Retiring).await;
+    if *phases.borrow() != Phase::Retiring {
+        // A drain: nobody else answers.
+        std::future::pending().await
     }
 }
 
@@ -93,19 +108,21 @@ async fn answer(
 }
 
 fn ready(worker: &Worker) -> Reply {
-    let running: u64 = worker
-        .site
-        .counters
-        .iter()
+    let site = &worker.site;
+    // The last ones are the current ones; others are retired.
+    let current = site.counters.iter().rev().take(site.options.workers.get());
+    let running: u64 = current
         .map(|counters| counters.vm_running.load(Relaxed))
         .sum();
-    let phase = *worker.site.phases.borrow();
+    let phase = *site.phases.borrow();
     match phase {
         Phase::Starting => error(StatusCode::SERVICE_UNAVAILABLE, "starting"),
-        Phase::Running if running > 0 || worker.site.programs.is_empty() => {
+        Phase::Running | Phase::Retiring if running > 0 || site.programs.is_empty() => {
             reply(StatusCode::OK, JSON, "{\"ready\":true}\n".to_owned())
         }
-        Phase::Running => error(StatusCode::SERVICE_UNAVAILABLE, "no filter runs"),
+        Phase::Running | Phase::Retiring => {
+            error(StatusCode::SERVICE_UNAVAILABLE, "no filter runs")
+        }
         Phase::Draining | Phase::Cutting | Phase::Over => {
             error(StatusCode::SERVICE_UNAVAILABLE, "draining")
         }

@@ -60,6 +60,13 @@ impl Chain {
         self.guests.iter().find(|guest| guest.has_admin())
     }
 
+    /// Tells every VM that others take its place.
+    pub(crate) fn retire(&self) {
+        for guest in &self.guests {
+            guest.retire();
+        }
+    }
+
     /// Ends every VM.
     pub(crate) fn stop(&self) {
         for guest in &self.guests {

@@ -3,12 +3,15 @@
 use tokio::sync::watch;
 
 /// What all workers of a host are doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
     /// Listening; not yet accepting.
+    #[default]
     Starting,
     /// Accepting.
     Running,
+    /// Other workers accept now, by another plan; sessions go on, as long as they like.
+    Retiring,
     /// Accepting no more; sessions go on.
     Draining,
     /// Sessions that are left are cut.

@@ -178,9 +178,25 @@ impl Guest {
         }
     }
 
-    /// Ends the VM: its roots say good-bye.
-    pub(crate) fn stop(self: &Rc<Self>) {
+    /// Tells the VM that others take its place: its roots may go when they like,
+    /// and go on until then.
+    pub(crate) fn retire(self: &Rc<Self>) {
         self.call(self.generation.get(), |vm| {
+            for root in vm.roots() {
+                vm.finish_root(root)?;
+            }
+            Ok(())
+        });
+    }
+
+    /// Ends the VM: its roots say good-bye, those that tick after a last tick, for
+    /// what they have not told yet.
+    pub(crate) fn stop(self: &Rc<Self>) {
+        let ticking: Vec<ContextId> = self.ticks.borrow().keys().copied().collect();
+        self.call(self.generation.get(), |vm| {
+            for root in ticking {
+                vm.tick(root)?;
+            }
             for root in vm.roots() {
                 vm.finish_root(root)?;
             }

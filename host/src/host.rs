@@ -1,13 +1,13 @@
 //! The host as its owner holds it.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::sleep;
 
 use crate::cluster::Clusters;
 use crate::drain::{Drained, Phase};
@@ -23,10 +23,29 @@ use crate::worker::{self, Outfit};
 
 /// A running host. Dropping it cuts every connection; [`Host::drain`] does not.
 pub struct Host {
-    listeners: Vec<SocketAddr>,
-    admin: Option<SocketAddr>,
+    options: HostOptions,
+    shared: Shared,
+    counters: Vec<Arc<Counters>>,
+    doors: Vec<Door>,
+    admin: Option<Door>,
+    current: Generation,
+    /// Those whose sessions are not over yet.
+    retired: Vec<Generation>,
+}
+
+/// Workers that run one plan.
+#[derive(Default)]
+struct Generation {
     workers: Vec<worker::Running>,
     phases: watch::Sender<Phase>,
+}
+
+/// An address and the sockets that listen there, one for each worker. They outlive
+/// the workers, so that what the kernel has queued is not lost between two plans.
+struct Door {
+    bind: SocketAddr,
+    address: SocketAddr,
+    sockets: Vec<StdListener>,
 }
 
 /// How a host runs; what it does is the plan's.
@@ -70,7 +89,7 @@ pub(crate) struct Site {
     pub(crate) data_callbacks: DataCallbacks,
     pub(crate) shared: Shared,
     pub(crate) phases: watch::Receiver<Phase>,
-    /// One for each worker.
+    /// One for each worker there ever was.
     pub(crate) counters: Vec<Arc<Counters>>,
 }
 
@@ -89,106 +108,63 @@ impl Host {
     /// filter doesn't load or refuses its configuration. A DNS name that does
     /// not resolve is no error: it is logged and looked up again.
     pub async fn start(plan: Plan, wasm: &[u8], options: HostOptions) -> Result<Host, StartError> {
-        let count = options.workers.get();
-        let mut resolver = Resolver::new(Arc::clone(&options.lookup));
-        let clusters = Arc::new(Clusters::of(&plan, &mut resolver)?);
-        let posts = posts(&plan, &clusters)?;
-        let mut sockets = Vec::new();
-        let mut addresses = Vec::new();
-        for listener in &plan.listeners {
-            let bound = listener::bind(listener.bind, count)?;
-            addresses.push(address_of(&bound, listener.bind)?);
-            sockets.push(bound);
-        }
-        let mut admin = match &plan.admin {
-            Some(admin) => listener::bind(admin.bind, 1)?,
-            None => Vec::new(),
-        };
-        let admin_address = match &plan.admin {
-            Some(plan) => Some(address_of(&admin, plan.bind)?),
-            None => None,
-        };
-        resolver.resolve(options.resolve_limit).await;
-
-        let programs = Program::all(&plan, wasm)?;
-        let (phases, watching) = watch::channel(Phase::Starting);
-        let site = Arc::new(Site {
-            clusters,
-            programs,
-            data_callbacks: match plan.filters.is_empty() {
-                true => options.data_callbacks,
-                // Who knows what they read.
-                false => DataCallbacks::All,
-            },
-            shared: Shared::new(),
-            phases: watching,
-            counters: (0..count).map(|_| Arc::default()).collect(),
-            options,
-        });
         let mut host = Host {
-            listeners: addresses,
-            admin: admin_address,
-            workers: Vec::new(),
-            phases,
+            options,
+            shared: Shared::new(),
+            counters: Vec::new(),
+            doors: Vec::new(),
+            admin: None,
+            current: Generation::default(),
+            retired: Vec::new(),
         };
-        let dispatch = tracing::dispatcher::get_default(Clone::clone);
-        let mut resolving = Some(Resolving {
-            resolver,
-            refresh: plan.dns_refresh,
-        });
-        for index in 0..count {
-            let of_worker = sockets.iter_mut().zip(&posts).zip(&host.listeners);
-            let outfit = Outfit {
-                index,
-                site: Arc::clone(&site),
-                sockets: of_worker
-                    .filter_map(|((sockets, post), address)| {
-                        Some((
-                            sockets.pop()?,
-                            Post {
-                                address: *address,
-                                ..post.clone()
-                            },
-                        ))
-                    })
-                    .collect(),
-                admin: admin.pop(),
-                resolving: resolving.take(),
-            };
-            host.workers.push(worker::spawn(outfit, dispatch.clone())?);
-        }
-        for (worker, running) in host.workers.iter_mut().enumerate() {
-            let gone = |_| {
-                let source = std::io::Error::other("its thread ended");
-                Err(StartError::Worker { worker, source })
-            };
-            (&mut running.started).await.unwrap_or_else(gone)?;
-        }
-        host.enter(Phase::Running);
+        host.take_up(plan, wasm).await?;
         Ok(host)
     }
 
+    /// Goes on with another plan, another filter, or both. New workers accept from
+    /// the same sockets, so that no client is turned away; the old ones stay until
+    /// their last connection is over. What VMs share, orders and verdicts among
+    /// it, stays as it is.
+    ///
+    /// # Errors
+    /// As in [`Host::start`]; the host then goes on as before.
+    pub async fn reload(&mut self, plan: Plan, wasm: &[u8]) -> Result<(), StartError> {
+        self.retired.retain(Generation::is_alive);
+        self.take_up(plan, wasm).await
+    }
+
     /// Where connections are accepted, in the order of the plan's listeners.
-    pub fn listeners(&self) -> &[SocketAddr] {
-        &self.listeners
+    pub fn listeners(&self) -> Vec<SocketAddr> {
+        self.doors.iter().map(|door| door.address).collect()
     }
 
     /// Where the admin listener is.
     pub fn admin(&self) -> Option<SocketAddr> {
-        self.admin
+        self.admin.as_ref().map(|door| door.address)
     }
 
     /// Accepts no more, waits up to `limit` for the open connections to end,
     /// and cuts the rest. The admin listener stays until then; its `/ready`
     /// says 503.
-    pub async fn drain(mut self, limit: Duration) -> Drained {
-        self.enter(Phase::Draining);
-        let mut total = Drained::default();
-        let mut waiting: Vec<_> = self
-            .workers
-            .drain(..)
+    pub async fn drain(self, limit: Duration) -> Drained {
+        self.drain_until(sleep(limit)).await
+    }
+
+    /// As [`Host::drain`], but what is left is cut once `limit` is over, whatever
+    /// that is: a second signal, say.
+    pub async fn drain_until(mut self, limit: impl Future<Output = ()>) -> Drained {
+        // Or the kernel would go on to queue clients nobody accepts.
+        self.doors.clear();
+        let mut generations = std::mem::take(&mut self.retired);
+        generations.retain(Generation::is_alive);
+        generations.push(std::mem::take(&mut self.current));
+        let mut waiting: Vec<_> = generations
+            .iter_mut()
+            .flat_map(|one| one.workers.drain(..))
             .map(|worker| worker.drained)
             .collect();
+        enter(&generations, Phase::Draining);
+        let mut total = Drained::default();
         let all = async {
             while let Some(worker) = waiting.last_mut() {
                 // A worker that is gone has no sessions.
@@ -196,13 +172,17 @@ impl Host {
                 waiting.pop();
             }
         };
-        if timeout(limit, all).await.is_err() {
-            self.enter(Phase::Cutting);
+        let finished = tokio::select! {
+            () = all => true,
+            () = limit => false,
+        };
+        if !finished {
+            enter(&generations, Phase::Cutting);
             for worker in waiting {
                 total += worker.await.unwrap_or_default();
             }
         }
-        self.enter(Phase::Over);
+        enter(&generations, Phase::Over);
         if total.cut > 0 {
             tracing::warn!(
                 cut = total.cut,
@@ -215,14 +195,139 @@ impl Host {
         total
     }
 
-    fn enter(&self, phase: Phase) {
-        self.phases.send_replace(phase);
+    /// Starts workers for a plan and has them accept instead of the current ones.
+    async fn take_up(&mut self, plan: Plan, wasm: &[u8]) -> Result<(), StartError> {
+        let count = self.options.workers.get();
+        let mut resolver = Resolver::new(Arc::clone(&self.options.lookup));
+        let clusters = Arc::new(Clusters::of(&plan, &mut resolver)?);
+        let posts = posts(&plan, &clusters)?;
+        let mut doors = Vec::new();
+        for listener in &plan.listeners {
+            doors.push(open(&self.doors, listener.bind, count)?);
+        }
+        let admin = match &plan.admin {
+            Some(admin) => Some(open(self.admin.as_slice(), admin.bind, 1)?),
+            None => None,
+        };
+        resolver.resolve(self.options.resolve_limit).await;
+
+        let programs = Program::all(&plan, wasm)?;
+        let (phases, watching) = watch::channel(Phase::Starting);
+        let known = self.counters.len();
+        let mut counters = self.counters.clone();
+        counters.resize_with(known + count, Arc::default);
+        let site = Arc::new(Site {
+            clusters,
+            programs,
+            data_callbacks: match plan.filters.is_empty() {
+                true => self.options.data_callbacks,
+                // Who knows what they read.
+                false => DataCallbacks::All,
+            },
+            shared: self.shared.clone(),
+            phases: watching,
+            counters: counters.clone(),
+            options: self.options.clone(),
+        });
+        let dispatch = tracing::dispatcher::get_default(Clone::clone);
+        let mut resolving = Some(Resolving {
+            resolver,
+            refresh: plan.dns_refresh,
+        });
+        let mut sockets = Vec::new();
+        for door in &doors {
+            sockets.push(door.copies()?);
+        }
+        let mut admin_sockets = admin.as_ref().map(Door::copies).transpose()?;
+        let mut next = Generation {
+            workers: Vec::new(),
+            phases,
+        };
+        for index in known..known + count {
+            let of_worker = sockets.iter_mut().zip(&posts).zip(&doors);
+            let outfit = Outfit {
+                index,
+                site: Arc::clone(&site),
+                sockets: of_worker
+                    .filter_map(|((sockets, post), door)| {
+                        Some((
+                            sockets.pop()?,
+                            Post {
+                                address: door.address,
+                                ..post.clone()
+                            },
+                        ))
+                    })
+                    .collect(),
+                admin: admin_sockets.as_mut().and_then(Vec::pop),
+                resolving: resolving.take(),
+            };
+            next.workers.push(worker::spawn(outfit, dispatch.clone())?);
+        }
+        for (worker, running) in next.workers.iter_mut().enumerate() {
+            let gone = |_| {
+                let source = std::io::Error::other("its thread ended");
+                Err(StartError::Worker { worker, source })
+            };
+            (&mut running.started).await.unwrap_or_else(gone)?;
+        }
+        // Nothing can fail any more.
+        next.phases.send_replace(Phase::Running);
+        let last = std::mem::replace(&mut self.current, next);
+        last.phases.send_replace(Phase::Retiring);
+        if !last.workers.is_empty() {
+            self.retired.push(last);
+        }
+        (self.doors, self.admin, self.counters) = (doors, admin, counters);
+        Ok(())
     }
 }
 
 impl Drop for Host {
     fn drop(&mut self) {
-        self.enter(Phase::Over);
+        enter(&self.retired, Phase::Over);
+        self.current.phases.send_replace(Phase::Over);
+    }
+}
+
+impl Generation {
+    /// Whether there are threads of it; each holds a receiver.
+    fn is_alive(&self) -> bool {
+        self.phases.receiver_count() > 0
+    }
+}
+
+impl Door {
+    /// The same sockets once more, for other workers.
+    fn copies(&self) -> Result<Vec<StdListener>, StartError> {
+        let copies = self.sockets.iter().map(StdListener::try_clone);
+        copies
+            .collect::<Result<_, _>>()
+            .map_err(|source| StartError::Bind {
+                address: self.address,
+                source,
+            })
+    }
+}
+
+/// A door that is open already, or a new one.
+fn open(doors: &[Door], bind: SocketAddr, workers: usize) -> Result<Door, StartError> {
+    if let Some(door) = doors.iter().find(|door| door.bind == bind) {
+        let sockets = door.copies()?;
+        return Ok(Door { sockets, ..*door });
+    }
+    let sockets = listener::bind(bind, workers)?;
+    let address = address_of(&sockets, bind)?;
+    Ok(Door {
+        bind,
+        address,
+        sockets,
+    })
+}
+
+fn enter(generations: &[Generation], phase: Phase) {
+    for generation in generations {
+        generation.phases.send_replace(phase);
     }
 }
 
@@ -243,11 +348,8 @@ fn posts(plan: &Plan, clusters: &Clusters) -> Result<Vec<Post>, StartError> {
         .collect()
 }
 
-fn address_of(
-    sockets: &[std::net::TcpListener],
-    address: SocketAddr,
-) -> Result<SocketAddr, StartError> {
-    match sockets.first().map(std::net::TcpListener::local_addr) {
+fn address_of(sockets: &[StdListener], address: SocketAddr) -> Result<SocketAddr, StartError> {
+    match sockets.first().map(StdListener::local_addr) {
         Some(Ok(bound)) => Ok(bound),
         Some(Err(source)) => Err(StartError::Bind { address, source }),
         None => Ok(address),

@@ -139,7 +139,10 @@ async fn exchange(
     started: Instant,
 ) -> Result<CallReply, Failure> {
     let answer = async {
-        let response = sending.await.map_err(|_| Failure::Cut)?;
+        let response = sending.await.map_err(|error| match error.is_parse() {
+            true => Failure::NotHttp,
+            false => Failure::Cut,
+        })?;
         let waited = started.elapsed();
         let (head, body) = response.into_parts();
         let (body, trailers) = read_body(body).await?;
@@ -196,6 +199,8 @@ pub(crate) enum Failure {
     NotConnected(String),
     /// Connected, then closed before the answer's head.
     Cut,
+    /// What came is no HTTP, or more of it than anybody reads.
+    NotHttp,
     /// Closed within the answer's body, or the body is too long.
     CutInBody,
 }
@@ -232,6 +237,7 @@ impl Failure {
                 };
             }
             Failure::ConnectLate => "connection timeout".to_owned(),
+            Failure::NotHttp => "protocol error".to_owned(),
             Failure::Cut => "connection termination".to_owned(),
             Failure::NotConnected(words) => {
                 format!("remote connection failure, transport failure reason: {words}")
@@ -386,6 +392,8 @@ mod tests {
         let closing = canned(Vec::new()).await.0;
         let mut huge = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
         huge.resize(MOST_BODY + 100, b'x');
+        let mut header_bomb = b"HTTP/1.1 200 OK\r\n".to_vec();
+        header_bomb.extend(b"x: y\r\n".repeat(1000));
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (refusing, _bound) = crate::dial::tests::refusing();
         let refused = format!(
@@ -400,6 +408,20 @@ mod tests {
                 "503",
                 format!("{LED_BY}connection termination"),
                 "closed",
+            ),
+            (
+                canned(b"* OK IMAP4 ready\r\n".to_vec()).await.0,
+                LONG,
+                "503",
+                format!("{LED_BY}protocol error"),
+                "another protocol",
+            ),
+            (
+                canned(header_bomb).await.0,
+                LONG,
+                "503",
+                format!("{LED_BY}protocol error"),
+                "more headers than anybody reads",
             ),
             (
                 silent.local_addr().unwrap().port(),

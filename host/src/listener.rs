@@ -77,11 +77,11 @@ fn open(address: SocketAddr, sharing: Sharing) -> io::Result<StdListener> {
     Ok(socket.into())
 }
 
-/// Accepts until the drain begins; then takes what the kernel has accepted
-/// already, so that nobody who got through is turned away.
+/// Accepts until other workers do it or the drain begins; then takes what the
+/// kernel has accepted already, so that nobody who got through is turned away.
 pub(crate) async fn accept(worker: Rc<Worker>, post: Rc<Post>, listener: TcpListener) {
     let phases = worker.site.phases.clone();
-    let draining = reached(&phases, Phase::Draining);
+    let draining = reached(&phases, Phase::Retiring);
     let mut draining = std::pin::pin!(draining);
     let mut failing = false;
     loop {
@@ -107,6 +107,10 @@ pub(crate) async fn accept(worker: Rc<Worker>, post: Rc<Post>, listener: TcpList
                 sleep(ACCEPT_BACKOFF).await;
             }
         }
+    }
+    if *phases.borrow() == Phase::Retiring {
+        // The others' sockets are the same: what waits is theirs.
+        return;
     }
     while let Some(Ok((client, source))) = waiting(&listener).await {
         admit(&worker, &post, client, source);

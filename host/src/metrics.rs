@@ -70,6 +70,8 @@ impl From<Outcome> for Reason {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct Counters {
+    /// 1 while the worker lives.
+    pub(crate) alive: AtomicU64,
     pub(crate) accepted: AtomicU64,
     pub(crate) accept_errors: AtomicU64,
     closed: [AtomicU64; Reason::ALL.len()],
@@ -167,8 +169,8 @@ fn render_host(workers: &[Arc<Counters>]) -> String {
     family(
         "dtr_lb_host_workers",
         "gauge",
-        "Workers.",
-        &one(workers.len() as u64),
+        "Workers, those that only end their connections included.",
+        &one(sum(|worker| &worker.alive)),
     );
     family(
         "dtr_lb_host_vm_running",

@@ -4,12 +4,13 @@ use std::cell::Cell;
 use std::net::TcpListener as StdListener;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::{io, thread};
 
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
-use tokio::task::{JoinSet, LocalSet, spawn_local};
+use tokio::task::{JoinSet, LocalSet, spawn_local, yield_now};
 use tracing::Dispatch;
 
 use crate::admin;
@@ -32,13 +33,12 @@ pub(crate) struct Worker {
     pub(crate) buffers: Buffers,
     pub(crate) turns: Turns,
     next: Cell<u64>,
-    step: u64,
 }
 
 impl Worker {
     /// A number no other connection of the process has.
     pub(crate) fn next_connection(&self) -> u64 {
-        self.next.replace(self.next.get() + self.step)
+        self.next.replace(self.next.get() + MOST_WORKERS)
     }
 }
 
@@ -107,11 +107,21 @@ async fn run(
     };
     let _ = started.send(Ok(()));
     reached(&phases, Phase::Running).await;
+    if *phases.borrow() < Phase::Running {
+        // Given up before it began: what clients wait for is accepted by others.
+        return;
+    }
+    worker.counters.alive.store(1, Relaxed);
     let mut accepting = JoinSet::new();
     for (listener, post) in listeners {
         accepting.spawn_local(listener::accept(Rc::clone(&worker), post, listener));
     }
     while accepting.join_next().await.is_some() {}
+    if *phases.borrow() == Phase::Retiring {
+        // Who was accepted last is yet to ask the guest.
+        yield_now().await;
+        worker.chain.retire();
+    }
 
     let open = worker.sessions.count();
     tokio::select! {
@@ -125,8 +135,13 @@ async fn run(
         finished: open.saturating_sub(cut),
         cut,
     });
-    reached(&phases, Phase::Over).await;
+    // Until the end there are questions on the admin listener; others answer them
+    // when this worker is retired.
+    if *phases.borrow() != Phase::Retiring {
+        reached(&phases, Phase::Over).await;
+    }
     worker.chain.stop();
+    worker.counters.alive.store(0, Relaxed);
 }
 
 type Listeners = Vec<(TcpListener, Rc<Post>)>;
@@ -145,14 +160,15 @@ fn begin(outfit: Outfit) -> Result<(Rc<Worker>, Listeners), StartError> {
     };
     let counters = Arc::clone(&site.counters[index]);
     let sessions = Rc::new(Sessions::new(
-        site.options.max_sessions.div_ceil(site.counters.len()),
+        site.options
+            .max_sessions
+            .div_ceil(site.options.workers.get()),
     ));
     let chain = Chain::start(&site, &counters, &sessions)?;
     let worker = Rc::new(Worker {
         turns: site.clusters.turns(),
         buffers: Buffers::new(),
         next: Cell::new(index as u64 + 1),
-        step: site.counters.len() as u64,
         counters,
         chain,
         sessions,
@@ -176,3 +192,6 @@ fn begin(outfit: Outfit) -> Result<(Rc<Worker>, Listeners), StartError> {
         .collect::<Result<_, StartError>>()?;
     Ok((worker, listeners))
 }
+
+/// More workers than a process ever has, reloads included.
+const MOST_WORKERS: u64 = 1 << 20;

@@ -291,6 +291,14 @@ fn a_chain_is_checked_like_any_configuration() {
 /// A program that is ended whatever happens.
 struct Running(Child);
 
+impl Running {
+    fn signal(&self, signal: &str) {
+        let pid = self.0.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().unwrap();
+        assert!(sent.success(), "{signal}");
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -358,11 +366,7 @@ fn the_demo_says_where_everything_is_and_ends_at_sigterm() {
         assert!(!answer.contains("x-replica: r2"), "{answer}");
     }
 
-    let signal = Command::new("kill")
-        .args(["-TERM", &demo.0.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(signal.success());
+    demo.signal("-TERM");
     assert_eq!(demo.0.wait().unwrap().code(), Some(0));
 }
 
@@ -406,4 +410,52 @@ fn a_port_in_use_is_said_once_with_a_remedy() {
     let said = text(&output.stderr);
     assert_eq!(said.matches("in use").count(), 1, "{said}");
     assert!(said.contains("choose a free address"), "{said}");
+}
+
+#[test]
+fn a_hang_up_cuts_nothing_and_a_second_sigterm_logs_what_it_cuts() {
+    let replica = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = replica.local_addr().unwrap().port();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("lb.json");
+    let config = format!(
+        r#"{{ "fqdn": "dtr.example.com", "health": {{ "preset": "tcp" }},
+              "replicas": [{{ "address": "127.0.0.1", "ports": {{ "443": {port} }} }}],
+              "listeners": [{{ "bind": "127.0.0.1:0", "port": 443 }}] }}"#
+    );
+    std::fs::write(&file, config).unwrap();
+    let mut program = dtr_lb(&["run", "--config", file.to_str().unwrap()]);
+    let mut program = Running(program.stderr(Stdio::piped()).spawn().unwrap());
+    let mut log = BufReader::new(program.0.stderr.take().unwrap()).lines();
+    let mut until = |words: &str| {
+        let mut lines = log.by_ref().map(Result::unwrap);
+        let found = lines.find(|line| line.contains(words));
+        found.unwrap_or_else(|| panic!("the log ended without {words:?}"))
+    };
+    let listening = until("balancing port 443 on ");
+    let (_, address) = listening.rsplit_once(' ').unwrap();
+    let mut client = TcpStream::connect(address).unwrap();
+    client.write_all(b"hello").unwrap();
+    // Probes are connections as well; the client's is the one that says hello.
+    let is_the_clients = |stream: &mut TcpStream| {
+        let mut said = [0; 5];
+        stream.read_exact(&mut said).is_ok() && said == *b"hello"
+    };
+    let mut connections = std::iter::from_fn(|| replica.accept().ok()).map(|(stream, _)| stream);
+    let _connection = connections
+        .find_map(|mut stream| is_the_clients(&mut stream).then_some(stream))
+        .unwrap();
+
+    program.signal("-HUP");
+    until("SIGHUP: the configuration was read again");
+    std::fs::write(&file, "{").unwrap();
+    program.signal("-HUP");
+    until("the balancer goes on as before");
+    program.signal("-TERM");
+    until("SIGTERM: no more connections are accepted");
+    program.signal("-TERM");
+    until("SIGTERM: the open connections are cut");
+    let line = until("access");
+    assert!(line.contains("up=5") && line.contains("drained"), "{line}");
+    assert_eq!(program.0.wait().unwrap().code(), Some(0));
 }

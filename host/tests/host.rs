@@ -547,6 +547,48 @@ async fn a_drain_waits_up_to_its_limit_and_counts() {
 }
 
 #[tokio::test]
+async fn a_reload_cuts_nobody_and_new_connections_follow_the_new_plan() {
+    let (r0, r1) = (Replica::start("r0").await, Replica::start("r1").await);
+    let mut host = start(Guest::PLAIN, &[&r0]).await;
+    let (address, admin_address) = (host.listeners()[0], host.admin().unwrap());
+    let (mut old, name) = connect(&host).await;
+    assert_eq!(name, "r0");
+
+    let steering = Guest::steering_to("443/r1");
+    host.reload(plan(&[&r0, &r1]), steering.wat().as_bytes())
+        .await
+        .unwrap();
+    assert_eq!(host.listeners(), [address], "the port stays");
+    assert_eq!(host.admin(), Some(admin_address));
+    for _ in 0..5 {
+        assert_eq!(connect(&host).await.1, "r1", "as the new filter steers");
+    }
+    echoes(&mut old, "open connections go on").await;
+    admin_says(&host, "/metrics", "dtr_lb_host_workers 2").await;
+
+    drop(old);
+    admin_says(&host, "/metrics", "dtr_lb_host_workers 1").await;
+    admin_says(&host, "/metrics", "dtr_lb_host_vm_running 1").await;
+}
+
+#[tokio::test]
+async fn a_reload_that_cannot_work_changes_nothing() {
+    let r0 = Replica::start("r0").await;
+    let mut host = start(Guest::PLAIN, &[&r0]).await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut wanted = plan(&[&r0]);
+    wanted.listeners[0].bind = taken.local_addr().unwrap();
+
+    let refused = host.reload(wanted, Guest::PLAIN.wat().as_bytes()).await;
+    assert!(refused.unwrap_err().to_string().contains("in use"));
+    let refused = host.reload(plan(&[&r0]), b"no module").await;
+    assert!(refused.is_err());
+    for _ in 0..5 {
+        assert_eq!(connect(&host).await.1, "r0");
+    }
+}
+
+#[tokio::test]
 async fn workers_share_a_port_and_every_connection_is_served() {
     let r0 = Replica::start("r0").await;
     let mut options = options();

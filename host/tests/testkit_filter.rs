@@ -44,6 +44,8 @@ fn configuration() -> Value {
 fn world(configuration: &Value) -> Builder {
     let mut kit = TestKit::load(FILTER)
         .vm_id("dtr-lb")
+        // As the bootstrap has it: orders come in a body.
+        .allow_on_headers_stop_iteration(true)
         .plugin_of("dtr-lb", configuration.clone())
         .plugin_of("dtr-lb-admin", configuration.clone())
         .cluster("443", first_of(REPLICAS.map(|name| format!("443/{name}"))));
@@ -349,4 +351,33 @@ fn connections_and_probes_do_not_grow_it() {
     assert_eq!(growth, 0);
     kit.shut_down();
     kit.assert_no_leaks();
+}
+
+#[test]
+fn an_order_holds_on_every_worker_at_once() {
+    let mut kit = world(&configuration()).workers(2).start().unwrap();
+    kit.advance(secs(5));
+    let order = |kit: &mut TestKit, state: &str| {
+        let request = kit.http().root_id("dtr-lb-admin").method("PUT");
+        let request = request.path("/replicas/r2").authority("127.0.0.1:8181");
+        let request = request.header("content-type", "application/json");
+        let exchange = request.send_body(format!(r#"{{"state":"{state}"}}"#));
+        assert_eq!(exchange.status(), Some(200), "{:?}", exchange.body());
+    };
+    let shares = |kit: &mut TestKit| {
+        let mut count = 0;
+        for worker in [0, 1, 0, 1, 0, 1] {
+            let metadata = json!({"dtr": {"port": "443"}});
+            let client = kit.tcp().on_worker(worker).listener_metadata(metadata);
+            let mut client = client.cluster("443").connect();
+            count += usize::from(client.upstream().cluster() == "443/r2");
+            client.close();
+        }
+        count
+    };
+    order(&mut kit, "drain");
+    assert_eq!(shares(&mut kit), 0);
+    assert_eq!(states(&mut kit)[1], "drain");
+    order(&mut kit, "ready");
+    assert_eq!(shares(&mut kit), 2);
 }

@@ -590,3 +590,24 @@ fn a_failed_assertion_shows_the_transcript() {
 }
 
 const FAIL: &str = "TESTKIT_TEST_FAILS";
+
+/// Envoy's option, and what it is by default.
+#[test]
+fn a_guest_that_paused_at_the_headers_may_see_the_body() {
+    for allow in [false, true] {
+        let auth = answers(200, "alice").after(secs(1));
+        let kit = load("http_call").cluster("auth", auth);
+        let kit = kit.allow_on_headers_stop_iteration(allow);
+        let mut kit = kit.start().unwrap();
+        let exchange = kit.http().post("/").send_body("form");
+        let shown = kit
+            .transcript()
+            .callbacks()
+            .contains(&"proxy_on_request_body");
+        assert_eq!(shown, allow);
+        // The guest says nothing against the body, so headers go with it.
+        assert_eq!(exchange.upstream_request().is_some(), allow);
+        kit.advance(millis(300));
+        assert_eq!(exchange.status(), Some(if allow { 200 } else { 403 }));
+    }
+}

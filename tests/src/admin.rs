@@ -123,8 +123,28 @@ impl Proxy {
         answer.map_err(|error| format!("no answer to {path}: {error}"))
     }
 
+    /// Waits until `/status` says that the replica is in this state.
+    ///
+    /// # Panics
+    /// When it goes on to say otherwise.
+    pub async fn is_in_state(&self, replica: &Standin, state: &str) {
+        let what = format!("{} to be in state {state}", replica.name());
+        eventually(LIMIT, what, async || {
+            let entry = self.status_of(replica).await?;
+            if entry["state"] == state {
+                Ok(())
+            } else {
+                Err(entry.to_string())
+            }
+        })
+        .await;
+    }
+
     /// The replica's entry in `/status`.
-    async fn status_of(&self, replica: &Standin) -> Result<Value, String> {
+    ///
+    /// # Errors
+    /// When it has none.
+    pub async fn status_of(&self, replica: &Standin) -> Result<Value, String> {
         let answer = self.try_admin("/status").await?;
         let status: Value = serde_json::from_slice(&answer.body)
             .map_err(|error| format!("/status: {} {error}: {}", answer.status, answer.text()))?;

@@ -1,10 +1,10 @@
 //! A client's connection through the proxy.
 
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::eventually::within;
 use crate::http::Response;
@@ -36,6 +36,36 @@ impl Connection {
         let stream = within(format!("a connection to {address}"), connect).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream })
+    }
+
+    /// Connects from this address.
+    ///
+    /// # Panics
+    /// When nobody listens there.
+    pub(crate) async fn open_from(client: Ipv4Addr, address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((client, 0).into()).unwrap();
+        let connect = socket.connect(address);
+        let stream = within(format!("a connection to {address}"), connect).await;
+        let stream = stream.unwrap_or_else(|error| panic!("{client} to {address}: {error}"));
+        stream.set_nodelay(true).unwrap();
+        Self { stream }
+    }
+
+    /// Ends both ways with a reset.
+    ///
+    /// # Panics
+    /// When the system does not let it.
+    pub fn resets(self) {
+        self.stream.set_zero_linger().unwrap();
+    }
+
+    /// Wants the connection to break or to end by itself.
+    ///
+    /// # Panics
+    /// When a byte comes.
+    pub async fn is_cut(self) {
+        self.is_refused().await;
     }
 
     /// Sends a request and reads the answer, or says what happened instead.

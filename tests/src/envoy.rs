@@ -69,7 +69,11 @@ impl Envoy {
                 .map(|(index, one)| found.get(&format!("traffic-{index}-{}", one.port)).copied())
                 .collect::<Option<Vec<_>>>();
             match (listeners, found.get("admin").copied()) {
-                (Some(listeners), Some(admin)) => Ok(Ok(Addresses { listeners, admin })),
+                (Some(listeners), Some(admin)) => Ok(Ok(Addresses {
+                    listeners,
+                    admin,
+                    metrics: (address, "/stats/prometheus"),
+                })),
                 _ => Err(format!("{found:?}")),
             }
         })

@@ -34,7 +34,11 @@ impl Host {
         let listeners = host.listeners().to_vec();
         Ok(Self {
             _host: host,
-            addresses: Addresses { listeners, admin },
+            addresses: Addresses {
+                listeners,
+                admin,
+                metrics: (admin, "/metrics"),
+            },
         })
     }
 }

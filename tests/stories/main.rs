@@ -5,11 +5,19 @@
 )]
 
 mod all_down;
+mod answers;
+mod api;
 mod bytes;
+mod checks;
 mod counts;
 mod failover;
 mod health;
+mod limits;
+mod metrics;
 mod orders;
+mod policies;
 mod probes;
+mod rest;
 mod spread;
 mod trap;
+mod turns;

@@ -20,6 +20,10 @@ struct Root {
 }
 
 impl Context for Root {
+    fn on_done(&mut self) -> bool {
+        vm::with(|vm| root::done(vm, self.context)).unwrap_or(true)
+    }
+
     fn on_http_call_response(&mut self, token: u32, headers: usize, _: usize, _: usize) {
         vm::with(|vm| root::answered(vm, token, headers));
     }

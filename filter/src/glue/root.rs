@@ -83,6 +83,9 @@ pub(super) fn tick(vm: &mut Vm, root: u32) {
     }
     vm.exchange_and_carry_out(now);
     rearm(vm, now);
+    if vm.leaving == Some(root) && done(vm, root) {
+        let _ = hostcalls::done();
+    }
 }
 
 /// A probe was answered.
@@ -96,6 +99,23 @@ pub(super) fn answered(vm: &mut Vm, token: u32, headers: usize) {
         balancer.observe(Fact::Answered(probe, reply), now);
     }
     vm.exchange_and_carry_out(now);
+}
+
+/// A root is to end; whether nothing keeps it. While connections are open it stays,
+/// so that they are counted: [`tick`] says when it may go.
+pub(super) fn done(vm: &mut Vm, root: u32) -> bool {
+    if vm.ticking != Some(root) {
+        return true;
+    }
+    let now = vm.read_clock();
+    let Some(balancer) = &mut vm.balancer else {
+        return true;
+    };
+    balancer.retire(&mut host::Shared, now);
+    let is_idle = balancer.is_idle();
+    vm.leaving = (!is_idle).then_some(root);
+    vm.carry_out(now);
+    is_idle
 }
 
 /// A root ends.

@@ -20,6 +20,8 @@ pub(super) struct Vm {
     pub(super) balancer: Option<Balancer>,
     /// The root that ticks: the connection plugin's newest.
     pub(super) ticking: Option<u32>,
+    /// The root that stays only until the last connection is closed.
+    pub(super) leaving: Option<u32>,
     /// Requests of the admin listener that are not answered yet.
     pub(super) requests: HashMap<u32, Request>,
     calls: HashMap<u32, ProbeId>,

@@ -266,6 +266,12 @@ impl World {
         self.lives[vm] += 1;
     }
 
+    /// Another VM takes the place of this one, which lives on for its connections.
+    pub fn retire(&mut self, vm: usize) {
+        let now = self.now(vm);
+        self.vms[vm].balancer.retire(&mut self.board, now);
+    }
+
     /// Lets time go on in steps of the usual tick.
     pub fn pass(&mut self, ms: u64) {
         let end = self.ms + ms;

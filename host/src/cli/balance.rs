@@ -3,25 +3,36 @@
 use std::io;
 
 use anyhow::Context;
-use dtr_lb_host::config::Setup;
 use dtr_lb_host::plan::Plan;
 use dtr_lb_host::{FILTER, Host, HostOptions, StartError};
 
 use super::Failure;
-use super::signal::Signals;
+use super::signal::{Signals, Wish};
+use super::wanted::Wanted;
 
-/// Balances until a signal, then drains.
-pub(super) fn run(setup: &Setup) -> Result<(), Failure> {
+/// Balances until a signal, then drains. SIGHUP has the configuration read again.
+pub(super) fn run(wanted: &Wanted) -> Result<(), Failure> {
+    let setup = wanted.setup()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("no runtime")?;
     runtime.block_on(async {
         let mut signals = Signals::new().context("signals can't be awaited")?;
-        let plan = setup.plan();
-        let host = start(&plan).await?;
+        let mut plan = setup.plan();
+        let mut host = start(&plan).await?;
         say_addresses(&host, &plan);
-        let signal = signals.next().await;
+        let signal = loop {
+            match signals.next().await {
+                Wish::End(signal) => break signal,
+                Wish::Reload => match reload(&mut host, wanted).await {
+                    Ok(taken_up) => plan = taken_up,
+                    Err(error) => {
+                        tracing::error!("SIGHUP: {error}; the balancer goes on as before");
+                    }
+                },
+            }
+        };
         drain(host, &plan, signal, signals).await;
         Ok(())
     })
@@ -34,6 +45,17 @@ pub(super) async fn start(plan: &Plan) -> Result<Host, anyhow::Error> {
         .map_err(with_remedy)
 }
 
+/// Reads the configuration again and goes on with it.
+async fn reload(host: &mut Host, wanted: &Wanted) -> Result<Plan, Failure> {
+    let plan = wanted.setup()?.plan();
+    host.reload(plan.clone(), FILTER)
+        .await
+        .map_err(with_remedy)?;
+    tracing::info!("SIGHUP: the configuration was read again; open connections go on");
+    say_addresses(host, &plan);
+    Ok(plan)
+}
+
 /// Lets the open connections end; a second signal ends them at once.
 pub(super) async fn drain(host: Host, plan: &Plan, signal: &str, mut signals: Signals) {
     let limit = plan.drain_timeout;
@@ -42,11 +64,13 @@ pub(super) async fn drain(host: Host, plan: &Plan, signal: &str, mut signals: Si
          a second signal cuts them",
         humantime::format_duration(limit)
     );
-    // Dropping the drain drops the host, which cuts what is left.
-    tokio::select! {
-        _ = host.drain(limit) => {}
-        signal = signals.next() => tracing::warn!("{signal}: the open connections are cut"),
-    }
+    let over = async {
+        tokio::select! {
+            () = tokio::time::sleep(limit) => {}
+            signal = signals.end() => tracing::warn!("{signal}: the open connections are cut"),
+        }
+    };
+    host.drain_until(over).await;
 }
 
 fn say_addresses(host: &Host, plan: &Plan) {

@@ -46,7 +46,7 @@ impl Demo {
                 "the demo can't start; other ports can be chosen with --http, --https and --admin",
             )?;
             say(tour(&host, &replicas, &control))?;
-            let signal = signals.next().await;
+            let signal = signals.end().await;
             balance::drain(host, &plan, signal, signals).await;
             Ok(())
         })
@@ -99,9 +99,9 @@ impl Demo {
 
 /// What is where, and what to try.
 fn tour(host: &Host, replicas: &[Replica], control: &Control) -> String {
-    let mut listeners = host.listeners().iter();
+    let mut listeners = host.listeners().into_iter();
     let mut next = || {
-        let address = listeners.next().copied();
+        let address = listeners.next();
         address.map_or_else(String::new, |address| address.to_string())
     };
     let (http, https) = (next(), next());

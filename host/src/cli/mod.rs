@@ -44,7 +44,7 @@ impl Cli {
     pub(crate) fn obey(self) -> Result<(), Failure> {
         log::start(self.log_format)?;
         match self.command {
-            Command::Run(wanted) => balance::run(&wanted.setup()?),
+            Command::Run(wanted) => balance::run(&wanted),
             Command::Check(check) => check.run(),
             Command::Envoy(envoy) => envoy.write(),
             Command::Demo(demo) => demo.run(),

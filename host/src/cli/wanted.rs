@@ -52,7 +52,7 @@ pub(crate) struct Wanted {
 
 impl Wanted {
     /// Reads and checks it: the balancer's, or a chain of filters.
-    pub(crate) fn setup(self) -> Result<Setup, ConfigError> {
+    pub(crate) fn setup(&self) -> Result<Setup, ConfigError> {
         match &self.config {
             Some(file) => Setup::load(file),
             None => Ok(Setup::Balancer(Box::new(self.config()?))),
@@ -60,18 +60,18 @@ impl Wanted {
     }
 
     /// Reads and checks it: the balancer's alone.
-    pub(crate) fn config(self) -> Result<Config, ConfigError> {
-        match self.config {
-            Some(file) => Config::load(&file),
+    pub(crate) fn config(&self) -> Result<Config, ConfigError> {
+        match &self.config {
+            Some(file) => Config::load(file),
             None => Config::from_flags(&Flags {
-                fqdn: self.fqdn.unwrap_or_default(),
-                replicas: self.replica,
-                listen: self.listen,
-                health_preset: self.health_preset,
-                health_target: self.health_target,
-                verify: self.verify,
-                admin: self.admin,
-                policy: self.policy,
+                fqdn: self.fqdn.clone().unwrap_or_default(),
+                replicas: self.replica.clone(),
+                listen: self.listen.clone(),
+                health_preset: self.health_preset.clone(),
+                health_target: self.health_target.clone(),
+                verify: self.verify.clone(),
+                admin: self.admin.clone(),
+                policy: self.policy.clone(),
             }),
         }
     }

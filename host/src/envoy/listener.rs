@@ -1,5 +1,7 @@
 //! Listeners: one for each port of the service, one for the filter's pages.
 
+use std::time::Duration;
+
 use super::BootstrapOptions;
 use super::cluster::{BUFFER_LIMIT, keepalive};
 use super::node::{Node, list, map, metadata, number, socket, text, time, typed};
@@ -97,6 +99,13 @@ pub(super) fn admin(admin: &Admin, plan: &Plan, options: &BootstrapOptions) -> N
             ("stat_prefix", text("dtr_admin")),
             ("route_config", routes),
             ("http_filters", list([wasm, router])),
+            // Who sends a request slowly, or none, does not hold a connection for ever.
+            ("request_headers_timeout", time(REQUEST_LIMIT)),
+            ("request_timeout", time(REQUEST_LIMIT)),
+            (
+                "common_http_protocol_options",
+                map([("idle_timeout", time(IDLE_LIMIT))]),
+            ),
         ],
     );
     let filters = list([map([
@@ -157,3 +166,9 @@ fn by_line(configuration: &serde_json::Value) -> String {
         .collect();
     format!("{{\n{}\n}}", lines.join(",\n"))
 }
+
+/// How long a request of the admin listener may take to arrive.
+const REQUEST_LIMIT: Duration = Duration::from_secs(10);
+/// How long a connection to it may wait for the next request; longer than the page
+/// takes to ask again.
+const IDLE_LIMIT: Duration = Duration::from_secs(60);

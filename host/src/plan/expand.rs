@@ -44,10 +44,8 @@ impl Plan {
                 host: replica.host.clone(),
                 port: replica.port(check.port),
                 tls: check.tls.clone(),
-                // Longer than the probe itself, so that a black hole always ends
-                // as a probe without an answer.
                 protocol: Protocol::Http1,
-                connect_timeout: config.health.timeout + PROBE_CONNECT_MARGIN,
+                connect_timeout: probe_connect_timeout(config.health.timeout),
             })
         });
         Self {
@@ -81,6 +79,14 @@ impl Plan {
             dns_refresh: config.dns_refresh,
         }
     }
+}
+
+/// A little shorter than the probe: Envoy hands a connection that is still being
+/// opened when its probe is over to the next one, which then fails for no fault of
+/// its own. And only this tells a black hole from a replica that accepts and says
+/// nothing, which a `tcp` check takes for well.
+fn probe_connect_timeout(probe: Duration) -> Duration {
+    (probe * 9 / 10).max(Duration::from_millis(1))
 }
 
 fn listener(listener: &config::Listener, config: &Config) -> Listener {
@@ -197,7 +203,6 @@ fn milliseconds(time: Duration) -> u64 {
 const EVERY_PAIR: usize = 8;
 /// Above that each replica has so many runners-up.
 const RUNNERS_UP: usize = 3;
-const PROBE_CONNECT_MARGIN: Duration = Duration::from_secs(1);
 const VM_ID: &str = "dtr-lb";
 
 #[cfg(test)]
@@ -251,6 +256,15 @@ mod tests {
         assert_eq!(route.clusters, ["443/r3", "443/r2", "443/r1"]);
         assert_eq!(route.then, None);
         assert_eq!(plan.filter.as_ref().unwrap().configuration["runners_up"], 2);
+    }
+
+    #[test]
+    fn a_probe_that_is_not_connected_is_over_before_its_time() {
+        let plan = plan(2, r#", "health": { "interval": "2s", "timeout": "1s" }"#);
+        let probe = &plan.clusters[5];
+        assert_eq!(probe.name, "ping/r2");
+        assert_eq!(probe.connect_timeout, Duration::from_millis(900));
+        assert_eq!(plan.clusters[0].connect_timeout, Duration::from_secs(1));
     }
 
     #[test]

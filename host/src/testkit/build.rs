@@ -194,13 +194,16 @@ pub(super) fn resolve(path: &Path) -> PathBuf {
     }
 }
 
-/// Beside the tests' own target folder, so that `cargo clean` cleans it, yet
-/// apart from it, since cargo may hold that one's lock.
+/// A folder of the testkit's own beside the running test, in its target folder:
+/// so that `cargo clean` cleans it, and apart from the rest, since cargo may hold
+/// that one's lock.
+pub(super) fn target() -> Option<PathBuf> {
+    let running = std::env::current_exe().ok()?;
+    let mut folders = running.ancestors();
+    let target = folders.find(|folder| folder.join("CACHEDIR.TAG").exists())?;
+    Some(target.join("testkit"))
+}
+
 fn target_folder(krate: &Path) -> PathBuf {
-    let running = std::env::current_exe().unwrap_or_default();
-    let target = (running.ancestors()).find(|folder| folder.join("CACHEDIR.TAG").exists());
-    match target {
-        Some(target) => target.join("testkit"),
-        None => krate.join("target").join("testkit"),
-    }
+    target().unwrap_or_else(|| krate.join("target").join("testkit"))
 }

@@ -32,6 +32,7 @@ pub struct Builder {
     properties: Vec<(String, Vec<u8>)>,
     on_trap: OnTrap,
     shared: Shared,
+    body_while_headers_paused: bool,
 }
 
 /// What a trap that no [`Fault`] brought about means to the test.
@@ -99,6 +100,7 @@ impl Builder {
             properties: Vec::new(),
             on_trap: OnTrap::default(),
             shared: Shared::new(),
+            body_while_headers_paused: false,
         }
     }
 
@@ -201,6 +203,15 @@ impl Builder {
         self
     }
 
+    /// Whether a guest that pauses in `on_http_request_headers` or
+    /// `on_http_response_headers` is shown the body all the same, and lets the
+    /// headers go with it. Envoy's option of this name; no if not said: a paused
+    /// guest sees nothing more before it resumes.
+    pub fn allow_on_headers_stop_iteration(mut self, allow: bool) -> Builder {
+        self.body_while_headers_paused = allow;
+        self
+    }
+
     /// Most linear memory of a VM, bytes; 64 MiB if not said.
     pub fn memory_limit(mut self, bytes: usize) -> Builder {
         self.config.memory_limit = bytes;
@@ -244,6 +255,7 @@ impl Builder {
             ground.set_property(None, path, value);
         }
         let mut stage = Stage::new(ground.clone(), self.shared, self.on_trap);
+        stage.body_while_headers_paused = self.body_while_headers_paused;
         for (name, cluster) in self.clusters {
             stage.set_cluster(&name, cluster);
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::vm::{CallReply, CallToken, ContextId, End, GrpcCall, Headers, HttpCall};
+use crate::vm::{CallReply, CallToken, ContextId, GrpcCall, Headers, HttpCall};
 
 use super::agenda::{CallKey, Event};
 use super::cluster::{Answer, Behaviour, Cluster, Request};
@@ -11,29 +11,29 @@ use super::stage::Stage;
 /// A call under way.
 pub(super) struct Call {
     pub(super) cluster: String,
-    what: Kind,
+    pub(super) what: Kind,
     /// How it will go, once it is known.
-    outcome: Option<Cluster>,
+    pub(super) outcome: Option<Cluster>,
     pub(super) endless: bool,
 }
 
-enum Kind {
+pub(super) enum Kind {
     Http { root: ContextId },
     Unary,
     Stream(Opened),
 }
 
-struct Opened {
-    headers: Headers,
+pub(super) struct Opened {
+    pub(super) headers: Headers,
     /// Whether the guest has got initial metadata.
-    greeted: bool,
+    pub(super) greeted: bool,
     /// Answers whose time has not come yet.
-    answers: Vec<Answer>,
-    half_closed: bool,
+    pub(super) answers: Vec<Answer>,
+    pub(super) half_closed: bool,
 }
 
 impl Call {
-    fn new(cluster: &str, what: Kind, timeout: Option<Duration>) -> Call {
+    pub(super) fn new(cluster: &str, what: Kind, timeout: Option<Duration>) -> Call {
         Call {
             cluster: cluster.to_owned(),
             what,
@@ -44,7 +44,7 @@ impl Call {
 }
 
 impl Stage {
-    fn key(&self, worker: usize, token: CallToken) -> CallKey {
+    pub(super) fn key(&self, worker: usize, token: CallToken) -> CallKey {
         let life = self.workers[worker].life;
         CallKey {
             worker,
@@ -150,7 +150,7 @@ impl Stage {
         });
     }
 
-    fn grpc_unavailable(&mut self, key: CallKey) {
+    pub(super) fn grpc_unavailable(&mut self, key: CallKey) {
         self.guest(key.worker, |vm| {
             vm.grpc_close(key.token, UNAVAILABLE, REFUSED)
         });
@@ -160,158 +160,9 @@ impl Stage {
         let key = self.key(worker, token);
         self.calls.remove(&key);
     }
-
-    pub(super) fn grpc_stream(&mut self, worker: usize, call: GrpcCall) {
-        let opened = Opened {
-            headers: grpc_headers(&call),
-            greeted: false,
-            answers: Vec::new(),
-            half_closed: false,
-        };
-        let key = self.key(worker, call.token);
-        let open = Call::new(&call.cluster, Kind::Stream(opened), None);
-        let note = format!("gRPC stream {}/{} opens", call.service, call.method);
-        self.ground.note(worker, note);
-        self.calls.insert(key, open);
-    }
-
-    /// The newest open gRPC stream to this cluster.
-    pub(super) fn find_grpc_stream(&self, cluster: &str) -> Option<CallKey> {
-        let mut calls = self.calls.iter().rev();
-        let found =
-            calls.find(|(_, call)| call.cluster == cluster && matches!(call.what, Kind::Stream(_)));
-        found.map(|(key, _)| *key)
-    }
-
-    /// The upstream sends a message on its own.
-    pub(super) fn grpc_push(&mut self, key: CallKey, message: Vec<u8>) {
-        self.greet(key, Headers::new());
-        if self.calls.contains_key(&key) {
-            self.guest(key.worker, |vm| vm.grpc_message(key.token, message));
-        }
-    }
-
-    /// The upstream ends the stream.
-    pub(super) fn grpc_end(&mut self, key: CallKey, status: u32, message: &str, trailers: Headers) {
-        self.greet(key, Headers::new());
-        self.carry_out_effects();
-        if self.calls.remove(&key).is_some() {
-            self.guest(key.worker, |vm| {
-                vm.grpc_trailing_metadata(key.token, trailers)
-            });
-            self.guest(key.worker, |vm| vm.grpc_close(key.token, status, message));
-        }
-    }
-
-    /// Initial metadata comes before anything else, once.
-    fn greet(&mut self, key: CallKey, metadata: Headers) {
-        let Some(Call {
-            what: Kind::Stream(opened),
-            ..
-        }) = self.calls.get_mut(&key)
-        else {
-            return;
-        };
-        if !std::mem::replace(&mut opened.greeted, true) {
-            self.guest(key.worker, |vm| {
-                vm.grpc_initial_metadata(key.token, metadata)
-            });
-        }
-    }
-
-    pub(super) fn grpc_send(
-        &mut self,
-        worker: usize,
-        token: CallToken,
-        message: Vec<u8>,
-        end: End,
-    ) {
-        let key = self.key(worker, token);
-        let Some((cluster, headers)) = self.calls.get(&key).and_then(|call| match &call.what {
-            Kind::Stream(opened) => Some((call.cluster.clone(), opened.headers.clone())),
-            _ => None,
-        }) else {
-            return;
-        };
-        let mut request = Request::new(&cluster, self.now(), headers);
-        request.body = message;
-        let outcome = self.behaviour(&cluster, &request);
-        self.requests.push(request);
-        let outcome = outcome.unwrap_or_else(super::cluster::refuses);
-        let at = self.now() + outcome.delay;
-        let Some(Call {
-            what: Kind::Stream(opened),
-            outcome: broken,
-            ..
-        }) = self.calls.get_mut(&key)
-        else {
-            return;
-        };
-        match outcome.behaviour {
-            Behaviour::Answers(answer) => opened.answers.push(answer),
-            Behaviour::Hangs => return,
-            _ => *broken = Some(outcome),
-        }
-        self.agenda.put(at, Event::Answer(key));
-        if end == End::Last {
-            self.grpc_half_close(worker, token);
-        }
-    }
-
-    /// The guest sends no more; the upstream answers what it has and closes.
-    pub(super) fn grpc_half_close(&mut self, worker: usize, token: CallToken) {
-        let key = self.key(worker, token);
-        if let Some(Call {
-            what: Kind::Stream(opened),
-            ..
-        }) = self.calls.get_mut(&key)
-        {
-            opened.half_closed = true;
-            self.agenda.put(self.now(), Event::Answer(key));
-        }
-    }
-
-    fn stream_answer(&mut self, key: CallKey) {
-        let Some(Call {
-            what: Kind::Stream(opened),
-            outcome: broken,
-            ..
-        }) = self.calls.get_mut(&key)
-        else {
-            return;
-        };
-        if broken.is_some() {
-            self.calls.remove(&key);
-            self.grpc_unavailable(key);
-            return;
-        }
-        let answers = std::mem::take(&mut opened.answers);
-        let closes = opened.half_closed;
-        self.greet(key, answers.first().map(own_headers).unwrap_or_default());
-        let mut last = None;
-        for answer in answers {
-            if answer.grpc_status == 0 {
-                let body = answer.body.clone();
-                self.guest(key.worker, |vm| vm.grpc_message(key.token, body));
-            }
-            let failed = answer.grpc_status != 0;
-            last = Some(answer);
-            if failed {
-                break;
-            }
-        }
-        let (status, message, trailers) = last.map_or_else(
-            || (0, String::new(), Headers::new()),
-            |answer| (answer.grpc_status, answer.grpc_message, answer.trailers),
-        );
-        if status != 0 || closes {
-            // Unless the guest cancelled it when it was told of messages.
-            self.grpc_end(key, status, &message, trailers);
-        }
-    }
 }
 
-fn grpc_headers(call: &GrpcCall) -> Headers {
+pub(super) fn grpc_headers(call: &GrpcCall) -> Headers {
     let path = format!("/{}/{}", call.service, call.method);
     let mut headers = vec![
         (":method".to_owned(), b"POST".to_vec()),
@@ -321,14 +172,6 @@ fn grpc_headers(call: &GrpcCall) -> Headers {
     ];
     headers.extend(call.metadata.iter().cloned());
     headers
-}
-
-/// An answer's headers without `:status`.
-fn own_headers(answer: &Answer) -> Headers {
-    let own = answer.headers.iter();
-    own.filter(|(name, _)| !name.starts_with(':'))
-        .cloned()
-        .collect()
 }
 
 fn http_reply(outcome: Cluster) -> CallReply {

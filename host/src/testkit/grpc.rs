@@ -1,9 +1,13 @@
-//! An upstream's end of a gRPC stream.
+//! gRPC streams that the guest opened.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::agenda::CallKey;
+use crate::vm::{CallToken, End, GrpcCall, Headers};
+
+use super::agenda::{CallKey, Event};
+use super::call::{Call, Kind, Opened, grpc_headers};
+use super::cluster::{Answer, Behaviour, Request};
 use super::stage::Stage;
 
 /// An upstream's end of a gRPC stream that the guest opened; made by
@@ -46,4 +50,163 @@ impl GrpcStream {
     pub fn is_open(&self) -> bool {
         self.stage.borrow().calls.contains_key(&self.key)
     }
+}
+
+impl Stage {
+    pub(super) fn grpc_stream(&mut self, worker: usize, call: GrpcCall) {
+        let opened = Opened {
+            headers: grpc_headers(&call),
+            greeted: false,
+            answers: Vec::new(),
+            half_closed: false,
+        };
+        let key = self.key(worker, call.token);
+        let open = Call::new(&call.cluster, Kind::Stream(opened), None);
+        let note = format!("gRPC stream {}/{} opens", call.service, call.method);
+        self.ground.note(worker, note);
+        self.calls.insert(key, open);
+    }
+
+    /// The newest open gRPC stream to this cluster.
+    pub(super) fn find_grpc_stream(&self, cluster: &str) -> Option<CallKey> {
+        let mut calls = self.calls.iter().rev();
+        let found =
+            calls.find(|(_, call)| call.cluster == cluster && matches!(call.what, Kind::Stream(_)));
+        found.map(|(key, _)| *key)
+    }
+
+    /// The upstream sends a message on its own.
+    pub(super) fn grpc_push(&mut self, key: CallKey, message: Vec<u8>) {
+        self.greet(key, Headers::new());
+        if self.calls.contains_key(&key) {
+            self.guest(key.worker, |vm| vm.grpc_message(key.token, message));
+        }
+    }
+
+    /// The upstream ends the stream.
+    pub(super) fn grpc_end(&mut self, key: CallKey, status: u32, message: &str, trailers: Headers) {
+        self.greet(key, Headers::new());
+        self.carry_out_effects();
+        if self.calls.remove(&key).is_some() {
+            self.guest(key.worker, |vm| {
+                vm.grpc_trailing_metadata(key.token, trailers)
+            });
+            self.guest(key.worker, |vm| vm.grpc_close(key.token, status, message));
+        }
+    }
+
+    /// Initial metadata comes before anything else, once.
+    fn greet(&mut self, key: CallKey, metadata: Headers) {
+        let Some(Call {
+            what: Kind::Stream(opened),
+            ..
+        }) = self.calls.get_mut(&key)
+        else {
+            return;
+        };
+        if !std::mem::replace(&mut opened.greeted, true) {
+            self.guest(key.worker, |vm| {
+                vm.grpc_initial_metadata(key.token, metadata)
+            });
+        }
+    }
+
+    pub(super) fn grpc_send(
+        &mut self,
+        worker: usize,
+        token: CallToken,
+        message: Vec<u8>,
+        end: End,
+    ) {
+        let key = self.key(worker, token);
+        let Some((cluster, headers)) = self.calls.get(&key).and_then(|call| match &call.what {
+            Kind::Stream(opened) => Some((call.cluster.clone(), opened.headers.clone())),
+            _ => None,
+        }) else {
+            return;
+        };
+        let mut request = Request::new(&cluster, self.now(), headers);
+        request.body = message;
+        let outcome = self.behaviour(&cluster, &request);
+        self.requests.push(request);
+        let outcome = outcome.unwrap_or_else(super::cluster::refuses);
+        let at = self.now() + outcome.delay;
+        let Some(Call {
+            what: Kind::Stream(opened),
+            outcome: broken,
+            ..
+        }) = self.calls.get_mut(&key)
+        else {
+            return;
+        };
+        match outcome.behaviour {
+            Behaviour::Answers(answer) => opened.answers.push(answer),
+            Behaviour::Hangs => return,
+            _ => *broken = Some(outcome),
+        }
+        self.agenda.put(at, Event::Answer(key));
+        if end == End::Last {
+            self.grpc_half_close(worker, token);
+        }
+    }
+
+    /// The guest sends no more; the upstream answers what it has and closes.
+    pub(super) fn grpc_half_close(&mut self, worker: usize, token: CallToken) {
+        let key = self.key(worker, token);
+        if let Some(Call {
+            what: Kind::Stream(opened),
+            ..
+        }) = self.calls.get_mut(&key)
+        {
+            opened.half_closed = true;
+            self.agenda.put(self.now(), Event::Answer(key));
+        }
+    }
+
+    pub(super) fn stream_answer(&mut self, key: CallKey) {
+        let Some(Call {
+            what: Kind::Stream(opened),
+            outcome: broken,
+            ..
+        }) = self.calls.get_mut(&key)
+        else {
+            return;
+        };
+        if broken.is_some() {
+            self.calls.remove(&key);
+            self.grpc_unavailable(key);
+            return;
+        }
+        let answers = std::mem::take(&mut opened.answers);
+        let closes = opened.half_closed;
+        self.greet(key, answers.first().map(own_headers).unwrap_or_default());
+        let mut last = None;
+        for answer in answers {
+            if answer.grpc_status == 0 {
+                let body = answer.body.clone();
+                self.guest(key.worker, |vm| vm.grpc_message(key.token, body));
+            }
+            let failed = answer.grpc_status != 0;
+            last = Some(answer);
+            if failed {
+                break;
+            }
+        }
+        let (status, message, trailers) = last.map_or_else(
+            || (0, String::new(), Headers::new()),
+            |answer| (answer.grpc_status, answer.grpc_message, answer.trailers),
+        );
+        if status != 0 || closes {
+            // Unless the guest cancelled it when it was told of messages.
+            self.grpc_end(key, status, &message, trailers);
+        }
+    }
+}
+
+/// An answer's headers without `:status`.
+fn own_headers(answer: &Answer) -> Headers {
+    let own = answer.headers.iter();
+    own.filter(|(name, _)| !name.starts_with(':'))
+        .cloned()
+        .collect()
 }

@@ -50,7 +50,7 @@ impl Guest {
         &self.wasm
     }
 
-    /// Compiles it, once per process.
+    /// Compiles it, once per process; the target folder keeps it for the next.
     pub(super) fn compile(&self) -> Result<Module, LoadError> {
         static ENGINE: LazyLock<Result<Engine, String>> =
             LazyLock::new(|| Engine::new().map_err(|error| error.to_string()));
@@ -69,7 +69,10 @@ impl Guest {
         if let Some(module) = &*slot {
             return Ok(module.clone());
         }
-        let module = Module::compile(engine, &self.wasm)?;
+        let module = match build::target() {
+            Some(target) => Module::archived(engine, &self.wasm, &target.join("modules"))?,
+            None => Module::compile(engine, &self.wasm)?,
+        };
         *slot = Some(module.clone());
         Ok(module)
     }

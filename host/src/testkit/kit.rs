@@ -7,13 +7,13 @@ use std::time::Duration;
 use crate::vm::{ContextId, Metric, Shared, StartError, Trap};
 
 use super::builder::{Builder, DEFAULT};
-use super::client::TcpConnect;
 use super::cluster::{Cluster, Request};
-use super::exchange::HttpRequest;
+use super::connect::TcpConnect;
 use super::fault::Fault;
 use super::grpc::GrpcStream;
 use super::guest::Guest;
 use super::place::LogLine;
+use super::request::HttpRequest;
 use super::stage::Stage;
 use super::transcript::Transcript;
 

@@ -13,8 +13,8 @@ use super::call::Call;
 use super::cluster::{Behaviour, Cluster, Request};
 use super::explain;
 use super::fault::{Fault, Faults};
-use super::http::{Over, Stream};
 use super::place::Ground;
+use super::stream::{Over, Stream};
 use super::tcp::Connection;
 use super::worker::Worker;
 
@@ -33,6 +33,8 @@ pub(super) struct Stage {
     pub(super) connections: Vec<Connection>,
     pub(super) streams: Vec<Stream>,
     call_faults: Faults,
+    /// Envoy's `allow_on_headers_stop_iteration`.
+    pub(super) body_while_headers_paused: bool,
     on_trap: OnTrap,
     pub(super) traps: Vec<Trap>,
     pub(super) last_connection_id: u64,
@@ -53,6 +55,7 @@ impl Stage {
             connections: Vec::new(),
             streams: Vec::new(),
             call_faults: Faults::default(),
+            body_while_headers_paused: false,
             on_trap,
             traps: Vec::new(),
             last_connection_id: 0,

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use bytes::BytesMut;
 
-use crate::vm::{Action, ContextId, Direction, End, Peer, TcpInfo, Upstream};
+use crate::vm::{Action, ContextId, Direction, End, Peer, TcpInfo};
 
-use super::agenda::Event;
-use super::cluster::{Behaviour, Cluster, Request};
+use super::cluster::{Behaviour, Cluster};
 use super::stage::Stage;
 
 /// One connection.
@@ -21,11 +19,11 @@ pub(super) struct Connection {
     /// The context it had at first.
     pub(super) first_context: Option<ContextId>,
     pub(super) phase: Phase,
-    default_cluster: String,
+    pub(super) default_cluster: String,
     /// Clusters to try, in order.
-    candidates: Vec<String>,
+    pub(super) candidates: Vec<String>,
     pub(super) attempt: u32,
-    outcome: Option<Cluster>,
+    pub(super) outcome: Option<Cluster>,
     pub(super) flags: u64,
     pub(super) transport_failure: Option<String>,
     /// The cluster that serves it.
@@ -54,15 +52,15 @@ pub(super) enum Phase {
 #[derive(Default)]
 pub(super) struct Flow {
     /// Not shown to the guest yet.
-    waiting: BytesMut,
-    waiting_end: bool,
+    pub(super) waiting: BytesMut,
+    pub(super) waiting_end: bool,
     /// Shown, and held back by it.
     pub(super) held: BytesMut,
-    held_end: bool,
+    pub(super) held_end: bool,
     pub(super) paused: bool,
     /// Let through by it, while there is no upstream yet.
-    approved: BytesMut,
-    approved_end: bool,
+    pub(super) approved: BytesMut,
+    pub(super) approved_end: bool,
     /// Arrived at the other side.
     pub(super) arrived: Vec<u8>,
     pub(super) arrived_end: bool,
@@ -152,7 +150,7 @@ impl Stage {
     }
 
     /// Shows waiting bytes to the guest and passes on what it lets through.
-    fn feed(&mut self, key: usize, direction: Direction) {
+    pub(super) fn feed(&mut self, key: usize, direction: Direction) {
         let connection = &mut self.connections[key];
         let (worker, context) = (connection.worker, connection.context);
         let dialling = connection.phase == Phase::Dialling;
@@ -207,7 +205,7 @@ impl Stage {
         self.arrive(key, direction, &data, end);
     }
 
-    fn arrive(&mut self, key: usize, direction: Direction, data: &[u8], end: bool) {
+    pub(super) fn arrive(&mut self, key: usize, direction: Direction, data: &[u8], end: bool) {
         let connection = &mut self.connections[key];
         if connection.closed.is_some() {
             return;
@@ -235,162 +233,6 @@ impl Stage {
                 };
                 self.close(key, by);
             }
-        }
-    }
-
-    /// Connects to the cluster that the filter chose, or to the default one.
-    fn dial(&mut self, key: usize) {
-        let connection = &self.connections[key];
-        let (worker, context) = (connection.worker, connection.context);
-        let chosen = context.and_then(|context| {
-            let vm = self.workers[worker].vm.as_ref()?;
-            vm.filter_state(context, CLUSTER).map(str::to_owned)
-        });
-        let name = chosen.unwrap_or_else(|| connection.default_cluster.clone());
-        let candidates = self.leaves(&name, 0);
-        let connection = &mut self.connections[key];
-        connection.phase = Phase::Dialling;
-        if candidates.is_empty() {
-            let note =
-                format!("there is no cluster {name:?} to connect to; declare it with .cluster(..)");
-            connection.flags |= NO_CLUSTER;
-            self.ground.note(worker, note);
-            self.close(key, Peer::Local);
-            return;
-        }
-        connection.candidates = candidates;
-        self.attempt(key);
-    }
-
-    /// The clusters that a name stands for.
-    fn leaves(&self, name: &str, depth: usize) -> Vec<String> {
-        let Some(cluster) = self.clusters.get(name) else {
-            return Vec::new();
-        };
-        match &cluster.behaviour {
-            Behaviour::FirstOf(clusters) if depth < 8 => {
-                let mut leaves = Vec::new();
-                for leaf in clusters
-                    .iter()
-                    .flat_map(|name| self.leaves(name, depth + 1))
-                {
-                    if !leaves.contains(&leaf) {
-                        leaves.push(leaf);
-                    }
-                }
-                leaves
-            }
-            _ => vec![name.to_owned()],
-        }
-    }
-
-    fn attempt(&mut self, key: usize) {
-        let now = self.now();
-        let connection = &mut self.connections[key];
-        let name = connection.candidates.remove(0);
-        connection.attempt += 1;
-        let attempt = connection.attempt;
-        connection.upstream = Some(name.clone());
-        let request = Request {
-            cluster: name.clone(),
-            method: "CONNECT".to_owned(),
-            at: now,
-            ..Request::default()
-        };
-        let outcome = (self.clusters.get(&name)).map(|cluster| cluster.settle(&request));
-        let takes = match outcome.as_ref().map(|outcome| &outcome.behaviour) {
-            None | Some(Behaviour::Refuses) => Duration::ZERO,
-            Some(Behaviour::Hangs) => CONNECT_TIMEOUT,
-            Some(_) => {
-                let delay = outcome.as_ref().map(|outcome| outcome.delay);
-                delay.unwrap_or_default().min(CONNECT_TIMEOUT)
-            }
-        };
-        self.connections[key].outcome = outcome;
-        let event = Event::Connected {
-            connection: key,
-            attempt,
-        };
-        if takes.is_zero() {
-            self.connect_attempt_ends(key, attempt);
-        } else {
-            self.agenda.put(now + takes, event);
-        }
-    }
-
-    pub(super) fn connect_attempt_ends(&mut self, key: usize, attempt: u32) {
-        let connection = &mut self.connections[key];
-        let current = connection.phase == Phase::Dialling && connection.attempt == attempt;
-        if connection.closed.is_some() || !current {
-            return;
-        }
-        let name = connection.upstream.clone().unwrap_or_default();
-        let cluster = connection.outcome.clone();
-        let failure = match cluster.as_ref().map(|cluster| &cluster.behaviour) {
-            None | Some(Behaviour::Refuses) => Some(Some(CONNECTION_REFUSED)),
-            Some(Behaviour::Hangs) => Some(None),
-            Some(_) => {
-                let delay = cluster.as_ref().map(|cluster| cluster.delay);
-                (delay.unwrap_or_default() >= CONNECT_TIMEOUT).then_some(None)
-            }
-        };
-        let worker = connection.worker;
-        if let Some(reason) = failure {
-            connection.flags |= CONNECT_FAILURE;
-            if connection.transport_failure.is_none() {
-                connection.transport_failure = reason.map(str::to_owned);
-            }
-            connection.upstream = None;
-            let last = connection.candidates.is_empty();
-            if last {
-                connection.flags |= RETRIES_EXCEEDED;
-            }
-            let why = reason.unwrap_or("connect timeout");
-            self.ground
-                .note(worker, format!("cluster {name} cannot be reached: {why}"));
-            self.tell_info(key, None);
-            if last {
-                self.close(key, Peer::Local);
-            } else {
-                self.attempt(key);
-            }
-            return;
-        }
-        connection.phase = Phase::Open;
-        let data = std::mem::take(&mut connection.down.approved);
-        let end = std::mem::take(&mut connection.down.approved_end);
-        self.ground.note(worker, format!("connected to {name}"));
-        if let Some(cluster) = cluster {
-            let upstream = Upstream {
-                cluster: name.as_str().into(),
-                metadata: cluster.metadata.clone(),
-                address: self.address_of(&name, &cluster),
-                local_address: self.local_address(key),
-            };
-            self.tell_info(key, Some(upstream));
-        }
-        if !data.is_empty() || end {
-            self.arrive(key, Direction::Downstream, &data, end);
-        }
-        self.feed(key, Direction::Downstream);
-        self.feed(key, Direction::Upstream);
-    }
-
-    /// Lets the guest's properties know how the connection stands.
-    fn tell_info(&mut self, key: usize, upstream: Option<Upstream>) {
-        let connection = &self.connections[key];
-        let Some(context) = connection.context else {
-            return;
-        };
-        let vm = self.workers[connection.worker].vm.as_mut();
-        let Some(info) = vm.and_then(|vm| vm.tcp_mut(context)) else {
-            return;
-        };
-        info.attempts = connection.attempt;
-        info.response_flags = connection.flags;
-        info.transport_failure = connection.transport_failure.clone();
-        if upstream.is_some() {
-            info.upstream = upstream;
         }
     }
 
@@ -493,13 +335,5 @@ impl Stage {
     }
 }
 
-/// The filter state that steers `tcp_proxy`.
-pub(super) const CLUSTER: &str = "envoy.tcp_proxy.cluster";
-/// How long one connect attempt may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-const CONNECTION_REFUSED: &str = "delayed connect error: Connection refused";
-/// Envoy's response flags.
+/// One of Envoy's response flags.
 const UPSTREAM_RESET: u64 = 16;
-const CONNECT_FAILURE: u64 = 32;
-const RETRIES_EXCEEDED: u64 = 32_768;
-const NO_CLUSTER: u64 = 1 << 24;

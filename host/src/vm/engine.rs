@@ -72,11 +72,18 @@ impl Module {
     /// When it is not a module, has no known marker, imports what this host does
     /// not have, or exports a callback of another shape.
     pub fn compile(engine: &Engine, wasm: &[u8]) -> Result<Module, LoadError> {
-        let module = wasmtime::Module::new(&engine.wasm, wasm)
-            .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
-        let abi = marker(&module)?;
-        Guest::check(&module)?;
-        let linked = linker::link(&engine.wasm, &module)?;
+        Module::link(engine, &Module::parse(engine, wasm)?)
+    }
+
+    pub(super) fn parse(engine: &Engine, wasm: &[u8]) -> Result<wasmtime::Module, LoadError> {
+        wasmtime::Module::new(&engine.wasm, wasm)
+            .map_err(|error| LoadError::Invalid(format!("{error:#}")))
+    }
+
+    pub(super) fn link(engine: &Engine, module: &wasmtime::Module) -> Result<Module, LoadError> {
+        let abi = marker(module)?;
+        Guest::check(module)?;
+        let linked = linker::link(&engine.wasm, module)?;
         Ok(Module {
             engine: engine.clone(),
             linked,

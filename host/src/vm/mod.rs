@@ -34,6 +34,8 @@
 //! ```
 
 mod abi;
+#[cfg(feature = "testkit")]
+mod archive;
 mod calls;
 mod config;
 mod context;

@@ -1,0 +1,302 @@
+//! The page and the API, as any client of the admin listener meets them.
+
+use dtr_lb_tests::{Healthy, Ping, Replica, Unhealthy, on_each_proxy, on_host};
+use serde_json::{Value, json};
+
+on_each_proxy!(the_page_needs_nothing_but_itself, |world| {
+    let replica = world.replica(Replica::healthy()).await;
+    let proxy = world.proxy().await;
+    proxy.sees(&replica, Healthy).await;
+
+    let page = proxy.asked("GET", "/", &[], b"").await;
+
+    assert_eq!(page.status, 200);
+    let kind = page.header("content-type").unwrap();
+    assert!(kind.starts_with("text/html"), "{kind}");
+    assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
+    let policy = page.header("content-security-policy").unwrap();
+    for rule in [
+        "default-src 'none'",
+        "connect-src 'self'",
+        "frame-ancestors 'none'",
+    ] {
+        assert!(policy.contains(rule), "{policy}");
+    }
+    let text = page.text();
+    for elsewhere in ["http://", "https://", "src=", "@import", "href=\"/"] {
+        let found = text.replace("http://www.w3.org/2000/svg", "");
+        assert!(!found.contains(elsewhere), "{elsewhere} in the page");
+    }
+});
+
+on_each_proxy!(status_has_the_documented_shape, |world| {
+    let well = world.replica(Replica::healthy()).await;
+    let sick = world
+        .replica(Replica::pings(Ping::fails("notary: no key")))
+        .await;
+    let proxy = world.proxy().await;
+    proxy.sees(&well, Healthy).await;
+    proxy.sees(&sick, Unhealthy).await;
+    sick.is_probed(4).await;
+
+    let answer = proxy.asked("GET", "/status?as=json", &[], b"").await;
+
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    let status: Value = serde_json::from_slice(&answer.body).unwrap();
+    let fields =
+        |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
+    assert_eq!(fields(&status), WHOLE, "{status}");
+    assert_eq!(status["version"], 1);
+    assert_eq!(status["healthy"], true);
+    assert_eq!(status["policy"], "least-connections");
+    assert_eq!(fields(&status["lease"]), LEASE, "{status}");
+    assert_eq!(
+        status["listeners"],
+        json!([{ "port": 443, "usable": 1, "checks": ["ping"] }])
+    );
+    let entry = &status["replicas"][1];
+    assert_eq!(fields(entry), REPLICA, "{entry}");
+    assert_eq!(entry["name"], "r2");
+    assert_eq!(entry["reason"], "status");
+    assert_eq!(entry["component"], "notary");
+    assert_eq!(entry["error"], "notary: no key");
+    let now = status["now_unix_ms"].as_u64().unwrap();
+    let since = entry["since_unix_ms"].as_u64().unwrap();
+    assert!((1..60_000).contains(&(now - since)), "{since} at {now}");
+    let check = &entry["checks"][0];
+    assert_eq!(fields(check), CHECK, "{check}");
+    let answers = check["answers"].as_array().unwrap();
+    assert!(answers.len() >= 2, "{check}");
+    for answer in answers {
+        assert_eq!(fields(answer), ["latency_us", "reason", "unix_ms"]);
+        assert_eq!(answer["reason"], "status");
+        assert!(answer["latency_us"].as_u64().unwrap() > 0, "{answer}");
+    }
+});
+
+const WHOLE: [&str; 11] = [
+    "error",
+    "fqdn",
+    "healthy",
+    "lease",
+    "listeners",
+    "min_healthy",
+    "now_unix_ms",
+    "policy",
+    "program",
+    "replicas",
+    "version",
+];
+const LEASE: [&str; 3] = ["held_for_ms", "mine", "renewed_ms_ago"];
+const REPLICA: [&str; 14] = [
+    "backup",
+    "checks",
+    "component",
+    "connections",
+    "error",
+    "held_for_ms",
+    "max_connections",
+    "name",
+    "order",
+    "reason",
+    "since_unix_ms",
+    "state",
+    "usable",
+    "weight",
+];
+const CHECK: [&str; 12] = [
+    "answers",
+    "bad",
+    "component",
+    "error",
+    "good",
+    "last",
+    "name",
+    "reason",
+    "settled",
+    "since_unix_ms",
+    "streak",
+    "verdict",
+];
+
+on_each_proxy!(a_change_that_is_wrong_is_refused_with_the_reason, |world| {
+    let replica = world.replica(Replica::healthy()).await;
+    let proxy = world.proxy().await;
+    proxy.sees(&replica, Healthy).await;
+    let drain = r#"{"state":"drain"}"#;
+    let long = format!(r#"{{"state":"drain","pad":"{}"}}"#, "x".repeat(5000));
+
+    let cases = [
+        ("an unknown name", 404, "r9", drain),
+        ("no name", 404, "", drain),
+        ("a name with a path", 404, "r1/x", drain),
+        ("an unknown state", 400, "r1", r#"{"state":"away"}"#),
+        ("no state", 400, "r1", "{}"),
+        ("another field", 400, "r1", r#"{"state":"drain","now":1}"#),
+        ("not JSON", 400, "r1", "drain"),
+        ("no body", 400, "r1", ""),
+        ("a long body", 413, "r1", &long),
+    ];
+    for (why, status, name, body) in cases {
+        let answer = proxy.puts(name, &[], body).await;
+        assert_eq!(answer.status, status, "{why}: {}", answer.text());
+        let problem: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert!(!problem["error"].as_str().unwrap().is_empty(), "{why}");
+    }
+
+    let plain = [("content-type", "text/plain")];
+    let answer = proxy
+        .asked("PUT", "/replicas/r1", &plain, drain.as_bytes())
+        .await;
+    assert_eq!(answer.status, 415, "{}", answer.text());
+    let answer = proxy
+        .asked("PUT", "/replicas/r1", &[], drain.as_bytes())
+        .await;
+    assert_eq!(answer.status, 415, "no content type: {}", answer.text());
+
+    for (method, path, allowed) in [
+        ("GET", "/replicas/r1", "PUT"),
+        ("DELETE", "/replicas/r1", "PUT"),
+        ("PUT", "/status", "GET, HEAD"),
+        ("DELETE", "/", "GET, HEAD"),
+        ("PUT", "/_ping", "GET, HEAD"),
+    ] {
+        let answer = proxy.asked(method, path, &[], b"").await;
+        assert_eq!(answer.status, 405, "{method} {path}: {}", answer.text());
+        assert_eq!(answer.header("allow"), Some(allowed), "{method} {path}");
+    }
+    assert_eq!(proxy.asked("GET", "/nothing", &[], b"").await.status, 404);
+
+    proxy.is_in_state(&replica, "healthy").await;
+    proxy.connect().await.answered_by(&replica).await;
+});
+
+// Envoy answers the same, but closes while the client still sends, so that the
+// answer may be lost.
+on_host!(a_body_of_megabytes_is_not_read_to_its_end, |world| {
+    let _replica = world.replica(Replica::healthy()).await;
+    let proxy = world.proxy().await;
+
+    let answer = proxy.puts("r1", &[], &"x".repeat(2 << 20)).await;
+
+    assert_eq!(answer.status, 413, "{}", answer.text());
+});
+
+on_each_proxy!(another_sites_page_changes_nothing, |world| {
+    let replica = world.replica(Replica::healthy()).await;
+    let proxy = world.proxy().await;
+    proxy.sees(&replica, Healthy).await;
+    let drain = r#"{"state":"drain"}"#;
+
+    for headers in [
+        &[("origin", "https://evil.example.com")][..],
+        &[("origin", "null")],
+        &[("origin", "http://127.0.0.1:1")],
+        &[("sec-fetch-site", "cross-site")],
+        // A name of its own that it has pointed at this machine.
+        &[("host", "evil.example.com")],
+    ] {
+        let answer = proxy.puts("r1", headers, drain).await;
+        assert_eq!(answer.status, 403, "{headers:?}: {}", answer.text());
+    }
+    // What a form may send without being asked.
+    for method in ["POST", "GET"] {
+        let plain = [("content-type", "text/plain"), ("content-length", "17")];
+        let answer = proxy
+            .asked(method, "/replicas/r1", &plain, drain.as_bytes())
+            .await;
+        assert_eq!(answer.status, 405, "{}", answer.text());
+    }
+    let asks = [
+        ("origin", "https://evil.example.com"),
+        ("access-control-request-method", "PUT"),
+    ];
+    let answer = proxy.asked("OPTIONS", "/replicas/r1", &asks, b"").await;
+    let allows = answer.header("access-control-allow-origin");
+    assert_eq!((answer.status, allows), (405, None));
+
+    proxy.is_in_state(&replica, "healthy").await;
+});
+
+on_each_proxy!(with_a_token_only_its_holder_changes_anything, |world| {
+    let replica = world.replica(Replica::healthy()).await;
+    let admin = json!({ "bind": "127.0.0.1:0", "token": "a-long-secret" });
+    let proxy = world.proxy_with(json!({ "admin": admin })).await;
+    proxy.sees(&replica, Healthy).await;
+    let drain = r#"{"state":"drain"}"#;
+
+    for headers in [
+        &[][..],
+        &[("authorization", "Bearer a-long-secreT")],
+        &[("authorization", "Bearer a-long-secret2")],
+        &[("authorization", "Basic a-long-secret")],
+        &[("authorization", "")],
+    ] {
+        for name in ["r1", "r9"] {
+            let answer = proxy.puts(name, headers, drain).await;
+            assert_eq!(answer.status, 401, "{headers:?}: {}", answer.text());
+            assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+        }
+    }
+    proxy.is_in_state(&replica, "healthy").await;
+
+    let right = [
+        ("authorization", "Bearer a-long-secret"),
+        ("host", "lb.example.com"),
+    ];
+    let answer = proxy.puts("r1", &right, drain).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let told: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(told, json!({ "name": "r1", "state": "drain" }));
+    proxy.is_in_state(&replica, "drain").await;
+    let status = proxy.asked("GET", "/status", &[], b"").await.text();
+    assert!(
+        !status.contains("a-long-secret"),
+        "the token is told to all"
+    );
+});
+
+on_each_proxy!(head_is_get_without_the_body, |world| {
+    let replica = world.replica(Replica::healthy()).await;
+    let proxy = world.proxy().await;
+    proxy.sees(&replica, Healthy).await;
+
+    for path in ["/", "/status", "/_ping", "/nothing"] {
+        let get = proxy.asked("GET", path, &[], b"").await;
+        let head = proxy.asked("HEAD", path, &[], b"").await;
+        assert_eq!(head.status, get.status, "{path}");
+        assert_eq!(head.header("content-type"), get.header("content-type"));
+        assert!(head.body.is_empty(), "{path}: {}", head.text());
+    }
+});
+
+on_each_proxy!(the_balancers_ping_counts_to_min_healthy, |world| {
+    let one = world.replica(Replica::healthy()).await;
+    let two = world.replica(Replica::healthy()).await;
+    let three = world.replica(Replica::healthy()).await;
+    let proxy = world.proxy_with(json!({ "min_healthy": 2 })).await;
+    for replica in [&one, &two, &three] {
+        proxy.sees(replica, Healthy).await;
+    }
+
+    one.now_pings(Ping::fails("rethinkdb: down"));
+    proxy.sees(&one, Unhealthy).await;
+    let (status, body) = proxy.ping().await;
+    assert_eq!(
+        (status, body),
+        (200, json!({ "Error": "", "Healthy": true }))
+    );
+
+    proxy.order(&two, "drain").await;
+    let (status, body) = proxy.ping().await;
+    assert_eq!((status, &body["Healthy"]), (503, &false.into()), "{body}");
+    let error = body["Error"].as_str().unwrap();
+    for words in ["1 of 3", "2 needed", "rethinkdb: down", "r2: drain"] {
+        assert!(error.contains(words), "{error}");
+    }
+    // Those there are serve all the same.
+    proxy.connect().await.answered_by(&three).await;
+
+    proxy.order(&two, "ready").await;
+    assert_eq!(proxy.ping().await.0, 200);
+});

@@ -1,0 +1,106 @@
+//! What is measured: by the same names and labels on both proxies.
+
+use dtr_lb_tests::{Healthy, Ping, Replica, Samples, Unhealthy, on_each_proxy};
+use serde_json::json;
+
+on_each_proxy!(metrics_tell_what_happened, |world| {
+    let well = world
+        .replica(Replica::healthy().with("name", "dtr-1.eu"))
+        .await;
+    let sick = world.replica(Replica::healthy()).await;
+    let proxy = world.proxy().await;
+    proxy.sees(&well, Healthy).await;
+    proxy.sees(&sick, Healthy).await;
+    proxy.measures("dtr_lb_usable", 2.0).await;
+    let first = proxy.metrics().await;
+    for name in EXPECTED {
+        assert!(first.contains_key(name), "no {name} in {first:#?}");
+    }
+
+    sick.now_pings(Ping::fails("garant: down"));
+    proxy.sees(&sick, Unhealthy).await;
+    let held = [proxy.connect().await, proxy.connect().await];
+    proxy
+        .measures(r#"dtr_lb_replica_active{replica="dtr-1.eu"}"#, 2.0)
+        .await;
+    for name in [
+        r#"dtr_lb_replica_usable{replica="r2"}"#,
+        r#"dtr_lb_replica_healthy{replica="r2"}"#,
+    ] {
+        proxy.measures(name, 0.0).await;
+    }
+    proxy.measures("dtr_lb_usable", 1.0).await;
+    let second = proxy.metrics().await;
+    never_fall(&first, &second);
+    for name in [
+        r#"dtr_lb_replica_probes_failed{reason="status",replica="r2"}"#,
+        r#"dtr_lb_replica_component_errors{component="garant",replica="r2"}"#,
+    ] {
+        assert!(second.get(name) >= Some(&3.0), "{name} in {second:#?}");
+    }
+    // The start counts as healthy, so that this was the only change.
+    let changes = r#"dtr_lb_replica_changes{replica="r2"}"#;
+    assert_eq!(second.get(changes), Some(&1.0), "{second:#?}");
+
+    drop(held);
+    proxy.order(&well, "drain").await;
+    for _ in 0..3 {
+        proxy.connect().await.is_refused().await;
+    }
+    proxy.measures("dtr_lb_usable", 0.0).await;
+    for name in ["dtr-1.eu", "r2"] {
+        let gauge = format!(r#"dtr_lb_replica_active{{replica="{name}"}}"#);
+        proxy.measures(&gauge, 0.0).await;
+    }
+    let refused = r#"dtr_lb_listener_refused{listener="443",reason="all-down"}"#;
+    proxy.measures(refused, 3.0).await;
+    let given = r#"dtr_lb_listener_connections{listener="443"}"#;
+    proxy.measures(given, 2.0).await;
+    never_fall(&second, &proxy.metrics().await);
+});
+
+on_each_proxy!(all_away_is_a_reason_of_its_own, |world| {
+    let only = world.replica(Replica::healthy()).await;
+    let proxy = world.proxy_with(json!({})).await;
+    proxy.sees(&only, Healthy).await;
+    proxy.order(&only, "maintenance").await;
+
+    proxy.connect().await.is_refused().await;
+
+    let refused = r#"dtr_lb_listener_refused{listener="443",reason="all-away"}"#;
+    proxy.measures(refused, 1.0).await;
+});
+
+/// Counters only grow; a gauge may do as it likes.
+fn never_fall(before: &Samples, after: &Samples) {
+    let gauges = ["_active", "_usable", "_healthy"];
+    for (name, value) in before {
+        let family = name.split('{').next().unwrap_or_default();
+        if gauges.iter().any(|gauge| family.ends_with(gauge)) {
+            continue;
+        }
+        assert!(
+            after.get(name) >= Some(value),
+            "{name} was {value}: {after:#?}"
+        );
+    }
+}
+
+const EXPECTED: [&str; 16] = [
+    r#"dtr_lb_listener_connections{listener="443"}"#,
+    r#"dtr_lb_listener_refused{listener="443",reason="all-away"}"#,
+    r#"dtr_lb_listener_refused{listener="443",reason="all-down"}"#,
+    r#"dtr_lb_listener_refused{listener="443",reason="all-full"}"#,
+    "dtr_lb_not_steered",
+    r#"dtr_lb_replica_active{replica="dtr-1.eu"}"#,
+    r#"dtr_lb_replica_changes{replica="dtr-1.eu"}"#,
+    r#"dtr_lb_replica_connect_failures{replica="dtr-1.eu"}"#,
+    r#"dtr_lb_replica_connections{replica="dtr-1.eu"}"#,
+    r#"dtr_lb_replica_healthy{replica="dtr-1.eu"}"#,
+    r#"dtr_lb_replica_probes_failed{reason="connect-timeout",replica="dtr-1.eu"}"#,
+    r#"dtr_lb_replica_probes_failed{reason="timeout",replica="r2"}"#,
+    r#"dtr_lb_replica_probes_ok{replica="dtr-1.eu"}"#,
+    r#"dtr_lb_replica_usable{replica="dtr-1.eu"}"#,
+    r#"dtr_lb_replica_usable{replica="r2"}"#,
+    "dtr_lb_usable",
+];
