@@ -38,6 +38,12 @@ impl Envoy {
     /// Writes both files and says how to start Envoy with them.
     pub(super) fn write(self) -> Result<(), Failure> {
         let config = self.wanted.config()?;
+        if !config.filters.is_empty() {
+            return Err(Failure::Asked(anyhow::anyhow!(
+                "filters: these are carried by `dtr-lb run` alone; leave them out here, and add \
+                 them to the listeners of envoy.yaml before the filter dtr-lb"
+            )));
+        }
         let out = std::path::absolute(&self.out)
             .with_context(|| format!("--out {} is no folder", self.out.display()))
             .map_err(Failure::Asked)?;

@@ -199,8 +199,26 @@ impl Chain {
     }
 
     pub(crate) async fn start(self) -> Running {
+        let config = self.config();
+        self.start_with(&config).await
+    }
+
+    /// Starts the balancer before these replicas, with the filters before it.
+    pub(crate) async fn start_balancing(self, replicas: Value) -> Running {
+        let config = json!({
+            "fqdn": "dtr.example.com",
+            "replicas": replicas,
+            "listeners": [{ "bind": "127.0.0.1:0", "port": 443 }],
+            "health": { "preset": "tcp" },
+            "filters": self.filters,
+            "admin": { "bind": "127.0.0.1:0" },
+        });
+        self.start_with(&config.to_string()).await
+    }
+
+    async fn start_with(self, config: &str) -> Running {
         let file = self.folder.path().join("chain.json");
-        let setup = Setup::parse(&self.config(), file.to_str().unwrap()).unwrap();
+        let setup = Setup::parse(config, file.to_str().unwrap()).unwrap();
         let options = HostOptions {
             workers: self.workers,
             reload_backoff: Duration::from_millis(20),

@@ -6,8 +6,16 @@
 mod chain;
 mod grpc;
 
+use std::convert::Infallible;
 use std::num::NonZeroUsize;
 
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -402,4 +410,63 @@ async fn a_gate_that_asks_elsewhere_lets_in_who_may() {
         let asked = asked.await.unwrap();
         assert!(asked.starts_with(&format!("GET /may/{me} ")), "{asked}");
     }
+}
+
+#[tokio::test]
+async fn the_balancer_is_the_last_filter_of_a_chain() {
+    let (one, two) = (echo().await, echo().await);
+    let replica = |name: &str, at: std::net::SocketAddr| json!({ "name": name, "address": at.ip(), "ports": { "443": at.port() } });
+    let host = Chain::to(one)
+        .filter("tags", Wat::TAGS, json!({ "configuration": "t" }))
+        .start_balancing(json!([replica("r1", one), replica("r2", two)]))
+        .await;
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        let mut client = host.connect().await;
+        answers(
+            &mut client,
+            "x",
+            "ttx",
+            "the filter before the balancer looks on",
+        )
+        .await;
+        clients.push(client);
+    }
+    for replica in ["r1", "r2"] {
+        let name = format!("dtr_lb_replica_active{{replica=\"{replica}\"}}");
+        host.until(&name, |active| active == 2).await;
+    }
+}
+
+#[tokio::test]
+async fn a_call_to_a_cluster_of_http2_speaks_it() {
+    let judge = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = judge.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (socket, _) = judge.accept().await.unwrap();
+        let service = service_fn(|request: Request<Incoming>| async move {
+            let right = request.version() == http::Version::HTTP_2
+                && request.uri().authority().is_some_and(|name| name == "gate")
+                && request.uri().path().starts_with("/may/127.0.0.1:");
+            let mut response = Response::new(Empty::<Bytes>::new());
+            *response.status_mut() = if right {
+                StatusCode::OK
+            } else {
+                StatusCode::FORBIDDEN
+            };
+            Ok::<_, Infallible>(response)
+        });
+        let serving = http2::Builder::new(TokioExecutor::new());
+        // It ends when the client has its answer.
+        let _ = serving
+            .serve_connection(TokioIo::new(socket), service)
+            .await;
+    });
+    let host = Chain::to(echo().await)
+        .cluster(json!({ "name": "gate", "endpoints": [address], "protocol": "http2" }))
+        .module("gate", &guest("tcp_gate"), json!({}))
+        .start()
+        .await;
+    let mut client = host.connect().await;
+    answers(&mut client, "x", "x", "it may pass").await;
 }
