@@ -41,7 +41,7 @@ on_each_proxy!(
         let good = cases.map(|(_, path, good, _)| (path, good.0, good.1));
         let bad = cases.map(|(_, path, _, bad)| (path, bad.0, bad.1));
         let with_ports = |mut replica: Replica| {
-            for port in 1..=8 {
+            for port in 444..=450 {
                 replica = replica.serves_port(port);
             }
             replica
@@ -51,7 +51,7 @@ on_each_proxy!(
         let sick = Replica::pings(Ping::by_path(&bad));
         let sick = world.replica(with_ports(sick)).await;
         // One listener for each, so that one proxy does for all.
-        let listeners: Vec<Value> = (1..)
+        let listeners: Vec<Value> = (443..)
             .zip(&cases)
             .map(|(port, (preset, ..))| {
                 json!({ "bind": "127.0.0.1:0", "port": port,
