@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use dtr_lb_host::config::Setup;
+use dtr_lb_host::plan::Plan;
 use dtr_lb_host::{FILTER, Host, HostOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -218,22 +219,28 @@ impl Chain {
 
     async fn start_with(self, config: &str) -> Running {
         let file = self.folder.path().join("chain.json");
-        let setup = Setup::parse(config, file.to_str().unwrap()).unwrap();
+        let plan = Setup::parse(config, file.to_str().unwrap()).unwrap().plan();
         let options = HostOptions {
             workers: self.workers,
             reload_backoff: Duration::from_millis(20),
             ..HostOptions::default()
         };
-        let host = Host::start(setup.plan(), FILTER, options).await.unwrap();
-        Running { host }
+        let host = Host::start(plan.clone(), FILTER, options).await.unwrap();
+        Running { host, plan }
     }
 }
 
 pub(crate) struct Running {
     pub(crate) host: Host,
+    plan: Plan,
 }
 
 impl Running {
+    /// Takes up the same configuration once more.
+    pub(crate) async fn reload(&mut self) {
+        self.host.reload(self.plan.clone(), FILTER).await.unwrap();
+    }
+
     pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.host.listeners()[0]).await.unwrap()
     }

@@ -470,3 +470,24 @@ async fn a_call_to_a_cluster_of_http2_speaks_it() {
     let mut client = host.connect().await;
     answers(&mut client, "x", "x", "it may pass").await;
 }
+
+#[tokio::test]
+async fn a_reload_leaves_a_filter_to_the_connections_it_holds() {
+    let judge = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut host = Chain::to(echo().await)
+        .cluster(json!({ "name": "gate", "endpoints": [judge.local_addr().unwrap()] }))
+        .module("gate", &guest("tcp_gate"), json!({}))
+        .filter("tags", Wat::TAGS, json!({ "configuration": "t" }))
+        .start()
+        .await;
+    let mut client = host.connect().await;
+    let (mut asked, _) = judge.accept().await.unwrap();
+    host.reload().await;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(asked.read_u8().await.unwrap());
+    }
+    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+    asked.write_all(answer).await.unwrap();
+    answers(&mut client, "x", "ttx", "it waited through the reload").await;
+}
