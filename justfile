@@ -18,6 +18,10 @@ test *args:
 e2e *args:
     cargo test -p dtr-lb-tests {{ args }}
 
+# Look for inputs that break the engine, for two minutes: just fuzz hostcalls, just fuzz pairs.
+fuzz target *args:
+    cargo +nightly fuzz run {{ target }} -- -max_total_time=120 {{ args }}
+
 # Write envoy/envoy.yaml again.
 envoy:
     cargo run -- envoy --config envoy/dtr-lb.json --out target/envoy --wasm-path /etc/dtr-lb/dtr_lb_filter.wasm --system-roots /etc/ssl/certs/ca-certificates.crt && cp target/envoy/envoy.yaml envoy/envoy.yaml

@@ -60,9 +60,12 @@ impl Chain {
         self.guests.iter().find(|guest| guest.has_admin())
     }
 
-    /// Tells every VM that others take its place.
+    /// The worker accepts no more, and another one has taken over. The balancer's
+    /// roots say good-bye, so that its part is done by the new one alone; those of
+    /// other filters stay as long as their connections, as in Envoy, or who waits
+    /// for an answer would wait for ever.
     pub(crate) fn retire(&self) {
-        for guest in &self.guests {
+        for guest in self.guests.iter().filter(|guest| guest.is_balancer()) {
             guest.retire();
         }
     }

@@ -118,6 +118,11 @@ impl Guest {
         self.program().failure
     }
 
+    /// Whether it is the balancer itself.
+    pub(crate) fn is_balancer(&self) -> bool {
+        self.program().is_balancer()
+    }
+
     /// Whether it answers on the admin listener.
     pub(crate) fn has_admin(&self) -> bool {
         self.program().admin().is_some()

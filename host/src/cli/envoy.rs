@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 use dtr_lb_host::FILTER;
+use dtr_lb_host::config::Setup;
 use dtr_lb_host::envoy::{BootstrapOptions, bootstrap};
 use dtr_lb_host::plan::Plan;
 
@@ -37,7 +38,19 @@ pub(crate) struct Envoy {
 impl Envoy {
     /// Writes both files and says how to start Envoy with them.
     pub(super) fn write(self) -> Result<(), Failure> {
-        let config = self.wanted.config()?;
+        let only_run = "carried by `dtr-lb run` alone";
+        let Setup::Balancer(config) = self.wanted.setup()? else {
+            return Err(Failure::Asked(anyhow::anyhow!(
+                "a chain of filters is {only_run}; write its listener for Envoy by hand, as \
+                 envoy/README.md shows"
+            )));
+        };
+        if !config.filters.is_empty() {
+            return Err(Failure::Asked(anyhow::anyhow!(
+                "filters: these are {only_run}; leave them out here, and add \
+                 them to the listeners of envoy.yaml before the filter dtr-lb"
+            )));
+        }
         let out = std::path::absolute(&self.out)
             .with_context(|| format!("--out {} is no folder", self.out.display()))
             .map_err(Failure::Asked)?;

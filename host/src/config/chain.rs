@@ -62,9 +62,10 @@ struct Tls {
     verify: Option<String>,
 }
 
+/// One filter, of either form of the file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Filter {
+pub(super) struct Filter {
     wasm: String,
     name: Option<String>,
     #[serde(default)]
@@ -114,19 +115,12 @@ pub(super) fn plan(file: File, source: &Source, folder: &Path) -> Result<Plan, C
         let remedy = r#"list at least one, such as {"bind": "0.0.0.0:443", "cluster": "web"}"#;
         return Err(source.refuse("listeners", json!([]), remedy));
     }
-    if file.filters.len() > MOST_FILTERS {
-        let problem = format!(
-            "{} filters are given; at most {MOST_FILTERS} can be",
-            file.filters.len()
-        );
-        return Err(source.refuse_field("filters", problem));
-    }
     let mut plan = Plan {
         listeners: Vec::new(),
         clusters: Vec::new(),
         routes: Vec::new(),
         pools: Vec::new(),
-        filters: Vec::new(),
+        filters: filters(file.filters, source, folder)?,
         filter: None,
         admin: file.admin.map(|admin| plan::Admin { bind: admin.bind.0 }),
         drain_timeout: file.drain_timeout.map_or(DRAIN_TIMEOUT, Span::get),
@@ -169,15 +163,24 @@ pub(super) fn plan(file: File, source: &Source, folder: &Path) -> Result<Plan, C
             idle_timeout: file.idle_timeout.map(Span::get),
         });
     }
-    for (at, filter) in file.filters.into_iter().enumerate() {
-        plan.filters.push(self::filter(
-            filter,
-            &format!("filters[{at}]"),
-            source,
-            folder,
-        )?);
-    }
     Ok(plan)
+}
+
+/// Reads the modules.
+pub(super) fn filters(
+    filters: Vec<Filter>,
+    source: &Source,
+    folder: &Path,
+) -> Result<Vec<NetworkFilter>, ConfigError> {
+    let count = filters.len();
+    if count > MOST_FILTERS {
+        let problem = format!("{count} filters are given; at most {MOST_FILTERS} can be");
+        return Err(source.refuse_field("filters", problem));
+    }
+    let filters = filters.into_iter().enumerate();
+    filters
+        .map(|(at, one)| filter(one, &format!("filters[{at}]"), source, folder))
+        .collect()
 }
 
 /// One endpoint is a cluster of the plan; several are a pool of them.

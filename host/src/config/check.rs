@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use dtr_lb_filter::config::{OnDown, Policy, Start, WhenAllDown};
 
+use super::chain;
 use super::error::Source;
 use super::file::{self, File};
 use super::number::Whole;
@@ -57,6 +58,7 @@ pub(super) fn checked(file: File, source: &Source, folder: &Path) -> Result<Conf
         checks,
         health,
         admin,
+        filters: chain::filters(file.filters, source, folder)?,
         connect_timeout: file.connect_timeout.map_or(CONNECT_TIMEOUT, Span::get),
         idle_timeout: file.idle_timeout.map(Span::get),
         dns_refresh: file.dns_refresh.map_or(DNS_REFRESH, Span::get),

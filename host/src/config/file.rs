@@ -4,6 +4,7 @@ use dtr_lb_filter::config::{OnDown, Policy, Start, WhenAllDown};
 use serde::Deserialize;
 
 use super::address::{Address, Bind, Fqdn, PortName, Target};
+use super::chain;
 use super::entries::Entries;
 use super::number::{Fraction, Port, Statuses, Whole};
 use super::preset::Preset;
@@ -26,6 +27,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) health: Health,
     pub(super) admin: Option<Admin>,
+    #[serde(default)]
+    pub(super) filters: Vec<chain::Filter>,
     pub(super) connect_timeout: Option<Span<1>>,
     pub(super) idle_timeout: Option<Span<1>>,
     pub(super) dns_refresh: Option<Span<10>>,

@@ -35,7 +35,7 @@ use std::time::Duration;
 
 use dtr_lb_filter::config::{CheckKind, OnDown, Policy, Start, WhenAllDown};
 
-use crate::plan::{Host, Verify};
+use crate::plan::{Host, NetworkFilter, Verify};
 
 use error::Source;
 
@@ -71,6 +71,8 @@ pub struct Config {
     pub health: Health,
     /// Where the page, the API and the metrics are served; `None`: nowhere.
     pub admin: Option<Admin>,
+    /// Filters somebody else wrote, which connections meet before the balancer.
+    pub filters: Vec<NetworkFilter>,
     /// How long one connect attempt to a replica may take.
     pub connect_timeout: Duration,
     /// How long a connection may be silent both ways; `None`: for ever.

@@ -66,7 +66,7 @@ impl Plan {
                     clusters: names(*port, &config.replicas),
                 })
                 .collect(),
-            filters: Vec::new(),
+            filters: config.filters.clone(),
             filter: Some(Filter {
                 vm_id: VM_ID.to_owned(),
                 configuration: filter_configuration(config, runners_up),

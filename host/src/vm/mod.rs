@@ -42,6 +42,8 @@ mod context;
 mod effect;
 mod engine;
 mod filter_state;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod gate;
 mod guest;
 mod hostcall;

@@ -3,293 +3,24 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::net::SocketAddr;
+mod chain;
+mod grpc;
+
+use std::convert::Infallible;
 use std::num::NonZeroUsize;
-use std::path::Path;
-use std::time::{Duration, Instant};
 
-use dtr_lb_host::config::Setup;
-use dtr_lb_host::{FILTER, Host, HostOptions};
-use serde_json::{Value, json};
-use tempfile::TempDir;
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
-/// A filter in WebAssembly text: the bodies of its callbacks, which leave an
-/// action on the stack where the callback has one. `$size` is the size of the
-/// data, `$end` whether it is the last, and `(call $count (i32.const N))` counts
-/// the metric NAME.opened (0), .ticks (1), .items (2) or .closed (3).
-#[derive(Clone, Copy)]
-struct Wat {
-    configure: &'static str,
-    tick: &'static str,
-    new_connection: &'static str,
-    down: &'static str,
-    up: &'static str,
-    queue_ready: &'static str,
-    log: &'static str,
-}
-
-const CONTINUE: &str = "(i32.const 0)";
-const PAUSE: &str = "(i32.const 1)";
-
-impl Wat {
-    const PLAIN: Wat = Wat {
-        configure: "",
-        tick: "",
-        new_connection: CONTINUE,
-        down: CONTINUE,
-        up: CONTINUE,
-        queue_ready: "",
-        log: "",
-    };
-
-    /// Puts its configuration before whatever passes, both ways.
-    const TAGS: Wat = Wat {
-        down: "(call $tag (i32.const 2)) (i32.const 0)",
-        up: "(call $tag (i32.const 3)) (i32.const 0)",
-        ..Wat::PLAIN
-    };
-
-    fn text(&self, name: &str) -> String {
-        let Wat {
-            configure,
-            tick,
-            new_connection,
-            down,
-            up,
-            queue_ready,
-            log,
-        } = self;
-        let length = name.len() + 7;
-        format!(
-            r#"(module
-  (import "env" "proxy_get_buffer_bytes"
-    (func $get (param i32 i32 i32 i32 i32) (result i32)))
-  (import "env" "proxy_set_buffer_bytes"
-    (func $set (param i32 i32 i32 i32 i32) (result i32)))
-  (import "env" "proxy_set_tick_period_milliseconds"
-    (func $tick_period (param i32) (result i32)))
-  (import "env" "proxy_continue_stream" (func $continue (param i32) (result i32)))
-  (import "env" "proxy_close_stream" (func $close (param i32) (result i32)))
-  (import "env" "proxy_call_foreign_function"
-    (func $foreign (param i32 i32 i32 i32 i32 i32) (result i32)))
-  (import "env" "proxy_set_effective_context" (func $act_as (param i32) (result i32)))
-  (import "env" "proxy_define_metric"
-    (func $define_metric (param i32 i32 i32 i32) (result i32)))
-  (import "env" "proxy_increment_metric" (func $increment (param i32 i64) (result i32)))
-  (import "env" "proxy_record_metric" (func $record (param i32 i64) (result i32)))
-  (import "env" "proxy_get_property"
-    (func $property (param i32 i32 i32 i32) (result i32)))
-  (import "env" "proxy_register_shared_queue"
-    (func $register (param i32 i32 i32) (result i32)))
-  (import "env" "proxy_resolve_shared_queue"
-    (func $resolve (param i32 i32 i32 i32 i32) (result i32)))
-  (import "env" "proxy_enqueue_shared_queue"
-    (func $enqueue (param i32 i32 i32) (result i32)))
-  (memory (export "memory") 2)
-  (global $heap (mut i32) (i32.const 8192))
-  (global $tag_at (mut i32) (i32.const 0))
-  (global $tag_size (mut i32) (i32.const 0))
-  (global $held (mut i32) (i32.const 0))
-  (data (i32.const 1000) "{name}.opened")
-  (data (i32.const 1100) "{name}.ticks ")
-  (data (i32.const 1200) "{name}.items ")
-  (data (i32.const 1300) "{name}.closed")
-  (data (i32.const 1400) "dtr_lb_skip_data")
-  (data (i32.const 1500) "readers")
-  (data (i32.const 1600) "items")
-  (data (i32.const 1700) "request\00size")
-  (data (i32.const 1800) "{name}.received")
-  (func (export "proxy_abi_version_0_2_1"))
-  (func (export "proxy_on_memory_allocate") (param $size i32) (result i32)
-    (local $at i32)
-    (local.set $at (global.get $heap))
-    (global.set $heap (i32.and (i32.add (i32.add (global.get $heap) (local.get $size))
-      (i32.const 7)) (i32.const -8)))
-    (if (i32.gt_u (global.get $heap) (i32.const 100000)) (then
-      (global.set $heap (i32.const 16384))))
-    (local.get $at))
-  (func $count (param $which i32)
-    (drop (call $increment
-      (i32.load (i32.add (i32.const 2000) (i32.mul (local.get $which) (i32.const 4))))
-      (i64.const 1))))
-  (func $tag (param $buffer i32)
-    (drop (call $set (local.get $buffer) (i32.const 0) (i32.const 0)
-      (global.get $tag_at) (global.get $tag_size))))
-  ;; The first byte of the data of this kind.
-  (func $first (param $buffer i32) (result i32)
-    (drop (call $get (local.get $buffer) (i32.const 0) (i32.const 1)
-      (i32.const 2100) (i32.const 2104)))
-    (i32.load8_u (i32.load (i32.const 2100))))
-  (func (export "proxy_on_context_create") (param i32 i32))
-  (func (export "proxy_on_vm_start") (param i32 i32) (result i32) (i32.const 1))
-  (func (export "proxy_on_configure") (param i32 i32) (result i32)
-    (drop (call $get (i32.const 7) (i32.const 0) (local.get 1)
-      (i32.const 2200) (i32.const 2204)))
-    (global.set $tag_at (i32.load (i32.const 2200)))
-    (global.set $tag_size (i32.load (i32.const 2204)))
-    (drop (call $define_metric (i32.const 0) (i32.const 1000) (i32.const {length}) (i32.const 2000)))
-    (drop (call $define_metric (i32.const 0) (i32.const 1100) (i32.const {ticks}) (i32.const 2004)))
-    (drop (call $define_metric (i32.const 0) (i32.const 1200) (i32.const {ticks}) (i32.const 2008)))
-    (drop (call $define_metric (i32.const 0) (i32.const 1300) (i32.const {length}) (i32.const 2012)))
-    (drop (call $define_metric (i32.const 1) (i32.const 1800) (i32.const {received}) (i32.const 2016)))
-    {configure}
-    (i32.const 1))
-  (func (export "proxy_on_tick") (param i32) (call $count (i32.const 1)) {tick})
-  (func (export "proxy_on_queue_ready") (param i32 i32) {queue_ready})
-  (func (export "proxy_on_new_connection") (param $context i32) (result i32)
-    (call $count (i32.const 0)) {new_connection})
-  (func (export "proxy_on_downstream_data") (param $context i32) (param $size i32)
-    (param $end i32) (result i32) {down})
-  (func (export "proxy_on_upstream_data") (param $context i32) (param $size i32)
-    (param $end i32) (result i32) {up})
-  (func (export "proxy_on_log") (param i32) (call $count (i32.const 3)) {log}))"#,
-            ticks = length - 1,
-            received = name.len() + 9,
-        )
-    }
-}
-
-/// Filters, written to files of their own, and a replica behind them.
-struct Chain {
-    folder: TempDir,
-    filters: Vec<Value>,
-    clusters: Vec<Value>,
-    workers: NonZeroUsize,
-}
-
-impl Chain {
-    /// A chain before this replica.
-    fn to(replica: SocketAddr) -> Chain {
-        Chain {
-            folder: TempDir::new().unwrap(),
-            filters: Vec::new(),
-            clusters: vec![json!({ "name": "web", "endpoints": [replica] })],
-            workers: NonZeroUsize::MIN,
-        }
-    }
-
-    fn cluster(mut self, cluster: Value) -> Chain {
-        self.clusters.push(cluster);
-        self
-    }
-
-    fn filter(self, name: &str, wat: Wat, more: Value) -> Chain {
-        let text = wat.text(name);
-        self.module(name, text.as_bytes(), more)
-    }
-
-    fn module(mut self, name: &str, module: &[u8], more: Value) -> Chain {
-        let file = format!("{name}.wasm");
-        std::fs::write(self.folder.path().join(&file), module).unwrap();
-        let mut filter = json!({ "wasm": file });
-        for (field, value) in more.as_object().into_iter().flatten() {
-            filter[field] = value.clone();
-        }
-        self.filters.push(filter);
-        self
-    }
-
-    fn config(&self) -> String {
-        json!({
-            "listeners": [{ "bind": "127.0.0.1:0", "cluster": "web" }],
-            "clusters": self.clusters,
-            "filters": self.filters,
-            "admin": { "bind": "127.0.0.1:0" },
-        })
-        .to_string()
-    }
-
-    async fn start(self) -> Running {
-        let file = self.folder.path().join("chain.json");
-        let setup = Setup::parse(&self.config(), file.to_str().unwrap()).unwrap();
-        let options = HostOptions {
-            workers: self.workers,
-            reload_backoff: Duration::from_millis(20),
-            ..HostOptions::default()
-        };
-        let host = Host::start(setup.plan(), FILTER, options).await.unwrap();
-        Running { host }
-    }
-}
-
-struct Running {
-    host: Host,
-}
-
-impl Running {
-    async fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.host.listeners()[0]).await.unwrap()
-    }
-
-    async fn metrics(&self) -> String {
-        let mut socket = TcpStream::connect(self.host.admin().unwrap())
-            .await
-            .unwrap();
-        let request = "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-        socket.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).await.unwrap();
-        answer
-    }
-
-    /// The value of a metric.
-    async fn metric(&self, name: &str) -> Option<i64> {
-        let text = self.metrics().await;
-        let line = text
-            .lines()
-            .find(|line| line.starts_with(&format!("{name} ")));
-        line.map(|line| line.rsplit(' ').next().unwrap().parse().unwrap())
-    }
-
-    /// Waits until a metric satisfies a condition.
-    async fn until(&self, name: &str, enough: impl Fn(i64) -> bool) -> i64 {
-        let limit = Instant::now() + Duration::from_secs(10);
-        loop {
-            let last = self.metric(name).await;
-            match last {
-                Some(value) if enough(value) => return value,
-                _ => {}
-            }
-            assert!(
-                Instant::now() < limit,
-                "{name} never got there; at last it was {last:?}"
-            );
-            tokio::task::yield_now().await;
-        }
-    }
-}
-
-/// Sends back what it gets.
-async fn echo() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (mut socket, _) = listener.accept().await.unwrap();
-            tokio::spawn(async move {
-                let (mut read, mut write) = socket.split();
-                // A client that went away is its own affair.
-                let _ = tokio::io::copy(&mut read, &mut write).await;
-            });
-        }
-    });
-    address
-}
-
-async fn answers(client: &mut TcpStream, sent: &str, expected: &str, why: &str) {
-    client.write_all(sent.as_bytes()).await.unwrap();
-    let mut got = vec![0; expected.len()];
-    let reading = tokio::time::timeout(LIMIT, client.read_exact(&mut got));
-    reading
-        .await
-        .unwrap_or_else(|_| panic!("{why}: no answer to {sent:?}"))
-        .unwrap_or_else(|error| panic!("{why}: {error} after {sent:?}"));
-    assert_eq!(String::from_utf8(got).unwrap(), expected, "{why}");
-}
-
-const LIMIT: Duration = Duration::from_secs(10);
+use chain::{Chain, LIMIT, PAUSE, Wat, answers, echo, guest};
 
 #[tokio::test]
 async fn the_first_filter_meets_the_client_first_and_the_replica_last() {
@@ -681,9 +412,82 @@ async fn a_gate_that_asks_elsewhere_lets_in_who_may() {
     }
 }
 
-/// One of the filters in `tests/guests/examples`.
-fn guest(name: &str) -> Vec<u8> {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/guests");
-    let build = dtr_lb_host::testkit::Build::new(package).example(name);
-    build.run().unwrap().wasm().to_vec()
+#[tokio::test]
+async fn the_balancer_is_the_last_filter_of_a_chain() {
+    let (one, two) = (echo().await, echo().await);
+    let replica = |name: &str, at: std::net::SocketAddr| json!({ "name": name, "address": at.ip(), "ports": { "443": at.port() } });
+    let host = Chain::to(one)
+        .filter("tags", Wat::TAGS, json!({ "configuration": "t" }))
+        .start_balancing(json!([replica("r1", one), replica("r2", two)]))
+        .await;
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        let mut client = host.connect().await;
+        answers(
+            &mut client,
+            "x",
+            "ttx",
+            "the filter before the balancer looks on",
+        )
+        .await;
+        clients.push(client);
+    }
+    for replica in ["r1", "r2"] {
+        let name = format!("dtr_lb_replica_active{{replica=\"{replica}\"}}");
+        host.until(&name, |active| active == 2).await;
+    }
+}
+
+#[tokio::test]
+async fn a_call_to_a_cluster_of_http2_speaks_it() {
+    let judge = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = judge.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (socket, _) = judge.accept().await.unwrap();
+        let service = service_fn(|request: Request<Incoming>| async move {
+            let right = request.version() == http::Version::HTTP_2
+                && request.uri().authority().is_some_and(|name| name == "gate")
+                && request.uri().path().starts_with("/may/127.0.0.1:");
+            let mut response = Response::new(Empty::<Bytes>::new());
+            *response.status_mut() = if right {
+                StatusCode::OK
+            } else {
+                StatusCode::FORBIDDEN
+            };
+            Ok::<_, Infallible>(response)
+        });
+        let serving = http2::Builder::new(TokioExecutor::new());
+        // It ends when the client has its answer.
+        let _ = serving
+            .serve_connection(TokioIo::new(socket), service)
+            .await;
+    });
+    let host = Chain::to(echo().await)
+        .cluster(json!({ "name": "gate", "endpoints": [address], "protocol": "http2" }))
+        .module("gate", &guest("tcp_gate"), json!({}))
+        .start()
+        .await;
+    let mut client = host.connect().await;
+    answers(&mut client, "x", "x", "it may pass").await;
+}
+
+#[tokio::test]
+async fn a_reload_leaves_a_filter_to_the_connections_it_holds() {
+    let judge = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut host = Chain::to(echo().await)
+        .cluster(json!({ "name": "gate", "endpoints": [judge.local_addr().unwrap()] }))
+        .module("gate", &guest("tcp_gate"), json!({}))
+        .filter("tags", Wat::TAGS, json!({ "configuration": "t" }))
+        .start()
+        .await;
+    let mut client = host.connect().await;
+    let (mut asked, _) = judge.accept().await.unwrap();
+    host.reload().await;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(asked.read_u8().await.unwrap());
+    }
+    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+    asked.write_all(answer).await.unwrap();
+    answers(&mut client, "x", "ttx", "it waited through the reload").await;
 }
