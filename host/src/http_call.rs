@@ -14,6 +14,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::cluster::Endpoint;
 use crate::dial;
+use crate::pinned::is_own_authority;
 use crate::plan::Protocol;
 use crate::tls;
 use crate::vm::{CallReply, Headers};
@@ -211,6 +212,11 @@ impl Failure {
             .get_ref()
             .and_then(|cause| cause.downcast_ref::<rustls::Error>());
         let words = match cause {
+            Some(error) if is_own_authority(error) => {
+                "TLS_error:CERTIFICATE_VERIFY_FAILED: it signed itself; to trust it, \
+                 give its file as \"verify\""
+                    .to_owned()
+            }
             Some(rustls::Error::InvalidCertificate(_)) => {
                 format!("TLS_error:CERTIFICATE_VERIFY_FAILED: {error}")
             }

@@ -63,6 +63,8 @@ mod listener;
 #[cfg(feature = "proxy")]
 mod metrics;
 #[cfg(feature = "proxy")]
+mod pinned;
+#[cfg(feature = "proxy")]
 mod pipe;
 #[cfg(feature = "proxy")]
 pub mod plan;

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
@@ -11,6 +12,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use tracing::warn;
 
 use crate::error::StartError;
+use crate::pinned::Pinned;
 use crate::plan::{Protocol, Verify};
 
 /// One client configuration for each way of checking certificates, and for each
@@ -55,19 +57,28 @@ fn client_config(verify: &Verify) -> Result<ClientConfig, StartError> {
                 path: path.clone(),
                 reason,
             };
+            let certificates = CertificateDer::pem_file_iter(path)
+                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+                .map_err(|error| unusable(error.to_string()))?;
             let mut roots = RootCertStore::empty();
-            let certificates =
-                CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))?;
-            for certificate in certificates {
-                let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
+            for certificate in &certificates {
                 roots
-                    .add(certificate)
+                    .add(certificate.clone())
                     .map_err(|error| unusable(error.to_string()))?;
             }
             if roots.is_empty() {
                 return Err(unusable("no certificate in it".to_owned()));
             }
-            builder.with_root_certificates(roots)
+            let authorities = WebPkiServerVerifier::builder_with_provider(roots.into(), provider)
+                .build()
+                .map_err(|error| unusable(error.to_string()))?;
+            let pinned = Pinned {
+                authorities,
+                certificates,
+            };
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(pinned))
         }
         Verify::None => builder
             .dangerous()
