@@ -30,15 +30,19 @@ use crate::worker::Worker;
 pub(crate) async fn serve(worker: Rc<Worker>, listener: TcpListener) {
     let local = listener.local_addr().ok();
     let phases = worker.site.phases.clone();
+    let mut failing = false;
     loop {
         let accepted = tokio::select! {
             () = retiring(&phases) => return,
             accepted = listener.accept() => accepted,
         };
+        let was_failing = std::mem::replace(&mut failing, accepted.is_err());
         let (socket, client) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                warn!(%error, "the admin listener can't accept");
+                if !was_failing {
+                    warn!(%error, "the admin listener can't accept");
+                }
                 sleep(ACCEPT_BACKOFF).await;
                 continue;
             }

@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use crate::cluster::Clusters;
 use crate::drain::{Drained, Phase};
 use crate::error::StartError;
+use crate::files;
 use crate::forward::DataCallbacks;
 use crate::listener::{self, Post};
 use crate::metrics::Counters;
@@ -53,7 +54,8 @@ struct Door {
 pub struct HostOptions {
     /// Threads, each with its own sockets and VM. Default: one per core.
     pub workers: NonZeroUsize,
-    /// Sessions open at once; clients beyond that wait to be accepted.
+    /// Sessions open at once; clients beyond that wait to be accepted. Fewer when
+    /// the process may not open files enough.
     pub max_sessions: usize,
     /// Which chunks of a connection the balancer is shown. Filters somebody else
     /// wrote are shown all they have a callback for.
@@ -108,6 +110,11 @@ impl Host {
     /// filter doesn't load or refuses its configuration. A DNS name that does
     /// not resolve is no error: it is logged and looked up again.
     pub async fn start(plan: Plan, wasm: &[u8], options: HostOptions) -> Result<Host, StartError> {
+        let fit = files::sessions_that_fit();
+        let options = HostOptions {
+            max_sessions: options.max_sessions.min(fit),
+            ..options
+        };
         let mut host = Host {
             options,
             shared: Shared::new(),

@@ -47,6 +47,8 @@ pub mod envoy;
 #[cfg(feature = "proxy")]
 mod error;
 #[cfg(feature = "proxy")]
+mod files;
+#[cfg(feature = "proxy")]
 mod forward;
 #[cfg(feature = "proxy")]
 mod grpc_call;

@@ -309,3 +309,42 @@ fn a_hang_up_cuts_nothing_and_a_second_sigterm_logs_what_it_cuts() {
     assert!(line.contains("up=5") && line.contains("drained"), "{line}");
     assert_eq!(program.0.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn clients_beyond_the_limit_of_open_files_wait_and_no_replica_is_blamed() {
+    let replica = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = replica.local_addr().unwrap().port();
+    let replica_greets = move || {
+        for mut stream in replica.incoming().map_while(Result::ok) {
+            // Who left before the greeting needs none.
+            let _ = stream.write_all(b"hello");
+        }
+    };
+    std::thread::spawn(replica_greets);
+    let mut program = Command::new("sh");
+    program.args(["-c", r#"ulimit -n 200 && exec "$0" "$@""#]);
+    program.args([
+        env!("CARGO_BIN_EXE_dtr-lb"),
+        "run",
+        "--replica",
+        "127.0.0.1",
+    ]);
+    program.args(["--fqdn", "dtr.example.com", "--health-preset", "tcp"]);
+    program.args(["--listen", &format!("127.0.0.1:0={port}")]);
+    let mut program = Running(program.stderr(Stdio::piped()).spawn().unwrap());
+    let mut log = BufReader::new(program.0.stderr.take().unwrap()).lines();
+    let mut lines = log.by_ref().map(Result::unwrap);
+    let listening = lines.find(|line| line.contains("balancing port")).unwrap();
+    let (_, address) = listening.rsplit_once(' ').unwrap();
+
+    let clients: Vec<TcpStream> = (0..300)
+        .map(|_| TcpStream::connect(address).unwrap())
+        .collect();
+    // Each that leaves makes room for one that waits.
+    for (index, mut client) in clients.into_iter().enumerate() {
+        let mut greeting = [0; 5];
+        client
+            .read_exact(&mut greeting)
+            .unwrap_or_else(|error| panic!("client {index}: {error}"));
+    }
+}

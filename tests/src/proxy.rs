@@ -47,7 +47,7 @@ impl Proxy {
         let log = Log::default();
         let process = match kind {
             Kind::Envoy => Process::Envoy(Envoy::start(&plan, filter, folder, &log).await?),
-            Kind::Host => Process::Host(Host::start(plan, filter, &log).await?.into()),
+            Kind::Host => Process::Host(Box::new(Host::start(plan, filter, &log).await?)),
         };
         Ok(Self { process, log })
     }
