@@ -105,7 +105,11 @@ impl Balancer {
         let Some(id) = self.replica(name).filter(is_listed) else {
             return error(404, &format!("there is no replica \"{}\"", visible(name)));
         };
-        let wanted: Change = match serde_json::from_slice(&request.body) {
+        // An object, not whatever serde reads as a struct.
+        let wanted: serde_json::Result<serde_json::Map<String, serde_json::Value>> =
+            serde_json::from_slice(&request.body);
+        let wanted = wanted.and_then(|wanted| serde_json::from_value::<Change>(wanted.into()));
+        let wanted = match wanted {
             Ok(wanted) => wanted,
             Err(problem) => {
                 return error(

@@ -132,15 +132,24 @@ impl Balancer {
         self.count(store, now);
     }
 
+    /// Where connections are limited, tells this VM's counts and learns the others':
+    /// to be called before a choice, which then keeps to limits over all VMs, and
+    /// after it, for the others' next choice.
+    pub fn agree(&mut self, store: &mut impl Store, now: Moment) {
+        if self.is_limited() {
+            self.count(store, now);
+        }
+    }
+
+    fn is_limited(&self) -> bool {
+        let mut replicas = self.config.replicas.iter();
+        replicas.any(|replica| replica.max_connections.is_some())
+    }
+
     /// How often this VM gives a sign of life.
     pub(crate) fn heartbeat(&self) -> Duration {
-        let limited = self
-            .config
-            .replicas
-            .iter()
-            .any(|replica| replica.max_connections.is_some());
-        // A limit is kept the better the younger the others' counts are.
-        let most = if limited { 50 } else { 250 };
+        // A place that is free again is told at the next heartbeat.
+        let most = if self.is_limited() { 50 } else { 250 };
         Duration::from_millis((self.config.health.interval_ms / 4).clamp(25, most))
     }
 

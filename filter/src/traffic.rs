@@ -106,10 +106,14 @@ impl Balancer {
         self.pool.update(id, now);
         // The VM that probes tells for all: it hears of everybody's failures.
         if self.is_holder() {
-            let told = format!(
-                "replica \"{name}\": {} connect failures within {} ms, held back for {ms} ms",
-                rules.fails, rules.window_ms
-            );
+            let failures = match rules.fails {
+                1 => "a connection to it failed".to_owned(),
+                fails => format!(
+                    "{fails} connections to it failed within {} ms",
+                    rules.window_ms
+                ),
+            };
+            let told = format!("replica \"{name}\": {failures}; held back for {ms} ms");
             self.effects.push_back(Effect::Log(Level::Warn, told));
         }
     }

@@ -153,6 +153,12 @@ fn a_change_is_made_or_refused_with_the_reason() {
         ),
         ("no state", put("/replicas/r1", "{}"), 400, "healthy"),
         (
+            "a list",
+            put("/replicas/r1", r#"["drain"]"#),
+            400,
+            "healthy",
+        ),
+        (
             "no JSON",
             put("/replicas/r1", "state=drain"),
             400,

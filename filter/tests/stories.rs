@@ -304,16 +304,16 @@ fn a_full_replica_is_passed_over_and_all_full_is_its_own_reason() {
 }
 
 #[test]
-fn a_limit_holds_over_all_vms_but_for_a_heartbeat() {
+fn a_limit_holds_over_all_vms_at_once() {
     let mut told = config(1);
     told.replicas[0].max_connections = Some(4);
     let mut world = World::settled(told, 2);
     for _ in 0..3 {
         world.open(0);
     }
-    world.pass(150);
     assert!(matches!(world.open(1).1, End::Served(0)));
     assert_eq!(world.open(1).1, End::Refused(Refusal::AllFull));
+    assert_eq!(world.open(0).1, End::Refused(Refusal::AllFull));
 }
 
 #[test]

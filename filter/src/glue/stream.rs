@@ -29,6 +29,7 @@ pub(super) fn opened(vm: &mut Vm, context: u32) -> Action {
     if host::shared_data_cas(VERSION) != balancer.version() {
         balancer.refresh(&mut host::Shared, now);
     }
+    balancer.agree(&mut host::Shared, now);
     let client = match balancer.asks_for_client() {
         true => client(&host::property(&["source", "address"]).unwrap_or_default()),
         false => 0,
@@ -47,6 +48,7 @@ pub(super) fn opened(vm: &mut Vm, context: u32) -> Action {
     if steered.is_err() {
         balancer.observe(Fact::NotSteered(stream), now);
     }
+    balancer.agree(&mut host::Shared, now);
     Action::Continue
 }
 

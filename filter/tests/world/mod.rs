@@ -419,11 +419,13 @@ impl World {
         if version != balancer.version() {
             balancer.refresh(&mut self.board, now);
         }
+        balancer.agree(&mut self.board, now);
         let listener = balancer.listener(port).expect("a listener of that port");
         let name = match balancer.admit(stream, listener, client, now) {
             Admission::Steer(_, route) => route.name().to_owned(),
             Admission::Refuse(refusal) => return Err(refusal),
         };
+        balancer.agree(&mut self.board, now);
         let (_, names) = name.split_once('/').expect("PORT/FIRST>SECOND");
         let place = |name| self.config.replicas.iter().position(|it| it.name == name);
         let route = names

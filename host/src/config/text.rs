@@ -65,14 +65,17 @@ pub(super) struct ReplicaName(pub(super) String);
 impl Text for ReplicaName {
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(
-            "a name of 1 to 63 letters, digits, dots, underscores and hyphens (a-z A-Z 0-9 . _ -)",
+            "a name of 1 to 63 letters, digits, dots, underscores and hyphens (a-z A-Z 0-9 . _ -), \
+             not of dots alone",
         )
     }
 
     fn read(text: &str) -> Option<Self> {
         let fits = (1..=63).contains(&text.len());
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        (fits && text.bytes().all(allowed)).then(|| Self(text.to_owned()))
+        // Clients take `/replicas/..` for another path.
+        let nameable = text.bytes().any(|byte| byte != b'.');
+        (fits && nameable && text.bytes().all(allowed)).then(|| Self(text.to_owned()))
     }
 }
 
