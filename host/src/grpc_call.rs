@@ -2,6 +2,9 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -29,17 +32,38 @@ pub(crate) enum Said {
 }
 
 /// The guest's end of a call.
-pub(crate) struct Outbound(UnboundedSender<Bytes>);
+pub(crate) struct Outbound {
+    messages: UnboundedSender<Bytes>,
+    /// Bytes the other end has not taken yet.
+    waiting: Arc<AtomicUsize>,
+}
+
+/// More waits than a guest may leave to its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooMuch;
 
 impl Outbound {
     /// Sends one message; to a call that is over it goes nowhere.
-    pub(crate) fn send(&self, message: &[u8]) {
-        let _ = self.0.send(framed(message));
+    ///
+    /// # Errors
+    /// When the other end does not keep up and too much waits for it already.
+    pub(crate) fn send(&self, message: &[u8]) -> Result<(), TooMuch> {
+        // The first may have any size: it fits into the guest's memory.
+        if self.waiting.load(Relaxed) > MOST_WAITING {
+            return Err(TooMuch);
+        }
+        let frame = framed(message);
+        self.waiting.fetch_add(frame.len(), Relaxed);
+        let _ = self.messages.send(frame);
+        Ok(())
     }
 }
 
 /// What the guest sends; it ends when the [`Outbound`] is dropped.
-pub(crate) struct Outgoing(UnboundedReceiver<Bytes>);
+pub(crate) struct Outgoing {
+    messages: UnboundedReceiver<Bytes>,
+    waiting: Arc<AtomicUsize>,
+}
 
 impl Body for Outgoing {
     type Data = Bytes;
@@ -49,7 +73,10 @@ impl Body for Outgoing {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let next = self.0.poll_recv(cx);
+        let next = self.messages.poll_recv(cx);
+        if let Poll::Ready(Some(message)) = &next {
+            self.waiting.fetch_sub(message.len(), Relaxed);
+        }
         next.map(|message| message.map(|message| Ok(Frame::data(message))))
     }
 }
@@ -57,7 +84,13 @@ impl Body for Outgoing {
 /// Both ends of what the guest sends.
 pub(crate) fn outbound() -> (Outbound, Outgoing) {
     let (sender, receiver) = unbounded_channel();
-    (Outbound(sender), Outgoing(receiver))
+    let waiting = Arc::<AtomicUsize>::default();
+    let outbound = Outbound {
+        messages: sender,
+        waiting: Arc::clone(&waiting),
+    };
+    let messages = receiver;
+    (outbound, Outgoing { messages, waiting })
 }
 
 /// Makes a call and tells what comes of it. The last thing told is how it closed.
@@ -275,6 +308,8 @@ const INTERNAL: u32 = 13;
 const UNAVAILABLE: u32 = 14;
 /// Bytes before a message: a flag and its length.
 const PREFIX: usize = 5;
+/// Bytes that may wait for a peer that does not take them, before another message.
+const MOST_WAITING: usize = 16 << 20;
 /// Longest message that is handed to the guest, bytes.
 const MOST_MESSAGE: usize = 4 << 20;
 
@@ -309,6 +344,16 @@ mod tests {
             let refused = unframed(&mut BytesMut::from(wire));
             assert!(refused.is_err_and(|said| said.contains(words)), "{words}");
         }
+    }
+
+    #[test]
+    fn a_peer_that_takes_nothing_does_not_fill_the_hosts_memory() {
+        let (outbound, outgoing) = outbound();
+        let message = vec![0; 1 << 20];
+        let sent = (0..100).take_while(|_| outbound.send(&message).is_ok());
+        assert_eq!(sent.count(), 16, "16 MiB may wait");
+        assert_eq!(outbound.send(b""), Err(TooMuch));
+        drop(outgoing);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::cluster::{Clusters, Turns};
 use crate::control::{Order, Sessions};
-use crate::grpc_call::{self, Outbound, Said};
+use crate::grpc_call::{self, Outbound, Said, TooMuch};
 use crate::host::Site;
 use crate::http_call::Call;
 use crate::metrics::Counters;
@@ -305,12 +305,22 @@ impl Guest {
                 message,
                 end,
             } => {
-                if let Some(Line { outbound, .. }) = self.lines.borrow_mut().get_mut(&token) {
-                    if let Some(outbound) = &*outbound {
-                        outbound.send(&message);
-                    }
-                    // Dropped, it says that no more comes.
-                    outbound.take_if(|_| end == End::Last);
+                let mut lines = self.lines.borrow_mut();
+                let Some(line) = lines.get_mut(&token) else {
+                    return;
+                };
+                let sent = line.outbound.as_ref().map(|to| to.send(&message));
+                // Dropped, it says that no more comes.
+                line.outbound.take_if(|_| end == End::Last);
+                if sent == Some(Err(TooMuch))
+                    && let Some(line) = lines.remove(&token)
+                {
+                    line.task.abort();
+                    let (guest, generation) = (Rc::clone(self), self.generation.get());
+                    spawn_local(async move {
+                        let words = "the other end does not keep up";
+                        guest.call(generation, |vm| vm.grpc_close(token, GRPC_EXHAUSTED, words));
+                    });
                 }
             }
             Effect::GrpcClose(token) => {
@@ -378,7 +388,8 @@ impl Guest {
         let (outbound, outgoing) = grpc_call::outbound();
         let outbound = match talk {
             Talk::Once => {
-                outbound.send(&call.message);
+                // The first message always fits.
+                let _ = outbound.send(&call.message);
                 None
             }
             Talk::Long => Some(outbound),
@@ -583,6 +594,7 @@ const MOST_BACKOFF: Duration = Duration::from_secs(30);
 /// Without a failure for so long, the next one is a first one.
 const QUIET: Duration = Duration::from_secs(120);
 const GRPC_INTERNAL: u32 = 13;
+const GRPC_EXHAUSTED: u32 = 8;
 
 #[cfg(test)]
 mod tests {
