@@ -18,6 +18,10 @@ test *args:
 e2e *args:
     cargo test -p dtr-lb-tests {{ args }}
 
+# Compare CPU and memory with NGINX and HAProxy, side by side.
+bench *args:
+    cargo build --release && bench/compare.py {{ args }}
+
 # Look for inputs that break the engine, for two minutes: just fuzz hostcalls, just fuzz pairs.
 fuzz target *args:
     cargo +nightly fuzz run {{ target }} -- -max_total_time=120 {{ args }}
