@@ -126,7 +126,7 @@ fn tour(host: &Host, replicas: &[Replica], control: &Control) -> String {
 {FQDN}: three stand-in replicas behind one balancer
 
   balancer    http://{http}    https://{https}
-  admin       http://{admin}    /status  /_ping  /metrics  /ready
+  admin       http://{admin}    / (the page)  /status  /_ping  /metrics  /ready
 {replicas}
 
 Try, in another terminal:
