@@ -221,7 +221,9 @@ impl Session {
     /// The one exit: tells the filters and the operator why.
     fn close(self, reason: Reason) {
         let peer = match reason {
-            Reason::ClientClosed | Reason::ClientReset | Reason::ReplicaClosed => Peer::Remote,
+            // As in Envoy: whose end comes last closes, and after the client's own the
+            // replica's makes the proxy do it.
+            Reason::ClientReset | Reason::ReplicaClosed => Peer::Remote,
             _ => Peer::Local,
         };
         if reason == Reason::ReplicaReset {

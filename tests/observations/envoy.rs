@@ -2,28 +2,27 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use dtr_lb_host::testkit::Build;
 use dtr_lb_tests::envoy_binary;
 use serde_json::{Value, json};
 
+use super::ends::{Ends, LIMIT, eventually};
 use super::upstream::Upstream;
-use super::{Act, Behaviour, Protocol, Setting, Stage};
+use super::{Act, Protocol, Setting, Stage};
 
 pub(crate) struct Envoy {
     process: Child,
     _folder: tempfile::TempDir,
     address: SocketAddr,
-    upstreams: HashMap<&'static str, Upstream>,
+    ends: Ends,
     lines: Receiver<String>,
     /// What the guest logged so far.
     logs: Vec<String>,
-    client: Option<TcpStream>,
-    replica: Option<TcpStream>,
     answer: Option<Answer>,
 }
 
@@ -36,23 +35,14 @@ struct Answer {
 impl Envoy {
     pub(crate) fn open(setting: Setting) -> Envoy {
         let guest = Build::new("guests").example(setting.guest).run().unwrap();
-        let mut behaviours = HashMap::from([("default", Behaviour::Answers(200, "hi"))]);
-        behaviours.extend(setting.clusters.iter().copied());
-        let upstreams: HashMap<_, _> = behaviours
-            .into_iter()
-            .map(|(name, behaviour)| {
-                // What the guest itself asks is HTTP on a TCP listener, too.
-                let answers = setting.protocol == Protocol::Http || name == "gate";
-                (name, Upstream::open(behaviour, answers))
-            })
-            .collect();
+        let ends = Ends::of(setting);
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("envoy.json");
         let own_admin = folder.path().join("admin");
         let bootstrap = bootstrap(
             setting,
             &guest.path().unwrap().to_string_lossy(),
-            &upstreams,
+            &ends.upstreams,
         );
         std::fs::write(&file, bootstrap.to_string()).unwrap();
         let mut process = Command::new(envoy_binary().unwrap())
@@ -88,48 +78,21 @@ impl Envoy {
             process,
             _folder: folder,
             address,
-            upstreams,
+            ends,
             lines,
             logs: Vec::new(),
-            client: None,
-            replica: None,
             answer: None,
         }
     }
 
-    fn client(&mut self) -> &mut TcpStream {
-        self.client.as_mut().unwrap()
-    }
-
-    /// The upstream's end of the connection.
-    fn replica(&mut self) -> &mut TcpStream {
-        if self.replica.is_none() {
-            // Whichever cluster the filter chose.
-            let upstreams = &self.upstreams;
-            let accepted = || {
-                upstreams
-                    .values()
-                    .find_map(|one| one.accepted.try_recv().ok())
-            };
-            self.replica = Some(eventually(accepted));
-        }
-        self.replica.as_mut().unwrap()
-    }
-
-    fn write(&mut self, bytes: &str) {
-        self.client().write_all(bytes.as_bytes()).unwrap();
-    }
-
     fn connect(&mut self) {
-        let client = TcpStream::connect(self.address).unwrap();
-        client.set_nodelay(true).unwrap();
-        client.set_read_timeout(Some(LIMIT)).unwrap();
-        (self.client, self.replica, self.answer) = (Some(client), None, None);
+        self.ends.connect(self.address);
+        self.answer = None;
     }
 
     fn answer(&mut self) -> &Answer {
         if self.answer.is_none() {
-            self.answer = Some(read_answer(self.client()));
+            self.answer = Some(read_answer(self.ends.client()));
         }
         self.answer.as_ref().unwrap()
     }
@@ -138,28 +101,25 @@ impl Envoy {
 impl Stage for Envoy {
     fn play(&mut self, act: Act) {
         match act {
-            Act::Connects => self.connect(),
-            Act::Sends(bytes) => self.write(bytes),
-            Act::Ends => self.client().shutdown(Shutdown::Write).unwrap(),
-            Act::Gives(bytes) => self.replica().write_all(bytes.as_bytes()).unwrap(),
-            Act::Closes => self.replica().shutdown(Shutdown::Write).unwrap(),
             Act::Asks(path, headers) => {
                 self.connect();
                 let mut head = format!("GET {path} HTTP/1.1\r\nhost: example.com\r\n");
                 for (name, value) in headers {
                     head.push_str(&format!("{name}: {value}\r\n"));
                 }
-                self.write(&format!("{head}\r\n"));
+                self.ends.write(&format!("{head}\r\n"));
             }
             Act::Posts(path) => {
                 self.connect();
-                self.write(&format!(
+                self.ends.write(&format!(
                     "POST {path} HTTP/1.1\r\nhost: example.com\r\ntransfer-encoding: chunked\r\n\r\n"
                 ));
             }
-            Act::Body(bytes) => self.write(&format!("{:x}\r\n{bytes}\r\n", bytes.len())),
-            Act::BodyEnds => self.write("0\r\n\r\n"),
-            Act::Trailers(name, value) => self.write(&format!("0\r\n{name}: {value}\r\n\r\n")),
+            Act::Body(bytes) => self
+                .ends
+                .write(&format!("{:x}\r\n{bytes}\r\n", bytes.len())),
+            Act::BodyEnds => self.ends.write("0\r\n\r\n"),
+            Act::Trailers(name, value) => self.ends.write(&format!("0\r\n{name}: {value}\r\n\r\n")),
             Act::IsAnswered(status, body) => {
                 let answer = self.answer();
                 assert_eq!((answer.status, answer.body.as_str()), (status, body));
@@ -172,6 +132,7 @@ impl Stage for Envoy {
                     "no {line} in {head}"
                 );
             }
+            of_tcp => self.ends.play(self.address, of_tcp),
         }
     }
 
@@ -339,18 +300,3 @@ fn dechunked(mut body: &str) -> String {
     }
     whole
 }
-
-/// Asks until there is an answer; sockets and files have no event for it.
-fn eventually<T>(mut ask: impl FnMut() -> Option<T>) -> T {
-    let limit = Instant::now() + LIMIT;
-    loop {
-        if let Some(found) = ask() {
-            return found;
-        }
-        assert!(Instant::now() < limit, "nothing within {LIMIT:?}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// Longest wait for anything.
-const LIMIT: Duration = Duration::from_secs(20);

@@ -1,12 +1,14 @@
-//! The small filters of `guests/` play each scene in the testkit and on a real
-//! Envoy, and must tell the same of it: what the guest logs after each act, and
+//! The small filters of `guests/` play each scene in the testkit, on a real Envoy
+//! and, the network filters, on the standalone host, and must tell the same of it: what the guest logs after each act, and
 //! what the client is answered.
 #![allow(
     clippy::unwrap_used,
     reason = "what can't happen fails the scene that met it"
 )]
 
+mod ends;
 mod envoy;
+mod host;
 mod kit;
 mod upstream;
 
@@ -78,19 +80,30 @@ use Act::*;
 
 fn same(setting: Setting, acts: &[Act]) {
     let mut kit = kit::Kit::open(setting);
-    let mut envoy = envoy::Envoy::open(setting);
+    let mut proxies: Vec<(&str, Box<dyn Stage>)> =
+        vec![("Envoy", Box::new(envoy::Envoy::open(setting)))];
+    if setting.protocol == Protocol::Tcp {
+        // It carries network filters.
+        proxies.push(("the host", Box::new(host::Host::open(setting))));
+    }
     // What is said while starting: by one VM here, by several there.
-    let (here, there) = (kit.logs().len(), envoy.logs().len());
+    let here = kit.logs().len();
+    let there: Vec<usize> = proxies
+        .iter()
+        .map(|(_, proxy)| proxy.logs().len())
+        .collect();
     for act in acts {
         kit.play(*act);
-        envoy.play(*act);
         let expected = normal(&kit.logs()[here..]);
-        envoy.wait_for(there + expected.len());
-        let seen = normal(&envoy.logs()[there..]);
-        assert_eq!(
-            expected, seen,
-            "testkit (left) and Envoy differ after {act:?}"
-        );
+        for ((name, proxy), there) in proxies.iter_mut().zip(&there) {
+            proxy.play(*act);
+            proxy.wait_for(there + expected.len());
+            let seen = normal(&proxy.logs()[*there..]);
+            assert_eq!(
+                expected, seen,
+                "testkit (left) and {name} differ after {act:?}"
+            );
+        }
     }
 }
 
