@@ -221,8 +221,8 @@ impl Session {
     /// The one exit: tells the filters and the operator why.
     fn close(self, reason: Reason) {
         let peer = match reason {
-            // As in Envoy: whose end comes last closes, and after the client's own the
-            // replica's makes the proxy do it.
+            // As in Envoy: when the client ended first, it is the proxy that closes
+            // once the replica has ended, too.
             Reason::ClientReset | Reason::ReplicaClosed => Peer::Remote,
             _ => Peer::Local,
         };
