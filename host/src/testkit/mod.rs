@@ -34,7 +34,7 @@
 //!
 //! ```toml
 //! [dev-dependencies]
-//! dtr-lb-host = { version = "0.1", default-features = false, features = ["testkit"] }
+//! dtr-lb-host = { path = "../dtr-lb/host", default-features = false, features = ["testkit"] }
 //!
 //! # The compiler of guests, itself not optimised, is slow.
 //! [profile.dev.package."*"]
