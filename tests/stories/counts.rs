@@ -55,6 +55,6 @@ on_each_proxy!(
         proxy.counts(&well, "active", 4).await;
         proxy.counts(&down, "active", 0).await;
         proxy.counts(&down, "total", 0).await;
-        proxy.logs("connect failures").await;
+        proxy.logs("held back for").await;
     }
 );
