@@ -207,8 +207,10 @@ def main():
     try:
         backend, ports = replicas(folder)
         running.append(backend)
-        proxies = [nginx(folder, ports), haproxy(folder, ports), dtr_lb(told.binary, folder, ports)]
-        running += proxies
+        # One by one: who was started is ended, also when the next does not start.
+        for start in (nginx, haproxy, lambda *where: dtr_lb(told.binary, *where)):
+            running.append(start(folder, ports))
+        proxies = running[1:]
         print(f"{'case':6} {'':6}" + "".join(f"{one.name:>10}" for one in proxies) + f"{'ratio':>8} {'goal':>6}")
         for case, (measure, unit) in CASES.items():
             if told.only not in (None, case):
