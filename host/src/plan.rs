@@ -46,8 +46,6 @@ pub struct Listener {
     pub port: u16,
     /// The [`Pool`] or [`Cluster`] that serves when no filter says.
     pub fallback: String,
-    /// How long one connect attempt may take.
-    pub connect_timeout: Duration,
     /// How long a connection may be silent both ways; `None`: for ever.
     pub idle_timeout: Option<Duration>,
 }

@@ -214,7 +214,6 @@ fn plan(replicas: &[&Replica]) -> Plan {
             bind: ([127, 0, 0, 1], 0).into(),
             port: 443,
             fallback: "443".to_owned(),
-            connect_timeout: Duration::from_secs(1),
             idle_timeout: None,
         }],
         routes: vec![Route {

@@ -159,7 +159,6 @@ pub(super) fn plan(file: File, source: &Source, folder: &Path) -> Result<Plan, C
             bind: listener.bind.0,
             port: listener.bind.0.port(),
             fallback: listener.cluster.0,
-            connect_timeout: CONNECT_TIMEOUT,
             idle_timeout: file.idle_timeout.map(Span::get),
         });
     }

@@ -94,7 +94,6 @@ fn listener(listener: &config::Listener, config: &Config) -> Listener {
         bind: listener.bind,
         port: listener.port,
         fallback: listener.port.to_string(),
-        connect_timeout: config.connect_timeout,
         idle_timeout: config.idle_timeout,
     }
 }
