@@ -136,20 +136,15 @@ impl Balancer {
     /// to be called before a choice, which then keeps to limits over all VMs, and
     /// after it, for the others' next choice.
     pub fn agree(&mut self, store: &mut impl Store, now: Moment) {
-        if self.is_limited() {
+        if self.pool.limited {
             self.count(store, now);
         }
-    }
-
-    fn is_limited(&self) -> bool {
-        let mut replicas = self.config.replicas.iter();
-        replicas.any(|replica| replica.max_connections.is_some())
     }
 
     /// How often this VM gives a sign of life.
     pub(crate) fn heartbeat(&self) -> Duration {
         // A place that is free again is told at the next heartbeat.
-        let most = if self.is_limited() { 50 } else { 250 };
+        let most = if self.pool.limited { 50 } else { 250 };
         Duration::from_millis((self.config.health.interval_ms / 4).clamp(25, most))
     }
 

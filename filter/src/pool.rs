@@ -81,6 +81,8 @@ pub(crate) struct Pool {
     names: HashMap<String, ReplicaId>,
     seed: u64,
     try_all: bool,
+    /// Whether any replica has a limit; asked for each connection.
+    pub(crate) limited: bool,
     policy: Policy,
     slow_start: Duration,
 }
@@ -94,6 +96,7 @@ impl Pool {
             listeners: Vec::new(),
             names: HashMap::new(),
             try_all: false,
+            limited: false,
             policy: config.policy,
             slow_start: Duration::ZERO,
         };
@@ -106,6 +109,10 @@ impl Pool {
     /// with [`Pool::update`].
     pub(crate) fn configure(&mut self, config: &Config) {
         self.try_all = config.when_all_down == WhenAllDown::TryAll;
+        self.limited = config
+            .replicas
+            .iter()
+            .any(|replica| replica.max_connections.is_some());
         self.policy = config.policy;
         self.slow_start = Duration::from_millis(config.slow_start_ms);
         for replica in &mut self.replicas {
