@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use dtr_lb_host::vm::{
+use proxy_wasm_engine::{
     CallReply, CallToken, ContextId, Effect, Engine, End, Hostcall, HttpInfo, Module, Observer,
     Peer, Plugin, Shared, TcpInfo, Trap, Vm, VmConfig, World,
 };

@@ -2,7 +2,7 @@
 //! was decoded comes out of the encoder as it went in, but for its names' case.
 #![no_main]
 
-use dtr_lb_host::vm::fuzz::{decode_pairs, encode_pairs};
+use proxy_wasm_engine::fuzz::{decode_pairs, encode_pairs};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

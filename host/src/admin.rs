@@ -23,8 +23,8 @@ use tracing::{debug, warn};
 use crate::drain::{Phase, reached};
 use crate::guest::{Answer, Guest, Seat};
 use crate::metrics;
-use crate::vm::{Action, End, Headers, HttpInfo, TcpInfo, Trap, Vm};
 use crate::worker::Worker;
+use proxy_wasm_engine::{Action, End, Headers, HttpInfo, TcpInfo, Trap, Vm};
 
 /// Serves the admin listener for as long as the worker lives, or until others do.
 pub(crate) async fn serve(worker: Rc<Worker>, listener: TcpListener) {
@@ -207,7 +207,7 @@ struct Visit<'a> {
 impl Visit<'_> {
     fn call<R>(
         &self,
-        call: impl FnOnce(&mut Vm, crate::vm::ContextId) -> Result<R, Trap>,
+        call: impl FnOnce(&mut Vm, proxy_wasm_engine::ContextId) -> Result<R, Trap>,
     ) -> Option<R> {
         self.guest.visit(self.seat, call)
     }

@@ -13,7 +13,7 @@ use crate::guest::{Guest, Seat};
 use crate::host::Site;
 use crate::metrics::Counters;
 use crate::plan::Failure;
-use crate::vm::{Action, ContextId, Direction, End, Peer, TcpInfo, Trap, Vm};
+use proxy_wasm_engine::{Action, ContextId, Direction, End, Peer, TcpInfo, Trap, Vm};
 
 /// The filters of a worker.
 pub(crate) struct Chain {

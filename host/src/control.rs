@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::sync::Notify;
 
-use crate::vm::Direction;
+use proxy_wasm_engine::Direction;
 
 /// What a session is told to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

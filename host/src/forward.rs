@@ -17,7 +17,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::control::Order;
 use crate::pipe::{Buffers, Pipe};
-use crate::vm::{Action, Direction, End};
+use proxy_wasm_engine::{Action, Direction, End};
 
 /// Which chunks of a connection a filter is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use crate::cluster::Endpoint;
 use crate::http_call::{absolute, open, pairs};
-use crate::vm::{GrpcCall, Headers};
+use proxy_wasm_engine::{GrpcCall, Headers};
 
 /// What the other end says, in the order in which the guest is to hear it.
 #[derive(Debug)]

@@ -22,7 +22,7 @@ use crate::http_call::Call;
 use crate::metrics::Counters;
 use crate::plan::Failure;
 use crate::program::Program;
-use crate::vm::{
+use proxy_wasm_engine::{
     CallToken, ContextId, Direction, Effect, End, GrpcCall, Headers, HttpCall, HttpInfo, Trap, Vm,
     World,
 };
@@ -89,7 +89,7 @@ impl Guest {
         site: Arc<Site>,
         counters: Arc<Counters>,
         sessions: &Rc<Sessions>,
-    ) -> Result<Rc<Guest>, crate::vm::StartError> {
+    ) -> Result<Rc<Guest>, proxy_wasm_engine::StartError> {
         let guest = Rc::new(Guest {
             surroundings: Arc::new(Surroundings {
                 clusters: Arc::clone(&site.clusters),
@@ -446,7 +446,7 @@ impl Guest {
         }
     }
 
-    fn install(self: &Rc<Self>) -> Result<(), crate::vm::StartError> {
+    fn install(self: &Rc<Self>) -> Result<(), proxy_wasm_engine::StartError> {
         let Program { module, config, .. } = self.program();
         let world = Arc::clone(&self.surroundings) as Arc<dyn World>;
         let vm = Vm::start(module, config, &self.site.shared, world)?;

@@ -19,8 +19,8 @@ use crate::metrics::Counters;
 use crate::plan::Plan;
 use crate::program::Program;
 use crate::resolver::{self, Lookup, Resolver};
-use crate::vm::Shared;
 use crate::worker::{self, Outfit};
+use proxy_wasm_engine::Shared;
 
 /// A running host. Dropping it cuts every connection; [`Host::drain`] does not.
 pub struct Host {

@@ -17,7 +17,7 @@ use crate::dial;
 use crate::pinned::is_own_authority;
 use crate::plan::Protocol;
 use crate::tls;
-use crate::vm::{CallReply, Headers};
+use proxy_wasm_engine::{CallReply, Headers};
 
 /// One request of the guest.
 pub(crate) struct Call {

@@ -26,7 +26,7 @@
 //! | `proxy` (default) | the standalone host, its configuration and the program `dtr-lb` |
 //! | `testkit` | unit tests for filters |
 //!
-//! The engine ([`vm`]) is always there.
+//! Filters run in the engine of [`proxy_wasm_engine`].
 
 #[cfg(feature = "proxy")]
 mod admin;
@@ -80,7 +80,6 @@ pub mod standin;
 pub mod testkit;
 #[cfg(feature = "proxy")]
 mod tls;
-pub mod vm;
 #[cfg(feature = "proxy")]
 mod worker;
 

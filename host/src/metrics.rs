@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::control::Order;
 use crate::forward::Outcome;
-use crate::vm::{Direction, Metric, MetricKind, Shared};
+use proxy_wasm_engine::{Direction, Metric, MetricKind, Shared};
 
 /// Why a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use tracing::debug;
 
 use crate::error::StartError;
 use crate::plan::{ADMIN_ROOT, Failure, NetworkFilter, Plan, STREAM_ROOT, VmSettings};
-use crate::vm::{Engine, Module, Plugin, Shared, Vm, VmConfig};
+use proxy_wasm_engine::{Engine, Module, Plugin, Shared, Vm, VmConfig};
 
 /// A module, its plugins, and where they stand in the chain. Each worker has a
 /// VM of it.
@@ -52,7 +52,7 @@ impl Program {
     }
 
     /// Says which filter could not be started.
-    pub(crate) fn failed(&self, error: crate::vm::StartError) -> StartError {
+    pub(crate) fn failed(&self, error: proxy_wasm_engine::StartError) -> StartError {
         failed(self.filter.clone(), Box::new(error))
     }
 }

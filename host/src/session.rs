@@ -20,8 +20,8 @@ use crate::dial::{Attempts, Dialed, UPSTREAM_RESET, dial};
 use crate::forward::{DataCallbacks, Forward, MOST_HELD, Tap};
 use crate::listener::Post;
 use crate::metrics::Reason;
-use crate::vm::{Action, Direction, End, Peer, TcpInfo, Upstream};
 use crate::worker::Worker;
+use proxy_wasm_engine::{Action, Direction, End, Peer, TcpInfo, Upstream};
 
 /// Serves one connection. It counts from now on, not from the first poll:
 /// whoever limits or awaits sessions must not overlook it.

@@ -14,7 +14,7 @@ use super::number::{Size, Whole};
 use super::question::verify;
 use super::text::{ClusterName, Span, Word};
 use crate::plan::{self, Failure, NetworkFilter, Plan, Pool, Protocol, VmSettings};
-use crate::vm::Profile;
+use proxy_wasm_engine::Profile;
 
 /// The whole file.
 #[derive(Debug, Deserialize)]

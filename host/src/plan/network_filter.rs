@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::vm::{Profile, VmConfig};
+use proxy_wasm_engine::{Profile, VmConfig};
 
 /// One filter of the chain.
 #[derive(Clone, Debug)]

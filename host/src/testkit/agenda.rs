@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::vm::{CallToken, ContextId};
+use proxy_wasm_engine::{CallToken, ContextId};
 
 /// Something that happens at its time.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::vm::{Plugin, Profile, Shared, StartError, VmConfig};
+use proxy_wasm_engine::{Plugin, Profile, Shared, StartError, VmConfig};
 
 use super::cluster::{Cluster, accepts};
 use super::fault::{Fault, Mishap};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::vm::{CallReply, CallToken, ContextId, GrpcCall, Headers, HttpCall};
+use proxy_wasm_engine::{CallReply, CallToken, ContextId, GrpcCall, Headers, HttpCall};
 
 use super::agenda::{CallKey, Event};
 use super::cluster::{Answer, Behaviour, Cluster, Request};

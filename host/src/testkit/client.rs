@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use crate::vm::{ContextId, Direction, End, Peer};
+use proxy_wasm_engine::{ContextId, Direction, End, Peer};
 
 use super::stage::Stage;
 use super::tcp::Phase;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::vm::Headers;
+use proxy_wasm_engine::Headers;
 
 /// How a cluster behaves: towards HTTP and gRPC calls of the guest, towards
 /// HTTP streams, and towards TCP connections.

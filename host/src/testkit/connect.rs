@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::vm::{ContextId, ListenerDirection, TcpInfo};
+use proxy_wasm_engine::{ContextId, ListenerDirection, TcpInfo};
 
 use super::client::Client;
 use super::stage::Stage;

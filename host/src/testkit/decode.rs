@@ -1,6 +1,6 @@
 //! Puts the raw arguments of host functions and callbacks into words.
 
-use crate::vm::Hostcall;
+use proxy_wasm_engine::Hostcall;
 
 use super::transcript::Argument;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::vm::{Direction, Peer, Upstream};
+use proxy_wasm_engine::{Direction, Peer, Upstream};
 
 use super::agenda::Event;
 use super::cluster::{Behaviour, Request};

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use crate::vm::{ContextId, End, Headers};
+use proxy_wasm_engine::{ContextId, End, Headers};
 
 use super::cluster::{Cluster, Request, header, status};
 use super::stage::Stage;

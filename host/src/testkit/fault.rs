@@ -1,6 +1,6 @@
 //! What a test puts in the guest's way.
 
-use crate::vm::TrapReason;
+use proxy_wasm_engine::TrapReason;
 
 use super::cluster::Cluster;
 use super::status::Status;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::vm::{CallToken, End, GrpcCall, Headers};
+use proxy_wasm_engine::{CallToken, End, GrpcCall, Headers};
 
 use super::agenda::{CallKey, Event};
 use super::call::{Call, Kind, Opened, grpc_headers};

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use crate::vm::{Engine, LoadError, Module};
+use proxy_wasm_engine::{Engine, LoadError, Module};
 
 use super::build::{self, Build, BuildError};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::vm::{Action, ContextId, End, HttpInfo};
+use proxy_wasm_engine::{Action, ContextId, End, HttpInfo};
 
 use super::call::made_up;
 use super::stage::Stage;

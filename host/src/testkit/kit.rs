@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::vm::{ContextId, Metric, Shared, StartError, Trap};
+use proxy_wasm_engine::{ContextId, Metric, Shared, StartError, Trap};
 
 use super::builder::{Builder, DEFAULT};
 use super::cluster::{Cluster, Request};
@@ -229,7 +229,7 @@ impl TestKit {
     pub fn roots(&self) -> Vec<ContextId> {
         let stage = self.stage.borrow();
         let vm = stage.workers[0].vm.as_ref();
-        vm.map(crate::vm::Vm::roots).unwrap_or_default()
+        vm.map(proxy_wasm_engine::Vm::roots).unwrap_or_default()
     }
 
     pub(super) fn stage(&self) -> &Rc<RefCell<Stage>> {

@@ -115,7 +115,7 @@ impl TestKit {
         let workers = stage.workers.iter_mut();
         workers
             .filter_map(|worker| worker.vm.as_mut())
-            .map(crate::vm::Vm::memory_size)
+            .map(proxy_wasm_engine::Vm::memory_size)
             .sum()
     }
 

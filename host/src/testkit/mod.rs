@@ -310,7 +310,6 @@ mod worker;
 
 use std::time::Duration;
 
-pub use crate::vm::{ContextId, Headers, ListenerDirection, Metric, Peer, Profile, Shared};
 pub use build::{Build, BuildError};
 pub use builder::{Builder, Configuration, KitError, OnTrap};
 pub use client::{Client, Upstream};
@@ -326,6 +325,7 @@ pub use guest::{Guest, guest};
 pub use kit::TestKit;
 pub use leak::Leaks;
 pub use place::LogLine;
+pub use proxy_wasm_engine::{ContextId, Headers, ListenerDirection, Metric, Peer, Profile, Shared};
 pub use request::HttpRequest;
 pub use serde_json::json;
 pub use status::Status;

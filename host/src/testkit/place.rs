@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::vm::{self, ContextId, Observer, Trap, TrapReason, World};
+use proxy_wasm_engine::{self, ContextId, Observer, Trap, TrapReason, World};
 
 use super::decode;
 use super::fault::Faults;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::vm::{End, Headers, HttpInfo, TcpInfo};
+use proxy_wasm_engine::{End, Headers, HttpInfo, TcpInfo};
 
 use super::connect::{check_worker, new_info, parse, root};
 use super::exchange::Exchange;

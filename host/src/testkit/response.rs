@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::vm::{ContextId, End, Headers, HttpInfo, Upstream};
+use proxy_wasm_engine::{ContextId, End, Headers, HttpInfo, Upstream};
 
 use super::agenda::Event;
 use super::call::{REFUSED, RESET, SERVICE_TIME, TIMED_OUT, made_up};

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::vm::{Effect, Peer, Shared, StartError, Trap, Vm};
+use proxy_wasm_engine::{Effect, Peer, Shared, StartError, Trap, Vm};
 
 use super::agenda::{Agenda, CallKey, Event};
 use super::builder::{OnTrap, is_call};
@@ -182,7 +182,7 @@ impl Stage {
         let mut any = false;
         for worker in 0..self.workers.len() {
             while let Some(effect) =
-                (self.workers[worker].vm.as_mut()).and_then(crate::vm::Vm::next_effect)
+                (self.workers[worker].vm.as_mut()).and_then(proxy_wasm_engine::Vm::next_effect)
             {
                 any = true;
                 self.carry_out(worker, effect);
@@ -263,7 +263,7 @@ impl Stage {
         }
     }
 
-    fn tick(&mut self, worker: usize, root: crate::vm::ContextId, setting: u64) {
+    fn tick(&mut self, worker: usize, root: proxy_wasm_engine::ContextId, setting: u64) {
         let current = |stage: &Stage| {
             let found = stage.workers[worker].ticks.get(&root).copied();
             found.filter(|tick| tick.number == setting)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use crate::vm::{ContextId, End, Headers};
+use proxy_wasm_engine::{ContextId, End, Headers};
 
 use super::cluster::Cluster;
 

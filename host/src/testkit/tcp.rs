@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use bytes::BytesMut;
 
-use crate::vm::{Action, ContextId, Direction, End, Peer, TcpInfo};
+use proxy_wasm_engine::{Action, ContextId, Direction, End, Peer, TcpInfo};
 
 use super::cluster::{Behaviour, Cluster};
 use super::stage::Stage;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::vm::ContextId;
+use proxy_wasm_engine::ContextId;
 
 use super::status::Status;
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::vm::{ContextId, Module, Shared, StartError, Vm, VmConfig};
+use proxy_wasm_engine::{ContextId, Module, Shared, StartError, Vm, VmConfig};
 
 use super::place::{Ground, Place, Window};
 

@@ -1,0 +1,170 @@
+//! Buffers of bytes.
+
+use bytes::BytesMut;
+
+use crate::abi::{Answer, Body, BufferKind, Profile, Refusal};
+use crate::context::Kind;
+use crate::memory::{Call, Place, Span};
+use crate::state::State;
+
+pub(crate) fn get(
+    call: &mut Call,
+    kind: u32,
+    start: u32,
+    most: u32,
+    at_to: u32,
+    len_to: u32,
+) -> Answer {
+    let kind = BufferKind::try_from(kind)?;
+    if start.checked_add(most).is_none() && call.state().profile == Profile::Spec {
+        return Err(Refusal::BadArgument);
+    }
+    let end = start.saturating_add(most);
+    call.give_with(Place(at_to, len_to), |_, state, out| {
+        let bytes = bytes(state, kind)?;
+        let start = start as usize;
+        if start > bytes.len() && state.profile == Profile::Spec {
+            return Err(Refusal::BadArgument);
+        }
+        let end = bytes.len().min(end as usize);
+        out.extend_from_slice(bytes.get(start..end).unwrap_or_default());
+        Ok(())
+    })
+}
+
+pub(crate) fn status(call: &mut Call, kind: u32, len_to: u32, flags_to: u32) -> Answer {
+    let kind = BufferKind::try_from(kind)?;
+    let len = bytes(call.state(), kind)?.len();
+    call.put_u32(len_to, u32::try_from(len).unwrap_or(u32::MAX))?;
+    call.put_u32(flags_to, 0)
+}
+
+pub(crate) fn set(
+    call: &mut Call,
+    kind: u32,
+    start: u32,
+    len: u32,
+    at: u32,
+    new_len: u32,
+) -> Answer {
+    let kind = BufferKind::try_from(kind)?;
+    let (view, state) = call.split();
+    let new = view.get(Span(at, new_len))?;
+    let profile = state.profile;
+    let (start, len) = (start as usize, len as usize);
+    let most = state.limits.memory();
+    let buffer = writable(state, kind)?;
+    if len < buffer.len() && buffer.len() + new.len() > most {
+        // Appending again and again would fill the host's memory.
+        return Err(Refusal::Internal);
+    }
+    match profile {
+        // At the front, in place of so many bytes there, or at the end.
+        Profile::Envoy if start == 0 => {
+            let end = len.min(buffer.len());
+            splice(buffer, 0, end, new);
+        }
+        Profile::Envoy if start >= buffer.len() => buffer.extend_from_slice(new),
+        Profile::Envoy => return Err(Refusal::BadArgument),
+        Profile::Spec => {
+            let start = start.min(buffer.len());
+            let end = start.saturating_add(len).min(buffer.len());
+            splice(buffer, start, end, new);
+        }
+    }
+    Ok(())
+}
+
+fn splice(buffer: &mut BytesMut, start: usize, end: usize, new: &[u8]) {
+    if start == 0 && buffer.is_empty() {
+        buffer.extend_from_slice(new);
+        return;
+    }
+    let mut spliced = BytesMut::with_capacity(buffer.len() - (end - start) + new.len());
+    spliced.extend_from_slice(&buffer[..start]);
+    spliced.extend_from_slice(new);
+    spliced.extend_from_slice(&buffer[end..]);
+    *buffer = spliced;
+}
+
+/// The bytes behind a buffer's number, as the guest may see them now.
+fn bytes(state: &State, kind: BufferKind) -> Result<&[u8], Refusal> {
+    let root = || state.contexts.root(state.acting_root());
+    match kind {
+        BufferKind::VmConfiguration => Ok(&state.vm_configuration),
+        BufferKind::PluginConfiguration if !state.turn.configuring => Err(Refusal::NotFound),
+        BufferKind::PluginConfiguration => state
+            .plugin()
+            .map(|plugin| plugin.configuration.as_slice())
+            .ok_or(Refusal::NotFound),
+        BufferKind::CallBody => {
+            let reply = root()
+                .and_then(|root| root.reply.as_ref())
+                .ok_or(Refusal::NotFound)?;
+            Ok(&reply.body)
+        }
+        BufferKind::GrpcMessage => match root().and_then(|root| root.grpc_message.as_ref()) {
+            Some(message) => Ok(message),
+            None => nothing(state),
+        },
+        BufferKind::RequestBody
+        | BufferKind::ResponseBody
+        | BufferKind::DownstreamData
+        | BufferKind::UpstreamData
+        | BufferKind::ForeignArguments => match &state.turn.data {
+            Some((carried, bytes)) if *carried == kind && speaks_for_itself(state) => Ok(bytes),
+            _ => held(state, kind).map_or_else(|| nothing(state), Ok),
+        },
+    }
+}
+
+/// The part of a body that waits between callbacks.
+fn held(state: &State, kind: BufferKind) -> Option<&[u8]> {
+    let Kind::Http(http) = &state.acting()?.kind else {
+        return None;
+    };
+    let held = http.held.get(body(kind)? as usize)?;
+    (!held.is_empty()).then_some(held)
+}
+
+fn held_mut(state: &mut State, kind: BufferKind) -> Option<&mut BytesMut> {
+    let Kind::Http(http) = &mut state.acting_mut()?.kind else {
+        return None;
+    };
+    let held = http.held.get_mut(body(kind)? as usize)?;
+    (!held.is_empty()).then_some(held)
+}
+
+fn body(kind: BufferKind) -> Option<Body> {
+    match kind {
+        BufferKind::RequestBody => Some(Body::Request),
+        BufferKind::ResponseBody => Some(Body::Response),
+        _ => None,
+    }
+}
+
+/// Envoy shows an empty buffer where there is none.
+fn nothing(state: &State) -> Result<&[u8], Refusal> {
+    match state.profile {
+        Profile::Envoy => Ok(&[]),
+        Profile::Spec => Err(Refusal::NotFound),
+    }
+}
+
+fn writable(state: &mut State, kind: BufferKind) -> Result<&mut BytesMut, Refusal> {
+    if matches!(kind, BufferKind::PluginConfiguration | BufferKind::CallBody) {
+        bytes(state, kind)?;
+    }
+    let carried = matches!(&state.turn.data, Some((carried, _)) if *carried == kind);
+    if !carried || !speaks_for_itself(state) {
+        return held_mut(state, kind).ok_or(Refusal::BadArgument);
+    }
+    match &mut state.turn.data {
+        Some((_, bytes)) if kind != BufferKind::ForeignArguments => Ok(bytes),
+        _ => Err(Refusal::BadArgument),
+    }
+}
+
+fn speaks_for_itself(state: &State) -> bool {
+    state.acting_id() == state.turn.context
+}

@@ -1,0 +1,146 @@
+//! Functions that belong to Envoy rather than to the ABI.
+
+use std::borrow::Cow;
+
+use super::signature;
+use crate::abi::{Answer, Refusal};
+use crate::context::Kind;
+use crate::effect::Effect;
+use crate::filter_state::{Value, Write, object_key};
+use crate::memory::{Call, Place, Span};
+use crate::protobuf::{Field, Fields};
+use crate::state::State;
+
+/// The guest may pass 0 for where it does not want an answer.
+pub(crate) fn call(
+    call: &mut Call,
+    name: Span,
+    arguments: Span,
+    at_to: u32,
+    len_to: u32,
+) -> Answer {
+    let (view, state) = call.split();
+    let function = find(view.get(name)?).ok_or(Refusal::NotFound)?;
+    let mut answer = Vec::new();
+    function(state, view.get(arguments)?, &mut answer)?;
+    match (at_to, len_to) {
+        (0, 0) => Ok(()),
+        (0, len_to) => call.put_u32(len_to, u32::try_from(answer.len()).unwrap_or(u32::MAX)),
+        (at_to, 0) => {
+            let at = if answer.is_empty() {
+                0
+            } else {
+                call.place(&answer)?
+            };
+            call.put_u32(at_to, at)
+        }
+        (at_to, len_to) => call.give(Place(at_to, len_to), &answer),
+    }
+}
+
+type Function = fn(&mut State, &[u8], &mut Vec<u8>) -> Answer;
+
+fn find(name: &[u8]) -> Option<Function> {
+    Some(match name {
+        b"set_envoy_filter_state" => set_filter_state,
+        b"declare_property" => declare_property,
+        b"clear_route_cache" => clear_route_cache,
+        b"compress" => compress,
+        b"uncompress" => uncompress,
+        b"verify_signature" => signature::verify,
+        b"sign" => signature::sign,
+        b"dtr_lb_skip_data" => skip_data,
+        _ => return None,
+    })
+}
+
+/// `{path = 1, value = 2, span = 3}`: something the proxy itself will look at.
+fn set_filter_state(state: &mut State, arguments: &[u8], _: &mut Vec<u8>) -> Answer {
+    let (mut path, mut value) = ("", "");
+    for field in Fields::of(arguments) {
+        match field.map_err(|_| Refusal::BadArgument)? {
+            (1, Field::Bytes(bytes)) => path = utf8(bytes)?,
+            (2, Field::Bytes(bytes)) => value = utf8(bytes)?,
+            _ => {}
+        }
+    }
+    let context = state.acting_mut().ok_or(Refusal::NotFound)?;
+    if matches!(&context.kind, Kind::Root(_)) || context.is_over() {
+        return Err(Refusal::NotFound);
+    }
+    let key = object_key(path, value)?;
+    context.state.set(
+        Cow::Borrowed(key.as_bytes()),
+        Value::Object(value.to_owned()),
+    )
+}
+
+/// `{name = 1, readonly = 2, type = 3, schema = 4, span = 5}`
+fn declare_property(state: &mut State, arguments: &[u8], _: &mut Vec<u8>) -> Answer {
+    let (mut name, mut write) = ("", Write::Often);
+    for field in Fields::of(arguments) {
+        match field.map_err(|_| Refusal::BadArgument)? {
+            (1, Field::Bytes(bytes)) => name = utf8(bytes)?,
+            (2, Field::Varint(flag)) => write = if flag == 0 { Write::Often } else { Write::Once },
+            _ => {}
+        }
+    }
+    let root = state.acting_root();
+    let root = state.contexts.root_mut(root).ok_or(Refusal::NotFound)?;
+    let known = root.declared.contains_key(name.as_bytes());
+    if known || root.declared.len() >= MOST_DECLARED || name.len() > LONGEST_NAME {
+        return Err(Refusal::BadArgument);
+    }
+    root.declared.insert(name.as_bytes().to_vec(), write);
+    Ok(())
+}
+
+fn clear_route_cache(state: &mut State, _: &[u8], _: &mut Vec<u8>) -> Answer {
+    let id = state.acting_id();
+    if state.contexts.http_mut(id).is_some() {
+        state.ask(Effect::ClearRouteCache(id), 0)?;
+    }
+    Ok(())
+}
+
+/// To zlib's form.
+fn compress(_: &mut State, plain: &[u8], answer: &mut Vec<u8>) -> Answer {
+    if plain.len() > MOST_PLAIN {
+        return Err(Refusal::Serialization);
+    }
+    *answer = miniz_oxide::deflate::compress_to_vec_zlib(plain, ZLIB_LEVEL);
+    Ok(())
+}
+
+/// From zlib's form, as far as the result is not absurdly large.
+fn uncompress(_: &mut State, packed: &[u8], answer: &mut Vec<u8>) -> Answer {
+    *answer = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(packed, MOST_PLAIN)
+        .map_err(|_| Refusal::Serialization)?;
+    Ok(())
+}
+
+/// This host's own: no further data callbacks for this TCP connection, so that
+/// its bytes need not pass by the guest. Elsewhere the function is not found.
+fn skip_data(state: &mut State, _: &[u8], _: &mut Vec<u8>) -> Answer {
+    let id = state.acting_id();
+    state
+        .contexts
+        .tcp_mut(id)
+        .ok_or(Refusal::NotFound)?
+        .skip_data = true;
+    state.ask(Effect::SkipData(id), 0)
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, Refusal> {
+    std::str::from_utf8(bytes).map_err(|_| Refusal::BadArgument)
+}
+
+/// zlib's own default.
+const ZLIB_LEVEL: u8 = 6;
+/// Most bytes to compress, or to come out of it: while it goes on nobody looks
+/// at the guest's time.
+const MOST_PLAIN: usize = 16 << 20;
+/// Most properties a plugin may declare.
+const MOST_DECLARED: usize = 4096;
+/// Longest name of one, bytes.
+const LONGEST_NAME: usize = 4096;

@@ -1,0 +1,119 @@
+//! gRPC calls of the guest.
+
+use std::time::Duration;
+
+use crate::abi::{Answer, CallToken, End, Refusal};
+use crate::effect::{Effect, GrpcCall};
+use crate::memory::{Call, Span};
+use crate::pairs;
+use crate::protobuf;
+use crate::state::{GrpcKind, State, grpc_kind};
+
+/// What the guest hands over.
+pub(crate) struct Request {
+    pub(crate) upstream: Span,
+    pub(crate) service: Span,
+    pub(crate) method: Span,
+    pub(crate) metadata: Span,
+    /// Of a unary call: message and timeout.
+    pub(crate) unary: Option<(Span, u32)>,
+    pub(crate) token_to: u32,
+}
+
+pub(crate) fn open(call: &mut Call, request: &Request) -> Answer {
+    let (mut view, state) = call.split();
+    let upstream = view.get(request.upstream)?.to_vec();
+    let service = view.text(request.service)?.into_owned();
+    let method = view.text(request.method)?.into_owned();
+    let metadata = view
+        .get(request.metadata)
+        .map(pairs::decode)?
+        .unwrap_or_default();
+    let (message, timeout_ms) = match request.unary {
+        Some((message, timeout_ms)) => (view.get(message)?.to_vec(), timeout_ms),
+        None => (Vec::new(), 0),
+    };
+    view.put(request.token_to, &0u32.to_le_bytes())?;
+    let cluster = cluster(state, &upstream).ok_or(Refusal::Parse)?;
+    let size = message.len();
+    state.may_call(size)?;
+    let root = state.acting_root();
+    let kind = if request.unary.is_some() {
+        GrpcKind::Unary
+    } else {
+        GrpcKind::Stream
+    };
+    let token = state.calls.open_grpc(root, kind);
+    let timeout = (timeout_ms > 0).then(|| Duration::from_millis(u64::from(timeout_ms)));
+    let opened = GrpcCall {
+        token,
+        root,
+        cluster,
+        service,
+        method,
+        metadata,
+        message,
+        timeout,
+    };
+    let effect = match kind {
+        GrpcKind::Unary => Effect::GrpcCall(opened),
+        GrpcKind::Stream => Effect::GrpcStream(opened),
+    };
+    state.ask(effect, size)?;
+    call.put_u32(request.token_to, token.0)
+}
+
+/// The cluster a guest means: Envoy's `GrpcService` message, or else the name itself.
+fn cluster(state: &State, upstream: &[u8]) -> Option<String> {
+    let known = |name: String| state.world.has_cluster(&name).then_some(name);
+    protobuf::Fields::of(upstream)
+        .find_map(|field| match field.ok()? {
+            // GrpcService.envoy_grpc
+            (1, protobuf::Field::Bytes(envoy_grpc)) => protobuf::text(envoy_grpc, 1),
+            _ => None,
+        })
+        .and_then(known)
+        .or_else(|| known(String::from_utf8(upstream.to_vec()).ok()?))
+}
+
+pub(crate) fn send(call: &mut Call, token: u32, message: Span, last: u32) -> Answer {
+    let (view, state) = call.split();
+    let message = view.get(message)?.to_vec();
+    let token = CallToken(token);
+    if grpc_kind(token) != GrpcKind::Stream {
+        return Err(Refusal::BadArgument);
+    }
+    if !state.calls.grpc.contains_key(&token) {
+        return Err(Refusal::NotFound);
+    }
+    let end = if last == 0 { End::More } else { End::Last };
+    let size = message.len();
+    state.ask(
+        Effect::GrpcSend {
+            token,
+            message,
+            end,
+        },
+        size,
+    )
+}
+
+pub(crate) fn cancel(call: &mut Call, token: u32) -> Answer {
+    let state = call.state();
+    let token = CallToken(token);
+    state.calls.grpc.remove(&token).ok_or(Refusal::NotFound)?;
+    state.ask(Effect::GrpcCancel(token), 0)
+}
+
+/// Closing a unary call is giving it up.
+pub(crate) fn close(call: &mut Call, token: u32) -> Answer {
+    if grpc_kind(CallToken(token)) == GrpcKind::Unary {
+        return cancel(call, token);
+    }
+    let state = call.state();
+    let token = CallToken(token);
+    if !state.calls.grpc.contains_key(&token) {
+        return Err(Refusal::NotFound);
+    }
+    state.ask(Effect::GrpcClose(token), 0)
+}

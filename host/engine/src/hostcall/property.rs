@@ -1,0 +1,49 @@
+//! Properties.
+
+use std::borrow::Cow;
+
+use crate::abi::{Answer, Refusal};
+use crate::context::Kind;
+use crate::filter_state::{Value, Write};
+use crate::memory::{Call, Place, Span};
+use crate::property;
+
+pub(crate) fn get(call: &mut Call, path: Span, at_to: u32, len_to: u32) -> Answer {
+    call.give_with(Place(at_to, len_to), |view, state, out| {
+        property::read(state, view.get(path)?, out)
+    })
+}
+
+/// Only streams have properties to set, under names of their own.
+pub(crate) fn set(call: &mut Call, path: Span, value: Span) -> Answer {
+    let (view, state) = call.split();
+    let path = view.get(path)?;
+    let new = view.get(value)?;
+    let root = state.acting_root();
+    let declared = state
+        .contexts
+        .root(root)
+        .and_then(|root| root.declared.get(path))
+        .copied();
+    let context = state.acting_mut().ok_or(Refusal::NotFound)?;
+    if matches!(&context.kind, Kind::Root(_)) || context.is_over() {
+        return Err(Refusal::NotFound);
+    }
+    let key = property::own_key(path);
+    let write = match context.state.get(&key) {
+        Some(
+            Value::Property {
+                write: Write::Once, ..
+            }
+            | Value::Object(_),
+        ) => {
+            return Err(Refusal::BadArgument);
+        }
+        Some(Value::Property { write, .. }) => *write,
+        None => declared.unwrap_or(Write::Often),
+    };
+    let bytes = new.to_vec();
+    context
+        .state
+        .set(Cow::Owned(key), Value::Property { bytes, write })
+}

@@ -1,0 +1,50 @@
+//! Shared queues.
+
+use crate::abi::{Answer, QueueId, Refusal};
+use crate::memory::{Call, Place, Span};
+
+pub(crate) fn register(call: &mut Call, name: Span, to: u32) -> Answer {
+    let (mut view, state) = call.split();
+    let name = view.get(name)?.to_vec();
+    view.get_mut(Span(to, 4))?;
+    let root = state.acting_root();
+    let id = state
+        .shared
+        .queues()
+        .register(&state.vm_id, &name, &state.inbox, root)?;
+    call.put_u32(to, id.0)
+}
+
+/// An empty VM id is the guest's own.
+pub(crate) fn resolve(call: &mut Call, vm_id: Span, name: Span, to: u32) -> Answer {
+    let (view, state) = call.split();
+    let vm_id = view.text(vm_id)?;
+    let vm_id = if vm_id.is_empty() {
+        state.vm_id.as_str()
+    } else {
+        &vm_id
+    };
+    let id = state
+        .shared
+        .queues()
+        .resolve(vm_id, view.get(name)?)
+        .ok_or(Refusal::NotFound)?;
+    call.put_u32(to, id.0)
+}
+
+pub(crate) fn enqueue(call: &mut Call, queue: u32, item: Span) -> Answer {
+    let (view, state) = call.split();
+    state
+        .shared
+        .queues()
+        .enqueue(QueueId(queue), view.get(item)?)
+}
+
+pub(crate) fn dequeue(call: &mut Call, queue: u32, at_to: u32, len_to: u32) -> Answer {
+    let (view, state) = call.split();
+    // Checked first: an item taken out must not get lost.
+    view.get(Span(at_to, 4))?;
+    view.get(Span(len_to, 4))?;
+    let item = state.shared.queues().dequeue(QueueId(queue))?;
+    call.give(Place(at_to, len_to), &item)
+}

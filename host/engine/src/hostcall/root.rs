@@ -1,0 +1,63 @@
+//! Logs, time and ticks.
+
+use std::time::Duration;
+
+use crate::abi::{Answer, LogLevel, Refusal};
+use crate::effect::Effect;
+use crate::log;
+use crate::memory::{Call, Place, Span};
+
+pub(crate) fn log(call: &mut Call, level: u32, at: u32, len: u32) -> Answer {
+    let level = LogLevel::try_from(level)?;
+    let (view, state) = call.split();
+    let line = view.text(Span(at, len))?;
+    log::write(state, level, &line);
+    Ok(())
+}
+
+pub(crate) fn log_level(call: &mut Call, to: u32) -> Answer {
+    call.put_u32(to, log::level() as u32)
+}
+
+pub(crate) fn time(call: &mut Call, to: u32) -> Answer {
+    let now = nanos(call.state().world.realtime());
+    call.put_u64(to, now)
+}
+
+/// One timer per root, whichever context sets it.
+pub(crate) fn tick_period(call: &mut Call, millis: u32) -> Answer {
+    let state = call.state();
+    let root = state.acting_root();
+    let period = (millis > 0).then(|| Duration::from_millis(u64::from(millis)));
+    state.ask(Effect::Tick { root, period }, 0)
+}
+
+pub(crate) fn status(call: &mut Call, code_to: u32, at_to: u32, len_to: u32) -> Answer {
+    let state = call.state();
+    let root = state.acting_root();
+    let (code, text) = state
+        .contexts
+        .root(root)
+        .ok_or(Refusal::BadArgument)?
+        .status
+        .clone();
+    call.put_u32(code_to, code)?;
+    call.give(Place(at_to, len_to), text.as_bytes())
+}
+
+/// 0.1.0: the plugin's configuration while configuring, else the VM's.
+pub(crate) fn configuration(call: &mut Call, at_to: u32, len_to: u32) -> Answer {
+    call.give_with(Place(at_to, len_to), |_, state, out| {
+        let configuration = match state.plugin() {
+            Some(plugin) if state.turn.configuring => &plugin.configuration,
+            _ => &state.vm_configuration,
+        };
+        out.extend_from_slice(configuration);
+        Ok(())
+    })
+}
+
+/// Whole nanoseconds, as far as 64 bits go (the year 2554).
+pub(crate) fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,130 @@
+//! Queues of messages between VMs.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use crate::abi::{Answer, ContextId, QueueId, Refusal};
+use crate::config::World;
+
+/// All queues of a process.
+#[derive(Default)]
+pub(crate) struct Queues(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    names: HashMap<(String, Vec<u8>), QueueId>,
+    queues: HashMap<QueueId, Queue>,
+    last: u32,
+    /// Bytes of all items.
+    size: usize,
+}
+
+#[derive(Default)]
+struct Queue {
+    items: VecDeque<Vec<u8>>,
+    reader: Option<(Weak<Inbox>, ContextId)>,
+}
+
+/// What waits for one VM: a root context and a queue for each item.
+pub(crate) struct Inbox {
+    waiting: Mutex<VecDeque<(ContextId, QueueId)>>,
+    world: Arc<dyn World>,
+}
+
+impl Inbox {
+    pub(crate) fn new(world: Arc<dyn World>) -> Arc<Inbox> {
+        Arc::new(Inbox {
+            waiting: Mutex::default(),
+            world,
+        })
+    }
+
+    pub(crate) fn next(&self) -> Option<(ContextId, QueueId)> {
+        lock(&self.waiting).pop_front()
+    }
+}
+
+impl Queues {
+    /// The queue of this name, which from now on tells this root of its items.
+    ///
+    /// # Errors
+    /// "Internal failure" when there are too many queues.
+    pub(crate) fn register(
+        &self,
+        vm_id: &str,
+        name: &[u8],
+        reader: &Arc<Inbox>,
+        root: ContextId,
+    ) -> Result<QueueId, Refusal> {
+        let mut inner = lock(&self.0);
+
+        let key = (vm_id.to_owned(), name.to_vec());
+        let id = match inner.names.get(&key) {
+            Some(id) => *id,
+            None if inner.queues.len() >= MOST_QUEUES || name.len() > LONGEST_NAME => {
+                return Err(Refusal::Internal);
+            }
+            None => {
+                inner.last = inner.last.checked_add(1).unwrap_or(1);
+                let id = QueueId(inner.last);
+                inner.names.insert(key, id);
+                id
+            }
+        };
+        inner.queues.entry(id).or_default().reader = Some((Arc::downgrade(reader), root));
+        Ok(id)
+    }
+
+    pub(crate) fn resolve(&self, vm_id: &str, name: &[u8]) -> Option<QueueId> {
+        lock(&self.0)
+            .names
+            .get(&(vm_id.to_owned(), name.to_vec()))
+            .copied()
+    }
+
+    /// # Errors
+    /// "Not found" when there is no such queue, "internal" when it is full.
+    pub(crate) fn enqueue(&self, id: QueueId, item: &[u8]) -> Answer {
+        let reader = {
+            let mut inner = lock(&self.0);
+            let size = inner.size + item.len();
+            let queue = inner.queues.get_mut(&id).ok_or(Refusal::NotFound)?;
+            if size > MOST_BYTES || queue.items.len() >= MOST_ITEMS {
+                return Err(Refusal::Internal);
+            }
+            queue.items.push_back(item.to_vec());
+            let reader = queue.reader.clone();
+            inner.size = size;
+            reader
+        };
+        // Told outside the lock: `wake` is the owner's code.
+        if let Some((inbox, root)) = reader
+            && let Some(inbox) = inbox.upgrade()
+        {
+            lock(&inbox.waiting).push_back((root, id));
+            inbox.world.wake();
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// "Not found" when there is no such queue, "empty" when it is.
+    pub(crate) fn dequeue(&self, id: QueueId) -> Result<Vec<u8>, Refusal> {
+        let mut inner = lock(&self.0);
+        let queue = inner.queues.get_mut(&id).ok_or(Refusal::NotFound)?;
+        let item = queue.items.pop_front().ok_or(Refusal::Empty)?;
+        inner.size -= item.len();
+        Ok(item)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Most bytes that may wait in all queues, and items in one nobody reads.
+const MOST_BYTES: usize = 256 << 20;
+const MOST_ITEMS: usize = 1 << 20;
+/// Most queues of a process, and the longest name of one, bytes.
+const MOST_QUEUES: usize = 4096;
+const LONGEST_NAME: usize = 1024;
