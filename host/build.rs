@@ -10,10 +10,6 @@ use std::process::{Command, ExitCode};
 const TARGET: &str = "wasm32-unknown-unknown";
 
 fn main() -> ExitCode {
-    // Only the proxy carries the filter.
-    if env::var_os("CARGO_FEATURE_PROXY").is_none() {
-        return ExitCode::SUCCESS;
-    }
     match embed() {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {

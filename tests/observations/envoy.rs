@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Instant;
 
-use dtr_lb_host::testkit::Build;
 use dtr_lb_tests::envoy_binary;
+use proxy_wasm_testkit::Build;
 use serde_json::{Value, json};
 
 use super::ends::{Ends, LIMIT, eventually};

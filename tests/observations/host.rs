@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use dtr_lb_host::config::Setup;
-use dtr_lb_host::testkit::Build;
 use dtr_lb_host::{FILTER, HostOptions};
+use proxy_wasm_testkit::Build;
 use serde_json::json;
 use tokio::runtime::Runtime;
 use tracing::field::{Field, Visit};

@@ -1,6 +1,6 @@
 //! The scenes' stage in the testkit.
 
-use dtr_lb_host::testkit::{
+use proxy_wasm_testkit::{
     Build, Client, Cluster, Exchange, OnTrap, TestKit, accepts, answers, breaks_off, millis,
     refuses,
 };

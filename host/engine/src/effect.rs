@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::abi::{CallToken, ContextId, End, Headers};
 
 /// What the guest asked for; carried out by the VM's owner after the guest returned.
+///
+/// Exhaustive on purpose: an owner that overlooks a new effect should not compile.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
 pub enum Effect {
     /// Call `tick` every so often; `None`: stop. Restarts the interval.
     Tick {

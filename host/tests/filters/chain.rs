@@ -316,6 +316,6 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 /// One of the filters in `tests/guests/examples`.
 pub(crate) fn guest(name: &str) -> Vec<u8> {
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/guests");
-    let build = dtr_lb_host::testkit::Build::new(package).example(name);
+    let build = proxy_wasm_testkit::Build::new(package).example(name);
     build.run().unwrap().wasm().to_vec()
 }

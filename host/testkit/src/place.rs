@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use proxy_wasm_engine::{self, ContextId, Observer, Trap, TrapReason, World};
+use proxy_wasm_engine::{ContextId, Observer, Trap, TrapReason, World};
 
 use super::decode;
 use super::fault::Faults;
@@ -252,7 +252,7 @@ impl Observer for Window {
         self.0.ground.lock().record(self.0.worker, what);
     }
 
-    fn call(&self, call: &vm::Hostcall<'_>) -> Option<u32> {
+    fn call(&self, call: &proxy_wasm_engine::Hostcall<'_>) -> Option<u32> {
         let cas = (call.name == "proxy_set_shared_data")
             .then(|| call.arguments.get(4).copied().unwrap_or_default());
         let mut inner = self.0.ground.lock();
@@ -269,7 +269,7 @@ impl Observer for Window {
         Some(status.0)
     }
 
-    fn returned(&self, call: &vm::Hostcall<'_>, status: Option<u32>) {
+    fn returned(&self, call: &proxy_wasm_engine::Hostcall<'_>, status: Option<u32>) {
         let status = status.map(Status);
         let arguments = decode::arguments(call);
         let results = match status {

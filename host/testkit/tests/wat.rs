@@ -2,13 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use dtr_lb_host::testkit::{
+use proxy_wasm_testkit::{
     Builder, Peer, Status, TestKit, What, accepts, answers, cas_lost, decides, first_of, hangs,
     memory_exhausted, millis, next_call, refuses, returns, secs, trap_in, unknown_cluster,
 };
 
 /// See the comment in the file.
-const PROBER: &str = include_str!("../src/testkit/prober.wat");
+const PROBER: &str = include_str!("../src/prober.wat");
 
 fn kit() -> Builder {
     TestKit::load(PROBER)

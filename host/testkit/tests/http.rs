@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use dtr_lb_host::testkit::{
+use proxy_wasm_testkit::{
     Build, Builder, Guest, OnTrap, TestKit, accepts, answers, breaks_off, cas_lost, decides,
     grpc_answers, grpc_fails, hangs, millis, refuses, resets, secs, trap_in,
 };
 
 fn guest(name: &str) -> Guest {
-    Build::new("../tests/guests").example(name).run().unwrap()
+    Build::new("../../tests/guests")
+        .example(name)
+        .run()
+        .unwrap()
 }
 
 fn load(name: &str) -> Builder {

@@ -5,10 +5,10 @@
 //! fail, TCP connections and HTTP requests, a clock that moves only when told to.
 //!
 //! ```
-//! use dtr_lb_host::testkit::{TestKit, accepts, answers, json, secs};
+//! use proxy_wasm_testkit::{TestKit, accepts, answers, json, secs};
 //!
 //! # fn guest(_: &str) -> &'static str {
-//! #     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/testkit/prober.wat"))
+//! #     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/prober.wat"))
 //! # }
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut kit = TestKit::load(guest("my-filter"))
@@ -34,15 +34,14 @@
 //!
 //! ```toml
 //! [dev-dependencies]
-//! dtr-lb-host = { path = "../dtr-lb/host", default-features = false, features = ["testkit"] }
+//! proxy-wasm-testkit = { path = "../dtr-lb/host/testkit" }
 //!
 //! # The compiler of guests, itself not optimised, is slow.
 //! [profile.dev.package."*"]
 //! opt-level = 1
 //! ```
 //!
-//! Without the default features neither the proxy nor its network libraries are
-//! built. The tests go where any others go, into `tests/` for instance.
+//! The tests go where any others go, into `tests/` for instance.
 //!
 //! # Guests
 //!
@@ -74,9 +73,9 @@
 //! ([`Builder::time`]); its randomness is seeded ([`Builder::seed`]).
 //!
 //! ```
-//! use dtr_lb_host::testkit::{TestKit, answers, millis, secs};
+//! use proxy_wasm_testkit::{TestKit, answers, millis, secs};
 //!
-//! # let wat = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/testkit/prober.wat"));
+//! # let wat = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/prober.wat"));
 //! let slow = answers(200, "").after(millis(300));
 //! let mut kit = TestKit::load(wat).cluster("ping:r1", slow).start().unwrap();
 //! kit.advance(secs(1)); // The guest's tick calls `ping:r1` ...
@@ -108,9 +107,9 @@
 //! [`TestKit::requests_to`] tells what a cluster was asked.
 //!
 //! ```
-//! use dtr_lb_host::testkit::{TestKit, answers, decides, refuses, secs};
+//! use proxy_wasm_testkit::{TestKit, answers, decides, refuses, secs};
 //!
-//! # let wat = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/testkit/prober.wat"));
+//! # let wat = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/prober.wat"));
 //! let ping = decides(|request| match request.path.as_str() {
 //!     "/_ping" => answers(200, "well"),
 //!     _ => answers(404, ""),
@@ -140,9 +139,9 @@
 //! - a failed connect attempt makes no callback; properties tell of it.
 //!
 //! ```
-//! use dtr_lb_host::testkit::{Peer, TestKit, accepts};
+//! use proxy_wasm_testkit::{Peer, TestKit, accepts};
 //!
-//! # let wat = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/testkit/prober.wat"));
+//! # let wat = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/prober.wat"));
 //! let mut kit = TestKit::load(wat).cluster("r1:443", accepts()).start().unwrap();
 //! let mut client = kit.tcp().from("10.0.0.7:4000").connect();
 //! let mut upstream = client.upstream();
@@ -165,9 +164,9 @@
 //! ([`Exchange::respond_headers`] and so on).
 //!
 //! ```
-//! use dtr_lb_host::testkit::{TestKit, answers};
+//! use proxy_wasm_testkit::{TestKit, answers};
 //!
-//! # let wat = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/testkit/prober.wat"));
+//! # let wat = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/prober.wat"));
 //! let upstream = answers(200, "hi").header("server", "nginx");
 //! let mut kit = TestKit::load(wat).cluster("default", upstream).start().unwrap();
 //! let mut exchange = kit.http().post("/form").header("accept", "*/*").open();
@@ -217,9 +216,9 @@
 //! way fail with 503, and a second later the VM is built again.
 //!
 //! ```
-//! use dtr_lb_host::testkit::{TestKit, accepts, secs, trap_in};
+//! use proxy_wasm_testkit::{TestKit, accepts, secs, trap_in};
 //!
-//! # let wat = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/testkit/prober.wat"));
+//! # let wat = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/prober.wat"));
 //! let mut kit = TestKit::load(wat).cluster("r1:443", accepts()).start().unwrap();
 //! let mut client = kit.tcp().connect();
 //! kit.fault(trap_in("proxy_on_tick"));
@@ -251,9 +250,9 @@
 //! it and what to do. [`TestKit::transcript`] is the same for assertions:
 //!
 //! ```
-//! use dtr_lb_host::testkit::{Status, TestKit, accepts};
+//! use proxy_wasm_testkit::{Status, TestKit, accepts};
 //!
-//! # let wat = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/testkit/prober.wat"));
+//! # let wat = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/prober.wat"));
 //! let mut kit = TestKit::load(wat).cluster("r1:443", accepts()).start().unwrap();
 //! let client = kit.tcp().connect();
 //! let transcript = kit.transcript();
@@ -272,9 +271,9 @@
 //! [`TestKit::growth_per_round`] measures memory:
 //!
 //! ```
-//! use dtr_lb_host::testkit::{TestKit, accepts};
+//! use proxy_wasm_testkit::{TestKit, accepts};
 //!
-//! # let wat = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/testkit/prober.wat"));
+//! # let wat = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/prober.wat"));
 //! let mut kit = TestKit::load(wat).cluster("r1:443", accepts()).start().unwrap();
 //! let growth = kit.growth_per_round(1000, |kit| kit.tcp().connect().close());
 //! assert_eq!(growth, 0);

@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use dtr_lb_host::testkit::{
+use proxy_wasm_testkit::{
     Build, Guest, Peer, TestKit, accepts, answers, first_of, hangs, json, millis, refuses, resets,
     secs,
 };
 
 fn guest(name: &str) -> Guest {
-    Build::new("../tests/guests").example(name).run().unwrap()
+    Build::new("../../tests/guests")
+        .example(name)
+        .run()
+        .unwrap()
 }
 
 /// Messages the guest logged, in order.
