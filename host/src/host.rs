@@ -12,10 +12,10 @@ use tokio::time::sleep;
 use crate::cluster::Clusters;
 use crate::drain::{Drained, Phase};
 use crate::error::StartError;
-use crate::files;
-use crate::forward::DataCallbacks;
 use crate::listener::{self, Post};
 use crate::metrics::Counters;
+use crate::net::fd_limit;
+use crate::net::forward::DataCallbacks;
 use crate::plan::Plan;
 use crate::program::Program;
 use crate::resolver::{self, Lookup, Resolver};
@@ -110,7 +110,7 @@ impl Host {
     /// filter doesn't load or refuses its configuration. A DNS name that does
     /// not resolve is no error: it is logged and looked up again.
     pub async fn start(plan: Plan, wasm: &[u8], options: HostOptions) -> Result<Host, StartError> {
-        let fit = files::sessions_that_fit();
+        let fit = fd_limit::sessions_that_fit();
         let options = HostOptions {
             max_sessions: options.max_sessions.min(fit),
             ..options

@@ -32,16 +32,14 @@ mod dial;
 mod drain;
 pub mod envoy;
 mod error;
-mod files;
-mod forward;
 mod grpc_call;
 mod guest;
 mod host;
 mod http_call;
 mod listener;
 mod metrics;
+mod net;
 mod pinned;
-mod pipe;
 pub mod plan;
 mod program;
 mod resolver;
@@ -52,8 +50,8 @@ mod worker;
 
 pub use drain::Drained;
 pub use error::StartError;
-pub use forward::DataCallbacks;
 pub use host::{Host, HostOptions};
+pub use net::forward::DataCallbacks;
 pub use program::{Rehearsal, rehearse};
 pub use resolver::{Looking, Lookup};
 

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::control::Order;
-use crate::forward::Outcome;
+use crate::net::forward::Outcome;
 use proxy_wasm_engine::{Direction, Metric, MetricKind, Shared};
 
 /// Why a session ended.

@@ -17,9 +17,9 @@ use crate::chain::{Chain, Passage, Step, Traveller};
 use crate::cluster::Target;
 use crate::control::{Control, Order};
 use crate::dial::{Attempts, Dialed, UPSTREAM_RESET, dial};
-use crate::forward::{DataCallbacks, Forward, MOST_HELD, Tap};
 use crate::listener::Post;
 use crate::metrics::Reason;
+use crate::net::forward::{DataCallbacks, Forward, MOST_HELD, Tap};
 use crate::worker::Worker;
 use proxy_wasm_engine::{Action, Direction, End, Peer, TcpInfo, Upstream};
 

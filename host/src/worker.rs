@@ -22,7 +22,7 @@ use crate::error::StartError;
 use crate::host::{Resolving, Site};
 use crate::listener::{self, Post};
 use crate::metrics::Counters;
-use crate::pipe::Buffers;
+use crate::net::pipe::Buffers;
 
 /// What the sessions of one worker share.
 pub(crate) struct Worker {

@@ -1,0 +1,383 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
+
+use super::*;
+use crate::control::Control;
+
+/// A guest that is shown chunks, may hold them, and writes in capitals.
+#[derive(Default)]
+struct Seen {
+    shown: RefCell<Vec<(Direction, String, End)>>,
+    ended: RefCell<Vec<Direction>>,
+    taken: Cell<usize>,
+    moved: Cell<usize>,
+    hold: Cell<bool>,
+    control: Control,
+}
+
+impl Tap for Seen {
+    fn data(&self, direction: Direction, held: &mut BytesMut, end: End) -> Action {
+        let text = String::from_utf8_lossy(held).into_owned();
+        self.shown.borrow_mut().push((direction, text, end));
+        if self.hold.get() {
+            return Action::Pause;
+        }
+        held.make_ascii_uppercase();
+        Action::Continue
+    }
+
+    fn wants_more(&self, _: Direction) -> bool {
+        true
+    }
+
+    fn ended(&self, direction: Direction) {
+        self.ended.borrow_mut().push(direction);
+    }
+
+    fn moved(&self, _: Direction, bytes: usize) {
+        self.moved.set(self.moved.get() + bytes);
+    }
+
+    fn took(&self, _: Direction, bytes: usize) {
+        self.taken.set(self.taken.get() + bytes);
+    }
+
+    fn resumed(&self, direction: Direction, _: &mut BytesMut, _: End) -> Option<Action> {
+        let resumed = self.control.take_resumed(direction, 0);
+        resumed.then_some(Action::Continue)
+    }
+
+    fn poll_order(&self, cx: &mut Context<'_>) -> Poll<Order> {
+        self.control.poll_order(cx)
+    }
+}
+
+/// A client and a replica with a forwarder between them.
+struct Pair {
+    client: TcpStream,
+    replica: TcpStream,
+    seen: Rc<Seen>,
+    outcome: JoinHandle<Outcome>,
+}
+
+async fn connected() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap())
+        .await
+        .unwrap();
+    (client, listener.accept().await.unwrap().0)
+}
+
+async fn pair(seen: Seen, shown: (DataCallbacks, DataCallbacks), idle: Option<Duration>) -> Pair {
+    let (client, downstream) = connected().await;
+    let (upstream, replica) = connected().await;
+    let seen = Rc::new(seen);
+    let tap = Rc::clone(&seen);
+    let outcome = spawn_local(async move {
+        let buffers = Buffers::new();
+        let forward = Forward::new(downstream, upstream, &buffers, &*tap);
+        forward.show(shown.0, shown.1).idle_timeout(idle).await
+    });
+    Pair {
+        client,
+        replica,
+        seen,
+        outcome,
+    }
+}
+
+const UNSEEN: (DataCallbacks, DataCallbacks) = (DataCallbacks::None, DataCallbacks::None);
+
+async fn plain() -> Pair {
+    pair(Seen::default(), UNSEEN, None).await
+}
+
+fn on_one_thread(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let limit = Duration::from_secs(60);
+    LocalSet::new().block_on(&runtime, async {
+        tokio::time::timeout(limit, test).await.unwrap()
+    });
+}
+
+/// Bytes that repeat nowhere near a chunk's length, so that a chunk lost,
+/// doubled or moved shows.
+fn pattern(length: usize) -> Vec<u8> {
+    let mut state = 1u32;
+    (0..length)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        })
+        .collect()
+}
+
+async fn send_all(socket: impl AsyncWriteExt + Unpin, bytes: Arc<Vec<u8>>) {
+    let mut socket = socket;
+    socket.write_all(&bytes).await.unwrap();
+    socket.shutdown().await.unwrap();
+}
+
+#[test]
+fn both_ways_arrive_byte_for_byte() {
+    on_one_thread(async {
+        let up = Arc::new(pattern(24 << 20));
+        let down = Arc::new(pattern((24 << 20) + 77));
+        let Pair {
+            client,
+            replica,
+            seen,
+            outcome,
+        } = plain().await;
+        let (mut client_read, client_write) = client.into_split();
+        let (mut replica_read, replica_write) = replica.into_split();
+        spawn_local(send_all(client_write, Arc::clone(&up)));
+        spawn_local(send_all(replica_write, Arc::clone(&down)));
+        let at_replica = spawn_local(async move {
+            let mut got = Vec::new();
+            replica_read.read_to_end(&mut got).await.unwrap();
+            got
+        });
+        let mut at_client = Vec::new();
+        client_read.read_to_end(&mut at_client).await.unwrap();
+        assert!(
+            at_client == *down,
+            "the client got other bytes than the replica sent"
+        );
+        let at_replica = at_replica.await.unwrap();
+        assert!(
+            at_replica == *up,
+            "the replica got other bytes than the client sent"
+        );
+        assert!(matches!(
+            outcome.await.unwrap(),
+            Outcome::ClientClosed | Outcome::ReplicaClosed
+        ));
+        assert_eq!(
+            (seen.taken.get(), seen.moved.get()),
+            (up.len() + down.len(), up.len() + down.len()),
+            "every byte is counted, when it is read and when it is sent"
+        );
+    });
+}
+
+#[test]
+fn a_reader_that_starts_late_gets_every_byte() {
+    on_one_thread(async {
+        // More than the kernel holds between the two (tcp_rmem, tcp_wmem).
+        let up = Arc::new(pattern(48 << 20));
+        let Pair {
+            client,
+            mut replica,
+            ..
+        } = plain().await;
+        rustix::net::sockopt::set_socket_recv_buffer_size(&replica, 64 << 10).unwrap();
+        let (_client_read, client_write) = client.into_split();
+        let mut sending = spawn_local(send_all(client_write, Arc::clone(&up)));
+        // The sender stands still once everything between is full.
+        let full = tokio::time::timeout(Duration::from_millis(200), &mut sending).await;
+        assert!(full.is_err(), "48 MiB went into a connection nobody reads");
+        let mut got = Vec::new();
+        replica.read_to_end(&mut got).await.unwrap();
+        assert!(got == *up, "the bytes changed on the way");
+    });
+}
+
+#[test]
+fn a_half_close_leaves_the_other_way_open() {
+    on_one_thread(async {
+        let Pair {
+            mut client,
+            mut replica,
+            seen,
+            outcome,
+        } = plain().await;
+        client.write_all(b"question").await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut question = Vec::new();
+        replica.read_to_end(&mut question).await.unwrap();
+        assert_eq!(question, b"question");
+        replica.write_all(b"answer").await.unwrap();
+        drop(replica);
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+        assert_eq!(
+            answer, b"answer",
+            "a client that half-closed gets its answer"
+        );
+        let ended = [Direction::Downstream, Direction::Upstream];
+        assert_eq!(*seen.ended.borrow(), ended);
+        assert_eq!(outcome.await.unwrap(), Outcome::ClientClosed);
+    });
+}
+
+#[test]
+fn the_side_that_ends_first_is_named() {
+    on_one_thread(async {
+        let Pair {
+            mut client,
+            replica,
+            outcome,
+            ..
+        } = plain().await;
+        drop(replica);
+        assert_eq!(client.read(&mut [0; 8]).await.unwrap(), 0);
+        drop(client);
+        assert_eq!(outcome.await.unwrap(), Outcome::ReplicaClosed);
+    });
+}
+
+#[test]
+fn a_reset_passes_through_as_a_reset() {
+    on_one_thread(async {
+        let Pair {
+            mut client,
+            replica,
+            outcome,
+            ..
+        } = plain().await;
+        reset_on_close(&replica);
+        drop(replica);
+        let error = client.read(&mut [0; 8]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        assert_eq!(outcome.await.unwrap(), Outcome::ReplicaReset);
+
+        let Pair {
+            client,
+            mut replica,
+            outcome,
+            ..
+        } = plain().await;
+        reset_on_close(&client);
+        drop(client);
+        let error = replica.read(&mut [0; 8]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        assert_eq!(outcome.await.unwrap(), Outcome::ClientReset);
+    });
+}
+
+#[test]
+fn the_first_chunk_alone_is_shown_when_that_is_all_the_filter_needs() {
+    on_one_thread(async {
+        let shown = (DataCallbacks::First, DataCallbacks::None);
+        let Pair {
+            mut client,
+            mut replica,
+            seen,
+            ..
+        } = pair(Seen::default(), shown, None).await;
+        let mut got = [0; 3];
+        for (sent, expected, why) in [
+            (b"abc", b"ABC", "the first is shown and may be changed"),
+            (b"def", b"def", "the second passes unseen"),
+        ] {
+            client.write_all(sent).await.unwrap();
+            replica.read_exact(&mut got).await.unwrap();
+            assert_eq!(&got, expected, "{why}");
+        }
+        let expected = [(Direction::Downstream, "abc".to_owned(), End::More)];
+        assert_eq!(*seen.shown.borrow(), expected);
+    });
+}
+
+#[test]
+fn held_bytes_wait_for_the_guest_and_are_shown_whole() {
+    on_one_thread(async {
+        let seen = Seen::default();
+        seen.hold.set(true);
+        let shown = (DataCallbacks::All, DataCallbacks::All);
+        let Pair {
+            mut client,
+            mut replica,
+            seen,
+            ..
+        } = pair(seen, shown, None).await;
+        client.write_all(b"ab").await.unwrap();
+        while seen.shown.borrow().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        client.write_all(b"cd").await.unwrap();
+        while seen.shown.borrow().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(
+            seen.shown.borrow()[1].1,
+            "abcd",
+            "a later chunk comes with what is held"
+        );
+        assert_eq!(
+            seen.moved.get(),
+            0,
+            "nothing goes on before the guest says so"
+        );
+        seen.control.resume(Direction::Downstream, 0);
+        let mut got = [0; 4];
+        replica.read_exact(&mut got).await.unwrap();
+        assert_eq!(&got, b"abcd");
+        seen.hold.set(false);
+        replica.write_all(b"xy").await.unwrap();
+        drop(replica);
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+        assert_eq!(answer, b"XY");
+        let last = (Direction::Upstream, String::new(), End::Last);
+        assert_eq!(
+            seen.shown.borrow().last(),
+            Some(&last),
+            "the end is shown too"
+        );
+    });
+}
+
+#[test]
+fn an_order_ends_a_quiet_connection() {
+    on_one_thread(async {
+        let Pair {
+            mut client,
+            seen,
+            outcome,
+            ..
+        } = plain().await;
+        tokio::task::yield_now().await;
+        seen.control.order(Order::Cut);
+        assert_eq!(outcome.await.unwrap(), Outcome::Ordered(Order::Cut));
+        assert!(
+            client.read(&mut [0; 8]).await.is_err(),
+            "a cut is not an end of stream"
+        );
+    });
+}
+
+#[test]
+fn silence_ends_a_connection_only_when_asked_to() {
+    on_one_thread(async {
+        let limit = Duration::from_millis(50);
+        let asked = pair(Seen::default(), UNSEEN, Some(limit)).await;
+        let not_asked = plain().await;
+        let before = Instant::now();
+        assert_eq!(asked.outcome.await.unwrap(), Outcome::Idle);
+        assert!(before.elapsed() >= limit, "closed early");
+        assert!(!not_asked.outcome.is_finished());
+    });
+}
+
+#[test]
+fn a_pipe_is_given_back_when_a_stream_runs_dry() {
+    let mut flow = Flow::new(Direction::Upstream);
+    let buffers = Buffers::new();
+    flow.pace = SPLICE_FROM;
+    assert!(flow.worth_a_pipe() && flow.hold_a_pipe(&buffers));
+    flow.leave_pipe(&buffers);
+    assert!(flow.pipe.is_none(), "a quiet stream holds no pipe");
+    assert!(buffers.take_pipe().is_some_and(|pipe| pipe.is_empty()));
+}

@@ -1,0 +1,5 @@
+//! Moving bytes, and what the system allows of them.
+
+pub(crate) mod fd_limit;
+pub(crate) mod forward;
+pub(crate) mod pipe;
