@@ -14,14 +14,14 @@ use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::{Instant, sleep};
 use tracing::{debug, error, info, warn};
 
-use crate::cluster::{Clusters, Turns};
 use crate::control::{Order, Sessions};
-use crate::grpc_call::{self, Outbound, Said, TooMuch};
 use crate::host::Site;
-use crate::http_call::Call;
 use crate::metrics::Counters;
 use crate::plan::Failure;
 use crate::program::Program;
+use crate::upstream::cluster::{Clusters, Turns};
+use crate::upstream::grpc_call::{self, Outbound, Said, TooMuch};
+use crate::upstream::http_call::Call;
 use proxy_wasm_engine::{
     CallToken, ContextId, Direction, Effect, End, GrpcCall, Headers, HttpCall, HttpInfo, Trap, Vm,
     World,

@@ -9,7 +9,6 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::cluster::Clusters;
 use crate::drain::{Drained, Phase};
 use crate::error::StartError;
 use crate::listener::{self, Post};
@@ -18,7 +17,8 @@ use crate::net::fd_limit;
 use crate::net::forward::DataCallbacks;
 use crate::plan::Plan;
 use crate::program::Program;
-use crate::resolver::{self, Lookup, Resolver};
+use crate::upstream::cluster::Clusters;
+use crate::upstream::resolver::{self, Lookup, Resolver};
 use crate::worker::{self, Outfit};
 use proxy_wasm_engine::Shared;
 

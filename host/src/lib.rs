@@ -25,27 +25,21 @@
 
 mod admin;
 mod chain;
-mod cluster;
 pub mod config;
 mod control;
-mod dial;
 mod drain;
 pub mod envoy;
 mod error;
-mod grpc_call;
 mod guest;
 mod host;
-mod http_call;
 mod listener;
 mod metrics;
 mod net;
-mod pinned;
 pub mod plan;
 mod program;
-mod resolver;
 mod session;
 pub mod standin;
-mod tls;
+mod upstream;
 mod worker;
 
 pub use drain::Drained;
@@ -53,7 +47,7 @@ pub use error::StartError;
 pub use host::{Host, HostOptions};
 pub use net::forward::DataCallbacks;
 pub use program::{Rehearsal, rehearse};
-pub use resolver::{Looking, Lookup};
+pub use upstream::resolver::{Looking, Lookup};
 
 /// The filter, compiled to WebAssembly: the very module Envoy is given.
 pub const FILTER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/filter.wasm"));

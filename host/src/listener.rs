@@ -15,11 +15,11 @@ use tokio::task::spawn_local;
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
-use crate::cluster::Target;
-use crate::dial::keep_alive;
 use crate::drain::{Phase, reached};
 use crate::error::StartError;
 use crate::session;
+use crate::upstream::cluster::Target;
+use crate::upstream::dial::keep_alive;
 use crate::worker::Worker;
 
 /// A listener as its sessions know it.

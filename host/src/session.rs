@@ -14,12 +14,12 @@ use tokio::time::Instant;
 use tracing::{debug, info};
 
 use crate::chain::{Chain, Passage, Step, Traveller};
-use crate::cluster::Target;
 use crate::control::{Control, Order};
-use crate::dial::{Attempts, Dialed, UPSTREAM_RESET, dial};
 use crate::listener::Post;
 use crate::metrics::Reason;
 use crate::net::forward::{DataCallbacks, Forward, MOST_HELD, Tap};
+use crate::upstream::cluster::Target;
+use crate::upstream::dial::{Attempts, Dialed, UPSTREAM_RESET, dial};
 use crate::worker::Worker;
 use proxy_wasm_engine::{Action, Direction, End, Peer, TcpInfo, Upstream};
 

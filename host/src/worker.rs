@@ -15,7 +15,6 @@ use tracing::Dispatch;
 
 use crate::admin;
 use crate::chain::Chain;
-use crate::cluster::Turns;
 use crate::control::{Order, Sessions};
 use crate::drain::{Drained, Phase, reached};
 use crate::error::StartError;
@@ -23,6 +22,7 @@ use crate::host::{Resolving, Site};
 use crate::listener::{self, Post};
 use crate::metrics::Counters;
 use crate::net::pipe::Buffers;
+use crate::upstream::cluster::Turns;
 
 /// What the sessions of one worker share.
 pub(crate) struct Worker {

@@ -11,8 +11,8 @@ use serde_json::json;
 
 use crate::error::StartError;
 use crate::plan::{self, Plan};
-use crate::resolver::{Name, Resolver};
-use crate::tls;
+use crate::upstream::resolver::{Name, Resolver};
+use crate::upstream::tls;
 
 /// Every cluster, route and pool of a plan; the same for all workers.
 pub(crate) struct Clusters {
@@ -214,7 +214,7 @@ mod tests {
 
     use super::*;
     use crate::plan::{Cluster, Filter, Host, Pool, Protocol};
-    use crate::resolver;
+    use crate::upstream::resolver;
 
     fn plan() -> Plan {
         let cluster = |name: &str| Cluster {

@@ -12,11 +12,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
-use crate::cluster::Endpoint;
-use crate::dial;
-use crate::pinned::is_own_authority;
 use crate::plan::Protocol;
-use crate::tls;
+use crate::upstream::cluster::Endpoint;
+use crate::upstream::dial;
+use crate::upstream::self_signed::is_own_authority;
+use crate::upstream::tls;
 use proxy_wasm_engine::{CallReply, Headers};
 
 /// One request of the guest.
@@ -289,9 +289,9 @@ mod tests {
     use tokio_rustls::TlsAcceptor;
 
     use super::*;
-    use crate::cluster::Clusters;
     use crate::plan::{Cluster, Filter, Host, Plan, Verify};
-    use crate::resolver::{self, Resolver};
+    use crate::upstream::cluster::Clusters;
+    use crate::upstream::resolver::{self, Resolver};
 
     fn clusters(port: u16, tls: Option<Verify>) -> Clusters {
         let cluster = Cluster {
@@ -401,7 +401,7 @@ mod tests {
         let mut header_bomb = b"HTTP/1.1 200 OK\r\n".to_vec();
         header_bomb.extend(b"x: y\r\n".repeat(1000));
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (refusing, _bound) = crate::dial::tests::refusing();
+        let (refusing, _bound) = crate::upstream::dial::tests::refusing();
         let refused = format!(
             "{LED_BY}remote connection failure, transport failure reason: \
              delayed connect error: Connection refused"
@@ -461,7 +461,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_replica_that_swallows_connections_times_out() {
-        let (hole, _kept) = crate::dial::tests::black_hole().await;
+        let (hole, _kept) = crate::upstream::dial::tests::black_hole().await;
         let (status, body, real) = ask(hole.port(), None, LONG).await;
         assert_eq!((status.as_str(), real), ("503", false));
         assert!(body.ends_with("reset reason: connection timeout"), "{body}");

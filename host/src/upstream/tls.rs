@@ -12,8 +12,8 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use tracing::warn;
 
 use crate::error::StartError;
-use crate::pinned::Pinned;
 use crate::plan::{Protocol, Verify};
+use crate::upstream::self_signed::Pinned;
 
 /// One client configuration for each way of checking certificates, and for each
 /// version of HTTP that is asked for.

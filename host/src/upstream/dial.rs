@@ -9,7 +9,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
-use crate::cluster::Endpoint;
+use crate::upstream::cluster::Endpoint;
 
 /// A connected endpoint.
 pub(crate) struct Dialed<'a> {
@@ -121,9 +121,9 @@ pub(crate) mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::cluster::Clusters;
     use crate::plan::{Cluster, Filter, Host, Plan, Pool, Protocol};
-    use crate::resolver::{Lookup, Resolver};
+    use crate::upstream::cluster::Clusters;
+    use crate::upstream::resolver::{Lookup, Resolver};
 
     /// An address where connections are neither accepted nor refused: a
     /// listening socket whose queue is full. It stays so while the second lives.

@@ -17,8 +17,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
-use crate::cluster::Endpoint;
-use crate::http_call::{absolute, open, pairs};
+use crate::upstream::cluster::Endpoint;
+use crate::upstream::http_call::{absolute, open, pairs};
 use proxy_wasm_engine::{GrpcCall, Headers};
 
 /// What the other end says, in the order in which the guest is to hear it.

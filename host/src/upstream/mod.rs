@@ -1,0 +1,9 @@
+//! Reaching replicas: where they are, and how they are called.
+
+pub(crate) mod cluster;
+pub(crate) mod dial;
+pub(crate) mod grpc_call;
+pub(crate) mod http_call;
+pub(crate) mod resolver;
+pub(crate) mod self_signed;
+pub(crate) mod tls;
