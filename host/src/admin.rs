@@ -21,7 +21,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use crate::drain::{Phase, reached};
-use crate::guest::{Answer, Guest, Seat};
+use crate::filters::vm_owner::{Answer, Guest, Seat};
 use crate::metrics;
 use crate::worker::Worker;
 use proxy_wasm_engine::{Action, End, Headers, HttpInfo, TcpInfo, Trap, Vm};

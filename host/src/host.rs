@@ -11,12 +11,12 @@ use tokio::time::sleep;
 
 use crate::drain::{Drained, Phase};
 use crate::error::StartError;
+use crate::filters::compiled_vm::Program;
 use crate::listener::{self, Post};
 use crate::metrics::Counters;
 use crate::net::fd_limit;
 use crate::net::forward::DataCallbacks;
 use crate::plan::Plan;
-use crate::program::Program;
 use crate::upstream::cluster::Clusters;
 use crate::upstream::resolver::{self, Lookup, Resolver};
 use crate::worker::{self, Outfit};

@@ -24,19 +24,17 @@
 //! Filters run in the engine of [`proxy_wasm_engine`].
 
 mod admin;
-mod chain;
 pub mod config;
 mod control;
 mod drain;
 pub mod envoy;
 mod error;
-mod guest;
+mod filters;
 mod host;
 mod listener;
 mod metrics;
 mod net;
 pub mod plan;
-mod program;
 mod session;
 pub mod standin;
 mod upstream;
@@ -44,9 +42,9 @@ mod worker;
 
 pub use drain::Drained;
 pub use error::StartError;
+pub use filters::compiled_vm::{Rehearsal, rehearse};
 pub use host::{Host, HostOptions};
 pub use net::forward::DataCallbacks;
-pub use program::{Rehearsal, rehearse};
 pub use upstream::resolver::{Looking, Lookup};
 
 /// The filter, compiled to WebAssembly: the very module Envoy is given.

@@ -13,8 +13,8 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
-use crate::chain::{Chain, Passage, Step, Traveller};
 use crate::control::{Control, Order};
+use crate::filters::chain::{Chain, Passage, Step, Traveller};
 use crate::listener::Post;
 use crate::metrics::Reason;
 use crate::net::forward::{DataCallbacks, Forward, MOST_HELD, Tap};

@@ -14,10 +14,10 @@ use tokio::task::{JoinSet, LocalSet, spawn_local, yield_now};
 use tracing::Dispatch;
 
 use crate::admin;
-use crate::chain::Chain;
 use crate::control::{Order, Sessions};
 use crate::drain::{Drained, Phase, reached};
 use crate::error::StartError;
+use crate::filters::chain::Chain;
 use crate::host::{Resolving, Site};
 use crate::listener::{self, Post};
 use crate::metrics::Counters;

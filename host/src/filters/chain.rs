@@ -9,7 +9,7 @@ use bytes::BytesMut;
 
 use crate::control::{Control, Sessions};
 use crate::error::StartError;
-use crate::guest::{Guest, Seat};
+use crate::filters::vm_owner::{Guest, Seat};
 use crate::host::Site;
 use crate::metrics::Counters;
 use crate::plan::Failure;
