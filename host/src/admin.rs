@@ -20,7 +20,7 @@ use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-use crate::drain::{Phase, reached};
+use crate::control::lifecycle::{Phase, reached};
 use crate::filters::vm_owner::{Answer, Guest, Seat};
 use crate::metrics;
 use crate::worker::Worker;

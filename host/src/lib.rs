@@ -26,7 +26,7 @@
 mod admin;
 pub mod config;
 mod control;
-mod drain;
+
 pub mod envoy;
 mod error;
 mod filters;
@@ -40,7 +40,7 @@ pub mod standin;
 mod upstream;
 mod worker;
 
-pub use drain::Drained;
+pub use control::lifecycle::Drained;
 pub use error::StartError;
 pub use filters::compiled_vm::{Rehearsal, rehearse};
 pub use host::{Host, HostOptions};

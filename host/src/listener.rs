@@ -15,7 +15,7 @@ use tokio::task::spawn_local;
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
-use crate::drain::{Phase, reached};
+use crate::control::lifecycle::{Phase, reached};
 use crate::error::StartError;
 use crate::session;
 use crate::upstream::cluster::Target;

@@ -14,8 +14,8 @@ use tokio::task::{JoinSet, LocalSet, spawn_local, yield_now};
 use tracing::Dispatch;
 
 use crate::admin;
+use crate::control::lifecycle::{Drained, Phase, reached};
 use crate::control::{Order, Sessions};
-use crate::drain::{Drained, Phase, reached};
 use crate::error::StartError;
 use crate::filters::chain::Chain;
 use crate::host::{Resolving, Site};

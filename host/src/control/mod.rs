@@ -1,5 +1,7 @@
 //! Reaching a session from outside it: orders, and the sessions a worker has.
 
+pub(crate) mod lifecycle;
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::poll_fn;
