@@ -23,28 +23,24 @@
 //!
 //! Filters run in the engine of [`proxy_wasm_engine`].
 
-mod admin;
 pub mod config;
 mod control;
 
 pub mod envoy;
 mod error;
 mod filters;
-mod host;
-mod listener;
 mod metrics;
 mod net;
 pub mod plan;
-mod session;
+mod proxy;
 pub mod standin;
 mod upstream;
-mod worker;
 
 pub use control::lifecycle::Drained;
 pub use error::StartError;
 pub use filters::compiled_vm::{Rehearsal, rehearse};
-pub use host::{Host, HostOptions};
 pub use net::forward::DataCallbacks;
+pub use proxy::host::{Host, HostOptions};
 pub use upstream::resolver::{Looking, Lookup};
 
 /// The filter, compiled to WebAssembly: the very module Envoy is given.

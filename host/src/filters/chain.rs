@@ -10,9 +10,9 @@ use bytes::BytesMut;
 use crate::control::{Control, Sessions};
 use crate::error::StartError;
 use crate::filters::vm_owner::{Guest, Seat};
-use crate::host::Site;
 use crate::metrics::Counters;
 use crate::plan::Failure;
+use crate::proxy::host::Site;
 use proxy_wasm_engine::{Action, ContextId, Direction, End, Peer, TcpInfo, Trap, Vm};
 
 /// The filters of a worker.

@@ -16,9 +16,9 @@ use tracing::{debug, error, info, warn};
 
 use crate::control::{Order, Sessions};
 use crate::filters::compiled_vm::Program;
-use crate::host::Site;
 use crate::metrics::Counters;
 use crate::plan::Failure;
+use crate::proxy::host::Site;
 use crate::upstream::cluster::{Clusters, Turns};
 use crate::upstream::grpc_call::{self, Outbound, Said, TooMuch};
 use crate::upstream::http_call::Call;

@@ -12,14 +12,14 @@ use tokio::time::sleep;
 use crate::control::lifecycle::{Drained, Phase};
 use crate::error::StartError;
 use crate::filters::compiled_vm::Program;
-use crate::listener::{self, Post};
 use crate::metrics::Counters;
 use crate::net::fd_limit;
 use crate::net::forward::DataCallbacks;
 use crate::plan::Plan;
+use crate::proxy::accept::{self, Post};
+use crate::proxy::worker::{self, Outfit};
 use crate::upstream::cluster::Clusters;
 use crate::upstream::resolver::{self, Lookup, Resolver};
-use crate::worker::{self, Outfit};
 use proxy_wasm_engine::Shared;
 
 /// A running host. Dropping it cuts every connection; [`Host::drain`] does not.
@@ -323,7 +323,7 @@ fn open(doors: &[Door], bind: SocketAddr, workers: usize) -> Result<Door, StartE
         let sockets = door.copies()?;
         return Ok(Door { sockets, ..*door });
     }
-    let sockets = listener::bind(bind, workers)?;
+    let sockets = accept::bind(bind, workers)?;
     let address = address_of(&sockets, bind)?;
     Ok(Door {
         bind,

@@ -15,12 +15,12 @@ use tracing::{debug, info};
 
 use crate::control::{Control, Order};
 use crate::filters::chain::{Chain, Passage, Step, Traveller};
-use crate::listener::Post;
 use crate::metrics::Reason;
 use crate::net::forward::{DataCallbacks, Forward, MOST_HELD, Tap};
+use crate::proxy::accept::Post;
+use crate::proxy::worker::Worker;
 use crate::upstream::cluster::Target;
 use crate::upstream::dial::{Attempts, Dialed, UPSTREAM_RESET, dial};
-use crate::worker::Worker;
 use proxy_wasm_engine::{Action, Direction, End, Peer, TcpInfo, Upstream};
 
 /// Serves one connection. It counts from now on, not from the first poll:

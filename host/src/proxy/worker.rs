@@ -13,15 +13,15 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinSet, LocalSet, spawn_local, yield_now};
 use tracing::Dispatch;
 
-use crate::admin;
 use crate::control::lifecycle::{Drained, Phase, reached};
 use crate::control::{Order, Sessions};
 use crate::error::StartError;
 use crate::filters::chain::Chain;
-use crate::host::{Resolving, Site};
-use crate::listener::{self, Post};
 use crate::metrics::Counters;
 use crate::net::pipe::Buffers;
+use crate::proxy::accept::{self, Post};
+use crate::proxy::admin;
+use crate::proxy::host::{Resolving, Site};
 use crate::upstream::cluster::Turns;
 
 /// What the sessions of one worker share.
@@ -114,7 +114,7 @@ async fn run(
     worker.counters.alive.store(1, Relaxed);
     let mut accepting = JoinSet::new();
     for (listener, post) in listeners {
-        accepting.spawn_local(listener::accept(Rc::clone(&worker), post, listener));
+        accepting.spawn_local(accept::accept(Rc::clone(&worker), post, listener));
     }
     while accepting.join_next().await.is_some() {}
     if *phases.borrow() == Phase::Retiring {

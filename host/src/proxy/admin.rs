@@ -23,7 +23,7 @@ use tracing::{debug, warn};
 use crate::control::lifecycle::{Phase, reached};
 use crate::filters::vm_owner::{Answer, Guest, Seat};
 use crate::metrics;
-use crate::worker::Worker;
+use crate::proxy::worker::Worker;
 use proxy_wasm_engine::{Action, End, Headers, HttpInfo, TcpInfo, Trap, Vm};
 
 /// Serves the admin listener for as long as the worker lives, or until others do.
