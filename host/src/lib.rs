@@ -25,7 +25,6 @@
 
 pub mod config;
 mod control;
-
 pub mod envoy;
 mod error;
 mod filters;

@@ -6,7 +6,7 @@ use dtr_lb_host::config::{self, Config, Setup};
 use dtr_lb_host::plan::Plan;
 use dtr_lb_host::{FILTER, rehearse};
 
-use super::wanted::Wanted;
+use super::config_args::Wanted;
 use super::{Failure, say};
 
 #[derive(Debug, Args)]

@@ -12,7 +12,7 @@ use dtr_lb_host::standin::{Cluster, Control, Replica};
 use serde_json::json;
 
 use super::signal::Signals;
-use super::{Failure, balance, say};
+use super::{Failure, run, say};
 
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
@@ -42,12 +42,12 @@ impl Demo {
             let mut signals = Signals::new().context("signals can't be awaited")?;
             let (replicas, control) = self.stand_ins().await?;
             let plan = self.plan(&replicas)?;
-            let host = balance::start(&plan).await.context(
+            let host = run::start(&plan).await.context(
                 "the demo can't start; other ports can be chosen with --http, --https and --admin",
             )?;
             say(tour(&host, &replicas, &control))?;
             let signal = signals.end().await;
-            balance::drain(host, &plan, signal, signals).await;
+            run::drain(host, &plan, signal, signals).await;
             Ok(())
         })
     }

@@ -13,7 +13,7 @@ use dtr_lb_host::config::Setup;
 use dtr_lb_host::envoy::{BootstrapOptions, bootstrap};
 use dtr_lb_host::plan::Plan;
 
-use super::wanted::Wanted;
+use super::config_args::Wanted;
 use super::{Failure, say};
 
 #[derive(Debug, Args)]

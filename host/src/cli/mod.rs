@@ -1,12 +1,12 @@
 //! The command line.
 
-mod balance;
 mod check;
+mod config_args;
 mod demo;
 mod envoy;
 mod log;
+mod run;
 mod signal;
-mod wanted;
 
 use std::fmt;
 use std::io::Write;
@@ -30,7 +30,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Balance until SIGTERM or ctrl-C, then drain.
-    Run(wanted::Wanted),
+    Run(config_args::Wanted),
     /// Say whether a configuration can be used, or what is wrong with it.
     Check(check::Check),
     /// Write the configuration as an Envoy bootstrap, with the filter beside it.
@@ -44,7 +44,7 @@ impl Cli {
     pub(crate) fn obey(self) -> Result<(), Failure> {
         log::start(self.log_format)?;
         match self.command {
-            Command::Run(wanted) => balance::run(&wanted),
+            Command::Run(wanted) => run::run(&wanted),
             Command::Check(check) => check.run(),
             Command::Envoy(envoy) => envoy.write(),
             Command::Demo(demo) => demo.run(),

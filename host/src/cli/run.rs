@@ -7,8 +7,8 @@ use dtr_lb_host::plan::Plan;
 use dtr_lb_host::{FILTER, Host, HostOptions, StartError};
 
 use super::Failure;
+use super::config_args::Wanted;
 use super::signal::{Signals, Wish};
-use super::wanted::Wanted;
 
 /// Balances until a signal, then drains. SIGHUP has the configuration read again.
 pub(super) fn run(wanted: &Wanted) -> Result<(), Failure> {
