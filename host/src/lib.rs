@@ -7,9 +7,9 @@
 //! ```no_run
 //! use std::time::Duration;
 //!
-//! use dtr_lb_host::config::Config;
-//! use dtr_lb_host::plan::Plan;
-//! use dtr_lb_host::{FILTER, Host, HostOptions};
+//! use dtr_lb::config::Config;
+//! use dtr_lb::plan::Plan;
+//! use dtr_lb::{FILTER, Host, HostOptions};
 //!
 //! # async fn balance() -> Result<(), Box<dyn std::error::Error>> {
 //! let config = Config::load("lb.json".as_ref())?;

@@ -127,7 +127,7 @@ fn the_envoy_bootstrap_names_the_filter_beside_it() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let module = std::fs::read(out.join("dtr_lb_filter.wasm")).unwrap();
     assert!(
-        module == dtr_lb_host::FILTER,
+        module == dtr_lb::FILTER,
         "another filter than the embedded one"
     );
     let yaml = std::fs::read_to_string(out.join("envoy.yaml")).unwrap();

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dtr_lb_host::config::Setup;
+use dtr_lb::config::Setup;
 
 const DOCUMENTS: [&str; 6] = [
     "README.md",

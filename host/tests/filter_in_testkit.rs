@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use dtr_lb_host::FILTER;
+use dtr_lb::FILTER;
 use proxy_wasm_testkit::{
     Builder, Client, Cluster, Peer, Status, TestKit, accepts, answers, breaks_off, cas_lost,
     first_of, hangs, json, millis, next_call, refuses, resets, returns, secs, trap_in,

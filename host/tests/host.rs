@@ -7,8 +7,8 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use dtr_lb_host::plan::{self, Admin, Cluster, Filter, Listener, Plan, Pool, Protocol, Route};
-use dtr_lb_host::{Host, HostOptions, StartError};
+use dtr_lb::plan::{self, Admin, Cluster, Filter, Listener, Plan, Pool, Protocol, Route};
+use dtr_lb::{Host, HostOptions, StartError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 

@@ -1,7 +1,7 @@
 //! What the built filter may ask of its host: this list and nothing else. A clock,
 //! a socket or WASI that crept in would show here.
 
-use dtr_lb_host::FILTER;
+use dtr_lb::FILTER;
 
 const ALLOWED: [&str; 35] = [
     "proxy_add_header_map_value",

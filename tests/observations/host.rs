@@ -6,8 +6,8 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use dtr_lb_host::config::Setup;
-use dtr_lb_host::{FILTER, HostOptions};
+use dtr_lb::config::Setup;
+use dtr_lb::{FILTER, HostOptions};
 use proxy_wasm_testkit::Build;
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -20,7 +20,7 @@ use super::ends::{Ends, LIMIT};
 use super::{Act, Setting, Stage};
 
 pub(crate) struct Host {
-    _host: dtr_lb_host::Host,
+    _host: dtr_lb::Host,
     _runtime: Runtime,
     address: SocketAddr,
     ends: Ends,
@@ -52,7 +52,7 @@ impl Host {
             ..HostOptions::default()
         };
         let runtime = Runtime::new().unwrap();
-        let start = dtr_lb_host::Host::start(plan, FILTER, options);
+        let start = dtr_lb::Host::start(plan, FILTER, options);
         let subscriber = tracing_subscriber::registry().with(said.clone());
         let host = runtime.block_on(start.with_subscriber(subscriber)).unwrap();
         Host {

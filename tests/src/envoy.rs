@@ -9,8 +9,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, anyhow};
-use dtr_lb_host::envoy::{BootstrapOptions, bootstrap};
-use dtr_lb_host::plan::Plan;
+use dtr_lb::envoy::{BootstrapOptions, bootstrap};
+use dtr_lb::plan::Plan;
 use serde_json::Value;
 
 use crate::certificate::Authority;

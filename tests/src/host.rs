@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use dtr_lb_host::HostOptions;
-use dtr_lb_host::plan::Plan;
+use dtr_lb::HostOptions;
+use dtr_lb::plan::Plan;
 use tracing::instrument::WithSubscriber;
 
 use crate::log::Log;
@@ -13,7 +13,7 @@ use crate::proxy::Addresses;
 
 /// A running host; it ends with this value.
 pub(crate) struct Host {
-    host: dtr_lb_host::Host,
+    host: dtr_lb::Host,
     pub(crate) addresses: Addresses,
 }
 
@@ -28,7 +28,7 @@ impl Host {
             reload_backoff: Duration::from_millis(100),
             ..HostOptions::default()
         };
-        let start = dtr_lb_host::Host::start(plan, filter, options);
+        let start = dtr_lb::Host::start(plan, filter, options);
         let host = start.with_subscriber(log.dispatch()).await?;
         let admin = host.admin().context("the plan has no admin listener")?;
         let listeners = host.listeners().to_vec();
@@ -47,7 +47,7 @@ impl Host {
     /// # Errors
     /// When it refuses; it then goes on as before.
     pub(crate) async fn reload(&mut self, plan: Plan, log: &Log) -> Result<()> {
-        let reload = self.host.reload(plan, dtr_lb_host::FILTER);
+        let reload = self.host.reload(plan, dtr_lb::FILTER);
         Ok(reload.with_subscriber(log.dispatch()).await?)
     }
 }

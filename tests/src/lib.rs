@@ -61,7 +61,7 @@ pub use trap::{Arg, trap_when};
 pub use wheel::envoy as envoy_binary;
 pub use world::{FQDN, Kind, World};
 
-pub use dtr_lb_host::FILTER;
+pub use dtr_lb::FILTER;
 
 /// Runs one story on each proxy: `NAME::host` and `NAME::envoy`.
 #[macro_export]

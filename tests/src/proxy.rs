@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use anyhow::Result;
-use dtr_lb_host::plan::Plan;
+use dtr_lb::plan::Plan;
 use tokio::task::JoinSet;
 
 use crate::connection::Connection;

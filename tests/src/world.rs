@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::path::Path;
 
-use dtr_lb_host::config::Config;
-use dtr_lb_host::plan::Plan;
+use dtr_lb::config::Config;
+use dtr_lb::plan::Plan;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -72,7 +72,7 @@ impl World {
     /// # Panics
     /// When it does not start.
     pub async fn proxy_with(&self, config: Value) -> Proxy {
-        self.proxy_of(dtr_lb_host::FILTER, config).await
+        self.proxy_of(dtr_lb::FILTER, config).await
     }
 
     /// Starts the proxy with another filter.

@@ -1,10 +1,10 @@
 //! `dtr-lb check`: what a configuration that can be used comes to.
 
 use clap::Args;
+use dtr_lb::config::{self, Config, Setup};
+use dtr_lb::plan::Plan;
+use dtr_lb::{FILTER, rehearse};
 use dtr_lb_filter::config::CheckKind;
-use dtr_lb_host::config::{self, Config, Setup};
-use dtr_lb_host::plan::Plan;
-use dtr_lb_host::{FILTER, rehearse};
 
 use super::config_args::Wanted;
 use super::{Failure, say};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use dtr_lb_host::config::{Config, ConfigError, Flags, Setup};
+use dtr_lb::config::{Config, ConfigError, Flags, Setup};
 
 #[derive(Debug, Args)]
 pub(crate) struct Wanted {

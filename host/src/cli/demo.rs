@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use dtr_lb_host::Host;
-use dtr_lb_host::config::Config;
-use dtr_lb_host::plan::Plan;
-use dtr_lb_host::standin::{Cluster, Control, Replica};
+use dtr_lb::Host;
+use dtr_lb::config::Config;
+use dtr_lb::plan::Plan;
+use dtr_lb::standin::{Cluster, Control, Replica};
 use serde_json::json;
 
 use super::signal::Signals;

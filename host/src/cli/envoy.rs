@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use dtr_lb_host::FILTER;
-use dtr_lb_host::config::Setup;
-use dtr_lb_host::envoy::{BootstrapOptions, bootstrap};
-use dtr_lb_host::plan::Plan;
+use dtr_lb::FILTER;
+use dtr_lb::config::Setup;
+use dtr_lb::envoy::{BootstrapOptions, bootstrap};
+use dtr_lb::plan::Plan;
 
 use super::config_args::Wanted;
 use super::{Failure, say};

@@ -19,7 +19,7 @@ pub(super) fn start(format: Format) -> Result<(), Failure> {
     let level = std::env::var(LEVEL).unwrap_or_else(|_| "info".to_owned());
     let filter = EnvFilter::try_new(&level).map_err(|_| {
         Failure::Asked(anyhow::anyhow!(
-            r#"{LEVEL} is {level:?}; say error, warn, info or debug, or by part, as in "info,dtr_lb_host=debug""#
+            r#"{LEVEL} is {level:?}; say error, warn, info or debug, or by part, as in "info,dtr_lb=debug""#
         ))
     })?;
     let log = tracing_subscriber::fmt()

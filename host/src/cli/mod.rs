@@ -22,7 +22,7 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
     /// How the log on standard error is written. DTR_LB_LOG says how much of it
-    /// (error, warn, info, debug, or as in "info,dtr_lb_host=debug").
+    /// (error, warn, info, debug, or as in "info,dtr_lb=debug").
     #[arg(long, global = true, value_enum, default_value_t)]
     log_format: log::Format,
 }
@@ -104,8 +104,8 @@ pub(crate) fn say(text: impl fmt::Display) -> Result<(), Failure> {
     }
 }
 
-impl From<dtr_lb_host::config::ConfigError> for Failure {
-    fn from(error: dtr_lb_host::config::ConfigError) -> Self {
+impl From<dtr_lb::config::ConfigError> for Failure {
+    fn from(error: dtr_lb::config::ConfigError) -> Self {
         Failure::Asked(error.into())
     }
 }

@@ -3,8 +3,8 @@
 use std::io;
 
 use anyhow::Context;
-use dtr_lb_host::plan::Plan;
-use dtr_lb_host::{FILTER, Host, HostOptions, StartError};
+use dtr_lb::plan::Plan;
+use dtr_lb::{FILTER, Host, HostOptions, StartError};
 
 use super::Failure;
 use super::config_args::Wanted;

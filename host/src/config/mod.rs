@@ -2,13 +2,13 @@
 //! is possible, and nothing after it checks again.
 //!
 //! ```
-//! use dtr_lb_host::config::Config;
+//! use dtr_lb::config::Config;
 //!
 //! let text = r#"{ "fqdn": "dtr.example.com", "replicas": [{ "address": "10.0.0.11" }] }"#;
 //! let config = Config::parse(text, "lb.json")?;
 //! assert_eq!(config.replicas[0].name, "r1");
 //! assert_eq!(config.listeners.len(), 2, "80 and 443");
-//! # Ok::<(), dtr_lb_host::config::ConfigError>(())
+//! # Ok::<(), dtr_lb::config::ConfigError>(())
 //! ```
 
 mod address;

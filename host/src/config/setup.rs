@@ -11,13 +11,13 @@ use crate::plan::Plan;
 /// What a configuration file says.
 ///
 /// ```
-/// use dtr_lb_host::config::Setup;
+/// use dtr_lb::config::Setup;
 ///
 /// let text = r#"{ "listeners": [{ "bind": "0.0.0.0:443", "cluster": "web" }],
 ///                 "clusters": [{ "name": "web", "endpoints": ["10.0.0.11:443"] }] }"#;
 /// let setup = Setup::parse(text, "chain.json")?;
 /// assert_eq!(setup.plan().listeners.len(), 1);
-/// # Ok::<(), dtr_lb_host::config::ConfigError>(())
+/// # Ok::<(), dtr_lb::config::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]

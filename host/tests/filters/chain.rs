@@ -5,9 +5,9 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use dtr_lb_host::config::Setup;
-use dtr_lb_host::plan::Plan;
-use dtr_lb_host::{FILTER, Host, HostOptions};
+use dtr_lb::config::Setup;
+use dtr_lb::plan::Plan;
+use dtr_lb::{FILTER, Host, HostOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
