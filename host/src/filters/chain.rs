@@ -121,7 +121,7 @@ pub(crate) enum Step {
 }
 
 /// Who looks on: the connection itself.
-pub(crate) trait Traveller {
+pub(crate) trait ConnectionInfo {
     fn chain(&self) -> &Chain;
     fn control(&self) -> &Control;
     /// What a filter may know of the connection when it first hears of it.
@@ -147,7 +147,7 @@ impl Passage {
     /// filters from a place on, until one holds it.
     pub(crate) fn down(
         &self,
-        of: &impl Traveller,
+        of: &impl ConnectionInfo,
         from: usize,
         held: &mut BytesMut,
         end: End,
@@ -177,7 +177,7 @@ impl Passage {
     /// first, until one holds it.
     pub(crate) fn up(
         &self,
-        of: &impl Traveller,
+        of: &impl ConnectionInfo,
         count: usize,
         held: &mut BytesMut,
         end: End,
@@ -200,7 +200,7 @@ impl Passage {
     /// to let go. A filter that holds nothing has nothing to let go.
     pub(crate) fn resumed(
         &self,
-        of: &impl Traveller,
+        of: &impl ConnectionInfo,
         direction: Direction,
         held: &mut BytesMut,
         end: End,
@@ -224,7 +224,7 @@ impl Passage {
     /// The filter of this place lets go what it holds of the client.
     pub(crate) fn resume_down(
         &self,
-        of: &impl Traveller,
+        of: &impl ConnectionInfo,
         at: usize,
         held: &mut BytesMut,
         end: End,
@@ -237,13 +237,13 @@ impl Passage {
     }
 
     /// Whether any filter wants to see more of one way.
-    pub(crate) fn wants_more(&self, of: &impl Traveller, direction: Direction) -> bool {
+    pub(crate) fn wants_more(&self, of: &impl ConnectionInfo, direction: Direction) -> bool {
         let wants = |at| self.visit(of, at, |vm, context| Ok(vm.wants_data(context, direction)));
         (0..self.places.len()).any(|at| wants(at) == Some(true))
     }
 
     /// The replica has finished, and nobody looks at its bytes.
-    pub(crate) fn upstream_ended(&self, of: &impl Traveller) {
+    pub(crate) fn upstream_ended(&self, of: &impl ConnectionInfo) {
         for at in (0..self.places.len()).rev() {
             self.upstream_close(of, at);
         }
@@ -253,7 +253,7 @@ impl Passage {
     /// chain that did counts.
     pub(crate) fn filter_state<R>(
         &self,
-        of: &impl Traveller,
+        of: &impl ConnectionInfo,
         key: &str,
         read: impl Fn(&str) -> R,
     ) -> Option<R> {
@@ -266,7 +266,7 @@ impl Passage {
     }
 
     /// Changes what each filter may know of the connection.
-    pub(crate) fn tell(&self, of: &impl Traveller, change: impl Fn(&mut TcpInfo)) {
+    pub(crate) fn tell(&self, of: &impl ConnectionInfo, change: impl Fn(&mut TcpInfo)) {
         for at in 0..self.places.len() {
             self.visit(of, at, |vm, context| {
                 vm.tcp_mut(context).map(&change);
@@ -276,7 +276,7 @@ impl Passage {
     }
 
     /// The connection is over; each filter in turn sees it end.
-    pub(crate) fn close(&self, of: &impl Traveller, peer: Peer) {
+    pub(crate) fn close(&self, of: &impl ConnectionInfo, peer: Peer) {
         for at in 0..self.places.len() {
             self.visit(of, at, |vm, context| {
                 if let Some(info) = vm.tcp_mut(context) {
@@ -289,7 +289,7 @@ impl Passage {
     }
 
     /// `on_new_connection`. `None`: the filter is down, and must not be passed by.
-    fn introduce(&self, of: &impl Traveller, at: usize) -> Option<Action> {
+    fn introduce(&self, of: &impl ConnectionInfo, at: usize) -> Option<Action> {
         let (Some(place), Some(link)) = (self.places.get(at), of.chain().links.get(at)) else {
             return Some(Action::Continue);
         };
@@ -312,7 +312,7 @@ impl Passage {
 
     fn show(
         &self,
-        of: &impl Traveller,
+        of: &impl ConnectionInfo,
         direction: Direction,
         at: usize,
         held: &mut BytesMut,
@@ -340,7 +340,7 @@ impl Passage {
     }
 
     /// As in Envoy this says that the replica's FIN was seen, no more.
-    fn upstream_close(&self, of: &impl Traveller, at: usize) {
+    fn upstream_close(&self, of: &impl ConnectionInfo, at: usize) {
         let first = self
             .places
             .get(at)
@@ -354,7 +354,7 @@ impl Passage {
 
     fn visit<R>(
         &self,
-        of: &impl Traveller,
+        of: &impl ConnectionInfo,
         at: usize,
         visit: impl FnOnce(&mut Vm, ContextId) -> Result<R, Trap>,
     ) -> Option<R> {

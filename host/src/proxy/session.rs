@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tracing::{debug, info};
 
 use crate::control::{Control, Order};
-use crate::filters::chain::{Chain, Passage, Step, Traveller};
+use crate::filters::chain::{Chain, ConnectionInfo, Passage, Step};
 use crate::metrics::Reason;
 use crate::net::forward::{DataCallbacks, Forward, MOST_HELD, Tap};
 use crate::proxy::accept::Post;
@@ -264,7 +264,7 @@ impl Session {
     }
 }
 
-impl Traveller for Session {
+impl ConnectionInfo for Session {
     fn chain(&self) -> &Chain {
         &self.worker.chain
     }
