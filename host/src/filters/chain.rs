@@ -84,7 +84,7 @@ impl Chain {
 /// first, and what comes from the replica to the last one; all look at the same
 /// bytes, and whoever pauses keeps them from those that follow. A filter learns
 /// of the connection when those before it let it pass.
-pub(crate) struct Passage {
+pub(crate) struct FilterChainState {
     places: Box<[Place]>,
     /// Who holds the bytes of each way.
     holder: [Cell<Option<usize>>; 2],
@@ -130,9 +130,9 @@ pub(crate) trait ConnectionInfo {
     fn refresh(&self, info: &mut TcpInfo);
 }
 
-impl Passage {
-    pub(crate) fn through(chain: &Chain) -> Passage {
-        Passage {
+impl FilterChainState {
+    pub(crate) fn through(chain: &Chain) -> FilterChainState {
+        FilterChainState {
             places: chain.links.iter().map(|_| Place::default()).collect(),
             holder: Default::default(),
         }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tracing::{debug, info};
 
 use crate::control::{Control, Order};
-use crate::filters::chain::{Chain, ConnectionInfo, Passage, Step};
+use crate::filters::chain::{Chain, ConnectionInfo, FilterChainState, Step};
 use crate::metrics::Reason;
 use crate::net::forward::{DataCallbacks, Forward, MOST_HELD, Tap};
 use crate::proxy::accept::Post;
@@ -46,7 +46,7 @@ struct Session {
     began: Instant,
     control: Rc<Control>,
     /// Its way through the filters.
-    passage: Passage,
+    passage: FilterChainState,
     /// The socket's own end, where it differs from the listener's.
     destination: SocketAddr,
     attempts: u32,
@@ -78,7 +78,7 @@ impl Session {
         };
         Session {
             control: worker.sessions.enter(connection),
-            passage: Passage::through(&worker.chain),
+            passage: FilterChainState::through(&worker.chain),
             destination,
             worker,
             post,
