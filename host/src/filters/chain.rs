@@ -9,7 +9,7 @@ use bytes::BytesMut;
 
 use crate::control::{Control, Sessions};
 use crate::error::StartError;
-use crate::filters::vm_owner::{Guest, Seat};
+use crate::filters::vm_owner::{ContextHandle, Guest};
 use crate::metrics::Counters;
 use crate::plan::Failure;
 use crate::proxy::host::Site;
@@ -94,7 +94,7 @@ pub(crate) struct FilterChainState {
 #[derive(Default)]
 struct Place {
     stage: Cell<Stage>,
-    seat: Cell<Option<Seat>>,
+    seat: Cell<Option<ContextHandle>>,
     upstream_closed: Cell<bool>,
 }
 

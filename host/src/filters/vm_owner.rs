@@ -67,7 +67,7 @@ enum Talk {
 
 /// A context, and the VM it lives in.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Seat {
+pub(crate) struct ContextHandle {
     pub(crate) context: ContextId,
     generation: u64,
 }
@@ -134,12 +134,12 @@ impl Guest {
         self: &Rc<Self>,
         plugin: usize,
         open: impl FnOnce(&mut Vm, ContextId) -> Result<(ContextId, R), Trap>,
-    ) -> Option<(Seat, R)> {
+    ) -> Option<(ContextHandle, R)> {
         let root = self.root(plugin)?;
         let generation = self.generation.get();
         let (context, outcome) = self.call(generation, |vm| open(vm, root))?;
         Some((
-            Seat {
+            ContextHandle {
                 context,
                 generation,
             },
@@ -151,14 +151,14 @@ impl Guest {
     pub(crate) fn open_http(
         self: &Rc<Self>,
         info: HttpInfo,
-    ) -> Option<(Seat, oneshot::Receiver<Answer>)> {
+    ) -> Option<(ContextHandle, oneshot::Receiver<Answer>)> {
         let root = self.root(self.program().admin()?)?;
         let generation = self.generation.get();
         let context = self.call(generation, |vm| vm.open_http(root, info))?;
         let (sender, answer) = oneshot::channel();
         self.answers.borrow_mut().insert(context, sender);
         Some((
-            Seat {
+            ContextHandle {
                 context,
                 generation,
             },
@@ -170,14 +170,14 @@ impl Guest {
     /// `None`: that VM is gone, or failed just now.
     pub(crate) fn visit<R>(
         self: &Rc<Self>,
-        seat: Seat,
+        seat: ContextHandle,
         visit: impl FnOnce(&mut Vm, ContextId) -> Result<R, Trap>,
     ) -> Option<R> {
         self.call(seat.generation, |vm| visit(vm, seat.context))
     }
 
     /// No answer is awaited any more.
-    pub(crate) fn forget_answer(&self, seat: Seat) {
+    pub(crate) fn forget_answer(&self, seat: ContextHandle) {
         if seat.generation == self.generation.get() {
             self.answers.borrow_mut().remove(&seat.context);
         }

@@ -21,7 +21,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use crate::control::lifecycle::{Phase, reached};
-use crate::filters::vm_owner::{Answer, Guest, Seat};
+use crate::filters::vm_owner::{Answer, ContextHandle, Guest};
 use crate::metrics;
 use crate::proxy::worker::Worker;
 use proxy_wasm_engine::{Action, End, Headers, HttpInfo, TcpInfo, Trap, Vm};
@@ -201,7 +201,7 @@ async fn ask(
 /// A request the guest knows of; it is told of the end however that comes.
 struct Visit<'a> {
     guest: &'a Rc<Guest>,
-    seat: Seat,
+    seat: ContextHandle,
 }
 
 impl Visit<'_> {
