@@ -18,11 +18,11 @@ use proxy_wasm_engine::{Action, ContextId, Direction, End, Peer, TcpInfo, Trap, 
 /// The filters of a worker.
 pub(crate) struct Chain {
     guests: Vec<Rc<Guest>>,
-    links: Vec<Link>,
+    links: Vec<ChainFilter>,
 }
 
 /// One filter: a plugin of a VM.
-struct Link {
+struct ChainFilter {
     guest: Rc<Guest>,
     plugin: usize,
 }
@@ -45,7 +45,7 @@ impl Chain {
             for (plugin, link) in program.links.iter().enumerate() {
                 if let Some(link) = *link {
                     let guest = Rc::clone(&guest);
-                    links.push((link, Link { guest, plugin }));
+                    links.push((link, ChainFilter { guest, plugin }));
                 }
             }
             guests.push(guest);
