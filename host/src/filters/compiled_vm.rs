@@ -11,7 +11,7 @@ use proxy_wasm_engine::{Engine, Module, Plugin, Shared, Vm, VmConfig};
 
 /// A module, its plugins, and where they stand in the chain. Each worker has a
 /// VM of it.
-pub(crate) struct Program {
+pub(crate) struct CompiledVm {
     pub(crate) module: Module,
     pub(crate) config: VmConfig,
     pub(crate) failure: Failure,
@@ -21,12 +21,12 @@ pub(crate) struct Program {
     filter: Option<(String, String)>,
 }
 
-impl Program {
+impl CompiledVm {
     /// Every VM a worker needs for a plan.
     ///
     /// # Errors
     /// When a module does not compile.
-    pub(crate) fn all(plan: &Plan, balancer: &[u8]) -> Result<Vec<Program>, StartError> {
+    pub(crate) fn all(plan: &Plan, balancer: &[u8]) -> Result<Vec<CompiledVm>, StartError> {
         let engine = engine()?;
         let mut programs = Vec::new();
         for part in parts(plan) {
@@ -159,7 +159,7 @@ impl Part<'_> {
         engine: &Engine,
         plan: &Plan,
         balancer: &[u8],
-    ) -> Result<Program, StartError> {
+    ) -> Result<CompiledVm, StartError> {
         let filter = self.names().into_iter().next().zip(self.file());
         let compiled = |code: &[u8]| {
             Module::compile(engine, code).map_err(|error| failed(filter.clone(), Box::new(error)))
@@ -167,7 +167,7 @@ impl Part<'_> {
         match self {
             Part::Filters(filters) => {
                 let first = filters.first().map(|(_, one)| *one);
-                Ok(Program {
+                Ok(CompiledVm {
                     module: compiled(first.map_or(&[][..], |one| &one.code))?,
                     config: vm_config(
                         first.map_or_else(VmSettings::default, |one| one.vm.clone()),
@@ -189,7 +189,7 @@ impl Part<'_> {
                     id: own.vm_id.clone(),
                     ..VmSettings::default()
                 };
-                Ok(Program {
+                Ok(CompiledVm {
                     module: compiled(balancer)?,
                     config: vm_config(settings, plugins),
                     failure: Failure::Reload,

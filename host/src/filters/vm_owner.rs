@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{debug, error, info, warn};
 
 use crate::control::{Order, Sessions};
-use crate::filters::compiled_vm::Program;
+use crate::filters::compiled_vm::CompiledVm;
 use crate::metrics::Counters;
 use crate::plan::Failure;
 use crate::proxy::host::Site;
@@ -210,7 +210,7 @@ impl Guest {
         self.clear();
     }
 
-    fn program(&self) -> &Program {
+    fn program(&self) -> &CompiledVm {
         // The chain numbers its guests by the site's programs.
         &self.site.programs[self.program]
     }
@@ -447,7 +447,7 @@ impl Guest {
     }
 
     fn install(self: &Rc<Self>) -> Result<(), proxy_wasm_engine::StartError> {
-        let Program { module, config, .. } = self.program();
+        let CompiledVm { module, config, .. } = self.program();
         let world = Arc::clone(&self.surroundings) as Arc<dyn World>;
         let vm = Vm::start(module, config, &self.site.shared, world)?;
         *self.roots.borrow_mut() = vm.roots();

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use crate::control::lifecycle::{Drained, Phase};
 use crate::error::StartError;
-use crate::filters::compiled_vm::Program;
+use crate::filters::compiled_vm::CompiledVm;
 use crate::metrics::Counters;
 use crate::net::fd_limit;
 use crate::net::forward::DataCallbacks;
@@ -86,7 +86,7 @@ pub(crate) struct Site {
     pub(crate) options: HostOptions,
     pub(crate) clusters: Arc<Clusters>,
     /// One for each VM a worker has.
-    pub(crate) programs: Vec<Program>,
+    pub(crate) programs: Vec<CompiledVm>,
     /// Which chunks the filters are shown.
     pub(crate) data_callbacks: DataCallbacks,
     pub(crate) shared: Shared,
@@ -218,7 +218,7 @@ impl Host {
         };
         resolver.resolve(self.options.resolve_limit).await;
 
-        let programs = Program::all(&plan, wasm)?;
+        let programs = CompiledVm::all(&plan, wasm)?;
         let (phases, watching) = watch::channel(Phase::Starting);
         let known = self.counters.len();
         let mut counters = self.counters.clone();
