@@ -12,7 +12,7 @@ use crate::error::StartError;
 use crate::filters::vm_owner::{ContextHandle, Guest};
 use crate::metrics::Counters;
 use crate::plan::Failure;
-use crate::proxy::host::Site;
+use crate::proxy::host::SharedState;
 use proxy_wasm_engine::{Action, ContextId, Direction, End, Peer, TcpInfo, Trap, Vm};
 
 /// The filters of a worker.
@@ -33,7 +33,7 @@ impl Chain {
     /// # Errors
     /// When one does not start.
     pub(crate) fn start(
-        site: &Arc<Site>,
+        site: &Arc<SharedState>,
         counters: &Arc<Counters>,
         sessions: &Rc<Sessions>,
     ) -> Result<Chain, StartError> {

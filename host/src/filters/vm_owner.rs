@@ -18,7 +18,7 @@ use crate::control::{Order, Sessions};
 use crate::filters::compiled_vm::CompiledVm;
 use crate::metrics::Counters;
 use crate::plan::Failure;
-use crate::proxy::host::Site;
+use crate::proxy::host::SharedState;
 use crate::upstream::cluster::{Clusters, Turns};
 use crate::upstream::grpc_call::{self, Outbound, Said, TooMuch};
 use crate::upstream::http_call::Call;
@@ -31,7 +31,7 @@ use proxy_wasm_engine::{
 pub(crate) struct Guest {
     /// Which of the site's programs it runs.
     program: usize,
-    site: Arc<Site>,
+    site: Arc<SharedState>,
     counters: Arc<Counters>,
     sessions: Rc<Sessions>,
     surroundings: Arc<Surroundings>,
@@ -86,7 +86,7 @@ impl Guest {
     /// When the guest does not start: a later failure is retried, this one not.
     pub(crate) fn start(
         program: usize,
-        site: Arc<Site>,
+        site: Arc<SharedState>,
         counters: Arc<Counters>,
         sessions: &Rc<Sessions>,
     ) -> Result<Rc<Guest>, proxy_wasm_engine::StartError> {

@@ -82,7 +82,7 @@ impl Default for HostOptions {
 }
 
 /// What all workers of a host share.
-pub(crate) struct Site {
+pub(crate) struct SharedState {
     pub(crate) options: HostOptions,
     pub(crate) clusters: Arc<Clusters>,
     /// One for each VM a worker has.
@@ -223,7 +223,7 @@ impl Host {
         let known = self.counters.len();
         let mut counters = self.counters.clone();
         counters.resize_with(known + count, Arc::default);
-        let site = Arc::new(Site {
+        let site = Arc::new(SharedState {
             clusters,
             programs,
             data_callbacks: match plan.filters.is_empty() {

@@ -21,12 +21,12 @@ use crate::metrics::Counters;
 use crate::net::pipe::Buffers;
 use crate::proxy::accept::{self, Post};
 use crate::proxy::admin;
-use crate::proxy::host::{Resolving, Site};
+use crate::proxy::host::{Resolving, SharedState};
 use crate::upstream::cluster::Turns;
 
 /// What the sessions of one worker share.
 pub(crate) struct Worker {
-    pub(crate) site: Arc<Site>,
+    pub(crate) site: Arc<SharedState>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) chain: Chain,
     pub(crate) sessions: Rc<Sessions>,
@@ -45,7 +45,7 @@ impl Worker {
 /// What a worker needs to begin.
 pub(crate) struct Outfit {
     pub(crate) index: usize,
-    pub(crate) site: Arc<Site>,
+    pub(crate) site: Arc<SharedState>,
     /// One for each of the plan's listeners.
     pub(crate) sockets: Vec<(StdListener, Post)>,
     /// The first worker's only: a filter's answers are given on the thread of
