@@ -24,7 +24,7 @@ use crate::upstream::dial::keep_alive;
 
 /// A listener as its sessions know it.
 #[derive(Clone)]
-pub(crate) struct Post {
+pub(crate) struct ListenerContext {
     pub(crate) address: SocketAddr,
     pub(crate) fallback: Target,
     pub(crate) metadata: Arc<serde_json::Value>,
@@ -79,7 +79,7 @@ fn open(address: SocketAddr, sharing: Sharing) -> io::Result<StdListener> {
 
 /// Accepts until other workers do it or the drain begins; then takes what the
 /// kernel has accepted already, so that nobody who got through is turned away.
-pub(crate) async fn accept(worker: Rc<Worker>, post: Rc<Post>, listener: TcpListener) {
+pub(crate) async fn accept(worker: Rc<Worker>, post: Rc<ListenerContext>, listener: TcpListener) {
     let phases = worker.site.phases.clone();
     let draining = reached(&phases, Phase::Retiring);
     let mut draining = std::pin::pin!(draining);
@@ -122,7 +122,7 @@ async fn next(worker: &Worker, listener: &TcpListener) -> io::Result<(TcpStream,
     listener.accept().await
 }
 
-fn admit(worker: &Rc<Worker>, post: &Rc<Post>, client: TcpStream, source: SocketAddr) {
+fn admit(worker: &Rc<Worker>, post: &Rc<ListenerContext>, client: TcpStream, source: SocketAddr) {
     let session = session::serve(Rc::clone(worker), Rc::clone(post), client, source);
     spawn_local(session);
 }

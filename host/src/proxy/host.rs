@@ -16,7 +16,7 @@ use crate::metrics::Counters;
 use crate::net::fd_limit;
 use crate::net::forward::DataCallbacks;
 use crate::plan::Plan;
-use crate::proxy::accept::{self, Post};
+use crate::proxy::accept::{self, ListenerContext};
 use crate::proxy::worker::{self, Outfit};
 use crate::upstream::cluster::Clusters;
 use crate::upstream::resolver::{self, Lookup, Resolver};
@@ -259,7 +259,7 @@ impl Host {
                     .filter_map(|((sockets, post), door)| {
                         Some((
                             sockets.pop()?,
-                            Post {
+                            ListenerContext {
                                 address: door.address,
                                 ..post.clone()
                             },
@@ -338,12 +338,12 @@ fn enter(generations: &[Generation], phase: Phase) {
     }
 }
 
-fn posts(plan: &Plan, clusters: &Clusters) -> Result<Vec<Post>, StartError> {
+fn posts(plan: &Plan, clusters: &Clusters) -> Result<Vec<ListenerContext>, StartError> {
     plan.listeners
         .iter()
         .map(|listener| {
             let missing = || StartError::NoSuchName(listener.fallback.clone());
-            Ok(Post {
+            Ok(ListenerContext {
                 address: listener.bind,
                 fallback: clusters.target(&listener.fallback).ok_or_else(missing)?,
                 metadata: Arc::new(

@@ -17,7 +17,7 @@ use crate::control::{Control, Order};
 use crate::filters::chain::{Chain, ConnectionInfo, FilterChainState, Step};
 use crate::metrics::Reason;
 use crate::net::forward::{DataCallbacks, Forward, MOST_HELD, Tap};
-use crate::proxy::accept::Post;
+use crate::proxy::accept::ListenerContext;
 use crate::proxy::worker::Worker;
 use crate::upstream::cluster::Target;
 use crate::upstream::dial::{Attempts, Dialed, UPSTREAM_RESET, dial};
@@ -27,7 +27,7 @@ use proxy_wasm_engine::{Action, Direction, End, Peer, TcpInfo, Upstream};
 /// whoever limits or awaits sessions must not overlook it.
 pub(crate) fn serve(
     worker: Rc<Worker>,
-    post: Rc<Post>,
+    post: Rc<ListenerContext>,
     client: TcpStream,
     source: SocketAddr,
 ) -> impl Future<Output = ()> {
@@ -40,7 +40,7 @@ pub(crate) fn serve(
 
 struct Session {
     worker: Rc<Worker>,
-    post: Rc<Post>,
+    post: Rc<ListenerContext>,
     connection: u64,
     source: SocketAddr,
     began: Instant,
@@ -65,7 +65,7 @@ struct Early {
 impl Session {
     fn admit(
         worker: Rc<Worker>,
-        post: Rc<Post>,
+        post: Rc<ListenerContext>,
         source: SocketAddr,
         client: &TcpStream,
     ) -> Session {

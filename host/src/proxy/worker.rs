@@ -19,7 +19,7 @@ use crate::error::StartError;
 use crate::filters::chain::Chain;
 use crate::metrics::Counters;
 use crate::net::pipe::Buffers;
-use crate::proxy::accept::{self, Post};
+use crate::proxy::accept::{self, ListenerContext};
 use crate::proxy::admin;
 use crate::proxy::host::{Resolving, SharedState};
 use crate::upstream::cluster::Turns;
@@ -47,7 +47,7 @@ pub(crate) struct Outfit {
     pub(crate) index: usize,
     pub(crate) site: Arc<SharedState>,
     /// One for each of the plan's listeners.
-    pub(crate) sockets: Vec<(StdListener, Post)>,
+    pub(crate) sockets: Vec<(StdListener, ListenerContext)>,
     /// The first worker's only: a filter's answers are given on the thread of
     /// its VM, and one VM knows as much as another. So a request costs no hop.
     pub(crate) admin: Option<StdListener>,
@@ -144,7 +144,7 @@ async fn run(
     worker.counters.alive.store(0, Relaxed);
 }
 
-type Listeners = Vec<(TcpListener, Rc<Post>)>;
+type Listeners = Vec<(TcpListener, Rc<ListenerContext>)>;
 
 fn begin(outfit: Outfit) -> Result<(Rc<Worker>, Listeners), StartError> {
     let Outfit {
