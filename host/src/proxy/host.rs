@@ -17,7 +17,7 @@ use crate::net::fd_limit;
 use crate::net::forward::DataCallbacks;
 use crate::plan::Plan;
 use crate::proxy::accept::{self, ListenerContext};
-use crate::proxy::worker::{self, Outfit};
+use crate::proxy::worker::{self, WorkerArgs};
 use crate::upstream::cluster::Clusters;
 use crate::upstream::resolver::{self, Lookup, Resolver};
 use proxy_wasm_engine::Shared;
@@ -252,7 +252,7 @@ impl Host {
         };
         for index in known..known + count {
             let of_worker = sockets.iter_mut().zip(&posts).zip(&doors);
-            let outfit = Outfit {
+            let outfit = WorkerArgs {
                 index,
                 site: Arc::clone(&site),
                 sockets: of_worker

@@ -43,7 +43,7 @@ impl Worker {
 }
 
 /// What a worker needs to begin.
-pub(crate) struct Outfit {
+pub(crate) struct WorkerArgs {
     pub(crate) index: usize,
     pub(crate) site: Arc<SharedState>,
     /// One for each of the plan's listeners.
@@ -67,7 +67,7 @@ pub(crate) struct Running {
 ///
 /// # Errors
 /// When the system gives no thread or no runtime.
-pub(crate) fn spawn(outfit: Outfit, dispatch: Dispatch) -> Result<Running, StartError> {
+pub(crate) fn spawn(outfit: WorkerArgs, dispatch: Dispatch) -> Result<Running, StartError> {
     let worker = outfit.index;
     let failed = |source: io::Error| StartError::Worker { worker, source };
     let runtime = Builder::new_current_thread()
@@ -92,7 +92,7 @@ pub(crate) fn spawn(outfit: Outfit, dispatch: Dispatch) -> Result<Running, Start
 }
 
 async fn run(
-    outfit: Outfit,
+    outfit: WorkerArgs,
     started: oneshot::Sender<Result<(), StartError>>,
     drained: oneshot::Sender<Drained>,
 ) {
@@ -146,8 +146,8 @@ async fn run(
 
 type Listeners = Vec<(TcpListener, Rc<ListenerContext>)>;
 
-fn begin(outfit: Outfit) -> Result<(Rc<Worker>, Listeners), StartError> {
-    let Outfit {
+fn begin(outfit: WorkerArgs) -> Result<(Rc<Worker>, Listeners), StartError> {
+    let WorkerArgs {
         index,
         site,
         sockets,
