@@ -27,8 +27,8 @@ pub struct Host {
     options: HostOptions,
     shared: Shared,
     counters: Vec<Arc<Counters>>,
-    doors: Vec<Door>,
-    admin: Option<Door>,
+    doors: Vec<BoundListener>,
+    admin: Option<BoundListener>,
     current: Generation,
     /// Those whose sessions are not over yet.
     retired: Vec<Generation>,
@@ -43,7 +43,7 @@ struct Generation {
 
 /// An address and the sockets that listen there, one for each worker. They outlive
 /// the workers, so that what the kernel has queued is not lost between two plans.
-struct Door {
+struct BoundListener {
     bind: SocketAddr,
     address: SocketAddr,
     sockets: Vec<StdListener>,
@@ -245,7 +245,7 @@ impl Host {
         for door in &doors {
             sockets.push(door.copies()?);
         }
-        let mut admin_sockets = admin.as_ref().map(Door::copies).transpose()?;
+        let mut admin_sockets = admin.as_ref().map(BoundListener::copies).transpose()?;
         let mut next = Generation {
             workers: Vec::new(),
             phases,
@@ -304,7 +304,7 @@ impl Generation {
     }
 }
 
-impl Door {
+impl BoundListener {
     /// The same sockets once more, for other workers.
     fn copies(&self) -> Result<Vec<StdListener>, StartError> {
         let copies = self.sockets.iter().map(StdListener::try_clone);
@@ -318,14 +318,18 @@ impl Door {
 }
 
 /// A door that is open already, or a new one.
-fn open(doors: &[Door], bind: SocketAddr, workers: usize) -> Result<Door, StartError> {
+fn open(
+    doors: &[BoundListener],
+    bind: SocketAddr,
+    workers: usize,
+) -> Result<BoundListener, StartError> {
     if let Some(door) = doors.iter().find(|door| door.bind == bind) {
         let sockets = door.copies()?;
-        return Ok(Door { sockets, ..*door });
+        return Ok(BoundListener { sockets, ..*door });
     }
     let sockets = accept::bind(bind, workers)?;
     let address = address_of(&sockets, bind)?;
-    Ok(Door {
+    Ok(BoundListener {
         bind,
         address,
         sockets,
