@@ -9,7 +9,7 @@ use bytes::BytesMut;
 
 use crate::control::{Control, Sessions};
 use crate::error::StartError;
-use crate::filters::vm_owner::{ContextHandle, Guest};
+use crate::filters::vm_owner::{ContextHandle, VmOwner};
 use crate::metrics::Counters;
 use crate::plan::Failure;
 use crate::proxy::host::SharedState;
@@ -17,13 +17,13 @@ use proxy_wasm_engine::{Action, ContextId, Direction, End, Peer, TcpInfo, Trap, 
 
 /// The filters of a worker.
 pub(crate) struct Chain {
-    guests: Vec<Rc<Guest>>,
+    guests: Vec<Rc<VmOwner>>,
     links: Vec<ChainFilter>,
 }
 
 /// One filter: a plugin of a VM.
 struct ChainFilter {
-    guest: Rc<Guest>,
+    guest: Rc<VmOwner>,
     plugin: usize,
 }
 
@@ -40,7 +40,7 @@ impl Chain {
         let mut guests = Vec::new();
         let mut links = Vec::new();
         for (at, program) in site.programs.iter().enumerate() {
-            let guest = Guest::start(at, Arc::clone(site), Arc::clone(counters), sessions)
+            let guest = VmOwner::start(at, Arc::clone(site), Arc::clone(counters), sessions)
                 .map_err(|error| program.failed(error))?;
             for (plugin, link) in program.links.iter().enumerate() {
                 if let Some(link) = *link {
@@ -56,7 +56,7 @@ impl Chain {
     }
 
     /// The VM that answers on the admin listener.
-    pub(crate) fn admin(&self) -> Option<&Rc<Guest>> {
+    pub(crate) fn admin(&self) -> Option<&Rc<VmOwner>> {
         self.guests.iter().find(|guest| guest.has_admin())
     }
 

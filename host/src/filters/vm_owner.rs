@@ -28,7 +28,7 @@ use proxy_wasm_engine::{
 };
 
 /// A worker's VM. There may be none for a while; then nobody is asked.
-pub(crate) struct Guest {
+pub(crate) struct VmOwner {
     /// Which of the site's programs it runs.
     program: usize,
     site: Arc<SharedState>,
@@ -79,7 +79,7 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
-impl Guest {
+impl VmOwner {
     /// Starts the first VM. Must be called within a `LocalSet`.
     ///
     /// # Errors
@@ -89,8 +89,8 @@ impl Guest {
         site: Arc<SharedState>,
         counters: Arc<Counters>,
         sessions: &Rc<Sessions>,
-    ) -> Result<Rc<Guest>, proxy_wasm_engine::StartError> {
-        let guest = Rc::new(Guest {
+    ) -> Result<Rc<VmOwner>, proxy_wasm_engine::StartError> {
+        let guest = Rc::new(VmOwner {
             surroundings: Arc::new(Surroundings {
                 clusters: Arc::clone(&site.clusters),
                 bell: Notify::new(),

@@ -21,7 +21,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use crate::control::lifecycle::{Phase, reached};
-use crate::filters::vm_owner::{Answer, ContextHandle, Guest};
+use crate::filters::vm_owner::{Answer, ContextHandle, VmOwner};
 use crate::metrics;
 use crate::proxy::worker::Worker;
 use proxy_wasm_engine::{Action, End, Headers, HttpInfo, TcpInfo, Trap, Vm};
@@ -200,7 +200,7 @@ async fn ask(
 
 /// A request the guest knows of; it is told of the end however that comes.
 struct Visit<'a> {
-    guest: &'a Rc<Guest>,
+    guest: &'a Rc<VmOwner>,
     seat: ContextHandle,
 }
 
