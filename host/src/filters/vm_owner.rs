@@ -43,14 +43,14 @@ pub(crate) struct VmOwner {
     ticks: RefCell<HashMap<ContextId, AbortHandle>>,
     answers: RefCell<HashMap<ContextId, oneshot::Sender<Answer>>>,
     /// Open gRPC calls.
-    lines: RefCell<HashMap<CallToken, Line>>,
+    lines: RefCell<HashMap<CallToken, OpenGrpcCall>>,
     backoff: Cell<Backoff>,
     /// Whose turn it is when a call goes to a pool.
     turns: Turns,
 }
 
 /// An open gRPC call of the guest.
-struct Line {
+struct OpenGrpcCall {
     task: AbortHandle,
     /// While the guest may send.
     outbound: Option<Outbound>,
@@ -436,7 +436,7 @@ impl VmOwner {
         let task = task.abort_handle();
         self.lines
             .borrow_mut()
-            .insert(token, Line { task, outbound });
+            .insert(token, OpenGrpcCall { task, outbound });
     }
 
     async fn deliver_when_woken(self: Rc<Self>) {
