@@ -58,7 +58,7 @@ struct OpenGrpcCall {
 
 /// How a gRPC call goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Talk {
+enum GrpcKind {
     /// One message each way.
     Once,
     /// Any number, until both ends close.
@@ -298,8 +298,8 @@ impl VmOwner {
             Effect::ResetHttp(context) | Effect::ContinueRequest(context) => {
                 self.answers.borrow_mut().remove(&context);
             }
-            Effect::GrpcCall(call) => self.grpc_call(call, Talk::Once),
-            Effect::GrpcStream(call) => self.grpc_call(call, Talk::Long),
+            Effect::GrpcCall(call) => self.grpc_call(call, GrpcKind::Once),
+            Effect::GrpcStream(call) => self.grpc_call(call, GrpcKind::Long),
             Effect::GrpcSend {
                 token,
                 message,
@@ -384,15 +384,15 @@ impl VmOwner {
         self.call(generation, |vm| vm.http_call_response(root, token, reply));
     }
 
-    fn grpc_call(self: &Rc<Self>, call: GrpcCall, talk: Talk) {
+    fn grpc_call(self: &Rc<Self>, call: GrpcCall, talk: GrpcKind) {
         let (outbound, outgoing) = grpc_call::outbound();
         let outbound = match talk {
-            Talk::Once => {
+            GrpcKind::Once => {
                 // The first message always fits.
                 let _ = outbound.send(&call.message);
                 None
             }
-            Talk::Long => Some(outbound),
+            GrpcKind::Long => Some(outbound),
         };
         let (guest, generation, token) = (Rc::clone(self), self.generation.get(), call.token);
         let task = spawn_local(async move {
@@ -405,26 +405,26 @@ impl VmOwner {
             let tell = |said| match (talk, said) {
                 // As in Envoy: a call is over with its message, which the guest is
                 // given when it is known that all went well.
-                (Talk::Once, Said::Message(first)) => message = Some(first),
-                (Talk::Once, Said::Initial(_) | Said::Trailing(_)) => {}
-                (Talk::Once, Said::Closed(0, _)) if message.is_some() => {
+                (GrpcKind::Once, Said::Message(first)) => message = Some(first),
+                (GrpcKind::Once, Said::Initial(_) | Said::Trailing(_)) => {}
+                (GrpcKind::Once, Said::Closed(0, _)) if message.is_some() => {
                     let message = message.take().unwrap_or_default();
                     guest.call(generation, |vm| vm.grpc_message(token, message));
                 }
-                (Talk::Once, Said::Closed(0, _)) => {
+                (GrpcKind::Once, Said::Closed(0, _)) => {
                     let words = "no message came";
                     guest.call(generation, |vm| vm.grpc_close(token, GRPC_INTERNAL, words));
                 }
                 (_, Said::Closed(status, words)) => {
                     guest.call(generation, |vm| vm.grpc_close(token, status, &words));
                 }
-                (Talk::Long, Said::Initial(metadata)) => {
+                (GrpcKind::Long, Said::Initial(metadata)) => {
                     guest.call(generation, |vm| vm.grpc_initial_metadata(token, metadata));
                 }
-                (Talk::Long, Said::Message(message)) => {
+                (GrpcKind::Long, Said::Message(message)) => {
                     guest.call(generation, |vm| vm.grpc_message(token, message));
                 }
-                (Talk::Long, Said::Trailing(metadata)) => {
+                (GrpcKind::Long, Said::Trailing(metadata)) => {
                     guest.call(generation, |vm| vm.grpc_trailing_metadata(token, metadata));
                 }
             };
