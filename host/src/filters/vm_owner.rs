@@ -20,7 +20,7 @@ use crate::metrics::Counters;
 use crate::plan::Failure;
 use crate::proxy::host::SharedState;
 use crate::upstream::cluster::{Clusters, Turns};
-use crate::upstream::grpc_call::{self, Outbound, Said, TooMuch};
+use crate::upstream::grpc_call::{self, GrpcEvent, Outbound, TooMuch};
 use crate::upstream::http_call::Call;
 use proxy_wasm_engine::{
     CallToken, ContextId, Direction, Effect, End, GrpcCall, Headers, HttpCall, HttpInfo, Trap, Vm,
@@ -405,26 +405,26 @@ impl VmOwner {
             let tell = |said| match (talk, said) {
                 // As in Envoy: a call is over with its message, which the guest is
                 // given when it is known that all went well.
-                (GrpcKind::Once, Said::Message(first)) => message = Some(first),
-                (GrpcKind::Once, Said::Initial(_) | Said::Trailing(_)) => {}
-                (GrpcKind::Once, Said::Closed(0, _)) if message.is_some() => {
+                (GrpcKind::Once, GrpcEvent::Message(first)) => message = Some(first),
+                (GrpcKind::Once, GrpcEvent::Initial(_) | GrpcEvent::Trailing(_)) => {}
+                (GrpcKind::Once, GrpcEvent::Closed(0, _)) if message.is_some() => {
                     let message = message.take().unwrap_or_default();
                     guest.call(generation, |vm| vm.grpc_message(token, message));
                 }
-                (GrpcKind::Once, Said::Closed(0, _)) => {
+                (GrpcKind::Once, GrpcEvent::Closed(0, _)) => {
                     let words = "no message came";
                     guest.call(generation, |vm| vm.grpc_close(token, GRPC_INTERNAL, words));
                 }
-                (_, Said::Closed(status, words)) => {
+                (_, GrpcEvent::Closed(status, words)) => {
                     guest.call(generation, |vm| vm.grpc_close(token, status, &words));
                 }
-                (GrpcKind::Long, Said::Initial(metadata)) => {
+                (GrpcKind::Long, GrpcEvent::Initial(metadata)) => {
                     guest.call(generation, |vm| vm.grpc_initial_metadata(token, metadata));
                 }
-                (GrpcKind::Long, Said::Message(message)) => {
+                (GrpcKind::Long, GrpcEvent::Message(message)) => {
                     guest.call(generation, |vm| vm.grpc_message(token, message));
                 }
-                (GrpcKind::Long, Said::Trailing(metadata)) => {
+                (GrpcKind::Long, GrpcEvent::Trailing(metadata)) => {
                     guest.call(generation, |vm| vm.grpc_trailing_metadata(token, metadata));
                 }
             };

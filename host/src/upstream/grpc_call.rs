@@ -23,7 +23,7 @@ use proxy_wasm_engine::{GrpcCall, Headers};
 
 /// What the other end says, in the order in which the guest is to hear it.
 #[derive(Debug)]
-pub(crate) enum Said {
+pub(crate) enum GrpcEvent {
     Initial(Headers),
     Message(Vec<u8>),
     Trailing(Headers),
@@ -98,7 +98,7 @@ pub(crate) async fn converse(
     call: &GrpcCall,
     to: &Endpoint,
     outgoing: Outgoing,
-    mut tell: impl FnMut(Said),
+    mut tell: impl FnMut(GrpcEvent),
 ) {
     let limit = call.timeout;
     let talking = talk(call, to, outgoing, &mut tell);
@@ -109,7 +109,7 @@ pub(crate) async fn converse(
         }),
         None => talking.await,
     };
-    tell(Said::Closed(closed.status, closed.words));
+    tell(GrpcEvent::Closed(closed.status, closed.words));
 }
 
 /// How a call ended.
@@ -129,7 +129,7 @@ async fn talk(
     call: &GrpcCall,
     to: &Endpoint,
     outgoing: Outgoing,
-    tell: &mut impl FnMut(Said),
+    tell: &mut impl FnMut(GrpcEvent),
 ) -> Closed {
     let (request, authority) = match request(call, to, outgoing) {
         Ok(request) => request,
@@ -205,14 +205,18 @@ fn deadline(limit: Duration) -> HeaderValue {
 }
 
 /// Envoy's order: initial metadata, messages, trailing metadata, and how it ended.
-async fn listen(response: Response<Incoming>, tell: &mut impl FnMut(Said)) -> Closed {
+async fn listen(response: Response<Incoming>, tell: &mut impl FnMut(GrpcEvent)) -> Closed {
     let (head, mut body) = response.into_parts();
     let whole = body.is_end_stream();
     let mut initial = vec![(":status".to_owned(), head.status.as_str().into())];
     initial.extend(pairs(&head.headers));
-    tell(Said::Initial(if whole { Headers::new() } else { initial }));
+    tell(GrpcEvent::Initial(if whole {
+        Headers::new()
+    } else {
+        initial
+    }));
     if head.status != StatusCode::OK && !(whole && head.headers.contains_key(STATUS)) {
-        tell(Said::Trailing(Headers::new()));
+        tell(GrpcEvent::Trailing(Headers::new()));
         let words = format!("the answer has HTTP status {}", head.status.as_str());
         return Closed::new(status_of(head.status), words);
     }
@@ -224,7 +228,7 @@ async fn listen(response: Response<Incoming>, tell: &mut impl FnMut(Said)) -> Cl
         let frame = match frame {
             Ok(frame) => frame,
             Err(error) => {
-                tell(Said::Trailing(Headers::new()));
+                tell(GrpcEvent::Trailing(Headers::new()));
                 return Closed::new(INTERNAL, format!("reset: {error}"));
             }
         };
@@ -237,10 +241,10 @@ async fn listen(response: Response<Incoming>, tell: &mut impl FnMut(Said)) -> Cl
         }
         loop {
             match unframed(&mut buffer) {
-                Ok(Some(message)) => tell(Said::Message(message)),
+                Ok(Some(message)) => tell(GrpcEvent::Message(message)),
                 Ok(None) => break,
                 Err(words) => {
-                    tell(Said::Trailing(Headers::new()));
+                    tell(GrpcEvent::Trailing(Headers::new()));
                     return Closed::new(INTERNAL, words);
                 }
             }
@@ -249,8 +253,8 @@ async fn listen(response: Response<Incoming>, tell: &mut impl FnMut(Said)) -> Cl
     end(&HeaderMap::new(), tell)
 }
 
-fn end(trailers: &HeaderMap, tell: &mut impl FnMut(Said)) -> Closed {
-    tell(Said::Trailing(pairs(trailers).collect()));
+fn end(trailers: &HeaderMap, tell: &mut impl FnMut(GrpcEvent)) -> Closed {
+    tell(GrpcEvent::Trailing(pairs(trailers).collect()));
     let text = |name| trailers.get(name).and_then(|value| value.to_str().ok());
     let status = text(STATUS).and_then(|status| status.parse().ok());
     Closed::new(
