@@ -19,7 +19,7 @@ use crate::filters::compiled_vm::CompiledVm;
 use crate::metrics::Counters;
 use crate::plan::Failure;
 use crate::proxy::host::SharedState;
-use crate::upstream::cluster::{Clusters, Turns};
+use crate::upstream::cluster::{Clusters, RoundRobin};
 use crate::upstream::grpc_call::{self, GrpcEvent, Outbound, TooMuch};
 use crate::upstream::http_call::Call;
 use proxy_wasm_engine::{
@@ -46,7 +46,7 @@ pub(crate) struct VmOwner {
     lines: RefCell<HashMap<CallToken, OpenGrpcCall>>,
     backoff: Cell<Backoff>,
     /// Whose turn it is when a call goes to a pool.
-    turns: Turns,
+    turns: RoundRobin,
 }
 
 /// An open gRPC call of the guest.

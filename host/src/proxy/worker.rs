@@ -22,7 +22,7 @@ use crate::net::pipe::Buffers;
 use crate::proxy::accept::{self, ListenerContext};
 use crate::proxy::admin;
 use crate::proxy::host::{Resolving, SharedState};
-use crate::upstream::cluster::Turns;
+use crate::upstream::cluster::RoundRobin;
 
 /// What the sessions of one worker share.
 pub(crate) struct Worker {
@@ -31,7 +31,7 @@ pub(crate) struct Worker {
     pub(crate) chain: Chain,
     pub(crate) sessions: Rc<Sessions>,
     pub(crate) buffers: Buffers,
-    pub(crate) turns: Turns,
+    pub(crate) turns: RoundRobin,
     next: Cell<u64>,
 }
 

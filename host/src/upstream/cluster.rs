@@ -161,20 +161,24 @@ impl Clusters {
     }
 
     /// Whom a guest's call to this name goes to.
-    pub(crate) fn endpoint<'a>(&'a self, name: &str, turns: &'a Turns) -> Option<&'a Endpoint> {
+    pub(crate) fn endpoint<'a>(
+        &'a self,
+        name: &str,
+        turns: &'a RoundRobin,
+    ) -> Option<&'a Endpoint> {
         self.in_order(self.target(name)?, turns).next()
     }
 
     /// Whose turn it is in each pool; one per worker.
-    pub(crate) fn turns(&self) -> Turns {
-        Turns(self.pools.iter().map(|_| Cell::new(0)).collect())
+    pub(crate) fn turns(&self) -> RoundRobin {
+        RoundRobin(self.pools.iter().map(|_| Cell::new(0)).collect())
     }
 
     /// The endpoints to try for a target, each once, best first.
     pub(crate) fn in_order<'a>(
         &'a self,
         target: Target,
-        turns: &'a Turns,
+        turns: &'a RoundRobin,
     ) -> impl Iterator<Item = &'a Endpoint> + 'a {
         let (first, pool) = match target {
             Target::Cluster(at) => (self.indices.get(at..=at), None),
@@ -195,7 +199,7 @@ impl Clusters {
     }
 
     /// A pool's members, beginning with the one whose turn it is.
-    fn take_turn<'a>(&'a self, pool: usize, turns: &Turns) -> impl Iterator<Item = &'a usize> {
+    fn take_turn<'a>(&'a self, pool: usize, turns: &RoundRobin) -> impl Iterator<Item = &'a usize> {
         let members = self.pools.get(pool).map(Vec::as_slice).unwrap_or_default();
         let start = match turns.0.get(pool) {
             Some(turn) if !members.is_empty() => turn.replace((turn.get() + 1) % members.len()),
@@ -206,7 +210,7 @@ impl Clusters {
 }
 
 /// Whose turn it is in each pool.
-pub(crate) struct Turns(Vec<Cell<usize>>);
+pub(crate) struct RoundRobin(Vec<Cell<usize>>);
 
 #[cfg(test)]
 mod tests {
