@@ -16,7 +16,7 @@ use tracing::{debug, info};
 use crate::control::{Control, Order};
 use crate::filters::chain::{Chain, ConnectionInfo, FilterChainState, Step};
 use crate::metrics::Reason;
-use crate::net::forward::{DataCallbacks, Forward, MOST_HELD, Tap};
+use crate::net::forward::{DataCallbacks, Forward, ForwardHooks, MOST_HELD};
 use crate::proxy::accept::ListenerContext;
 use crate::proxy::worker::Worker;
 use crate::upstream::cluster::Target;
@@ -291,7 +291,7 @@ impl ConnectionInfo for Session {
     }
 }
 
-impl Tap for Session {
+impl ForwardHooks for Session {
     fn data(&self, direction: Direction, held: &mut BytesMut, end: End) -> Action {
         match direction {
             Direction::Downstream => match self.passage.down(self, 0, held, end) {

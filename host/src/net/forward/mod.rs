@@ -33,7 +33,7 @@ pub enum DataCallbacks {
 }
 
 /// Looks on while bytes are forwarded.
-pub(crate) trait Tap {
+pub(crate) trait ForwardHooks {
     /// Shows the guest what is held in one way; it may change it.
     fn data(&self, direction: Direction, held: &mut BytesMut, end: End) -> Action;
     /// Whether the guest needs to see more of one way.
@@ -80,7 +80,7 @@ pub(crate) struct Forward<'a, T> {
     tap: &'a T,
 }
 
-impl<'a, T: Tap> Forward<'a, T> {
+impl<'a, T: ForwardHooks> Forward<'a, T> {
     pub(crate) fn new(
         client: TcpStream,
         replica: TcpStream,
@@ -202,7 +202,7 @@ impl<'a, T: Tap> Forward<'a, T> {
 
 /// Goes on until both ways are done, one side resets, or an order comes. A future
 /// in person, since an async function would hold a second copy of it.
-impl<T: Tap> Future for Forward<'_, T> {
+impl<T: ForwardHooks> Future for Forward<'_, T> {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
@@ -273,7 +273,7 @@ impl Flow {
         cx: &mut Context<'_>,
         ends: &mut Ends<'_, '_>,
         buffers: &Buffers,
-        tap: &impl Tap,
+        tap: &impl ForwardHooks,
     ) -> Result<(), Side> {
         let limit = self.moved + TURN;
         while self.moved < limit {
@@ -317,7 +317,7 @@ impl Flow {
         &mut self,
         cx: &mut Context<'_>,
         ends: &mut Ends<'_, '_>,
-        tap: &impl Tap,
+        tap: &impl ForwardHooks,
     ) -> Result<bool, Side> {
         while !self.unsent.is_empty() {
             match Pin::new(&mut *ends.to).poll_write(cx, &self.unsent) {
@@ -348,7 +348,7 @@ impl Flow {
         cx: &mut Context<'_>,
         ends: &mut Ends<'_, '_>,
         buffers: &Buffers,
-        tap: &impl Tap,
+        tap: &impl ForwardHooks,
     ) -> Result<Poll<io::Result<usize>>, Side> {
         let mut chunk = buffers.chunk.borrow_mut();
         let mut chunk = ReadBuf::new(&mut chunk);
@@ -394,7 +394,7 @@ impl Flow {
     }
 
     /// The other end finished.
-    fn end(&mut self, buffers: &Buffers, tap: &impl Tap) {
+    fn end(&mut self, buffers: &Buffers, tap: &impl ForwardHooks) {
         self.state = State::Ended;
         self.leave_pipe(buffers);
         if self.shown == DataCallbacks::None {
@@ -404,7 +404,7 @@ impl Flow {
         }
     }
 
-    fn show(&mut self, end: End, tap: &impl Tap) {
+    fn show(&mut self, end: End, tap: &impl ForwardHooks) {
         if tap.data(self.direction, &mut self.held, end) == Action::Continue {
             self.release();
             if self.shown == DataCallbacks::First || !tap.wants_more(self.direction) {
@@ -413,7 +413,7 @@ impl Flow {
         }
     }
 
-    fn resume(&mut self, tap: &impl Tap) {
+    fn resume(&mut self, tap: &impl ForwardHooks) {
         let end = match self.state {
             State::Open => End::More,
             State::Ended | State::Sent | State::Shut => End::Last,
@@ -455,7 +455,7 @@ impl Flow {
         }
     }
 
-    fn count(&mut self, bytes: usize, tap: &impl Tap) {
+    fn count(&mut self, bytes: usize, tap: &impl ForwardHooks) {
         self.moved += bytes as u64;
         tap.moved(self.direction, bytes);
     }

@@ -22,7 +22,7 @@ struct Seen {
     control: Control,
 }
 
-impl Tap for Seen {
+impl ForwardHooks for Seen {
     fn data(&self, direction: Direction, held: &mut BytesMut, end: End) -> Action {
         let text = String::from_utf8_lossy(held).into_owned();
         self.shown.borrow_mut().push((direction, text, end));
