@@ -14,7 +14,7 @@ use proxy_wasm_engine::Direction;
 
 /// What a session is told to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
+pub(crate) enum CloseCommand {
     /// The filter closes the connection.
     Close,
     /// The drain's limit has passed.
@@ -24,7 +24,7 @@ pub(crate) enum Order {
 /// A session's letter box.
 #[derive(Default)]
 pub(crate) struct Control {
-    order: Cell<Option<Order>>,
+    order: Cell<Option<CloseCommand>>,
     /// Which filters of the chain let go, one bit each: of what goes up, and down.
     resumed: [Cell<u64>; 2],
     waker: RefCell<Option<Waker>>,
@@ -32,7 +32,7 @@ pub(crate) struct Control {
 
 impl Control {
     /// Leaves an order; the first one counts.
-    pub(crate) fn order(&self, order: Order) {
+    pub(crate) fn order(&self, order: CloseCommand) {
         if self.order.get().is_none() {
             self.order.set(Some(order));
         }
@@ -62,12 +62,12 @@ impl Control {
     }
 
     /// The order, if there is one.
-    pub(crate) fn ordered(&self) -> Option<Order> {
+    pub(crate) fn ordered(&self) -> Option<CloseCommand> {
         self.order.get()
     }
 
     /// The order, once there is one. Wakes the task for a resume as well.
-    pub(crate) fn poll_order(&self, cx: &mut Context<'_>) -> Poll<Order> {
+    pub(crate) fn poll_order(&self, cx: &mut Context<'_>) -> Poll<CloseCommand> {
         if let Some(order) = self.order.get() {
             return Poll::Ready(order);
         }
@@ -80,13 +80,13 @@ impl Control {
     }
 
     /// Waits for an order.
-    pub(crate) async fn next_order(&self) -> Order {
+    pub(crate) async fn next_order(&self) -> CloseCommand {
         poll_fn(|cx| self.poll_order(cx)).await
     }
 
     /// Waits until this filter lets go what it holds of the client, or until the
     /// session is told to end.
-    pub(crate) async fn until_resumed(&self, link: usize) -> Result<(), Order> {
+    pub(crate) async fn until_resumed(&self, link: usize) -> Result<(), CloseCommand> {
         poll_fn(|cx| match self.poll_order(cx) {
             Poll::Ready(order) => Poll::Ready(Err(order)),
             Poll::Pending if self.take_resumed(Direction::Downstream, link) => Poll::Ready(Ok(())),
@@ -152,7 +152,7 @@ impl Sessions {
         }
     }
 
-    pub(crate) fn order_all(&self, order: Order) {
+    pub(crate) fn order_all(&self, order: CloseCommand) {
         for control in self.open.borrow().values() {
             control.order(order);
         }

@@ -14,7 +14,7 @@ use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::{Instant, sleep};
 use tracing::{debug, error, info, warn};
 
-use crate::control::{Order, Sessions};
+use crate::control::{CloseCommand, Sessions};
 use crate::filters::compiled_vm::CompiledVm;
 use crate::metrics::Counters;
 use crate::plan::Failure;
@@ -276,7 +276,7 @@ impl VmOwner {
             }
             Effect::CloseStream(context) => {
                 if let Some((session, _)) = connection(context) {
-                    session.order(Order::Close);
+                    session.order(CloseCommand::Close);
                 }
             }
             Effect::LocalResponse {
@@ -463,7 +463,7 @@ impl VmOwner {
         let program = self.program();
         match program.failure {
             // It looked at what passed them; nobody does now.
-            Failure::Closed => self.sessions.order_all(Order::Close),
+            Failure::Closed => self.sessions.order_all(CloseCommand::Close),
             Failure::Reload | Failure::Open => {
                 for link in program.links.iter().flatten() {
                     self.sessions.resume_all(*link);

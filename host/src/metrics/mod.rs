@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::control::Order;
+use crate::control::CloseCommand;
 use crate::net::forward::Outcome;
 use proxy_wasm_engine::{Direction, Metric, MetricKind, Shared};
 
@@ -59,8 +59,8 @@ impl From<Outcome> for Reason {
             Outcome::ClientReset => Reason::ClientReset,
             Outcome::ReplicaReset => Reason::ReplicaReset,
             Outcome::Idle => Reason::Idle,
-            Outcome::Ordered(Order::Close) => Reason::ClosedByFilter,
-            Outcome::Ordered(Order::Cut) => Reason::Drained,
+            Outcome::Ordered(CloseCommand::Close) => Reason::ClosedByFilter,
+            Outcome::Ordered(CloseCommand::Cut) => Reason::Drained,
         }
     }
 }

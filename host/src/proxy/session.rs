@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
-use crate::control::{Control, Order};
+use crate::control::{CloseCommand, Control};
 use crate::filters::chain::{Chain, ConnectionInfo, FilterChainState, Step};
 use crate::metrics::Reason;
 use crate::net::forward::{DataCallbacks, Forward, ForwardHooks, MOST_HELD};
@@ -200,8 +200,8 @@ impl Session {
                 self.tell(attempts, None);
                 Err(Reason::NoReplica)
             }
-            Err(Order::Close) => Err(Reason::ClosedByFilter),
-            Err(Order::Cut) => Err(Reason::Drained),
+            Err(CloseCommand::Close) => Err(Reason::ClosedByFilter),
+            Err(CloseCommand::Cut) => Err(Reason::Drained),
         }
     }
 
@@ -332,7 +332,7 @@ impl ForwardHooks for Session {
         self.passage.resumed(self, direction, held, end)
     }
 
-    fn poll_order(&self, cx: &mut Context<'_>) -> Poll<Order> {
+    fn poll_order(&self, cx: &mut Context<'_>) -> Poll<CloseCommand> {
         self.control.poll_order(cx)
     }
 }
@@ -348,10 +348,10 @@ async fn read_some(client: &TcpStream, bytes: &mut BytesMut) -> std::io::Result<
     }
 }
 
-fn refused(order: Order) -> Reason {
+fn refused(order: CloseCommand) -> Reason {
     match order {
-        Order::Close => Reason::RefusedByFilter,
-        Order::Cut => Reason::Drained,
+        CloseCommand::Close => Reason::RefusedByFilter,
+        CloseCommand::Cut => Reason::Drained,
     }
 }
 

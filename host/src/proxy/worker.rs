@@ -14,7 +14,7 @@ use tokio::task::{JoinSet, LocalSet, spawn_local, yield_now};
 use tracing::Dispatch;
 
 use crate::control::lifecycle::{Drained, Phase, reached};
-use crate::control::{Order, Sessions};
+use crate::control::{CloseCommand, Sessions};
 use crate::error::StartError;
 use crate::filters::chain::Chain;
 use crate::metrics::Counters;
@@ -129,7 +129,7 @@ async fn run(
         () = reached(&phases, Phase::Cutting) => {}
     }
     let cut = worker.sessions.count();
-    worker.sessions.order_all(Order::Cut);
+    worker.sessions.order_all(CloseCommand::Cut);
     worker.sessions.none().await;
     let _ = drained.send(Drained {
         finished: open.saturating_sub(cut),

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::{Instant, Sleep};
 
-use crate::control::Order;
+use crate::control::CloseCommand;
 use crate::net::pipe::{Buffers, Pipe};
 use proxy_wasm_engine::{Action, Direction, End};
 
@@ -48,7 +48,7 @@ pub(crate) trait ForwardHooks {
     /// at them next say; asked once, then forgotten.
     fn resumed(&self, direction: Direction, held: &mut BytesMut, end: End) -> Option<Action>;
     /// An order, once there is one; until then the task is woken for it.
-    fn poll_order(&self, cx: &mut Context<'_>) -> Poll<Order>;
+    fn poll_order(&self, cx: &mut Context<'_>) -> Poll<CloseCommand>;
 }
 
 /// Why forwarding ended.
@@ -65,7 +65,7 @@ pub(crate) enum Outcome {
     /// Silent both ways for longer than allowed.
     Idle,
     /// By order.
-    Ordered(Order),
+    Ordered(CloseCommand),
 }
 
 /// A connected client and replica.
@@ -127,14 +127,14 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
             Outcome::ClientReset => reset_on_close(&self.replica),
             Outcome::ReplicaReset => reset_on_close(&self.client),
             // Not an end of stream: a peer must not take what it has for the whole.
-            Outcome::Ordered(Order::Cut) => {
+            Outcome::Ordered(CloseCommand::Cut) => {
                 reset_on_close(&self.client);
                 reset_on_close(&self.replica);
             }
             Outcome::ClientClosed
             | Outcome::ReplicaClosed
             | Outcome::Idle
-            | Outcome::Ordered(Order::Close) => {}
+            | Outcome::Ordered(CloseCommand::Close) => {}
         }
         for flow in [&mut self.up, &mut self.down] {
             flow.leave_pipe(self.buffers);

@@ -54,7 +54,7 @@ impl ForwardHooks for Seen {
         resumed.then_some(Action::Continue)
     }
 
-    fn poll_order(&self, cx: &mut Context<'_>) -> Poll<Order> {
+    fn poll_order(&self, cx: &mut Context<'_>) -> Poll<CloseCommand> {
         self.control.poll_order(cx)
     }
 }
@@ -349,8 +349,8 @@ fn an_order_ends_a_quiet_connection() {
             ..
         } = plain().await;
         tokio::task::yield_now().await;
-        seen.control.order(Order::Cut);
-        assert_eq!(outcome.await.unwrap(), Outcome::Ordered(Order::Cut));
+        seen.control.order(CloseCommand::Cut);
+        assert_eq!(outcome.await.unwrap(), Outcome::Ordered(CloseCommand::Cut));
         assert!(
             client.read(&mut [0; 8]).await.is_err(),
             "a cut is not an end of stream"
