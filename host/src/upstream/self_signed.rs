@@ -15,12 +15,12 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, Signatu
 
 /// Checks a server's certificate against authorities, or finds it among them.
 #[derive(Debug)]
-pub(crate) struct Pinned {
+pub(crate) struct SelfSigned {
     pub(crate) authorities: Arc<WebPkiServerVerifier>,
     pub(crate) certificates: Vec<CertificateDer<'static>>,
 }
 
-impl ServerCertVerifier for Pinned {
+impl ServerCertVerifier for SelfSigned {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -108,7 +108,7 @@ mod tests {
         let mut roots = RootCertStore::empty();
         roots.add(trusted.clone()).unwrap();
         let provider = Arc::new(ring::default_provider());
-        let pinned = Pinned {
+        let pinned = SelfSigned {
             authorities: WebPkiServerVerifier::builder_with_provider(roots.into(), provider)
                 .build()
                 .unwrap(),

@@ -13,7 +13,7 @@ use tracing::warn;
 
 use crate::error::StartError;
 use crate::plan::{Protocol, Verify};
-use crate::upstream::self_signed::Pinned;
+use crate::upstream::self_signed::SelfSigned;
 
 /// One client configuration for each way of checking certificates, and for each
 /// version of HTTP that is asked for.
@@ -72,7 +72,7 @@ fn client_config(verify: &Verify) -> Result<ClientConfig, StartError> {
             let authorities = WebPkiServerVerifier::builder_with_provider(roots.into(), provider)
                 .build()
                 .map_err(|error| unusable(error.to_string()))?;
-            let pinned = Pinned {
+            let pinned = SelfSigned {
                 authorities,
                 certificates,
             };
