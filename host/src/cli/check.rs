@@ -6,13 +6,13 @@ use dtr_lb::plan::Plan;
 use dtr_lb::{FILTER, rehearse};
 use dtr_lb_filter::config::CheckKind;
 
-use super::config_args::Wanted;
+use super::config_args::ConfigArgs;
 use super::{Failure, say};
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     #[command(flatten)]
-    wanted: Wanted,
+    wanted: ConfigArgs,
     /// Also load each filter and start it, as `run` would, without listening.
     #[arg(long)]
     load: bool,

@@ -6,7 +6,7 @@ use clap::Args;
 use dtr_lb::config::{Config, ConfigError, Flags, Setup};
 
 #[derive(Debug, Args)]
-pub(crate) struct Wanted {
+pub(crate) struct ConfigArgs {
     /// The configuration, JSON; every field is in host/README.md.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -50,7 +50,7 @@ pub(crate) struct Wanted {
     policy: Option<String>,
 }
 
-impl Wanted {
+impl ConfigArgs {
     /// Reads and checks it: the balancer's, or a chain of filters.
     pub(crate) fn setup(&self) -> Result<Setup, ConfigError> {
         match &self.config {

@@ -13,13 +13,13 @@ use dtr_lb::config::Setup;
 use dtr_lb::envoy::{BootstrapOptions, bootstrap};
 use dtr_lb::plan::Plan;
 
-use super::config_args::Wanted;
+use super::config_args::ConfigArgs;
 use super::{Failure, say};
 
 #[derive(Debug, Args)]
 pub(crate) struct Envoy {
     #[command(flatten)]
-    wanted: Wanted,
+    wanted: ConfigArgs,
     /// The folder that gets envoy.yaml and dtr_lb_filter.wasm; made when missing.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,

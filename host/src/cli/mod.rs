@@ -30,7 +30,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Balance until SIGTERM or ctrl-C, then drain.
-    Run(config_args::Wanted),
+    Run(config_args::ConfigArgs),
     /// Say whether a configuration can be used, or what is wrong with it.
     Check(check::Check),
     /// Write the configuration as an Envoy bootstrap, with the filter beside it.

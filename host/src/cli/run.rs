@@ -7,11 +7,11 @@ use dtr_lb::plan::Plan;
 use dtr_lb::{FILTER, Host, HostOptions, StartError};
 
 use super::Failure;
-use super::config_args::Wanted;
+use super::config_args::ConfigArgs;
 use super::signal::{Signals, Wish};
 
 /// Balances until a signal, then drains. SIGHUP has the configuration read again.
-pub(super) fn run(wanted: &Wanted) -> Result<(), Failure> {
+pub(super) fn run(wanted: &ConfigArgs) -> Result<(), Failure> {
     let setup = wanted.setup()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -46,7 +46,7 @@ pub(super) async fn start(plan: &Plan) -> Result<Host, anyhow::Error> {
 }
 
 /// Reads the configuration again and goes on with it.
-async fn reload(host: &mut Host, wanted: &Wanted) -> Result<Plan, Failure> {
+async fn reload(host: &mut Host, wanted: &ConfigArgs) -> Result<Plan, Failure> {
     let plan = wanted.setup()?.plan();
     host.reload(plan.clone(), FILTER)
         .await
