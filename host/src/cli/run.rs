@@ -8,7 +8,7 @@ use dtr_lb::{FILTER, Host, HostOptions, StartError};
 
 use super::Failure;
 use super::config_args::ConfigArgs;
-use super::signal::{Signals, Wish};
+use super::signal::{SignalAction, Signals};
 
 /// Balances until a signal, then drains. SIGHUP has the configuration read again.
 pub(super) fn run(wanted: &ConfigArgs) -> Result<(), Failure> {
@@ -24,8 +24,8 @@ pub(super) fn run(wanted: &ConfigArgs) -> Result<(), Failure> {
         say_addresses(&host, &plan);
         let signal = loop {
             match signals.next().await {
-                Wish::End(signal) => break signal,
-                Wish::Reload => match reload(&mut host, wanted).await {
+                SignalAction::End(signal) => break signal,
+                SignalAction::Reload => match reload(&mut host, wanted).await {
                     Ok(taken_up) => plan = taken_up,
                     Err(error) => {
                         tracing::error!("SIGHUP: {error}; the balancer goes on as before");

@@ -6,7 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(super) enum SignalAction {
     /// To end; the signal's name.
     End(&'static str),
     /// To read the configuration again.
@@ -30,11 +30,11 @@ impl Signals {
     }
 
     /// Waits for the next one.
-    pub(super) async fn next(&mut self) -> Wish {
+    pub(super) async fn next(&mut self) -> SignalAction {
         tokio::select! {
-            _ = self.hang_up.recv() => Wish::Reload,
-            _ = self.terminate.recv() => Wish::End("SIGTERM"),
-            _ = self.interrupt.recv() => Wish::End("ctrl-C"),
+            _ = self.hang_up.recv() => SignalAction::Reload,
+            _ = self.terminate.recv() => SignalAction::End("SIGTERM"),
+            _ = self.interrupt.recv() => SignalAction::End("ctrl-C"),
         }
     }
 
