@@ -9,7 +9,7 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    match cli.obey() {
+    match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // With standard error gone as well, the exit code is what is left to say it.

@@ -41,7 +41,7 @@ enum Command {
 
 impl Cli {
     /// Does what it was told.
-    pub(crate) fn obey(self) -> Result<(), Failure> {
+    pub(crate) fn run(self) -> Result<(), Failure> {
         log::start(self.log_format)?;
         match self.command {
             Command::Run(wanted) => run::run(&wanted),
