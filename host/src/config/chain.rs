@@ -12,7 +12,7 @@ use super::check::{CONNECT_TIMEOUT, DNS_REFRESH, DRAIN_TIMEOUT};
 use super::error::Source;
 use super::number::{Size, Whole};
 use super::question::verify;
-use super::text::{ClusterName, Span, Word};
+use super::text::{BoundedDuration, ClusterName, Word};
 use crate::plan::{self, Failure, NetworkFilter, Plan, Pool, Protocol, VmSettings};
 use proxy_wasm_engine::Profile;
 
@@ -25,9 +25,9 @@ pub(super) struct File {
     #[serde(default)]
     filters: Vec<Filter>,
     admin: Option<Admin>,
-    idle_timeout: Option<Span<1>>,
-    dns_refresh: Option<Span<10>>,
-    drain_timeout: Option<Span<0>>,
+    idle_timeout: Option<BoundedDuration<1>>,
+    dns_refresh: Option<BoundedDuration<10>>,
+    drain_timeout: Option<BoundedDuration<0>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -42,7 +42,7 @@ struct Listener {
 struct Cluster {
     name: ClusterName,
     endpoints: Vec<Endpoint>,
-    connect_timeout: Option<Span<1>>,
+    connect_timeout: Option<BoundedDuration<1>>,
     #[serde(default)]
     protocol: HttpVersion,
     tls: Option<Tls>,
@@ -80,7 +80,7 @@ pub(super) struct Filter {
     profile: Behaviour,
     capabilities: Option<Vec<Word>>,
     memory: Option<Size<65_536, 4_294_967_296>>,
-    time: Option<Span<1>>,
+    time: Option<BoundedDuration<1>>,
     log_limit: Option<Whole<1, 1_000_000>>,
     #[serde(default)]
     failure: OnFailure,
@@ -123,8 +123,10 @@ pub(super) fn plan(file: File, source: &Source, folder: &Path) -> Result<Plan, C
         filters: filters(file.filters, source, folder)?,
         filter: None,
         admin: file.admin.map(|admin| plan::Admin { bind: admin.bind.0 }),
-        drain_timeout: file.drain_timeout.map_or(DRAIN_TIMEOUT, Span::get),
-        dns_refresh: file.dns_refresh.map_or(DNS_REFRESH, Span::get),
+        drain_timeout: file
+            .drain_timeout
+            .map_or(DRAIN_TIMEOUT, BoundedDuration::get),
+        dns_refresh: file.dns_refresh.map_or(DNS_REFRESH, BoundedDuration::get),
     };
     let mut names = BTreeSet::new();
     for (at, cluster) in file.clusters.into_iter().enumerate() {
@@ -159,7 +161,7 @@ pub(super) fn plan(file: File, source: &Source, folder: &Path) -> Result<Plan, C
             bind: listener.bind.0,
             port: listener.bind.0.port(),
             fallback: listener.cluster.0,
-            idle_timeout: file.idle_timeout.map(Span::get),
+            idle_timeout: file.idle_timeout.map(BoundedDuration::get),
         });
     }
     Ok(plan)
@@ -223,7 +225,9 @@ fn cluster(
                 HttpVersion::Http1 => Protocol::Http1,
                 HttpVersion::Http2 => Protocol::Http2,
             },
-            connect_timeout: cluster.connect_timeout.map_or(CONNECT_TIMEOUT, Span::get),
+            connect_timeout: cluster
+                .connect_timeout
+                .map_or(CONNECT_TIMEOUT, BoundedDuration::get),
         });
     }
     if several {
@@ -271,7 +275,7 @@ fn filter(
                 .capabilities
                 .map(|names| names.into_iter().map(|name| name.0).collect()),
             memory: filter.memory.map_or(settings.memory, Size::get),
-            time: filter.time.map_or(settings.time, Span::get),
+            time: filter.time.map_or(settings.time, BoundedDuration::get),
             log_limit: filter.log_limit.map(Whole::u32),
             failure: match filter.failure {
                 OnFailure::Reload => Failure::Reload,

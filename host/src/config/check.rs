@@ -13,7 +13,7 @@ use super::error::Source;
 use super::file::{self, File};
 use super::number::Whole;
 use super::question::Questions;
-use super::text::Span;
+use super::text::BoundedDuration;
 use super::{Admin, Check, Config, ConfigError, Health, Listener, Passive, Replica};
 use crate::plan::Host;
 
@@ -49,26 +49,33 @@ pub(super) fn checked(file: File, source: &Source, folder: &Path) -> Result<Conf
         when_all_down: file.when_all_down.unwrap_or(WhenAllDown::Refuse),
         on_down: file.on_down.unwrap_or(OnDown::Keep),
         min_healthy,
-        slow_start: file.slow_start.map_or(Duration::ZERO, Span::get),
+        slow_start: file.slow_start.map_or(Duration::ZERO, BoundedDuration::get),
         passive: Passive {
             fails: file.passive.fails.map_or(1, Whole::u32),
-            window: file.passive.window.map_or(PASSIVE_WINDOW, Span::get),
-            hold: file.passive.hold.map_or(PASSIVE_HOLD, Span::get),
+            window: file
+                .passive
+                .window
+                .map_or(PASSIVE_WINDOW, BoundedDuration::get),
+            hold: file.passive.hold.map_or(PASSIVE_HOLD, BoundedDuration::get),
         },
         checks,
         health,
         admin,
         filters: chain::filters(file.filters, source, folder)?,
-        connect_timeout: file.connect_timeout.map_or(CONNECT_TIMEOUT, Span::get),
-        idle_timeout: file.idle_timeout.map(Span::get),
-        dns_refresh: file.dns_refresh.map_or(DNS_REFRESH, Span::get),
-        drain_timeout: file.drain_timeout.map_or(DRAIN_TIMEOUT, Span::get),
+        connect_timeout: file
+            .connect_timeout
+            .map_or(CONNECT_TIMEOUT, BoundedDuration::get),
+        idle_timeout: file.idle_timeout.map(BoundedDuration::get),
+        dns_refresh: file.dns_refresh.map_or(DNS_REFRESH, BoundedDuration::get),
+        drain_timeout: file
+            .drain_timeout
+            .map_or(DRAIN_TIMEOUT, BoundedDuration::get),
     })
 }
 
 fn health(file: &file::Health, source: &Source) -> Result<Health, ConfigError> {
-    let interval = file.interval.map(Span::get);
-    let timeout = file.timeout.map(Span::get);
+    let interval = file.interval.map(BoundedDuration::get);
+    let timeout = file.timeout.map(BoundedDuration::get);
     // One of the two alone moves the other's default along.
     let (interval, timeout) = match (interval, timeout) {
         (Some(interval), Some(timeout)) if interval < timeout => {
@@ -83,7 +90,9 @@ fn health(file: &file::Health, source: &Source) -> Result<Health, ConfigError> {
         (None, Some(timeout)) => (timeout.max(INTERVAL), timeout),
         (None, None) => (INTERVAL, TIMEOUT),
     };
-    let fast_interval = file.fast_interval.map_or(interval / 2, Span::get);
+    let fast_interval = file
+        .fast_interval
+        .map_or(interval / 2, BoundedDuration::get);
     if fast_interval > interval {
         let problem = format!(
             "longer than health.interval ({}); lower it or raise the other",
@@ -94,7 +103,7 @@ fn health(file: &file::Health, source: &Source) -> Result<Health, ConfigError> {
     Ok(Health {
         interval,
         fast_interval: fast_interval.max(Duration::from_millis(1)),
-        down_interval: file.down_interval.map_or(interval, Span::get),
+        down_interval: file.down_interval.map_or(interval, BoundedDuration::get),
         timeout,
         jitter: file.jitter.map_or(JITTER, |jitter| jitter.0),
         rise: file.rise.map_or(RISE, Whole::u32),

@@ -8,7 +8,7 @@ use super::chain;
 use super::entries::Entries;
 use super::number::{Fraction, Port, Statuses, Whole};
 use super::preset::Preset;
-use super::text::{HeaderName, HeaderValue, Pointer, ReplicaName, Span, Token};
+use super::text::{BoundedDuration, HeaderName, HeaderValue, Pointer, ReplicaName, Token};
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -21,7 +21,7 @@ pub(super) struct File {
     pub(super) when_all_down: Option<WhenAllDown>,
     pub(super) on_down: Option<OnDown>,
     pub(super) min_healthy: Option<Whole<1, 100_000>>,
-    pub(super) slow_start: Option<Span<0>>,
+    pub(super) slow_start: Option<BoundedDuration<0>>,
     #[serde(default)]
     pub(super) passive: Passive,
     #[serde(default)]
@@ -29,10 +29,10 @@ pub(super) struct File {
     pub(super) admin: Option<Admin>,
     #[serde(default)]
     pub(super) filters: Vec<chain::Filter>,
-    pub(super) connect_timeout: Option<Span<1>>,
-    pub(super) idle_timeout: Option<Span<1>>,
-    pub(super) dns_refresh: Option<Span<10>>,
-    pub(super) drain_timeout: Option<Span<0>>,
+    pub(super) connect_timeout: Option<BoundedDuration<1>>,
+    pub(super) idle_timeout: Option<BoundedDuration<1>>,
+    pub(super) dns_refresh: Option<BoundedDuration<10>>,
+    pub(super) drain_timeout: Option<BoundedDuration<0>>,
 }
 
 /// One replica.
@@ -63,8 +63,8 @@ pub(super) struct Listener {
 #[serde(deny_unknown_fields)]
 pub(super) struct Passive {
     pub(super) fails: Option<Whole<1, 1000>>,
-    pub(super) window: Option<Span<1>>,
-    pub(super) hold: Option<Span<1>>,
+    pub(super) window: Option<BoundedDuration<1>>,
+    pub(super) hold: Option<BoundedDuration<1>>,
 }
 
 /// What is asked, and when. The first seven fields are those of [`Ask`]: serde
@@ -78,10 +78,10 @@ pub(super) struct Health {
     headers: Option<Entries<HeaderName, HeaderValue>>,
     body: Option<Body>,
     verify: Option<String>,
-    pub(super) interval: Option<Span<1>>,
-    pub(super) fast_interval: Option<Span<1>>,
-    pub(super) down_interval: Option<Span<1>>,
-    pub(super) timeout: Option<Span<1>>,
+    pub(super) interval: Option<BoundedDuration<1>>,
+    pub(super) fast_interval: Option<BoundedDuration<1>>,
+    pub(super) down_interval: Option<BoundedDuration<1>>,
+    pub(super) timeout: Option<BoundedDuration<1>>,
     pub(super) jitter: Option<Fraction>,
     pub(super) rise: Option<Whole<1, 1000>>,
     pub(super) fall: Option<Whole<1, 1000>>,

@@ -33,15 +33,15 @@ impl<T: Text> Visitor<'_> for TextVisitor<T> {
 
 /// A time of at least `MIN_MS`, in whole milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Span<const MIN_MS: u64>(Duration);
+pub(super) struct BoundedDuration<const MIN_MS: u64>(Duration);
 
-impl<const MIN_MS: u64> Span<MIN_MS> {
+impl<const MIN_MS: u64> BoundedDuration<MIN_MS> {
     pub(super) fn get(self) -> Duration {
         self.0
     }
 }
 
-impl<const MIN_MS: u64> Text for Span<MIN_MS> {
+impl<const MIN_MS: u64> Text for BoundedDuration<MIN_MS> {
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(r#"a time with its unit, such as "2s" or "500ms", "#)?;
         if MIN_MS > 0 {
@@ -211,7 +211,7 @@ read_as_text!(
     HeaderValue
 );
 
-impl<'de, const MIN_MS: u64> Deserialize<'de> for Span<MIN_MS> {
+impl<'de, const MIN_MS: u64> Deserialize<'de> for BoundedDuration<MIN_MS> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_str(TextVisitor(PhantomData))
     }
