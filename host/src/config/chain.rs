@@ -10,7 +10,7 @@ use super::ConfigError;
 use super::address::{Bind, Endpoint};
 use super::check::{CONNECT_TIMEOUT, DNS_REFRESH, DRAIN_TIMEOUT};
 use super::error::Source;
-use super::number::{Size, Whole};
+use super::number::{BoundedInt, Size};
 use super::question::verify;
 use super::text::{BoundedDuration, ClusterName, Word};
 use crate::plan::{self, Failure, NetworkFilter, Plan, Pool, Protocol, VmSettings};
@@ -81,7 +81,7 @@ pub(super) struct Filter {
     capabilities: Option<Vec<Word>>,
     memory: Option<Size<65_536, 4_294_967_296>>,
     time: Option<BoundedDuration<1>>,
-    log_limit: Option<Whole<1, 1_000_000>>,
+    log_limit: Option<BoundedInt<1, 1_000_000>>,
     #[serde(default)]
     failure: OnFailure,
 }
@@ -276,7 +276,7 @@ fn filter(
                 .map(|names| names.into_iter().map(|name| name.0).collect()),
             memory: filter.memory.map_or(settings.memory, Size::get),
             time: filter.time.map_or(settings.time, BoundedDuration::get),
-            log_limit: filter.log_limit.map(Whole::u32),
+            log_limit: filter.log_limit.map(BoundedInt::u32),
             failure: match filter.failure {
                 OnFailure::Reload => Failure::Reload,
                 OnFailure::Open => Failure::Open,

@@ -11,7 +11,7 @@ use dtr_lb_filter::config::{OnDown, Policy, Start, WhenAllDown};
 use super::chain;
 use super::error::Source;
 use super::file::{self, File};
-use super::number::Whole;
+use super::number::BoundedInt;
 use super::question::Questions;
 use super::text::BoundedDuration;
 use super::{Admin, Check, Config, ConfigError, Health, Listener, Passive, Replica};
@@ -33,7 +33,7 @@ pub(super) fn checked(file: File, source: &Source, folder: &Path) -> Result<Conf
     }
     .of(file.listeners.as_deref().unwrap_or_default(), &binds)?;
     let replicas = replicas(&file.replicas, &listeners, &checks, source)?;
-    let min_healthy = file.min_healthy.map_or(1, Whole::u32);
+    let min_healthy = file.min_healthy.map_or(1, BoundedInt::u32);
     if min_healthy as usize > replicas.len() {
         let problem = match replicas.len() {
             1 => "there is only 1 replica; give at most that".to_owned(),
@@ -51,7 +51,7 @@ pub(super) fn checked(file: File, source: &Source, folder: &Path) -> Result<Conf
         min_healthy,
         slow_start: file.slow_start.map_or(Duration::ZERO, BoundedDuration::get),
         passive: Passive {
-            fails: file.passive.fails.map_or(1, Whole::u32),
+            fails: file.passive.fails.map_or(1, BoundedInt::u32),
             window: file
                 .passive
                 .window
@@ -106,8 +106,8 @@ fn health(file: &file::Health, source: &Source) -> Result<Health, ConfigError> {
         down_interval: file.down_interval.map_or(interval, BoundedDuration::get),
         timeout,
         jitter: file.jitter.map_or(JITTER, |jitter| jitter.0),
-        rise: file.rise.map_or(RISE, Whole::u32),
-        fall: file.fall.map_or(FALL, Whole::u32),
+        rise: file.rise.map_or(RISE, BoundedInt::u32),
+        fall: file.fall.map_or(FALL, BoundedInt::u32),
         start: file.start.unwrap_or(Start::Up),
     })
 }
@@ -215,9 +215,9 @@ fn replicas(
         replicas.push(Replica {
             name,
             host,
-            weight: replica.weight.map_or(1, Whole::u32),
+            weight: replica.weight.map_or(1, BoundedInt::u32),
             backup: replica.backup,
-            max_connections: replica.max_connections.map(Whole::u32),
+            max_connections: replica.max_connections.map(BoundedInt::u32),
             ports,
         });
     }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::address::{Address, Bind, Fqdn, PortName, Target};
 use super::chain;
 use super::entries::Entries;
-use super::number::{Fraction, Port, Statuses, Whole};
+use super::number::{BoundedInt, Fraction, Port, Statuses};
 use super::preset::Preset;
 use super::text::{BoundedDuration, HeaderName, HeaderValue, Pointer, ReplicaName, Token};
 
@@ -20,7 +20,7 @@ pub(super) struct File {
     pub(super) policy: Option<Policy>,
     pub(super) when_all_down: Option<WhenAllDown>,
     pub(super) on_down: Option<OnDown>,
-    pub(super) min_healthy: Option<Whole<1, 100_000>>,
+    pub(super) min_healthy: Option<BoundedInt<1, 100_000>>,
     pub(super) slow_start: Option<BoundedDuration<0>>,
     #[serde(default)]
     pub(super) passive: Passive,
@@ -41,10 +41,10 @@ pub(super) struct File {
 pub(super) struct Replica {
     pub(super) name: Option<ReplicaName>,
     pub(super) address: Address,
-    pub(super) weight: Option<Whole<1, 1000>>,
+    pub(super) weight: Option<BoundedInt<1, 1000>>,
     #[serde(default)]
     pub(super) backup: bool,
-    pub(super) max_connections: Option<Whole<1, 1_000_000>>,
+    pub(super) max_connections: Option<BoundedInt<1, 1_000_000>>,
     #[serde(default)]
     pub(super) ports: Entries<PortName, Port>,
 }
@@ -62,7 +62,7 @@ pub(super) struct Listener {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Passive {
-    pub(super) fails: Option<Whole<1, 1000>>,
+    pub(super) fails: Option<BoundedInt<1, 1000>>,
     pub(super) window: Option<BoundedDuration<1>>,
     pub(super) hold: Option<BoundedDuration<1>>,
 }
@@ -83,8 +83,8 @@ pub(super) struct Health {
     pub(super) down_interval: Option<BoundedDuration<1>>,
     pub(super) timeout: Option<BoundedDuration<1>>,
     pub(super) jitter: Option<Fraction>,
-    pub(super) rise: Option<Whole<1, 1000>>,
-    pub(super) fall: Option<Whole<1, 1000>>,
+    pub(super) rise: Option<BoundedInt<1, 1000>>,
+    pub(super) fall: Option<BoundedInt<1, 1000>>,
     pub(super) start: Option<Start>,
 }
 

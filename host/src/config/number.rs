@@ -7,12 +7,12 @@ use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
 /// A whole number within limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Whole<const MIN: u64, const MAX: u64>(u64);
+pub(super) struct BoundedInt<const MIN: u64, const MAX: u64>(u64);
 
 /// A TCP port.
-pub(super) type Port = Whole<1, 65535>;
+pub(super) type Port = BoundedInt<1, 65535>;
 
-impl<const MIN: u64, const MAX: u64> Whole<MIN, MAX> {
+impl<const MIN: u64, const MAX: u64> BoundedInt<MIN, MAX> {
     /// The number, or the largest `u32` when it is larger.
     pub(super) fn u32(self) -> u32 {
         u32::try_from(self.0).unwrap_or(u32::MAX)
@@ -24,17 +24,17 @@ impl<const MIN: u64, const MAX: u64> Whole<MIN, MAX> {
     }
 }
 
-impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Whole<MIN, MAX> {
+impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for BoundedInt<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Number<const MIN: u64, const MAX: u64>;
         impl<const MIN: u64, const MAX: u64> Visitor<'_> for Number<MIN, MAX> {
-            type Value = Whole<MIN, MAX>;
+            type Value = BoundedInt<MIN, MAX>;
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
                 write!(f, "a whole number from {MIN} to {MAX}, without quotes")
             }
             fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
                 if (MIN..=MAX).contains(&number) {
-                    Ok(Whole(number))
+                    Ok(BoundedInt(number))
                 } else {
                     Err(E::invalid_value(Unexpected::Unsigned(number), &self))
                 }
