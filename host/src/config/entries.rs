@@ -8,15 +8,15 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 /// Names and values; a name that is given twice is refused, however it is written.
 #[derive(Clone, Debug)]
-pub(super) struct Entries<K, V>(pub(super) BTreeMap<K, V>);
+pub(super) struct UniqueMap<K, V>(pub(super) BTreeMap<K, V>);
 
-impl<K, V> Default for Entries<K, V> {
+impl<K, V> Default for UniqueMap<K, V> {
     fn default() -> Self {
         Self(BTreeMap::new())
     }
 }
 
-impl<'de, K, V> Deserialize<'de> for Entries<K, V>
+impl<'de, K, V> Deserialize<'de> for UniqueMap<K, V>
 where
     K: Deserialize<'de> + Ord + fmt::Display,
     V: Deserialize<'de>,
@@ -33,7 +33,7 @@ where
     K: Deserialize<'de> + Ord + fmt::Display,
     V: Deserialize<'de>,
 {
-    type Value = Entries<K, V>;
+    type Value = UniqueMap<K, V>;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("an object in braces")
@@ -48,6 +48,6 @@ where
             }
             entries.insert(name, value);
         }
-        Ok(Entries(entries))
+        Ok(UniqueMap(entries))
     }
 }

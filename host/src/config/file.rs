@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::address::{Address, Bind, Fqdn, PortName, Target};
 use super::chain;
-use super::entries::Entries;
+use super::entries::UniqueMap;
 use super::number::{BoundedInt, Fraction, Port, Statuses};
 use super::preset::Preset;
 use super::text::{BoundedDuration, HeaderName, HeaderValue, Pointer, ReplicaName, Token};
@@ -46,7 +46,7 @@ pub(super) struct Replica {
     pub(super) backup: bool,
     pub(super) max_connections: Option<BoundedInt<1, 1_000_000>>,
     #[serde(default)]
-    pub(super) ports: Entries<PortName, Port>,
+    pub(super) ports: UniqueMap<PortName, Port>,
 }
 
 /// One address to listen on.
@@ -75,7 +75,7 @@ pub(super) struct Health {
     preset: Option<Preset>,
     target: Option<Target>,
     statuses: Option<Vec<Statuses>>,
-    headers: Option<Entries<HeaderName, HeaderValue>>,
+    headers: Option<UniqueMap<HeaderName, HeaderValue>>,
     body: Option<Body>,
     verify: Option<String>,
     pub(super) interval: Option<BoundedDuration<1>>,
@@ -95,7 +95,7 @@ pub(super) struct Ask {
     pub(super) preset: Option<Preset>,
     pub(super) target: Option<Target>,
     pub(super) statuses: Option<Vec<Statuses>>,
-    pub(super) headers: Option<Entries<HeaderName, HeaderValue>>,
+    pub(super) headers: Option<UniqueMap<HeaderName, HeaderValue>>,
     pub(super) body: Option<Body>,
     pub(super) verify: Option<String>,
 }
