@@ -12,7 +12,7 @@ use super::check::{CONNECT_TIMEOUT, DNS_REFRESH, DRAIN_TIMEOUT};
 use super::error::Source;
 use super::number::{BoundedInt, Size};
 use super::question::verify;
-use super::text::{BoundedDuration, ClusterName, Word};
+use super::text::{AbiName, BoundedDuration, ClusterName};
 use crate::plan::{self, Failure, NetworkFilter, Plan, Pool, Protocol, VmSettings};
 use proxy_wasm_engine::Profile;
 
@@ -78,7 +78,7 @@ pub(super) struct Filter {
     vm_configuration: Value,
     #[serde(default)]
     profile: Behaviour,
-    capabilities: Option<Vec<Word>>,
+    capabilities: Option<Vec<AbiName>>,
     memory: Option<Size<65_536, 4_294_967_296>>,
     time: Option<BoundedDuration<1>>,
     log_limit: Option<BoundedInt<1, 1_000_000>>,

@@ -96,9 +96,9 @@ impl Text for ClusterName {
 
 /// The name of a host function or a callback.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Word(pub(super) String);
+pub(super) struct AbiName(pub(super) String);
 
-impl Text for Word {
+impl Text for AbiName {
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(r#"a function of the ABI, such as "proxy_log" or "proxy_on_tick""#)
     }
@@ -198,7 +198,7 @@ macro_rules! read_as_text {
 read_as_text!(
     ClusterName,
     Endpoint,
-    Word,
+    AbiName,
     ReplicaName,
     PortName,
     Address,
