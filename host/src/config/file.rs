@@ -55,7 +55,7 @@ pub(super) struct Replica {
 pub(super) struct Listener {
     pub(super) bind: Bind,
     pub(super) port: Option<Port>,
-    pub(super) health: Option<Ask>,
+    pub(super) health: Option<CheckSpec>,
 }
 
 /// When connect failures take a replica out.
@@ -67,7 +67,7 @@ pub(super) struct Passive {
     pub(super) hold: Option<BoundedDuration<1>>,
 }
 
-/// What is asked, and when. The first seven fields are those of [`Ask`]: serde
+/// What is asked, and when. The first seven fields are those of [`CheckSpec`]: serde
 /// can't both flatten a struct and refuse unknown fields.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,7 +91,7 @@ pub(super) struct Health {
 /// What is asked of each replica.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Ask {
+pub(super) struct CheckSpec {
     pub(super) preset: Option<Preset>,
     pub(super) target: Option<Target>,
     pub(super) statuses: Option<Vec<Statuses>>,
@@ -102,8 +102,8 @@ pub(super) struct Ask {
 
 impl Health {
     /// The part that says what is asked.
-    pub(super) fn ask(&self) -> Ask {
-        Ask {
+    pub(super) fn ask(&self) -> CheckSpec {
+        CheckSpec {
             preset: self.preset,
             target: self.target.clone(),
             statuses: self.statuses.clone(),

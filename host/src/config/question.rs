@@ -9,13 +9,13 @@ use rustls::pki_types::pem::PemObject;
 
 use super::address::{Scheme, Target};
 use super::error::Source;
-use super::file::{self, Ask};
+use super::file::{self, CheckSpec};
 use super::{Check, ConfigError, Listener};
 use crate::plan::Verify;
 
 /// Makes the general check and the listeners' own.
 pub(super) struct Questions<'a> {
-    pub(super) general: Ask,
+    pub(super) general: CheckSpec,
     /// The service's ports, in the order of the listeners.
     pub(super) ports: Vec<u16>,
     pub(super) source: &'a Source,
@@ -69,15 +69,15 @@ impl Questions<'_> {
     }
 
     /// A listener's own check falls back to the general preset and verification.
-    fn inherit(&self, own: &Ask) -> Ask {
-        Ask {
+    fn inherit(&self, own: &CheckSpec) -> CheckSpec {
+        CheckSpec {
             preset: own.preset.or(self.general.preset),
             verify: own.verify.clone().or_else(|| self.general.verify.clone()),
             ..own.clone()
         }
     }
 
-    fn check(&self, name: String, ask: &Ask, field: &str) -> Result<Check, ConfigError> {
+    fn check(&self, name: String, ask: &CheckSpec, field: &str) -> Result<Check, ConfigError> {
         let preset = ask.preset.unwrap_or_default();
         let target = match &ask.target {
             Some(target) => target.clone(),
@@ -136,7 +136,7 @@ impl Questions<'_> {
         }
     }
 
-    fn only_http(&self, ask: &Ask, field: &str) -> Result<(), ConfigError> {
+    fn only_http(&self, ask: &CheckSpec, field: &str) -> Result<(), ConfigError> {
         let given = [
             ("statuses", ask.statuses.is_some()),
             ("headers", ask.headers.is_some()),
@@ -151,7 +151,11 @@ impl Questions<'_> {
         }
     }
 
-    fn statuses(&self, ask: &Ask, field: &str) -> Result<Option<Vec<(u16, u16)>>, ConfigError> {
+    fn statuses(
+        &self,
+        ask: &CheckSpec,
+        field: &str,
+    ) -> Result<Option<Vec<(u16, u16)>>, ConfigError> {
         match &ask.statuses {
             None => Ok(None),
             Some(statuses) if statuses.is_empty() => Err(self.source.refuse(
