@@ -85,14 +85,14 @@ impl Chain {
 /// bytes, and whoever pauses keeps them from those that follow. A filter learns
 /// of the connection when those before it let it pass.
 pub(crate) struct FilterChainState {
-    places: Box<[Place]>,
+    places: Box<[FilterSlot]>,
     /// Who holds the bytes of each way.
     holder: [Cell<Option<usize>>; 2],
 }
 
 /// What one filter knows of the connection.
 #[derive(Default)]
-struct Place {
+struct FilterSlot {
     stage: Cell<Stage>,
     seat: Cell<Option<ContextHandle>>,
     upstream_closed: Cell<bool>,
@@ -133,7 +133,7 @@ pub(crate) trait ConnectionInfo {
 impl FilterChainState {
     pub(crate) fn through(chain: &Chain) -> FilterChainState {
         FilterChainState {
-            places: chain.links.iter().map(|_| Place::default()).collect(),
+            places: chain.links.iter().map(|_| FilterSlot::default()).collect(),
             holder: Default::default(),
         }
     }
