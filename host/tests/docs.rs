@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dtr_lb::config::Setup;
+use dtr_lb::config::ConfigFile;
 
 const DOCUMENTS: [&str; 6] = [
     "README.md",
@@ -97,7 +97,7 @@ fn examples_of_the_configuration_are_accepted() {
         for block in read(document).split("```json").skip(1) {
             let example = block.split("```").next().unwrap();
             let file = folder.path().join("example.json");
-            if let Err(error) = Setup::parse(example, file.to_str().unwrap()) {
+            if let Err(error) = ConfigFile::parse(example, file.to_str().unwrap()) {
                 panic!("{error}\n{example}");
             }
             seen += 1;
@@ -125,7 +125,7 @@ fn every_field_is_in_the_reference() {
         r#"{ "filters": [{ "?": 0 }] }"#,
     ];
     for probe in probes {
-        let said = Setup::parse(probe, "lb.json").unwrap_err().to_string();
+        let said = ConfigFile::parse(probe, "lb.json").unwrap_err().to_string();
         let (_, known) = said.split_once("known: ").expect(&said);
         for field in known.split(", ") {
             assert!(

@@ -1,7 +1,7 @@
 //! `dtr-lb check`: what a configuration that can be used comes to.
 
 use clap::Args;
-use dtr_lb::config::{self, Config, Setup};
+use dtr_lb::config::{self, Config, ConfigFile};
 use dtr_lb::plan::Plan;
 use dtr_lb::{FILTER, rehearse};
 use dtr_lb_filter::config::CheckKind;
@@ -23,8 +23,8 @@ impl Check {
     pub(super) fn run(self) -> Result<(), Failure> {
         let setup = self.wanted.setup()?;
         let mut said = match &setup {
-            Setup::Balancer(config) => summary(config),
-            Setup::Chain(plan) => chain(plan),
+            ConfigFile::Balancer(config) => summary(config),
+            ConfigFile::Chain(plan) => chain(plan),
             _ => String::new(),
         };
         if self.load {

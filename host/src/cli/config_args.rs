@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use dtr_lb::config::{Config, ConfigError, Flags, Setup};
+use dtr_lb::config::{Config, ConfigError, ConfigFile, Flags};
 
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {
@@ -52,10 +52,10 @@ pub(crate) struct ConfigArgs {
 
 impl ConfigArgs {
     /// Reads and checks it: the balancer's, or a chain of filters.
-    pub(crate) fn setup(&self) -> Result<Setup, ConfigError> {
+    pub(crate) fn setup(&self) -> Result<ConfigFile, ConfigError> {
         match &self.config {
-            Some(file) => Setup::load(file),
-            None => Ok(Setup::Balancer(Box::new(self.config()?))),
+            Some(file) => ConfigFile::load(file),
+            None => Ok(ConfigFile::Balancer(Box::new(self.config()?))),
         }
     }
 

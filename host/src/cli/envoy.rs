@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 use dtr_lb::FILTER;
-use dtr_lb::config::Setup;
+use dtr_lb::config::ConfigFile;
 use dtr_lb::envoy::{BootstrapOptions, bootstrap};
 use dtr_lb::plan::Plan;
 
@@ -39,7 +39,7 @@ impl Envoy {
     /// Writes both files and says how to start Envoy with them.
     pub(super) fn write(self) -> Result<(), Failure> {
         let only_run = "carried by `dtr-lb run` alone";
-        let Setup::Balancer(config) = self.wanted.setup()? else {
+        let ConfigFile::Balancer(config) = self.wanted.setup()? else {
             return Err(Failure::Asked(anyhow::anyhow!(
                 "a chain of filters is {only_run}; write its listener for Envoy by hand, as \
                  envoy/README.md shows"

@@ -14,6 +14,7 @@
 mod address;
 mod chain;
 mod check;
+mod config_file;
 mod entries;
 mod error;
 mod file;
@@ -21,7 +22,6 @@ mod flags;
 mod number;
 mod preset;
 mod question;
-mod setup;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -39,9 +39,9 @@ use crate::plan::{Host, NetworkFilter, Verify};
 
 use error::Source;
 
+pub use config_file::ConfigFile;
 pub use error::ConfigError;
 pub use flags::Flags;
-pub use setup::Setup;
 
 /// What the operator wants, defaults filled in.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use dtr_lb::config::Setup;
+use dtr_lb::config::ConfigFile;
 use dtr_lb::plan::Plan;
 use dtr_lb::{FILTER, Host, HostOptions};
 use serde_json::{Value, json};
@@ -219,7 +219,9 @@ impl Chain {
 
     async fn start_with(self, config: &str) -> Running {
         let file = self.folder.path().join("chain.json");
-        let plan = Setup::parse(config, file.to_str().unwrap()).unwrap().plan();
+        let plan = ConfigFile::parse(config, file.to_str().unwrap())
+            .unwrap()
+            .plan();
         let options = HostOptions {
             workers: self.workers,
             reload_backoff: Duration::from_millis(20),

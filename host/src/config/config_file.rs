@@ -11,17 +11,17 @@ use crate::plan::Plan;
 /// What a configuration file says.
 ///
 /// ```
-/// use dtr_lb::config::Setup;
+/// use dtr_lb::config::ConfigFile;
 ///
 /// let text = r#"{ "listeners": [{ "bind": "0.0.0.0:443", "cluster": "web" }],
 ///                 "clusters": [{ "name": "web", "endpoints": ["10.0.0.11:443"] }] }"#;
-/// let setup = Setup::parse(text, "chain.json")?;
+/// let setup = ConfigFile::parse(text, "chain.json")?;
 /// assert_eq!(setup.plan().listeners.len(), 1);
 /// # Ok::<(), dtr_lb::config::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Setup {
+pub enum ConfigFile {
     /// The balancer: replicas, and how they are judged.
     Balancer(Box<Config>),
     /// Listeners, clusters and network filters, given plainly. Nothing is left to
@@ -29,11 +29,11 @@ pub enum Setup {
     Chain(Box<Plan>),
 }
 
-impl Setup {
+impl ConfigFile {
     /// Reads and checks the file at `path`, and the modules it names.
     ///
     /// # Errors
-    /// A file can't be read, or [`Setup::parse`] refuses it.
+    /// A file can't be read, or [`ConfigFile::parse`] refuses it.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let (text, name) = read_file(path)?;
         Self::parse(&text, &name)
@@ -48,20 +48,22 @@ impl Setup {
     pub fn parse(text: &str, file_name: &str) -> Result<Self, ConfigError> {
         let text = without_mark(text);
         if !is_chain(text) {
-            return Ok(Setup::Balancer(Box::new(Config::parse(text, file_name)?)));
+            return Ok(ConfigFile::Balancer(Box::new(Config::parse(
+                text, file_name,
+            )?)));
         }
         let source = Source::File(file_name.to_owned());
         let folder = Path::new(file_name).parent().unwrap_or(Path::new(""));
         let plan = chain::plan(file_of(text, &source)?, &source, folder)?;
-        Ok(Setup::Chain(Box::new(plan)))
+        Ok(ConfigFile::Chain(Box::new(plan)))
     }
 
     /// What it comes to.
     #[must_use]
     pub fn plan(&self) -> Plan {
         match self {
-            Setup::Balancer(config) => Plan::of(config),
-            Setup::Chain(plan) => (**plan).clone(),
+            ConfigFile::Balancer(config) => Plan::of(config),
+            ConfigFile::Chain(plan) => (**plan).clone(),
         }
     }
 }
