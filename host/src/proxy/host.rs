@@ -37,7 +37,7 @@ pub struct Host {
 /// Workers that run one plan.
 #[derive(Default)]
 struct Generation {
-    workers: Vec<worker::Running>,
+    workers: Vec<worker::WorkerHandle>,
     phases: watch::Sender<Phase>,
 }
 

@@ -56,7 +56,7 @@ pub(crate) struct WorkerArgs {
 }
 
 /// A worker's life, as seen from the host.
-pub(crate) struct Running {
+pub(crate) struct WorkerHandle {
     /// Whether its VM started.
     pub(crate) started: oneshot::Receiver<Result<(), StartError>>,
     /// What became of its sessions.
@@ -67,7 +67,7 @@ pub(crate) struct Running {
 ///
 /// # Errors
 /// When the system gives no thread or no runtime.
-pub(crate) fn spawn(outfit: WorkerArgs, dispatch: Dispatch) -> Result<Running, StartError> {
+pub(crate) fn spawn(outfit: WorkerArgs, dispatch: Dispatch) -> Result<WorkerHandle, StartError> {
     let worker = outfit.index;
     let failed = |source: io::Error| StartError::Worker { worker, source };
     let runtime = Builder::new_current_thread()
@@ -88,7 +88,7 @@ pub(crate) fn spawn(outfit: WorkerArgs, dispatch: Dispatch) -> Result<Running, S
         .name(format!("worker-{worker}"))
         .spawn(run)
         .map_err(failed)?;
-    Ok(Running { started, drained })
+    Ok(WorkerHandle { started, drained })
 }
 
 async fn run(
