@@ -226,8 +226,8 @@ fn plan(replicas: &[&Replica]) -> Plan {
             clusters: names,
         }],
         clusters: traffic.into_iter().chain(probes).collect(),
-        filters: Vec::new(),
-        filter: Some(Filter {
+        network_filters: Vec::new(),
+        balancer: Some(Filter {
             vm_id: "test".to_owned(),
             configuration: serde_json::json!({}),
         }),

@@ -46,7 +46,11 @@ fn chain(plan: &Plan) -> String {
     let listeners: Vec<String> = (plan.listeners.iter())
         .map(|one| format!("{} for {}", one.bind, one.fallback))
         .collect();
-    let filters: Vec<&str> = plan.filters.iter().map(|one| one.name.as_str()).collect();
+    let filters: Vec<&str> = plan
+        .network_filters
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
     let filters = match filters.len() {
         0 => "no filter".to_owned(),
         1 => format!("1 filter: {}", filters.join(", ")),

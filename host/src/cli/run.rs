@@ -75,7 +75,7 @@ pub(super) async fn drain(host: Host, plan: &Plan, signal: &str, mut signals: Si
 
 fn say_addresses(host: &Host, plan: &Plan) {
     for (address, listener) in host.listeners().iter().zip(&plan.listeners) {
-        match plan.filter {
+        match plan.balancer {
             Some(_) => tracing::info!("balancing port {} on {address}", listener.port),
             None => tracing::info!("forwarding {address} to {}", listener.fallback),
         }

@@ -120,8 +120,8 @@ pub(super) fn plan(file: File, source: &Source, folder: &Path) -> Result<Plan, C
         clusters: Vec::new(),
         routes: Vec::new(),
         pools: Vec::new(),
-        filters: filters(file.filters, source, folder)?,
-        filter: None,
+        network_filters: filters(file.filters, source, folder)?,
+        balancer: None,
         admin: file.admin.map(|admin| plan::Admin { bind: admin.bind.0 }),
         drain_timeout: file
             .drain_timeout

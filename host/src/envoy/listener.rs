@@ -126,7 +126,7 @@ pub(super) fn admin(admin: &Admin, plan: &Plan, options: &BootstrapOptions) -> N
 fn plugin(root_id: &str, plan: &Plan, options: &BootstrapOptions) -> Node {
     let filename = text(options.wasm.to_string_lossy());
     let code = map([("local", map([("filename", filename)]))]);
-    let (vm_id, configuration) = match &plan.filter {
+    let (vm_id, configuration) = match &plan.balancer {
         Some(filter) => (filter.vm_id.as_str(), by_line(&filter.configuration)),
         None => ("", String::new()),
     };

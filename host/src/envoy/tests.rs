@@ -102,7 +102,7 @@ fn the_filter_gets_its_configuration_word_for_word() {
     let wasm = &listener["filter_chains"][0]["filters"][0]["typed_config"]["config"];
     let value = wasm["configuration"]["value"].as_str().unwrap();
     let value: serde_json::Value = serde_json::from_str(value).unwrap();
-    assert_eq!(value, plan.filter.as_ref().unwrap().configuration);
+    assert_eq!(value, plan.balancer.as_ref().unwrap().configuration);
     assert_eq!(
         listener["metadata"]["filter_metadata"]["dtr"]["port"],
         *"80"

@@ -117,7 +117,7 @@ enum Part<'a> {
 
 fn parts(plan: &Plan) -> Vec<Part<'_>> {
     let mut parts: Vec<Part<'_>> = Vec::new();
-    for (link, filter) in plan.filters.iter().enumerate() {
+    for (link, filter) in plan.network_filters.iter().enumerate() {
         let together = parts.iter_mut().find_map(|part| match part {
             Part::Filters(filters) if filters.iter().all(|(_, other)| share(other, filter)) => {
                 Some(filters)
@@ -129,8 +129,8 @@ fn parts(plan: &Plan) -> Vec<Part<'_>> {
             None => parts.push(Part::Filters(vec![(link, filter)])),
         }
     }
-    let balancer = plan.filter.as_ref();
-    parts.extend(balancer.map(|filter| Part::Balancer(plan.filters.len(), filter)));
+    let balancer = plan.balancer.as_ref();
+    parts.extend(balancer.map(|filter| Part::Balancer(plan.network_filters.len(), filter)));
     parts
 }
 

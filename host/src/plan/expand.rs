@@ -66,8 +66,8 @@ impl Plan {
                     clusters: names(*port, &config.replicas),
                 })
                 .collect(),
-            filters: config.filters.clone(),
-            filter: Some(Filter {
+            network_filters: config.filters.clone(),
+            balancer: Some(Filter {
                 vm_id: VM_ID.to_owned(),
                 configuration: filter_configuration(config, runners_up),
             }),
@@ -254,7 +254,10 @@ mod tests {
         let route = route(&plan, "443/r3>r2");
         assert_eq!(route.clusters, ["443/r3", "443/r2", "443/r1"]);
         assert_eq!(route.then, None);
-        assert_eq!(plan.filter.as_ref().unwrap().configuration["runners_up"], 2);
+        assert_eq!(
+            plan.balancer.as_ref().unwrap().configuration["runners_up"],
+            2
+        );
     }
 
     #[test]
@@ -270,7 +273,10 @@ mod tests {
     fn one_replica_has_no_runner_up() {
         let plan = plan(1, "");
         assert!(plan.routes.is_empty());
-        assert_eq!(plan.filter.as_ref().unwrap().configuration["runners_up"], 0);
+        assert_eq!(
+            plan.balancer.as_ref().unwrap().configuration["runners_up"],
+            0
+        );
     }
 
     #[test]
@@ -280,7 +286,10 @@ mod tests {
         let route = route(&plan, "443/r8>r1");
         assert_eq!(route.clusters, ["443/r8", "443/r1"]);
         assert_eq!(route.then.as_deref(), Some("443"));
-        assert_eq!(plan.filter.as_ref().unwrap().configuration["runners_up"], 3);
+        assert_eq!(
+            plan.balancer.as_ref().unwrap().configuration["runners_up"],
+            3
+        );
         assert!(plan.routes.iter().all(|one| one.name != "443/r8>r3"));
     }
 
@@ -306,7 +315,7 @@ mod tests {
             r#", "min_healthy": 2, "admin": { "bind": "[::1]:8181" }"#,
         );
         let filter: filter::Config =
-            serde_json::from_value(plan.filter.as_ref().unwrap().configuration.clone()).unwrap();
+            serde_json::from_value(plan.balancer.as_ref().unwrap().configuration.clone()).unwrap();
         assert_eq!(filter.min_healthy, 2);
         assert_eq!(filter.health.interval_ms, 2000);
         assert_eq!(filter.replicas.len(), 3);
@@ -323,7 +332,7 @@ mod tests {
         let plan = plan(2, listeners);
         assert_eq!(plan.listeners.len(), 2);
         assert_eq!(plan.pools.len(), 1);
-        let listeners = plan.filter.as_ref().unwrap().configuration["listeners"]
+        let listeners = plan.balancer.as_ref().unwrap().configuration["listeners"]
             .as_array()
             .unwrap();
         assert_eq!(listeners.len(), 1, "{listeners:?}");

@@ -24,10 +24,10 @@ pub struct Plan {
     /// filter is there to choose.
     pub pools: Vec<Pool>,
     /// Filters somebody else wrote, in the order connections meet them.
-    pub filters: Vec<NetworkFilter>,
+    pub network_filters: Vec<NetworkFilter>,
     /// The balancer itself, the last filter of the chain; `None`: connections go
     /// where the others say, or to the listener's fallback.
-    pub filter: Option<Filter>,
+    pub balancer: Option<Filter>,
     /// Where the page, the API and the metrics are served.
     pub admin: Option<Admin>,
     /// How long open connections may go on after SIGTERM.

@@ -226,7 +226,7 @@ impl Host {
         let site = Arc::new(SharedState {
             clusters,
             programs,
-            data_callbacks: match plan.filters.is_empty() {
+            data_callbacks: match plan.network_filters.is_empty() {
                 true => self.options.data_callbacks,
                 // Who knows what they read.
                 false => DataCallbacks::All,

@@ -247,8 +247,8 @@ mod tests {
                 name: "all".into(),
                 clusters: ["a", "b", "c"].map(str::to_owned).to_vec(),
             }],
-            filters: Vec::new(),
-            filter: Some(Filter {
+            network_filters: Vec::new(),
+            balancer: Some(Filter {
                 vm_id: String::new(),
                 configuration: serde_json::Value::Null,
             }),

@@ -174,8 +174,8 @@ pub(crate) mod tests {
                 name: "pool".to_owned(),
                 clusters: names,
             }],
-            filters: Vec::new(),
-            filter: Some(Filter {
+            network_filters: Vec::new(),
+            balancer: Some(Filter {
                 vm_id: String::new(),
                 configuration: serde_json::Value::Null,
             }),

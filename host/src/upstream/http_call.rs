@@ -309,8 +309,8 @@ mod tests {
             clusters: vec![cluster],
             routes: Vec::new(),
             pools: Vec::new(),
-            filters: Vec::new(),
-            filter: Some(Filter {
+            network_filters: Vec::new(),
+            balancer: Some(Filter {
                 vm_id: String::new(),
                 configuration: serde_json::Value::Null,
             }),
