@@ -1,24 +1,24 @@
 //! The balancer: facts and the time go in, effects come out.
 //!
 //! Nothing here reads a clock, opens a socket or writes a log. What the VMs of a
-//! process share goes through a [`Store`](crate::board::Store) that the caller
+//! process share goes through a [`Store`](crate::shared::board::Store) that the caller
 //! hands in; see [`Balancer::exchange`].
 
-use crate::answer::{self, Finding, Reply};
+use crate::balance::connections::{Landed, Landing, Session, Sessions, StreamId};
+use crate::balance::pool::{ListenerId, Pool, Refusal};
+use crate::balance::replica::{Order, ReplicaId};
 use crate::config::{Config, Policy};
-use crate::exchange::{Detail, Member};
-use crate::metric::{self, Metrics, Report};
-use crate::moment::Moment;
-use crate::pool::{ListenerId, Pool, Refusal};
-use crate::probe::{ProbeId, Probes};
-use crate::question::Question;
+use crate::contract::route::Route;
+use crate::health::probe_request::Question;
+use crate::health::probe_response::{self, Finding, Reply};
+use crate::health::prober::is_left_alone;
+use crate::health::reason::Reason;
+use crate::health::schedule::{ProbeId, Probes};
+use crate::health::verdict::Verdict;
+use crate::metrics::{self, Metrics, Report};
 use crate::random::Random;
-use crate::reason::Reason;
-use crate::replica::{Order, ReplicaId};
-use crate::rounds::is_left_alone;
-use crate::route::Route;
-use crate::session::{Landed, Landing, Session, Sessions, StreamId};
-use crate::verdict::Verdict;
+use crate::shared::sync::{Detail, Member};
+use crate::time::Moment;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -280,7 +280,7 @@ impl Balancer {
                 let Some(kind) = self.kind_of(probe) else {
                     return;
                 };
-                let mut outcome = answer::judge(&kind, &reply);
+                let mut outcome = probe_response::judge(&kind, &reply);
                 if reply.status == 0 && self.probes.is_late(probe, now) {
                     outcome = outcome.map_err(|it| Finding {
                         reason: Reason::Timeout,
@@ -295,7 +295,7 @@ impl Balancer {
             }
             Fact::Landed(stream, landing) => self.landed(stream, landing, now),
             Fact::NotSteered(stream) => {
-                metric::one("dtr_lb.not_steered".to_owned(), &mut self.effects);
+                metrics::one("dtr_lb.not_steered".to_owned(), &mut self.effects);
                 let session = self.sessions.get_mut(stream);
                 let counted = session.and_then(|session| session.replica.take());
                 self.count_closed(counted, now);

@@ -7,10 +7,10 @@
 
 mod world;
 
+use dtr_lb_filter::balance::connections::StreamId;
+use dtr_lb_filter::balance::replica::Order;
 use dtr_lb_filter::config::{Listener, OnDown, Policy, WhenAllDown};
 use dtr_lb_filter::random::Random;
-use dtr_lb_filter::replica::Order;
-use dtr_lb_filter::session::StreamId;
 use world::{Does, End, World, check, config};
 
 const MOST_UNDER_WAY: usize = 128;
@@ -195,8 +195,10 @@ fn happen(world: &mut World, orders: &mut [Order], random: &mut Random, at: &str
 /// Which replicas a VM says it may give connections on a port, best ones only.
 fn states(world: &mut World, vm: usize, port: u16) -> Vec<bool> {
     // News are read before the next connection, as the glue does.
-    let version =
-        dtr_lb_filter::board::Store::read(&mut world.board, dtr_lb_filter::board::VERSION);
+    let version = dtr_lb_filter::shared::board::Store::read(
+        &mut world.board,
+        dtr_lb_filter::shared::board::VERSION,
+    );
     if version.map_or(0, |it| it.cas) != world.vms[vm].balancer.version() {
         let now = world.now(vm);
         world.vms[vm].balancer.refresh(&mut world.board, now);

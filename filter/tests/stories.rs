@@ -4,12 +4,12 @@
 
 mod world;
 
+use dtr_lb_filter::balance::connections::Landing;
+use dtr_lb_filter::balance::pool::Refusal;
+use dtr_lb_filter::balance::replica::Order;
 use dtr_lb_filter::balancer::{Fact, Level};
 use dtr_lb_filter::config::{Listener, OnDown, Policy, Start, WhenAllDown};
-use dtr_lb_filter::pool::Refusal;
 use dtr_lb_filter::random;
-use dtr_lb_filter::replica::Order;
-use dtr_lb_filter::session::Landing;
 use world::{Does, End, World, check, config};
 
 #[test]

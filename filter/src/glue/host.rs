@@ -1,6 +1,6 @@
 //! The host's functions, in the words of the core.
 
-use crate::board::{Lost, Record, Store};
+use crate::shared::board::{Lost, Record, Store};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, LogLevel, MapType, Status};
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use super::host::{self, Shared};
 use super::vm::Vm;
-use crate::admin::{BODY_LIMIT, Request};
+use crate::admin::api::{BODY_LIMIT, Request};
 use proxy_wasm::types::{Action, BufferType, MapType};
 
 /// Whether more of a request follows.

@@ -2,10 +2,10 @@
 
 use super::host;
 use super::vm::Vm;
-use crate::answer::{BODY_LIMIT, From, Reply};
 use crate::balancer::{Balancer, Fact};
 use crate::config::Config;
-use crate::moment::Moment;
+use crate::health::probe_response::{BODY_LIMIT, From, Reply};
+use crate::time::Moment;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, ContextType, LogLevel, MapType};
 use std::time::Duration;

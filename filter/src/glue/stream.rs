@@ -3,11 +3,11 @@
 
 use super::host;
 use super::vm::Vm;
+use crate::balance::connections::{Landing, StreamId};
 use crate::balancer::{Admission, Balancer, Fact};
-use crate::board::VERSION;
-use crate::moment::Moment;
 use crate::random;
-use crate::session::{Landing, StreamId};
+use crate::shared::board::VERSION;
+use crate::time::Moment;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, LogLevel};
 

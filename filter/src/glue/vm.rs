@@ -2,12 +2,12 @@
 
 use super::host::{self, Shared};
 use super::stream;
-use crate::admin::Request;
+use crate::admin::api::Request;
 use crate::balancer::{Balancer, Effect, Fact, Level};
-use crate::metric::Kind;
-use crate::moment::{Clock, Moment};
-use crate::probe::ProbeId;
-use crate::question::Question;
+use crate::health::probe_request::Question;
+use crate::health::schedule::ProbeId;
+use crate::metrics::Kind;
+use crate::time::{Clock, Moment};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{LogLevel, MetricType};
 use std::cell::RefCell;

@@ -8,19 +8,19 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use dtr_lb_filter::answer::{From, Reply};
+use dtr_lb_filter::balance::connections::{Landing, StreamId};
+use dtr_lb_filter::balance::pool::Refusal;
 use dtr_lb_filter::balancer::{Admission, Balancer, Effect, Fact, Level};
-use dtr_lb_filter::board::{Lost, Record, Store};
 use dtr_lb_filter::config::{
     Admin, Check, CheckKind, Config, Health, Listener, OnDown, Passive, Policy, Replica, Start,
     WhenAllDown,
 };
-use dtr_lb_filter::metric::Kind;
-use dtr_lb_filter::moment::{Clock, Moment};
-use dtr_lb_filter::pool::Refusal;
-use dtr_lb_filter::probe::ProbeId;
+use dtr_lb_filter::health::probe_response::{From, Reply};
+use dtr_lb_filter::health::schedule::ProbeId;
+use dtr_lb_filter::metrics::Kind;
 use dtr_lb_filter::random::Random;
-use dtr_lb_filter::session::{Landing, StreamId};
+use dtr_lb_filter::shared::board::{Lost, Record, Store};
+use dtr_lb_filter::time::{Clock, Moment};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -413,7 +413,7 @@ impl World {
         let now = self.vms[vm].now();
         let version = self
             .board
-            .read(dtr_lb_filter::board::VERSION)
+            .read(dtr_lb_filter::shared::board::VERSION)
             .map_or(0, |it| it.cas);
         let balancer = &mut self.vms[vm].balancer;
         if version != balancer.version() {
@@ -523,7 +523,7 @@ impl World {
         &mut self,
         vm: usize,
         replica: usize,
-        order: dtr_lb_filter::replica::Order,
+        order: dtr_lb_filter::balance::replica::Order,
     ) -> Result<(), Lost> {
         let now = self.vms[vm].now();
         let name = self.config.replicas[replica].name.clone();
@@ -545,8 +545,8 @@ impl World {
     pub fn answer(
         &mut self,
         vm: usize,
-        request: &dtr_lb_filter::admin::Request,
-    ) -> dtr_lb_filter::admin::Response {
+        request: &dtr_lb_filter::admin::api::Request,
+    ) -> dtr_lb_filter::admin::api::Response {
         let now = self.vms[vm].read_clock(self.ms);
         let response = self.vms[vm].balancer.answer(request, &mut self.board, now);
         self.carry_out(vm);

@@ -8,7 +8,7 @@ mod node;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use dtr_lb_filter::metric::TAGS;
+use dtr_lb_filter::metrics::TAGS;
 
 use crate::plan::Plan;
 

@@ -1,7 +1,7 @@
 //! What a replica answered, and whether that is the answer of a healthy one.
 
 use crate::config::{BodyCheck, CheckKind};
-use crate::reason::{Component, Reason};
+use crate::health::reason::{Component, Reason};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

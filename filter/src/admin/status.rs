@@ -1,14 +1,14 @@
 //! What is going on, to be shown: the body of `GET /status`, version 1.
 
+use crate::balance::replica::{Order, Replica, ReplicaId};
 use crate::balancer::Balancer;
-use crate::board::{self, DETAILS, Store};
 use crate::config::Policy;
-use crate::exchange::Detail;
-use crate::moment::Moment;
-use crate::probe::Watch;
-use crate::reason::{Component, Reason};
-use crate::replica::{Order, Replica, ReplicaId};
-use crate::verdict::Verdict;
+use crate::health::reason::{Component, Reason};
+use crate::health::schedule::Watch;
+use crate::health::verdict::Verdict;
+use crate::shared::board::{self, DETAILS, Store};
+use crate::shared::sync::Detail;
+use crate::time::Moment;
 use serde::Serialize;
 
 /// The whole of it. Times are Unix milliseconds.

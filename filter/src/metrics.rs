@@ -20,11 +20,11 @@
 //! names may hold dots: what follows a name is one of a fixed list, so that the
 //! longest match is the name.
 
+use crate::balance::pool::{Pool, Refusal};
+use crate::balance::replica::{ReplicaId, Tally};
 use crate::balancer::Effect;
 use crate::config::Config;
-use crate::pool::{Pool, Refusal};
-use crate::reason::{Component, Reason};
-use crate::replica::{ReplicaId, Tally};
+use crate::health::reason::{Component, Reason};
 use std::collections::{HashMap, VecDeque};
 
 /// Something to tell the host's metrics.

@@ -1,10 +1,10 @@
 //! One replica's health by one check: where it stands, why, and since when.
 
-use crate::answer::Finding;
 use crate::config::{Health, Start};
-use crate::moment::Moment;
-use crate::reason::Reason;
-use crate::verdict::{Standing, Verdict};
+use crate::health::probe_response::Finding;
+use crate::health::reason::Reason;
+use crate::health::verdict::{Standing, Verdict};
+use crate::time::Moment;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -110,7 +110,7 @@ pub(crate) struct Round {
 /// A question under way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked {
-    pub(crate) probe: crate::probe::ProbeId,
+    pub(crate) probe: crate::health::schedule::ProbeId,
     pub(crate) at: Moment,
     /// What the interval to the next question is multiplied with.
     pub(crate) stretch: f64,

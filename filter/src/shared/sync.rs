@@ -1,14 +1,14 @@
 //! What the VMs of a process tell each other, and when.
 
+use crate::balance::replica::{Order, ReplicaId, Tally};
 use crate::balancer::{Balancer, Duty, Effect, Level, News};
-use crate::board::{self, DETAILS, ORDERS, SEATS, Store, VERDICTS};
-use crate::census::Census;
-use crate::checkup::Checkup;
-use crate::lease::{Holder, Lease};
-use crate::moment::Moment;
+use crate::health::check_state::Checkup;
+use crate::health::verdict::Verdict;
 use crate::random::{self, Random};
-use crate::replica::{Order, ReplicaId, Tally};
-use crate::verdict::Verdict;
+use crate::shared::board::{self, DETAILS, ORDERS, SEATS, Store, VERDICTS};
+use crate::shared::connection_counts::Census;
+use crate::shared::lease::{Holder, Lease};
+use crate::time::Moment;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -254,7 +254,7 @@ impl Balancer {
 
     /// What this VM knows of each replica's health.
     pub(crate) fn details(&self) -> Vec<Detail> {
-        let detail = |watch: &crate::probe::Watch| {
+        let detail = |watch: &crate::health::schedule::Watch| {
             Some(Detail {
                 replica: self.name(watch.replica)?.to_owned(),
                 check: self.config.checks.get(watch.check)?.name.clone(),
@@ -311,7 +311,7 @@ impl Balancer {
             .iter()
             .map(|check| random::hash(check.name.as_bytes()))
             .collect();
-        let key = |watch: &crate::probe::Watch| {
+        let key = |watch: &crate::health::schedule::Watch| {
             let replica = self
                 .pool
                 .get(watch.replica)

@@ -1,10 +1,10 @@
 //! What connections do to the counts, and what their failures say of a replica.
 
+use crate::balance::connections::{Landed, Landing, Session, StreamId};
+use crate::balance::passive::Hold;
+use crate::balance::replica::ReplicaId;
 use crate::balancer::{Balancer, Effect, Level};
-use crate::moment::Moment;
-use crate::passive::Hold;
-use crate::replica::ReplicaId;
-use crate::session::{Landed, Landing, Session, StreamId};
+use crate::time::Moment;
 
 impl Balancer {
     pub(crate) fn landed(&mut self, stream: StreamId, landing: Landing<'_>, now: Moment) {

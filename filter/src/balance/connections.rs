@@ -1,7 +1,7 @@
 //! The connections this VM has open, and what is still to be learned of them.
 
-use crate::pool::ListenerId;
-use crate::replica::ReplicaId;
+use crate::balance::pool::ListenerId;
+use crate::balance::replica::ReplicaId;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 

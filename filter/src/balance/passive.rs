@@ -1,7 +1,7 @@
 //! Connect failures that sessions saw, and the replicas they take out for a while.
 
 use crate::config;
-use crate::moment::Moment;
+use crate::time::Moment;
 use std::collections::VecDeque;
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! The lease: one VM of a process probes for all.
 
-use crate::board::{self, LEASE, Store};
-use crate::moment::Moment;
+use crate::shared::board::{self, LEASE, Store};
+use crate::time::Moment;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 

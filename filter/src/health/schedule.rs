@@ -1,12 +1,12 @@
 //! When each replica is asked what, and which questions are under way.
 
-use crate::answer::Finding;
-use crate::checkup::{Asked, Checkup, Round, Rules};
+use crate::balance::replica::ReplicaId;
 use crate::config::Config;
-use crate::moment::Moment;
+use crate::health::check_state::{Asked, Checkup, Round, Rules};
+use crate::health::probe_response::Finding;
+use crate::health::verdict::Verdict;
 use crate::random::Random;
-use crate::replica::ReplicaId;
-use crate::verdict::Verdict;
+use crate::time::Moment;
 use std::collections::HashMap;
 use std::time::Duration;
 

@@ -1,15 +1,15 @@
 //! Asking the replicas, and what follows from their answers.
 
-use crate::answer::Finding;
+use crate::balance::pool::Pool;
+use crate::balance::replica::{Order, ReplicaId};
 use crate::balancer::{Balancer, Effect, Level, News};
 use crate::config::{CheckKind, OnDown};
-use crate::metric;
-use crate::moment::Moment;
-use crate::pool::Pool;
-use crate::probe::ProbeId;
-use crate::question::Question;
-use crate::replica::{Order, ReplicaId};
-use crate::verdict::Verdict;
+use crate::health::probe_request::Question;
+use crate::health::probe_response::Finding;
+use crate::health::schedule::ProbeId;
+use crate::health::verdict::Verdict;
+use crate::metrics;
+use crate::time::Moment;
 
 impl Balancer {
     pub(crate) fn ask(&mut self, now: Moment) {
@@ -49,12 +49,12 @@ impl Balancer {
             .map(|replica| replica.name.clone())
             .unwrap_or_default();
         match &outcome {
-            Ok(()) => metric::one(
+            Ok(()) => metrics::one(
                 format!("dtr_lb.replica.{name}.probes_ok"),
                 &mut self.effects,
             ),
             Err(finding) => {
-                metric::failed_probe(&name, finding.reason, finding.component, &mut self.effects);
+                metrics::failed_probe(&name, finding.reason, finding.component, &mut self.effects);
             }
         }
         let taken = self.probes.answered(probe, outcome, now, self.unix_ms);
@@ -62,7 +62,7 @@ impl Balancer {
         let finding = watch.checkup.finding.clone();
         let Some(verdict) = change else { return };
         self.news = News::Verdicts;
-        metric::one(format!("dtr_lb.replica.{name}.changes"), &mut self.effects);
+        metrics::one(format!("dtr_lb.replica.{name}.changes"), &mut self.effects);
         let check_name = self
             .config
             .checks

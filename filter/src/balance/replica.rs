@@ -1,10 +1,10 @@
 //! One replica, as the balancer knows it.
 
+use crate::balance::passive::Passive;
 use crate::config;
-use crate::moment::Moment;
-use crate::passive::Passive;
+use crate::health::verdict::Verdict;
 use crate::random;
-use crate::verdict::Verdict;
+use crate::time::Moment;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 

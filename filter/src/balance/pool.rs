@@ -1,12 +1,12 @@
 //! All replicas, and for each listener the order in which they are given
 //! connections.
 
-use crate::choice::{Choice, Mark};
+use crate::balance::choice::{Choice, Mark};
+use crate::balance::replica::{Class, Replica, ReplicaId};
 use crate::config::{Config, Policy, WhenAllDown};
-use crate::moment::Moment;
+use crate::contract::route::{Route, Routes};
 use crate::random::Random;
-use crate::replica::{Class, Replica, ReplicaId};
-use crate::route::{Route, Routes};
+use crate::time::Moment;
 use std::collections::HashMap;
 use std::time::Duration;
 

@@ -5,7 +5,7 @@
 //! browser sends unasked, `Origin` and `Sec-Fetch-Site` name the other site, and
 //! a name of its own that it has pointed at this machine is not taken for ours.
 
-use crate::admin::Request;
+use crate::admin::api::Request;
 use crate::config::Admin;
 
 /// Why a change is not made.

@@ -1,7 +1,7 @@
 //! What a replica is asked, as an HTTP request.
 
 use crate::config::{Check, CheckKind, Config};
-use crate::probe::ProbeId;
+use crate::health::schedule::ProbeId;
 use std::time::Duration;
 
 /// One question, to be sent as an HTTP call.

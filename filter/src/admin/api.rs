@@ -1,12 +1,12 @@
 //! What the admin listener answers.
 
-use crate::answer::visible;
+use crate::admin::access::{self, Denied};
+use crate::admin::page;
+use crate::balance::replica::{Order, ReplicaId};
 use crate::balancer::Balancer;
-use crate::board::{self, Lost, Store};
-use crate::gate::{self, Denied};
-use crate::moment::Moment;
-use crate::page;
-use crate::replica::{Order, ReplicaId};
+use crate::health::probe_response::visible;
+use crate::shared::board::{self, Lost, Store};
+use crate::time::Moment;
 use serde::{Deserialize, Serialize};
 
 /// A request, as far as it matters here.
@@ -81,7 +81,7 @@ impl Balancer {
         now: Moment,
     ) -> Response {
         // Before anything else: strangers learn nothing, not even names.
-        if let Err(denied) = gate::admit(request, &self.config.admin) {
+        if let Err(denied) = access::admit(request, &self.config.admin) {
             let mut response = error(denied.status(), denied.told());
             if denied == Denied::Token {
                 response

@@ -1,9 +1,9 @@
 //! Which of the usable replicas gets a connection.
 
+use crate::balance::replica::Class;
+use crate::balance::tournament_tree::Contest;
 use crate::config::Policy;
-use crate::contest::Contest;
 use crate::random::{self, Random};
-use crate::replica::Class;
 
 /// What orders replicas: how well they are, then how busy, then whose turn it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,8 +1,8 @@
 //! The census: each VM's connections, added up over all of them.
 
-use crate::board::{self, COUNTS, Lost, Store};
-use crate::moment::Moment;
-use crate::replica::Tally;
+use crate::balance::replica::Tally;
+use crate::shared::board::{self, COUNTS, Lost, Store};
+use crate::time::Moment;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::time::Duration;

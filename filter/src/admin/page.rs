@@ -1,6 +1,6 @@
 //! The page of the admin listener: one file, which asks for `/status` now and then.
 
-use crate::admin::Response;
+use crate::admin::api::Response;
 
 /// The page. What a browser may do with it is said along with it: run the one
 /// script that is in it, talk to the listener it came from, and nothing else, so

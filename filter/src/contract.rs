@@ -1,0 +1,3 @@
+//! What the filter and the hosts that run it must agree on.
+
+pub mod route;

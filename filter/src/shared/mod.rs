@@ -1,0 +1,6 @@
+//! What the VMs of a process share through the host's shared data.
+
+pub mod board;
+mod connection_counts;
+mod lease;
+pub(crate) mod sync;
