@@ -1,7 +1,8 @@
 //! Which of the usable replicas gets a connection.
 
+use crate::balance::best_class::{BestClass, Candidate};
 use crate::balance::replica::Class;
-use crate::balance::tournament_tree::Contest;
+use crate::balance::tournament_tree::TournamentTree;
 use crate::config::Policy;
 use crate::random::{self, Random};
 
@@ -21,25 +22,18 @@ pub(crate) struct Key {
 pub(crate) struct Choice {
     policy: Policy,
     seed: u64,
-    contest: Contest<Key>,
-    entrants: Vec<Entrant>,
-    /// The turn of the replica given the last connection: nobody starts behind it.
+    tree: TournamentTree<Key>,
+    candidates: Vec<Candidate>,
+    /// The turn of the replica given the last connection: none starts behind it.
     clock: u64,
-    field: Field,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Entrant {
-    /// Weight in thousandths.
-    share: u64,
-    turn: u64,
-    /// What stands for its name where clients are spread by hash.
-    key: u64,
+    best: BestClass,
+    /// Whether `best` is out of date.
+    is_stale: bool,
 }
 
 /// What a choice must know of a replica.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Mark {
+pub(crate) struct Load {
     pub(crate) class: Class,
     pub(crate) active: u32,
     /// Weight in thousandths.
@@ -48,77 +42,72 @@ pub(crate) struct Mark {
 
 impl Choice {
     /// A choice among replicas with these keys, none of them usable yet. The seed
-    /// says who of equals comes first.
+    /// says which of equals comes first.
     pub(crate) fn among(policy: Policy, seed: u64, keys: impl IntoIterator<Item = u64>) -> Choice {
-        let entrant = |key| Entrant {
-            share: 0,
-            turn: 0,
-            key,
-        };
-        let entrants: Vec<Entrant> = keys.into_iter().map(entrant).collect();
+        let candidates: Vec<Candidate> = keys.into_iter().map(Candidate::new).collect();
         let away = Key {
             class: Class::Away,
             load: 0,
             turn: 0,
         };
-        let contest = Contest::new(entrants.len(), away);
         Choice {
             policy,
             seed,
-            contest,
-            entrants,
+            tree: TournamentTree::new(candidates.len(), away),
+            candidates,
             clock: 0,
-            field: Field::default(),
+            best: BestClass::default(),
+            is_stale: true,
         }
     }
 
     /// Takes in what changed of a replica.
-    pub(crate) fn mark(&mut self, replica: usize, mark: Mark) {
-        let Some(entrant) = self.entrants.get_mut(replica) else {
+    pub(crate) fn set(&mut self, replica: usize, load: Load) {
+        let Some(candidate) = self.candidates.get_mut(replica) else {
             return;
         };
-        let share = mark.share.max(1);
-        let before = self.contest.key(replica).map(|key| key.class);
-        let returns = mark.class.may_serve() && before.is_none_or(|class| !class.may_serve());
-        if entrant.share == 0 || returns {
-            // Who comes or comes back starts where the others are, half a step ahead:
-            // so the heavier come first, but not in a row. Equals come in another
-            // order in each VM, or the first connections of all VMs met.
+        let share = load.share.max(1);
+        let before = self.tree.key(replica).map(|key| key.class);
+        let returns = load.class.may_serve() && before.is_none_or(|class| !class.may_serve());
+        if candidate.share == 0 || returns {
+            // A replica that comes or comes back starts where the others are, half
+            // a step ahead: so the heavier come first, but not in a row. Equals come
+            // in another order in each VM, or the first connections of all VMs met.
             let half = (STEP / share / 2) as f64;
-            let ahead = half + half / 100.0 * random::unit(random::mix(self.seed ^ entrant.key));
-            entrant.turn = entrant.turn.max(self.clock.saturating_add(ahead as u64));
+            let ahead = half + half / 100.0 * random::unit(random::mix(self.seed ^ candidate.key));
+            candidate.turn = candidate.turn.max(self.clock.saturating_add(ahead as u64));
         }
-        if before != Some(mark.class) || entrant.share != share {
-            self.field.stale = true;
+        if before != Some(load.class) || candidate.share != share {
+            self.is_stale = true;
         }
-        entrant.share = share;
-        let load = match self.policy {
+        candidate.share = share;
+        let by_weight = match self.policy {
             Policy::RoundRobin => 0,
-            _ => u64::from(mark.active).saturating_mul(STEP) / share,
+            _ => u64::from(load.active).saturating_mul(STEP) / share,
         };
-        self.contest.set(
+        self.tree.set(
             replica,
             Key {
-                class: mark.class,
-                load,
-                turn: entrant.turn,
+                class: load.class,
+                load: by_weight,
+                turn: candidate.turn,
             },
         );
     }
 
     /// How well the best of them is; `None` when there are none.
     pub(crate) fn best(&self) -> Option<Class> {
-        self.key(self.contest.winner()?).map(|key| key.class)
+        self.key(self.tree.winner()?).map(|key| key.class)
     }
 
-    /// A replica's place in the order.
+    /// A replica's position in the order.
     pub(crate) fn key(&self, replica: usize) -> Option<Key> {
-        self.contest.key(replica)
+        self.tree.key(replica)
     }
 
     /// Chooses a replica and counts its turn; `None` when none may serve.
     pub(crate) fn choose(&mut self, client: u64, random: &mut Random) -> Option<usize> {
-        let first = self.contest.winner()?;
+        let first = self.tree.winner()?;
         let class = self.key(first)?.class;
         if !class.may_serve() {
             return None;
@@ -127,7 +116,7 @@ impl Choice {
             Policy::LeastConnections | Policy::RoundRobin => first,
             Policy::RandomTwo => {
                 self.gather(class);
-                let (one, other) = self.field.two(random).unwrap_or((first, first));
+                let (one, other) = self.best.two(random).unwrap_or((first, first));
                 if self.key(other) < self.key(one) {
                     other
                 } else {
@@ -137,113 +126,34 @@ impl Choice {
             Policy::SourceHash => {
                 self.gather(class);
                 return self
-                    .field
-                    .owner(client, self.entrants.len())
+                    .best
+                    .owner(client, self.candidates.len())
                     .or(Some(first));
             }
         };
-        let entrant = self.entrants.get_mut(chosen)?;
-        self.clock = self.clock.max(entrant.turn);
-        entrant.turn = self.clock.saturating_add(STEP / entrant.share.max(1));
-        let (turn, key) = (entrant.turn, self.contest.key(chosen)?);
-        self.contest.set(chosen, Key { turn, ..key });
+        let candidate = self.candidates.get_mut(chosen)?;
+        self.clock = self.clock.max(candidate.turn);
+        candidate.turn = self.clock.saturating_add(STEP / candidate.share.max(1));
+        let (turn, key) = (candidate.turn, self.tree.key(chosen)?);
+        self.tree.set(chosen, Key { turn, ..key });
         Some(chosen)
     }
 
     /// Gathers those of the best class anew, when something changed.
     fn gather(&mut self, class: Class) {
-        if !self.field.stale {
+        if !std::mem::take(&mut self.is_stale) {
             return;
         }
-        let contest = &self.contest;
-        let entrants = self.entrants.iter().enumerate();
-        let best = entrants
-            .filter(|(replica, _)| contest.key(*replica).is_some_and(|key| key.class == class));
-        self.field = Field::of(best.map(|(replica, entrant)| (replica, *entrant)));
-    }
-}
-
-/// The replicas of the best class, for policies that need all of them.
-#[derive(Clone, Debug, Default)]
-struct Field {
-    stale: bool,
-    /// Each with the sum of the shares up to and including its own.
-    runners: Vec<(u64, usize, Entrant)>,
-    /// Clients' owners, found out when first asked for; `NOBODY`: not yet.
-    owners: Vec<u32>,
-}
-
-impl Field {
-    fn of(members: impl Iterator<Item = (usize, Entrant)>) -> Field {
-        let mut sum = 0_u64;
-        let runners = members.map(|(replica, entrant)| {
-            sum = sum.saturating_add(entrant.share);
-            (sum, replica, entrant)
-        });
-        Field {
-            stale: false,
-            runners: runners.collect(),
-            owners: Vec::new(),
-        }
-    }
-
-    /// Two of them at random by weight, different ones if there are two.
-    fn two(&self, random: &mut Random) -> Option<(usize, usize)> {
-        let sum = self.runners.last()?.0;
-        let one = self.at(random.below(sum))?;
-        let (_, first, entrant) = *self.runners.get(one)?;
-        let others = sum.saturating_sub(entrant.share);
-        if others == 0 {
-            return Some((first, first));
-        }
-        // A point on the line without the first one's part.
-        let point = random.below(others);
-        let start = self.runners.get(one)?.0.saturating_sub(entrant.share);
-        let point = if point < start {
-            point
-        } else {
-            point.saturating_add(entrant.share)
-        };
-        let (_, second, _) = *self.runners.get(self.at(point)?)?;
-        Some((first, second))
-    }
-
-    fn at(&self, point: u64) -> Option<usize> {
-        let place = self.runners.partition_point(|(sum, _, _)| *sum <= point);
-        (place < self.runners.len()).then_some(place)
-    }
-
-    /// The replica that a client belongs to: rendezvous hashing, so that with a
-    /// replica only its clients come and go. Clients fall into buckets, and who
-    /// owns a bucket is found out once.
-    fn owner(&mut self, client: u64, replicas: usize) -> Option<usize> {
-        if self.owners.is_empty() {
-            // Enough buckets that shares come out even. How many must not depend
-            // on who is usable, or all clients would move.
-            let buckets = replicas.saturating_mul(64).next_power_of_two();
-            self.owners = vec![NOBODY; buckets.clamp(4096, 65536)];
-        }
-        let bucket = client & (self.owners.len() as u64).saturating_sub(1);
-        let known = self.owners.get(bucket as usize).copied()?;
-        if known != NOBODY {
-            return Some(known as usize);
-        }
-        let score = |entrant: &Entrant| {
-            let even = random::unit(random::mix(bucket ^ entrant.key)).max(f64::MIN_POSITIVE);
-            -(entrant.share as f64) / even.ln()
-        };
-        let scored = self
-            .runners
-            .iter()
-            .map(|(_, replica, entrant)| (score(entrant), *replica));
-        let (_, owner) = scored.max_by(|(one, _), (other, _)| one.total_cmp(other))?;
-        if let Some(slot) = self.owners.get_mut(bucket as usize) {
-            *slot = owner as u32;
-        }
-        Some(owner)
+        let tree = &self.tree;
+        let candidates = self.candidates.iter().enumerate();
+        let best = candidates
+            .filter(|(replica, _)| tree.key(*replica).is_some_and(|key| key.class == class));
+        self.best = BestClass::of(best.map(|(replica, candidate)| (replica, *candidate)));
     }
 }
 
 /// One connection of a replica with a share of one thousandth.
 const STEP: u64 = 1 << 32;
-const NOBODY: u32 = u32::MAX;
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! Which replica gets a connection.
 
+mod best_class;
 mod choice;
 pub mod connections;
 mod passive;

@@ -1,7 +1,7 @@
 //! All replicas, and for each listener the order in which they are given
 //! connections.
 
-use crate::balance::choice::{Choice, Mark};
+use crate::balance::choice::{Choice, Load};
 use crate::balance::replica::{Class, Replica, ReplicaId};
 use crate::config::{Config, Policy, WhenAllDown};
 use crate::contract::route::{Route, Routes};
@@ -199,9 +199,9 @@ impl Pool {
         let (active, share) = (replica.active(), replica.share(slow_start, now));
         for listener in &mut self.listeners {
             let class = replica.class(&listener.checks, self.try_all, now);
-            listener.choice.mark(
+            listener.choice.set(
                 id.index(),
-                Mark {
+                Load {
                     class,
                     active,
                     share,
