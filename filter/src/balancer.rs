@@ -217,7 +217,7 @@ impl Balancer {
     /// Whether a replica may be given connections of a listener because it is well.
     pub fn serves(&self, listener: ListenerId, id: ReplicaId) -> bool {
         let listener = self.pool.listeners.get(listener.0);
-        listener.is_some_and(|listener| self.pool.class(listener, id).is_well())
+        listener.is_some_and(|listener| self.pool.availability(listener, id).is_well())
     }
 
     /// Connections open at a replica, as far as this VM knows.
@@ -323,7 +323,7 @@ impl Balancer {
             .pool
             .replicas
             .iter()
-            .filter_map(|replica| replica.passive.held_until());
+            .filter_map(|replica| replica.passive.ejected_until());
         let asks = match self.is_holder() {
             true => self.probes.next_wake(|id| is_left_alone(&self.pool, id)),
             false => None,

@@ -186,8 +186,8 @@ impl Balancer {
                 let Some(replica) = self.pool.get(*id) else {
                     continue;
                 };
-                let class = self.pool.class(listener, *id);
-                if !class.is_well() {
+                let availability = self.pool.availability(listener, *id);
+                if !availability.is_well() {
                     told.push_str(&format!(
                         "; {}: {}",
                         replica.name,
@@ -286,7 +286,7 @@ impl Balancer {
             .collect();
         let bad = |watch: &&&Watch| replica.verdicts.get(watch.check) == Some(&Verdict::Unhealthy);
         let unhealthy = watches.iter().find(bad);
-        let is_held = replica.passive.is_held(now);
+        let is_ejected = replica.passive.is_ejected(now);
         let state = match (replica.order, unhealthy) {
             (Order::Drain, _) => State::Drain,
             (Order::Maintenance, _) => State::Maintenance,
@@ -294,7 +294,7 @@ impl Balancer {
                 State::Starting
             }
             (Order::Ready, Some(_)) => State::Unhealthy,
-            (Order::Ready, None) if is_held => State::Held,
+            (Order::Ready, None) if is_ejected => State::Held,
             (Order::Ready, None) if replica.is_full() => State::Full,
             (Order::Ready, None) => State::Healthy,
         };
@@ -305,7 +305,7 @@ impl Balancer {
                 .map(|watch| watch.checkup.since_unix_ms)
                 .max()
         });
-        let held_for = replica.passive.held_until().filter(|_| is_held);
+        let held_for = replica.passive.ejected_until().filter(|_| is_ejected);
         let held_for = held_for.map(|until| until.since(now).as_millis() as u64);
         let since = match (state, held_for) {
             (State::Drain | State::Maintenance, _) => Some(replica.ordered_unix_ms),

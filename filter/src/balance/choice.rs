@@ -1,7 +1,7 @@
 //! Which of the usable replicas gets a connection.
 
 use crate::balance::best_class::{BestClass, Candidate};
-use crate::balance::replica::Class;
+use crate::balance::replica::Availability;
 use crate::balance::tournament_tree::TournamentTree;
 use crate::config::Policy;
 use crate::random::{self, Random};
@@ -9,7 +9,7 @@ use crate::random::{self, Random};
 /// What orders replicas: how well they are, then how busy, then whose turn it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
-    pub(crate) class: Class,
+    pub(crate) availability: Availability,
     /// Open connections by weight; always 0 where the policy does not look at it.
     load: u64,
     /// Grows with each connection given, the slower the more weight it has: where
@@ -34,7 +34,7 @@ pub(crate) struct Choice {
 /// What a choice must know of a replica.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
-    pub(crate) class: Class,
+    pub(crate) availability: Availability,
     pub(crate) active: u32,
     /// Weight in thousandths.
     pub(crate) share: u64,
@@ -46,7 +46,7 @@ impl Choice {
     pub(crate) fn among(policy: Policy, seed: u64, keys: impl IntoIterator<Item = u64>) -> Choice {
         let candidates: Vec<Candidate> = keys.into_iter().map(Candidate::new).collect();
         let away = Key {
-            class: Class::Away,
+            availability: Availability::Away,
             load: 0,
             turn: 0,
         };
@@ -67,8 +67,9 @@ impl Choice {
             return;
         };
         let share = load.share.max(1);
-        let before = self.tree.key(replica).map(|key| key.class);
-        let returns = load.class.may_serve() && before.is_none_or(|class| !class.may_serve());
+        let before = self.tree.key(replica).map(|key| key.availability);
+        let returns = load.availability.may_serve()
+            && before.is_none_or(|availability| !availability.may_serve());
         if candidate.share == 0 || returns {
             // A replica that comes or comes back starts where the others are, half
             // a step ahead: so the heavier come first, but not in a row. Equals come
@@ -77,7 +78,7 @@ impl Choice {
             let ahead = half + half / 100.0 * random::unit(random::mix(self.seed ^ candidate.key));
             candidate.turn = candidate.turn.max(self.clock.saturating_add(ahead as u64));
         }
-        if before != Some(load.class) || candidate.share != share {
+        if before != Some(load.availability) || candidate.share != share {
             self.is_stale = true;
         }
         candidate.share = share;
@@ -88,7 +89,7 @@ impl Choice {
         self.tree.set(
             replica,
             Key {
-                class: load.class,
+                availability: load.availability,
                 load: by_weight,
                 turn: candidate.turn,
             },
@@ -96,8 +97,8 @@ impl Choice {
     }
 
     /// How well the best of them is; `None` when there are none.
-    pub(crate) fn best(&self) -> Option<Class> {
-        self.key(self.tree.winner()?).map(|key| key.class)
+    pub(crate) fn best(&self) -> Option<Availability> {
+        self.key(self.tree.winner()?).map(|key| key.availability)
     }
 
     /// A replica's position in the order.
@@ -108,14 +109,14 @@ impl Choice {
     /// Chooses a replica and counts its turn; `None` when none may serve.
     pub(crate) fn choose(&mut self, client: u64, random: &mut Random) -> Option<usize> {
         let first = self.tree.winner()?;
-        let class = self.key(first)?.class;
-        if !class.may_serve() {
+        let availability = self.key(first)?.availability;
+        if !availability.may_serve() {
             return None;
         }
         let chosen = match self.policy {
             Policy::LeastConnections | Policy::RoundRobin => first,
             Policy::RandomTwo => {
-                self.gather(class);
+                self.gather(availability);
                 let (one, other) = self.best.two(random).unwrap_or((first, first));
                 if self.key(other) < self.key(one) {
                     other
@@ -124,7 +125,7 @@ impl Choice {
                 }
             }
             Policy::SourceHash => {
-                self.gather(class);
+                self.gather(availability);
                 return self
                     .best
                     .owner(client, self.candidates.len())
@@ -140,14 +141,16 @@ impl Choice {
     }
 
     /// Gathers those of the best class anew, when something changed.
-    fn gather(&mut self, class: Class) {
+    fn gather(&mut self, availability: Availability) {
         if !std::mem::take(&mut self.is_stale) {
             return;
         }
         let tree = &self.tree;
         let candidates = self.candidates.iter().enumerate();
-        let best = candidates
-            .filter(|(replica, _)| tree.key(*replica).is_some_and(|key| key.class == class));
+        let best = candidates.filter(|(replica, _)| {
+            tree.key(*replica)
+                .is_some_and(|key| key.availability == availability)
+        });
         self.best = BestClass::of(best.map(|(replica, candidate)| (replica, *candidate)));
     }
 }

@@ -1,31 +1,31 @@
-//! Connect failures that sessions saw, and the replicas they take out for a while.
+//! Connect failures of real connections, and the replicas they eject for a while.
 
 use crate::config;
 use crate::time::Moment;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// One replica's failures of late.
+/// One replica's recent failures.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Passive {
     failures: VecDeque<Moment>,
-    held_until: Option<Moment>,
+    ejected_until: Option<Moment>,
 }
 
-/// What a failure came to.
+/// Whether a failure ejects the replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hold {
+pub(crate) enum Ejection {
     /// The replica is out as of now.
     Begins,
     /// Nothing changed.
-    AsBefore,
+    Unchanged,
 }
 
 impl Passive {
     /// Takes in connect failures.
-    pub(crate) fn failed(&mut self, times: u64, rules: &config::Passive, now: Moment) -> Hold {
-        if rules.fails == 0 || self.is_held(now) {
-            return Hold::AsBefore;
+    pub(crate) fn failed(&mut self, times: u64, rules: &config::Passive, now: Moment) -> Ejection {
+        if rules.fails == 0 || self.is_ejected(now) {
+            return Ejection::Unchanged;
         }
         let window = Duration::from_millis(rules.window_ms);
         while self
@@ -40,32 +40,32 @@ impl Passive {
             self.failures.push_back(now);
         }
         if self.failures.len() < needed {
-            return Hold::AsBefore;
+            return Ejection::Unchanged;
         }
         self.failures.clear();
-        self.held_until = Some(now.plus(Duration::from_millis(rules.hold_ms)));
-        Hold::Begins
+        self.ejected_until = Some(now.plus(Duration::from_millis(rules.hold_ms)));
+        Ejection::Begins
     }
 
-    /// A session reached the replica: whatever it was, it is over.
+    /// A connection reached the replica: whatever it was, it is over.
     pub(crate) fn reached(&mut self) {
         self.failures.clear();
-        self.held_until = None;
+        self.ejected_until = None;
     }
 
     /// Whether the replica is out for now.
-    pub(crate) fn is_held(&self, now: Moment) -> bool {
-        self.held_until.is_some_and(|until| now < until)
+    pub(crate) fn is_ejected(&self, now: Moment) -> bool {
+        self.ejected_until.is_some_and(|until| now < until)
     }
 
-    /// When the hold ends, if one is on.
-    pub(crate) fn held_until(&self) -> Option<Moment> {
-        self.held_until
+    /// When the ejection ends, if there is one.
+    pub(crate) fn ejected_until(&self) -> Option<Moment> {
+        self.ejected_until
     }
 
-    /// Forgets a hold whose time is over; whether there was one.
+    /// Forgets an ejection whose time is over; whether there was one.
     pub(crate) fn expire(&mut self, now: Moment) -> bool {
-        self.held_until.take_if(|until| *until <= now).is_some()
+        self.ejected_until.take_if(|until| *until <= now).is_some()
     }
 }
 
@@ -92,29 +92,29 @@ mod tests {
             ("a later pair is", &[0, 1001, 1500], true),
             ("three at once are", &[10, 10, 10], true),
         ];
-        for (why, failures, held) in cases {
+        for (why, failures, ejected) in cases {
             let mut passive = Passive::default();
             for ms in failures {
                 passive.failed(1, &RULES, at(*ms));
             }
             let last = failures.last().copied().unwrap_or_default();
-            assert_eq!(passive.is_held(at(last)), held, "{why}: {failures:?}");
+            assert_eq!(passive.is_ejected(at(last)), ejected, "{why}: {failures:?}");
         }
     }
 
     #[test]
-    fn a_hold_ends_by_itself_or_with_a_connection() {
+    fn an_ejection_ends_by_itself_or_with_a_connection() {
         let mut passive = Passive::default();
-        assert_eq!(passive.failed(7, &RULES, at(0)), Hold::Begins);
-        assert!(passive.is_held(at(4999)));
-        assert!(!passive.is_held(at(5000)), "its time is over");
+        assert_eq!(passive.failed(7, &RULES, at(0)), Ejection::Begins);
+        assert!(passive.is_ejected(at(4999)));
+        assert!(!passive.is_ejected(at(5000)), "its time is over");
         assert!(passive.expire(at(5000)));
         assert!(!passive.expire(at(5000)), "once");
 
         passive.failed(2, &RULES, at(6000));
         passive.reached();
-        assert!(!passive.is_held(at(6001)), "a session got through");
+        assert!(!passive.is_ejected(at(6001)), "a connection got through");
         passive.failed(1, &RULES, at(6002));
-        assert!(!passive.is_held(at(6002)), "and the count began anew");
+        assert!(!passive.is_ejected(at(6002)), "and the count began anew");
     }
 }

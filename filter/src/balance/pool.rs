@@ -2,7 +2,7 @@
 //! connections.
 
 use crate::balance::choice::{Choice, Load};
-use crate::balance::replica::{Class, Replica, ReplicaId};
+use crate::balance::replica::{Availability, Replica, ReplicaId};
 use crate::config::{Config, Policy, WhenAllDown};
 use crate::contract::route::{Route, Routes};
 use crate::random::Random;
@@ -198,11 +198,11 @@ impl Pool {
         };
         let (active, share) = (replica.active(), replica.share(slow_start, now));
         for listener in &mut self.listeners {
-            let class = replica.class(&listener.checks, self.try_all, now);
+            let availability = replica.availability(&listener.checks, self.try_all, now);
             listener.choice.set(
                 id.index(),
                 Load {
-                    class,
+                    availability,
                     active,
                     share,
                 },
@@ -233,8 +233,8 @@ impl Pool {
         };
         let Some(chosen) = listener.choice.choose(client, random) else {
             let refusal = match listener.choice.best() {
-                Some(Class::Full) => Refusal::AllFull,
-                Some(Class::Down) => Refusal::AllDown,
+                Some(Availability::Full) => Refusal::AllFull,
+                Some(Availability::Down) => Refusal::AllDown,
                 _ => Refusal::AllAway,
             };
             let times = listener.refused.entry(refusal).or_default();
@@ -264,18 +264,18 @@ impl Pool {
     }
 
     /// How well a replica stands on a listener.
-    pub(crate) fn class(&self, listener: &Listener, id: ReplicaId) -> Class {
+    pub(crate) fn availability(&self, listener: &Listener, id: ReplicaId) -> Availability {
         listener
             .choice
             .key(id.index())
-            .map_or(Class::Away, |key| key.class)
+            .map_or(Availability::Away, |key| key.availability)
     }
 
     /// Replicas that serve a listener because they are well; full ones too.
     pub(crate) fn usable(&self, listener: &Listener) -> usize {
         let is_usable = |id: &&ReplicaId| {
-            let class = self.class(listener, **id);
-            class.is_well() || class == Class::Full
+            let availability = self.availability(listener, **id);
+            availability.is_well() || availability == Availability::Full
         };
         self.ring.iter().filter(is_usable).count()
     }
@@ -283,8 +283,8 @@ impl Pool {
     /// Whether a replica serves at least one listener because it is well.
     pub(crate) fn is_usable(&self, id: ReplicaId) -> bool {
         self.listeners.iter().any(|listener| {
-            let class = self.class(listener, id);
-            class.is_well() || class == Class::Full
+            let availability = self.availability(listener, id);
+            availability.is_well() || availability == Availability::Full
         })
     }
 }
@@ -293,7 +293,7 @@ impl Pool {
 /// 0 when none is better than the proxy's own fallback.
 fn runner_up(listener: &Listener, ring: &[ReplicaId], chosen: usize, place: usize) -> usize {
     let choice = &listener.choice;
-    let Some(class) = choice.key(chosen).map(|key| key.class) else {
+    let Some(availability) = choice.key(chosen).map(|key| key.availability) else {
         return 0;
     };
     let followers = ring
@@ -303,7 +303,8 @@ fn runner_up(listener: &Listener, ring: &[ReplicaId], chosen: usize, place: usiz
         .take(listener.routes.reach());
     let usable = followers.enumerate().filter_map(|(before, id)| {
         let key = choice.key(id.index())?;
-        let good = key.class.is_well() || (key.class.may_serve() && key.class <= class);
+        let good = key.availability.is_well()
+            || (key.availability.may_serve() && key.availability <= availability);
         good.then_some((key, before + 1))
     });
     usable.min().map_or(0, |(_, ahead)| ahead)

@@ -65,36 +65,36 @@ pub struct Tally {
 /// How much a replica may be given, from best to worst; one number orders all
 /// replicas before their load does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Class {
-    /// A primary that is well.
+pub(crate) enum Availability {
+    /// A healthy primary.
     Primary,
-    /// A backup that is well.
+    /// A healthy backup.
     Backup,
-    /// Well but for the connect failures of late.
-    Held,
+    /// Healthy but ejected for connect failures.
+    Ejected,
     /// The same, of a backup.
-    HeldBackup,
-    /// Not well, tried because nothing is and the operator wants it so.
-    Sick,
+    EjectedBackup,
+    /// Unhealthy, tried because no other is left and the operator wants it so.
+    Unhealthy,
     /// The same, of a backup.
-    SickBackup,
-    /// Well, but it has all the connections it may have.
+    UnhealthyBackup,
+    /// Healthy, but it has all the connections it may have.
     Full,
-    /// Not well.
+    /// Unhealthy.
     Down,
     /// In drain, in maintenance, or no longer configured.
     Away,
 }
 
-impl Class {
+impl Availability {
     /// Whether a connection may be given to it at all.
     pub(crate) fn may_serve(self) -> bool {
-        self < Class::Full
+        self < Availability::Full
     }
 
     /// Whether it serves for being well, not for want of a better one.
     pub(crate) fn is_well(self) -> bool {
-        self <= Class::Backup
+        self <= Availability::Backup
     }
 }
 
@@ -178,24 +178,29 @@ impl Replica {
     }
 
     /// How much it may be given on a listener that asks for these checks.
-    pub(crate) fn class(&self, checks: &[usize], try_all: bool, now: Moment) -> Class {
+    pub(crate) fn availability(
+        &self,
+        checks: &[usize],
+        try_all: bool,
+        now: Moment,
+    ) -> Availability {
         if self.place.is_none() || self.order != Order::Ready {
-            return Class::Away;
+            return Availability::Away;
         }
         let well = self.passes(checks);
         if !well && !try_all {
-            return Class::Down;
+            return Availability::Down;
         }
         if self.is_full() {
-            return Class::Full;
+            return Availability::Full;
         }
-        match (well, self.passive.is_held(now), self.backup) {
-            (true, false, false) => Class::Primary,
-            (true, false, true) => Class::Backup,
-            (true, true, false) => Class::Held,
-            (true, true, true) => Class::HeldBackup,
-            (false, _, false) => Class::Sick,
-            (false, _, true) => Class::SickBackup,
+        match (well, self.passive.is_ejected(now), self.backup) {
+            (true, false, false) => Availability::Primary,
+            (true, false, true) => Availability::Backup,
+            (true, true, false) => Availability::Ejected,
+            (true, true, true) => Availability::EjectedBackup,
+            (false, _, false) => Availability::Unhealthy,
+            (false, _, true) => Availability::UnhealthyBackup,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What connections do to the counts, and what their failures say of a replica.
 
 use crate::balance::connections::{Landed, Landing, Session, StreamId};
-use crate::balance::passive::Hold;
+use crate::balance::passive::Ejection;
 use crate::balance::replica::ReplicaId;
 use crate::balancer::{Balancer, Effect, Level};
 use crate::time::Moment;
@@ -78,9 +78,9 @@ impl Balancer {
             return;
         };
         replica.here.connections = replica.here.connections.saturating_add(1);
-        let was_held = replica.passive.is_held(now);
+        let was_ejected = replica.passive.is_ejected(now);
         replica.passive.reached();
-        if was_held {
+        if was_ejected {
             self.pool.update(id, now);
         }
     }
@@ -99,7 +99,7 @@ impl Balancer {
         let Some(replica) = self.pool.get_mut(id) else {
             return;
         };
-        if replica.passive.failed(failures, &rules, now) == Hold::AsBefore {
+        if replica.passive.failed(failures, &rules, now) == Ejection::Unchanged {
             return;
         }
         let (name, ms) = (replica.name.clone(), rules.hold_ms);

@@ -8,7 +8,7 @@ fn random_two(active: &[u32]) -> Choice {
         choice.set(
             replica,
             Load {
-                class: Class::Primary,
+                availability: Availability::Primary,
                 active: *active,
                 share: 1000,
             },
@@ -92,7 +92,7 @@ fn equal_loads_take_turns_by_weight() {
     let mut choice = Choice::among(Policy::LeastConnections, 1, [1, 2]);
     for (replica, share) in [(0, 1000), (1, 3000)] {
         let load = Load {
-            class: Class::Primary,
+            availability: Availability::Primary,
             active: 0,
             share,
         };
