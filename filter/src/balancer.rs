@@ -9,8 +9,8 @@ use crate::balance::pool::{ListenerId, Pool, Refusal};
 use crate::balance::replica::{Order, ReplicaId};
 use crate::config::{Config, Policy};
 use crate::contract::route::Route;
-use crate::health::probe_request::Question;
-use crate::health::probe_response::{self, Finding, Reply};
+use crate::health::probe_request::ProbeRequest;
+use crate::health::probe_response::{self, ProbeFailure, ProbeResponse};
 use crate::health::prober::is_left_alone;
 use crate::health::reason::Reason;
 use crate::health::schedule::{ProbeId, Probes};
@@ -28,7 +28,7 @@ pub enum Fact<'a> {
     /// Time went by.
     Tick,
     /// A probe was answered, by the replica or in its stead.
-    Answered(ProbeId, Reply),
+    Answered(ProbeId, ProbeResponse),
     /// A probe could not even be sent.
     NotSent(ProbeId),
     /// A connection got this far.
@@ -43,7 +43,7 @@ pub enum Fact<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Ask a replica.
-    Ask(Question),
+    Ask(ProbeRequest),
     /// Find out where a connection went.
     Locate(StreamId),
     /// Close a connection: its replica turned sick.
@@ -159,7 +159,7 @@ impl Balancer {
             let (replica, check) = (pool.get(id)?, checks.get(check)?);
             let mut known = known.iter();
             let detail = known.find(|it| it.replica == replica.name && it.check == check.name)?;
-            Some(detail.checkup.clone())
+            Some(detail.state.clone())
         };
         self.probes
             .configure(&self.config, &self.pool.ring, find, self.unix_ms);
@@ -169,7 +169,7 @@ impl Balancer {
         for watch in &self.probes.watches {
             let replica = self.pool.get_mut(watch.replica);
             if let Some(slot) = replica.and_then(|it| it.verdicts.get_mut(watch.check)) {
-                *slot = watch.checkup.standing.verdict;
+                *slot = watch.state.health.verdict;
             }
         }
         self.pool.update_all(now);
@@ -237,7 +237,7 @@ impl Balancer {
             .is_some_and(|session| session.landed == Landed::Unknown)
     }
 
-    /// How many questions are under way.
+    /// How many requests are under way.
     pub fn under_way(&self) -> usize {
         self.probes.under_way()
     }
@@ -276,13 +276,13 @@ impl Balancer {
     pub fn observe(&mut self, fact: Fact<'_>, now: Moment) {
         match fact {
             Fact::Tick => self.tick(now),
-            Fact::Answered(probe, reply) => {
+            Fact::Answered(probe, response) => {
                 let Some(kind) = self.kind_of(probe) else {
                     return;
                 };
-                let mut outcome = probe_response::judge(&kind, &reply);
-                if reply.status == 0 && self.probes.is_late(probe, now) {
-                    outcome = outcome.map_err(|it| Finding {
+                let mut outcome = probe_response::judge(&kind, &response);
+                if response.status == 0 && self.probes.is_late(probe, now) {
+                    outcome = outcome.map_err(|it| ProbeFailure {
                         reason: Reason::Timeout,
                         ..it
                     });
@@ -291,7 +291,7 @@ impl Balancer {
             }
             Fact::NotSent(probe) => {
                 let text = "the proxy has no address for it, or no such cluster";
-                self.take_answer(probe, Err(Finding::new(Reason::NoAddress, text)), now);
+                self.take_answer(probe, Err(ProbeFailure::new(Reason::NoAddress, text)), now);
             }
             Fact::Landed(stream, landing) => self.landed(stream, landing, now),
             Fact::NotSteered(stream) => {
@@ -333,8 +333,8 @@ impl Balancer {
 
     fn tick(&mut self, now: Moment) {
         for probe in self.probes.lost(now) {
-            let finding = Finding::new(Reason::Timeout, "the answer got lost");
-            self.take_answer(probe, Err(finding), now);
+            let failure = ProbeFailure::new(Reason::Timeout, "the answer got lost");
+            self.take_answer(probe, Err(failure), now);
         }
         let slow_start = Duration::from_millis(self.config.slow_start_ms);
         for id in self.pool.ids() {

@@ -108,11 +108,11 @@ pub struct Listener {
     pub checks: Vec<String>,
 }
 
-/// One question asked of every replica.
+/// One request asked of every replica.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
-    /// Unique; the question goes to the cluster `NAME/REPLICA`, such as `ping/r1`.
+    /// Unique; the request goes to the cluster `NAME/REPLICA`, such as `ping/r1`.
     pub name: String,
     /// What is asked.
     pub kind: CheckKind,

@@ -208,8 +208,8 @@ impl Balancer {
         let bad = watches.find(|watch| {
             watch.replica == id && replica.verdicts.get(watch.check) == Some(&Verdict::Unhealthy)
         });
-        match bad.map(|watch| &watch.checkup.finding) {
-            Some(Some(finding)) => finding.in_one_line(),
+        match bad.map(|watch| &watch.state.failure) {
+            Some(Some(failure)) => failure.in_one_line(),
             Some(None) => "unhealthy".to_owned(),
             None => "connect failures of late".to_owned(),
         }
@@ -271,7 +271,7 @@ impl Balancer {
                 .position(|check| check.name == detail.check);
             let mut watches = self.probes.watches.iter_mut();
             if let Some(watch) = watches.find(|it| it.replica == id && Some(it.check) == check) {
-                watch.checkup = detail.checkup;
+                watch.state = detail.state;
             }
         }
     }
@@ -290,7 +290,7 @@ impl Balancer {
         let state = match (replica.order, unhealthy) {
             (Order::Drain, _) => State::Drain,
             (Order::Maintenance, _) => State::Maintenance,
-            (Order::Ready, _) if watches.iter().any(|it| !it.checkup.standing.settled) => {
+            (Order::Ready, _) if watches.iter().any(|it| !it.state.health.settled) => {
                 State::Starting
             }
             (Order::Ready, Some(_)) => State::Unhealthy,
@@ -298,13 +298,8 @@ impl Balancer {
             (Order::Ready, None) if replica.is_full() => State::Full,
             (Order::Ready, None) => State::Healthy,
         };
-        let since = unhealthy.map(|watch| watch.checkup.since_unix_ms);
-        let since = since.or_else(|| {
-            watches
-                .iter()
-                .map(|watch| watch.checkup.since_unix_ms)
-                .max()
-        });
+        let since = unhealthy.map(|watch| watch.state.since_unix_ms);
+        let since = since.or_else(|| watches.iter().map(|watch| watch.state.since_unix_ms).max());
         let held_for = replica.passive.ejected_until().filter(|_| is_ejected);
         let held_for = held_for.map(|until| until.since(now).as_millis() as u64);
         let since = match (state, held_for) {
@@ -315,16 +310,16 @@ impl Balancer {
             }
             _ => since,
         };
-        let finding = unhealthy.and_then(|watch| watch.checkup.finding.as_ref());
+        let failure = unhealthy.and_then(|watch| watch.state.failure.as_ref());
         let sum = |here: u64, elsewhere: u64| here.saturating_add(elsewhere);
         Some(ReplicaStatus {
             name: replica.name.clone(),
             state,
             since_unix_ms: since,
-            reason: finding.map(|finding| finding.reason),
-            component: finding.and_then(|finding| finding.component),
-            error: finding
-                .map(|finding| finding.text.clone())
+            reason: failure.map(|failure| failure.reason),
+            component: failure.and_then(|failure| failure.component),
+            error: failure
+                .map(|failure| failure.text.clone())
                 .unwrap_or_default(),
             order: replica.order,
             usable: self.pool.is_usable(id),
@@ -345,23 +340,23 @@ impl Balancer {
     }
 
     fn check_status(&self, watch: &Watch) -> Option<CheckStatus> {
-        let checkup = &watch.checkup;
-        let finding = checkup.finding.as_ref();
+        let state = &watch.state;
+        let failure = state.failure.as_ref();
         Some(CheckStatus {
             name: self.config.checks.get(watch.check)?.name.clone(),
-            verdict: checkup.standing.verdict,
-            settled: checkup.standing.settled,
-            since_unix_ms: checkup.since_unix_ms,
-            last: checkup.standing.last,
-            streak: checkup.standing.streak,
-            reason: finding.map(|finding| finding.reason),
-            component: finding.and_then(|finding| finding.component),
-            error: finding
-                .map(|finding| finding.text.clone())
+            verdict: state.health.verdict,
+            settled: state.health.settled,
+            since_unix_ms: state.since_unix_ms,
+            last: state.health.last,
+            streak: state.health.streak,
+            reason: failure.map(|failure| failure.reason),
+            component: failure.and_then(|failure| failure.component),
+            error: failure
+                .map(|failure| failure.text.clone())
                 .unwrap_or_default(),
-            good: checkup.good,
-            bad: checkup.bad,
-            answers: checkup
+            good: state.good,
+            bad: state.bad,
+            answers: state
                 .answers
                 .iter()
                 .map(|answer| AnswerStatus {

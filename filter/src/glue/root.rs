@@ -4,7 +4,7 @@ use super::host;
 use super::vm::Vm;
 use crate::balancer::{Balancer, Fact};
 use crate::config::Config;
-use crate::health::probe_response::{BODY_LIMIT, From, Reply};
+use crate::health::probe_response::{BODY_LIMIT, ProbeResponse, ReplySource};
 use crate::time::Moment;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, ContextType, LogLevel, MapType};
@@ -94,9 +94,9 @@ pub(super) fn answered(vm: &mut Vm, token: u32, headers: usize) {
     let Some(probe) = vm.take_call(token) else {
         return;
     };
-    let reply = if headers == 0 { no_reply() } else { reply() };
+    let response = if headers == 0 { no_reply() } else { response() };
     if let Some(balancer) = &mut vm.balancer {
-        balancer.observe(Fact::Answered(probe, reply), now);
+        balancer.observe(Fact::Answered(probe, response), now);
     }
     vm.exchange_and_carry_out(now);
 }
@@ -123,27 +123,27 @@ pub(super) fn delete(vm: &mut Vm, root: u32) {
     vm.ticking.take_if(|ticking| *ticking == root);
 }
 
-fn no_reply() -> Reply {
-    Reply {
+fn no_reply() -> ProbeResponse {
+    ProbeResponse {
         status: 0,
-        from: From::Proxy,
+        source: ReplySource::Proxy,
         body: Vec::new(),
     }
 }
 
-fn reply() -> Reply {
+fn response() -> ProbeResponse {
     let status = host::header(MapType::HttpCallResponseHeaders, ":status");
     let status = status.and_then(|status| status.parse().ok()).unwrap_or(0);
-    let from = match host::header(
+    let source = match host::header(
         MapType::HttpCallResponseHeaders,
         "x-envoy-upstream-service-time",
     ) {
-        Some(_) => From::Replica,
-        None => From::Proxy,
+        Some(_) => ReplySource::Replica,
+        None => ReplySource::Proxy,
     };
-    Reply {
+    ProbeResponse {
         status,
-        from,
+        source,
         body: host::buffer(BufferType::HttpCallResponseBody, BODY_LIMIT),
     }
 }

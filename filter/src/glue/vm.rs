@@ -4,7 +4,7 @@ use super::host::{self, Shared};
 use super::stream;
 use crate::admin::api::Request;
 use crate::balancer::{Balancer, Effect, Fact, Level};
-use crate::health::probe_request::Question;
+use crate::health::probe_request::ProbeRequest;
 use crate::health::schedule::ProbeId;
 use crate::metrics::Kind;
 use crate::time::{Clock, Moment};
@@ -62,7 +62,7 @@ impl Vm {
     pub(super) fn carry_out(&mut self, now: Moment) {
         while let Some(effect) = self.balancer.as_mut().and_then(Balancer::next_effect) {
             match effect {
-                Effect::Ask(question) => self.ask(question, now),
+                Effect::Ask(request) => self.ask(request, now),
                 Effect::Locate(id) => {
                     let root = self.ticking.unwrap_or_default();
                     if let Some(balancer) = &mut self.balancer {
@@ -82,14 +82,14 @@ impl Vm {
         self.calls.remove(&token)
     }
 
-    fn ask(&mut self, question: Question, now: Moment) {
-        match host::http_call(&question.cluster, &question.headers, question.timeout) {
+    fn ask(&mut self, request: ProbeRequest, now: Moment) {
+        match host::http_call(&request.cluster, &request.headers, request.timeout) {
             Ok(token) => {
-                self.calls.insert(token, question.probe);
+                self.calls.insert(token, request.probe);
             }
             Err(_) => {
                 if let Some(balancer) = &mut self.balancer {
-                    balancer.observe(Fact::NotSent(question.probe), now);
+                    balancer.observe(Fact::NotSent(request.probe), now);
                 }
             }
         }

@@ -1,9 +1,9 @@
 //! One replica's health by one check: where it stands, why, and since when.
 
 use crate::config::{Health, Start};
-use crate::health::probe_response::Finding;
+use crate::health::probe_response::ProbeFailure;
 use crate::health::reason::Reason;
-use crate::health::verdict::{Standing, Verdict};
+use crate::health::verdict::{HealthState, Verdict};
 use crate::time::Moment;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -12,30 +12,30 @@ use std::time::Duration;
 /// What is known, and shared with the other VMs. Times are Unix milliseconds, to
 /// be shown, never to be reckoned with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Checkup {
-    pub(crate) standing: Standing,
+pub(crate) struct CheckState {
+    pub(crate) health: HealthState,
     pub(crate) since_unix_ms: u64,
     /// What was wrong with the last bad answer; of interest while unhealthy.
-    pub(crate) finding: Option<Finding>,
-    pub(crate) answers: VecDeque<Answered>,
+    pub(crate) failure: Option<ProbeFailure>,
+    pub(crate) answers: VecDeque<AnswerRecord>,
     pub(crate) good: u64,
     pub(crate) bad: u64,
 }
 
 /// One answer of late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Answered {
+pub(crate) struct AnswerRecord {
     pub(crate) unix_ms: u64,
     pub(crate) latency_us: u32,
     pub(crate) reason: Option<Reason>,
 }
 
-impl Checkup {
-    pub(crate) fn before_any_answer(start: Start, unix_ms: u64) -> Checkup {
-        Checkup {
-            standing: Standing::before_any_answer(start),
+impl CheckState {
+    pub(crate) fn before_any_answer(start: Start, unix_ms: u64) -> CheckState {
+        CheckState {
+            health: HealthState::before_any_answer(start),
             since_unix_ms: unix_ms,
-            finding: None,
+            failure: None,
             answers: VecDeque::new(),
             good: 0,
             bad: 0,
@@ -45,17 +45,17 @@ impl Checkup {
     /// Takes in one answer; the new verdict when it changed.
     pub(crate) fn take(
         &mut self,
-        outcome: Result<(), Finding>,
+        outcome: Result<(), ProbeFailure>,
         latency: Duration,
         rules: &Rules,
         unix_ms: u64,
     ) -> Option<Verdict> {
-        let reason = outcome.as_ref().err().map(|finding| finding.reason);
+        let reason = outcome.as_ref().err().map(|failure| failure.reason);
         let latency_us = u32::try_from(latency.as_micros()).unwrap_or(u32::MAX);
         while self.answers.len() >= rules.remembered.max(1) {
             self.answers.pop_front();
         }
-        self.answers.push_back(Answered {
+        self.answers.push_back(AnswerRecord {
             unix_ms,
             latency_us,
             reason,
@@ -65,26 +65,26 @@ impl Checkup {
                 self.good = self.good.saturating_add(1);
                 Verdict::Healthy
             }
-            Err(finding) => {
+            Err(failure) => {
                 self.bad = self.bad.saturating_add(1);
-                self.finding = Some(finding);
+                self.failure = Some(failure);
                 Verdict::Unhealthy
             }
         };
-        let change = self.standing.take(answer, &rules.health);
+        let change = self.health.take(answer, &rules.health);
         if change.is_some() {
             self.since_unix_ms = unix_ms;
         }
-        if self.standing.verdict == Verdict::Healthy && !self.standing.is_pending() {
-            self.finding = None;
+        if self.health.verdict == Verdict::Healthy && !self.health.is_pending() {
+            self.failure = None;
         }
         change
     }
 
     /// The time from one probe to the next, before jitter.
     pub(crate) fn interval(&self, rules: &Health) -> Duration {
-        let ms = match self.standing.verdict {
-            _ if self.standing.is_pending() => rules.fast_interval_ms,
+        let ms = match self.health.verdict {
+            _ if self.health.is_pending() => rules.fast_interval_ms,
             Verdict::Unhealthy => rules.down_interval_ms,
             Verdict::Healthy => rules.interval_ms,
         };
@@ -100,18 +100,18 @@ pub(crate) struct Rules {
     pub(crate) remembered: usize,
 }
 
-/// When a check's next question is due, or what became of the last.
+/// When a check's next request is due, or what became of the last.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Round {
     pub(crate) due: Moment,
     pub(crate) asked: Option<Asked>,
 }
 
-/// A question under way.
+/// A request under way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked {
     pub(crate) probe: crate::health::schedule::ProbeId,
     pub(crate) at: Moment,
-    /// What the interval to the next question is multiplied with.
+    /// What the interval to the next request is multiplied with.
     pub(crate) stretch: f64,
 }

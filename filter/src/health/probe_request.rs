@@ -4,9 +4,9 @@ use crate::config::{Check, CheckKind, Config};
 use crate::health::schedule::ProbeId;
 use std::time::Duration;
 
-/// One question, to be sent as an HTTP call.
+/// One request, to be sent as an HTTP call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Question {
+pub struct ProbeRequest {
     /// Comes back with the answer.
     pub probe: ProbeId,
     /// Whom to ask: the cluster `CHECK/REPLICA`.
@@ -17,9 +17,14 @@ pub struct Question {
     pub timeout: Duration,
 }
 
-impl Question {
+impl ProbeRequest {
     /// What this check asks of this replica.
-    pub(crate) fn of(probe: ProbeId, check: &Check, replica: &str, config: &Config) -> Question {
+    pub(crate) fn of(
+        probe: ProbeId,
+        check: &Check,
+        replica: &str,
+        config: &Config,
+    ) -> ProbeRequest {
         // A bare connection is tested by a request that any answer will do for.
         let (scheme, path, extra) = match &check.kind {
             CheckKind::Http {
@@ -54,7 +59,7 @@ impl Question {
                 headers.push((name.clone(), value.clone()));
             }
         }
-        Question {
+        ProbeRequest {
             probe,
             cluster: format!("{}/{replica}", check.name),
             headers,

@@ -7,19 +7,19 @@ use serde_json::Value;
 
 /// The answer to a probe, as the host hands it over.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
+pub struct ProbeResponse {
     /// Such as 200; 0 when there was no answer at all.
     pub status: u16,
     /// Who answered.
-    pub from: From,
+    pub source: ReplySource,
     /// The body's first [`BODY_LIMIT`] bytes.
     pub body: Vec<u8>,
 }
 
-/// Who made a reply up.
+/// Who made a response up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum From {
-    /// The replica itself: the reply carries `x-envoy-upstream-service-time`.
+pub enum ReplySource {
+    /// The replica itself: the response carries `x-envoy-upstream-service-time`.
     Replica,
     /// The proxy, in the replica's stead.
     Proxy,
@@ -34,7 +34,7 @@ pub const TEXT_LIMIT: usize = 512;
 
 /// Why an answer is not that of a healthy replica.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
+pub struct ProbeFailure {
     /// The kind of thing that is wrong.
     pub reason: Reason,
     /// The part of the registry that the text names.
@@ -44,11 +44,11 @@ pub struct Finding {
     pub text: String,
 }
 
-impl Finding {
-    /// A finding with the words that go with it.
-    pub fn new(reason: Reason, text: &str) -> Finding {
+impl ProbeFailure {
+    /// A failure with the words that go with it.
+    pub fn new(reason: Reason, text: &str) -> ProbeFailure {
         let text = visible(text);
-        Finding {
+        ProbeFailure {
             reason,
             component: Component::named_in(&text),
             text,
@@ -69,18 +69,18 @@ impl Finding {
     }
 }
 
-/// Judges a reply: `Ok` is the answer of a healthy replica.
+/// Judges a response: `Ok` is the answer of a healthy replica.
 ///
 /// # Errors
 ///
 /// What is wrong with it.
-pub fn judge(kind: &CheckKind, reply: &Reply) -> Result<(), Finding> {
-    match (kind, reply.from) {
-        (CheckKind::Tcp, From::Replica) => Ok(()),
-        (CheckKind::Tcp, From::Proxy) => judge_connection(reply),
-        (CheckKind::Http { .. }, From::Proxy) => Err(judge_made_up(reply)),
-        (CheckKind::Http { statuses, body, .. }, From::Replica) => {
-            judge_answer(statuses, body.as_ref(), reply)
+pub fn judge(kind: &CheckKind, response: &ProbeResponse) -> Result<(), ProbeFailure> {
+    match (kind, response.source) {
+        (CheckKind::Tcp, ReplySource::Replica) => Ok(()),
+        (CheckKind::Tcp, ReplySource::Proxy) => judge_connection(response),
+        (CheckKind::Http { .. }, ReplySource::Proxy) => Err(judge_made_up(response)),
+        (CheckKind::Http { statuses, body, .. }, ReplySource::Replica) => {
+            judge_answer(statuses, body.as_ref(), response)
         }
     }
 }
@@ -89,19 +89,19 @@ pub fn judge(kind: &CheckKind, reply: &Reply) -> Result<(), Finding> {
 fn judge_answer(
     statuses: &[(u16, u16)],
     check: Option<&BodyCheck>,
-    reply: &Reply,
-) -> Result<(), Finding> {
-    let json: Option<Value> = serde_json::from_slice(&reply.body).ok();
-    let text = error_text(json.as_ref(), &reply.body);
+    response: &ProbeResponse,
+) -> Result<(), ProbeFailure> {
+    let json: Option<Value> = serde_json::from_slice(&response.body).ok();
+    let text = error_text(json.as_ref(), &response.body);
     if !statuses
         .iter()
-        .any(|(first, last)| (*first..=*last).contains(&reply.status))
+        .any(|(first, last)| (*first..=*last).contains(&response.status))
     {
-        let mut finding = Finding::new(Reason::Status, &text);
-        if finding.text.is_empty() {
-            finding.text = format!("status {}", reply.status);
+        let mut failure = ProbeFailure::new(Reason::Status, &text);
+        if failure.text.is_empty() {
+            failure.text = format!("status {}", response.status);
         }
-        return Err(finding);
+        return Err(failure);
     }
     if let Some(check) = check {
         return judge_pointer(check, json.as_ref(), &text);
@@ -118,27 +118,27 @@ fn judge_answer(
             } else {
                 text
             };
-            return Err(Finding::new(Reason::SaysUnhealthy, &said));
+            return Err(ProbeFailure::new(Reason::SaysUnhealthy, &said));
         }
     }
     Ok(())
 }
 
 /// The value a check's pointer leads to must be the healthy one.
-fn judge_pointer(check: &BodyCheck, json: Option<&Value>, text: &str) -> Result<(), Finding> {
+fn judge_pointer(check: &BodyCheck, json: Option<&Value>, text: &str) -> Result<(), ProbeFailure> {
     let pointer = &check.pointer;
     let Some(json) = json else {
         let said = format!("the body is not JSON, so it has no {pointer}");
-        return Err(Finding::new(Reason::BadBody, &said));
+        return Err(ProbeFailure::new(Reason::BadBody, &said));
     };
     match json.pointer(pointer) {
         Some(value) if *value == check.healthy => Ok(()),
-        Some(_) if !text.is_empty() => Err(Finding::new(Reason::SaysUnhealthy, text)),
+        Some(_) if !text.is_empty() => Err(ProbeFailure::new(Reason::SaysUnhealthy, text)),
         Some(value) => {
             let said = format!("{pointer} is {value}, not {}", check.healthy);
-            Err(Finding::new(Reason::SaysUnhealthy, &said))
+            Err(ProbeFailure::new(Reason::SaysUnhealthy, &said))
         }
-        None => Err(Finding::new(
+        None => Err(ProbeFailure::new(
             Reason::BadBody,
             &format!("the body has no {pointer}"),
         )),
@@ -214,22 +214,22 @@ fn error_text(json: Option<&Value>, body: &[u8]) -> String {
 
 /// Whether a connection could be opened, told by what the proxy makes up when
 /// the other side does not speak HTTP.
-fn judge_connection(reply: &Reply) -> Result<(), Finding> {
-    let finding = judge_made_up(reply);
-    match finding.reason {
+fn judge_connection(response: &ProbeResponse) -> Result<(), ProbeFailure> {
+    let failure = judge_made_up(response);
+    match failure.reason {
         // Connected, and then: an early end, bytes that are not HTTP, silence. That
         // is no connect timeout: the cluster's is shorter than the probe's.
         Reason::Reset | Reason::NotHttp | Reason::Timeout => Ok(()),
-        _ => Err(finding),
+        _ => Err(failure),
     }
 }
 
 /// Reads what the proxy's own words say of a probe that got no answer.
-fn judge_made_up(reply: &Reply) -> Finding {
-    let text = String::from_utf8_lossy(&reply.body);
+fn judge_made_up(response: &ProbeResponse) -> ProbeFailure {
+    let text = String::from_utf8_lossy(&response.body);
     let lower = text.to_ascii_lowercase();
     let said = |words: &&(Reason, &[&str])| words.1.iter().any(|word| lower.contains(word));
-    let reason = match reply.status {
+    let reason = match response.status {
         504 => Reason::Timeout,
         // The host gave the answer up half-way.
         0 => Reason::Reset,
@@ -239,7 +239,7 @@ fn judge_made_up(reply: &Reply) -> Finding {
             .map_or(Reason::ProxyError, |(reason, _)| *reason),
     };
     let said = said_by_proxy(&text);
-    Finding::new(
+    ProbeFailure::new(
         reason,
         if said.is_empty() {
             "no complete answer"
@@ -324,24 +324,24 @@ mod tests {
         }
     }
 
-    fn replica(status: u16, body: impl Into<Vec<u8>>) -> Reply {
-        Reply {
+    fn replica(status: u16, body: impl Into<Vec<u8>>) -> ProbeResponse {
+        ProbeResponse {
             status,
-            from: From::Replica,
+            source: ReplySource::Replica,
             body: body.into(),
         }
     }
 
-    fn proxy(status: u16, body: &str) -> Reply {
-        Reply {
+    fn proxy(status: u16, body: &str) -> ProbeResponse {
+        ProbeResponse {
             status,
-            from: From::Proxy,
+            source: ReplySource::Proxy,
             body: body.into(),
         }
     }
 
-    fn reason(kind: &CheckKind, reply: &Reply) -> Option<Reason> {
-        judge(kind, reply).err().map(|finding| finding.reason)
+    fn reason(kind: &CheckKind, response: &ProbeResponse) -> Option<Reason> {
+        judge(kind, response).err().map(|failure| failure.reason)
     }
 
     #[test]
@@ -438,12 +438,12 @@ mod tests {
                 None,
                 "{why}: the status decides"
             );
-            let finding = judge(&http(None), &replica(503, body.clone())).unwrap_err();
-            assert_eq!(finding.reason, Reason::Status, "{why}");
+            let failure = judge(&http(None), &replica(503, body.clone())).unwrap_err();
+            assert_eq!(failure.reason, Reason::Status, "{why}");
             assert!(
-                finding.text.chars().count() <= TEXT_LIMIT + 1,
+                failure.text.chars().count() <= TEXT_LIMIT + 1,
                 "{why}: {}",
-                finding.text
+                failure.text
             );
             let pointer = BodyCheck {
                 pointer: "/status".to_owned(),
@@ -500,17 +500,17 @@ mod tests {
             503,
             r#"{"Error":"rethinkdb: no\nprimary \u202e for \u0000 table","Healthy":false}"#,
         );
-        let finding = judge(&http(None), &sick).unwrap_err();
-        assert_eq!(finding.component, Some(Component::Rethinkdb));
+        let failure = judge(&http(None), &sick).unwrap_err();
+        assert_eq!(failure.component, Some(Component::Rethinkdb));
         assert_eq!(
-            finding.text,
+            failure.text,
             r"rethinkdb: no\u{a}primary \u{202e} for \u{0} table"
         );
 
         let long = json!({ "Error": "ä".repeat(600) }).to_string();
-        let finding = judge(&http(None), &replica(503, long)).unwrap_err();
+        let failure = judge(&http(None), &replica(503, long)).unwrap_err();
         assert_eq!(
-            finding.text.chars().count(),
+            failure.text.chars().count(),
             TEXT_LIMIT + 1,
             "cut on a character, and it shows"
         );
@@ -536,10 +536,10 @@ mod tests {
             (503, "overflow", Reason::ProxyError, true),
         ];
         for (status, words, expected, is_down) in cases {
-            let reply = proxy(status, &format!("{frame}{words}"));
-            assert_eq!(reason(&http(None), &reply), Some(expected), "{words}");
+            let response = proxy(status, &format!("{frame}{words}"));
+            assert_eq!(reason(&http(None), &response), Some(expected), "{words}");
             assert_eq!(
-                reason(&CheckKind::Tcp, &reply).is_some(),
+                reason(&CheckKind::Tcp, &response).is_some(),
                 is_down,
                 "a bare connection, {words}"
             );

@@ -4,8 +4,8 @@ use crate::balance::pool::Pool;
 use crate::balance::replica::{Order, ReplicaId};
 use crate::balancer::{Balancer, Effect, Level, News};
 use crate::config::{CheckKind, OnDown};
-use crate::health::probe_request::Question;
-use crate::health::probe_response::Finding;
+use crate::health::probe_request::ProbeRequest;
+use crate::health::probe_response::ProbeFailure;
 use crate::health::schedule::ProbeId;
 use crate::health::verdict::Verdict;
 use crate::metrics;
@@ -19,8 +19,8 @@ impl Balancer {
             let (Some(replica), Some(check)) = (pool.get(id), self.config.checks.get(check)) else {
                 continue;
             };
-            let question = Question::of(probe, check, &replica.name, &self.config);
-            self.effects.push_back(Effect::Ask(question));
+            let request = ProbeRequest::of(probe, check, &replica.name, &self.config);
+            self.effects.push_back(Effect::Ask(request));
         }
     }
 
@@ -35,14 +35,14 @@ impl Balancer {
     pub(crate) fn take_answer(
         &mut self,
         probe: ProbeId,
-        outcome: Result<(), Finding>,
+        outcome: Result<(), ProbeFailure>,
         now: Moment,
     ) {
         let Some(watch) = self.probes.watch_of(probe) else {
             return;
         };
         let (id, check) = (watch.replica, watch.check);
-        let since = watch.checkup.since_unix_ms;
+        let since = watch.state.since_unix_ms;
         let name = self
             .pool
             .get(id)
@@ -53,13 +53,13 @@ impl Balancer {
                 format!("dtr_lb.replica.{name}.probes_ok"),
                 &mut self.effects,
             ),
-            Err(finding) => {
-                metrics::failed_probe(&name, finding.reason, finding.component, &mut self.effects);
+            Err(failure) => {
+                metrics::failed_probe(&name, failure.reason, failure.component, &mut self.effects);
             }
         }
         let taken = self.probes.answered(probe, outcome, now, self.unix_ms);
         let Some((watch, change)) = taken else { return };
-        let finding = watch.checkup.finding.clone();
+        let failure = watch.state.failure.clone();
         let Some(verdict) = change else { return };
         self.news = News::Verdicts;
         metrics::one(format!("dtr_lb.replica.{name}.changes"), &mut self.effects);
@@ -68,16 +68,16 @@ impl Balancer {
             .checks
             .get(check)
             .map_or("", |check| check.name.as_str());
-        let told = match (verdict, finding) {
+        let told = match (verdict, failure) {
             (Verdict::Healthy, _) => {
                 let seconds = self.unix_ms.saturating_sub(since) / 1000;
                 let told =
                     format!("replica \"{name}\" is healthy ({check_name}), after {seconds} s");
                 Effect::Log(Level::Info, told)
             }
-            (Verdict::Unhealthy, finding) => {
-                let why = finding
-                    .map(|finding| finding.in_one_line())
+            (Verdict::Unhealthy, failure) => {
+                let why = failure
+                    .map(|failure| failure.in_one_line())
                     .unwrap_or_default();
                 Effect::Log(
                     Level::Warn,

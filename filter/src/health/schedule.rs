@@ -1,16 +1,16 @@
-//! When each replica is asked what, and which questions are under way.
+//! When each replica is asked what, and which requests are under way.
 
 use crate::balance::replica::ReplicaId;
 use crate::config::Config;
-use crate::health::check_state::{Asked, Checkup, Round, Rules};
-use crate::health::probe_response::Finding;
+use crate::health::check_state::{Asked, CheckState, Round, Rules};
+use crate::health::probe_response::ProbeFailure;
 use crate::health::verdict::Verdict;
 use crate::random::Random;
 use crate::time::Moment;
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// A question's number; never used twice by a VM.
+/// A request's number; never used twice by a VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProbeId(pub u64);
 
@@ -20,7 +20,7 @@ pub(crate) struct Watch {
     pub(crate) replica: ReplicaId,
     /// The check's number in the configuration.
     pub(crate) check: usize,
-    pub(crate) checkup: Checkup,
+    pub(crate) state: CheckState,
     round: Round,
 }
 
@@ -33,7 +33,7 @@ pub(crate) struct Probes {
     pub(crate) rules: Rules,
 }
 
-/// More questions than this are not under way at once.
+/// More requests than this are not under way at once.
 pub(crate) const MOST_UNDER_WAY: usize = 128;
 
 /// The host's own timeout comes first; this much later the answer is given up,
@@ -65,7 +65,7 @@ impl Probes {
         &mut self,
         config: &Config,
         ring: &[ReplicaId],
-        known: impl Fn(ReplicaId, usize) -> Option<Checkup>,
+        known: impl Fn(ReplicaId, usize) -> Option<CheckState>,
         unix_ms: u64,
     ) {
         let size = ring.len().saturating_mul(config.checks.len());
@@ -79,8 +79,8 @@ impl Probes {
         self.watches.clear();
         for replica in ring {
             for check in 0..config.checks.len() {
-                let fresh = || Checkup::before_any_answer(config.health.start, unix_ms);
-                let checkup = known(*replica, check).unwrap_or_else(fresh);
+                let fresh = || CheckState::before_any_answer(config.health.start, unix_ms);
+                let state = known(*replica, check).unwrap_or_else(fresh);
                 let round = Round {
                     due: Moment::START,
                     asked: None,
@@ -88,7 +88,7 @@ impl Probes {
                 self.watches.push(Watch {
                     replica: *replica,
                     check,
-                    checkup,
+                    state,
                     round,
                 });
             }
@@ -125,12 +125,12 @@ impl Probes {
         }
     }
 
-    /// How many questions are under way.
+    /// How many requests are under way.
     pub(crate) fn under_way(&self) -> usize {
         self.under_way.len()
     }
 
-    /// The next question that is due, taken as asked; none beyond the bound.
+    /// The next request that is due, taken as asked; none beyond the bound.
     /// `skips` says which replicas are not to be asked.
     pub(crate) fn ask(
         &mut self,
@@ -147,7 +147,7 @@ impl Probes {
         }
         // Who has waited longest comes first.
         due.sort_unstable();
-        let mut questions = Vec::new();
+        let mut requests = Vec::new();
         for (_, number) in due.into_iter().take(room) {
             let Some(watch) = self.watches.get_mut(number) else {
                 continue;
@@ -162,17 +162,17 @@ impl Probes {
                 stretch,
             });
             self.under_way.insert(probe, number);
-            questions.push((probe, watch.replica, watch.check));
+            requests.push((probe, watch.replica, watch.check));
         }
-        questions
+        requests
     }
 
-    /// Takes in the answer to a question: which watch it was, and what changed of
+    /// Takes in the answer to a request: which watch it was, and what changed of
     /// its verdict. `None` when nobody waits for it any more.
     pub(crate) fn answered(
         &mut self,
         probe: ProbeId,
-        outcome: Result<(), Finding>,
+        outcome: Result<(), ProbeFailure>,
         now: Moment,
         unix_ms: u64,
     ) -> Option<(&Watch, Option<Verdict>)> {
@@ -180,23 +180,23 @@ impl Probes {
         let watch = self.watches.get_mut(number)?;
         let asked = watch.round.asked.take()?;
         let change = watch
-            .checkup
+            .state
             .take(outcome, now.since(asked.at), &self.rules, unix_ms);
-        // From question to question, so that slow answers don't slow the rhythm.
-        let interval = watch.checkup.interval(&self.rules.health);
+        // From request to request, so that slow answers don't slow the rhythm.
+        let interval = watch.state.interval(&self.rules.health);
         watch.round.due = asked
             .at
             .plus(interval.mul_f64(asked.stretch.clamp(0.0, 2.0)));
         Some((watch, change))
     }
 
-    /// Whose question this is; `None` when nobody waits for its answer.
+    /// Whose request this is; `None` when nobody waits for its answer.
     pub(crate) fn watch_of(&self, probe: ProbeId) -> Option<&Watch> {
         self.watches.get(*self.under_way.get(&probe)?)
     }
 
-    /// Whether a question has been under way for about as long as it may: a busy
-    /// host counts from when it woke up, before it handed the question over.
+    /// Whether a request has been under way for about as long as it may: a busy
+    /// host counts from when it woke up, before it handed the request over.
     pub(crate) fn is_late(&self, probe: ProbeId, now: Moment) -> bool {
         let timeout = Duration::from_millis(self.rules.health.timeout_ms) * 3 / 4;
         let asked = self.watch_of(probe).and_then(|watch| watch.round.asked);
@@ -213,7 +213,7 @@ impl Probes {
             .collect()
     }
 
-    /// When something is due: a question, or giving one up.
+    /// When something is due: a request, or giving one up.
     pub(crate) fn next_wake(&self, skips: impl Fn(ReplicaId) -> bool) -> Option<Moment> {
         let timeout = self.timeout();
         let has_room = self.under_way.len() < MOST_UNDER_WAY;

@@ -15,7 +15,7 @@ pub enum Verdict {
 
 /// A verdict and what it rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Standing {
+pub struct HealthState {
     /// What holds now.
     pub verdict: Verdict,
     /// Whether an answer stands behind it, or only the configured start.
@@ -26,14 +26,14 @@ pub struct Standing {
     pub last: Verdict,
 }
 
-impl Standing {
+impl HealthState {
     /// Where a replica stands before its first answer.
-    pub const fn before_any_answer(start: Start) -> Standing {
+    pub const fn before_any_answer(start: Start) -> HealthState {
         let verdict = match start {
             Start::Up => Verdict::Healthy,
             Start::Down => Verdict::Unhealthy,
         };
-        Standing {
+        HealthState {
             verdict,
             settled: false,
             streak: 0,
@@ -84,12 +84,12 @@ mod tests {
         start: Start::Up,
     };
 
-    fn after(start: Start, answers: &str) -> Standing {
-        let mut standing = Standing::before_any_answer(start);
+    fn after(start: Start, answers: &str) -> HealthState {
+        let mut health = HealthState::before_any_answer(start);
         for answer in answers.chars() {
-            standing.take(if answer == '+' { Healthy } else { Unhealthy }, &RULES);
+            health.take(if answer == '+' { Healthy } else { Unhealthy }, &RULES);
         }
-        standing
+        health
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::balance::replica::{Order, ReplicaId, Tally};
 use crate::balancer::{Balancer, Duty, Effect, Level, News};
-use crate::health::check_state::Checkup;
+use crate::health::check_state::CheckState;
 use crate::health::verdict::Verdict;
 use crate::random::{self, Random};
 use crate::shared::board::{self, DETAILS, ORDERS, SEATS, Store, VERDICTS};
@@ -27,7 +27,7 @@ pub(crate) struct Member {
 pub(crate) struct Detail {
     pub(crate) replica: String,
     pub(crate) check: String,
-    pub(crate) checkup: Checkup,
+    pub(crate) state: CheckState,
 }
 
 /// Who is healthy, in few bytes: hashes of a replica's and a check's name.
@@ -198,7 +198,7 @@ impl Balancer {
                 .position(|check| check.name == detail.check);
             let mut watches = self.probes.watches.iter_mut();
             if let Some(watch) = watches.find(|it| it.replica == id && Some(it.check) == check) {
-                watch.checkup = detail.checkup;
+                watch.state = detail.state;
             }
         }
         for (number, (id, check, key)) in self.keys().into_iter().enumerate() {
@@ -209,10 +209,10 @@ impl Balancer {
                 continue;
             };
             if let Some((_, _, verdict)) = told {
-                watch.checkup.standing.settled |= watch.checkup.standing.verdict != *verdict;
-                watch.checkup.standing.verdict = *verdict;
+                watch.state.health.settled |= watch.state.health.verdict != *verdict;
+                watch.state.health.verdict = *verdict;
             }
-            let verdict = watch.checkup.standing.verdict;
+            let verdict = watch.state.health.verdict;
             self.set_verdict(id, check, verdict, now);
         }
         self.probes.start(now);
@@ -230,9 +230,7 @@ impl Balancer {
             .keys()
             .into_iter()
             .zip(&self.probes.watches)
-            .map(|((_, _, (replica, check)), watch)| {
-                (replica, check, watch.checkup.standing.verdict)
-            })
+            .map(|((_, _, (replica, check)), watch)| (replica, check, watch.state.health.verdict))
             .collect();
         let (_, cas) = board::read::<Verdicts>(store, VERDICTS);
         if board::write(store, VERDICTS, &verdicts, cas).is_ok() {
@@ -258,7 +256,7 @@ impl Balancer {
             Some(Detail {
                 replica: self.name(watch.replica)?.to_owned(),
                 check: self.config.checks.get(watch.check)?.name.clone(),
-                checkup: watch.checkup.clone(),
+                state: watch.state.clone(),
             })
         };
         self.probes.watches.iter().filter_map(detail).collect()

@@ -15,7 +15,7 @@ use dtr_lb_filter::config::{
     Admin, Check, CheckKind, Config, Health, Listener, OnDown, Passive, Policy, Replica, Start,
     WhenAllDown,
 };
-use dtr_lb_filter::health::probe_response::{From, Reply};
+use dtr_lb_filter::health::probe_response::{ProbeResponse, ReplySource};
 use dtr_lb_filter::health::schedule::ProbeId;
 use dtr_lb_filter::metrics::Kind;
 use dtr_lb_filter::random::Random;
@@ -116,7 +116,7 @@ struct Underway {
     life: u64,
     probe: ProbeId,
     due: u64,
-    reply: Option<Reply>,
+    response: Option<ProbeResponse>,
 }
 
 pub struct World {
@@ -297,20 +297,20 @@ impl World {
         let now = self.vms[vm].now();
         while let Some(effect) = self.vms[vm].balancer.next_effect() {
             match effect {
-                Effect::Ask(question) => {
-                    let name = question.cluster.split_once('/').expect("CHECK/REPLICA").1;
+                Effect::Ask(request) => {
+                    let name = request.cluster.split_once('/').expect("CHECK/REPLICA").1;
                     let replica = self.config.replicas.iter().position(|it| it.name == name);
                     let Some(replica) = replica else { continue };
                     self.asked[replica] += 1;
-                    let (after, reply) = self.reply(replica);
+                    let (after, response) = self.response(replica);
                     let life = self.lives[vm];
                     let due = self.ms + after;
                     self.underway.push(Underway {
                         vm,
                         life,
-                        probe: question.probe,
+                        probe: request.probe,
                         due,
-                        reply,
+                        response,
                     });
                 }
                 Effect::Locate(stream) => {
@@ -334,19 +334,19 @@ impl World {
         }
     }
 
-    fn reply(&mut self, replica: usize) -> (u64, Option<Reply>) {
+    fn response(&mut self, replica: usize) -> (u64, Option<ProbeResponse>) {
         let made_up = |status, words: &str| {
             let frame = "upstream connect error or disconnect/reset before headers. reset reason: ";
-            Some(Reply {
+            Some(ProbeResponse {
                 status,
-                from: From::Proxy,
+                source: ReplySource::Proxy,
                 body: format!("{frame}{words}").into_bytes(),
             })
         };
         let said = |status, body: &str| {
-            Some(Reply {
+            Some(ProbeResponse {
                 status,
-                from: From::Replica,
+                source: ReplySource::Replica,
                 body: body.as_bytes().to_vec(),
             })
         };
@@ -378,7 +378,7 @@ impl World {
             vm,
             life,
             probe,
-            reply,
+            response,
             ..
         } in due
         {
@@ -386,10 +386,10 @@ impl World {
                 continue;
             }
             let now = self.vms[vm].read_clock(self.ms);
-            if let Some(reply) = reply {
+            if let Some(response) = response {
                 self.vms[vm]
                     .balancer
-                    .observe(Fact::Answered(probe, reply), now);
+                    .observe(Fact::Answered(probe, response), now);
                 self.vms[vm].balancer.exchange(&mut self.board, now);
                 self.carry_out(vm);
             }
