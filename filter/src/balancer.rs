@@ -4,7 +4,7 @@
 //! process share goes through a [`Store`](crate::shared::board::Store) that the caller
 //! hands in; see [`Balancer::exchange`].
 
-use crate::balance::connections::{Landed, Landing, Session, Sessions, StreamId};
+use crate::balance::connections::{Connection, Connections, Settled, StreamId, UpstreamOutcome};
 use crate::balance::pool::{ListenerId, Pool, Refusal};
 use crate::balance::replica::{Order, ReplicaId};
 use crate::config::{Config, Policy};
@@ -32,11 +32,11 @@ pub enum Fact<'a> {
     /// A probe could not even be sent.
     NotSent(ProbeId),
     /// A connection got this far.
-    Landed(StreamId, Landing<'a>),
+    Located(StreamId, UpstreamOutcome<'a>),
     /// The route a connection was given could not be set: the proxy chooses.
     NotSteered(StreamId),
     /// A connection is over; what became of it in the end.
-    Closed(StreamId, Landing<'a>),
+    Closed(StreamId, UpstreamOutcome<'a>),
 }
 
 /// Something to be done outside.
@@ -78,7 +78,7 @@ pub struct Balancer {
     pub(crate) config: Config,
     pub(crate) pool: Pool,
     pub(crate) probes: Probes,
-    pub(crate) sessions: Sessions,
+    pub(crate) connections: Connections,
     pub(crate) random: Random,
     /// What this VM is to the others of its process; known from the first exchange.
     pub(crate) member: Option<Member>,
@@ -116,7 +116,7 @@ impl Balancer {
         let mut balancer = Balancer {
             pool: Pool::new(&config, seed),
             probes: Probes::new(&config),
-            sessions: Sessions::default(),
+            connections: Connections::default(),
             random: Random::seeded(seed),
             member: None,
             version: 0,
@@ -134,7 +134,7 @@ impl Balancer {
     }
 
     /// Goes on with another configuration. Replicas keep counts, orders and
-    /// health by name; open sessions go on.
+    /// health by name; open connections go on.
     pub fn configure(&mut self, config: Config, now: Moment) {
         self.duty = Duty::Active;
         if config == self.config {
@@ -227,14 +227,14 @@ impl Balancer {
 
     /// Whether no connection is open here.
     pub fn is_idle(&self) -> bool {
-        self.sessions.is_empty()
+        self.connections.is_empty()
     }
 
     /// Whether it is still to be found out where a connection went.
     pub fn is_unsettled(&self, stream: StreamId) -> bool {
-        self.sessions
+        self.connections
             .get(stream)
-            .is_some_and(|session| session.landed == Landed::Unknown)
+            .is_some_and(|connection| connection.settled == Settled::Unknown)
     }
 
     /// How many requests are under way.
@@ -256,12 +256,12 @@ impl Balancer {
             Err(refusal) => return Admission::Refuse(refusal),
         };
         self.count_open(chosen.replica, now);
-        let session = Session {
+        let connection = Connection {
             listener,
             replica: Some(chosen.replica),
-            landed: Landed::Unknown,
+            settled: Settled::Unknown,
         };
-        if let Some(before) = self.sessions.opened(stream, session) {
+        if let Some(before) = self.connections.opened(stream, connection) {
             // A host that uses a number twice forgot to say that the first is over.
             self.count_closed(before.replica, now);
         }
@@ -293,21 +293,21 @@ impl Balancer {
                 let text = "the proxy has no address for it, or no such cluster";
                 self.take_answer(probe, Err(ProbeFailure::new(Reason::NoAddress, text)), now);
             }
-            Fact::Landed(stream, landing) => self.landed(stream, landing, now),
+            Fact::Located(stream, outcome) => self.landed(stream, outcome, now),
             Fact::NotSteered(stream) => {
                 metrics::one("dtr_lb.not_steered".to_owned(), &mut self.effects);
-                let session = self.sessions.get_mut(stream);
-                let counted = session.and_then(|session| session.replica.take());
+                let connection = self.connections.get_mut(stream);
+                let counted = connection.and_then(|connection| connection.replica.take());
                 self.count_closed(counted, now);
             }
-            Fact::Closed(stream, landing) => {
-                let Some(mut session) = self.sessions.closed(stream) else {
+            Fact::Closed(stream, outcome) => {
+                let Some(mut connection) = self.connections.closed(stream) else {
                     return;
                 };
-                if session.landed == Landed::Unknown {
-                    self.settle(&mut session, landing, now);
+                if connection.settled == Settled::Unknown {
+                    self.settle(&mut connection, outcome, now);
                 }
-                self.count_closed(session.replica, now);
+                self.count_closed(connection.replica, now);
             }
         }
     }
@@ -353,7 +353,7 @@ impl Balancer {
         if self.is_holder() {
             self.ask(now);
         }
-        let unknown = self.sessions.unknown(MOST_LOCATED);
+        let unknown = self.connections.unknown(MOST_LOCATED);
         self.effects.extend(unknown.into_iter().map(Effect::Locate));
     }
 

@@ -226,7 +226,7 @@ fn settle(world: &mut World, at: &str) {
             .map(|replica| world.truly_active(replica))
             .collect()
     };
-    // A replica that turned sick a moment ago may just have had its sessions closed.
+    // A replica that turned sick a moment ago may just have had its connections closed.
     let mut before = truths(world);
     loop {
         world.pass(600);

@@ -4,7 +4,7 @@
 
 mod world;
 
-use dtr_lb_filter::balance::connections::Landing;
+use dtr_lb_filter::balance::connections::UpstreamOutcome;
 use dtr_lb_filter::balance::pool::Refusal;
 use dtr_lb_filter::balance::replica::Order;
 use dtr_lb_filter::balancer::{Fact, Level};
@@ -140,7 +140,7 @@ fn a_hung_replica_is_out_although_answers_get_lost() {
 #[test]
 fn a_failure_goes_to_the_runner_up_that_is_well() {
     let mut told = config(3);
-    // Only what sessions see counts here.
+    // Only what connections see counts here.
     told.health.fall = 1000;
     let mut world = World::settled(told, 1);
     world.does[2] = Does::Sick;
@@ -158,7 +158,7 @@ fn a_failure_goes_to_the_runner_up_that_is_well() {
 }
 
 #[test]
-fn failures_of_sessions_take_a_replica_out_before_a_probe_does() {
+fn failures_of_connections_take_a_replica_out_before_a_probe_does() {
     let mut world = World::settled(config(3), 2);
     world.does[0] = Does::Refuse;
     let mut chosen_first = 0;
@@ -172,10 +172,10 @@ fn failures_of_sessions_take_a_replica_out_before_a_probe_does() {
         };
         let end = end.to_owned();
         let now = world.now(0);
-        let landing = Landing::Reached(&end);
+        let outcome = UpstreamOutcome::Reached(&end);
         world.vms[0]
             .balancer
-            .observe(Fact::Closed(stream, landing), now);
+            .observe(Fact::Closed(stream, outcome), now);
     }
     assert_eq!(
         chosen_first, 2,
@@ -202,15 +202,15 @@ fn a_connection_that_is_tried_again_is_counted_where_it_ends_up() {
     let name = world.config.replicas[second].name.clone();
     let balancer = &mut world.vms[0].balancer;
     // The first attempt failed and the second is under way when the tick asks.
-    balancer.observe(Fact::Landed(stream, Landing::Failed), now);
-    balancer.observe(Fact::Landed(stream, Landing::Reached(&name)), now);
+    balancer.observe(Fact::Located(stream, UpstreamOutcome::Failed), now);
+    balancer.observe(Fact::Located(stream, UpstreamOutcome::Reached(&name)), now);
     assert_eq!((world.active(0, first), world.active(0, second)), (0, 1));
     let shown = world.status(0);
     assert_eq!(shown["replicas"][first]["connections"]["failures"], 1);
     assert_eq!(shown["replicas"][second]["connections"]["total"], 1);
     let balancer = &mut world.vms[0].balancer;
-    balancer.observe(Fact::Closed(stream, Landing::Reached(&name)), now);
-    balancer.observe(Fact::Closed(stream, Landing::Reached(&name)), now);
+    balancer.observe(Fact::Closed(stream, UpstreamOutcome::Reached(&name)), now);
+    balancer.observe(Fact::Closed(stream, UpstreamOutcome::Reached(&name)), now);
     assert_eq!(
         world.active(0, second),
         0,
@@ -588,7 +588,7 @@ fn a_port_is_served_by_those_who_pass_its_checks() {
 }
 
 #[test]
-fn sessions_of_a_sick_replica_are_closed_when_the_operator_wants_it() {
+fn connections_of_a_sick_replica_are_closed_when_the_operator_wants_it() {
     for (on_down, expected) in [(OnDown::Keep, 2), (OnDown::Close, 0)] {
         let mut told = config(2);
         told.on_down = on_down;
@@ -657,7 +657,7 @@ fn a_vm_taken_for_dead_counts_right_when_it_comes_back() {
 }
 
 #[test]
-fn a_replica_that_left_the_configuration_keeps_its_sessions_and_gets_no_more() {
+fn a_replica_that_left_the_configuration_keeps_its_connections_and_gets_no_more() {
     let mut world = World::settled(config(3), 1);
     let streams: Vec<_> = (0..6).filter_map(|_| world.open(0).0).collect();
     let mut told = config(3);

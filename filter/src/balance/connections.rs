@@ -11,7 +11,7 @@ pub struct StreamId(pub u32);
 
 /// What the host says became of a connection so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Landing<'a> {
+pub enum UpstreamOutcome<'a> {
     /// It has not reached a replica, and no attempt has failed.
     Pending,
     /// It reached this replica, by name.
@@ -22,36 +22,40 @@ pub enum Landing<'a> {
 
 /// One connection.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Session {
+pub(crate) struct Connection {
     pub(crate) listener: ListenerId,
     /// Where it is counted; `None`: the proxy chose, and has not said whom.
     pub(crate) replica: Option<ReplicaId>,
-    pub(crate) landed: Landed,
+    pub(crate) settled: Settled,
 }
 
 /// Whether it is known where a connection went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Landed {
+pub(crate) enum Settled {
     Known,
     Unknown,
 }
 
 /// All of them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Sessions {
-    open: HashMap<StreamId, Session, BuildHasherDefault<Spread>>,
+pub(crate) struct Connections {
+    open: HashMap<StreamId, Connection, BuildHasherDefault<Spread>>,
     /// Those to be asked after, oldest first; some may be closed already.
     unknown: VecDeque<StreamId>,
 }
 
-impl Sessions {
-    pub(crate) fn opened(&mut self, stream: StreamId, session: Session) -> Option<Session> {
+impl Connections {
+    pub(crate) fn opened(
+        &mut self,
+        stream: StreamId,
+        connection: Connection,
+    ) -> Option<Connection> {
         self.unknown.push_back(stream);
-        self.open.insert(stream, session)
+        self.open.insert(stream, connection)
     }
 
-    pub(crate) fn closed(&mut self, stream: StreamId) -> Option<Session> {
-        let session = self.open.remove(&stream);
+    pub(crate) fn closed(&mut self, stream: StreamId) -> Option<Connection> {
+        let connection = self.open.remove(&stream);
         // Most are short: what is closed must not pile up until the next tick.
         while self
             .unknown
@@ -60,10 +64,10 @@ impl Sessions {
         {
             self.unknown.pop_front();
         }
-        session
+        connection
     }
 
-    pub(crate) fn get(&self, stream: StreamId) -> Option<&Session> {
+    pub(crate) fn get(&self, stream: StreamId) -> Option<&Connection> {
         self.open.get(&stream)
     }
 
@@ -71,16 +75,18 @@ impl Sessions {
         self.open.is_empty()
     }
 
-    pub(crate) fn get_mut(&mut self, stream: StreamId) -> Option<&mut Session> {
+    pub(crate) fn get_mut(&mut self, stream: StreamId) -> Option<&mut Connection> {
         self.open.get_mut(&stream)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (StreamId, &Session)> {
-        self.open.iter().map(|(stream, session)| (*stream, session))
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (StreamId, &Connection)> {
+        self.open
+            .iter()
+            .map(|(stream, connection)| (*stream, connection))
     }
 
     /// Up to so many of which it is not known where they went, the oldest first;
-    /// each is named once, and again after [`Sessions::again`].
+    /// each is named once, and again after [`Connections::again`].
     pub(crate) fn unknown(&mut self, most: usize) -> Vec<StreamId> {
         let mut found = Vec::new();
         while found.len() < most {
@@ -90,7 +96,7 @@ impl Sessions {
             if self
                 .open
                 .get(&stream)
-                .is_some_and(|session| session.landed == Landed::Unknown)
+                .is_some_and(|connection| connection.settled == Settled::Unknown)
             {
                 found.push(stream);
             }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A replica's number. It keeps it as long as the VM lives, also when a new
-/// configuration puts it elsewhere in the list or leaves it out: sessions that
+/// configuration puts it elsewhere in the list or leaves it out: connections that
 /// are still open refer to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ReplicaId(pub u32);

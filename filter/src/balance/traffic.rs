@@ -1,42 +1,47 @@
 //! What connections do to the counts, and what their failures say of a replica.
 
-use crate::balance::connections::{Landed, Landing, Session, StreamId};
+use crate::balance::connections::{Connection, Settled, StreamId, UpstreamOutcome};
 use crate::balance::passive::Ejection;
 use crate::balance::replica::ReplicaId;
 use crate::balancer::{Balancer, Effect, Level};
 use crate::time::Moment;
 
 impl Balancer {
-    pub(crate) fn landed(&mut self, stream: StreamId, landing: Landing<'_>, now: Moment) {
-        let Some(session) = self.sessions.get_mut(stream) else {
+    pub(crate) fn landed(&mut self, stream: StreamId, outcome: UpstreamOutcome<'_>, now: Moment) {
+        let Some(connection) = self.connections.get_mut(stream) else {
             return;
         };
-        if session.landed == Landed::Known {
+        if connection.settled == Settled::Known {
             return;
         }
-        let mut settled = *session;
+        let mut settled = *connection;
         // While it is open, the next attempt may be under way: only its end tells.
-        let landing = match landing {
-            Landing::Failed => Landing::Pending,
+        let outcome = match outcome {
+            UpstreamOutcome::Failed => UpstreamOutcome::Pending,
             other => other,
         };
-        self.settle(&mut settled, landing, now);
-        if settled.landed == Landed::Unknown {
-            self.sessions.again(stream);
+        self.settle(&mut settled, outcome, now);
+        if settled.settled == Settled::Unknown {
+            self.connections.again(stream);
         }
-        if let Some(session) = self.sessions.get_mut(stream) {
-            *session = settled;
+        if let Some(connection) = self.connections.get_mut(stream) {
+            *connection = settled;
         }
     }
 
     /// Learns where a connection went: to the chosen replica, to another because
     /// the chosen one did not answer, or nowhere.
-    pub(crate) fn settle(&mut self, session: &mut Session, landing: Landing<'_>, now: Moment) {
-        let chosen = session.replica;
-        match landing {
-            Landing::Pending => return,
-            Landing::Failed => self.count_failure(chosen, now),
-            Landing::Reached(name) => {
+    pub(crate) fn settle(
+        &mut self,
+        connection: &mut Connection,
+        outcome: UpstreamOutcome<'_>,
+        now: Moment,
+    ) {
+        let chosen = connection.replica;
+        match outcome {
+            UpstreamOutcome::Pending => return,
+            UpstreamOutcome::Failed => self.count_failure(chosen, now),
+            UpstreamOutcome::Reached(name) => {
                 // By far the most reach the chosen one: no look-up for those.
                 let is_chosen = |id: &ReplicaId| self.name(*id) == Some(name);
                 let reached = match chosen.filter(is_chosen) {
@@ -49,12 +54,12 @@ impl Balancer {
                     if let Some(reached) = reached {
                         self.count_open(reached, now);
                     }
-                    session.replica = reached;
+                    connection.replica = reached;
                 }
                 self.count_reached(reached, now);
             }
         }
-        session.landed = Landed::Known;
+        connection.settled = Settled::Known;
     }
 
     pub(crate) fn count_open(&mut self, id: ReplicaId, now: Moment) {
@@ -119,11 +124,11 @@ impl Balancer {
     }
 
     /// Closes what a replica serves on the listeners that ask for this check.
-    pub(crate) fn close_sessions(&mut self, id: ReplicaId, check: usize) {
-        for (stream, session) in self.sessions.iter() {
-            let listener = self.pool.listeners.get(session.listener.0);
+    pub(crate) fn close_connections(&mut self, id: ReplicaId, check: usize) {
+        for (stream, connection) in self.connections.iter() {
+            let listener = self.pool.listeners.get(connection.listener.0);
             let asks = listener.is_some_and(|listener| listener.checks.contains(&check));
-            if session.replica == Some(id) && asks {
+            if connection.replica == Some(id) && asks {
                 self.effects.push_back(Effect::Close(stream));
             }
         }

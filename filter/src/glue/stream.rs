@@ -3,7 +3,7 @@
 
 use super::host;
 use super::vm::Vm;
-use crate::balance::connections::{Landing, StreamId};
+use crate::balance::connections::{StreamId, UpstreamOutcome};
 use crate::balancer::{Admission, Balancer, Fact};
 use crate::random;
 use crate::shared::board::VERSION;
@@ -60,9 +60,9 @@ pub(super) fn closed(vm: &mut Vm, context: u32) {
     };
     let stream = StreamId(context);
     if balancer.is_unsettled(stream) {
-        observe_landing(balancer, |landing| Fact::Closed(stream, landing), now);
+        observe_outcome(balancer, |outcome| Fact::Closed(stream, outcome), now);
     } else {
-        balancer.observe(Fact::Closed(stream, Landing::Pending), now);
+        balancer.observe(Fact::Closed(stream, UpstreamOutcome::Pending), now);
     }
 }
 
@@ -71,7 +71,7 @@ pub(super) fn locate(balancer: &mut Balancer, stream: StreamId, root: u32, now: 
     if hostcalls::set_effective_context(stream.0).is_err() {
         return;
     }
-    observe_landing(balancer, |landing| Fact::Landed(stream, landing), now);
+    observe_outcome(balancer, |outcome| Fact::Located(stream, outcome), now);
     let _ = hostcalls::set_effective_context(root);
 }
 
@@ -90,25 +90,25 @@ pub(super) fn close(stream: StreamId, root: u32) {
 }
 
 /// Tells the balancer how far the connection at hand got.
-fn observe_landing(
+fn observe_outcome(
     balancer: &mut Balancer,
-    fact: impl for<'a> FnOnce(Landing<'a>) -> Fact<'a>,
+    fact: impl for<'a> FnOnce(UpstreamOutcome<'a>) -> Fact<'a>,
     now: Moment,
 ) {
     // The marker of success: flags stay set after an attempt that failed, and the
     // replica's name is there while it is still being connected to.
     if host::property(&CONNECTED).is_none() {
         let flags = host::number(&FLAGS).unwrap_or_default();
-        let landing = if flags & CONNECT_FAILED == 0 {
-            Landing::Pending
+        let outcome = if flags & CONNECT_FAILED == 0 {
+            UpstreamOutcome::Pending
         } else {
-            Landing::Failed
+            UpstreamOutcome::Failed
         };
-        return balancer.observe(fact(landing), now);
+        return balancer.observe(fact(outcome), now);
     }
     let name = host::property(&REPLICA).unwrap_or_default();
     let name = std::str::from_utf8(&name).unwrap_or_default();
-    balancer.observe(fact(Landing::Reached(name)), now);
+    balancer.observe(fact(UpstreamOutcome::Reached(name)), now);
 }
 
 /// A number for the client's address, whatever its port.

@@ -109,7 +109,7 @@ impl Balancer {
         }
         self.pool.update(id, now);
         if verdict == Verdict::Unhealthy && self.config.on_down == OnDown::Close {
-            self.close_sessions(id, check);
+            self.close_connections(id, check);
         }
     }
 }

@@ -8,7 +8,7 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use dtr_lb_filter::balance::connections::{Landing, StreamId};
+use dtr_lb_filter::balance::connections::{StreamId, UpstreamOutcome};
 use dtr_lb_filter::balance::pool::Refusal;
 use dtr_lb_filter::balancer::{Admission, Balancer, Effect, Fact, Level};
 use dtr_lb_filter::config::{
@@ -316,10 +316,12 @@ impl World {
                 Effect::Locate(stream) => {
                     let at = self.vms[vm].connections.get(&stream).and_then(|it| it.at);
                     let name = at.map(|at| self.config.replicas[at].name.clone());
-                    let landing = name.as_deref().map_or(Landing::Pending, Landing::Reached);
+                    let outcome = name
+                        .as_deref()
+                        .map_or(UpstreamOutcome::Pending, UpstreamOutcome::Reached);
                     self.vms[vm]
                         .balancer
-                        .observe(Fact::Landed(stream, landing), now);
+                        .observe(Fact::Located(stream, outcome), now);
                 }
                 Effect::Close(stream) => self.close(vm, stream),
                 Effect::Log(level, text) => self.log.push((level, text)),
@@ -461,7 +463,7 @@ impl World {
                 let now = self.vms[vm].now();
                 self.vms[vm]
                     .balancer
-                    .observe(Fact::Closed(stream, Landing::Failed), now);
+                    .observe(Fact::Closed(stream, UpstreamOutcome::Failed), now);
                 self.carry_out(vm);
                 (None, End::Failed)
             }
@@ -476,11 +478,13 @@ impl World {
         let name = connection
             .at
             .map(|at| self.config.replicas[at].name.clone());
-        let landing = name.as_deref().map_or(Landing::Pending, Landing::Reached);
+        let outcome = name
+            .as_deref()
+            .map_or(UpstreamOutcome::Pending, UpstreamOutcome::Reached);
         let now = self.vms[vm].now();
         self.vms[vm]
             .balancer
-            .observe(Fact::Closed(stream, landing), now);
+            .observe(Fact::Closed(stream, outcome), now);
         self.carry_out(vm);
     }
 
