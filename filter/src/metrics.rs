@@ -21,7 +21,8 @@
 //! longest match is the name.
 
 use crate::balance::pool::{Pool, Refusal};
-use crate::balance::replica::{ReplicaId, Tally};
+use crate::balance::replica::ReplicaId;
+use crate::balance::tally::Tally;
 use crate::balancer::Effect;
 use crate::config::Config;
 use crate::health::reason::{Component, Reason};

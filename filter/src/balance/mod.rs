@@ -6,5 +6,6 @@ pub mod connections;
 mod passive;
 pub mod pool;
 pub mod replica;
+pub(crate) mod tally;
 mod tournament_tree;
 mod traffic;

@@ -1,6 +1,7 @@
 //! One replica, as the balancer knows it.
 
 use crate::balance::passive::Passive;
+use crate::balance::tally::Tally;
 use crate::config;
 use crate::health::verdict::Verdict;
 use crate::random;
@@ -49,17 +50,6 @@ impl Order {
             .into_iter()
             .find(|order| order.name() == word)
     }
-}
-
-/// Connections of one replica, counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
-    /// Open now.
-    pub active: u32,
-    /// Ever given to it.
-    pub connections: u64,
-    /// Connect attempts that failed.
-    pub failures: u64,
 }
 
 /// How much a replica may be given, from best to worst; one number orders all

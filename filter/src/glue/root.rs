@@ -47,7 +47,7 @@ pub(super) fn configure(vm: &mut Vm, root: u32, kind: ContextType) -> bool {
     match &mut vm.balancer {
         None => {
             // The wall clock is enough: VMs that start at the same nanosecond differ
-            // by their seats from the first exchange on.
+            // by their ids from the first exchange on.
             let seed = host::now().unwrap_or_default().as_nanos() as u64;
             vm.balancer = Some(Balancer::new(config, seed, vm.clock.unix_ms()));
         }

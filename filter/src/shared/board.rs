@@ -41,7 +41,7 @@ pub struct Record {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lost;
 
-pub(crate) const SEATS: &str = "dtr.seats";
+pub(crate) const VM_IDS: &str = "dtr.seats";
 pub(crate) const LEASE: &str = "dtr.lease";
 pub(crate) const VERDICTS: &str = "dtr.verdicts";
 pub(crate) const DETAILS: &str = "dtr.details";

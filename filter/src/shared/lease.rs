@@ -8,7 +8,7 @@ use std::time::Duration;
 /// What one VM knows of the lease.
 #[derive(Clone, Debug)]
 pub(crate) struct Lease {
-    me: u64,
+    vm_id: u64,
     seen: Entry,
     seen_at: Moment,
     holder: Holder,
@@ -32,10 +32,10 @@ struct Entry {
 }
 
 impl Lease {
-    pub(crate) fn new(me: u64, now: Moment) -> Lease {
+    pub(crate) fn new(vm_id: u64, now: Moment) -> Lease {
         let holder = Holder::NotMe;
         Lease {
-            me,
+            vm_id,
             seen: Entry::default(),
             seen_at: now,
             holder,
@@ -47,7 +47,7 @@ impl Lease {
         self.holder == Holder::Me
     }
 
-    /// When the holder's last sign of life was seen.
+    /// When the holder was last seen to renew it.
     pub(crate) fn seen_at(&self) -> Moment {
         self.seen_at
     }
@@ -57,12 +57,12 @@ impl Lease {
         self.since
     }
 
-    /// Renews the lease when it is ours, takes it when its holder gave no sign of
-    /// life for `ttl`; whose it is then.
+    /// Renews the lease when it is ours, takes it when its holder has not
+    /// renewed it for `ttl`; whose it is then.
     pub(crate) fn renew(&mut self, store: &mut impl Store, now: Moment, ttl: Duration) -> Holder {
         let (entry, cas) = board::read::<Entry>(store, LEASE);
         self.holder = match entry {
-            Some(entry) if entry.owner != self.me && entry.owner != NOBODY => {
+            Some(entry) if entry.owner != self.vm_id && entry.owner != NOBODY => {
                 if entry != self.seen {
                     self.see(entry, now);
                 }
@@ -80,12 +80,12 @@ impl Lease {
     /// Gives the lease up, when it is ours: the next to look may have it at once.
     pub(crate) fn resign(&mut self, store: &mut impl Store) {
         let (entry, cas) = board::read::<Entry>(store, LEASE);
-        if let Some(entry) = entry.filter(|entry| entry.owner == self.me) {
+        if let Some(entry) = entry.filter(|entry| entry.owner == self.vm_id) {
             let vacant = Entry {
                 owner: NOBODY,
                 ..entry
             };
-            // Lost to a VM that took this one for dead: it has the lease already.
+            // Lost to a VM that took this one for ended: it has the lease already.
             let _ = board::write(store, LEASE, &vacant, cas);
         }
         self.holder = Holder::NotMe;
@@ -93,7 +93,7 @@ impl Lease {
 
     fn write(&mut self, store: &mut impl Store, beat: u64, cas: u32, now: Moment) -> Holder {
         let entry = Entry {
-            owner: self.me,
+            owner: self.vm_id,
             beat: beat.wrapping_add(1),
         };
         match board::write(store, LEASE, &entry, cas) {
@@ -101,7 +101,7 @@ impl Lease {
                 self.see(entry, now);
                 Holder::Me
             }
-            // Somebody else was faster: whoever it is, it is not this VM.
+            // Another VM was faster.
             Err(board::Lost) => Holder::NotMe,
         }
     }
@@ -117,3 +117,60 @@ impl Lease {
 
 /// The owner of a lease that was given up; no VM has this number.
 const NOBODY: u64 = 0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shared::memory_store::MemoryStore;
+
+    const TTL: Duration = Duration::from_secs(1);
+
+    fn at(ms: u64) -> Moment {
+        Moment::at(Duration::from_millis(ms))
+    }
+
+    #[test]
+    fn one_vm_holds_the_lease_until_it_stops_renewing() {
+        let mut store = MemoryStore::default();
+        let (mut one, mut two) = (Lease::new(1, at(0)), Lease::new(2, at(0)));
+        let cases = [
+            ("the first to look has it", 1, 0, Holder::Me),
+            ("the second does not", 2, 0, Holder::NotMe),
+            ("it is renewed", 1, 900, Holder::Me),
+            ("so it is not free", 2, 1100, Holder::NotMe),
+            (
+                "until the holder has been silent for the ttl",
+                2,
+                2100,
+                Holder::Me,
+            ),
+            ("then the first has lost it", 1, 2200, Holder::NotMe),
+        ];
+        for (why, vm, ms, expected) in cases {
+            let lease = if vm == 1 { &mut one } else { &mut two };
+            assert_eq!(lease.renew(&mut store, at(ms), TTL), expected, "{why}");
+            assert_eq!(lease.is_mine(), expected == Holder::Me, "{why}");
+        }
+        assert_eq!(
+            one.since(),
+            at(2200),
+            "since when it knows the other as holder"
+        );
+    }
+
+    #[test]
+    fn a_lease_given_up_is_free_at_once() {
+        let mut store = MemoryStore::default();
+        let (mut one, mut two) = (Lease::new(1, at(0)), Lease::new(2, at(0)));
+        one.renew(&mut store, at(0), TTL);
+        two.resign(&mut store);
+        assert_eq!(
+            two.renew(&mut store, at(10), TTL),
+            Holder::NotMe,
+            "not by another"
+        );
+        one.resign(&mut store);
+        assert!(!one.is_mine());
+        assert_eq!(two.renew(&mut store, at(20), TTL), Holder::Me);
+    }
+}

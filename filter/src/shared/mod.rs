@@ -3,4 +3,6 @@
 pub mod board;
 mod connection_counts;
 mod lease;
+#[cfg(test)]
+mod memory_store;
 pub(crate) mod sync;

@@ -1,12 +1,13 @@
 //! What the VMs of a process tell each other, and when.
 
-use crate::balance::replica::{Order, ReplicaId, Tally};
+use crate::balance::replica::{Order, ReplicaId};
+use crate::balance::tally::Tally;
 use crate::balancer::{Balancer, Duty, Effect, Level, News};
 use crate::health::check_state::CheckState;
 use crate::health::verdict::Verdict;
 use crate::random::{self, Random};
-use crate::shared::board::{self, DETAILS, ORDERS, SEATS, Store, VERDICTS};
-use crate::shared::connection_counts::Census;
+use crate::shared::board::{self, DETAILS, ORDERS, Store, VERDICTS, VM_IDS};
+use crate::shared::connection_counts::ConnectionCounts;
 use crate::shared::lease::{Holder, Lease};
 use crate::time::Moment;
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) lease: Lease,
-    census: Census,
+    counts: ConnectionCounts,
     /// Whether the others' counts were read before; the first are no news.
     knows_others: bool,
 }
@@ -148,7 +149,7 @@ impl Balancer {
         Duration::from_millis((self.config.health.interval_ms / 4).clamp(25, most))
     }
 
-    /// After so long without a sign of life a VM counts as dead.
+    /// After so long without a sign of life a VM counts as ended.
     pub(crate) fn ttl(&self) -> Duration {
         (self.heartbeat() * 4).max(Duration::from_millis(400))
     }
@@ -158,16 +159,16 @@ impl Balancer {
         let ttl = self.ttl();
         let random = &mut self.random;
         let member = self.member.get_or_insert_with(|| {
-            let seat = board::update(store, SEATS, |seats: &mut u64| {
-                *seats = seats.wrapping_add(1);
-                *seats
+            let vm_id = board::update(store, VM_IDS, |ids: &mut u64| {
+                *ids = ids.wrapping_add(1);
+                *ids
             });
-            // Without a seat a random number has to do; never 0, the dead's number.
-            let me = seat.unwrap_or_else(|_| random.bits() | 1);
+            // Without a vm_id a random number has to do; never 0, the ended's number.
+            let me = vm_id.unwrap_or_else(|_| random.bits() | 1);
             *random = Random::seeded(random.bits() ^ random::mix(me));
             Member {
                 lease: Lease::new(me, now),
-                census: Census::new(me),
+                counts: ConnectionCounts::new(me),
                 knows_others: false,
             }
         });
@@ -275,7 +276,7 @@ impl Balancer {
             return;
         };
         // Lost to others again and again: the next beat will do.
-        if let Ok(others) = member.census.beat(store, now, ttl, &mine) {
+        if let Ok(others) = member.counts.beat(store, now, ttl, &mine) {
             let knows_others = std::mem::replace(&mut member.knows_others, true);
             for id in self.pool.ids() {
                 let Some(replica) = self.pool.get_mut(id) else {
