@@ -17,9 +17,13 @@ pub mod balance;
 pub mod balancer;
 pub mod config;
 pub mod contract;
+pub mod effect;
 pub mod health;
-pub mod metrics;
+mod metrics;
+pub mod printable;
 pub mod random;
+#[cfg(test)]
+mod sample;
 pub mod shared;
 pub mod time;
 

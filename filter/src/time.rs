@@ -32,6 +32,15 @@ impl Moment {
     }
 }
 
+/// A reading of the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reading {
+    /// To reckon with.
+    pub(crate) moment: Moment,
+    /// Unix milliseconds, to be shown only.
+    pub(crate) unix_ms: u64,
+}
+
 /// Makes Moments out of a wall clock that may be set back or ahead.
 ///
 /// A step back counts as no time; a step ahead longer than [`Clock::LONGEST`]

@@ -4,7 +4,7 @@
 
 mod world;
 
-use dtr_lb_filter::admin::api::{BODY_LIMIT, Request, Response};
+use dtr_lb_filter::admin::http::{BODY_LIMIT, Request, Response};
 use dtr_lb_filter::config::Config;
 use serde_json::Value;
 use world::{Does, World, config};

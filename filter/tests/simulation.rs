@@ -7,8 +7,8 @@
 
 mod world;
 
-use dtr_lb_filter::balance::connections::StreamId;
-use dtr_lb_filter::balance::replica::Order;
+use dtr_lb_filter::balance::order::Order;
+use dtr_lb_filter::balance::stream::StreamId;
 use dtr_lb_filter::config::{Listener, OnDown, Policy, WhenAllDown};
 use dtr_lb_filter::random::Random;
 use world::{Does, End, World, check, config};

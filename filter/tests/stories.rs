@@ -4,11 +4,12 @@
 
 mod world;
 
-use dtr_lb_filter::balance::connections::UpstreamOutcome;
-use dtr_lb_filter::balance::pool::Refusal;
-use dtr_lb_filter::balance::replica::Order;
-use dtr_lb_filter::balancer::{Fact, Level};
+use dtr_lb_filter::admin::readiness;
+use dtr_lb_filter::balance::listener::Refusal;
+use dtr_lb_filter::balance::order::Order;
+use dtr_lb_filter::balance::stream::UpstreamOutcome;
 use dtr_lb_filter::config::{Listener, OnDown, Policy, Start, WhenAllDown};
+use dtr_lb_filter::effect::{Fact, Level};
 use dtr_lb_filter::random;
 use world::{Does, End, World, check, config};
 
@@ -240,7 +241,7 @@ fn when_all_are_down_the_operators_choice_holds() {
     world.does = vec![Does::Sick; 2];
     world.pass(2000);
     assert_eq!(world.visit(0), End::Refused(Refusal::AllDown));
-    let health = world.vms[0].balancer.health().unwrap_err();
+    let health = readiness::check(&world.vms[0].balancer).unwrap_err();
     assert!(
         health.contains("port 443") && health.contains("garant: no answer"),
         "{health}"
@@ -258,7 +259,7 @@ fn when_all_are_down_the_operators_choice_holds() {
         "tried all the same"
     );
     assert!(
-        world.vms[0].balancer.health().is_err(),
+        readiness::check(&world.vms[0].balancer).is_err(),
         "but it does not count as healthy"
     );
 }
@@ -294,7 +295,10 @@ fn a_full_replica_is_passed_over_and_all_full_is_its_own_reason() {
     }
     assert_eq!((world.truly_active(0), world.truly_active(1)), (3, 5));
     assert_eq!(world.open(0).1, End::Refused(Refusal::AllFull));
-    assert!(world.vms[0].balancer.health().is_ok(), "full is not sick");
+    assert!(
+        readiness::check(&world.vms[0].balancer).is_ok(),
+        "full is not sick"
+    );
     assert_eq!(world.state(0, 0), "full");
     world.close(0, streams[0]);
     assert!(
@@ -368,7 +372,7 @@ fn all_away_is_its_own_reason() {
         world.order(0, replica, Order::Drain).unwrap();
     }
     assert_eq!(world.visit(0), End::Refused(Refusal::AllAway));
-    let health = world.vms[0].balancer.health().unwrap_err();
+    let health = readiness::check(&world.vms[0].balancer).unwrap_err();
     assert!(health.contains("r1: drain"), "{health}");
 }
 
@@ -478,7 +482,7 @@ fn probes_of_many_replicas_are_spread_and_bounded() {
     );
     world.does = vec![Does::Well; 1000];
     world.pass(8000);
-    assert!(world.vms[0].balancer.health().is_ok());
+    assert!(readiness::check(&world.vms[0].balancer).is_ok());
 }
 
 #[test]

@@ -1,147 +1,121 @@
 //! What the admin listener answers.
 
-use crate::admin::access::{self, Denied};
-use crate::admin::page;
-use crate::balance::replica::{Order, ReplicaId};
+use super::access::{self, Denied};
+use super::http::{BODY_LIMIT, Request, Response};
+use super::page;
+use super::readiness;
+use super::status::Status;
+use crate::balance::order::Order;
+use crate::balance::replica::ReplicaId;
 use crate::balancer::Balancer;
-use crate::health::probe_response::visible;
-use crate::shared::board::{self, Lost, Store};
+use crate::printable::printable;
+use crate::shared::board::{Lost, Store};
 use crate::time::Moment;
 use serde::{Deserialize, Serialize};
 
-/// A request, as far as it matters here.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Request {
-    /// Such as `GET`.
-    pub method: String,
-    /// Path and query.
-    pub path: String,
-    /// Header names, in lower case, and values; `:authority` among them.
-    pub headers: Vec<(String, String)>,
-    /// The body, once it is complete.
-    pub body: Vec<u8>,
-}
-
-/// The answer to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Response {
-    /// Such as 200.
-    pub status: u16,
-    /// What the client is told of the body.
-    pub headers: Vec<(&'static str, String)>,
-    /// The body. To `HEAD` the host answers without it, and with the same headers:
-    /// an empty one would cost the answer its content type in Envoy.
-    pub body: Vec<u8>,
-}
-
-impl Request {
-    /// Whether the answer has to wait for the body.
-    pub fn has_body(&self) -> bool {
-        !matches!(self.method.as_str(), "GET" | "HEAD")
+/// Answers a request of the admin listener.
+pub fn answer(
+    balancer: &mut Balancer,
+    request: &Request,
+    store: &mut impl Store,
+    now: Moment,
+) -> Response {
+    // The VM asked may not be the one that probes, nor have had a connection since.
+    if balancer.shared().is_behind(store) {
+        balancer.refresh(store, now);
     }
-
-    /// The first header of a name.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let mut headers = self.headers.iter();
-        headers
-            .find(|(told, _)| told == name)
-            .map(|(_, value)| value.as_str())
+    let path = request.route();
+    match (path, path.strip_prefix("/replicas/")) {
+        ("/" | "/_ping" | "/status", _) if !request.is_read() => Response::not_allowed("GET, HEAD"),
+        ("/", _) => page::page(),
+        ("/_ping", _) => ping(balancer, store),
+        ("/status", _) => Response::json(200, &Status::of(balancer, store, now)),
+        (_, Some(_)) if request.method != "PUT" => Response::not_allowed("PUT"),
+        (_, Some(name)) => change(balancer, name, request, store, now),
+        _ => Response::error(404, "there is nothing here; try /, /_ping or /status"),
     }
 }
 
-/// A request's body may have this many bytes.
-pub const BODY_LIMIT: usize = 4096;
+fn ping(balancer: &mut Balancer, store: &mut impl Store) -> Response {
+    balancer.learn_details(store);
+    let readiness = readiness::check(balancer);
+    let healthy = readiness.is_ok();
+    let error = readiness.err().unwrap_or_default();
+    let status = if healthy { 200 } else { 503 };
+    Response::json(status, &Ping { error, healthy })
+}
 
-impl Balancer {
-    /// Answers a request of the admin listener.
-    pub fn answer(&mut self, request: &Request, store: &mut impl Store, now: Moment) -> Response {
-        // The VM asked may not be the one that probes, nor have had a connection since.
-        if board::version(store) != self.version() {
-            self.refresh(store, now);
-        }
-        let path = request.path.split(['?', '#']).next().unwrap_or_default();
-        let is_read = matches!(request.method.as_str(), "GET" | "HEAD");
-        match (path, path.strip_prefix("/replicas/")) {
-            ("/" | "/_ping" | "/status", _) if !is_read => not_allowed("GET, HEAD"),
-            ("/", _) => page::page(),
-            ("/_ping", _) => self.ping(store),
-            ("/status", _) => json(200, &self.status(store, now)),
-            (_, Some(_)) if request.method != "PUT" => not_allowed("PUT"),
-            (_, Some(name)) => self.change(name, request, store, now),
-            _ => error(404, "there is nothing here; try /, /_ping or /status"),
-        }
-    }
-
-    /// `PUT /replicas/NAME` with `{"state": "drain"}`.
-    fn change(
-        &mut self,
-        name: &str,
-        request: &Request,
-        store: &mut impl Store,
-        now: Moment,
-    ) -> Response {
-        // Before anything else: strangers learn nothing, not even names.
-        if let Err(denied) = access::admit(request, &self.config.admin) {
-            let mut response = error(denied.status(), denied.told());
-            if denied == Denied::Token {
-                response
-                    .headers
-                    .push(("www-authenticate", "Bearer".to_owned()));
-            }
-            return response;
-        }
-        let kind = request.header("content-type").unwrap_or_default();
-        let kind = kind.split(';').next().unwrap_or_default().trim();
-        if !kind.eq_ignore_ascii_case("application/json") {
-            return error(
-                415,
-                "the body must be JSON: send `content-type: application/json`",
-            );
-        }
-        if request.body.len() > BODY_LIMIT {
-            return error(413, &format!("the body is longer than {BODY_LIMIT} bytes"));
-        }
-        let is_listed = |id: &ReplicaId| self.pool.get(*id).is_some_and(|it| it.place.is_some());
-        let Some(id) = self.replica(name).filter(is_listed) else {
-            return error(404, &format!("there is no replica \"{}\"", visible(name)));
+/// `PUT /replicas/NAME` with `{"state": "drain"}`.
+fn change(
+    balancer: &mut Balancer,
+    name: &str,
+    request: &Request,
+    store: &mut impl Store,
+    now: Moment,
+) -> Response {
+    // Before anything else: strangers learn nothing, not even names.
+    if let Err(denied) = access::admit(request, &balancer.config().admin) {
+        let response = Response::error(denied.status(), denied.message());
+        return match denied {
+            Denied::Token => response.with("www-authenticate", "Bearer"),
+            _ => response,
         };
-        // An object, not whatever serde reads as a struct.
-        let wanted: serde_json::Result<serde_json::Map<String, serde_json::Value>> =
-            serde_json::from_slice(&request.body);
-        let wanted = wanted.and_then(|wanted| serde_json::from_value::<Change>(wanted.into()));
-        let wanted = match wanted {
-            Ok(wanted) => wanted,
-            Err(problem) => {
-                return error(
-                    400,
-                    &format!("the body is not {{\"state\": \"...\"}}: {problem}"),
-                );
-            }
-        };
-        let Some(order) = Order::named(&wanted.state) else {
-            let told = visible(&wanted.state);
-            let words = "ready, drain or maintenance";
-            return error(400, &format!("state \"{told}\" is not one of {words}"));
-        };
-        match self.order(store, id, order, now) {
-            Ok(()) => json(200, &Changed { name, state: order }),
-            Err(Lost) => error(
-                503,
-                "the change could not be shared with all workers; try again",
-            ),
-        }
     }
-
-    fn ping(&mut self, store: &mut impl Store) -> Response {
-        self.learn_details(store);
-        let health = self.health();
-        let healthy = health.is_ok();
-        let error = health.err().unwrap_or_default();
-        json(if healthy { 200 } else { 503 }, &Ping { error, healthy })
+    let (id, order) = match parse(balancer, name, request) {
+        Ok(parsed) => parsed,
+        Err(response) => return response,
+    };
+    match balancer.order(store, id, order, now) {
+        Ok(()) => Response::json(200, &Changed { name, state: order }),
+        Err(Lost) => Response::error(
+            503,
+            "the change could not be shared with all workers; try again",
+        ),
     }
 }
 
-/// The answer's form is the registry's own, so that balancers can be stacked.
+/// What a change asks for, or why it can't be made.
+fn parse(
+    balancer: &Balancer,
+    name: &str,
+    request: &Request,
+) -> Result<(ReplicaId, Order), Response> {
+    let media_type = request.header("content-type").unwrap_or_default();
+    let media_type = media_type.split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/json") {
+        let text = "the body must be JSON: send `content-type: application/json`";
+        return Err(Response::error(415, text));
+    }
+    if request.body.len() > BODY_LIMIT {
+        let text = format!("the body is longer than {BODY_LIMIT} bytes");
+        return Err(Response::error(413, &text));
+    }
+    let pool = balancer.pool();
+    let is_listed = |id: &ReplicaId| pool.get(*id).is_some_and(|it| it.position.is_some());
+    let Some(id) = balancer.replica(name).filter(is_listed) else {
+        let text = format!("there is no replica \"{}\"", printable(name));
+        return Err(Response::error(404, &text));
+    };
+    // An object, not whatever serde reads as a struct.
+    let object: serde_json::Result<serde_json::Map<String, serde_json::Value>> =
+        serde_json::from_slice(&request.body);
+    let change = object.and_then(|object| serde_json::from_value::<Change>(object.into()));
+    let state = match change {
+        Ok(change) => change.state,
+        Err(problem) => {
+            let text = format!("the body is not {{\"state\": \"...\"}}: {problem}");
+            return Err(Response::error(400, &text));
+        }
+    };
+    let Some(order) = Order::named(&state) else {
+        let state = printable(&state);
+        let text = format!("state \"{state}\" is not one of ready, drain or maintenance");
+        return Err(Response::error(400, &text));
+    };
+    Ok((id, order))
+}
+
+/// The form is the registry's own, so that balancers can be stacked.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Ping {
@@ -159,37 +133,4 @@ struct Change {
 struct Changed<'a> {
     name: &'a str,
     state: Order,
-}
-
-#[derive(Debug, Serialize)]
-struct Problem<'a> {
-    error: &'a str,
-}
-
-fn error(status: u16, error: &str) -> Response {
-    json(status, &Problem { error })
-}
-
-fn not_allowed(allowed: &str) -> Response {
-    let told = format!("the method is not one of {allowed}");
-    let mut response = error(405, &told);
-    response.headers.push(("allow", allowed.to_owned()));
-    response
-}
-
-fn json(status: u16, body: &impl Serialize) -> Response {
-    let body = serde_json::to_vec(body).unwrap_or_default();
-    let headers = [
-        ("content-type", "application/json"),
-        ("cache-control", "no-store"),
-        ("x-content-type-options", "nosniff"),
-    ];
-    let headers = headers
-        .map(|(name, value)| (name, value.to_owned()))
-        .to_vec();
-    Response {
-        status,
-        headers,
-        body,
-    }
 }

@@ -2,5 +2,9 @@
 
 mod access;
 pub mod api;
+pub mod check_status;
+pub mod http;
 mod page;
+pub mod readiness;
+pub mod replica_status;
 pub mod status;

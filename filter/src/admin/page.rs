@@ -1,10 +1,10 @@
 //! The page of the admin listener: one file, which asks for `/status` now and then.
 
-use crate::admin::api::Response;
+use super::http::{self, Response};
 
-/// The page. What a browser may do with it is said along with it: run the one
+/// The page. Its headers say what a browser may do with it: run the one
 /// script that is in it, talk to the listener it came from, and nothing else, so
-/// that not even a mistake in the page lets a replica's words do harm.
+/// that not even a mistake in the page lets a replica's text do harm.
 pub(crate) fn page() -> Response {
     let policy = format!(
         "default-src 'none'; script-src 'sha256-{SCRIPT_SHA256}'; style-src 'unsafe-inline'; \
@@ -20,9 +20,7 @@ pub(crate) fn page() -> Response {
     ];
     Response {
         status: 200,
-        headers: headers
-            .map(|(name, value)| (name, value.to_owned()))
-            .to_vec(),
+        headers: http::owned(&headers),
         body: PAGE.as_bytes().to_vec(),
     }
 }

@@ -1,8 +1,8 @@
 //! Which of the usable replicas gets a connection.
 
-use crate::balance::best_class::{BestClass, Candidate};
-use crate::balance::replica::Availability;
-use crate::balance::tournament_tree::TournamentTree;
+use super::availability::Availability;
+use super::best_class::{BestClass, Candidate};
+use super::tournament_tree::TournamentTree;
 use crate::config::Policy;
 use crate::random::{self, Random};
 

@@ -1,90 +1,51 @@
-//! All replicas, and for each listener the order in which they are given
-//! connections.
+//! All replicas and the listeners they serve: what changes of a replica is put in
+//! order on each listener.
 
-use crate::balance::choice::{Choice, Load};
-use crate::balance::replica::{Availability, Replica, ReplicaId};
-use crate::config::{Config, Policy, WhenAllDown};
-use crate::contract::route::{Route, Routes};
+use super::choice::Load;
+use super::listener::{Chosen, Listener, ListenerId, ListenerParts, Refusal};
+use super::order::Order;
+use super::passive::Ejection;
+use super::replica::{Replica, ReplicaId, ReplicaNames};
+use crate::config::{self, Config, Policy, WhenAllDown};
+use crate::contract::{Route, routes};
+use crate::health::verdict::Verdict;
 use crate::random::Random;
 use crate::time::Moment;
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// The number of one of the configuration's listeners.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ListenerId(pub(crate) usize);
-
-/// Why a connection is not served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// Each replica has all the connections it may have.
-    AllFull,
-    /// No replica is healthy.
-    AllDown,
-    /// Each replica is in drain or in maintenance.
-    AllAway,
-    /// The connection came from a listener the configuration does not have.
-    UnknownListener,
-}
-
-impl Refusal {
-    /// Each of them, for those who define metrics.
-    pub const ALL: [Refusal; 4] = [
-        Refusal::AllFull,
-        Refusal::AllDown,
-        Refusal::AllAway,
-        Refusal::UnknownListener,
-    ];
-
-    /// The name it goes by in the metrics and the log.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Refusal::AllFull => "all-full",
-            Refusal::AllDown => "all-down",
-            Refusal::AllAway => "all-away",
-            Refusal::UnknownListener => "unknown-listener",
-        }
-    }
-}
-
-/// One of the service's ports.
-#[derive(Debug)]
-pub(crate) struct Listener {
-    pub(crate) port: u16,
-    /// Which checks a replica must pass here, by number.
-    pub(crate) checks: Vec<usize>,
-    routes: Routes,
-    choice: Choice,
-    /// Connections given to a replica, ever.
-    pub(crate) given: u64,
-    /// Connections refused, ever.
-    pub(crate) refused: HashMap<Refusal, u64>,
-}
-
-/// A replica and the runner-up chosen with it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Chosen {
-    pub(crate) replica: ReplicaId,
-    place: usize,
-    /// How far ahead in the ring the runner-up is; 0: none.
-    ahead: usize,
-}
-
 /// The replicas and the listeners they serve.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    pub(crate) replicas: Vec<Replica>,
+    replicas: Vec<Replica>,
     /// The configuration's list: numbers of replicas.
-    pub(crate) ring: Vec<ReplicaId>,
-    pub(crate) listeners: Vec<Listener>,
+    ring: Vec<ReplicaId>,
+    listeners: Vec<Listener>,
     names: HashMap<String, ReplicaId>,
     seed: u64,
-    try_all: bool,
+    rules: Rules,
     /// Whether any replica has a limit; asked for each connection.
-    pub(crate) limited: bool,
+    is_limited: bool,
+}
+
+/// What the configuration says of all replicas.
+#[derive(Clone, Copy, Debug)]
+struct Rules {
     policy: Policy,
+    when_all_down: WhenAllDown,
+    passive: config::Passive,
     slow_start: Duration,
+}
+
+impl Rules {
+    fn of(config: &Config) -> Rules {
+        Rules {
+            policy: config.policy,
+            when_all_down: config.when_all_down,
+            passive: config.passive,
+            slow_start: Duration::from_millis(config.slow_start_ms),
+        }
+    }
 }
 
 impl Pool {
@@ -95,90 +56,88 @@ impl Pool {
             ring: Vec::new(),
             listeners: Vec::new(),
             names: HashMap::new(),
-            try_all: false,
-            limited: false,
-            policy: config.policy,
-            slow_start: Duration::ZERO,
+            rules: Rules::of(config),
+            is_limited: false,
         };
         pool.configure(config);
         pool
     }
 
-    /// Takes in another configuration; replicas keep their numbers, counts and
-    /// orders by name. Verdicts and the order among replicas are to be set anew
-    /// with [`Pool::update`].
+    /// Takes in another configuration; replicas keep their numbers and orders by
+    /// name. [`Pool::set_verdicts`] is to follow.
     pub(crate) fn configure(&mut self, config: &Config) {
-        self.try_all = config.when_all_down == WhenAllDown::TryAll;
-        self.limited = config
-            .replicas
-            .iter()
-            .any(|replica| replica.max_connections.is_some());
-        self.policy = config.policy;
-        self.slow_start = Duration::from_millis(config.slow_start_ms);
+        self.rules = Rules::of(config);
+        let mut limits = config.replicas.iter().map(|it| it.max_connections);
+        self.is_limited = limits.any(|limit| limit.is_some());
         for replica in &mut self.replicas {
-            replica.place = None;
+            replica.position = None;
         }
         self.ring.clear();
-        for (place, told) in config.replicas.iter().enumerate() {
+        for (position, configured) in config.replicas.iter().enumerate() {
             let next = ReplicaId(self.replicas.len() as u32);
-            let id = *self.names.entry(told.name.clone()).or_insert(next);
+            let id = *self.names.entry(configured.name.clone()).or_insert(next);
             if id == next {
-                self.replicas.push(Replica::new(told));
+                self.replicas.push(Replica::new(configured));
             }
             if let Some(replica) = self.replicas.get_mut(id.index()) {
-                replica.place = Some(place);
-                replica.weight = told.weight.max(1);
-                replica.backup = told.backup;
-                replica.max_connections = told.max_connections;
+                replica.configure(configured, position);
             }
             self.ring.push(id);
         }
-        let names: Vec<&str> = config
-            .replicas
-            .iter()
-            .map(|replica| replica.name.as_str())
-            .collect();
+        let names = config.replicas.iter().map(|replica| replica.name.as_str());
+        let names: Vec<&str> = names.collect();
         let mut before: HashMap<u16, Listener> = self
             .listeners
             .drain(..)
             .map(|listener| (listener.port, listener))
             .collect();
-        for told in &config.listeners {
+        for listener in &config.listeners {
             let number = |name: &String| config.checks.iter().position(|check| check.name == *name);
-            let before = before.remove(&told.port);
-            self.listeners.push(Listener {
-                port: told.port,
-                checks: told.checks.iter().filter_map(number).collect(),
-                routes: Routes::over(told.port, &names, config.runners_up),
-                choice: Choice::among(
-                    config.policy,
-                    self.seed,
-                    self.replicas.iter().map(|replica| replica.key),
-                ),
-                given: before.as_ref().map_or(0, |listener| listener.given),
-                refused: before.map(|listener| listener.refused).unwrap_or_default(),
-            });
+            let parts = ListenerParts {
+                port: listener.port,
+                checks: listener.checks.iter().filter_map(number).collect(),
+                routes: routes(listener.port, &names, config.runners_up),
+                policy: config.policy,
+                seed: self.seed,
+            };
+            let keys = self.replicas.iter().map(|replica| replica.key);
+            let before = before.remove(&listener.port);
+            self.listeners.push(Listener::new(parts, keys, before));
         }
     }
 
-    pub(crate) fn id(&self, name: &str) -> Option<ReplicaId> {
-        self.names.get(name).copied()
+    /// Whether any replica has a limit of connections.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.is_limited
+    }
+
+    /// The configured replicas, in the operator's order.
+    pub(crate) fn ring(&self) -> &[ReplicaId] {
+        &self.ring
+    }
+
+    pub(crate) fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
+    pub(crate) fn listener(&self, id: ListenerId) -> Option<&Listener> {
+        self.listeners.get(id.0)
+    }
+
+    /// The listener of a port.
+    pub(crate) fn listener_of(&self, port: u16) -> Option<ListenerId> {
+        let mut listeners = self.listeners.iter();
+        let number = listeners.position(|listener| listener.port == port)?;
+        Some(ListenerId(number))
     }
 
     pub(crate) fn get(&self, id: ReplicaId) -> Option<&Replica> {
         self.replicas.get(id.index())
     }
 
-    pub(crate) fn get_mut(&mut self, id: ReplicaId) -> Option<&mut Replica> {
-        self.replicas.get_mut(id.index())
-    }
-
-    /// The listener of a port.
-    pub(crate) fn listener(&self, port: u16) -> Option<ListenerId> {
-        self.listeners
-            .iter()
-            .position(|listener| listener.port == port)
-            .map(ListenerId)
+    /// All replicas, those no longer configured too.
+    pub(crate) fn replicas(&self) -> impl Iterator<Item = (ReplicaId, &Replica)> {
+        self.ids().zip(&self.replicas)
     }
 
     /// Numbers of all replicas, those no longer configured too.
@@ -186,42 +145,11 @@ impl Pool {
         (0..self.replicas.len() as u32).map(ReplicaId)
     }
 
-    /// Puts a replica where it belongs now in each listener's order.
-    pub(crate) fn update(&mut self, id: ReplicaId, now: Moment) {
-        let Some(replica) = self.replicas.get(id.index()) else {
-            return;
-        };
-        let slow_start = match self.policy {
-            // Clients must not move twice because a replica returned.
-            Policy::SourceHash => Duration::ZERO,
-            _ => self.slow_start,
-        };
-        let (active, share) = (replica.active(), replica.share(slow_start, now));
-        for listener in &mut self.listeners {
-            let availability = replica.availability(&listener.checks, self.try_all, now);
-            listener.choice.set(
-                id.index(),
-                Load {
-                    availability,
-                    active,
-                    share,
-                },
-            );
-        }
-    }
-
-    /// Puts all replicas where they belong.
-    pub(crate) fn update_all(&mut self, now: Moment) {
-        for id in self.ids() {
-            self.update(id, now);
-        }
-    }
-
     /// Chooses for a connection from a client, given as an even hash.
     ///
     /// # Errors
     ///
-    /// Why nobody can serve it.
+    /// Why no replica can serve it.
     pub(crate) fn choose(
         &mut self,
         listener: ListenerId,
@@ -231,81 +159,178 @@ impl Pool {
         let Some(listener) = self.listeners.get_mut(listener.0) else {
             return Err(Refusal::UnknownListener);
         };
-        let Some(chosen) = listener.choice.choose(client, random) else {
-            let refusal = match listener.choice.best() {
-                Some(Availability::Full) => Refusal::AllFull,
-                Some(Availability::Down) => Refusal::AllDown,
-                _ => Refusal::AllAway,
-            };
-            let times = listener.refused.entry(refusal).or_default();
-            *times = times.saturating_add(1);
-            return Err(refusal);
-        };
-        let place = self
-            .replicas
-            .get(chosen)
-            .and_then(|replica| replica.place)
-            .unwrap_or(usize::MAX);
-        let ahead = runner_up(listener, &self.ring, chosen, place);
-        listener.given = listener.given.saturating_add(1);
-        Ok(Chosen {
-            replica: ReplicaId(chosen as u32),
-            place,
-            ahead,
-        })
+        let chosen = listener.choose(client, random)?;
+        let replica = self.replicas.get(chosen.index());
+        let position = replica.and_then(|replica| replica.position);
+        let position = position.unwrap_or(usize::MAX);
+        Ok(listener.with_runner_up(chosen, position, &self.ring))
     }
 
     /// The route of a choice.
     pub(crate) fn route(&self, listener: ListenerId, chosen: Chosen) -> Option<&Route> {
-        self.listeners
-            .get(listener.0)?
-            .routes
-            .get(chosen.place, chosen.ahead)
+        self.listener(listener)?.route(chosen)
     }
 
-    /// How well a replica stands on a listener.
-    pub(crate) fn availability(&self, listener: &Listener, id: ReplicaId) -> Availability {
-        listener
-            .choice
-            .key(id.index())
-            .map_or(Availability::Away, |key| key.availability)
-    }
-
-    /// Replicas that serve a listener because they are well; full ones too.
-    pub(crate) fn usable(&self, listener: &Listener) -> usize {
-        let is_usable = |id: &&ReplicaId| {
-            let availability = self.availability(listener, **id);
-            availability.is_well() || availability == Availability::Full
-        };
-        self.ring.iter().filter(is_usable).count()
-    }
-
-    /// Whether a replica serves at least one listener because it is well.
+    /// Whether a replica serves at least one listener for being healthy.
     pub(crate) fn is_usable(&self, id: ReplicaId) -> bool {
-        self.listeners.iter().any(|listener| {
-            let availability = self.availability(listener, id);
-            availability.is_well() || availability == Availability::Full
-        })
+        self.listeners.iter().any(|it| it.is_usable(id))
+    }
+
+    /// How many configured replicas serve a listener for being healthy.
+    pub(crate) fn usable(&self, listener: &Listener) -> usize {
+        let usable = self.ring.iter().filter(|id| listener.is_usable(**id));
+        usable.count()
+    }
+
+    /// Takes in how many connections a replica has open.
+    pub(crate) fn set_active(&mut self, id: ReplicaId, active: u32, now: Moment) {
+        self.change(id, now, |replica, _| replica.active = active);
+    }
+
+    /// Takes in all verdicts anew, after another configuration of so many checks.
+    pub(crate) fn set_verdicts(
+        &mut self,
+        checks: usize,
+        verdicts: impl Iterator<Item = (ReplicaId, usize, Verdict)>,
+        now: Moment,
+    ) {
+        for replica in &mut self.replicas {
+            replica.verdicts = vec![Verdict::Healthy; checks];
+        }
+        for (id, check, verdict) in verdicts {
+            let replica = self.replicas.get_mut(id.index());
+            if let Some(slot) = replica.and_then(|it| it.verdicts.get_mut(check)) {
+                *slot = verdict;
+            }
+        }
+        for id in self.ids() {
+            self.change(id, now, |_, _| ());
+        }
+    }
+
+    /// Whether a replica passes a check; `None`: no such replica or check.
+    pub(crate) fn verdict(&self, id: ReplicaId, check: usize) -> Option<Verdict> {
+        self.get(id)?.verdicts.get(check).copied()
+    }
+
+    /// Takes in whether a replica passes a check. One that passes again is given
+    /// its share bit by bit.
+    pub(crate) fn set_verdict(
+        &mut self,
+        id: ReplicaId,
+        check: usize,
+        verdict: Verdict,
+        now: Moment,
+    ) {
+        self.change(id, now, |replica, rules| {
+            if let Some(slot) = replica.verdicts.get_mut(check) {
+                *slot = verdict;
+            }
+            if verdict == Verdict::Healthy && !rules.slow_start.is_zero() {
+                replica.recovered = Some(now);
+            }
+        });
+    }
+
+    /// Takes in what the operator wants of a replica, and since when.
+    pub(crate) fn set_order(&mut self, id: ReplicaId, order: Order, unix_ms: u64, now: Moment) {
+        if self.get(id).is_none_or(|replica| replica.order == order) {
+            return;
+        }
+        self.change(id, now, |replica, rules| {
+            replica.order = order;
+            replica.ordered_unix_ms = unix_ms;
+            if order == Order::Ready && !rules.slow_start.is_zero() {
+                replica.recovered = Some(now);
+            }
+        });
+    }
+
+    /// Takes in connect failures of a replica.
+    pub(crate) fn connect_failed(&mut self, id: ReplicaId, times: u64, now: Moment) -> Ejection {
+        let Some(replica) = self.replicas.get_mut(id.index()) else {
+            return Ejection::Unchanged;
+        };
+        let ejection = replica.passive.failed(times, &self.rules.passive, now);
+        if ejection == Ejection::Begins {
+            self.change(id, now, |_, _| ());
+        }
+        ejection
+    }
+
+    /// A connection reached a replica, which ends an ejection.
+    pub(crate) fn reached(&mut self, id: ReplicaId, now: Moment) {
+        let Some(replica) = self.replicas.get_mut(id.index()) else {
+            return;
+        };
+        let was_ejected = replica.passive.is_ejected(now);
+        replica.passive.reached();
+        if was_ejected {
+            self.change(id, now, |_, _| ());
+        }
+    }
+
+    /// Ends ejections whose time is over, and lets the shares of replicas grow that
+    /// came back.
+    pub(crate) fn tick(&mut self, now: Moment) {
+        for id in self.ids() {
+            let Some(replica) = self.replicas.get_mut(id.index()) else {
+                continue;
+            };
+            let is_over = replica.passive.expire(now);
+            let is_growing = replica.recovered.is_some();
+            let slow_start = self.rules.slow_start;
+            replica
+                .recovered
+                .take_if(|since| now.since(*since) >= slow_start);
+            if is_over || is_growing {
+                self.change(id, now, |_, _| ());
+            }
+        }
+    }
+
+    /// When the next ejection ends.
+    pub(crate) fn next_wake(&self) -> Option<Moment> {
+        let replicas = self.replicas.iter();
+        replicas
+            .filter_map(|replica| replica.passive.ejected_until())
+            .min()
+    }
+
+    /// Changes a replica and puts it where it then belongs on each listener.
+    fn change(&mut self, id: ReplicaId, now: Moment, change: impl FnOnce(&mut Replica, &Rules)) {
+        let Some(replica) = self.replicas.get_mut(id.index()) else {
+            return;
+        };
+        change(replica, &self.rules);
+        let slow_start = match self.rules.policy {
+            // Clients must not move twice because a replica returned.
+            Policy::SourceHash => Duration::ZERO,
+            _ => self.rules.slow_start,
+        };
+        let share = replica.share(slow_start, now);
+        for listener in &mut self.listeners {
+            let availability =
+                replica.availability(&listener.checks, self.rules.when_all_down, now);
+            let load = Load {
+                availability,
+                active: replica.active,
+                share,
+            };
+            listener.set(id, load);
+        }
     }
 }
 
-/// How far ahead of the chosen replica the best runner-up is that a route has;
-/// 0 when none is better than the proxy's own fallback.
-fn runner_up(listener: &Listener, ring: &[ReplicaId], chosen: usize, place: usize) -> usize {
-    let choice = &listener.choice;
-    let Some(availability) = choice.key(chosen).map(|key| key.availability) else {
-        return 0;
-    };
-    let followers = ring
-        .iter()
-        .cycle()
-        .skip(place.saturating_add(1))
-        .take(listener.routes.reach());
-    let usable = followers.enumerate().filter_map(|(before, id)| {
-        let key = choice.key(id.index())?;
-        let good = key.availability.is_well()
-            || (key.availability.may_serve() && key.availability <= availability);
-        good.then_some((key, before + 1))
-    });
-    usable.min().map_or(0, |(_, ahead)| ahead)
+impl ReplicaNames for Pool {
+    fn id(&self, name: &str) -> Option<ReplicaId> {
+        self.names.get(name).copied()
+    }
+
+    fn is_named(&self, id: ReplicaId, name: &str) -> bool {
+        self.get(id).is_some_and(|replica| replica.name == name)
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,12 @@
 //! One replica, as the balancer knows it.
 
-use crate::balance::passive::Passive;
-use crate::balance::tally::Tally;
-use crate::config;
+use super::availability::Availability;
+use super::order::Order;
+use super::passive::Passive;
+use crate::config::{self, WhenAllDown};
 use crate::health::verdict::Verdict;
 use crate::random;
 use crate::time::Moment;
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A replica's number. It keeps it as long as the VM lives, also when a new
@@ -21,81 +21,22 @@ impl ReplicaId {
     }
 }
 
-/// What the operator wants of a replica while all is running.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Order {
-    /// It serves when it is healthy.
-    #[default]
-    Ready,
-    /// No new connections; open ones go on, and it is still probed.
-    Drain,
-    /// No new connections, and no probes: it is being worked on.
-    Maintenance,
+/// How replicas are named.
+pub(crate) trait ReplicaNames {
+    /// The replica of a name, also one that is no longer configured.
+    fn id(&self, name: &str) -> Option<ReplicaId>;
+    /// Whether a replica has this name.
+    fn is_named(&self, id: ReplicaId, name: &str) -> bool;
 }
 
-impl Order {
-    /// The word for it in the API.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Order::Ready => "ready",
-            Order::Drain => "drain",
-            Order::Maintenance => "maintenance",
-        }
-    }
-
-    /// The order a word of the API stands for.
-    pub fn named(word: &str) -> Option<Order> {
-        [Order::Ready, Order::Drain, Order::Maintenance]
-            .into_iter()
-            .find(|order| order.name() == word)
-    }
-}
-
-/// How much a replica may be given, from best to worst; one number orders all
-/// replicas before their load does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Availability {
-    /// A healthy primary.
-    Primary,
-    /// A healthy backup.
-    Backup,
-    /// Healthy but ejected for connect failures.
-    Ejected,
-    /// The same, of a backup.
-    EjectedBackup,
-    /// Unhealthy, tried because no other is left and the operator wants it so.
-    Unhealthy,
-    /// The same, of a backup.
-    UnhealthyBackup,
-    /// Healthy, but it has all the connections it may have.
-    Full,
-    /// Unhealthy.
-    Down,
-    /// In drain, in maintenance, or no longer configured.
-    Away,
-}
-
-impl Availability {
-    /// Whether a connection may be given to it at all.
-    pub(crate) fn may_serve(self) -> bool {
-        self < Availability::Full
-    }
-
-    /// Whether it serves for being well, not for want of a better one.
-    pub(crate) fn is_well(self) -> bool {
-        self <= Availability::Backup
-    }
-}
-
-/// A replica with its counts and what is known of its health.
+/// What choosing a replica depends on.
 #[derive(Clone, Debug)]
 pub(crate) struct Replica {
     pub(crate) name: String,
-    /// What stands for the name on the board.
+    /// Stands for the name on the board.
     pub(crate) key: u64,
     /// Where it is in the configuration's list; `None`: no longer there.
-    pub(crate) place: Option<usize>,
+    pub(crate) position: Option<usize>,
     pub(crate) weight: u32,
     pub(crate) backup: bool,
     pub(crate) max_connections: Option<u32>,
@@ -105,10 +46,8 @@ pub(crate) struct Replica {
     /// By check, in the configuration's order.
     pub(crate) verdicts: Vec<Verdict>,
     pub(crate) passive: Passive,
-    /// What this VM counted.
-    pub(crate) here: Tally,
-    /// What the other VMs counted, as of their last heartbeat.
-    pub(crate) elsewhere: Tally,
+    /// Connections open over all VMs, as far as this one knows.
+    pub(crate) active: u32,
     /// When it came back, while its share is still growing.
     pub(crate) recovered: Option<Moment>,
 }
@@ -118,7 +57,7 @@ impl Replica {
         Replica {
             name: config.name.clone(),
             key: random::hash(config.name.as_bytes()),
-            place: None,
+            position: None,
             weight: config.weight.max(1),
             backup: config.backup,
             max_connections: config.max_connections,
@@ -126,18 +65,26 @@ impl Replica {
             ordered_unix_ms: 0,
             verdicts: Vec::new(),
             passive: Passive::default(),
-            here: Tally::default(),
-            elsewhere: Tally::default(),
+            active: 0,
             recovered: None,
         }
     }
 
-    /// Open connections, as far as this VM knows.
-    pub(crate) fn active(&self) -> u32 {
-        self.here.active.saturating_add(self.elsewhere.active)
+    /// Takes in what the configuration says of it, and its position in the list.
+    pub(crate) fn configure(&mut self, config: &config::Replica, position: usize) {
+        self.position = Some(position);
+        self.weight = config.weight.max(1);
+        self.backup = config.backup;
+        self.max_connections = config.max_connections;
     }
 
-    /// Whether all of these checks are passed.
+    /// Whether it passes all checks there are.
+    pub(crate) fn is_healthy(&self) -> bool {
+        let mut verdicts = self.verdicts.iter();
+        verdicts.all(|verdict| *verdict == Verdict::Healthy)
+    }
+
+    /// Whether it passes all of these checks.
     pub(crate) fn passes(&self, checks: &[usize]) -> bool {
         checks
             .iter()
@@ -145,8 +92,7 @@ impl Replica {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.max_connections
-            .is_some_and(|most| self.active() >= most)
+        self.max_connections.is_some_and(|most| self.active >= most)
     }
 
     /// Its weight in thousandths, less while its share is still growing.
@@ -167,24 +113,24 @@ impl Replica {
         grown.max(whole / 10).max(1)
     }
 
-    /// How much it may be given on a listener that asks for these checks.
+    /// How available it is on a listener that asks for these checks.
     pub(crate) fn availability(
         &self,
         checks: &[usize],
-        try_all: bool,
+        when_all_down: WhenAllDown,
         now: Moment,
     ) -> Availability {
-        if self.place.is_none() || self.order != Order::Ready {
+        if self.position.is_none() || self.order != Order::Ready {
             return Availability::Away;
         }
-        let well = self.passes(checks);
-        if !well && !try_all {
+        let is_healthy = self.passes(checks);
+        if !is_healthy && when_all_down == WhenAllDown::Refuse {
             return Availability::Down;
         }
         if self.is_full() {
             return Availability::Full;
         }
-        match (well, self.passive.is_ejected(now), self.backup) {
+        match (is_healthy, self.passive.is_ejected(now), self.backup) {
             (true, false, false) => Availability::Primary,
             (true, false, true) => Availability::Backup,
             (true, true, false) => Availability::Ejected,

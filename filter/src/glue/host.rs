@@ -1,4 +1,4 @@
-//! The host's functions, in the words of the core.
+//! The host's functions, with the types of the core.
 
 use crate::shared::board::{Lost, Record, Store};
 use proxy_wasm::hostcalls;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 type Done = Result<(), Status>;
 
-/// Writes a line to the host's log. There is nobody to tell if that fails.
+/// Writes a line to the host's log. A failure has nowhere to go.
 pub(super) fn log(level: LogLevel, text: &str) {
     let _ = hostcalls::log(level, text);
 }

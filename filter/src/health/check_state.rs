@@ -1,10 +1,9 @@
 //! One replica's health by one check: where it stands, why, and since when.
 
 use crate::config::{Health, Start};
-use crate::health::probe_response::ProbeFailure;
+use crate::health::probe_failure::ProbeFailure;
 use crate::health::reason::Reason;
 use crate::health::verdict::{HealthState, Verdict};
-use crate::time::Moment;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -98,20 +97,4 @@ pub(crate) struct Rules {
     pub(crate) health: Health,
     /// So many answers are kept to be shown.
     pub(crate) remembered: usize,
-}
-
-/// When a check's next request is due, or what became of the last.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Round {
-    pub(crate) due: Moment,
-    pub(crate) asked: Option<Asked>,
-}
-
-/// A request under way.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked {
-    pub(crate) probe: crate::health::schedule::ProbeId,
-    pub(crate) at: Moment,
-    /// What the interval to the next request is multiplied with.
-    pub(crate) stretch: f64,
 }

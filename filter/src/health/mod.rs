@@ -1,9 +1,12 @@
 //! Whether a replica is healthy: probes, and what their answers add up to.
 
 pub(crate) mod check_state;
+pub mod probe_failure;
 pub mod probe_request;
 pub mod probe_response;
 pub(crate) mod prober;
+mod proxy_reply;
 pub mod reason;
-pub mod schedule;
+mod reply_body;
+mod schedule;
 pub mod verdict;

@@ -1,121 +1,341 @@
-//! Asking the replicas, and what follows from their answers.
+//! Probes the replicas and judges them by their answers: owns the schedule and the
+//! state of each check.
 
-use crate::balance::pool::Pool;
-use crate::balance::replica::{Order, ReplicaId};
-use crate::balancer::{Balancer, Effect, Level, News};
-use crate::config::{CheckKind, OnDown};
-use crate::health::probe_request::ProbeRequest;
-use crate::health::probe_response::ProbeFailure;
-use crate::health::schedule::ProbeId;
-use crate::health::verdict::Verdict;
-use crate::metrics;
-use crate::time::Moment;
+use super::check_state::{CheckState, Rules};
+use super::probe_failure::ProbeFailure;
+use super::probe_request::{self, ProbeId, ProbeRequest};
+use super::probe_response::ProbeResponse;
+use super::reason::Reason;
+use super::schedule::Schedule;
+use super::verdict::Verdict;
+use crate::balance::replica::ReplicaId;
+use crate::config::{Check, Config};
+use crate::contract::{metric_name, probe_cluster};
+use crate::effect::{Effect, Effects, Level};
+use crate::random::{self, Random};
+use crate::time::{Moment, Reading};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::time::Duration;
 
-impl Balancer {
-    pub(crate) fn ask(&mut self, now: Moment) {
-        let pool = &self.pool;
-        let skips = |id| is_left_alone(pool, id);
-        for (probe, id, check) in self.probes.ask(now, &mut self.random, skips) {
-            let (Some(replica), Some(check)) = (pool.get(id), self.config.checks.get(check)) else {
-                continue;
-            };
-            let request = ProbeRequest::of(probe, check, &replica.name, &self.config);
-            self.effects.push_back(Effect::Ask(request));
+/// All replicas under all checks.
+#[derive(Clone, Debug)]
+pub(crate) struct Prober {
+    fqdn: String,
+    checks: Vec<Check>,
+    rules: Rules,
+    watches: Vec<Watch>,
+    schedule: Schedule,
+}
+
+/// One replica under one check.
+#[derive(Clone, Debug)]
+pub(crate) struct Watch {
+    pub(crate) replica: ReplicaId,
+    /// The check's number in the configuration.
+    pub(crate) check: usize,
+    pub(crate) state: CheckState,
+    name: String,
+    key: WatchKey,
+}
+
+/// Hashes of a replica's and a check's name: few bytes on the board.
+pub(crate) type WatchKey = (u64, u64);
+
+/// Whether a replica passes a check, as of now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) replica: ReplicaId,
+    pub(crate) check: usize,
+    pub(crate) verdict: Verdict,
+}
+
+/// A check's state as the VM that probes leaves it to the next.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Detail {
+    replica: String,
+    check: String,
+    state: CheckState,
+}
+
+impl Prober {
+    /// Watches these replicas; nothing is sent before [`Prober::start`].
+    pub(crate) fn new(config: &Config, replicas: &[ReplicaId], unix_ms: u64) -> Prober {
+        let rules = Rules {
+            health: config.health,
+            remembered: 0,
+        };
+        let mut prober = Prober {
+            fqdn: String::new(),
+            checks: Vec::new(),
+            rules,
+            watches: Vec::new(),
+            schedule: Schedule::new(config.health, 0),
+        };
+        prober.configure(config, replicas, unix_ms);
+        prober
+    }
+
+    /// Watches these replicas, the configuration's, from now on. What is known of a
+    /// replica and a check is kept by their names; answers to probes under way are
+    /// no longer waited for.
+    pub(crate) fn configure(&mut self, config: &Config, replicas: &[ReplicaId], unix_ms: u64) {
+        let known = self.details();
+        let size = replicas.len().saturating_mul(config.checks.len());
+        // Some minutes of a small pool; of a large one what its memory allows.
+        let remembered = if size <= 64 { 60 } else { 10 };
+        self.fqdn.clone_from(&config.fqdn);
+        self.checks.clone_from(&config.checks);
+        self.rules = Rules {
+            health: config.health,
+            remembered,
+        };
+        self.schedule.configure(config.health, size);
+        self.watches.clear();
+        for (id, replica) in replicas.iter().zip(&config.replicas) {
+            for (number, check) in config.checks.iter().enumerate() {
+                self.watches.push(Watch {
+                    replica: *id,
+                    check: number,
+                    state: CheckState::before_any_answer(config.health.start, unix_ms),
+                    name: replica.name.clone(),
+                    key: (
+                        random::hash(replica.name.as_bytes()),
+                        random::hash(check.name.as_bytes()),
+                    ),
+                });
+            }
+        }
+        self.learn(known);
+    }
+
+    /// Begins to probe.
+    pub(crate) fn start(&mut self, now: Moment) {
+        self.schedule.start(now);
+    }
+
+    /// Gives up all probes under way: another VM probes now.
+    pub(crate) fn stop(&mut self) {
+        self.schedule.stop();
+    }
+
+    /// How many probes are under way.
+    pub(crate) fn under_way(&self) -> usize {
+        self.schedule.under_way()
+    }
+
+    /// When a probe is due, or to be given up. `skips` says which replicas are not
+    /// to be probed.
+    pub(crate) fn next_wake(&self, skips: impl Fn(ReplicaId) -> bool) -> Option<Moment> {
+        self.schedule
+            .next_wake(|number| self.is_skipped(number, &skips))
+    }
+
+    /// Sends the probes that are due.
+    pub(crate) fn probe(
+        &mut self,
+        now: Moment,
+        random: &mut Random,
+        skips: impl Fn(ReplicaId) -> bool,
+        effects: &mut Effects,
+    ) {
+        let watches = &self.watches;
+        let is_skipped = |number: usize| watches.get(number).is_none_or(|it| skips(it.replica));
+        for (probe, number) in self.schedule.take_due(now, random, is_skipped) {
+            let watch = self.watches.get(number);
+            let check = watch.and_then(|watch| self.checks.get(watch.check));
+            if let (Some(watch), Some(check)) = (watch, check) {
+                effects.push(Effect::Probe(ProbeRequest {
+                    probe,
+                    cluster: probe_cluster(&check.name, &watch.name),
+                    headers: probe_request::headers(&check.kind, &self.fqdn),
+                    timeout: Duration::from_millis(self.rules.health.timeout_ms),
+                }));
+            }
         }
     }
 
-    pub(crate) fn kind_of(&self, probe: ProbeId) -> Option<CheckKind> {
-        let watch = self.probes.watch_of(probe)?;
-        self.config
-            .checks
-            .get(watch.check)
-            .map(|check| check.kind.clone())
+    /// Takes in a response; the change of the verdict it leads to, if any. One that
+    /// is not waited for is ignored.
+    pub(crate) fn answered(
+        &mut self,
+        probe: ProbeId,
+        response: &ProbeResponse,
+        now: Reading,
+        effects: &mut Effects,
+    ) -> Option<Change> {
+        let watch = self.watches.get(self.schedule.number_of(probe)?)?;
+        let mut outcome = response.judge(&self.checks.get(watch.check)?.kind);
+        if response.status == 0 && self.schedule.is_late(probe, now.moment) {
+            outcome = outcome.map_err(|failure| ProbeFailure {
+                reason: Reason::Timeout,
+                ..failure
+            });
+        }
+        self.take(probe, outcome, now, effects)
     }
 
-    pub(crate) fn take_answer(
+    /// A probe could not be sent.
+    pub(crate) fn not_sent(
+        &mut self,
+        probe: ProbeId,
+        now: Reading,
+        effects: &mut Effects,
+    ) -> Option<Change> {
+        let text = "the proxy has no address for it, or no such cluster";
+        let failure = ProbeFailure::new(Reason::NoAddress, text);
+        self.take(probe, Err(failure), now, effects)
+    }
+
+    /// Gives up the probes whose answer got lost.
+    pub(crate) fn expire(&mut self, now: Reading, effects: &mut Effects) -> Vec<Change> {
+        let lost = self.schedule.lost(now.moment).into_iter();
+        lost.filter_map(|probe| {
+            let failure = ProbeFailure::new(Reason::Timeout, "the answer got lost");
+            self.take(probe, Err(failure), now, effects)
+        })
+        .collect()
+    }
+
+    /// All that is watched.
+    pub(crate) fn watches(&self) -> &[Watch] {
+        &self.watches
+    }
+
+    /// What is watched of one replica.
+    pub(crate) fn of(&self, replica: ReplicaId) -> impl Iterator<Item = &Watch> {
+        let watches = self.watches.iter();
+        watches.filter(move |watch| watch.replica == replica)
+    }
+
+    /// The verdicts, for other VMs.
+    pub(crate) fn verdicts(&self) -> Vec<(WatchKey, Verdict)> {
+        let verdict = |watch: &Watch| (watch.key, watch.state.health.verdict);
+        self.watches.iter().map(verdict).collect()
+    }
+
+    /// What verdicts of another VM say of the replicas watched here.
+    pub(crate) fn read(&self, verdicts: &HashMap<WatchKey, Verdict>) -> Vec<Change> {
+        let known = |watch: &Watch| {
+            Some(Change {
+                verdict: *verdicts.get(&watch.key)?,
+                ..watch.verdict()
+            })
+        };
+        self.watches.iter().filter_map(known).collect()
+    }
+
+    /// What is known of each replica's health, for other VMs.
+    pub(crate) fn details(&self) -> Vec<Detail> {
+        let detail = |watch: &Watch| {
+            Some(Detail {
+                replica: watch.name.clone(),
+                check: self.checks.get(watch.check)?.name.clone(),
+                state: watch.state.clone(),
+            })
+        };
+        self.watches.iter().filter_map(detail).collect()
+    }
+
+    /// Takes over what another VM knows.
+    pub(crate) fn learn(&mut self, details: Vec<Detail>) {
+        let mut known: HashMap<(String, String), CheckState> = details
+            .into_iter()
+            .map(|detail| ((detail.replica, detail.check), detail.state))
+            .collect();
+        for watch in &mut self.watches {
+            let check = self.checks.get(watch.check);
+            let check = check.map(|check| check.name.clone()).unwrap_or_default();
+            if let Some(state) = known.remove(&(watch.name.clone(), check)) {
+                watch.state = state;
+            }
+        }
+    }
+
+    /// Takes over another VM's verdicts, which may be newer than its details.
+    pub(crate) fn adopt(&mut self, verdicts: &HashMap<WatchKey, Verdict>) {
+        for watch in &mut self.watches {
+            if let Some(verdict) = verdicts.get(&watch.key) {
+                let health = &mut watch.state.health;
+                health.settled |= health.verdict != *verdict;
+                health.verdict = *verdict;
+            }
+        }
+    }
+
+    fn is_skipped(&self, number: usize, skips: impl Fn(ReplicaId) -> bool) -> bool {
+        let watch = self.watches.get(number);
+        watch.is_none_or(|watch| skips(watch.replica))
+    }
+
+    /// Takes in what a probe came to.
+    fn take(
         &mut self,
         probe: ProbeId,
         outcome: Result<(), ProbeFailure>,
-        now: Moment,
-    ) {
-        let Some(watch) = self.probes.watch_of(probe) else {
-            return;
-        };
-        let (id, check) = (watch.replica, watch.check);
-        let since = watch.state.since_unix_ms;
-        let name = self
-            .pool
-            .get(id)
-            .map(|replica| replica.name.clone())
-            .unwrap_or_default();
-        match &outcome {
-            Ok(()) => metrics::one(
-                format!("dtr_lb.replica.{name}.probes_ok"),
-                &mut self.effects,
-            ),
-            Err(failure) => {
-                metrics::failed_probe(&name, failure.reason, failure.component, &mut self.effects);
-            }
+        now: Reading,
+        effects: &mut Effects,
+    ) -> Option<Change> {
+        let finished = self.schedule.finish(probe, now.moment)?;
+        let watch = self.watches.get_mut(finished.number)?;
+        count(&watch.name, &outcome, effects);
+        let since_unix_ms = watch.state.since_unix_ms;
+        let change = watch
+            .state
+            .take(outcome, finished.latency, &self.rules, now.unix_ms);
+        let interval = watch.state.interval(&self.rules.health);
+        self.schedule.plan_next(finished, interval);
+        change?;
+        effects.count(metric_name::replica(&watch.name, "changes"), 1);
+        let check = self.checks.get(watch.check);
+        let check = check.map_or("", |check| check.name.as_str());
+        let lasted_ms = now.unix_ms.saturating_sub(since_unix_ms);
+        watch.log(check, lasted_ms, effects);
+        Some(watch.verdict())
+    }
+}
+
+impl Watch {
+    /// Whether the replica passes the check.
+    pub(crate) fn verdict(&self) -> Change {
+        Change {
+            replica: self.replica,
+            check: self.check,
+            verdict: self.state.health.verdict,
         }
-        let taken = self.probes.answered(probe, outcome, now, self.unix_ms);
-        let Some((watch, change)) = taken else { return };
-        let failure = watch.state.failure.clone();
-        let Some(verdict) = change else { return };
-        self.news = News::Verdicts;
-        metrics::one(format!("dtr_lb.replica.{name}.changes"), &mut self.effects);
-        let check_name = self
-            .config
-            .checks
-            .get(check)
-            .map_or("", |check| check.name.as_str());
-        let told = match (verdict, failure) {
-            (Verdict::Healthy, _) => {
-                let seconds = self.unix_ms.saturating_sub(since) / 1000;
-                let told =
-                    format!("replica \"{name}\" is healthy ({check_name}), after {seconds} s");
-                Effect::Log(Level::Info, told)
-            }
-            (Verdict::Unhealthy, failure) => {
-                let why = failure
-                    .map(|failure| failure.in_one_line())
-                    .unwrap_or_default();
-                Effect::Log(
-                    Level::Warn,
-                    format!("replica \"{name}\" is unhealthy ({check_name}): {why}"),
-                )
-            }
-        };
-        self.effects.push_back(told);
-        self.set_verdict(id, check, verdict, now);
     }
 
-    /// Takes in whether a replica passes a check, whoever found out.
-    pub(crate) fn set_verdict(
-        &mut self,
-        id: ReplicaId,
-        check: usize,
-        verdict: Verdict,
-        now: Moment,
-    ) {
-        let Some(replica) = self.pool.get_mut(id) else {
-            return;
-        };
-        match replica.verdicts.get_mut(check) {
-            Some(held) if *held != verdict => *held = verdict,
-            _ => return,
-        }
-        if verdict == Verdict::Healthy && self.config.slow_start_ms > 0 {
-            replica.recovered = Some(now);
-        }
-        self.pool.update(id, now);
-        if verdict == Verdict::Unhealthy && self.config.on_down == OnDown::Close {
-            self.close_connections(id, check);
+    /// Logs a change of the verdict.
+    fn log(&self, check: &str, lasted_ms: u64, effects: &mut Effects) {
+        let name = &self.name;
+        match self.state.health.verdict {
+            Verdict::Healthy => {
+                let seconds = lasted_ms / 1000;
+                let text = format!("replica \"{name}\" is healthy ({check}), after {seconds} s");
+                effects.log(Level::Info, text);
+            }
+            Verdict::Unhealthy => {
+                let failure = self.state.failure.as_ref();
+                let why = failure.map(ProbeFailure::in_one_line).unwrap_or_default();
+                let text = format!("replica \"{name}\" is unhealthy ({check}): {why}");
+                effects.log(Level::Warn, text);
+            }
         }
     }
 }
 
-/// Whether a replica is not to be probed.
-pub(crate) fn is_left_alone(pool: &Pool, id: ReplicaId) -> bool {
-    pool.get(id)
-        .is_none_or(|replica| replica.order == Order::Maintenance)
+/// Counts what a probe came to.
+fn count(replica: &str, outcome: &Result<(), ProbeFailure>, effects: &mut Effects) {
+    let Err(failure) = outcome else {
+        return effects.count(metric_name::replica(replica, "probes_ok"), 1);
+    };
+    let reason = failure.reason.name();
+    effects.count(metric_name::probes_failed(replica, reason), 1);
+    if let Some(component) = failure.component {
+        let name = metric_name::component_errors(replica, component.name());
+        effects.count(name, 1);
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,4 +5,5 @@ mod connection_counts;
 mod lease;
 #[cfg(test)]
 mod memory_store;
+mod orders;
 pub(crate) mod sync;

@@ -8,16 +8,18 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use dtr_lb_filter::balance::connections::{StreamId, UpstreamOutcome};
-use dtr_lb_filter::balance::pool::Refusal;
-use dtr_lb_filter::balancer::{Admission, Balancer, Effect, Fact, Level};
+use dtr_lb_filter::admin::api;
+use dtr_lb_filter::admin::status::Status;
+use dtr_lb_filter::balance::listener::Refusal;
+use dtr_lb_filter::balance::stream::{StreamId, UpstreamOutcome};
+use dtr_lb_filter::balancer::{Admission, Balancer};
 use dtr_lb_filter::config::{
     Admin, Check, CheckKind, Config, Health, Listener, OnDown, Passive, Policy, Replica, Start,
     WhenAllDown,
 };
+use dtr_lb_filter::effect::{Effect, Fact, Level, MetricKind};
+use dtr_lb_filter::health::probe_request::ProbeId;
 use dtr_lb_filter::health::probe_response::{ProbeResponse, ReplySource};
-use dtr_lb_filter::health::schedule::ProbeId;
-use dtr_lb_filter::metrics::Kind;
 use dtr_lb_filter::random::Random;
 use dtr_lb_filter::shared::board::{Lost, Record, Store};
 use dtr_lb_filter::time::{Clock, Moment};
@@ -286,10 +288,10 @@ impl World {
 
     pub fn tick(&mut self, vm: usize) {
         let now = self.vms[vm].read_clock(self.ms);
-        self.vms[vm].balancer.exchange(&mut self.board, now);
+        self.vms[vm].balancer.sync(&mut self.board, now);
         self.carry_out(vm);
         self.vms[vm].balancer.observe(Fact::Tick, now);
-        self.vms[vm].balancer.exchange(&mut self.board, now);
+        self.vms[vm].balancer.sync(&mut self.board, now);
         self.carry_out(vm);
     }
 
@@ -297,7 +299,7 @@ impl World {
         let now = self.vms[vm].now();
         while let Some(effect) = self.vms[vm].balancer.next_effect() {
             match effect {
-                Effect::Ask(request) => {
+                Effect::Probe(request) => {
                     let name = request.cluster.split_once('/').expect("CHECK/REPLICA").1;
                     let replica = self.config.replicas.iter().position(|it| it.name == name);
                     let Some(replica) = replica else { continue };
@@ -328,8 +330,8 @@ impl World {
                 Effect::Report(report) => {
                     let slot = self.metrics.entry(report.name).or_default();
                     match report.kind {
-                        Kind::Counter => *slot += report.value,
-                        Kind::Gauge => *slot = report.value,
+                        MetricKind::Counter => *slot += report.value,
+                        MetricKind::Gauge => *slot = report.value,
                     }
                 }
             }
@@ -392,7 +394,7 @@ impl World {
                 self.vms[vm]
                     .balancer
                     .observe(Fact::Answered(probe, response), now);
-                self.vms[vm].balancer.exchange(&mut self.board, now);
+                self.vms[vm].balancer.sync(&mut self.board, now);
                 self.carry_out(vm);
             }
         }
@@ -421,13 +423,13 @@ impl World {
         if version != balancer.version() {
             balancer.refresh(&mut self.board, now);
         }
-        balancer.agree(&mut self.board, now);
+        balancer.share_limits(&mut self.board, now);
         let listener = balancer.listener(port).expect("a listener of that port");
         let name = match balancer.admit(stream, listener, client, now) {
             Admission::Steer(_, route) => route.name().to_owned(),
             Admission::Refuse(refusal) => return Err(refusal),
         };
-        balancer.agree(&mut self.board, now);
+        balancer.share_limits(&mut self.board, now);
         let (_, names) = name.split_once('/').expect("PORT/FIRST>SECOND");
         let place = |name| self.config.replicas.iter().position(|it| it.name == name);
         let route = names
@@ -527,7 +529,7 @@ impl World {
         &mut self,
         vm: usize,
         replica: usize,
-        order: dtr_lb_filter::balance::replica::Order,
+        order: dtr_lb_filter::balance::order::Order,
     ) -> Result<(), Lost> {
         let now = self.vms[vm].now();
         let name = self.config.replicas[replica].name.clone();
@@ -541,7 +543,7 @@ impl World {
     pub fn status(&mut self, vm: usize) -> serde_json::Value {
         let now = self.vms[vm].now();
         self.vms[vm].balancer.set_unix_ms(self.ms);
-        let status = self.vms[vm].balancer.status(&mut self.board, now);
+        let status = Status::of(&mut self.vms[vm].balancer, &mut self.board, now);
         serde_json::to_value(status).expect("a status is JSON")
     }
 
@@ -549,10 +551,10 @@ impl World {
     pub fn answer(
         &mut self,
         vm: usize,
-        request: &dtr_lb_filter::admin::api::Request,
-    ) -> dtr_lb_filter::admin::api::Response {
+        request: &dtr_lb_filter::admin::http::Request,
+    ) -> dtr_lb_filter::admin::http::Response {
         let now = self.vms[vm].read_clock(self.ms);
-        let response = self.vms[vm].balancer.answer(request, &mut self.board, now);
+        let response = api::answer(&mut self.vms[vm].balancer, request, &mut self.board, now);
         self.carry_out(vm);
         response
     }
