@@ -20,7 +20,7 @@ impl Moment {
         self.0
     }
 
-    /// The Moment that much later.
+    /// The Moment a span later.
     #[must_use]
     pub const fn plus(self, span: Duration) -> Moment {
         Moment(self.0.saturating_add(span))
@@ -44,8 +44,8 @@ pub(crate) struct Reading {
 /// Makes Moments out of a wall clock that may be set back or ahead.
 ///
 /// A step back counts as no time; a step ahead longer than [`Clock::LONGEST`]
-/// counts as that long, or probes in flight would time out that nobody kept
-/// waiting. Ticks are shorter, so in quiet times none is lost.
+/// counts as that long, or probes in flight would time out although none
+/// was kept waiting. Ticks are shorter, so in quiet times none is lost.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     now: Moment,
@@ -69,7 +69,7 @@ impl Clock {
         self.now
     }
 
-    /// What the wall clock said at the last reading, in Unix milliseconds.
+    /// What the wall clock showed at the last reading, in Unix milliseconds.
     pub fn unix_ms(&self) -> u64 {
         let wall = self.wall.unwrap_or_default();
         u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)

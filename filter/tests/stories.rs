@@ -1,4 +1,4 @@
-//! What the balancer does, told with time that moves by hand.
+//! What the balancer does, with time that moves by hand.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -11,15 +11,15 @@ use dtr_lb_filter::balance::stream::UpstreamOutcome;
 use dtr_lb_filter::config::{Listener, OnDown, Policy, Start, WhenAllDown};
 use dtr_lb_filter::effect::{Fact, Level};
 use dtr_lb_filter::random;
-use world::{Does, End, World, check, config};
+use world::{Does, End, World, check, sample_config};
 
 #[test]
 fn connections_spread_over_healthy_replicas() {
     for policy in [Policy::LeastConnections, Policy::RoundRobin] {
-        let mut world = World::settled(dtr_config(3, policy), 1);
+        let mut world = World::settled(with_policy(3, policy), 1);
         assert_eq!(world.visits(0, 30), [10, 10, 10], "{policy:?}");
     }
-    let mut world = World::settled(dtr_config(3, Policy::RandomTwo), 1);
+    let mut world = World::settled(with_policy(3, Policy::RandomTwo), 1);
     let served = world.visits(0, 3000);
     assert!(
         served.iter().all(|times| (800..1200).contains(times)),
@@ -30,16 +30,16 @@ fn connections_spread_over_healthy_replicas() {
 #[test]
 fn weights_are_kept() {
     for policy in [Policy::LeastConnections, Policy::RoundRobin] {
-        let mut told = dtr_config(3, policy);
-        told.replicas[1].weight = 3;
-        let mut world = World::settled(told.clone(), 1);
+        let mut config = with_policy(3, policy);
+        config.replicas[1].weight = 3;
+        let mut world = World::settled(config.clone(), 1);
         assert_eq!(
             world.visits(0, 50),
             [10, 30, 10],
             "{policy:?}: connections that end"
         );
 
-        let mut world = World::settled(told, 1);
+        let mut world = World::settled(config, 1);
         for _ in 0..50 {
             assert!(matches!(world.open(0).1, End::Served(_)));
         }
@@ -47,9 +47,9 @@ fn weights_are_kept() {
         assert_eq!(open, [10, 30, 10], "{policy:?}: connections that stay");
     }
     for policy in [Policy::RandomTwo, Policy::SourceHash] {
-        let mut told = dtr_config(3, policy);
-        told.replicas[1].weight = 3;
-        let mut world = World::settled(told, 1);
+        let mut config = with_policy(3, policy);
+        config.replicas[1].weight = 3;
+        let mut world = World::settled(config, 1);
         let mut served = [0; 3];
         for client in 0..5000_u64 {
             let (_, end) = world.open_from(0, 443, random::hash(&client.to_le_bytes()));
@@ -64,9 +64,9 @@ fn weights_are_kept() {
 
 #[test]
 fn the_heavy_one_is_not_served_in_a_row() {
-    let mut told = dtr_config(3, Policy::RoundRobin);
-    told.replicas[0].weight = 4;
-    let mut world = World::settled(told, 1);
+    let mut config = with_policy(3, Policy::RoundRobin);
+    config.replicas[0].weight = 4;
+    let mut world = World::settled(config, 1);
     let order: Vec<End> = (0..12).map(|_| world.visit(0)).collect();
     let longest = order
         .split(|end| *end != End::Served(0))
@@ -81,27 +81,27 @@ fn the_heavy_one_is_not_served_in_a_row() {
 
 #[test]
 fn a_sick_replica_gets_no_new_connection_and_comes_back_after_rise_answers() {
-    let mut world = World::settled(config(3), 2);
+    let mut world = World::settled(sample_config(3), 2);
     world.does[1] = Does::Sick;
     world.pass(2000);
     assert_eq!(world.state(0, 1), "unhealthy");
     for vm in 0..2 {
         assert_eq!(world.visits(vm, 20), [10, 0, 10], "VM {vm}");
     }
-    let told: Vec<&(Level, String)> = world
+    let logged: Vec<&(Level, String)> = world
         .log
         .iter()
         .filter(|(_, text)| text.contains("\"r2\""))
         .collect();
     assert_eq!(
-        told.len(),
+        logged.len(),
         1,
-        "the change is told once, by one VM: {told:?}"
+        "the change is logged once, by one VM: {logged:?}"
     );
-    assert_eq!(told[0].0, Level::Warn);
+    assert_eq!(logged[0].0, Level::Warn);
     assert!(
-        told[0].1.contains("garant: no answer"),
-        "with its own words: {told:?}"
+        logged[0].1.contains("garant: no answer"),
+        "with its own text: {logged:?}"
     );
 
     let shown = world.status(1)["replicas"][1].clone();
@@ -127,7 +127,7 @@ fn a_sick_replica_gets_no_new_connection_and_comes_back_after_rise_answers() {
 
 #[test]
 fn a_hung_replica_is_out_although_answers_get_lost() {
-    let mut world = World::settled(config(3), 1);
+    let mut world = World::settled(sample_config(3), 1);
     world.does[2] = Does::Hang;
     world.pass(6000);
     assert_eq!(world.state(0, 2), "unhealthy");
@@ -140,17 +140,17 @@ fn a_hung_replica_is_out_although_answers_get_lost() {
 
 #[test]
 fn a_failure_goes_to_the_runner_up_that_is_well() {
-    let mut told = config(3);
+    let mut config = sample_config(3);
     // Only what connections see counts here.
-    told.health.fall = 1000;
-    let mut world = World::settled(told, 1);
+    config.health.fall = 1000;
+    let mut world = World::settled(config, 1);
     world.does[2] = Does::Sick;
     world.pass(20);
     for _ in 0..30 {
         world.does = vec![Does::Refuse, Does::Well, Does::Well];
         assert!(matches!(world.visit(0), End::Served(1 | 2)));
     }
-    let mut world = World::settled(config(3), 1);
+    let mut world = World::settled(sample_config(3), 1);
     world.does = vec![Does::Well, Does::Well, Does::Sick];
     world.pass(2000);
     // r1 goes away between two probes; r3 is sick: all must go to r2, never r3.
@@ -160,7 +160,7 @@ fn a_failure_goes_to_the_runner_up_that_is_well() {
 
 #[test]
 fn failures_of_connections_take_a_replica_out_before_a_probe_does() {
-    let mut world = World::settled(config(3), 2);
+    let mut world = World::settled(sample_config(3), 2);
     world.does[0] = Does::Refuse;
     let mut chosen_first = 0;
     for _ in 0..60 {
@@ -196,7 +196,7 @@ fn failures_of_connections_take_a_replica_out_before_a_probe_does() {
 
 #[test]
 fn a_connection_that_is_tried_again_is_counted_where_it_ends_up() {
-    let mut world = World::settled(config(2), 1);
+    let mut world = World::settled(sample_config(2), 1);
     let (stream, route) = world.route(0, 443, 0).unwrap();
     let (first, second) = (route[0], route[1]);
     let now = world.now(0);
@@ -215,13 +215,13 @@ fn a_connection_that_is_tried_again_is_counted_where_it_ends_up() {
     assert_eq!(
         world.active(0, second),
         0,
-        "closed once, however often it is told"
+        "closed once, however often it is reported"
     );
 }
 
 #[test]
 fn a_blip_of_all_replicas_lasts_no_longer_than_the_blip() {
-    let mut world = World::settled(config(3), 1);
+    let mut world = World::settled(sample_config(3), 1);
     world.does = vec![Does::Refuse; 3];
     for _ in 0..12 {
         assert_eq!(world.visit(0), End::Failed);
@@ -237,7 +237,7 @@ fn a_blip_of_all_replicas_lasts_no_longer_than_the_blip() {
 
 #[test]
 fn when_all_are_down_the_operators_choice_holds() {
-    let mut world = World::settled(config(2), 1);
+    let mut world = World::settled(sample_config(2), 1);
     world.does = vec![Does::Sick; 2];
     world.pass(2000);
     assert_eq!(world.visit(0), End::Refused(Refusal::AllDown));
@@ -249,9 +249,9 @@ fn when_all_are_down_the_operators_choice_holds() {
     world.pass(300);
     assert_eq!(world.metrics["dtr_lb.listener.443.refused.all-down"], 1);
 
-    let mut told = config(2);
-    told.when_all_down = WhenAllDown::TryAll;
-    let mut world = World::settled(told, 1);
+    let mut config = sample_config(2);
+    config.when_all_down = WhenAllDown::TryAll;
+    let mut world = World::settled(config, 1);
     world.does = vec![Does::Sick; 2];
     world.pass(2000);
     assert!(
@@ -266,9 +266,9 @@ fn when_all_are_down_the_operators_choice_holds() {
 
 #[test]
 fn backups_serve_only_when_no_primary_can() {
-    let mut told = config(3);
-    told.replicas[0].backup = true;
-    let mut world = World::settled(told, 1);
+    let mut config = sample_config(3);
+    config.replicas[0].backup = true;
+    let mut world = World::settled(config, 1);
     assert_eq!(world.visits(0, 20), [0, 10, 10]);
     world.does[1] = Does::Sick;
     world.pass(2000);
@@ -283,10 +283,10 @@ fn backups_serve_only_when_no_primary_can() {
 
 #[test]
 fn a_full_replica_is_passed_over_and_all_full_is_its_own_reason() {
-    let mut told = config(2);
-    told.replicas[0].max_connections = Some(3);
-    told.replicas[1].max_connections = Some(5);
-    let mut world = World::settled(told, 1);
+    let mut config = sample_config(2);
+    config.replicas[0].max_connections = Some(3);
+    config.replicas[1].max_connections = Some(5);
+    let mut world = World::settled(config, 1);
     let mut streams = Vec::new();
     for _ in 0..8 {
         let (stream, end) = world.open(0);
@@ -309,9 +309,9 @@ fn a_full_replica_is_passed_over_and_all_full_is_its_own_reason() {
 
 #[test]
 fn a_limit_holds_over_all_vms_at_once() {
-    let mut told = config(1);
-    told.replicas[0].max_connections = Some(4);
-    let mut world = World::settled(told, 2);
+    let mut config = sample_config(1);
+    config.replicas[0].max_connections = Some(4);
+    let mut world = World::settled(config, 2);
     for _ in 0..3 {
         world.open(0);
     }
@@ -322,7 +322,7 @@ fn a_limit_holds_over_all_vms_at_once() {
 
 #[test]
 fn orders_reach_every_vm_and_survive_its_reload_and_a_new_configuration() {
-    let mut world = World::settled(config(3), 2);
+    let mut world = World::settled(sample_config(3), 2);
     let (stream, _) = world.open(1);
     world.order(0, 0, Order::Drain).unwrap();
     assert_eq!(
@@ -338,9 +338,9 @@ fn orders_reach_every_vm_and_survive_its_reload_and_a_new_configuration() {
 
     world.crash(0);
     assert_eq!(world.visits(0, 20)[0], 0, "a VM that starts anew reads it");
-    let mut told = config(4);
-    told.health.fall = 5;
-    world.configure(told);
+    let mut config = sample_config(4);
+    config.health.fall = 5;
+    world.configure(config);
     world.pass(1000);
     assert_eq!(
         world.visits(1, 20)[0],
@@ -356,7 +356,7 @@ fn orders_reach_every_vm_and_survive_its_reload_and_a_new_configuration() {
     world.pass(5000);
     assert_eq!(
         world.asked[0], at_rest,
-        "nobody probes what is being worked on"
+        "a replica in maintenance is not probed"
     );
     assert!(before > 0);
 
@@ -367,7 +367,7 @@ fn orders_reach_every_vm_and_survive_its_reload_and_a_new_configuration() {
 
 #[test]
 fn all_away_is_its_own_reason() {
-    let mut world = World::settled(config(2), 1);
+    let mut world = World::settled(sample_config(2), 1);
     for replica in 0..2 {
         world.order(0, replica, Order::Drain).unwrap();
     }
@@ -378,7 +378,7 @@ fn all_away_is_its_own_reason() {
 
 #[test]
 fn a_retired_vm_leaves_probing_to_the_others_and_counts_what_it_has_open() {
-    let mut world = World::settled(config(3), 2);
+    let mut world = World::settled(sample_config(3), 2);
     let holder = (0..2)
         .find(|vm| world.vms[*vm].balancer.is_holder())
         .unwrap();
@@ -407,7 +407,7 @@ fn a_retired_vm_leaves_probing_to_the_others_and_counts_what_it_has_open() {
 
 #[test]
 fn the_lease_passes_on_when_its_holder_dies() {
-    let mut world = World::settled(config(3), 3);
+    let mut world = World::settled(sample_config(3), 3);
     assert_eq!(world.holders(), 1);
     world.does[1] = Does::Sick;
     world.pass(2000);
@@ -429,7 +429,7 @@ fn the_lease_passes_on_when_its_holder_dies() {
     assert_eq!(
         world.log.len(),
         logged,
-        "nothing changed, nothing is told: {:?}",
+        "nothing changed, nothing is logged: {:?}",
         world.log
     );
     assert_eq!(
@@ -444,7 +444,7 @@ fn the_lease_passes_on_when_its_holder_dies() {
 
 #[test]
 fn one_vm_probes_for_all() {
-    let mut world = World::settled(config(2), 4);
+    let mut world = World::settled(sample_config(2), 4);
     world.asked = vec![0; 2];
     world.pass(20_000);
     for asked in &world.asked {
@@ -458,9 +458,9 @@ fn one_vm_probes_for_all() {
 
 #[test]
 fn probes_of_many_replicas_are_spread_and_bounded() {
-    let mut told = config(1000);
-    told.health.interval_ms = 2000;
-    let mut world = World::new(told, 1);
+    let mut config = sample_config(1000);
+    config.health.interval_ms = 2000;
+    let mut world = World::new(config, 1);
     let mut asked_before = 0;
     let mut most = 0;
     for _ in 0..80 {
@@ -478,7 +478,7 @@ fn probes_of_many_replicas_are_spread_and_bounded() {
     }
     assert!(
         world.asked.iter().all(|asked| *asked > 0),
-        "nobody is forgotten"
+        "no replica is forgotten"
     );
     world.does = vec![Does::Well; 1000];
     world.pass(8000);
@@ -487,9 +487,9 @@ fn probes_of_many_replicas_are_spread_and_bounded() {
 
 #[test]
 fn a_replica_starts_as_configured() {
-    let mut told = config(2);
-    told.health.start = Start::Down;
-    let mut world = World::new(told, 1);
+    let mut config = sample_config(2);
+    config.health.start = Start::Down;
+    let mut world = World::new(config, 1);
     assert_eq!(
         world.visit(0),
         End::Refused(Refusal::AllDown),
@@ -501,7 +501,7 @@ fn a_replica_starts_as_configured() {
         "one good answer brings it in"
     );
 
-    let mut world = World::new(config(2), 1);
+    let mut world = World::new(sample_config(2), 1);
     assert!(
         matches!(world.visit(0), End::Served(_)),
         "up until proven sick"
@@ -513,7 +513,7 @@ fn a_replica_starts_as_configured() {
 
 #[test]
 fn clients_stay_with_their_replica_and_few_move() {
-    let mut world = World::settled(dtr_config(5, Policy::SourceHash), 2);
+    let mut world = World::settled(with_policy(5, Policy::SourceHash), 2);
     let clients: Vec<u64> = (0..2000_u64)
         .map(|client| random::hash(&client.to_le_bytes()))
         .collect();
@@ -542,9 +542,9 @@ fn clients_stay_with_their_replica_and_few_move() {
 #[test]
 fn a_recovered_replica_gets_its_share_bit_by_bit() {
     for policy in [Policy::LeastConnections, Policy::RoundRobin] {
-        let mut told = dtr_config(2, policy);
-        told.slow_start_ms = 10_000;
-        let mut world = World::settled(told, 1);
+        let mut config = with_policy(2, policy);
+        config.slow_start_ms = 10_000;
+        let mut world = World::settled(config, 1);
         world.does[0] = Does::Sick;
         world.pass(2000);
         world.does[0] = Does::Well;
@@ -570,13 +570,13 @@ fn a_recovered_replica_gets_its_share_bit_by_bit() {
 
 #[test]
 fn a_port_is_served_by_those_who_pass_its_checks() {
-    let mut told = config(2);
-    told.checks.push(check("plain"));
-    told.listeners.push(Listener {
+    let mut config = sample_config(2);
+    config.checks.push(check("plain"));
+    config.listeners.push(Listener {
         port: 80,
         checks: vec!["plain".to_owned()],
     });
-    let mut world = World::settled(told, 1);
+    let mut world = World::settled(config, 1);
     // Both checks ask the same stand-in here; the verdicts differ by what is asked.
     world.does[0] = Does::Sick;
     world.pass(3000);
@@ -594,9 +594,9 @@ fn a_port_is_served_by_those_who_pass_its_checks() {
 #[test]
 fn connections_of_a_sick_replica_are_closed_when_the_operator_wants_it() {
     for (on_down, expected) in [(OnDown::Keep, 2), (OnDown::Close, 0)] {
-        let mut told = config(2);
-        told.on_down = on_down;
-        let mut world = World::settled(told, 2);
+        let mut config = sample_config(2);
+        config.on_down = on_down;
+        let mut world = World::settled(config, 2);
         for vm in [0, 0, 1, 1] {
             world.open(vm);
         }
@@ -613,7 +613,7 @@ fn connections_of_a_sick_replica_are_closed_when_the_operator_wants_it() {
 
 #[test]
 fn a_crashed_vms_connections_are_forgotten_and_totals_kept() {
-    let mut world = World::settled(config(1), 3);
+    let mut world = World::settled(sample_config(1), 3);
     for vm in [0, 0, 1, 2] {
         world.open(vm);
     }
@@ -641,7 +641,7 @@ fn a_crashed_vms_connections_are_forgotten_and_totals_kept() {
 
 #[test]
 fn a_vm_taken_for_dead_counts_right_when_it_comes_back() {
-    let mut world = World::settled(config(1), 2);
+    let mut world = World::settled(sample_config(1), 2);
     for vm in [0, 1, 1] {
         world.open(vm);
     }
@@ -662,10 +662,10 @@ fn a_vm_taken_for_dead_counts_right_when_it_comes_back() {
 
 #[test]
 fn a_replica_that_left_the_configuration_keeps_its_connections_and_gets_no_more() {
-    let mut world = World::settled(config(3), 1);
+    let mut world = World::settled(sample_config(3), 1);
     let streams: Vec<_> = (0..6).filter_map(|_| world.open(0).0).collect();
-    let mut told = config(3);
-    told.replicas.remove(0);
+    let mut config = sample_config(3);
+    config.replicas.remove(0);
     // The world numbers replicas by the list, so its truth is read before.
     let of_first: Vec<_> = streams
         .iter()
@@ -674,7 +674,7 @@ fn a_replica_that_left_the_configuration_keeps_its_connections_and_gets_no_more(
         .collect();
     assert_eq!(of_first.len(), 2);
     let now = world.now(0);
-    world.vms[0].balancer.configure(told, now);
+    world.vms[0].balancer.configure(config, now);
     let gone = world.vms[0].balancer.replica("r1").unwrap();
     assert_eq!(world.vms[0].balancer.active(gone), 2);
     assert_eq!(world.visits(0, 10)[0], 0);
@@ -684,8 +684,8 @@ fn a_replica_that_left_the_configuration_keeps_its_connections_and_gets_no_more(
     assert_eq!(world.vms[0].balancer.active(gone), 0);
 }
 
-fn dtr_config(replicas: usize, policy: Policy) -> dtr_lb_filter::config::Config {
-    let mut told = config(replicas);
-    told.policy = policy;
-    told
+fn with_policy(replicas: usize, policy: Policy) -> dtr_lb_filter::config::Config {
+    let mut config = sample_config(replicas);
+    config.policy = policy;
+    config
 }

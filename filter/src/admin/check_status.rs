@@ -20,13 +20,13 @@ pub struct CheckStatus {
     pub since_unix_ms: u64,
     /// What the last answer was like.
     pub last: Verdict,
-    /// So many in a row were.
+    /// How many in a row were.
     pub streak: u32,
     /// What was wrong with the last bad answer.
     pub reason: Option<Reason>,
     /// The part of the registry it named.
     pub component: Option<Component>,
-    /// Its own words; may be empty.
+    /// Its own text; may be empty.
     pub error: String,
     /// Good answers, ever.
     pub good: u64,
@@ -36,7 +36,7 @@ pub struct CheckStatus {
     pub answers: Vec<AnswerStatus>,
 }
 
-/// One answer of late.
+/// One of the last answers.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct AnswerStatus {
     /// When.

@@ -17,13 +17,13 @@ pub struct ReplicaStatus {
     pub name: String,
     /// What it is now, in one word.
     pub state: ReplicaState,
-    /// Since when: an order or a hold since it began, else by its checks.
+    /// Since when: an order or an ejection since it began, else by its checks.
     pub since_unix_ms: Option<u64>,
     /// Why it is not healthy.
     pub reason: Option<Reason>,
     /// The part of the registry at fault.
     pub component: Option<Component>,
-    /// The replica's own words for it; may be empty.
+    /// The replica's own text for it; may be empty.
     pub error: String,
     /// What the operator wants of it.
     pub order: Order,
@@ -33,7 +33,7 @@ pub struct ReplicaStatus {
     pub weight: u32,
     /// Whether it serves only when no other can.
     pub backup: bool,
-    /// At most so many connections.
+    /// At most this many connections; null: no limit.
     pub max_connections: Option<u32>,
     /// Its connections, counted over all VMs.
     pub connections: ConnectionStatus,
@@ -53,7 +53,7 @@ pub enum ReplicaState {
     Unhealthy,
     /// It has not answered yet.
     Starting,
-    /// It passes its checks, but connections to it failed of late.
+    /// It passes its checks, but connections to it failed recently.
     Held,
     /// It passes its checks and has all the connections it may have.
     Full,

@@ -15,7 +15,7 @@ pub struct Status {
     pub version: u32,
     /// Of the program.
     pub program: &'static str,
-    /// When this was said.
+    /// When this was the status.
     pub now_unix_ms: u64,
     /// The registry's name.
     pub fqdn: String,
@@ -25,7 +25,7 @@ pub struct Status {
     pub healthy: bool,
     /// Why not; empty when healthy.
     pub error: String,
-    /// So many replicas have to be usable.
+    /// This many replicas have to be usable.
     pub min_healthy: u32,
     /// Who probes.
     pub lease: LeaseStatus,
@@ -42,7 +42,7 @@ pub struct LeaseStatus {
     pub mine: bool,
     /// Since when the holder has been the holder, as this VM knows it.
     pub held_for_ms: Option<u64>,
-    /// Since the holder's last sign of life.
+    /// Since the holder was last seen to renew the lease.
     pub renewed_ms_ago: Option<u64>,
 }
 

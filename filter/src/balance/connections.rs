@@ -33,7 +33,7 @@ pub(crate) struct Progress {
 #[derive(Clone, Copy, Debug)]
 struct Connection {
     listener: ListenerId,
-    /// Where it is counted; `None`: the proxy chose, and has not said which.
+    /// Where it is counted; `None`: the proxy chose, and it is not known yet which.
     replica: Option<ReplicaId>,
     settled: Settled,
 }
@@ -274,7 +274,7 @@ impl Connections {
     }
 }
 
-/// Spreads a host's own numbers over a table; nobody else can choose them.
+/// Spreads a host's own numbers over a table; clients cannot choose them.
 #[derive(Clone, Debug, Default)]
 struct StreamHasher(u64);
 

@@ -187,7 +187,7 @@ impl Pool {
         self.change(id, now, |replica, _| replica.active = active);
     }
 
-    /// Takes in all verdicts anew, after another configuration of so many checks.
+    /// Takes in all verdicts anew, after another configuration, which has this many checks.
     pub(crate) fn set_verdicts(
         &mut self,
         checks: usize,

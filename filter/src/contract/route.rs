@@ -1,6 +1,7 @@
 //! Routes: `443/r1>r3` is r1, and r3 when r1 does not answer.
 
-use super::{STEERING_KEY, replica_cluster};
+use super::cluster_name::replica_cluster;
+use super::key::STEERING_KEY;
 
 /// One route, ready to be handed to the proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +44,7 @@ impl Route {
         self.runner_up
     }
 
-    /// The argument of [`STEERING_FUNCTION`](super::STEERING_FUNCTION) that sends a
+    /// The argument of [`STEERING_FUNCTION`](super::key::STEERING_FUNCTION) that sends a
     /// connection there.
     pub fn steering(&self) -> &[u8] {
         &self.steering
@@ -59,7 +60,7 @@ pub struct Routes {
 }
 
 impl Routes {
-    pub(super) fn over(port: u16, replicas: &[&str], runners_up: usize) -> Routes {
+    fn over(port: u16, replicas: &[&str], runners_up: usize) -> Routes {
         let size = replicas.len();
         let reach = runners_up.min(size.saturating_sub(1));
         let from = |first: usize| {
@@ -89,6 +90,25 @@ impl Routes {
         let first = self.by_first.first();
         first.map_or(0, |routes| routes.len().saturating_sub(1))
     }
+}
+
+/// The routes of one port: exactly those the filter may name, whatever the
+/// replicas' health, weights, limits and whether they are backups. From each
+/// replica there is one without a runner-up, and one with each of the
+/// `runners_up` replicas that follow in the list, which is a ring.
+///
+/// ```
+/// use dtr_lb_filter::contract::{Route, routes};
+///
+/// let routes = routes(443, &["r1", "r2", "r3"], 1);
+/// let names: Vec<&str> = routes.iter().map(Route::name).collect();
+/// assert_eq!(
+///     names,
+///     ["443/r1", "443/r1>r2", "443/r2", "443/r2>r3", "443/r3", "443/r3>r1"]
+/// );
+/// ```
+pub fn routes(port: u16, replicas: &[&str], runners_up: usize) -> Routes {
+    Routes::over(port, replicas, runners_up)
 }
 
 /// Protobuf `{path = 1, value = 2, span = 3}`, see Envoy's `SetEnvoyFilterStateArguments`.

@@ -21,7 +21,7 @@ pub(crate) struct CheckState {
     pub(crate) bad: u64,
 }
 
-/// One answer of late.
+/// One of the last answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct AnswerRecord {
     pub(crate) unix_ms: u64,
@@ -95,6 +95,6 @@ impl CheckState {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
     pub(crate) health: Health,
-    /// So many answers are kept to be shown.
+    /// This many answers are kept to be shown.
     pub(crate) remembered: usize,
 }

@@ -1,4 +1,4 @@
-//! Why a replica is not well, in words that don't change: they are in `/status`,
+//! Why a replica is not well, by names that don't change: they are in `/status`,
 //! in the metrics and in the log.
 
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ pub enum Reason {
     NoAddress,
     /// What came back is not HTTP.
     NotHttp,
-    /// The proxy could not ask, for a reason it did not tell in words we know.
+    /// The proxy could not ask, for a reason that is not among these.
     ProxyError,
     /// A status that is not among those of a healthy answer.
     Status,
@@ -90,7 +90,7 @@ pub enum Component {
 }
 
 impl Component {
-    /// Each of them. The registry is last: its name is in many a sentence about
+    /// Each of them. The registry is last: its name is in many sentences about
     /// another, such as "trusted registry: rethinkdb is down".
     pub const ALL: [Component; 4] = [
         Component::Garant,

@@ -1,13 +1,13 @@
-//! The board: what the VMs of a process tell each other through shared data.
+//! The board: what the VMs of a process share through the host.
 //!
 //! | key | what | written by |
 //! |---|---|---|
 //! | `dtr.seats` | how many VMs there have been | each VM, once |
 //! | `dtr.lease` | who probes, and its heartbeat | the holder |
-//! | `dtr.verdicts` | who is healthy by which check | the holder |
+//! | `dtr.verdicts` | which replica is healthy by which check | the holder |
 //! | `dtr.details` | why, since when, the last answers | the holder |
 //! | `dtr.counts` | connections, a row for each VM | each VM, by heartbeat |
-//! | `dtr.orders` | drain and maintenance | whoever was asked to |
+//! | `dtr.orders` | drain and maintenance | the VM that was asked to |
 //! | `dtr.version` | nothing; set anew when verdicts or orders change | them |
 //!
 //! No times are compared across VMs: each notes by its own clock when it last
@@ -37,7 +37,7 @@ pub struct Record {
     pub cas: u32,
 }
 
-/// Somebody else was faster, or the host could not do it.
+/// Another VM was faster, or the host could not do it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lost;
 
@@ -51,7 +51,7 @@ pub(crate) const ORDERS: &str = "dtr.orders";
 pub const VERSION: &str = "dtr.version";
 
 /// What to expect of a key that is not there: hosts insert it whatever is
-/// expected, and refuse when somebody else has just inserted it.
+/// expected, and refuse when another VM has just inserted it.
 const ABSENT: u32 = u32::MAX;
 
 /// The first byte of each value; a new one whenever the shape of any changes.
@@ -103,7 +103,7 @@ pub(crate) fn update<T: Serialize + DeserializeOwned + Default, R>(
 
 /// Has all VMs look at the board before their next connection.
 pub(crate) fn announce(store: &mut impl Store) {
-    // Cannot be lost to anybody: whoever else sets it announces as well.
+    // Cannot be lost: another VM that sets it announces as well.
     let _ = store.write(VERSION, &[], None);
 }
 

@@ -62,7 +62,7 @@ impl Lease {
     pub(crate) fn renew(&mut self, store: &mut impl Store, now: Moment, ttl: Duration) -> Holder {
         let (entry, cas) = board::read::<Entry>(store, LEASE);
         self.holder = match entry {
-            Some(entry) if entry.owner != self.vm_id && entry.owner != NOBODY => {
+            Some(entry) if entry.owner != self.vm_id && entry.owner != VACANT => {
                 if entry != self.seen {
                     self.see(entry, now);
                 }
@@ -81,12 +81,12 @@ impl Lease {
     pub(crate) fn resign(&mut self, store: &mut impl Store) {
         let (entry, cas) = board::read::<Entry>(store, LEASE);
         if let Some(entry) = entry.filter(|entry| entry.owner == self.vm_id) {
-            let vacant = Entry {
-                owner: NOBODY,
+            let given_up = Entry {
+                owner: VACANT,
                 ..entry
             };
             // Lost to a VM that took this one for ended: it has the lease already.
-            let _ = board::write(store, LEASE, &vacant, cas);
+            let _ = board::write(store, LEASE, &given_up, cas);
         }
         self.holder = Holder::NotMe;
     }
@@ -116,7 +116,7 @@ impl Lease {
 }
 
 /// The owner of a lease that was given up; no VM has this number.
-const NOBODY: u64 = 0;
+const VACANT: u64 = 0;
 
 #[cfg(test)]
 mod tests {

@@ -239,7 +239,7 @@ impl Sync {
         self.is_holder() && now >= self.details_due
     }
 
-    /// Leaves what a successor, and whoever shows the status, must know.
+    /// Leaves what the next holder, and the VMs that show the status, must know.
     pub(crate) fn leave_details(
         &mut self,
         store: &mut impl Store,

@@ -55,7 +55,7 @@ pub struct Board {
     values: HashMap<String, Record>,
     cas: u32,
     random: Random,
-    /// One in so many writes with an expected number is lost; 0: none.
+    /// One in this many writes with an expected number is lost; 0: none.
     pub unlucky: u64,
 }
 
@@ -112,7 +112,7 @@ impl Vm {
     }
 }
 
-struct Underway {
+struct UnderWay {
     vm: usize,
     /// VMs that start anew in the same place have another number.
     life: u64,
@@ -132,11 +132,11 @@ pub struct World {
     pub asked: Vec<u64>,
     pub random: Random,
     lives: Vec<u64>,
-    underway: Vec<Underway>,
+    under_way: Vec<UnderWay>,
     streams: u32,
 }
 
-pub fn config(replicas: usize) -> Config {
+pub fn sample_config(replicas: usize) -> Config {
     Config {
         fqdn: "dtr.example.com".to_owned(),
         policy: Policy::LeastConnections,
@@ -222,7 +222,7 @@ impl World {
             asked: vec![0; config.replicas.len()],
             random,
             lives: vec![0; vms],
-            underway: Vec::new(),
+            under_way: Vec::new(),
             streams: 0,
             config,
         };
@@ -262,7 +262,7 @@ impl World {
         }
     }
 
-    /// The VM traps: its connections are gone, nobody is told, and it starts anew.
+    /// The VM traps: its connections are gone, no other VM hears of it, and it starts anew.
     pub fn crash(&mut self, vm: usize) {
         self.vms[vm] = self.fresh_vm();
         self.lives[vm] += 1;
@@ -307,7 +307,7 @@ impl World {
                     let (after, response) = self.response(replica);
                     let life = self.lives[vm];
                     let due = self.ms + after;
-                    self.underway.push(Underway {
+                    self.under_way.push(UnderWay {
                         vm,
                         life,
                         probe: request.probe,
@@ -339,15 +339,15 @@ impl World {
     }
 
     fn response(&mut self, replica: usize) -> (u64, Option<ProbeResponse>) {
-        let made_up = |status, words: &str| {
+        let made_up = |status, cause: &str| {
             let frame = "upstream connect error or disconnect/reset before headers. reset reason: ";
             Some(ProbeResponse {
                 status,
                 source: ReplySource::Proxy,
-                body: format!("{frame}{words}").into_bytes(),
+                body: format!("{frame}{cause}").into_bytes(),
             })
         };
-        let said = |status, body: &str| {
+        let own = |status, body: &str| {
             Some(ProbeResponse {
                 status,
                 source: ReplySource::Replica,
@@ -356,10 +356,10 @@ impl World {
         };
         let soon = 1 + self.random.below(40);
         match self.does[replica] {
-            Does::Well => (soon, said(200, r#"{"Error":"","Healthy":true}"#)),
+            Does::Well => (soon, own(200, r#"{"Error":"","Healthy":true}"#)),
             Does::Sick => (
                 soon,
-                said(503, r#"{"Error":"garant: no answer","Healthy":false}"#),
+                own(503, r#"{"Error":"garant: no answer","Healthy":false}"#),
             ),
             Does::Refuse => (
                 1,
@@ -376,9 +376,9 @@ impl World {
 
     fn deliver(&mut self) {
         let ms = self.ms;
-        let (due, rest): (Vec<_>, Vec<_>) = self.underway.drain(..).partition(|it| it.due <= ms);
-        self.underway = rest;
-        for Underway {
+        let (due, rest): (Vec<_>, Vec<_>) = self.under_way.drain(..).partition(|it| it.due <= ms);
+        self.under_way = rest;
+        for UnderWay {
             vm,
             life,
             probe,
@@ -499,7 +499,7 @@ impl World {
         end
     }
 
-    /// Where so many visits ended: by replica.
+    /// How many of the visits each replica served.
     pub fn visits(&mut self, vm: usize, times: usize) -> Vec<usize> {
         let mut served = vec![0; self.does.len()];
         for _ in 0..times {

@@ -121,7 +121,7 @@ fn what_the_proxy_chose_counts_once_it_is_known() {
     assert_eq!(active(&connections), [0, 0, 0]);
     let progress = connections.located(STREAM, UpstreamOutcome::Reached("r3"), &Names);
     assert_eq!(active(&connections), [0, 0, 1]);
-    assert_eq!(progress.failed, None, "nobody failed: none was chosen");
+    assert_eq!(progress.failed, None, "none failed: none was chosen");
 }
 
 #[test]

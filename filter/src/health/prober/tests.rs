@@ -132,7 +132,7 @@ fn an_answer_is_taken_once_and_only_while_it_is_waited_for() {
 }
 
 #[test]
-fn silence_is_a_timeout_whoever_notices() {
+fn silence_is_a_timeout_and_other_failures_are_not() {
     let config = sample::config(1);
     type Notice = fn(&mut Prober, ProbeId, &mut Effects) -> Vec<Change>;
     let cases: [(&str, Notice, Reason); 4] = [

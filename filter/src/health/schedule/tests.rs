@@ -103,7 +103,7 @@ fn a_lost_answer_is_given_up_after_the_hosts_own_timeout() {
 }
 
 #[test]
-fn what_is_skipped_is_not_due_and_wakes_nobody() {
+fn what_is_skipped_is_not_due_and_needs_no_wake() {
     let mut schedule = started(2);
     let probes = schedule.take_due(at(0), &mut Random::seeded(1), |number| number == 0);
     assert_eq!(probes.len(), 1);
