@@ -11,7 +11,8 @@ use dtr_lb_filter::balance::order::Order;
 use dtr_lb_filter::balance::stream::StreamId;
 use dtr_lb_filter::config::{Listener, OnDown, Policy, WhenAllDown};
 use dtr_lb_filter::random::Random;
-use world::{Does, End, World, check, sample_config};
+use world::config::check;
+use world::{Does, End, World, sample_config};
 
 const MOST_UNDER_WAY: usize = 128;
 
@@ -101,14 +102,8 @@ fn happen(world: &mut World, orders: &mut [Order], random: &mut Random, at: &str
             };
             // The world's proxy falls back like the real one; only what the filter
             // chose first can be held against it.
-            let accepts = !matches!(world.does[chosen], Does::Refuse | Does::BlackHole);
-            if stream.is_some()
-                && accepts
-                && world
-                    .does
-                    .iter()
-                    .all(|does| !matches!(does, Does::Refuse | Does::BlackHole))
-            {
+            let accepts = world.does[chosen].accepts();
+            if stream.is_some() && accepts && world.does.iter().all(|does| does.accepts()) {
                 assert!(
                     states[chosen] || !states.contains(&true),
                     "{at}: replica {chosen} was chosen on port {port} though {states:?} were usable"

@@ -8,38 +8,28 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod board;
+pub mod config;
+mod stand_in;
+
+pub use board::Board;
+pub use config::sample_config;
+pub use stand_in::Does;
+
 use dtr_lb_filter::admin::api;
 use dtr_lb_filter::admin::status::Status;
 use dtr_lb_filter::balance::listener::Refusal;
 use dtr_lb_filter::balance::stream::{StreamId, UpstreamOutcome};
 use dtr_lb_filter::balancer::{Admission, Balancer};
-use dtr_lb_filter::config::{
-    Admin, Check, CheckKind, Config, Health, Listener, OnDown, Passive, Policy, Replica, Start,
-    WhenAllDown,
-};
+use dtr_lb_filter::config::Config;
 use dtr_lb_filter::effect::{Effect, Fact, Level, MetricKind};
 use dtr_lb_filter::health::probe_request::ProbeId;
-use dtr_lb_filter::health::probe_response::{ProbeResponse, ReplySource};
+use dtr_lb_filter::health::probe_response::ProbeResponse;
 use dtr_lb_filter::random::Random;
-use dtr_lb_filter::shared::board::{Lost, Record, Store};
+use dtr_lb_filter::shared::board::{Lost, Store};
 use dtr_lb_filter::time::{Clock, Moment};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
-
-/// What a replica does at present.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Does {
-    /// Answers as the healthy do.
-    Well,
-    /// Answers 503 with an `Error`.
-    Sick,
-    /// Refuses connections.
-    Refuse,
-    /// Accepts, and never answers a probe.
-    Hang,
-    /// Passes no packet.
-    BlackHole,
-}
 
 /// What became of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,39 +37,6 @@ pub enum End {
     Served(usize),
     Failed,
     Refused(Refusal),
-}
-
-/// Shared data that can be unlucky.
-#[derive(Debug)]
-pub struct Board {
-    values: HashMap<String, Record>,
-    cas: u32,
-    random: Random,
-    /// One in this many writes with an expected number is lost; 0: none.
-    pub unlucky: u64,
-}
-
-impl Store for Board {
-    fn read(&mut self, key: &str) -> Option<Record> {
-        self.values.get(key).cloned()
-    }
-
-    fn write(&mut self, key: &str, value: &[u8], expected: Option<u32>) -> Result<(), Lost> {
-        let held = self.values.get(key).map(|record| record.cas);
-        let is_lost = expected.is_some_and(|cas| held.is_some_and(|held| held != cas));
-        let is_unlucky =
-            expected.is_some() && self.unlucky > 0 && self.random.below(self.unlucky) == 0;
-        if is_lost || is_unlucky {
-            return Err(Lost);
-        }
-        self.cas += 1;
-        let record = Record {
-            value: value.to_vec(),
-            cas: self.cas,
-        };
-        self.values.insert(key.to_owned(), record);
-        Ok(())
-    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -136,68 +93,6 @@ pub struct World {
     streams: u32,
 }
 
-pub fn sample_config(replicas: usize) -> Config {
-    Config {
-        fqdn: "dtr.example.com".to_owned(),
-        policy: Policy::LeastConnections,
-        when_all_down: WhenAllDown::Refuse,
-        on_down: OnDown::Keep,
-        min_healthy: 1,
-        slow_start_ms: 0,
-        passive: Passive {
-            fails: 2,
-            window_ms: 5000,
-            hold_ms: 10_000,
-        },
-        replicas: (1..=replicas)
-            .map(|number| replica(&format!("r{number}")))
-            .collect(),
-        listeners: vec![Listener {
-            port: 443,
-            checks: vec!["ping".to_owned()],
-        }],
-        runners_up: 3,
-        checks: vec![check("ping")],
-        health: Health {
-            interval_ms: 1000,
-            fast_interval_ms: 250,
-            down_interval_ms: 500,
-            timeout_ms: 800,
-            rise: 2,
-            fall: 2,
-            jitter: 0.1,
-            start: Start::Up,
-        },
-        admin: Admin {
-            token: None,
-            loopback: true,
-        },
-    }
-}
-
-pub fn replica(name: &str) -> Replica {
-    Replica {
-        name: name.to_owned(),
-        weight: 1,
-        backup: false,
-        max_connections: None,
-    }
-}
-
-pub fn check(name: &str) -> Check {
-    let kind = CheckKind::Http {
-        scheme: "https".to_owned(),
-        path: "/_ping".to_owned(),
-        statuses: vec![(200, 200)],
-        headers: Vec::new(),
-        body: None,
-    };
-    Check {
-        name: name.to_owned(),
-        kind,
-    }
-}
-
 impl World {
     pub fn new(config: Config, vms: usize) -> World {
         World::seeded(config, vms, 1)
@@ -205,12 +100,7 @@ impl World {
 
     pub fn seeded(config: Config, vms: usize, seed: u64) -> World {
         let mut random = Random::seeded(seed);
-        let board = Board {
-            values: HashMap::new(),
-            cas: 0,
-            random: Random::seeded(random.bits()),
-            unlucky: 0,
-        };
+        let board = Board::new(Random::seeded(random.bits()));
         let does = vec![Does::Well; config.replicas.len()];
         let mut world = World {
             board,
@@ -304,7 +194,7 @@ impl World {
                     let replica = self.config.replicas.iter().position(|it| it.name == name);
                     let Some(replica) = replica else { continue };
                     self.asked[replica] += 1;
-                    let (after, response) = self.response(replica);
+                    let (after, response) = self.does[replica].answer(&mut self.random);
                     let life = self.lives[vm];
                     let due = self.ms + after;
                     self.under_way.push(UnderWay {
@@ -335,42 +225,6 @@ impl World {
                     }
                 }
             }
-        }
-    }
-
-    fn response(&mut self, replica: usize) -> (u64, Option<ProbeResponse>) {
-        let made_up = |status, cause: &str| {
-            let frame = "upstream connect error or disconnect/reset before headers. reset reason: ";
-            Some(ProbeResponse {
-                status,
-                source: ReplySource::Proxy,
-                body: format!("{frame}{cause}").into_bytes(),
-            })
-        };
-        let own = |status, body: &str| {
-            Some(ProbeResponse {
-                status,
-                source: ReplySource::Replica,
-                body: body.as_bytes().to_vec(),
-            })
-        };
-        let soon = 1 + self.random.below(40);
-        match self.does[replica] {
-            Does::Well => (soon, own(200, r#"{"Error":"","Healthy":true}"#)),
-            Does::Sick => (
-                soon,
-                own(503, r#"{"Error":"garant: no answer","Healthy":false}"#),
-            ),
-            Does::Refuse => (
-                1,
-                made_up(
-                    503,
-                    "remote connection failure, transport failure reason: delayed connect error: Connection refused",
-                ),
-            ),
-            // Now and then an answer gets lost altogether.
-            Does::Hang | Does::BlackHole if self.random.below(8) == 0 => (800, None),
-            Does::Hang | Does::BlackHole => (800, made_up(504, "upstream request timeout")),
         }
     }
 
@@ -449,8 +303,7 @@ impl World {
                 route.push(replica);
             }
         }
-        let accepts =
-            |replica: &usize| !matches!(self.does[*replica], Does::Refuse | Does::BlackHole);
+        let accepts = |replica: &usize| self.does[*replica].accepts();
         match route.iter().copied().find(accepts) {
             Some(at) => {
                 let connection = Connection {
