@@ -17,12 +17,15 @@ use crate::balance::tally::Tally;
 use crate::config::{Config, OnDown, Policy};
 use crate::contract::{Route, metric_name};
 use crate::effect::{Effect, Effects, Fact, Level};
-use crate::health::prober::{Change, Prober};
+use crate::health::prober::Prober;
 use crate::health::verdict::Verdict;
+use crate::health::watch::Change;
 use crate::metrics::Metrics;
 use crate::random::Random;
 use crate::shared::board::{Lost, Store};
-use crate::shared::sync::{Handover, Others, Pace, Sync};
+use crate::shared::member::Others;
+use crate::shared::pace::Pace;
+use crate::shared::sync::{Handover, Sync};
 use crate::time::{Moment, Reading};
 
 /// What a connection gets.

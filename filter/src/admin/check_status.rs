@@ -2,9 +2,9 @@
 
 use crate::config::Check;
 use crate::health::check_state::AnswerRecord;
-use crate::health::prober::Watch;
 use crate::health::reason::{Component, Reason};
 use crate::health::verdict::Verdict;
+use crate::health::watch::Watch;
 use serde::Serialize;
 
 /// One check of one replica.

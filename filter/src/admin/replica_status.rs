@@ -4,9 +4,9 @@ use super::check_status::CheckStatus;
 use crate::balance::order::Order;
 use crate::balance::replica::{Replica, ReplicaId};
 use crate::balancer::Balancer;
-use crate::health::prober::Watch;
 use crate::health::reason::{Component, Reason};
 use crate::health::verdict::Verdict;
+use crate::health::watch::Watch;
 use crate::time::Moment;
 use serde::Serialize;
 

@@ -10,3 +10,4 @@ pub mod reason;
 mod reply_body;
 mod schedule;
 pub mod verdict;
+pub(crate) mod watch;

@@ -8,13 +8,13 @@ use super::probe_response::ProbeResponse;
 use super::reason::Reason;
 use super::schedule::Schedule;
 use super::verdict::Verdict;
+use super::watch::{Change, Detail, Watch, WatchKey};
 use crate::balance::replica::ReplicaId;
 use crate::config::{Check, Config};
 use crate::contract::{metric_name, probe_cluster};
-use crate::effect::{Effect, Effects, Level};
-use crate::random::{self, Random};
+use crate::effect::{Effect, Effects};
+use crate::random::Random;
 use crate::time::{Moment, Reading};
-use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -26,36 +26,6 @@ pub(crate) struct Prober {
     rules: Rules,
     watches: Vec<Watch>,
     schedule: Schedule,
-}
-
-/// One replica under one check.
-#[derive(Clone, Debug)]
-pub(crate) struct Watch {
-    pub(crate) replica: ReplicaId,
-    /// The check's number in the configuration.
-    pub(crate) check: usize,
-    pub(crate) state: CheckState,
-    name: String,
-    key: WatchKey,
-}
-
-/// Hashes of a replica's and a check's name: few bytes on the board.
-pub(crate) type WatchKey = (u64, u64);
-
-/// Whether a replica passes a check, as of now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Change {
-    pub(crate) replica: ReplicaId,
-    pub(crate) check: usize,
-    pub(crate) verdict: Verdict,
-}
-
-/// A check's state as the VM that probes leaves it to the next.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Detail {
-    replica: String,
-    check: String,
-    state: CheckState,
 }
 
 impl Prober {
@@ -94,16 +64,10 @@ impl Prober {
         self.watches.clear();
         for (id, replica) in replicas.iter().zip(&config.replicas) {
             for (number, check) in config.checks.iter().enumerate() {
-                self.watches.push(Watch {
-                    replica: *id,
-                    check: number,
-                    state: CheckState::before_any_answer(config.health.start, unix_ms),
-                    name: replica.name.clone(),
-                    key: (
-                        random::hash(replica.name.as_bytes()),
-                        random::hash(check.name.as_bytes()),
-                    ),
-                });
+                let state = CheckState::before_any_answer(config.health.start, unix_ms);
+                let replica = (*id, replica.name.as_str());
+                let check = (number, check.name.as_str());
+                self.watches.push(Watch::new(replica, check, state));
             }
         }
         self.learn(known);
@@ -278,7 +242,7 @@ impl Prober {
     ) -> Option<Change> {
         let finished = self.schedule.finish(probe, now.moment)?;
         let watch = self.watches.get_mut(finished.number)?;
-        count(&watch.name, &outcome, effects);
+        watch.count(&outcome, effects);
         let since_unix_ms = watch.state.since_unix_ms;
         let change = watch
             .state
@@ -292,48 +256,6 @@ impl Prober {
         let lasted_ms = now.unix_ms.saturating_sub(since_unix_ms);
         watch.log(check, lasted_ms, effects);
         Some(watch.verdict())
-    }
-}
-
-impl Watch {
-    /// Whether the replica passes the check.
-    pub(crate) fn verdict(&self) -> Change {
-        Change {
-            replica: self.replica,
-            check: self.check,
-            verdict: self.state.health.verdict,
-        }
-    }
-
-    /// Logs a change of the verdict.
-    fn log(&self, check: &str, lasted_ms: u64, effects: &mut Effects) {
-        let name = &self.name;
-        match self.state.health.verdict {
-            Verdict::Healthy => {
-                let seconds = lasted_ms / 1000;
-                let text = format!("replica \"{name}\" is healthy ({check}), after {seconds} s");
-                effects.log(Level::Info, text);
-            }
-            Verdict::Unhealthy => {
-                let failure = self.state.failure.as_ref();
-                let why = failure.map(ProbeFailure::in_one_line).unwrap_or_default();
-                let text = format!("replica \"{name}\" is unhealthy ({check}): {why}");
-                effects.log(Level::Warn, text);
-            }
-        }
-    }
-}
-
-/// Counts what a probe came to.
-fn count(replica: &str, outcome: &Result<(), ProbeFailure>, effects: &mut Effects) {
-    let Err(failure) = outcome else {
-        return effects.count(metric_name::replica(replica, "probes_ok"), 1);
-    };
-    let reason = failure.reason.name();
-    effects.count(metric_name::probes_failed(replica, reason), 1);
-    if let Some(component) = failure.component {
-        let name = metric_name::component_errors(replica, component.name());
-        effects.count(name, 1);
     }
 }
 

@@ -3,7 +3,9 @@
 pub mod board;
 mod connection_counts;
 mod lease;
+pub(crate) mod member;
 #[cfg(test)]
 mod memory_store;
 mod orders;
+pub(crate) mod pace;
 pub(crate) mod sync;

@@ -1,15 +1,16 @@
 //! When and what the VMs of a process share: owns this VM's part in the lease, in
 //! the counts, and what it has seen of the board.
 
-use super::board::{self, DETAILS, Lost, ORDERS, Store, VERDICTS, VM_IDS};
-use super::connection_counts::ConnectionCounts;
+use super::board::{self, DETAILS, Lost, ORDERS, Store, VERDICTS};
 use super::lease::{Holder, Lease};
+use super::member::{Member, Others};
 use super::orders::Orders;
+use super::pace::Pace;
 use crate::balance::order::Order;
 use crate::balance::tally::Tally;
-use crate::health::prober::{Detail, WatchKey};
 use crate::health::verdict::Verdict;
-use crate::random::{self, Random};
+use crate::health::watch::{Detail, WatchKey};
+use crate::random::Random;
 use crate::time::Moment;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -26,28 +27,6 @@ pub(crate) struct Sync {
     news: News,
     beat_due: Moment,
     details_due: Moment,
-}
-
-/// How often a VM gives a heartbeat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pace {
-    heartbeat: Duration,
-}
-
-#[derive(Debug)]
-struct Member {
-    lease: Lease,
-    counts: ConnectionCounts,
-    others: Others,
-}
-
-/// Whether the other VMs' counts were read before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Others {
-    /// No: what they count may have happened long ago.
-    Unknown,
-    /// Yes: what was added is news.
-    Known,
 }
 
 /// Whether this VM takes its part in probing.
@@ -77,22 +56,6 @@ pub(crate) enum Handover {
 }
 
 type Verdicts = Vec<(WatchKey, Verdict)>;
-
-impl Pace {
-    /// The pace where replicas are probed in this interval. Where a VM must not give
-    /// more than a limit, it learns of free room at the next heartbeat.
-    pub(crate) fn new(interval_ms: u64, is_limited: bool) -> Pace {
-        let most = if is_limited { 50 } else { 250 };
-        Pace {
-            heartbeat: Duration::from_millis((interval_ms / 4).clamp(25, most)),
-        }
-    }
-
-    /// After this long without a heartbeat a VM counts as ended.
-    fn ttl(self) -> Duration {
-        (self.heartbeat * 4).max(Duration::from_millis(400))
-    }
-}
 
 impl Sync {
     pub(crate) fn new(pace: Pace) -> Sync {
@@ -291,25 +254,6 @@ impl Sync {
         self.duty = Duty::Retired;
         if let Some(member) = &mut self.member {
             member.lease.resign(store);
-        }
-    }
-}
-
-impl Member {
-    /// Takes an id that no other VM of the process has, and has this VM's random
-    /// choices differ from theirs by it.
-    fn join(store: &mut impl Store, random: &mut Random, now: Moment) -> Member {
-        let id = board::update(store, VM_IDS, |ids: &mut u64| {
-            *ids = ids.wrapping_add(1);
-            *ids
-        });
-        // Without one a random number has to do; never 0, which no VM has.
-        let vm_id = id.unwrap_or_else(|Lost| random.bits() | 1);
-        *random = Random::seeded(random.bits() ^ random::mix(vm_id));
-        Member {
-            lease: Lease::new(vm_id, now),
-            counts: ConnectionCounts::new(vm_id),
-            others: Others::Unknown,
         }
     }
 }

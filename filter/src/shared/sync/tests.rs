@@ -115,18 +115,3 @@ fn the_first_counts_of_others_are_no_news() {
         assert_eq!(learned, Some((expected.clone(), others)));
     }
 }
-
-#[test]
-fn heartbeats_are_faster_where_connections_are_limited() {
-    let cases = [
-        (1000, false, 250, 1000),
-        (10_000, false, 250, 1000),
-        (40, false, 25, 400),
-        (1000, true, 50, 400),
-    ];
-    for (interval_ms, is_limited, heartbeat, ttl) in cases {
-        let pace = Pace::new(interval_ms, is_limited);
-        let expected = (Duration::from_millis(heartbeat), Duration::from_millis(ttl));
-        assert_eq!((pace.heartbeat, pace.ttl()), expected, "{interval_ms} ms");
-    }
-}
