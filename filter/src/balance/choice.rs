@@ -1,7 +1,7 @@
 //! Which of the usable replicas gets a connection.
 
 use super::availability::Availability;
-use super::best_class::{BestClass, Candidate};
+use super::best_candidates::{BestCandidates, Candidate};
 use super::tournament_tree::TournamentTree;
 use crate::config::Policy;
 use crate::random::{self, Random};
@@ -26,7 +26,7 @@ pub(crate) struct Choice {
     candidates: Vec<Candidate>,
     /// The turn of the replica given the last connection: none starts behind it.
     clock: u64,
-    best: BestClass,
+    best: BestCandidates,
     /// Whether `best` is out of date.
     is_stale: bool,
 }
@@ -56,7 +56,7 @@ impl Choice {
             tree: TournamentTree::new(candidates.len(), away),
             candidates,
             clock: 0,
-            best: BestClass::default(),
+            best: BestCandidates::default(),
             is_stale: true,
         }
     }
@@ -140,7 +140,7 @@ impl Choice {
         Some(chosen)
     }
 
-    /// Gathers those of the best class anew, when something changed.
+    /// Gathers the most available anew, when something changed.
     fn gather(&mut self, availability: Availability) {
         if !std::mem::take(&mut self.is_stale) {
             return;
@@ -151,7 +151,7 @@ impl Choice {
             tree.key(*replica)
                 .is_some_and(|key| key.availability == availability)
         });
-        self.best = BestClass::of(best.map(|(replica, candidate)| (replica, *candidate)));
+        self.best = BestCandidates::of(best.map(|(replica, candidate)| (replica, *candidate)));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which replica gets a connection.
 
 mod availability;
-mod best_class;
+mod best_candidates;
 mod choice;
 pub(crate) mod connections;
 pub mod listener;

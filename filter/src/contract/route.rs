@@ -92,10 +92,11 @@ impl Routes {
     }
 }
 
-/// The routes of one port: exactly those the filter may name, whatever the
-/// replicas' health, weights, limits and whether they are backups. From each
-/// replica there is one without a runner-up, and one with each of the
-/// `runners_up` replicas that follow in the list, which is a ring.
+/// The routes of one port: those the filter may name, and no others, whatever the
+/// replicas' health, weights and limits. From each replica there is one without a
+/// runner-up, and one with each of the `runners_up` replicas that follow in the
+/// list, which is a ring. Backups have theirs like all others, though the filter
+/// never names one from a backup to a primary: the primary would come first.
 ///
 /// ```
 /// use dtr_lb_filter::contract::{Route, routes};

@@ -63,7 +63,7 @@ fn two_draws_follow_the_weights() {
         share,
         ..Candidate::new(0)
     };
-    let best = BestClass::of(
+    let candidates = BestCandidates::of(
         [
             (0, candidate(1000)),
             (1, candidate(3000)),
@@ -75,7 +75,7 @@ fn two_draws_follow_the_weights() {
         let mut random = Random::seeded(seed);
         let mut first = [0_u32; 3];
         for _ in 0..4000 {
-            let (one, other) = best.two(&mut random).unwrap();
+            let (one, other) = candidates.two(&mut random).unwrap();
             assert_ne!(one, other, "seed {seed}: two different ones");
             first[one] += 1;
         }

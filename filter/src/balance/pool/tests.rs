@@ -1,5 +1,6 @@
 use super::*;
 use crate::balance::availability::Availability;
+use crate::contract::routes as routes_over;
 use crate::sample;
 
 const ON_443: ListenerId = ListenerId(0);
@@ -168,4 +169,82 @@ fn replicas_keep_their_numbers_by_name() {
     let replica = pool.get(ReplicaId(2)).unwrap();
     assert_eq!((replica.order, replica.ordered_unix_ms), (Order::Drain, 5));
     assert_eq!(pool.get(ReplicaId(0)).unwrap().position, None);
+}
+
+/// Two ports, and every third replica a backup.
+fn with_backups(replicas: usize) -> Config {
+    let mut config = sample::config(replicas);
+    let mut http = config.listeners[0].clone();
+    http.port = 80;
+    config.listeners.push(http);
+    config.runners_up = match replicas {
+        few @ 1..=8 => few - 1,
+        _ => 3,
+    };
+    for replica in config.replicas.iter_mut().step_by(3) {
+        replica.backup = true;
+    }
+    config
+}
+
+fn routes_of(config: &Config, port: u16) -> crate::contract::Routes {
+    let names = config.replicas.iter().map(|replica| replica.name.as_str());
+    routes_over(port, &names.collect::<Vec<&str>>(), config.runners_up)
+}
+
+#[test]
+fn only_routes_of_the_contract_are_chosen_whatever_the_replicas_do() {
+    let mut random = Random::seeded(5);
+    for replicas in 1..=40 {
+        let config = with_backups(replicas);
+        let mut pool = healthy(&config);
+        for step in 0..60 {
+            let id = ReplicaId(random.below(replicas as u64) as u32);
+            match random.below(4) {
+                0 => pool.set_verdict(id, 0, Verdict::Unhealthy, START),
+                1 => pool.set_verdict(id, 0, Verdict::Healthy, START),
+                2 => {
+                    pool.connect_failed(id, random.below(3), START);
+                }
+                _ => pool.set_active(id, random.below(9) as u32, START),
+            }
+            for (listener, port) in [(0, 443), (1, 80)] {
+                let listener = ListenerId(listener);
+                let Ok(chosen) = pool.choose(listener, 0, &mut random) else {
+                    continue;
+                };
+                let name = pool.route(listener, chosen).map(Route::name);
+                let routes = routes_of(&config, port);
+                let known = routes.iter().any(|route| Some(route.name()) == name);
+                assert!(known, "{replicas} replicas, step {step}: {name:?}");
+            }
+        }
+    }
+}
+
+/// But for those from a backup to a primary: while the primary is healthy, it is
+/// the one to be chosen.
+#[test]
+fn every_route_of_the_contract_can_be_chosen() {
+    for replicas in [1, 2, 3, 8, 9, 40] {
+        let config = with_backups(replicas);
+        for route in routes_of(&config, 443).iter() {
+            let (first, runner_up) = (route.first(), route.runner_up());
+            let is_backup = |number: usize| config.replicas[number].backup;
+            if is_backup(first) && runner_up.is_some_and(|number| !is_backup(number)) {
+                continue;
+            }
+            let mut pool = healthy(&config);
+            for number in 0..replicas {
+                let id = ReplicaId(number as u32);
+                if number != first && Some(number) != runner_up {
+                    pool.set_verdict(id, 0, Verdict::Unhealthy, START);
+                } else {
+                    pool.set_active(id, u32::from(number != first), START);
+                }
+            }
+            let name = route.name();
+            assert_eq!(routes(&mut pool, 1), [name], "{replicas} replicas");
+        }
+    }
 }

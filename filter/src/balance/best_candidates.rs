@@ -1,4 +1,4 @@
-//! The replicas of the best class, for policies that need all of them.
+//! The most available replicas, for policies that need all of them.
 
 use crate::random::{self, Random};
 
@@ -30,23 +30,23 @@ impl Candidate {
     }
 }
 
-/// The members of the best class at one time.
+/// The most available replicas at one time.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct BestClass {
+pub(crate) struct BestCandidates {
     /// Each with the sum of the shares up to and including its own.
     members: Vec<(u64, usize, Candidate)>,
     /// The replica that owns each bucket of clients; [`NOT_YET`]: not computed.
     owners: Vec<u32>,
 }
 
-impl BestClass {
-    pub(crate) fn of(members: impl Iterator<Item = (usize, Candidate)>) -> BestClass {
+impl BestCandidates {
+    pub(crate) fn of(members: impl Iterator<Item = (usize, Candidate)>) -> BestCandidates {
         let mut sum = 0_u64;
         let members = members.map(|(replica, candidate)| {
             sum = sum.saturating_add(candidate.share);
             (sum, replica, candidate)
         });
-        BestClass {
+        BestCandidates {
             members: members.collect(),
             owners: Vec::new(),
         }
