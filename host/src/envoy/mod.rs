@@ -8,7 +8,7 @@ mod node;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use dtr_lb_filter::metric::TAGS;
+use dtr_lb_filter::contract::metric_name::tags;
 
 use crate::plan::Plan;
 
@@ -95,10 +95,7 @@ fn show_reasons() -> node::Node {
 
 /// Which parts of the filter's metric names become labels.
 fn stats_tags() -> node::Node {
-    list(
-        TAGS.iter()
-            .map(|(name, regex)| map([("tag_name", text(*name)), ("regex", text(*regex))])),
-    )
+    list(tags().map(|(name, regex)| map([("tag_name", text(name)), ("regex", text(regex))])))
 }
 
 const HEADER: &str = "\
