@@ -4,10 +4,10 @@ use bytes::BytesMut;
 
 use super::abi::{BufferKind, CallToken, ContextId, Headers};
 use super::effect::CallReply;
-use super::machine::Vm;
 use super::state::{GrpcKind, grpc_kind};
 use super::tcp::length;
 use super::trap::Trap;
+use super::vm::Vm;
 
 impl Vm {
     /// `on_http_call_response`; a token that is not open is left out.

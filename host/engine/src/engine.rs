@@ -8,7 +8,7 @@ use std::time::Duration;
 use wasmtime::{Config, EngineWeak, InstancePre};
 
 use super::abi::AbiVersion;
-use super::guest::Guest;
+use super::exports::Guest;
 use super::linker;
 use super::state::State;
 use super::trap::{FRAMES, LoadError};

@@ -4,11 +4,11 @@ use bytes::BytesMut;
 
 use super::abi::{Action, Body, BufferKind, ContextId, End, MapKind};
 use super::context::{Access, Http, Kind};
-use super::guest::HeadersCallback;
-use super::machine::{Vm, action};
+use super::exports::HeadersCallback;
 use super::stream::HttpInfo;
 use super::tcp::length;
 use super::trap::Trap;
+use super::vm::{Vm, action};
 
 impl Vm {
     /// A request came: `on_context_create`.

@@ -9,7 +9,7 @@ use wasmtime::{Func, Store, TypedFunc, WasmParams, WasmResults};
 use super::abi::{BufferKind, ContextId, MapKind};
 use super::context::Access;
 use super::engine::{self, Module};
-use super::guest::Guest;
+use super::exports::Guest;
 use super::observe::{Arguments, Observer, Outcome};
 use super::state::{Calls, State, Turn};
 use super::trap::{Circumstances, LoadError, StartError, Trap, TrapReason};
@@ -225,7 +225,7 @@ impl Core {
     /// Instantiation runs the guest's start section, so it may fail like a callback.
     fn stillborn(&mut self, error: &wasmtime::Error) -> StartError {
         let trapped = error.downcast_ref::<wasmtime::Trap>().is_some()
-            || error.downcast_ref::<super::gate::Forbidden>().is_some();
+            || error.downcast_ref::<super::policy::Forbidden>().is_some();
         if trapped {
             return StartError::Trap(self.die("start section", error));
         }

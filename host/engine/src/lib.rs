@@ -34,29 +34,28 @@
 //! ```
 
 mod abi;
-#[cfg(feature = "archive")]
-mod archive;
 mod calls;
 mod config;
 mod context;
 mod effect;
 mod engine;
 pub mod envoy;
+mod exports;
 mod filter_state;
 #[cfg(fuzzing)]
 pub mod fuzz;
-mod gate;
-mod guest;
 mod hostcall;
 mod http;
 mod instance;
 mod limits;
 mod linker;
 mod log;
-mod machine;
 mod memory;
+#[cfg(feature = "archive")]
+mod module_cache;
 mod observe;
 mod pairs;
+mod policy;
 mod property;
 mod protobuf;
 mod shared;
@@ -64,6 +63,7 @@ mod state;
 mod stream;
 mod tcp;
 mod trap;
+mod vm;
 mod wasi;
 
 pub use abi::{
@@ -72,8 +72,8 @@ pub use abi::{
 pub use config::{Plugin, VmConfig, World};
 pub use effect::{CallReply, Effect, GrpcCall, HttpCall};
 pub use engine::{Engine, Module};
-pub use machine::{Finished, Vm};
 pub use observe::{Hostcall, Observer};
 pub use shared::{Metric, MetricKind, Shared};
 pub use stream::{HttpInfo, ListenerDirection, TcpInfo, Upstream};
 pub use trap::{LoadError, StartError, Trap, TrapReason};
+pub use vm::{Finished, Vm};

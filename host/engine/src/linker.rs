@@ -3,13 +3,13 @@
 use wasmtime::{Caller, ExternType, InstancePre, Linker, Module};
 
 use super::abi::{Answer, Refusal, Status};
-use super::gate::Pass;
 use super::hostcall::map::Change;
 use super::hostcall::{
     buffer, context, data, foreign, grpc, http_call, map, metric, property, queue, root, stream,
 };
 use super::memory::{Call, Span};
 use super::observe::{Word, watched};
+use super::policy::Pass;
 use super::state::State;
 use super::trap::LoadError;
 use super::wasi;

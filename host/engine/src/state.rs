@@ -12,10 +12,10 @@ use super::abi::{
 use super::config::{Plugin, VmConfig, World};
 use super::context::{Access, Context, Contexts, Http, Kind};
 use super::effect::Effect;
-use super::gate::Gate;
 use super::limits::Limits;
 use super::log::LogGate;
 use super::observe::Observer;
+use super::policy::Gate;
 use super::shared::{Inbox, MetricTable, Shared, Space};
 
 /// What a VM holds besides the guest's own memory.

@@ -4,9 +4,9 @@ use bytes::BytesMut;
 
 use super::abi::{Action, BufferKind, ContextId, Direction, End, Peer};
 use super::context::{Kind, Parent, Tcp};
-use super::machine::{Vm, action};
 use super::stream::TcpInfo;
 use super::trap::Trap;
+use super::vm::{Vm, action};
 
 impl Vm {
     /// A TCP connection came: `on_context_create`.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::gate::Forbidden;
+use super::policy::Forbidden;
 
 /// The guest trapped, ran out of memory or time; the VM must not be called again.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -4,11 +4,11 @@
 use wasmtime::{Caller, FuncType, Linker, Val};
 
 use super::abi::{LogLevel, Refusal};
-use super::gate::Pass;
 use super::hostcall::root::nanos;
 use super::log;
 use super::memory::{Call, Span};
 use super::observe::{Word, watched};
+use super::policy::Pass;
 use super::state::State;
 
 /// Both names under which guests ask for it.

@@ -7,7 +7,7 @@ use super::config::{VmConfig, World};
 use super::context::{Kind, Life as RootLife, Parent, Root};
 use super::effect::Effect;
 use super::engine::{Life, Module};
-use super::guest::Guest;
+use super::exports::Guest;
 use super::instance::Core;
 use super::shared::Shared;
 use super::state::State;
