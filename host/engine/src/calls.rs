@@ -20,8 +20,8 @@ impl Vm {
         token: CallToken,
         reply: CallReply,
     ) -> Result<(), Trap> {
-        self.core.alive()?;
-        let state = self.core.state_mut();
+        self.instance.alive()?;
+        let state = self.instance.state_mut();
         if state.calls.http.get(&token) != Some(&root) {
             return Ok(());
         }
@@ -38,9 +38,9 @@ impl Vm {
         );
         context.reply = Some(reply);
         let callback = &self.guest.http_call_response;
-        self.core
+        self.instance
             .call("proxy_on_http_call_response", root, callback, arguments)?;
-        if let Some(context) = self.core.state_mut().contexts.root_mut(root) {
+        if let Some(context) = self.instance.state_mut().contexts.root_mut(root) {
             context.reply = None;
         }
         self.settle()
@@ -61,7 +61,7 @@ impl Vm {
         let arguments = (root.0, token.0, metadata.len() as u32);
         self.root_mut(root, |root| root.grpc_initial = Some(metadata));
         let callback = &self.guest.grpc_initial;
-        self.core.call(
+        self.instance.call(
             "proxy_on_grpc_receive_initial_metadata",
             root,
             callback,
@@ -82,11 +82,11 @@ impl Vm {
         let arguments = (root.0, token.0, length(&message));
         self.root_mut(root, |root| root.grpc_message = Some(message));
         let callback = &self.guest.grpc_receive;
-        self.core
+        self.instance
             .call("proxy_on_grpc_receive", root, callback, arguments)?;
         self.root_mut(root, |root| root.grpc_message = None);
         if grpc_kind(token) == GrpcKind::Unary {
-            self.core.state_mut().calls.grpc.remove(&token);
+            self.instance.state_mut().calls.grpc.remove(&token);
         }
         self.settle()
     }
@@ -106,7 +106,7 @@ impl Vm {
         let arguments = (root.0, token.0, metadata.len() as u32);
         self.root_mut(root, |root| root.grpc_trailing = Some(metadata));
         let callback = &self.guest.grpc_trailing;
-        self.core.call(
+        self.instance.call(
             "proxy_on_grpc_receive_trailing_metadata",
             root,
             callback,
@@ -126,13 +126,13 @@ impl Vm {
         };
         self.root_mut(root, |root| root.status = (status, message.to_owned()));
         let arguments = (root.0, token.0, status);
-        self.core.call(
+        self.instance.call(
             "proxy_on_grpc_close",
             root,
             &self.guest.grpc_close,
             arguments,
         )?;
-        self.core.state_mut().calls.grpc.remove(&token);
+        self.instance.state_mut().calls.grpc.remove(&token);
         self.settle()
     }
 
@@ -146,28 +146,28 @@ impl Vm {
         function: u32,
         arguments: &[u8],
     ) -> Result<(), Trap> {
-        self.core.alive()?;
-        if self.core.state().contexts.root(root).is_none() {
+        self.instance.alive()?;
+        if self.instance.state().contexts.root(root).is_none() {
             return Ok(());
         }
         let mut data = BytesMut::from(arguments);
         let callback = &self.guest.foreign_function;
         let values = (root.0, function, length(arguments));
-        self.core
-            .with_data(BufferKind::ForeignArguments, &mut data, |core| {
-                core.call("proxy_on_foreign_function", root, callback, values)
+        self.instance
+            .with_data(BufferKind::ForeignArguments, &mut data, |instance| {
+                instance.call("proxy_on_foreign_function", root, callback, values)
             })?;
         self.settle()
     }
 
     fn grpc_root(&self, token: CallToken) -> Result<Option<ContextId>, Trap> {
-        self.core.alive()?;
-        let root = self.core.state().calls.grpc.get(&token).copied();
-        Ok(root.filter(|root| self.core.state().contexts.root(*root).is_some()))
+        self.instance.alive()?;
+        let root = self.instance.state().calls.grpc.get(&token).copied();
+        Ok(root.filter(|root| self.instance.state().contexts.root(*root).is_some()))
     }
 
     fn root_mut(&mut self, root: ContextId, change: impl FnOnce(&mut super::context::Root)) {
-        if let Some(root) = self.core.state_mut().contexts.root_mut(root) {
+        if let Some(root) = self.instance.state_mut().contexts.root_mut(root) {
             change(root);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use wasmtime::{AsContextMut, ExternType, Instance, Module, TypedFunc, ValType};
+use wasmtime::{AsContextMut, ExternType, Module, TypedFunc, ValType};
 
 use super::trap::LoadError;
 
@@ -18,7 +18,7 @@ macro_rules! callbacks {
 
         impl Guest {
             pub(super) fn find(
-                instance: &Instance,
+                instance: &wasmtime::Instance,
                 mut store: impl AsContextMut,
                 allowed: Option<&BTreeSet<String>>,
             ) -> Result<Guest, LoadError> {
@@ -89,7 +89,7 @@ pub(super) enum HeadersCallback {
 
 impl HeadersCallback {
     fn find(
-        instance: &Instance,
+        instance: &wasmtime::Instance,
         mut store: impl AsContextMut,
         allowed: Option<&BTreeSet<String>>,
         name: &str,
@@ -105,7 +105,7 @@ impl HeadersCallback {
 }
 
 fn typed<P: wasmtime::WasmParams, R: wasmtime::WasmResults>(
-    instance: &Instance,
+    instance: &wasmtime::Instance,
     mut store: impl AsContextMut,
     name: &str,
 ) -> Result<Option<TypedFunc<P, R>>, LoadError> {

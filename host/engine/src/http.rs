@@ -21,7 +21,7 @@ impl Vm {
 
     /// The request's maps, for the owner to fill and to take back.
     pub fn http_mut(&mut self, context: ContextId) -> Option<&mut HttpInfo> {
-        self.core
+        self.instance
             .state_mut()
             .contexts
             .http_mut(context)
@@ -47,14 +47,14 @@ impl Vm {
     /// them from other callbacks, such as the answer to an HTTP call. In the
     /// body's own callback it sees those handed over there.
     pub fn hold_body(&mut self, context: ContextId, body: Body, bytes: BytesMut) {
-        if let Some(http) = self.core.state_mut().contexts.http_mut(context) {
+        if let Some(http) = self.instance.state_mut().contexts.http_mut(context) {
             http.held[body as usize] = bytes;
         }
     }
 
     /// Takes back what [`Vm::hold_body`] left, changed or not.
     pub fn release_body(&mut self, context: ContextId, body: Body) -> BytesMut {
-        let http = self.core.state_mut().contexts.http_mut(context);
+        let http = self.instance.state_mut().contexts.http_mut(context);
         http.map_or_else(BytesMut::new, |http| {
             std::mem::take(&mut http.held[body as usize])
         })
@@ -87,11 +87,11 @@ impl Vm {
     ) -> Result<Action, Trap> {
         let arguments = (context.0, length(body), u32::from(end == End::Last));
         let callback = &self.guest.request_body;
-        let Some(core) = self.core.for_http(context)? else {
+        let Some(instance) = self.instance.for_http(context)? else {
             return Ok(Action::Continue);
         };
-        let answer = core.with_data(BufferKind::RequestBody, body, |core| {
-            core.call("proxy_on_request_body", context, callback, arguments)
+        let answer = instance.with_data(BufferKind::RequestBody, body, |instance| {
+            instance.call("proxy_on_request_body", context, callback, arguments)
         })?;
         self.decided(answer)
     }
@@ -108,11 +108,11 @@ impl Vm {
     ) -> Result<Action, Trap> {
         let arguments = (context.0, length(body), u32::from(end == End::Last));
         let callback = &self.guest.response_body;
-        let Some(core) = self.core.for_http(context)? else {
+        let Some(instance) = self.instance.for_http(context)? else {
             return Ok(Action::Continue);
         };
-        let answer = core.with_data(BufferKind::ResponseBody, body, |core| {
-            core.call("proxy_on_response_body", context, callback, arguments)
+        let answer = instance.with_data(BufferKind::ResponseBody, body, |instance| {
+            instance.call("proxy_on_response_body", context, callback, arguments)
         })?;
         self.decided(answer)
     }
@@ -127,18 +127,20 @@ impl Vm {
         held: &mut BytesMut,
     ) -> Result<Action, Trap> {
         let kind = MapKind::RequestTrailers;
-        let Some(count) = self.core.reveal(context, kind)? else {
+        let Some(count) = self.instance.reveal(context, kind)? else {
             return Ok(Action::Continue);
         };
         let callback = &self.guest.request_trailers;
-        let answer = self.core.with_data(BufferKind::RequestBody, held, |core| {
-            core.call(
-                "proxy_on_request_trailers",
-                context,
-                callback,
-                (context.0, count),
-            )
-        })?;
+        let answer = self
+            .instance
+            .with_data(BufferKind::RequestBody, held, |instance| {
+                instance.call(
+                    "proxy_on_request_trailers",
+                    context,
+                    callback,
+                    (context.0, count),
+                )
+            })?;
         self.conceal(context, kind, answer)
     }
 
@@ -152,14 +154,14 @@ impl Vm {
         held: &mut BytesMut,
     ) -> Result<Action, Trap> {
         let kind = MapKind::ResponseTrailers;
-        let Some(count) = self.core.reveal(context, kind)? else {
+        let Some(count) = self.instance.reveal(context, kind)? else {
             return Ok(Action::Continue);
         };
         let callback = &self.guest.response_trailers;
         let answer = self
-            .core
-            .with_data(BufferKind::ResponseBody, held, |core| {
-                core.call(
+            .instance
+            .with_data(BufferKind::ResponseBody, held, |instance| {
+                instance.call(
                     "proxy_on_response_trailers",
                     context,
                     callback,
@@ -177,18 +179,18 @@ impl Vm {
         context: ContextId,
         end: End,
     ) -> Result<Action, Trap> {
-        let Some(count) = self.core.reveal(context, kind)? else {
+        let Some(count) = self.instance.reveal(context, kind)? else {
             return Ok(Action::Continue);
         };
         let last = u32::from(end == End::Last);
         let answer = match callback {
             None => None,
             Some(HeadersCallback::Old(callback)) => {
-                self.core
+                self.instance
                     .call(name, context, &Some(callback), (context.0, count))?
             }
             Some(HeadersCallback::New(callback)) => {
-                self.core
+                self.instance
                     .call(name, context, &Some(callback), (context.0, count, last))?
             }
         };
@@ -205,7 +207,7 @@ impl Vm {
     ) -> Result<Action, Trap> {
         let action = self.decided(answer)?;
         if action == Action::Continue {
-            self.core
+            self.instance
                 .state_mut()
                 .set_access(context, kind, Access::None);
         }
@@ -214,7 +216,7 @@ impl Vm {
 
     /// A request the guest answered itself goes no further.
     fn decided(&mut self, answer: Option<u32>) -> Result<Action, Trap> {
-        let stopped = std::mem::take(&mut self.core.state_mut().turn.stop);
+        let stopped = std::mem::take(&mut self.instance.state_mut().turn.stop);
         self.settle()?;
         Ok(if stopped {
             Action::Pause

@@ -16,7 +16,7 @@ use super::trap::{Circumstances, LoadError, StartError, Trap, TrapReason};
 
 /// The running part, apart from the guest's exports, so that one of these can
 /// be called while the other is borrowed.
-pub(super) struct Core {
+pub(super) struct Instance {
     store: Store<State>,
     limit: Duration,
     ticks: u64,
@@ -24,11 +24,11 @@ pub(super) struct Core {
     dead: Option<Trap>,
 }
 
-impl Core {
-    pub(super) fn new(module: &Module, state: State, limit: Duration) -> Core {
+impl Instance {
+    pub(super) fn new(module: &Module, state: State, limit: Duration) -> Instance {
         let mut store = Store::new(module.engine().wasm(), state);
         store.limiter(|state| &mut state.limits);
-        Core {
+        Instance {
             store,
             limit,
             ticks: engine::ticks(limit),
@@ -135,7 +135,7 @@ impl Core {
         &mut self,
         kind: BufferKind,
         data: &mut BytesMut,
-        body: impl FnOnce(&mut Core) -> R,
+        body: impl FnOnce(&mut Instance) -> R,
     ) -> R {
         self.state_mut().turn.data = Some((kind, std::mem::take(data)));
         let result = body(self);
@@ -149,7 +149,7 @@ impl Core {
     ///
     /// # Errors
     /// When the VM is dead.
-    pub(super) fn for_http(&mut self, context: ContextId) -> Result<Option<&mut Core>, Trap> {
+    pub(super) fn for_http(&mut self, context: ContextId) -> Result<Option<&mut Instance>, Trap> {
         self.alive()?;
         let http = self.state_mut().contexts.http_mut(context).is_some();
         Ok(http.then_some(self))

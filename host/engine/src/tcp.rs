@@ -26,14 +26,14 @@ impl Vm {
     /// A stream of a root that is gone hangs nowhere: it gets an id no context
     /// has, and so no callbacks.
     pub(super) fn open(&mut self, root: ContextId, kind: Kind) -> Result<ContextId, Trap> {
-        self.core.alive()?;
-        let state = self.core.state_mut();
+        self.instance.alive()?;
+        let state = self.instance.state_mut();
         let Some(plugin) = state.contexts.get(root).map(|context| context.plugin) else {
             return Ok(ContextId(0));
         };
         let id = state.contexts.add(Parent::Root { root, plugin }, kind);
         let create = &self.guest.context_create;
-        self.core
+        self.instance
             .call("proxy_on_context_create", id, create, (id.0, root.0))?;
         Ok(id)
     }
@@ -44,12 +44,12 @@ impl Vm {
     /// When the guest traps.
     pub fn new_connection(&mut self, context: ContextId) -> Result<Action, Trap> {
         if !self.is_tcp(context) {
-            return self.core.alive().map(|()| Action::Continue);
+            return self.instance.alive().map(|()| Action::Continue);
         }
         let callback = &self.guest.new_connection;
-        let answer = self
-            .core
-            .call("proxy_on_new_connection", context, callback, (context.0,))?;
+        let answer =
+            self.instance
+                .call("proxy_on_new_connection", context, callback, (context.0,))?;
         self.settle()?;
         Ok(action(answer))
     }
@@ -62,7 +62,7 @@ impl Vm {
             Direction::Upstream => self.guest.upstream_data.is_some(),
         };
         let tcp = self
-            .core
+            .instance
             .state()
             .contexts
             .get(context)
@@ -104,7 +104,7 @@ impl Vm {
         end: End,
     ) -> Result<Action, Trap> {
         if !self.is_tcp(context) {
-            return self.core.alive().map(|()| Action::Continue);
+            return self.instance.alive().map(|()| Action::Continue);
         }
         let (name, callback, kind) = match direction {
             Direction::Downstream => (
@@ -119,8 +119,8 @@ impl Vm {
             ),
         };
         let arguments = (context.0, length(data), u32::from(end == End::Last));
-        let answer = self.core.with_data(kind, data, |core| {
-            core.call(name, context, callback, arguments)
+        let answer = self.instance.with_data(kind, data, |instance| {
+            instance.call(name, context, callback, arguments)
         })?;
         self.settle()?;
         Ok(action(answer))
@@ -132,13 +132,13 @@ impl Vm {
     /// When the guest traps.
     pub fn downstream_close(&mut self, context: ContextId, peer: Peer) -> Result<(), Trap> {
         if !self.is_tcp(context) {
-            return self.core.alive();
+            return self.instance.alive();
         }
         let (name, callback) = (
             "proxy_on_downstream_connection_close",
             &self.guest.downstream_close,
         );
-        self.core
+        self.instance
             .call(name, context, callback, (context.0, peer as u32))?;
         self.settle()
     }
@@ -149,20 +149,20 @@ impl Vm {
     /// When the guest traps.
     pub fn upstream_close(&mut self, context: ContextId, peer: Peer) -> Result<(), Trap> {
         if !self.is_tcp(context) {
-            return self.core.alive();
+            return self.instance.alive();
         }
         let (name, callback) = (
             "proxy_on_upstream_connection_close",
             &self.guest.upstream_close,
         );
-        self.core
+        self.instance
             .call(name, context, callback, (context.0, peer as u32))?;
         self.settle()
     }
 
     /// What properties say of this TCP connection.
     pub fn tcp_mut(&mut self, context: ContextId) -> Option<&mut TcpInfo> {
-        self.core
+        self.instance
             .state_mut()
             .contexts
             .tcp_mut(context)
@@ -171,13 +171,18 @@ impl Vm {
 
     /// What the guest set with `set_envoy_filter_state`, such as `envoy.tcp_proxy.cluster`.
     pub fn filter_state(&self, context: ContextId, key: &str) -> Option<&str> {
-        self.core.state().contexts.get(context)?.state.object(key)
+        self.instance
+            .state()
+            .contexts
+            .get(context)?
+            .state
+            .object(key)
     }
 
     /// What the guest would read at this property path (segments with a zero
     /// byte between) in this context.
     pub fn property(&mut self, context: ContextId, path: &[u8]) -> Option<Vec<u8>> {
-        let state = self.core.state_mut();
+        let state = self.instance.state_mut();
         state.turn.context = context;
         state.turn.effective = None;
         let mut value = Vec::new();
@@ -192,9 +197,9 @@ impl Vm {
     /// # Errors
     /// When the guest traps.
     pub fn finish(&mut self, context: ContextId) -> Result<(), Trap> {
-        self.core.alive()?;
+        self.instance.alive()?;
         match self
-            .core
+            .instance
             .state()
             .contexts
             .get(context)
@@ -202,38 +207,38 @@ impl Vm {
         {
             None | Some(Kind::Root(_)) => return Ok(()),
             Some(Kind::Tcp(_)) => {
-                self.core
+                self.instance
                     .call("proxy_on_done", context, &self.guest.done, (context.0,))?;
                 self.log(context)?;
             }
-            Some(Kind::Http(_)) if self.core.state().logs_last() => {
-                self.core
+            Some(Kind::Http(_)) if self.instance.state().logs_last() => {
+                self.instance
                     .call("proxy_on_done", context, &self.guest.done, (context.0,))?;
                 self.log(context)?;
             }
             Some(Kind::Http(_)) => {
                 self.log(context)?;
-                self.core
+                self.instance
                     .call("proxy_on_done", context, &self.guest.done, (context.0,))?;
             }
         }
-        self.core
+        self.instance
             .call("proxy_on_delete", context, &self.guest.delete, (context.0,))?;
-        self.core.state_mut().contexts.remove(context);
+        self.instance.state_mut().contexts.remove(context);
         self.settle()
     }
 
     fn log(&mut self, context: ContextId) -> Result<(), Trap> {
-        self.core.state_mut().begin_log(context);
-        self.core
+        self.instance.state_mut().begin_log(context);
+        self.instance
             .call("proxy_on_log", context, &self.guest.log, (context.0,))?;
-        self.core.state_mut().end_log(context);
+        self.instance.state_mut().end_log(context);
         Ok(())
     }
 
     fn is_tcp(&self, context: ContextId) -> bool {
         let kind = self
-            .core
+            .instance
             .state()
             .contexts
             .get(context)

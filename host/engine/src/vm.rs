@@ -8,7 +8,7 @@ use super::context::{Kind, Life as RootLife, Parent, Root};
 use super::effect::Effect;
 use super::engine::{Life, Module};
 use super::exports::Guest;
-use super::instance::Core;
+use super::instance::Instance;
 use super::shared::Shared;
 use super::state::State;
 use super::trap::{StartError, Trap};
@@ -20,7 +20,7 @@ use super::trap::{StartError, Trap};
 /// already, or never was) is no error: the callback is left out.
 pub struct Vm {
     pub(super) guest: Guest,
-    pub(super) core: Core,
+    pub(super) instance: Instance,
     roots: Vec<ContextId>,
     _life: Life,
 }
@@ -38,11 +38,11 @@ impl Vm {
     ) -> Result<Vm, StartError> {
         let life = module.engine().live();
         let state = State::new(config, module.abi(), shared, world);
-        let mut core = Core::new(module, state, config.callback_limit);
-        let guest = core.instantiate(module)?;
+        let mut instance = Instance::new(module, state, config.callback_limit);
+        let guest = instance.instantiate(module)?;
         let mut vm = Vm {
             guest,
-            core,
+            instance,
             roots: Vec::new(),
             _life: life,
         };
@@ -55,7 +55,7 @@ impl Vm {
 
     /// The root context of the first plugin with this root id.
     pub fn root(&self, root_id: &str) -> Option<ContextId> {
-        let state = self.core.state();
+        let state = self.instance.state();
         self.roots.iter().copied().find(|id| {
             let plugin = state.contexts.get(*id).map(|context| context.plugin);
             plugin
@@ -71,33 +71,33 @@ impl Vm {
 
     /// Which of the configuration's plugins a context belongs to.
     pub fn plugin(&self, context: ContextId) -> Option<usize> {
-        let context = self.core.state().contexts.get(context)?;
+        let context = self.instance.state().contexts.get(context)?;
         Some(context.plugin)
     }
 
     /// What the guest asked for, oldest first.
     pub fn next_effect(&mut self) -> Option<Effect> {
-        self.core.state_mut().effects.pop_front()
+        self.instance.state_mut().effects.pop_front()
     }
 
     /// The trap that ended this VM.
     pub fn trap(&self) -> Option<&Trap> {
-        self.core.trap()
+        self.instance.trap()
     }
 
     /// Linear memory in use, bytes.
     pub fn memory_size(&mut self) -> usize {
-        self.core.memory_size()
+        self.instance.memory_size()
     }
 
     /// Contexts alive, root contexts included.
     pub fn context_count(&self) -> usize {
-        self.core.state().contexts.len()
+        self.instance.state().contexts.len()
     }
 
     /// Calls the guest has under way, HTTP and gRPC.
     pub fn open_calls(&self) -> Vec<CallToken> {
-        let calls = &self.core.state().calls;
+        let calls = &self.instance.state().calls;
         calls
             .http
             .keys()
@@ -111,10 +111,10 @@ impl Vm {
     /// # Errors
     /// When the guest traps.
     pub fn tick(&mut self, root: ContextId) -> Result<(), Trap> {
-        if self.core.state().contexts.root(root).is_none() {
-            return self.core.alive();
+        if self.instance.state().contexts.root(root).is_none() {
+            return self.instance.alive();
         }
-        self.core
+        self.instance
             .call("proxy_on_tick", root, &self.guest.tick, (root.0,))?;
         self.settle()
     }
@@ -124,12 +124,12 @@ impl Vm {
     /// # Errors
     /// When the guest traps.
     pub fn deliver(&mut self) -> Result<(), Trap> {
-        self.core.alive()?;
-        let inbox = self.core.state().inbox.clone();
+        self.instance.alive()?;
+        let inbox = self.instance.state().inbox.clone();
         while let Some((root, queue)) = inbox.next() {
-            if self.core.state().contexts.root(root).is_some() {
+            if self.instance.state().contexts.root(root).is_some() {
                 let ready = &self.guest.queue_ready;
-                self.core
+                self.instance
                     .call("proxy_on_queue_ready", root, ready, (root.0, queue.0))?;
                 self.settle()?;
             }
@@ -143,9 +143,9 @@ impl Vm {
     /// # Errors
     /// When the guest traps.
     pub fn finish_root(&mut self, root: ContextId) -> Result<Finished, Trap> {
-        self.core.alive()?;
+        self.instance.alive()?;
         match self
-            .core
+            .instance
             .state_mut()
             .contexts
             .root_mut(root)
@@ -158,38 +158,38 @@ impl Vm {
         // Before the call: the guest may say `proxy_done` in it.
         self.set_life(root, RootLife::Finishing);
         let done = self
-            .core
+            .instance
             .call("proxy_on_done", root, &self.guest.done, (root.0,))?;
         if done != Some(0) {
-            self.core
+            self.instance
                 .state_mut()
                 .finished
                 .retain(|finished| *finished != root);
             self.delete_root(root)?;
         }
         self.settle()?;
-        let gone = self.core.state().contexts.root(root).is_none();
+        let gone = self.instance.state().contexts.root(root).is_none();
         Ok(if gone { Finished::Now } else { Finished::Later })
     }
 
     fn set_life(&mut self, root: ContextId, life: RootLife) {
-        if let Some(root) = self.core.state_mut().contexts.root_mut(root) {
+        if let Some(root) = self.instance.state_mut().contexts.root_mut(root) {
             root.life = life;
         }
     }
 
     /// What follows from a callback once it returned.
     pub(super) fn settle(&mut self) -> Result<(), Trap> {
-        while let Some(root) = self.core.state_mut().finished.pop() {
+        while let Some(root) = self.instance.state_mut().finished.pop() {
             self.delete_root(root)?;
         }
         Ok(())
     }
 
     fn delete_root(&mut self, root: ContextId) -> Result<(), Trap> {
-        self.core
+        self.instance
             .call("proxy_on_delete", root, &self.guest.delete, (root.0,))?;
-        let state = self.core.state_mut();
+        let state = self.instance.state_mut();
         state.contexts.remove(root);
         state.calls.forget(root);
         self.roots.retain(|known| *known != root);
@@ -198,21 +198,21 @@ impl Vm {
 
     /// `_initialize` and then `main`, or else `_start`.
     fn initialize(&mut self) -> Result<(), StartError> {
-        let (guest, core) = (&self.guest, &mut self.core);
+        let (guest, instance) = (&self.guest, &mut self.instance);
         let nobody = ContextId(0);
         if guest.initialize.is_some() {
-            core.call("_initialize", nobody, &guest.initialize, ())?;
-            core.call_main()?;
+            instance.call("_initialize", nobody, &guest.initialize, ())?;
+            instance.call_main()?;
         } else {
-            core.call("_start", nobody, &guest.start, ())?;
+            instance.call("_start", nobody, &guest.start, ())?;
         }
-        core.state_mut().gate.open();
+        instance.state_mut().gate.open();
         Ok(())
     }
 
     fn start_plugin(&mut self, index: usize) -> Result<(), StartError> {
-        let (guest, core) = (&self.guest, &mut self.core);
-        let state = core.state_mut();
+        let (guest, instance) = (&self.guest, &mut self.instance);
+        let state = instance.state_mut();
         let root = state.contexts.add(
             Parent::None { plugin: index },
             Kind::Root(Box::<Root>::default()),
@@ -223,13 +223,13 @@ impl Vm {
         let size = plugin.map_or(0, |plugin| plugin.configuration.len() as u32);
         let vm_size = state.vm_configuration.len() as u32;
 
-        core.call(
+        instance.call(
             "proxy_on_context_create",
             root,
             &guest.context_create,
             (root.0, 0),
         )?;
-        let started = core.call(
+        let started = instance.call(
             "proxy_on_vm_start",
             root,
             &guest.vm_start,
@@ -238,20 +238,20 @@ impl Vm {
         if started == Some(0) {
             return Err(StartError::VmRefused { plugin: name });
         }
-        core.state_mut().turn.configuring = true;
+        instance.state_mut().turn.configuring = true;
         let arguments = (root.0, size);
-        let valid = core.call(
+        let valid = instance.call(
             "proxy_validate_configuration",
             root,
             &guest.validate,
             arguments,
         )?;
-        core.state_mut().turn.configuring = true;
+        instance.state_mut().turn.configuring = true;
         let configured = match valid {
             Some(0) => Some(0),
-            _ => core.call("proxy_on_configure", root, &guest.configure, arguments)?,
+            _ => instance.call("proxy_on_configure", root, &guest.configure, arguments)?,
         };
-        core.state_mut().turn.configuring = false;
+        instance.state_mut().turn.configuring = false;
         if configured == Some(0) {
             return Err(StartError::PluginRefused { plugin: name });
         }
