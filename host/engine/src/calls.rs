@@ -37,7 +37,7 @@ impl Vm {
             reply.trailers.len() as u32,
         );
         context.reply = Some(reply);
-        let callback = &self.guest.http_call_response;
+        let callback = &self.exports.http_call_response;
         self.instance
             .call("proxy_on_http_call_response", root, callback, arguments)?;
         if let Some(context) = self.instance.state_mut().contexts.root_mut(root) {
@@ -60,7 +60,7 @@ impl Vm {
         };
         let arguments = (root.0, token.0, metadata.len() as u32);
         self.root_mut(root, |root| root.grpc_initial = Some(metadata));
-        let callback = &self.guest.grpc_initial;
+        let callback = &self.exports.grpc_initial;
         self.instance.call(
             "proxy_on_grpc_receive_initial_metadata",
             root,
@@ -81,7 +81,7 @@ impl Vm {
         };
         let arguments = (root.0, token.0, length(&message));
         self.root_mut(root, |root| root.grpc_message = Some(message));
-        let callback = &self.guest.grpc_receive;
+        let callback = &self.exports.grpc_receive;
         self.instance
             .call("proxy_on_grpc_receive", root, callback, arguments)?;
         self.root_mut(root, |root| root.grpc_message = None);
@@ -105,7 +105,7 @@ impl Vm {
         };
         let arguments = (root.0, token.0, metadata.len() as u32);
         self.root_mut(root, |root| root.grpc_trailing = Some(metadata));
-        let callback = &self.guest.grpc_trailing;
+        let callback = &self.exports.grpc_trailing;
         self.instance.call(
             "proxy_on_grpc_receive_trailing_metadata",
             root,
@@ -129,7 +129,7 @@ impl Vm {
         self.instance.call(
             "proxy_on_grpc_close",
             root,
-            &self.guest.grpc_close,
+            &self.exports.grpc_close,
             arguments,
         )?;
         self.instance.state_mut().calls.grpc.remove(&token);
@@ -151,7 +151,7 @@ impl Vm {
             return Ok(());
         }
         let mut data = BytesMut::from(arguments);
-        let callback = &self.guest.foreign_function;
+        let callback = &self.exports.foreign_function;
         let values = (root.0, function, length(arguments));
         self.instance
             .with_data(BufferKind::ForeignArguments, &mut data, |instance| {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use wasmtime::{Config, EngineWeak, InstancePre};
 
 use super::abi::AbiVersion;
-use super::exports::Guest;
+use super::exports::Exports;
 use super::linker;
 use super::state::State;
 use super::trap::{FRAMES, LoadError};
@@ -82,7 +82,7 @@ impl Module {
 
     pub(super) fn link(engine: &Engine, module: &wasmtime::Module) -> Result<Module, LoadError> {
         let abi = marker(module)?;
-        Guest::check(module)?;
+        Exports::check(module)?;
         let linked = linker::link(&engine.wasm, module)?;
         Ok(Module {
             engine: engine.clone(),

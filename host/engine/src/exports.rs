@@ -10,22 +10,22 @@ use super::trap::LoadError;
 macro_rules! callbacks {
     ($($field:ident: $name:literal ($($param:ty),*) -> $result:ty;)*) => {
         /// The guest's callbacks; one it lacks is left out.
-        pub(super) struct Guest {
+        pub(super) struct Exports {
             $(pub(super) $field: Option<TypedFunc<($($param,)*), $result>>,)*
             pub(super) request_headers: Option<HeadersCallback>,
             pub(super) response_headers: Option<HeadersCallback>,
         }
 
-        impl Guest {
+        impl Exports {
             pub(super) fn find(
                 instance: &wasmtime::Instance,
                 mut store: impl AsContextMut,
                 allowed: Option<&BTreeSet<String>>,
-            ) -> Result<Guest, LoadError> {
+            ) -> Result<Exports, LoadError> {
                 let allows = |name: &str| {
                     !name.starts_with("proxy_on_") || name == "proxy_on_memory_allocate" || allowed.is_none_or(|all| all.contains(name))
                 };
-                Ok(Guest {
+                Ok(Exports {
                     $($field: if allows($name) {
                         typed(instance, &mut store, $name)?
                     } else {

@@ -33,7 +33,7 @@ impl Vm {
     /// # Errors
     /// When the guest traps.
     pub fn request_headers(&mut self, context: ContextId, end: End) -> Result<Action, Trap> {
-        let callback = self.guest.request_headers.clone();
+        let callback = self.exports.request_headers.clone();
         self.headers(
             MapKind::RequestHeaders,
             "proxy_on_request_headers",
@@ -65,7 +65,7 @@ impl Vm {
     /// # Errors
     /// When the guest traps.
     pub fn response_headers(&mut self, context: ContextId, end: End) -> Result<Action, Trap> {
-        let callback = self.guest.response_headers.clone();
+        let callback = self.exports.response_headers.clone();
         self.headers(
             MapKind::ResponseHeaders,
             "proxy_on_response_headers",
@@ -86,7 +86,7 @@ impl Vm {
         end: End,
     ) -> Result<Action, Trap> {
         let arguments = (context.0, length(body), u32::from(end == End::Last));
-        let callback = &self.guest.request_body;
+        let callback = &self.exports.request_body;
         let Some(instance) = self.instance.for_http(context)? else {
             return Ok(Action::Continue);
         };
@@ -107,7 +107,7 @@ impl Vm {
         end: End,
     ) -> Result<Action, Trap> {
         let arguments = (context.0, length(body), u32::from(end == End::Last));
-        let callback = &self.guest.response_body;
+        let callback = &self.exports.response_body;
         let Some(instance) = self.instance.for_http(context)? else {
             return Ok(Action::Continue);
         };
@@ -130,7 +130,7 @@ impl Vm {
         let Some(count) = self.instance.reveal(context, kind)? else {
             return Ok(Action::Continue);
         };
-        let callback = &self.guest.request_trailers;
+        let callback = &self.exports.request_trailers;
         let answer = self
             .instance
             .with_data(BufferKind::RequestBody, held, |instance| {
@@ -157,7 +157,7 @@ impl Vm {
         let Some(count) = self.instance.reveal(context, kind)? else {
             return Ok(Action::Continue);
         };
-        let callback = &self.guest.response_trailers;
+        let callback = &self.exports.response_trailers;
         let answer = self
             .instance
             .with_data(BufferKind::ResponseBody, held, |instance| {

@@ -9,7 +9,7 @@ use wasmtime::{Func, Store, TypedFunc, WasmParams, WasmResults};
 use super::abi::{BufferKind, ContextId, MapKind};
 use super::context::Access;
 use super::engine::{self, Module};
-use super::exports::Guest;
+use super::exports::Exports;
 use super::observe::{Arguments, Observer, Outcome};
 use super::state::{Calls, State, Turn};
 use super::trap::{Circumstances, LoadError, StartError, Trap, TrapReason};
@@ -195,18 +195,18 @@ impl Instance {
 
     /// # Errors
     /// When the guest does not link or crashes at once.
-    pub(super) fn instantiate(&mut self, module: &Module) -> Result<Guest, StartError> {
+    pub(super) fn instantiate(&mut self, module: &Module) -> Result<Exports, StartError> {
         self.store.set_epoch_deadline(self.ticks);
         let instance = match module.linked().instantiate(&mut self.store) {
             Ok(instance) => instance,
             Err(error) => return Err(self.stillborn(&error)),
         };
         let allowed = self.state().gate.allowed();
-        let guest = Guest::find(&instance, &mut self.store, allowed.as_deref())?;
-        let allocate = guest
+        let exports = Exports::find(&instance, &mut self.store, allowed.as_deref())?;
+        let allocate = exports
             .malloc
             .clone()
-            .or_else(|| guest.memory_allocate.clone());
+            .or_else(|| exports.memory_allocate.clone());
         let allocate = allocate.ok_or(StartError::NoAllocator)?;
         let allocate = allocate
             .func()
@@ -219,7 +219,7 @@ impl Instance {
         self.main = instance
             .get_func(&mut self.store, "main")
             .or_else(|| instance.get_func(&mut self.store, "__main_void"));
-        Ok(guest)
+        Ok(exports)
     }
 
     /// Instantiation runs the guest's start section, so it may fail like a callback.

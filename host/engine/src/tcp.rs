@@ -32,7 +32,7 @@ impl Vm {
             return Ok(ContextId(0));
         };
         let id = state.contexts.add(Parent::Root { root, plugin }, kind);
-        let create = &self.guest.context_create;
+        let create = &self.exports.context_create;
         self.instance
             .call("proxy_on_context_create", id, create, (id.0, root.0))?;
         Ok(id)
@@ -46,7 +46,7 @@ impl Vm {
         if !self.is_tcp(context) {
             return self.instance.alive().map(|()| Action::Continue);
         }
-        let callback = &self.guest.new_connection;
+        let callback = &self.exports.new_connection;
         let answer =
             self.instance
                 .call("proxy_on_new_connection", context, callback, (context.0,))?;
@@ -58,8 +58,8 @@ impl Vm {
     /// not said that it needs no more of this connection.
     pub fn wants_data(&self, context: ContextId, direction: Direction) -> bool {
         let has = match direction {
-            Direction::Downstream => self.guest.downstream_data.is_some(),
-            Direction::Upstream => self.guest.upstream_data.is_some(),
+            Direction::Downstream => self.exports.downstream_data.is_some(),
+            Direction::Upstream => self.exports.upstream_data.is_some(),
         };
         let tcp = self
             .instance
@@ -109,12 +109,12 @@ impl Vm {
         let (name, callback, kind) = match direction {
             Direction::Downstream => (
                 "proxy_on_downstream_data",
-                &self.guest.downstream_data,
+                &self.exports.downstream_data,
                 BufferKind::DownstreamData,
             ),
             Direction::Upstream => (
                 "proxy_on_upstream_data",
-                &self.guest.upstream_data,
+                &self.exports.upstream_data,
                 BufferKind::UpstreamData,
             ),
         };
@@ -136,7 +136,7 @@ impl Vm {
         }
         let (name, callback) = (
             "proxy_on_downstream_connection_close",
-            &self.guest.downstream_close,
+            &self.exports.downstream_close,
         );
         self.instance
             .call(name, context, callback, (context.0, peer as u32))?;
@@ -153,7 +153,7 @@ impl Vm {
         }
         let (name, callback) = (
             "proxy_on_upstream_connection_close",
-            &self.guest.upstream_close,
+            &self.exports.upstream_close,
         );
         self.instance
             .call(name, context, callback, (context.0, peer as u32))?;
@@ -208,22 +208,26 @@ impl Vm {
             None | Some(Kind::Root(_)) => return Ok(()),
             Some(Kind::Tcp(_)) => {
                 self.instance
-                    .call("proxy_on_done", context, &self.guest.done, (context.0,))?;
+                    .call("proxy_on_done", context, &self.exports.done, (context.0,))?;
                 self.log(context)?;
             }
             Some(Kind::Http(_)) if self.instance.state().logs_last() => {
                 self.instance
-                    .call("proxy_on_done", context, &self.guest.done, (context.0,))?;
+                    .call("proxy_on_done", context, &self.exports.done, (context.0,))?;
                 self.log(context)?;
             }
             Some(Kind::Http(_)) => {
                 self.log(context)?;
                 self.instance
-                    .call("proxy_on_done", context, &self.guest.done, (context.0,))?;
+                    .call("proxy_on_done", context, &self.exports.done, (context.0,))?;
             }
         }
-        self.instance
-            .call("proxy_on_delete", context, &self.guest.delete, (context.0,))?;
+        self.instance.call(
+            "proxy_on_delete",
+            context,
+            &self.exports.delete,
+            (context.0,),
+        )?;
         self.instance.state_mut().contexts.remove(context);
         self.settle()
     }
@@ -231,7 +235,7 @@ impl Vm {
     fn log(&mut self, context: ContextId) -> Result<(), Trap> {
         self.instance.state_mut().begin_log(context);
         self.instance
-            .call("proxy_on_log", context, &self.guest.log, (context.0,))?;
+            .call("proxy_on_log", context, &self.exports.log, (context.0,))?;
         self.instance.state_mut().end_log(context);
         Ok(())
     }

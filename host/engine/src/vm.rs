@@ -7,7 +7,7 @@ use super::config::{VmConfig, World};
 use super::context::{Kind, Life as RootLife, Parent, Root};
 use super::effect::Effect;
 use super::engine::{Life, Module};
-use super::exports::Guest;
+use super::exports::Exports;
 use super::instance::Instance;
 use super::shared::Shared;
 use super::state::State;
@@ -19,7 +19,7 @@ use super::trap::{StartError, Trap};
 /// further call returns that trap again. A context that is not there (closed
 /// already, or never was) is no error: the callback is left out.
 pub struct Vm {
-    pub(super) guest: Guest,
+    pub(super) exports: Exports,
     pub(super) instance: Instance,
     roots: Vec<ContextId>,
     _life: Life,
@@ -39,9 +39,9 @@ impl Vm {
         let life = module.engine().live();
         let state = State::new(config, module.abi(), shared, world);
         let mut instance = Instance::new(module, state, config.callback_limit);
-        let guest = instance.instantiate(module)?;
+        let exports = instance.instantiate(module)?;
         let mut vm = Vm {
-            guest,
+            exports,
             instance,
             roots: Vec::new(),
             _life: life,
@@ -115,7 +115,7 @@ impl Vm {
             return self.instance.alive();
         }
         self.instance
-            .call("proxy_on_tick", root, &self.guest.tick, (root.0,))?;
+            .call("proxy_on_tick", root, &self.exports.tick, (root.0,))?;
         self.settle()
     }
 
@@ -128,7 +128,7 @@ impl Vm {
         let inbox = self.instance.state().inbox.clone();
         while let Some((root, queue)) = inbox.next() {
             if self.instance.state().contexts.root(root).is_some() {
-                let ready = &self.guest.queue_ready;
+                let ready = &self.exports.queue_ready;
                 self.instance
                     .call("proxy_on_queue_ready", root, ready, (root.0, queue.0))?;
                 self.settle()?;
@@ -159,7 +159,7 @@ impl Vm {
         self.set_life(root, RootLife::Finishing);
         let done = self
             .instance
-            .call("proxy_on_done", root, &self.guest.done, (root.0,))?;
+            .call("proxy_on_done", root, &self.exports.done, (root.0,))?;
         if done != Some(0) {
             self.instance
                 .state_mut()
@@ -188,7 +188,7 @@ impl Vm {
 
     fn delete_root(&mut self, root: ContextId) -> Result<(), Trap> {
         self.instance
-            .call("proxy_on_delete", root, &self.guest.delete, (root.0,))?;
+            .call("proxy_on_delete", root, &self.exports.delete, (root.0,))?;
         let state = self.instance.state_mut();
         state.contexts.remove(root);
         state.calls.forget(root);
@@ -198,20 +198,20 @@ impl Vm {
 
     /// `_initialize` and then `main`, or else `_start`.
     fn initialize(&mut self) -> Result<(), StartError> {
-        let (guest, instance) = (&self.guest, &mut self.instance);
+        let (exports, instance) = (&self.exports, &mut self.instance);
         let nobody = ContextId(0);
-        if guest.initialize.is_some() {
-            instance.call("_initialize", nobody, &guest.initialize, ())?;
+        if exports.initialize.is_some() {
+            instance.call("_initialize", nobody, &exports.initialize, ())?;
             instance.call_main()?;
         } else {
-            instance.call("_start", nobody, &guest.start, ())?;
+            instance.call("_start", nobody, &exports.start, ())?;
         }
         instance.state_mut().gate.open();
         Ok(())
     }
 
     fn start_plugin(&mut self, index: usize) -> Result<(), StartError> {
-        let (guest, instance) = (&self.guest, &mut self.instance);
+        let (exports, instance) = (&self.exports, &mut self.instance);
         let state = instance.state_mut();
         let root = state.contexts.add(
             Parent::None { plugin: index },
@@ -226,13 +226,13 @@ impl Vm {
         instance.call(
             "proxy_on_context_create",
             root,
-            &guest.context_create,
+            &exports.context_create,
             (root.0, 0),
         )?;
         let started = instance.call(
             "proxy_on_vm_start",
             root,
-            &guest.vm_start,
+            &exports.vm_start,
             (root.0, vm_size),
         )?;
         if started == Some(0) {
@@ -243,13 +243,13 @@ impl Vm {
         let valid = instance.call(
             "proxy_validate_configuration",
             root,
-            &guest.validate,
+            &exports.validate,
             arguments,
         )?;
         instance.state_mut().turn.configuring = true;
         let configured = match valid {
             Some(0) => Some(0),
-            _ => instance.call("proxy_on_configure", root, &guest.configure, arguments)?,
+            _ => instance.call("proxy_on_configure", root, &exports.configure, arguments)?,
         };
         instance.state_mut().turn.configuring = false;
         if configured == Some(0) {
