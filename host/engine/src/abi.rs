@@ -112,7 +112,7 @@ pub(super) enum Status {
 
 /// Why a host function did not do what it was asked.
 #[derive(Debug)]
-pub(super) enum Refusal {
+pub(super) enum HostcallError {
     NotFound,
     BadArgument,
     Serialization,
@@ -126,26 +126,26 @@ pub(super) enum Refusal {
     Broken(wasmtime::Error),
 }
 
-impl Refusal {
+impl HostcallError {
     /// The status a guest sees; only a broken VM traps.
     pub(super) fn status(self) -> wasmtime::Result<Status> {
         Ok(match self {
-            Refusal::NotFound => Status::NotFound,
-            Refusal::BadArgument => Status::BadArgument,
-            Refusal::Serialization => Status::SerializationFailure,
-            Refusal::Parse => Status::ParseFailure,
-            Refusal::Memory => Status::InvalidMemoryAccess,
-            Refusal::Empty => Status::Empty,
-            Refusal::CasMismatch => Status::CasMismatch,
-            Refusal::Internal => Status::InternalFailure,
-            Refusal::Unimplemented => Status::Unimplemented,
-            Refusal::Broken(error) => return Err(error),
+            HostcallError::NotFound => Status::NotFound,
+            HostcallError::BadArgument => Status::BadArgument,
+            HostcallError::Serialization => Status::SerializationFailure,
+            HostcallError::Parse => Status::ParseFailure,
+            HostcallError::Memory => Status::InvalidMemoryAccess,
+            HostcallError::Empty => Status::Empty,
+            HostcallError::CasMismatch => Status::CasMismatch,
+            HostcallError::Internal => Status::InternalFailure,
+            HostcallError::Unimplemented => Status::Unimplemented,
+            HostcallError::Broken(error) => return Err(error),
         })
     }
 }
 
 /// What a host function's body returns.
-pub(super) type Answer = Result<(), Refusal>;
+pub(super) type HostcallResult = Result<(), HostcallError>;
 
 /// Turns the ABI's numbers into an enum, and what lies beyond into "bad argument".
 macro_rules! numbered {
@@ -155,11 +155,11 @@ macro_rules! numbered {
         pub(super) enum $name { $($variant = $number),* }
 
         impl TryFrom<u32> for $name {
-            type Error = Refusal;
-            fn try_from(number: u32) -> Result<Self, Refusal> {
+            type Error = HostcallError;
+            fn try_from(number: u32) -> Result<Self, HostcallError> {
                 match number {
                     $($number => Ok($name::$variant),)*
-                    _ => Err(Refusal::BadArgument),
+                    _ => Err(HostcallError::BadArgument),
                 }
             }
         }

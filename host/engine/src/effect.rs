@@ -47,7 +47,7 @@ pub enum Effect {
     CloseStream(ContextId),
     /// Reset the HTTP stream.
     ResetHttp(ContextId),
-    /// Answer the request with this instead.
+    /// HostcallResult the request with this instead.
     LocalResponse {
         /// The HTTP context.
         context: ContextId,
@@ -108,7 +108,7 @@ pub struct GrpcCall {
     pub timeout: Option<Duration>,
 }
 
-/// Answer to an HTTP call. No headers: the call failed.
+/// HostcallResult to an HTTP call. No headers: the call failed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CallReply {
     /// With `:status`.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::abi::{Answer, Refusal};
+use super::abi::{HostcallError, HostcallResult};
 use super::envoy::STEERING_KEY;
 
 /// Values of one stream, by key. There are few, so they are searched in order.
@@ -53,18 +53,18 @@ impl FilterState {
 
     /// # Errors
     /// "Internal failure" when it would be more than a stream may carry.
-    pub(super) fn set(&mut self, key: Cow<'static, [u8]>, value: Value) -> Answer {
+    pub(super) fn set(&mut self, key: Cow<'static, [u8]>, value: Value) -> HostcallResult {
         let others = self.0.iter().filter(|entry| entry.key != key);
         let size: usize = others
             .map(|entry| entry.key.len() + entry.value.bytes().len())
             .sum();
         if size + key.len() + value.bytes().len() > MOST_BYTES {
-            return Err(Refusal::Internal);
+            return Err(HostcallError::Internal);
         }
         let full = self.0.len() >= MOST_VALUES;
         match self.get_mut(&key) {
             Some(old) => *old = value,
-            None if full => return Err(Refusal::Internal),
+            None if full => return Err(HostcallError::Internal),
             None => self.0.push(Entry { key, value }),
         }
         Ok(())
@@ -90,15 +90,15 @@ impl Value {
 
 /// The key as the proxy knows it, when the proxy has a use for it and can make
 /// an object of this value; otherwise why not.
-pub(super) fn object_key(key: &str, value: &str) -> Result<&'static str, Refusal> {
+pub(super) fn object_key(key: &str, value: &str) -> Result<&'static str, HostcallError> {
     let (known, fits) = OBJECTS
         .iter()
         .find(|(known, _)| *known == key)
-        .ok_or(Refusal::NotFound)?;
+        .ok_or(HostcallError::NotFound)?;
     if fits(value) {
         Ok(known)
     } else {
-        Err(Refusal::BadArgument)
+        Err(HostcallError::BadArgument)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use wasmtime::{Caller, ExternType, InstancePre, Linker, Module};
 
-use super::abi::{Answer, Refusal, Status};
+use super::abi::{HostcallError, HostcallResult, Status};
 use super::hostcall::map::Change;
 use super::hostcall::{
     buffer, context, data, foreign, grpc, http_call, map, metric, property, queue, root, stream,
@@ -67,7 +67,7 @@ fn serve(
     mut caller: Caller<'_, State>,
     name: &'static str,
     arguments: &[u64],
-    body: impl FnOnce(&mut Call<'_, '_>) -> Answer,
+    body: impl FnOnce(&mut Call<'_, '_>) -> HostcallResult,
 ) -> wasmtime::Result<u32> {
     if caller.data().gate.guarded()
         && let Some(observer) = caller.data().observer.clone()
@@ -83,7 +83,7 @@ fn serve(
 fn checked(
     caller: &mut Caller<'_, State>,
     name: &'static str,
-    body: impl FnOnce(&mut Call<'_, '_>) -> Answer,
+    body: impl FnOnce(&mut Call<'_, '_>) -> HostcallResult,
 ) -> wasmtime::Result<u32> {
     if caller.data().gate.guarded() {
         match caller.data().gate.pass(name) {
@@ -94,11 +94,11 @@ fn checked(
     }
     let answer = match Call::new(caller) {
         Some(mut call) => body(&mut call),
-        None => Err(Refusal::Memory),
+        None => Err(HostcallError::Memory),
     };
     match answer {
         Ok(()) => Ok(Status::Ok as u32),
-        Err(refusal) => refusal.status().map(|status| status as u32),
+        Err(error) => error.status().map(|status| status as u32),
     }
 }
 
@@ -228,5 +228,5 @@ functions! {
     proxy_call_foreign_function |call, name: u32, name_len: u32, arguments: u32,
         arguments_len: u32, at: u32, len: u32|
         foreign::call(call, Span(name, name_len), Span(arguments, arguments_len), at, len);
-    envoy_resolve_dns |_call, _address: u32, _len: u32, _token: u32| Err(Refusal::Unimplemented);
+    envoy_resolve_dns |_call, _address: u32, _len: u32, _token: u32| Err(HostcallError::Unimplemented);
 }

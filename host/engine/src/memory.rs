@@ -3,7 +3,7 @@
 
 use wasmtime::{AsContextMut, Caller, Memory};
 
-use super::abi::{Answer, Refusal};
+use super::abi::{HostcallError, HostcallResult};
 use super::state::State;
 
 /// A run of bytes the guest claims to have.
@@ -41,17 +41,17 @@ impl<'a, 'g> Call<'a, 'g> {
         (View(bytes), state)
     }
 
-    pub(super) fn put_u32(&mut self, at: u32, value: u32) -> Answer {
+    pub(super) fn put_u32(&mut self, at: u32, value: u32) -> HostcallResult {
         self.split().0.put(at, &value.to_le_bytes())
     }
 
-    pub(super) fn put_u64(&mut self, at: u32, value: u64) -> Answer {
+    pub(super) fn put_u64(&mut self, at: u32, value: u64) -> HostcallResult {
         self.split().0.put(at, &value.to_le_bytes())
     }
 
     /// Hands bytes over: into memory the guest allocates, which it then owns.
     /// Nothing is allocated for nothing; the guest gets address 0.
-    pub(super) fn give(&mut self, place: Place, bytes: &[u8]) -> Answer {
+    pub(super) fn give(&mut self, place: Place, bytes: &[u8]) -> HostcallResult {
         let at = if bytes.is_empty() {
             0
         } else {
@@ -69,8 +69,8 @@ impl<'a, 'g> Call<'a, 'g> {
     pub(super) fn give_with(
         &mut self,
         place: Place,
-        fill: impl FnOnce(View<'_>, &mut State, &mut Vec<u8>) -> Answer,
-    ) -> Answer {
+        fill: impl FnOnce(View<'_>, &mut State, &mut Vec<u8>) -> HostcallResult,
+    ) -> HostcallResult {
         let mut scratch = std::mem::take(&mut self.state().scratch);
         scratch.clear();
         let (view, state) = self.split();
@@ -82,16 +82,16 @@ impl<'a, 'g> Call<'a, 'g> {
     }
 
     /// Copies bytes into memory the guest allocates; where they are.
-    pub(super) fn place(&mut self, bytes: &[u8]) -> Result<u32, Refusal> {
-        let len = u32::try_from(bytes.len()).map_err(|_| Refusal::Memory)?;
-        let allocate = self.state().allocate.clone().ok_or(Refusal::Memory)?;
+    pub(super) fn place(&mut self, bytes: &[u8]) -> Result<u32, HostcallError> {
+        let len = u32::try_from(bytes.len()).map_err(|_| HostcallError::Memory)?;
+        let allocate = self.state().allocate.clone().ok_or(HostcallError::Memory)?;
         let gate = self.state().gate.enter_allocator();
         let at = allocate
             .call(&mut *self.caller, len)
-            .map_err(Refusal::Broken)?;
+            .map_err(HostcallError::Broken)?;
         self.state().gate.restore(gate);
         if at == 0 {
-            return Err(Refusal::Memory);
+            return Err(HostcallError::Memory);
         }
         self.split().0.put(at, bytes)?;
         Ok(at)
@@ -102,32 +102,36 @@ impl<'a, 'g> Call<'a, 'g> {
 pub(super) struct View<'m>(&'m mut [u8]);
 
 impl View<'_> {
-    pub(super) fn get(&self, span: Span) -> Result<&[u8], Refusal> {
+    pub(super) fn get(&self, span: Span) -> Result<&[u8], HostcallError> {
         let from = span.0 as usize;
-        let to = from.checked_add(span.1 as usize).ok_or(Refusal::Memory)?;
-        self.0.get(from..to).ok_or(Refusal::Memory)
+        let to = from
+            .checked_add(span.1 as usize)
+            .ok_or(HostcallError::Memory)?;
+        self.0.get(from..to).ok_or(HostcallError::Memory)
     }
 
     /// Bytes as text; what is no UTF-8 is replaced.
-    pub(super) fn text(&self, span: Span) -> Result<std::borrow::Cow<'_, str>, Refusal> {
+    pub(super) fn text(&self, span: Span) -> Result<std::borrow::Cow<'_, str>, HostcallError> {
         self.get(span).map(String::from_utf8_lossy)
     }
 
-    pub(super) fn get_u32(&self, at: u32) -> Result<u32, Refusal> {
+    pub(super) fn get_u32(&self, at: u32) -> Result<u32, HostcallError> {
         let bytes = self.get(Span(at, 4))?;
         Ok(u32::from_le_bytes(
-            bytes.try_into().map_err(|_| Refusal::Memory)?,
+            bytes.try_into().map_err(|_| HostcallError::Memory)?,
         ))
     }
 
-    pub(super) fn get_mut(&mut self, span: Span) -> Result<&mut [u8], Refusal> {
+    pub(super) fn get_mut(&mut self, span: Span) -> Result<&mut [u8], HostcallError> {
         let from = span.0 as usize;
-        let to = from.checked_add(span.1 as usize).ok_or(Refusal::Memory)?;
-        self.0.get_mut(from..to).ok_or(Refusal::Memory)
+        let to = from
+            .checked_add(span.1 as usize)
+            .ok_or(HostcallError::Memory)?;
+        self.0.get_mut(from..to).ok_or(HostcallError::Memory)
     }
 
-    pub(super) fn put(&mut self, at: u32, bytes: &[u8]) -> Answer {
-        let len = u32::try_from(bytes.len()).map_err(|_| Refusal::Memory)?;
+    pub(super) fn put(&mut self, at: u32, bytes: &[u8]) -> HostcallResult {
+        let len = u32::try_from(bytes.len()).map_err(|_| HostcallError::Memory)?;
         self.get_mut(Span(at, len))?.copy_from_slice(bytes);
         Ok(())
     }

@@ -7,7 +7,8 @@ use bytes::BytesMut;
 use wasmtime::{Memory, TypedFunc};
 
 use super::abi::{
-    AbiVersion, Answer, BufferKind, CallToken, ContextId, Headers, MapKind, Profile, Refusal,
+    AbiVersion, BufferKind, CallToken, ContextId, Headers, HostcallError, HostcallResult, MapKind,
+    Profile,
 };
 use super::config::{Plugin, VmConfig, World};
 use super::context::{Access, Context, Contexts, Http, Kind};
@@ -125,9 +126,9 @@ impl State {
     ///
     /// # Errors
     /// "Internal failure" when it is too much for one callback.
-    pub(super) fn ask(&mut self, effect: Effect, bytes: usize) -> Answer {
+    pub(super) fn ask(&mut self, effect: Effect, bytes: usize) -> HostcallResult {
         if self.effects.len() >= MOST_EFFECTS || self.asked + bytes > self.limits.memory() {
-            return Err(Refusal::Internal);
+            return Err(HostcallError::Internal);
         }
         self.asked += bytes;
         self.effects.push_back(effect);
@@ -135,12 +136,16 @@ impl State {
     }
 
     /// Whether one more call may be under way.
-    pub(super) fn may_call(&self, bytes: usize) -> Answer {
+    pub(super) fn may_call(&self, bytes: usize) -> HostcallResult {
         let open = self.calls.http.len() + self.calls.grpc.len();
         let fits = self.effects.len() < MOST_EFFECTS
             && self.asked + bytes <= self.limits.memory()
             && open < MOST_CALLS;
-        if fits { Ok(()) } else { Err(Refusal::Internal) }
+        if fits {
+            Ok(())
+        } else {
+            Err(HostcallError::Internal)
+        }
     }
 
     /// Whom the guest speaks for.
@@ -196,13 +201,13 @@ impl State {
     ///
     /// # Errors
     /// "Bad argument" when it may not.
-    pub(super) fn map_mut(&mut self, kind: MapKind) -> Result<&mut Headers, Refusal> {
+    pub(super) fn map_mut(&mut self, kind: MapKind) -> Result<&mut Headers, HostcallError> {
         let envoy = self.profile == Profile::Envoy;
-        match &mut self.acting_mut().ok_or(Refusal::BadArgument)?.kind {
+        match &mut self.acting_mut().ok_or(HostcallError::BadArgument)?.kind {
             Kind::Http(http) if !envoy || http.access(kind) == Access::Write => {
-                http.map_mut(kind).ok_or(Refusal::BadArgument)
+                http.map_mut(kind).ok_or(HostcallError::BadArgument)
             }
-            _ => Err(Refusal::BadArgument),
+            _ => Err(HostcallError::BadArgument),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use wasmtime::{Caller, FuncType, Linker, Val};
 
-use super::abi::{LogLevel, Refusal};
+use super::abi::{HostcallError, LogLevel};
 use super::hostcall::root::nanos;
 use super::log;
 use super::memory::{Call, Span};
@@ -210,8 +210,8 @@ impl Errno {
 }
 
 /// All that can go wrong here is an address outside the guest's memory.
-impl From<Refusal> for Errno {
-    fn from(_: Refusal) -> Errno {
+impl From<HostcallError> for Errno {
+    fn from(_: HostcallError) -> Errno {
         Errno::FAULT
     }
 }

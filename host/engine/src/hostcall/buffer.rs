@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 
-use crate::abi::{Answer, Body, BufferKind, Profile, Refusal};
+use crate::abi::{Body, BufferKind, HostcallError, HostcallResult, Profile};
 use crate::context::Kind;
 use crate::memory::{Call, Place, Span};
 use crate::state::State;
@@ -14,17 +14,17 @@ pub(crate) fn get(
     most: u32,
     at_to: u32,
     len_to: u32,
-) -> Answer {
+) -> HostcallResult {
     let kind = BufferKind::try_from(kind)?;
     if start.checked_add(most).is_none() && call.state().profile == Profile::Spec {
-        return Err(Refusal::BadArgument);
+        return Err(HostcallError::BadArgument);
     }
     let end = start.saturating_add(most);
     call.give_with(Place(at_to, len_to), |_, state, out| {
         let bytes = bytes(state, kind)?;
         let start = start as usize;
         if start > bytes.len() && state.profile == Profile::Spec {
-            return Err(Refusal::BadArgument);
+            return Err(HostcallError::BadArgument);
         }
         let end = bytes.len().min(end as usize);
         out.extend_from_slice(bytes.get(start..end).unwrap_or_default());
@@ -32,7 +32,7 @@ pub(crate) fn get(
     })
 }
 
-pub(crate) fn status(call: &mut Call, kind: u32, len_to: u32, flags_to: u32) -> Answer {
+pub(crate) fn status(call: &mut Call, kind: u32, len_to: u32, flags_to: u32) -> HostcallResult {
     let kind = BufferKind::try_from(kind)?;
     let len = bytes(call.state(), kind)?.len();
     call.put_u32(len_to, u32::try_from(len).unwrap_or(u32::MAX))?;
@@ -46,7 +46,7 @@ pub(crate) fn set(
     len: u32,
     at: u32,
     new_len: u32,
-) -> Answer {
+) -> HostcallResult {
     let kind = BufferKind::try_from(kind)?;
     let (view, state) = call.split();
     let new = view.get(Span(at, new_len))?;
@@ -56,7 +56,7 @@ pub(crate) fn set(
     let buffer = writable(state, kind)?;
     if len < buffer.len() && buffer.len() + new.len() > most {
         // Appending again and again would fill the host's memory.
-        return Err(Refusal::Internal);
+        return Err(HostcallError::Internal);
     }
     match profile {
         // At the front, in place of so many bytes there, or at the end.
@@ -65,7 +65,7 @@ pub(crate) fn set(
             splice(buffer, 0, end, new);
         }
         Profile::Envoy if start >= buffer.len() => buffer.extend_from_slice(new),
-        Profile::Envoy => return Err(Refusal::BadArgument),
+        Profile::Envoy => return Err(HostcallError::BadArgument),
         Profile::Spec => {
             let start = start.min(buffer.len());
             let end = start.saturating_add(len).min(buffer.len());
@@ -88,19 +88,19 @@ fn splice(buffer: &mut BytesMut, start: usize, end: usize, new: &[u8]) {
 }
 
 /// The bytes behind a buffer's number, as the guest may see them now.
-fn bytes(state: &State, kind: BufferKind) -> Result<&[u8], Refusal> {
+fn bytes(state: &State, kind: BufferKind) -> Result<&[u8], HostcallError> {
     let root = || state.contexts.root(state.acting_root());
     match kind {
         BufferKind::VmConfiguration => Ok(&state.vm_configuration),
-        BufferKind::PluginConfiguration if !state.turn.configuring => Err(Refusal::NotFound),
+        BufferKind::PluginConfiguration if !state.turn.configuring => Err(HostcallError::NotFound),
         BufferKind::PluginConfiguration => state
             .plugin()
             .map(|plugin| plugin.configuration.as_slice())
-            .ok_or(Refusal::NotFound),
+            .ok_or(HostcallError::NotFound),
         BufferKind::CallBody => {
             let reply = root()
                 .and_then(|root| root.reply.as_ref())
-                .ok_or(Refusal::NotFound)?;
+                .ok_or(HostcallError::NotFound)?;
             Ok(&reply.body)
         }
         BufferKind::GrpcMessage => match root().and_then(|root| root.grpc_message.as_ref()) {
@@ -144,24 +144,24 @@ fn body(kind: BufferKind) -> Option<Body> {
 }
 
 /// Envoy shows an empty buffer where there is none.
-fn nothing(state: &State) -> Result<&[u8], Refusal> {
+fn nothing(state: &State) -> Result<&[u8], HostcallError> {
     match state.profile {
         Profile::Envoy => Ok(&[]),
-        Profile::Spec => Err(Refusal::NotFound),
+        Profile::Spec => Err(HostcallError::NotFound),
     }
 }
 
-fn writable(state: &mut State, kind: BufferKind) -> Result<&mut BytesMut, Refusal> {
+fn writable(state: &mut State, kind: BufferKind) -> Result<&mut BytesMut, HostcallError> {
     if matches!(kind, BufferKind::PluginConfiguration | BufferKind::CallBody) {
         bytes(state, kind)?;
     }
     let carried = matches!(&state.turn.data, Some((carried, _)) if *carried == kind);
     if !carried || !speaks_for_itself(state) {
-        return held_mut(state, kind).ok_or(Refusal::BadArgument);
+        return held_mut(state, kind).ok_or(HostcallError::BadArgument);
     }
     match &mut state.turn.data {
         Some((_, bytes)) if kind != BufferKind::ForeignArguments => Ok(bytes),
-        _ => Err(Refusal::BadArgument),
+        _ => Err(HostcallError::BadArgument),
     }
 }
 

@@ -1,26 +1,29 @@
 //! For whom the guest speaks, and when it is done.
 
-use crate::abi::{Answer, ContextId, Refusal};
+use crate::abi::{ContextId, HostcallError, HostcallResult};
 use crate::context::Life;
 use crate::memory::Call;
 
 /// Any context of the VM will do, for the rest of the callback.
-pub(crate) fn set_effective(call: &mut Call, context: u32) -> Answer {
+pub(crate) fn set_effective(call: &mut Call, context: u32) -> HostcallResult {
     let state = call.state();
     let context = ContextId(context);
-    state.contexts.get(context).ok_or(Refusal::BadArgument)?;
+    state
+        .contexts
+        .get(context)
+        .ok_or(HostcallError::BadArgument)?;
     state.turn.effective = Some(context);
     Ok(())
 }
 
 /// Only for a root whose `on_done` said "not yet"; `on_delete` follows once the
 /// callback returned.
-pub(crate) fn done(call: &mut Call) -> Answer {
+pub(crate) fn done(call: &mut Call) -> HostcallResult {
     let state = call.state();
     let id = state.acting_id();
-    let root = state.contexts.root_mut(id).ok_or(Refusal::NotFound)?;
+    let root = state.contexts.root_mut(id).ok_or(HostcallError::NotFound)?;
     if root.life != Life::Finishing {
-        return Err(Refusal::NotFound);
+        return Err(HostcallError::NotFound);
     }
     root.life = Life::Finished;
     state.finished.push(id);

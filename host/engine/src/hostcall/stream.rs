@@ -1,6 +1,6 @@
 //! Continuing, closing and answering streams.
 
-use crate::abi::{Answer, Profile, Refusal, StreamKind};
+use crate::abi::{HostcallError, HostcallResult, Profile, StreamKind};
 use crate::context::Kind;
 use crate::effect::Effect;
 use crate::envoy::grpc_status::UNAUTHENTICATED;
@@ -9,12 +9,12 @@ use crate::pairs;
 
 /// A stream of another kind than the context's is none of its business: nothing
 /// happens, and Envoy calls that a success.
-pub(crate) fn continue_stream(call: &mut Call, stream: u32) -> Answer {
+pub(crate) fn continue_stream(call: &mut Call, stream: u32) -> HostcallResult {
     let stream = StreamKind::try_from(stream)?;
     let state = call.state();
     let id = state.acting_id();
     if stream == StreamKind::Upstream && state.profile == Profile::Envoy {
-        return Err(Refusal::Unimplemented);
+        return Err(HostcallError::Unimplemented);
     }
     let effect = match (stream, state.acting().map(|context| &context.kind)) {
         (StreamKind::Request, Some(Kind::Http(_))) => Effect::ContinueRequest(id),
@@ -26,7 +26,7 @@ pub(crate) fn continue_stream(call: &mut Call, stream: u32) -> Answer {
     state.ask(effect, 0)
 }
 
-pub(crate) fn close(call: &mut Call, stream: u32) -> Answer {
+pub(crate) fn close(call: &mut Call, stream: u32) -> HostcallResult {
     let stream = StreamKind::try_from(stream)?;
     let state = call.state();
     let id = state.acting_id();
@@ -52,7 +52,7 @@ pub(crate) struct Response {
 
 /// Only the first answer of a request counts; on a TCP connection there is
 /// nothing to answer, and Envoy calls that a success.
-pub(crate) fn respond(call: &mut Call, response: &Response) -> Answer {
+pub(crate) fn respond(call: &mut Call, response: &Response) -> HostcallResult {
     let (view, state) = call.split();
     let details = view.text(response.details)?.into_owned();
     let body = view.get(response.body)?.to_vec();
@@ -81,7 +81,7 @@ pub(crate) fn respond(call: &mut Call, response: &Response) -> Answer {
     state.ask(answer, size)
 }
 
-pub(crate) fn clear_route_cache(call: &mut Call) -> Answer {
+pub(crate) fn clear_route_cache(call: &mut Call) -> HostcallResult {
     let state = call.state();
     let id = state.acting_id();
     if state.contexts.http_mut(id).is_some() {

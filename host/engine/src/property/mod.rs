@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 
 use serde_json::Value as Json;
 
-use super::abi::{Answer, Headers, Profile, Refusal};
+use super::abi::{Headers, HostcallError, HostcallResult, Profile};
 use super::context::{Context, Http, Kind};
 use super::pairs;
 use super::protobuf;
@@ -19,7 +19,7 @@ use super::state::State;
 use super::stream::TcpInfo;
 
 /// Appends the value at `path` to `out`.
-pub(super) fn read(state: &State, path: &[u8], out: &mut Vec<u8>) -> Answer {
+pub(super) fn read(state: &State, path: &[u8], out: &mut Vec<u8>) -> HostcallResult {
     if let Some(observer) = &state.observer
         && let Some(value) = observer.property(state.acting_id(), path)
     {
@@ -28,10 +28,10 @@ pub(super) fn read(state: &State, path: &[u8], out: &mut Vec<u8>) -> Answer {
     }
     let mut rest = Path(path);
     // Envoy's empty path names a null value, which has no encoding.
-    let first = rest.next().ok_or(Refusal::Serialization)?;
-    let mut value = top(state, first, &mut rest, path).ok_or(Refusal::NotFound)?;
+    let first = rest.next().ok_or(HostcallError::Serialization)?;
+    let mut value = top(state, first, &mut rest, path).ok_or(HostcallError::NotFound)?;
     for segment in rest {
-        value = value.step(segment).ok_or(Refusal::NotFound)?;
+        value = value.step(segment).ok_or(HostcallError::NotFound)?;
     }
     value.encode(out)
 }
@@ -152,7 +152,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    fn encode(self, out: &mut Vec<u8>) -> Answer {
+    fn encode(self, out: &mut Vec<u8>) -> HostcallResult {
         match self {
             Value::Bytes(bytes) => out.extend_from_slice(bytes),
             Value::Owned(bytes) => out.extend_from_slice(&bytes),
@@ -162,7 +162,7 @@ impl<'a> Value<'a> {
             Value::Address(address) => put_address(address, out),
             Value::Headers(headers) => pairs::encode_headers(headers, out),
             Value::Empty => pairs::encode(std::iter::empty(), out),
-            Value::Opaque => return Err(Refusal::Serialization),
+            Value::Opaque => return Err(HostcallError::Serialization),
             Value::Json(json) => return encode_json(json, out),
             Value::Message(Message::Metadata, json) => protobuf::put_metadata(out, json),
             Value::Message(Message::Node, json) => protobuf::put_node(out, json),
@@ -227,9 +227,9 @@ fn put_number(number: u16, out: &mut Vec<u8>) {
 }
 
 /// `google.protobuf.Value` in Envoy's encoding: all numbers are doubles.
-fn encode_json(json: &Json, out: &mut Vec<u8>) -> Answer {
+fn encode_json(json: &Json, out: &mut Vec<u8>) -> HostcallResult {
     match json {
-        Json::Null => return Err(Refusal::Serialization),
+        Json::Null => return Err(HostcallError::Serialization),
         Json::Bool(flag) => out.push(u8::from(*flag)),
         Json::Number(number) => {
             out.extend_from_slice(&number.as_f64().unwrap_or_default().to_le_bytes());

@@ -6,7 +6,7 @@ use std::sync::RwLock;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use super::{read, write};
-use crate::abi::{Answer, Refusal};
+use crate::abi::{HostcallError, HostcallResult};
 
 /// The data of all VMs of one id.
 pub(crate) struct Space {
@@ -44,7 +44,7 @@ impl Space {
 
     /// Writes when the value is still the one of `expected`; `None`: in any case.
     /// A key that is not there takes any.
-    pub(crate) fn set(&self, key: &[u8], value: &[u8], expected: Option<Cas>) -> Answer {
+    pub(crate) fn set(&self, key: &[u8], value: &[u8], expected: Option<Cas>) -> HostcallResult {
         let mut shard = write(self.shard(key));
         let old = shard.get_mut(key);
         let before = old
@@ -52,12 +52,12 @@ impl Space {
             .map_or(0, |entry| ENTRY + key.len() + entry.value.len());
         let after = ENTRY + key.len() + value.len();
         if after > before && self.size.load(Ordering::Relaxed) + (after - before) > MOST_BYTES {
-            return Err(Refusal::Internal);
+            return Err(HostcallError::Internal);
         }
         match old {
             Some(entry) => {
                 if expected.is_some_and(|expected| expected != entry.cas) {
-                    return Err(Refusal::CasMismatch);
+                    return Err(HostcallError::CasMismatch);
                 }
                 entry.cas = self.next_cas();
                 if entry.value.len() == value.len() {

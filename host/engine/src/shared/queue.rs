@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use crate::abi::{Answer, ContextId, QueueId, Refusal};
+use crate::abi::{ContextId, HostcallError, HostcallResult, QueueId};
 use crate::config::World;
 
 /// All queues of a process.
@@ -55,14 +55,14 @@ impl Queues {
         name: &[u8],
         reader: &Arc<Inbox>,
         root: ContextId,
-    ) -> Result<QueueId, Refusal> {
+    ) -> Result<QueueId, HostcallError> {
         let mut inner = lock(&self.0);
 
         let key = (vm_id.to_owned(), name.to_vec());
         let id = match inner.names.get(&key) {
             Some(id) => *id,
             None if inner.queues.len() >= MOST_QUEUES || name.len() > LONGEST_NAME => {
-                return Err(Refusal::Internal);
+                return Err(HostcallError::Internal);
             }
             None => {
                 inner.last = inner.last.checked_add(1).unwrap_or(1);
@@ -84,13 +84,13 @@ impl Queues {
 
     /// # Errors
     /// "Not found" when there is no such queue, "internal" when it is full.
-    pub(crate) fn enqueue(&self, id: QueueId, item: &[u8]) -> Answer {
+    pub(crate) fn enqueue(&self, id: QueueId, item: &[u8]) -> HostcallResult {
         let reader = {
             let mut inner = lock(&self.0);
             let size = inner.size + item.len();
-            let queue = inner.queues.get_mut(&id).ok_or(Refusal::NotFound)?;
+            let queue = inner.queues.get_mut(&id).ok_or(HostcallError::NotFound)?;
             if size > MOST_BYTES || queue.items.len() >= MOST_ITEMS {
-                return Err(Refusal::Internal);
+                return Err(HostcallError::Internal);
             }
             queue.items.push_back(item.to_vec());
             let reader = queue.reader.clone();
@@ -109,10 +109,10 @@ impl Queues {
 
     /// # Errors
     /// "Not found" when there is no such queue, "empty" when it is.
-    pub(crate) fn dequeue(&self, id: QueueId) -> Result<Vec<u8>, Refusal> {
+    pub(crate) fn dequeue(&self, id: QueueId) -> Result<Vec<u8>, HostcallError> {
         let mut inner = lock(&self.0);
-        let queue = inner.queues.get_mut(&id).ok_or(Refusal::NotFound)?;
-        let item = queue.items.pop_front().ok_or(Refusal::Empty)?;
+        let queue = inner.queues.get_mut(&id).ok_or(HostcallError::NotFound)?;
+        let item = queue.items.pop_front().ok_or(HostcallError::Empty)?;
         inner.size -= item.len();
         Ok(item)
     }
