@@ -216,7 +216,7 @@ impl Vm {
 
     /// A request the guest answered itself goes no further.
     fn decided(&mut self, answer: Option<u32>) -> Result<Action, Trap> {
-        let stopped = std::mem::take(&mut self.instance.state_mut().turn.stop);
+        let stopped = std::mem::take(&mut self.instance.state_mut().scope.stop);
         self.settle()?;
         Ok(if stopped {
             Action::Pause

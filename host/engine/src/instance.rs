@@ -11,7 +11,7 @@ use super::context::Access;
 use super::engine::{self, Module};
 use super::exports::Exports;
 use super::observe::{Arguments, Observer, Outcome};
-use super::state::{Calls, State, Turn};
+use super::state::{CallScope, Calls, State};
 use super::trap::{Circumstances, LoadError, StartError, Trap, TrapReason};
 
 /// The running part, apart from the guest's exports, so that one of these can
@@ -82,9 +82,9 @@ impl Instance {
             return Ok(None);
         };
         let state = self.store.data_mut();
-        state.turn.context = context;
-        state.turn.effective = None;
-        state.turn.stop = false;
+        state.scope.context = context;
+        state.scope.effective = None;
+        state.scope.stop = false;
         state.limits.refused = false;
         state.asked = 0;
         state.log.last_words = None;
@@ -137,9 +137,9 @@ impl Instance {
         data: &mut BytesMut,
         body: impl FnOnce(&mut Instance) -> R,
     ) -> R {
-        self.state_mut().turn.data = Some((kind, std::mem::take(data)));
+        self.state_mut().scope.data = Some((kind, std::mem::take(data)));
         let result = body(self);
-        if let Some((_, changed)) = self.state_mut().turn.data.take() {
+        if let Some((_, changed)) = self.state_mut().scope.data.take() {
             *data = changed;
         }
         result
@@ -183,10 +183,10 @@ impl Instance {
         };
         state.effects.clear();
         state.calls = Calls::default();
-        let data = state.turn.data.take();
-        state.turn = Turn {
+        let data = state.scope.data.take();
+        state.scope = CallScope {
             data,
-            ..Turn::default()
+            ..CallScope::default()
         };
         let trap = Trap::new(error, around);
         self.dead = Some(trap.clone());

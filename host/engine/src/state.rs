@@ -50,14 +50,14 @@ pub(super) struct State {
     pub(super) effects: VecDeque<Effect>,
     /// Bytes asked to be sent in this callback.
     pub(super) asked: usize,
-    pub(super) turn: Turn,
+    pub(super) scope: CallScope,
     /// Roots that called `proxy_done`; to be deleted once the callback returned.
     pub(super) finished: Vec<ContextId>,
 }
 
 /// What holds for the time of one callback.
 #[derive(Default)]
-pub(super) struct Turn {
+pub(super) struct CallScope {
     /// Whose callback it is.
     pub(super) context: ContextId,
     /// Whom the guest speaks for instead.
@@ -115,7 +115,7 @@ impl State {
             calls: Calls::default(),
             effects: VecDeque::new(),
             asked: 0,
-            turn: Turn::default(),
+            scope: CallScope::default(),
             finished: Vec::new(),
         }
     }
@@ -150,10 +150,10 @@ impl State {
 
     /// Whom the guest speaks for.
     pub(super) fn acting_id(&self) -> ContextId {
-        match self.turn.effective {
+        match self.scope.effective {
             // It may be gone by now; then the guest speaks for itself again.
             Some(id) if self.contexts.get(id).is_some() => id,
-            _ => self.turn.context,
+            _ => self.scope.context,
         }
     }
 
@@ -226,7 +226,7 @@ impl State {
 
     /// The access log's turn: what is known can be read, and not changed.
     pub(super) fn begin_log(&mut self, context: ContextId) {
-        self.turn.logging = true;
+        self.scope.logging = true;
         if let Some(http) = self.contexts.http_mut(context) {
             http.access = [Access::Read; 4];
         }
@@ -234,7 +234,7 @@ impl State {
 
     pub(super) fn end_log(&mut self, context: ContextId) {
         let envoy = self.profile == Profile::Envoy;
-        self.turn.logging = false;
+        self.scope.logging = false;
         if let Some(http) = self.contexts.http_mut(context) {
             http.access = [Access::None; 4];
             http.over = envoy;

@@ -183,8 +183,8 @@ impl Vm {
     /// byte between) in this context.
     pub fn property(&mut self, context: ContextId, path: &[u8]) -> Option<Vec<u8>> {
         let state = self.instance.state_mut();
-        state.turn.context = context;
-        state.turn.effective = None;
+        state.scope.context = context;
+        state.scope.effective = None;
         let mut value = Vec::new();
         super::property::read(state, path, &mut value)
             .ok()

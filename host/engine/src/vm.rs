@@ -238,7 +238,7 @@ impl Vm {
         if started == Some(0) {
             return Err(StartError::VmRefused { plugin: name });
         }
-        instance.state_mut().turn.configuring = true;
+        instance.state_mut().scope.configuring = true;
         let arguments = (root.0, size);
         let valid = instance.call(
             "proxy_validate_configuration",
@@ -246,12 +246,12 @@ impl Vm {
             &exports.validate,
             arguments,
         )?;
-        instance.state_mut().turn.configuring = true;
+        instance.state_mut().scope.configuring = true;
         let configured = match valid {
             Some(0) => Some(0),
             _ => instance.call("proxy_on_configure", root, &exports.configure, arguments)?,
         };
-        instance.state_mut().turn.configuring = false;
+        instance.state_mut().scope.configuring = false;
         if configured == Some(0) {
             return Err(StartError::PluginRefused { plugin: name });
         }

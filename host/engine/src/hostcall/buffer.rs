@@ -92,7 +92,7 @@ fn bytes(state: &State, kind: BufferKind) -> Result<&[u8], HostcallError> {
     let root = || state.contexts.root(state.acting_root());
     match kind {
         BufferKind::VmConfiguration => Ok(&state.vm_configuration),
-        BufferKind::PluginConfiguration if !state.turn.configuring => Err(HostcallError::NotFound),
+        BufferKind::PluginConfiguration if !state.scope.configuring => Err(HostcallError::NotFound),
         BufferKind::PluginConfiguration => state
             .plugin()
             .map(|plugin| plugin.configuration.as_slice())
@@ -111,7 +111,7 @@ fn bytes(state: &State, kind: BufferKind) -> Result<&[u8], HostcallError> {
         | BufferKind::ResponseBody
         | BufferKind::DownstreamData
         | BufferKind::UpstreamData
-        | BufferKind::ForeignArguments => match &state.turn.data {
+        | BufferKind::ForeignArguments => match &state.scope.data {
             Some((carried, bytes)) if *carried == kind && speaks_for_itself(state) => Ok(bytes),
             _ => held(state, kind).map_or_else(|| nothing(state), Ok),
         },
@@ -155,16 +155,16 @@ fn writable(state: &mut State, kind: BufferKind) -> Result<&mut BytesMut, Hostca
     if matches!(kind, BufferKind::PluginConfiguration | BufferKind::CallBody) {
         bytes(state, kind)?;
     }
-    let carried = matches!(&state.turn.data, Some((carried, _)) if *carried == kind);
+    let carried = matches!(&state.scope.data, Some((carried, _)) if *carried == kind);
     if !carried || !speaks_for_itself(state) {
         return held_mut(state, kind).ok_or(HostcallError::BadArgument);
     }
-    match &mut state.turn.data {
+    match &mut state.scope.data {
         Some((_, bytes)) if kind != BufferKind::ForeignArguments => Ok(bytes),
         _ => Err(HostcallError::BadArgument),
     }
 }
 
 fn speaks_for_itself(state: &State) -> bool {
-    state.acting_id() == state.turn.context
+    state.acting_id() == state.scope.context
 }

@@ -12,7 +12,7 @@ pub(crate) fn set_effective(call: &mut Call, context: u32) -> HostcallResult {
         .contexts
         .get(context)
         .ok_or(HostcallError::BadArgument)?;
-    state.turn.effective = Some(context);
+    state.scope.effective = Some(context);
     Ok(())
 }
 

@@ -81,7 +81,7 @@ fn unavailable(state: &State) -> HostcallError {
         state.acting().map(|context| &context.kind),
         Some(Kind::Http(_))
     );
-    if state.turn.logging && http {
+    if state.scope.logging && http {
         HostcallError::NotFound
     } else {
         HostcallError::BadArgument

@@ -49,7 +49,7 @@ pub(crate) fn status(call: &mut Call, code_to: u32, at_to: u32, len_to: u32) -> 
 pub(crate) fn configuration(call: &mut Call, at_to: u32, len_to: u32) -> HostcallResult {
     call.give_with(Place(at_to, len_to), |_, state, out| {
         let configuration = match state.plugin() {
-            Some(plugin) if state.turn.configuring => &plugin.configuration,
+            Some(plugin) if state.scope.configuring => &plugin.configuration,
             _ => &state.vm_configuration,
         };
         out.extend_from_slice(configuration);

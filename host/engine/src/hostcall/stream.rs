@@ -58,12 +58,12 @@ pub(crate) fn respond(call: &mut Call, response: &Response) -> HostcallResult {
     let body = view.get(response.body)?.to_vec();
     let headers = pairs::decode(view.get(response.headers)?).unwrap_or_default();
     let id = state.acting_id();
-    let itself = id == state.turn.context;
+    let itself = id == state.scope.context;
     let Some(http) = state.contexts.http_mut(id) else {
         return Ok(());
     };
     let again = std::mem::replace(&mut http.answered, true);
-    state.turn.stop |= itself;
+    state.scope.stop |= itself;
     if again {
         return Ok(());
     }
