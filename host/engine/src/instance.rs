@@ -87,7 +87,7 @@ impl Instance {
         state.scope.stop = false;
         state.limits.refused = false;
         state.asked = 0;
-        state.log.last_words = None;
+        state.log.last_critical_line = None;
         self.store.set_epoch_deadline(self.ticks);
         if let Some(observer) = self.store.data().observer.clone() {
             return self.watched(&observer, name, callback, arguments).map(Some);
@@ -179,7 +179,7 @@ impl Instance {
             limit: self.limit,
             memory_limit: state.limits.memory(),
             refused: state.limits.refused,
-            last_words: state.log.last_words.take(),
+            last_critical_line: state.log.last_critical_line.take(),
         };
         state.effects.clear();
         state.calls = Calls::default();
@@ -201,7 +201,7 @@ impl Instance {
             Ok(instance) => instance,
             Err(error) => return Err(self.stillborn(&error)),
         };
-        let allowed = self.state().gate.allowed();
+        let allowed = self.state().policy.allowed();
         let exports = Exports::find(&instance, &mut self.store, allowed.as_deref())?;
         let allocate = exports
             .malloc
@@ -225,7 +225,9 @@ impl Instance {
     /// Instantiation runs the guest's start section, so it may fail like a callback.
     fn stillborn(&mut self, error: &wasmtime::Error) -> StartError {
         let trapped = error.downcast_ref::<wasmtime::Trap>().is_some()
-            || error.downcast_ref::<super::policy::Forbidden>().is_some();
+            || error
+                .downcast_ref::<super::policy::ForbiddenCall>()
+                .is_some();
         if trapped {
             return StartError::Trap(self.die("start section", error));
         }

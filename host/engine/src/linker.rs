@@ -9,7 +9,7 @@ use super::hostcall::{
 };
 use super::memory::{Call, Span};
 use super::observe::{Word, watched};
-use super::policy::Pass;
+use super::policy::Decision;
 use super::state::State;
 use super::trap::LoadError;
 use super::wasi;
@@ -69,7 +69,7 @@ fn serve(
     arguments: &[u64],
     body: impl FnOnce(&mut Call<'_, '_>) -> HostcallResult,
 ) -> wasmtime::Result<u32> {
-    if caller.data().gate.guarded()
+    if caller.data().policy.guarded()
         && let Some(observer) = caller.data().observer.clone()
     {
         return watched(caller, &observer, name, arguments, |caller| {
@@ -85,11 +85,11 @@ fn checked(
     name: &'static str,
     body: impl FnOnce(&mut Call<'_, '_>) -> HostcallResult,
 ) -> wasmtime::Result<u32> {
-    if caller.data().gate.guarded() {
-        match caller.data().gate.pass(name) {
-            Pass::Granted => {}
-            Pass::Denied => return Ok(Status::InternalFailure as u32),
-            Pass::Forbidden(forbidden) => return Err(wasmtime::Error::new(forbidden)),
+    if caller.data().policy.guarded() {
+        match caller.data().policy.decide(name) {
+            Decision::Allow => {}
+            Decision::Deny => return Ok(Status::InternalFailure as u32),
+            Decision::Trap(forbidden) => return Err(wasmtime::Error::new(forbidden)),
         }
     }
     let answer = match Call::new(caller) {

@@ -85,11 +85,11 @@ impl<'a, 'g> Call<'a, 'g> {
     pub(super) fn place(&mut self, bytes: &[u8]) -> Result<u32, HostcallError> {
         let len = u32::try_from(bytes.len()).map_err(|_| HostcallError::Memory)?;
         let allocate = self.state().allocate.clone().ok_or(HostcallError::Memory)?;
-        let gate = self.state().gate.enter_allocator();
+        let before = self.state().policy.enter_allocator();
         let at = allocate
             .call(&mut *self.caller, len)
             .map_err(HostcallError::Broken)?;
-        self.state().gate.restore(gate);
+        self.state().policy.set_phase(before);
         if at == 0 {
             return Err(HostcallError::Memory);
         }

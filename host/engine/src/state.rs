@@ -14,9 +14,9 @@ use super::config::{Plugin, VmConfig, World};
 use super::context::{Access, Context, Contexts, Http, Kind};
 use super::effect::Effect;
 use super::limits::Limits;
-use super::log::LogGate;
+use super::log::LogLimiter;
 use super::observe::Observer;
-use super::policy::Gate;
+use super::policy::HostcallPolicy;
 use super::shared::{Inbox, MetricTable, Shared, Space};
 
 /// What a VM holds besides the guest's own memory.
@@ -24,7 +24,7 @@ pub(super) struct State {
     /// Looked up once the guest is instantiated.
     pub(super) memory: Option<Memory>,
     pub(super) allocate: Option<TypedFunc<u32, u32>>,
-    pub(super) gate: Gate,
+    pub(super) policy: HostcallPolicy,
     pub(super) limits: Limits,
     /// Who watches this VM.
     pub(super) observer: Option<Arc<dyn Observer>>,
@@ -36,7 +36,7 @@ pub(super) struct State {
     pub(super) space: Arc<Space>,
     pub(super) inbox: Arc<Inbox>,
     pub(super) metrics: MetricTable,
-    pub(super) log: LogGate,
+    pub(super) log: LogLimiter,
 
     pub(super) abi: AbiVersion,
     pub(super) profile: Profile,
@@ -92,7 +92,7 @@ impl State {
         State {
             memory: None,
             allocate: None,
-            gate: Gate::new(
+            policy: HostcallPolicy::new(
                 config.capabilities.clone().map(Arc::new),
                 observer.is_some(),
             ),
@@ -104,7 +104,7 @@ impl State {
             shared: shared.clone(),
             space: shared.space(&config.vm_id),
             metrics: MetricTable::default(),
-            log: LogGate::new(config.log_limit),
+            log: LogLimiter::new(config.log_limit),
             abi,
             profile: config.profile,
             vm_id: config.vm_id.clone(),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::policy::Forbidden;
+use super::policy::ForbiddenCall;
 
 /// The guest trapped, ran out of memory or time; the VM must not be called again.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -39,13 +39,13 @@ pub(super) struct Circumstances {
     /// Whether the guest was refused memory.
     pub(super) refused: bool,
     /// Its last critical log line.
-    pub(super) last_words: Option<String>,
+    pub(super) last_critical_line: Option<String>,
 }
 
 impl Trap {
     pub(super) fn new(error: &wasmtime::Error, around: Circumstances) -> Trap {
         let code = error.downcast_ref::<wasmtime::Trap>().copied();
-        let forbidden = error.downcast_ref::<Forbidden>();
+        let forbidden = error.downcast_ref::<ForbiddenCall>();
         let reason = match code {
             _ if forbidden.is_some() => TrapReason::Forbidden,
             Some(wasmtime::Trap::Interrupt) => TrapReason::Time,
@@ -75,9 +75,9 @@ impl Trap {
                 forbidden.map_or_else(String::new, std::string::ToString::to_string)
             }
         };
-        if let Some(words) = &around.last_words {
+        if let Some(line) = &around.last_critical_line {
             // Writing to a string does not fail.
-            let _ = write!(message, "; last words: {}", words.trim().replace('\n', " "));
+            let _ = write!(message, "; last words: {}", line.trim().replace('\n', " "));
         }
         if let Some(names) = backtrace(error) {
             let _ = write!(message, "; in {names}");

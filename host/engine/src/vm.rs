@@ -206,7 +206,7 @@ impl Vm {
         } else {
             instance.call("_start", nobody, &exports.start, ())?;
         }
-        instance.state_mut().gate.open();
+        instance.state_mut().policy.finish_start();
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use super::hostcall::root::nanos;
 use super::log;
 use super::memory::{Call, Span};
 use super::observe::{Word, watched};
-use super::policy::Pass;
+use super::policy::Decision;
 use super::state::State;
 
 /// Both names under which guests ask for it.
@@ -34,11 +34,11 @@ fn checked(
     name: &'static str,
     body: impl FnOnce(&mut Call<'_, '_>) -> Result<(), Errno>,
 ) -> wasmtime::Result<u32> {
-    if caller.data().gate.guarded() {
-        match caller.data().gate.pass(name) {
-            Pass::Granted => {}
-            Pass::Denied => return Ok(Errno::NOT_CAPABLE.0),
-            Pass::Forbidden(forbidden) => return Err(wasmtime::Error::new(forbidden)),
+    if caller.data().policy.guarded() {
+        match caller.data().policy.decide(name) {
+            Decision::Allow => {}
+            Decision::Deny => return Ok(Errno::NOT_CAPABLE.0),
+            Decision::Trap(forbidden) => return Err(wasmtime::Error::new(forbidden)),
         }
     }
     let result = match Call::new(caller) {
