@@ -7,7 +7,7 @@ use super::hostcall::map::Change;
 use super::hostcall::{
     buffer, context, data, foreign, grpc, http_call, map, metric, property, queue, root, stream,
 };
-use super::memory::{Call, Span};
+use super::memory::{Call, GuestSlice};
 use super::observe::{Word, watched};
 use super::policy::Decision;
 use super::state::State;
@@ -142,9 +142,9 @@ functions! {
     proxy_get_header_map_value |call, kind: u32, name: u32, name_len: u32, at: u32, len: u32|
         map::get(call, kind, name, name_len, at, len);
     proxy_add_header_map_value |call, kind: u32, name: u32, name_len: u32, at: u32, len: u32|
-        map::put(call, Change::Add, kind, Span(name, name_len), Span(at, len));
+        map::put(call, Change::Add, kind, GuestSlice(name, name_len), GuestSlice(at, len));
     proxy_replace_header_map_value |call, kind: u32, name: u32, name_len: u32, at: u32, len: u32|
-        map::put(call, Change::Replace, kind, Span(name, name_len), Span(at, len));
+        map::put(call, Change::Replace, kind, GuestSlice(name, name_len), GuestSlice(at, len));
     proxy_remove_header_map_value |call, kind: u32, name: u32, name_len: u32|
         map::remove(call, kind, name, name_len);
 
@@ -157,19 +157,19 @@ functions! {
         body_len: u32, headers: u32, headers_len: u32, grpc_status: u32|
         stream::respond(call, &stream::Response {
             status,
-            details: Span(details, details_len),
-            body: Span(body, body_len),
-            headers: Span(headers, headers_len),
+            details: GuestSlice(details, details_len),
+            body: GuestSlice(body, body_len),
+            headers: GuestSlice(headers, headers_len),
             grpc_status,
         });
 
     proxy_http_call |call, cluster: u32, cluster_len: u32, headers: u32, headers_len: u32,
         body: u32, body_len: u32, trailers: u32, trailers_len: u32, timeout_ms: u32, token: u32|
         http_call::http_call(call, &http_call::Request {
-            cluster: Span(cluster, cluster_len),
-            headers: Span(headers, headers_len),
-            body: Span(body, body_len),
-            trailers: Span(trailers, trailers_len),
+            cluster: GuestSlice(cluster, cluster_len),
+            headers: GuestSlice(headers, headers_len),
+            body: GuestSlice(body, body_len),
+            trailers: GuestSlice(trailers, trailers_len),
             timeout_ms,
             token_to: token,
         });
@@ -177,56 +177,56 @@ functions! {
         method: u32, method_len: u32, metadata: u32, metadata_len: u32, message: u32,
         message_len: u32, timeout_ms: u32, token: u32|
         grpc::open(call, &grpc::Request {
-            upstream: Span(upstream, upstream_len),
-            service: Span(service, service_len),
-            method: Span(method, method_len),
-            metadata: Span(metadata, metadata_len),
-            unary: Some((Span(message, message_len), timeout_ms)),
+            upstream: GuestSlice(upstream, upstream_len),
+            service: GuestSlice(service, service_len),
+            method: GuestSlice(method, method_len),
+            metadata: GuestSlice(metadata, metadata_len),
+            unary: Some((GuestSlice(message, message_len), timeout_ms)),
             token_to: token,
         });
     proxy_grpc_stream |call, upstream: u32, upstream_len: u32, service: u32, service_len: u32,
         method: u32, method_len: u32, metadata: u32, metadata_len: u32, token: u32|
         grpc::open(call, &grpc::Request {
-            upstream: Span(upstream, upstream_len),
-            service: Span(service, service_len),
-            method: Span(method, method_len),
-            metadata: Span(metadata, metadata_len),
+            upstream: GuestSlice(upstream, upstream_len),
+            service: GuestSlice(service, service_len),
+            method: GuestSlice(method, method_len),
+            metadata: GuestSlice(metadata, metadata_len),
             unary: None,
             token_to: token,
         });
     proxy_grpc_send |call, token: u32, message: u32, len: u32, last: u32|
-        grpc::send(call, token, Span(message, len), last);
+        grpc::send(call, token, GuestSlice(message, len), last);
     proxy_grpc_cancel |call, token: u32| grpc::cancel(call, token);
     proxy_grpc_close |call, token: u32| grpc::close(call, token);
 
     proxy_get_shared_data |call, key: u32, key_len: u32, at: u32, len: u32, cas: u32|
-        data::get(call, Span(key, key_len), at, len, cas);
+        data::get(call, GuestSlice(key, key_len), at, len, cas);
     proxy_set_shared_data |call, key: u32, key_len: u32, at: u32, len: u32, cas: u32|
-        data::set(call, Span(key, key_len), Span(at, len), cas);
+        data::set(call, GuestSlice(key, key_len), GuestSlice(at, len), cas);
     proxy_register_shared_queue |call, name: u32, len: u32, to: u32|
-        queue::register(call, Span(name, len), to);
+        queue::register(call, GuestSlice(name, len), to);
     proxy_resolve_shared_queue |call, vm: u32, vm_len: u32, name: u32, len: u32, to: u32|
-        queue::resolve(call, Span(vm, vm_len), Span(name, len), to);
+        queue::resolve(call, GuestSlice(vm, vm_len), GuestSlice(name, len), to);
     proxy_enqueue_shared_queue |call, queue: u32, at: u32, len: u32|
-        queue::enqueue(call, queue, Span(at, len));
+        queue::enqueue(call, queue, GuestSlice(at, len));
     proxy_dequeue_shared_queue |call, queue: u32, at: u32, len: u32|
         queue::dequeue(call, queue, at, len);
 
     proxy_define_metric |call, kind: u32, name: u32, len: u32, to: u32|
-        metric::define(call, kind, Span(name, len), to);
+        metric::define(call, kind, GuestSlice(name, len), to);
     proxy_increment_metric |call, id: u32, delta: i64| metric::increment(call, id, delta);
     proxy_record_metric |call, id: u32, value: u64| metric::record(call, id, value);
     proxy_get_metric |call, id: u32, to: u32| metric::get(call, id, to);
 
     proxy_get_property |call, path: u32, path_len: u32, at: u32, len: u32|
-        property::get(call, Span(path, path_len), at, len);
+        property::get(call, GuestSlice(path, path_len), at, len);
     proxy_set_property |call, path: u32, path_len: u32, at: u32, len: u32|
-        property::set(call, Span(path, path_len), Span(at, len));
+        property::set(call, GuestSlice(path, path_len), GuestSlice(at, len));
 
     proxy_set_effective_context |call, context: u32| context::set_effective(call, context);
     proxy_done |call| context::done(call);
     proxy_call_foreign_function |call, name: u32, name_len: u32, arguments: u32,
         arguments_len: u32, at: u32, len: u32|
-        foreign::call(call, Span(name, name_len), Span(arguments, arguments_len), at, len);
+        foreign::call(call, GuestSlice(name, name_len), GuestSlice(arguments, arguments_len), at, len);
     envoy_resolve_dns |_call, _address: u32, _len: u32, _token: u32| Err(HostcallError::Unimplemented);
 }

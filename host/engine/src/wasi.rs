@@ -6,7 +6,7 @@ use wasmtime::{Caller, FuncType, Linker, Val};
 use super::abi::{HostcallError, LogLevel};
 use super::hostcall::root::nanos;
 use super::log;
-use super::memory::{Call, Span};
+use super::memory::{Call, GuestSlice};
 use super::observe::{Word, watched};
 use super::policy::Decision;
 use super::state::State;
@@ -108,7 +108,7 @@ fn random(call: &mut Call<'_, '_>, at: u32, len: u32) -> Result<(), Errno> {
         return Err(Errno::INVALID);
     }
     let (mut view, state) = call.split();
-    state.world.random(view.get_mut(Span(at, len))?);
+    state.world.random(view.get_mut(GuestSlice(at, len))?);
     Ok(())
 }
 
@@ -135,7 +135,7 @@ fn write(
         let at = view.get_u32(piece)?;
         let len = view.get_u32(piece.checked_add(4).ok_or(Errno::FAULT)?)?;
         if len > 0 {
-            let bytes = view.get(Span(at, len))?;
+            let bytes = view.get(GuestSlice(at, len))?;
             if text.len() + bytes.len() > MOST_TEXT {
                 return Err(Errno::INVALID);
             }

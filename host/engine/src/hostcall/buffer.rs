@@ -4,7 +4,7 @@ use bytes::BytesMut;
 
 use crate::abi::{Body, BufferKind, HostcallError, HostcallResult, Profile};
 use crate::context::Kind;
-use crate::memory::{Call, Place, Span};
+use crate::memory::{Call, GuestSlice, OutPtr};
 use crate::state::State;
 
 pub(crate) fn get(
@@ -20,7 +20,7 @@ pub(crate) fn get(
         return Err(HostcallError::BadArgument);
     }
     let end = start.saturating_add(most);
-    call.give_with(Place(at_to, len_to), |_, state, out| {
+    call.give_with(OutPtr(at_to, len_to), |_, state, out| {
         let bytes = bytes(state, kind)?;
         let start = start as usize;
         if start > bytes.len() && state.profile == Profile::Spec {
@@ -49,7 +49,7 @@ pub(crate) fn set(
 ) -> HostcallResult {
     let kind = BufferKind::try_from(kind)?;
     let (view, state) = call.split();
-    let new = view.get(Span(at, new_len))?;
+    let new = view.get(GuestSlice(at, new_len))?;
     let profile = state.profile;
     let (start, len) = (start as usize, len as usize);
     let most = state.limits.memory();

@@ -7,15 +7,15 @@ use crate::abi::{HostcallError, HostcallResult};
 use crate::context::Kind;
 use crate::effect::Effect;
 use crate::filter_state::{Value, Write, object_key};
-use crate::memory::{Call, Place, Span};
+use crate::memory::{Call, GuestSlice, OutPtr};
 use crate::protobuf::{Field, Fields};
 use crate::state::State;
 
 /// The guest may pass 0 for where it does not want an answer.
 pub(crate) fn call(
     call: &mut Call,
-    name: Span,
-    arguments: Span,
+    name: GuestSlice,
+    arguments: GuestSlice,
     at_to: u32,
     len_to: u32,
 ) -> HostcallResult {
@@ -30,11 +30,11 @@ pub(crate) fn call(
             let at = if answer.is_empty() {
                 0
             } else {
-                call.place(&answer)?
+                call.copy_in(&answer)?
             };
             call.put_u32(at_to, at)
         }
-        (at_to, len_to) => call.give(Place(at_to, len_to), &answer),
+        (at_to, len_to) => call.give(OutPtr(at_to, len_to), &answer),
     }
 }
 

@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use crate::abi::{CallToken, End, HostcallError, HostcallResult};
 use crate::effect::{Effect, GrpcCall};
-use crate::memory::{Call, Span};
+use crate::memory::{Call, GuestSlice};
 use crate::pairs;
 use crate::protobuf;
 use crate::state::{GrpcKind, State, grpc_kind};
 
 /// What the guest hands over.
 pub(crate) struct Request {
-    pub(crate) upstream: Span,
-    pub(crate) service: Span,
-    pub(crate) method: Span,
-    pub(crate) metadata: Span,
+    pub(crate) upstream: GuestSlice,
+    pub(crate) service: GuestSlice,
+    pub(crate) method: GuestSlice,
+    pub(crate) metadata: GuestSlice,
     /// Of a unary call: message and timeout.
-    pub(crate) unary: Option<(Span, u32)>,
+    pub(crate) unary: Option<(GuestSlice, u32)>,
     pub(crate) token_to: u32,
 }
 
@@ -76,7 +76,7 @@ fn cluster(state: &State, upstream: &[u8]) -> Option<String> {
         .or_else(|| known(String::from_utf8(upstream.to_vec()).ok()?))
 }
 
-pub(crate) fn send(call: &mut Call, token: u32, message: Span, last: u32) -> HostcallResult {
+pub(crate) fn send(call: &mut Call, token: u32, message: GuestSlice, last: u32) -> HostcallResult {
     let (view, state) = call.split();
     let message = view.get(message)?.to_vec();
     let token = CallToken(token);

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use crate::abi::{Headers, HostcallError, HostcallResult};
 use crate::effect::{Effect, HttpCall};
-use crate::memory::{Call, Span};
+use crate::memory::{Call, GuestSlice};
 use crate::pairs;
 
 /// What the guest hands over.
 pub(crate) struct Request {
-    pub(crate) cluster: Span,
-    pub(crate) headers: Span,
-    pub(crate) body: Span,
-    pub(crate) trailers: Span,
+    pub(crate) cluster: GuestSlice,
+    pub(crate) headers: GuestSlice,
+    pub(crate) body: GuestSlice,
+    pub(crate) trailers: GuestSlice,
     pub(crate) timeout_ms: u32,
     pub(crate) token_to: u32,
 }

@@ -2,7 +2,7 @@
 
 use crate::abi::{AbiVersion, Headers, HostcallError, HostcallResult, MapKind, Profile};
 use crate::context::Kind;
-use crate::memory::{Call, Place, Span};
+use crate::memory::{Call, GuestSlice, OutPtr};
 use crate::pairs;
 use crate::state::State;
 
@@ -23,7 +23,7 @@ pub(crate) fn size(call: &mut Call, kind: u32, to: u32) -> HostcallResult {
 
 pub(crate) fn pairs(call: &mut Call, kind: u32, at_to: u32, len_to: u32) -> HostcallResult {
     let kind = MapKind::try_from(kind)?;
-    call.give_with(Place(at_to, len_to), |_, state, out| {
+    call.give_with(OutPtr(at_to, len_to), |_, state, out| {
         match state.map(kind) {
             Some(map) if !map.is_empty() => pairs::encode_headers(map, out),
             Some(_) => {}
@@ -37,7 +37,7 @@ pub(crate) fn pairs(call: &mut Call, kind: u32, at_to: u32, len_to: u32) -> Host
 pub(crate) fn set_pairs(call: &mut Call, kind: u32, at: u32, len: u32) -> HostcallResult {
     let kind = MapKind::try_from(kind)?;
     let (view, state) = call.split();
-    let decoded = pairs::decode(view.get(Span(at, len))?);
+    let decoded = pairs::decode(view.get(GuestSlice(at, len))?);
     let new = match (decoded, state.profile) {
         (Some(pairs), _) => pairs,
         // Envoy takes what it cannot read for nothing.
@@ -57,8 +57,8 @@ pub(crate) fn get(
     len_to: u32,
 ) -> HostcallResult {
     let kind = MapKind::try_from(kind)?;
-    call.give_with(Place(at_to, len_to), |view, state, out| {
-        let name = view.get(Span(name_at, name_len))?;
+    call.give_with(OutPtr(at_to, len_to), |view, state, out| {
+        let name = view.get(GuestSlice(name_at, name_len))?;
         let Some(map) = state.map(kind) else {
             return Err(unavailable(state));
         };
@@ -99,8 +99,8 @@ pub(crate) fn put(
     call: &mut Call,
     change: Change,
     kind: u32,
-    name: Span,
-    value: Span,
+    name: GuestSlice,
+    value: GuestSlice,
 ) -> HostcallResult {
     let kind = MapKind::try_from(kind)?;
     let (view, state) = call.split();
@@ -124,7 +124,9 @@ pub(crate) fn put(
 pub(crate) fn remove(call: &mut Call, kind: u32, name_at: u32, name_len: u32) -> HostcallResult {
     let kind = MapKind::try_from(kind)?;
     let (view, state) = call.split();
-    let name = view.text(Span(name_at, name_len))?.to_ascii_lowercase();
+    let name = view
+        .text(GuestSlice(name_at, name_len))?
+        .to_ascii_lowercase();
     state.map_mut(kind)?.retain(|(known, _)| *known != name);
     Ok(())
 }

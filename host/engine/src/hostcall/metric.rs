@@ -1,10 +1,10 @@
 //! Metrics.
 
 use crate::abi::{HostcallError, HostcallResult, Profile};
-use crate::memory::{Call, Span};
+use crate::memory::{Call, GuestSlice};
 use crate::shared::{CounterRecord, MetricKind};
 
-pub(crate) fn define(call: &mut Call, kind: u32, name: Span, to: u32) -> HostcallResult {
+pub(crate) fn define(call: &mut Call, kind: u32, name: GuestSlice, to: u32) -> HostcallResult {
     let kind = match kind {
         0 => MetricKind::Counter,
         1 => MetricKind::Gauge,
@@ -13,7 +13,7 @@ pub(crate) fn define(call: &mut Call, kind: u32, name: Span, to: u32) -> Hostcal
     };
     let (mut view, state) = call.split();
     let name = view.text(name)?.into_owned();
-    view.get_mut(Span(to, 4))?;
+    view.get_mut(GuestSlice(to, 4))?;
     let id = state.metrics.define(state.shared.registry(), kind, &name)?;
     call.put_u32(to, id)
 }

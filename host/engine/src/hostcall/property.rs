@@ -5,17 +5,17 @@ use std::borrow::Cow;
 use crate::abi::{HostcallError, HostcallResult};
 use crate::context::Kind;
 use crate::filter_state::{Value, Write};
-use crate::memory::{Call, Place, Span};
+use crate::memory::{Call, GuestSlice, OutPtr};
 use crate::property;
 
-pub(crate) fn get(call: &mut Call, path: Span, at_to: u32, len_to: u32) -> HostcallResult {
-    call.give_with(Place(at_to, len_to), |view, state, out| {
+pub(crate) fn get(call: &mut Call, path: GuestSlice, at_to: u32, len_to: u32) -> HostcallResult {
+    call.give_with(OutPtr(at_to, len_to), |view, state, out| {
         property::read(state, view.get(path)?, out)
     })
 }
 
 /// Only streams have properties to set, under names of their own.
-pub(crate) fn set(call: &mut Call, path: Span, value: Span) -> HostcallResult {
+pub(crate) fn set(call: &mut Call, path: GuestSlice, value: GuestSlice) -> HostcallResult {
     let (view, state) = call.split();
     let path = view.get(path)?;
     let new = view.get(value)?;

@@ -5,12 +5,12 @@ use std::time::Duration;
 use crate::abi::{HostcallError, HostcallResult, LogLevel};
 use crate::effect::Effect;
 use crate::log;
-use crate::memory::{Call, Place, Span};
+use crate::memory::{Call, GuestSlice, OutPtr};
 
 pub(crate) fn log(call: &mut Call, level: u32, at: u32, len: u32) -> HostcallResult {
     let level = LogLevel::try_from(level)?;
     let (view, state) = call.split();
-    let line = view.text(Span(at, len))?;
+    let line = view.text(GuestSlice(at, len))?;
     log::write(state, level, &line);
     Ok(())
 }
@@ -42,12 +42,12 @@ pub(crate) fn status(call: &mut Call, code_to: u32, at_to: u32, len_to: u32) -> 
         .status
         .clone();
     call.put_u32(code_to, code)?;
-    call.give(Place(at_to, len_to), text.as_bytes())
+    call.give(OutPtr(at_to, len_to), text.as_bytes())
 }
 
 /// 0.1.0: the plugin's configuration while configuring, else the VM's.
 pub(crate) fn configuration(call: &mut Call, at_to: u32, len_to: u32) -> HostcallResult {
-    call.give_with(Place(at_to, len_to), |_, state, out| {
+    call.give_with(OutPtr(at_to, len_to), |_, state, out| {
         let configuration = match state.plugin() {
             Some(plugin) if state.scope.configuring => &plugin.configuration,
             _ => &state.vm_configuration,

@@ -4,7 +4,7 @@ use crate::abi::{HostcallError, HostcallResult, Profile, StreamKind};
 use crate::context::Kind;
 use crate::effect::Effect;
 use crate::envoy::grpc_status::UNAUTHENTICATED;
-use crate::memory::{Call, Span};
+use crate::memory::{Call, GuestSlice};
 use crate::pairs;
 
 /// A stream of another kind than the context's is none of its business: nothing
@@ -44,9 +44,9 @@ pub(crate) fn close(call: &mut Call, stream: u32) -> HostcallResult {
 /// What a guest answers a request with.
 pub(crate) struct Response {
     pub(crate) status: u32,
-    pub(crate) details: Span,
-    pub(crate) body: Span,
-    pub(crate) headers: Span,
+    pub(crate) details: GuestSlice,
+    pub(crate) body: GuestSlice,
+    pub(crate) headers: GuestSlice,
     pub(crate) grpc_status: u32,
 }
 
