@@ -10,7 +10,7 @@ use wasmtime::{Config, EngineWeak, InstancePre};
 use super::abi::AbiVersion;
 use super::exports::Exports;
 use super::linker;
-use super::state::State;
+use super::state::VmState;
 use super::trap::{FRAMES, LoadError};
 
 /// One process's compiler and epoch clock. Cheap to clone.
@@ -60,7 +60,7 @@ impl Engine {
 #[derive(Clone)]
 pub struct Module {
     engine: Engine,
-    linked: InstancePre<State>,
+    linked: InstancePre<VmState>,
     abi: AbiVersion,
 }
 
@@ -100,7 +100,7 @@ impl Module {
         &self.engine
     }
 
-    pub(super) fn linked(&self) -> &InstancePre<State> {
+    pub(super) fn linked(&self) -> &InstancePre<VmState> {
         &self.linked
     }
 }

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 
 use super::abi::{Action, Body, BufferKind, ContextId, End, MapKind};
-use super::context::{Access, Http, Kind};
+use super::context::{Http, Kind, MapAccess};
 use super::exports::HeadersCallback;
 use super::stream::HttpInfo;
 use super::tcp::length;
@@ -209,7 +209,7 @@ impl Vm {
         if action == Action::Continue {
             self.instance
                 .state_mut()
-                .set_access(context, kind, Access::None);
+                .set_access(context, kind, MapAccess::None);
         }
         Ok(action)
     }

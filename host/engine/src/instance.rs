@@ -7,17 +7,17 @@ use bytes::BytesMut;
 use wasmtime::{Func, Store, TypedFunc, WasmParams, WasmResults};
 
 use super::abi::{BufferKind, ContextId, MapKind};
-use super::context::Access;
+use super::context::MapAccess;
 use super::engine::{self, Module};
 use super::exports::Exports;
 use super::observe::{Arguments, Observer, Outcome};
-use super::state::{CallScope, Calls, State};
+use super::state::{CallScope, Calls, VmState};
 use super::trap::{Circumstances, LoadError, StartError, Trap, TrapReason};
 
 /// The running part, apart from the guest's exports, so that one of these can
 /// be called while the other is borrowed.
 pub(super) struct Instance {
-    store: Store<State>,
+    store: Store<VmState>,
     limit: Duration,
     ticks: u64,
     main: Option<Func>,
@@ -25,7 +25,7 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    pub(super) fn new(module: &Module, state: State, limit: Duration) -> Instance {
+    pub(super) fn new(module: &Module, state: VmState, limit: Duration) -> Instance {
         let mut store = Store::new(module.engine().wasm(), state);
         store.limiter(|state| &mut state.limits);
         Instance {
@@ -48,11 +48,11 @@ impl Instance {
         self.dead.as_ref()
     }
 
-    pub(super) fn state(&self) -> &State {
+    pub(super) fn state(&self) -> &VmState {
         self.store.data()
     }
 
-    pub(super) fn state_mut(&mut self) -> &mut State {
+    pub(super) fn state_mut(&mut self) -> &mut VmState {
         self.store.data_mut()
     }
 
@@ -166,7 +166,7 @@ impl Instance {
     ) -> Result<Option<u32>, Trap> {
         self.alive()?;
         let state = self.state_mut();
-        state.set_access(context, kind, Access::Write);
+        state.set_access(context, kind, MapAccess::Write);
         let http = state.contexts.http_mut(context);
         Ok(http.map(|http| http.map(kind).map_or(0, |map| map.len() as u32)))
     }

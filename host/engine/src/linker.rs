@@ -10,7 +10,7 @@ use super::hostcall::{
 use super::memory::{Call, GuestSlice};
 use super::observe::{Word, watched};
 use super::policy::Decision;
-use super::state::State;
+use super::state::VmState;
 use super::trap::LoadError;
 use super::wasi;
 
@@ -18,7 +18,7 @@ use super::wasi;
 pub(super) fn link(
     engine: &wasmtime::Engine,
     module: &Module,
-) -> Result<InstancePre<State>, LoadError> {
+) -> Result<InstancePre<VmState>, LoadError> {
     let mut linker = Linker::new(engine);
     define(&mut linker).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
     let missing: Vec<String> = module
@@ -38,7 +38,7 @@ pub(super) fn link(
 }
 
 /// Whether the import is there, be it because a stand-in for it was added.
-fn known(linker: &mut Linker<State>, import: &wasmtime::ImportType<'_>) -> bool {
+fn known(linker: &mut Linker<VmState>, import: &wasmtime::ImportType<'_>) -> bool {
     if linker.try_has(import) {
         return true;
     }
@@ -53,7 +53,7 @@ trait TryHas {
     fn try_has(&self, import: &wasmtime::ImportType<'_>) -> bool;
 }
 
-impl TryHas for Linker<State> {
+impl TryHas for Linker<VmState> {
     fn try_has(&self, import: &wasmtime::ImportType<'_>) -> bool {
         NAMES.contains(&import.name()) && import.module() == "env"
             || wasi::MODULES.contains(&import.module()) && wasi::NAMES.contains(&import.name())
@@ -64,7 +64,7 @@ impl TryHas for Linker<State> {
 /// into a status.
 #[inline]
 fn serve(
-    mut caller: Caller<'_, State>,
+    mut caller: Caller<'_, VmState>,
     name: &'static str,
     arguments: &[u64],
     body: impl FnOnce(&mut Call<'_, '_>) -> HostcallResult,
@@ -81,7 +81,7 @@ fn serve(
 
 #[inline]
 fn checked(
-    caller: &mut Caller<'_, State>,
+    caller: &mut Caller<'_, VmState>,
     name: &'static str,
     body: impl FnOnce(&mut Call<'_, '_>) -> HostcallResult,
 ) -> wasmtime::Result<u32> {
@@ -105,8 +105,8 @@ fn checked(
 /// Declares the host functions once: their names, parameters and bodies.
 macro_rules! functions {
     ($($name:ident |$call:ident $(, $param:ident: $ty:ty)*| $body:expr;)*) => {
-        fn define(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-            $(linker.func_wrap("env", stringify!($name), |caller: Caller<'_, State> $(, $param: $ty)*| {
+        fn define(linker: &mut Linker<VmState>) -> wasmtime::Result<()> {
+            $(linker.func_wrap("env", stringify!($name), |caller: Caller<'_, VmState> $(, $param: $ty)*| {
                 serve(caller, stringify!($name), &[$(Word::word($param)),*], |$call| $body)
             })?;)*
             linker.func_wrap("env", "pthread_equal", |left: u32, right: u32| u32::from(left == right))?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::abi::LogLevel;
-use super::state::State;
+use super::state::VmState;
 
 /// Counts a guest's lines against its limit.
 pub(super) struct LogLimiter {
@@ -45,7 +45,7 @@ impl LogLimiter {
 }
 
 /// Logs one line in the name of the guest, as much of it as is sensible.
-pub(super) fn write(state: &mut State, level: LogLevel, line: &str) {
+pub(super) fn write(state: &mut VmState, level: LogLevel, line: &str) {
     let line = &line[..line.floor_char_boundary(LONGEST_LINE)];
     if level == LogLevel::Critical {
         state.log.last_critical_line = Some(line.to_owned());
@@ -65,7 +65,7 @@ pub(super) fn write(state: &mut State, level: LogLevel, line: &str) {
     emit(state, level, line);
 }
 
-fn emit(state: &State, level: LogLevel, line: &str) {
+fn emit(state: &VmState, level: LogLevel, line: &str) {
     let vm = state.vm_id.as_str();
     let plugin = state.plugin().map_or("", |plugin| plugin.name.as_str());
     match level {

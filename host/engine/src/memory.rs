@@ -4,7 +4,7 @@
 use wasmtime::{AsContextMut, Caller, Memory};
 
 use super::abi::{HostcallError, HostcallResult};
-use super::state::State;
+use super::state::VmState;
 
 /// A run of bytes the guest claims to have.
 #[derive(Clone, Copy)]
@@ -16,13 +16,13 @@ pub(super) struct OutPtr(pub(super) u32, pub(super) u32);
 
 /// One host function at work.
 pub(super) struct Call<'a, 'g> {
-    caller: &'a mut Caller<'g, State>,
+    caller: &'a mut Caller<'g, VmState>,
     memory: Memory,
 }
 
 impl<'a, 'g> Call<'a, 'g> {
     /// `None` when the guest shows no memory.
-    pub(super) fn new(caller: &'a mut Caller<'g, State>) -> Option<Self> {
+    pub(super) fn new(caller: &'a mut Caller<'g, VmState>) -> Option<Self> {
         let memory = match caller.data().memory {
             Some(memory) => memory,
             // In a start section: exports are not looked up yet.
@@ -31,12 +31,12 @@ impl<'a, 'g> Call<'a, 'g> {
         Some(Call { caller, memory })
     }
 
-    pub(super) fn state(&mut self) -> &mut State {
+    pub(super) fn state(&mut self) -> &mut VmState {
         self.caller.data_mut()
     }
 
     /// The guest's bytes and the VM's state, side by side.
-    pub(super) fn split(&mut self) -> (GuestBytes<'_>, &mut State) {
+    pub(super) fn split(&mut self) -> (GuestBytes<'_>, &mut VmState) {
         let (bytes, state) = self.memory.data_and_store_mut(self.caller.as_context_mut());
         (GuestBytes(bytes), state)
     }
@@ -69,7 +69,7 @@ impl<'a, 'g> Call<'a, 'g> {
     pub(super) fn give_with(
         &mut self,
         to: OutPtr,
-        fill: impl FnOnce(GuestBytes<'_>, &mut State, &mut Vec<u8>) -> HostcallResult,
+        fill: impl FnOnce(GuestBytes<'_>, &mut VmState, &mut Vec<u8>) -> HostcallResult,
     ) -> HostcallResult {
         let mut scratch = std::mem::take(&mut self.state().scratch);
         scratch.clear();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wasmtime::{Caller, Memory};
 
 use super::abi::ContextId;
-use super::state::State;
+use super::state::VmState;
 use super::trap::{Trap, TrapReason};
 
 /// Watches what a guest and its host say to each other, and may put faults in
@@ -59,11 +59,11 @@ pub struct Hostcall<'a> {
 
 /// Runs a host function under the eyes of an observer.
 pub(super) fn watched(
-    mut caller: Caller<'_, State>,
+    mut caller: Caller<'_, VmState>,
     observer: &Arc<dyn Observer>,
     name: &'static str,
     arguments: &[u64],
-    run: impl FnOnce(&mut Caller<'_, State>) -> wasmtime::Result<u32>,
+    run: impl FnOnce(&mut Caller<'_, VmState>) -> wasmtime::Result<u32>,
 ) -> wasmtime::Result<u32> {
     let context = caller.data().acting_id();
     let memory = match caller.data().memory {
@@ -82,7 +82,7 @@ pub(super) fn watched(
 }
 
 fn hostcall<'a>(
-    caller: &'a Caller<'_, State>,
+    caller: &'a Caller<'_, VmState>,
     memory: Option<Memory>,
     name: &'a str,
     context: ContextId,

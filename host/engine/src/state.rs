@@ -11,7 +11,7 @@ use super::abi::{
     Profile,
 };
 use super::config::{Plugin, VmConfig, World};
-use super::context::{Access, Context, Contexts, Http, Kind};
+use super::context::{Context, Contexts, Http, Kind, MapAccess};
 use super::effect::Effect;
 use super::limits::Limits;
 use super::log::LogLimiter;
@@ -20,7 +20,7 @@ use super::policy::HostcallPolicy;
 use super::shared::{Inbox, MetricTable, Shared, Space};
 
 /// What a VM holds besides the guest's own memory.
-pub(super) struct State {
+pub(super) struct VmState {
     /// Looked up once the guest is instantiated.
     pub(super) memory: Option<Memory>,
     pub(super) allocate: Option<TypedFunc<u32, u32>>,
@@ -81,15 +81,15 @@ pub(super) struct Calls {
     last_grpc: u32,
 }
 
-impl State {
+impl VmState {
     pub(super) fn new(
         config: &VmConfig,
         abi: AbiVersion,
         shared: &Shared,
         world: Arc<dyn World>,
-    ) -> State {
+    ) -> VmState {
         let observer = world.observer();
-        State {
+        VmState {
             memory: None,
             allocate: None,
             policy: HostcallPolicy::new(
@@ -204,14 +204,14 @@ impl State {
     pub(super) fn map_mut(&mut self, kind: MapKind) -> Result<&mut Headers, HostcallError> {
         let envoy = self.profile == Profile::Envoy;
         match &mut self.acting_mut().ok_or(HostcallError::BadArgument)?.kind {
-            Kind::Http(http) if !envoy || http.access(kind) == Access::Write => {
+            Kind::Http(http) if !envoy || http.access(kind) == MapAccess::Write => {
                 http.map_mut(kind).ok_or(HostcallError::BadArgument)
             }
             _ => Err(HostcallError::BadArgument),
         }
     }
 
-    pub(super) fn set_access(&mut self, context: ContextId, kind: MapKind, access: Access) {
+    pub(super) fn set_access(&mut self, context: ContextId, kind: MapKind, access: MapAccess) {
         let http = self.contexts.http_mut(context);
         if let Some(slot) = http.and_then(|http| http.access.get_mut(kind as usize)) {
             *slot = access;
@@ -228,7 +228,7 @@ impl State {
     pub(super) fn begin_log(&mut self, context: ContextId) {
         self.scope.logging = true;
         if let Some(http) = self.contexts.http_mut(context) {
-            http.access = [Access::Read; 4];
+            http.access = [MapAccess::Read; 4];
         }
     }
 
@@ -236,7 +236,7 @@ impl State {
         let envoy = self.profile == Profile::Envoy;
         self.scope.logging = false;
         if let Some(http) = self.contexts.http_mut(context) {
-            http.access = [Access::None; 4];
+            http.access = [MapAccess::None; 4];
             http.over = envoy;
         }
     }
@@ -250,8 +250,8 @@ impl State {
         }
     }
 
-    fn reads(&self, access: Access) -> bool {
-        access != Access::None || self.profile == Profile::Spec
+    fn reads(&self, access: MapAccess) -> bool {
+        access != MapAccess::None || self.profile == Profile::Spec
     }
 }
 

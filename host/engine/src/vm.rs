@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::abi::{Action, CallToken, ContextId};
 use super::config::{VmConfig, World};
-use super::context::{Kind, Life as RootLife, Parent, Root};
+use super::context::{Kind, Parent, Root, RootPhase};
 use super::effect::Effect;
 use super::engine::{Life, Module};
 use super::exports::Exports;
 use super::instance::Instance;
 use super::shared::Shared;
-use super::state::State;
+use super::state::VmState;
 use super::trap::{StartError, Trap};
 
 /// One proxy-wasm virtual machine.
@@ -37,7 +37,7 @@ impl Vm {
         world: Arc<dyn World>,
     ) -> Result<Vm, StartError> {
         let life = module.engine().live();
-        let state = State::new(config, module.abi(), shared, world);
+        let state = VmState::new(config, module.abi(), shared, world);
         let mut instance = Instance::new(module, state, config.callback_limit);
         let exports = instance.instantiate(module)?;
         let mut vm = Vm {
@@ -149,14 +149,14 @@ impl Vm {
             .state_mut()
             .contexts
             .root_mut(root)
-            .map(|root| root.life)
+            .map(|root| root.phase)
         {
             None => return Ok(Finished::Now),
-            Some(RootLife::Finishing | RootLife::Finished) => return Ok(Finished::Later),
-            Some(RootLife::Running) => {}
+            Some(RootPhase::Finishing | RootPhase::Finished) => return Ok(Finished::Later),
+            Some(RootPhase::Running) => {}
         }
         // Before the call: the guest may say `proxy_done` in it.
-        self.set_life(root, RootLife::Finishing);
+        self.set_phase(root, RootPhase::Finishing);
         let done = self
             .instance
             .call("proxy_on_done", root, &self.exports.done, (root.0,))?;
@@ -172,9 +172,9 @@ impl Vm {
         Ok(if gone { Finished::Now } else { Finished::Later })
     }
 
-    fn set_life(&mut self, root: ContextId, life: RootLife) {
+    fn set_phase(&mut self, root: ContextId, phase: RootPhase) {
         if let Some(root) = self.instance.state_mut().contexts.root_mut(root) {
-            root.life = life;
+            root.phase = phase;
         }
     }
 

@@ -9,14 +9,14 @@ use super::log;
 use super::memory::{Call, GuestSlice};
 use super::observe::{Word, watched};
 use super::policy::Decision;
-use super::state::State;
+use super::state::VmState;
 
 /// Both names under which guests ask for it.
 pub(super) const MODULES: &[&str] = &["wasi_snapshot_preview1", "wasi_unstable"];
 
 /// Runs one function; its error is an errno.
 fn serve(
-    mut caller: Caller<'_, State>,
+    mut caller: Caller<'_, VmState>,
     name: &'static str,
     arguments: &[u64],
     body: impl FnOnce(&mut Call<'_, '_>) -> Result<(), Errno>,
@@ -30,7 +30,7 @@ fn serve(
 }
 
 fn checked(
-    caller: &mut Caller<'_, State>,
+    caller: &mut Caller<'_, VmState>,
     name: &'static str,
     body: impl FnOnce(&mut Call<'_, '_>) -> Result<(), Errno>,
 ) -> wasmtime::Result<u32> {
@@ -51,9 +51,9 @@ fn checked(
 /// Declares the functions that do something.
 macro_rules! functions {
     ($($name:ident |$call:ident $(, $param:ident: $ty:ty)*| $body:expr;)*) => {
-        pub(super) fn define(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+        pub(super) fn define(linker: &mut Linker<VmState>) -> wasmtime::Result<()> {
             for module in MODULES {
-                $(linker.func_wrap(module, stringify!($name), |caller: Caller<'_, State> $(, $param: $ty)*| {
+                $(linker.func_wrap(module, stringify!($name), |caller: Caller<'_, VmState> $(, $param: $ty)*| {
                     serve(caller, stringify!($name), &[$(Word::word($param)),*], |$call| $body)
                 })?;)*
                 // Envoy does no more either; the guest's next instruction is a trap.
@@ -163,7 +163,7 @@ fn fdstat(call: &mut Call<'_, '_>, fd: u32, to: u32) -> Result<(), Errno> {
 /// Defines a function of this name that always answers with the errno Envoy
 /// gives, or "no such function". Whether that could be done.
 pub(super) fn stand_in(
-    linker: &mut Linker<State>,
+    linker: &mut Linker<VmState>,
     module: &str,
     name: &str,
     shape: FuncType,

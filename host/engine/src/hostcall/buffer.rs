@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use crate::abi::{Body, BufferKind, HostcallError, HostcallResult, Profile};
 use crate::context::Kind;
 use crate::memory::{Call, GuestSlice, OutPtr};
-use crate::state::State;
+use crate::state::VmState;
 
 pub(crate) fn get(
     call: &mut Call,
@@ -88,7 +88,7 @@ fn splice(buffer: &mut BytesMut, start: usize, end: usize, new: &[u8]) {
 }
 
 /// The bytes behind a buffer's number, as the guest may see them now.
-fn bytes(state: &State, kind: BufferKind) -> Result<&[u8], HostcallError> {
+fn bytes(state: &VmState, kind: BufferKind) -> Result<&[u8], HostcallError> {
     let root = || state.contexts.root(state.acting_root());
     match kind {
         BufferKind::VmConfiguration => Ok(&state.vm_configuration),
@@ -119,7 +119,7 @@ fn bytes(state: &State, kind: BufferKind) -> Result<&[u8], HostcallError> {
 }
 
 /// The part of a body that waits between callbacks.
-fn held(state: &State, kind: BufferKind) -> Option<&[u8]> {
+fn held(state: &VmState, kind: BufferKind) -> Option<&[u8]> {
     let Kind::Http(http) = &state.acting()?.kind else {
         return None;
     };
@@ -127,7 +127,7 @@ fn held(state: &State, kind: BufferKind) -> Option<&[u8]> {
     (!held.is_empty()).then_some(held)
 }
 
-fn held_mut(state: &mut State, kind: BufferKind) -> Option<&mut BytesMut> {
+fn held_mut(state: &mut VmState, kind: BufferKind) -> Option<&mut BytesMut> {
     let Kind::Http(http) = &mut state.acting_mut()?.kind else {
         return None;
     };
@@ -144,14 +144,14 @@ fn body(kind: BufferKind) -> Option<Body> {
 }
 
 /// Envoy shows an empty buffer where there is none.
-fn nothing(state: &State) -> Result<&[u8], HostcallError> {
+fn nothing(state: &VmState) -> Result<&[u8], HostcallError> {
     match state.profile {
         Profile::Envoy => Ok(&[]),
         Profile::Spec => Err(HostcallError::NotFound),
     }
 }
 
-fn writable(state: &mut State, kind: BufferKind) -> Result<&mut BytesMut, HostcallError> {
+fn writable(state: &mut VmState, kind: BufferKind) -> Result<&mut BytesMut, HostcallError> {
     if matches!(kind, BufferKind::PluginConfiguration | BufferKind::CallBody) {
         bytes(state, kind)?;
     }
@@ -165,6 +165,6 @@ fn writable(state: &mut State, kind: BufferKind) -> Result<&mut BytesMut, Hostca
     }
 }
 
-fn speaks_for_itself(state: &State) -> bool {
+fn speaks_for_itself(state: &VmState) -> bool {
     state.acting_id() == state.scope.context
 }

@@ -1,7 +1,7 @@
 //! For whom the guest speaks, and when it is done.
 
 use crate::abi::{ContextId, HostcallError, HostcallResult};
-use crate::context::Life;
+use crate::context::RootPhase;
 use crate::memory::Call;
 
 /// Any context of the VM will do, for the rest of the callback.
@@ -22,10 +22,10 @@ pub(crate) fn done(call: &mut Call) -> HostcallResult {
     let state = call.state();
     let id = state.acting_id();
     let root = state.contexts.root_mut(id).ok_or(HostcallError::NotFound)?;
-    if root.life != Life::Finishing {
+    if root.phase != RootPhase::Finishing {
         return Err(HostcallError::NotFound);
     }
-    root.life = Life::Finished;
+    root.phase = RootPhase::Finished;
     state.finished.push(id);
     Ok(())
 }

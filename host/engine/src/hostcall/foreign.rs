@@ -6,10 +6,10 @@ use super::signature;
 use crate::abi::{HostcallError, HostcallResult};
 use crate::context::Kind;
 use crate::effect::Effect;
-use crate::filter_state::{Value, Write, object_key};
+use crate::filter_state::{FilterStateValue, WriteAccess, object_key};
 use crate::memory::{Call, GuestSlice, OutPtr};
 use crate::protobuf::{Field, Fields};
-use crate::state::State;
+use crate::state::VmState;
 
 /// The guest may pass 0 for where it does not want an answer.
 pub(crate) fn call(
@@ -38,7 +38,7 @@ pub(crate) fn call(
     }
 }
 
-type Function = fn(&mut State, &[u8], &mut Vec<u8>) -> HostcallResult;
+type Function = fn(&mut VmState, &[u8], &mut Vec<u8>) -> HostcallResult;
 
 fn find(name: &[u8]) -> Option<Function> {
     Some(match name {
@@ -55,7 +55,7 @@ fn find(name: &[u8]) -> Option<Function> {
 }
 
 /// `{path = 1, value = 2, span = 3}`: something the proxy itself will look at.
-fn set_filter_state(state: &mut State, arguments: &[u8], _: &mut Vec<u8>) -> HostcallResult {
+fn set_filter_state(state: &mut VmState, arguments: &[u8], _: &mut Vec<u8>) -> HostcallResult {
     let (mut path, mut value) = ("", "");
     for field in Fields::of(arguments) {
         match field.map_err(|_| HostcallError::BadArgument)? {
@@ -71,17 +71,23 @@ fn set_filter_state(state: &mut State, arguments: &[u8], _: &mut Vec<u8>) -> Hos
     let key = object_key(path, value)?;
     context.state.set(
         Cow::Borrowed(key.as_bytes()),
-        Value::Object(value.to_owned()),
+        FilterStateValue::Object(value.to_owned()),
     )
 }
 
 /// `{name = 1, readonly = 2, type = 3, schema = 4, span = 5}`
-fn declare_property(state: &mut State, arguments: &[u8], _: &mut Vec<u8>) -> HostcallResult {
-    let (mut name, mut write) = ("", Write::Often);
+fn declare_property(state: &mut VmState, arguments: &[u8], _: &mut Vec<u8>) -> HostcallResult {
+    let (mut name, mut write) = ("", WriteAccess::Often);
     for field in Fields::of(arguments) {
         match field.map_err(|_| HostcallError::BadArgument)? {
             (1, Field::Bytes(bytes)) => name = utf8(bytes)?,
-            (2, Field::Varint(flag)) => write = if flag == 0 { Write::Often } else { Write::Once },
+            (2, Field::Varint(flag)) => {
+                write = if flag == 0 {
+                    WriteAccess::Often
+                } else {
+                    WriteAccess::Once
+                }
+            }
             _ => {}
         }
     }
@@ -98,7 +104,7 @@ fn declare_property(state: &mut State, arguments: &[u8], _: &mut Vec<u8>) -> Hos
     Ok(())
 }
 
-fn clear_route_cache(state: &mut State, _: &[u8], _: &mut Vec<u8>) -> HostcallResult {
+fn clear_route_cache(state: &mut VmState, _: &[u8], _: &mut Vec<u8>) -> HostcallResult {
     let id = state.acting_id();
     if state.contexts.http_mut(id).is_some() {
         state.ask(Effect::ClearRouteCache(id), 0)?;
@@ -107,7 +113,7 @@ fn clear_route_cache(state: &mut State, _: &[u8], _: &mut Vec<u8>) -> HostcallRe
 }
 
 /// To zlib's form.
-fn compress(_: &mut State, plain: &[u8], answer: &mut Vec<u8>) -> HostcallResult {
+fn compress(_: &mut VmState, plain: &[u8], answer: &mut Vec<u8>) -> HostcallResult {
     if plain.len() > MOST_PLAIN {
         return Err(HostcallError::Serialization);
     }
@@ -116,7 +122,7 @@ fn compress(_: &mut State, plain: &[u8], answer: &mut Vec<u8>) -> HostcallResult
 }
 
 /// From zlib's form, as far as the result is not absurdly large.
-fn uncompress(_: &mut State, packed: &[u8], answer: &mut Vec<u8>) -> HostcallResult {
+fn uncompress(_: &mut VmState, packed: &[u8], answer: &mut Vec<u8>) -> HostcallResult {
     *answer = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(packed, MOST_PLAIN)
         .map_err(|_| HostcallError::Serialization)?;
     Ok(())
@@ -124,7 +130,7 @@ fn uncompress(_: &mut State, packed: &[u8], answer: &mut Vec<u8>) -> HostcallRes
 
 /// This host's own: no further data callbacks for this TCP connection, so that
 /// its bytes need not pass by the guest. Elsewhere the function is not found.
-fn skip_data(state: &mut State, _: &[u8], _: &mut Vec<u8>) -> HostcallResult {
+fn skip_data(state: &mut VmState, _: &[u8], _: &mut Vec<u8>) -> HostcallResult {
     let id = state.acting_id();
     state
         .contexts

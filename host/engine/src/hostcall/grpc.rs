@@ -7,7 +7,7 @@ use crate::effect::{Effect, GrpcCall};
 use crate::memory::{Call, GuestSlice};
 use crate::pairs;
 use crate::protobuf;
-use crate::state::{GrpcKind, State, grpc_kind};
+use crate::state::{GrpcKind, VmState, grpc_kind};
 
 /// What the guest hands over.
 pub(crate) struct Request {
@@ -64,7 +64,7 @@ pub(crate) fn open(call: &mut Call, request: &Request) -> HostcallResult {
 }
 
 /// The cluster a guest means: Envoy's `GrpcService` message, or else the name itself.
-fn cluster(state: &State, upstream: &[u8]) -> Option<String> {
+fn cluster(state: &VmState, upstream: &[u8]) -> Option<String> {
     let known = |name: String| state.world.has_cluster(&name).then_some(name);
     protobuf::Fields::of(upstream)
         .find_map(|field| match field.ok()? {

@@ -4,7 +4,7 @@ use crate::abi::{AbiVersion, Headers, HostcallError, HostcallResult, MapKind, Pr
 use crate::context::Kind;
 use crate::memory::{Call, GuestSlice, OutPtr};
 use crate::pairs;
-use crate::state::State;
+use crate::state::VmState;
 
 pub(crate) fn size(call: &mut Call, kind: u32, to: u32) -> HostcallResult {
     let kind = MapKind::try_from(kind)?;
@@ -76,7 +76,7 @@ pub(crate) fn get(
 }
 
 /// In an access log a request's map may be absent, a connection has none ever.
-fn unavailable(state: &State) -> HostcallError {
+fn unavailable(state: &VmState) -> HostcallError {
     let http = matches!(
         state.acting().map(|context| &context.kind),
         Some(Kind::Http(_))

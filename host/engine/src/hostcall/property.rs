@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::abi::{HostcallError, HostcallResult};
 use crate::context::Kind;
-use crate::filter_state::{Value, Write};
+use crate::filter_state::{FilterStateValue, WriteAccess};
 use crate::memory::{Call, GuestSlice, OutPtr};
 use crate::property;
 
@@ -32,18 +32,19 @@ pub(crate) fn set(call: &mut Call, path: GuestSlice, value: GuestSlice) -> Hostc
     let key = property::own_key(path);
     let write = match context.state.get(&key) {
         Some(
-            Value::Property {
-                write: Write::Once, ..
+            FilterStateValue::Property {
+                write: WriteAccess::Once,
+                ..
             }
-            | Value::Object(_),
+            | FilterStateValue::Object(_),
         ) => {
             return Err(HostcallError::BadArgument);
         }
-        Some(Value::Property { write, .. }) => *write,
-        None => declared.unwrap_or(Write::Often),
+        Some(FilterStateValue::Property { write, .. }) => *write,
+        None => declared.unwrap_or(WriteAccess::Often),
     };
     let bytes = new.to_vec();
     context
         .state
-        .set(Cow::Owned(key), Value::Property { bytes, write })
+        .set(Cow::Owned(key), FilterStateValue::Property { bytes, write })
 }

@@ -6,11 +6,11 @@ use ring::signature::{self, EcdsaKeyPair, RsaEncoding, RsaKeyPair, UnparsedPubli
 
 use crate::abi::{HostcallError, HostcallResult};
 use crate::protobuf::{Field, Fields, put_bytes, put_flag};
-use crate::state::State;
+use crate::state::VmState;
 
 /// `{hash_function = 1, public_key = 2, signature = 3, text = 4, public_key_pem = 5}`;
 /// answers `{result = 1, error = 2}`.
-pub(crate) fn verify(_: &mut State, arguments: &[u8], answer: &mut Vec<u8>) -> HostcallResult {
+pub(crate) fn verify(_: &mut VmState, arguments: &[u8], answer: &mut Vec<u8>) -> HostcallResult {
     let [hash, der, signed, text, pem] = fields(arguments)?;
     let key = key(der, pem)?;
     let key = PublicKey::of(&key).ok_or(HostcallError::BadArgument)?;
@@ -23,7 +23,7 @@ pub(crate) fn verify(_: &mut State, arguments: &[u8], answer: &mut Vec<u8>) -> H
 
 /// `{hash_function = 1, private_key = 2, text = 3, private_key_pem = 4}`;
 /// answers `{result = 1, signature = 2, error = 3}`.
-pub(crate) fn sign(_: &mut State, arguments: &[u8], answer: &mut Vec<u8>) -> HostcallResult {
+pub(crate) fn sign(_: &mut VmState, arguments: &[u8], answer: &mut Vec<u8>) -> HostcallResult {
     let [hash, der, text, pem] = fields(arguments)?;
     let key = key(der, pem)?;
     let key = PrivateKey::of(&key).ok_or(HostcallError::BadArgument)?;

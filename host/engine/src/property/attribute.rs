@@ -7,12 +7,12 @@ use crate::abi::{Headers, MapKind};
 use crate::context::{Context, Http};
 use crate::envoy::grpc_status;
 use crate::hostcall::root::nanos;
-use crate::state::State;
+use crate::state::VmState;
 use crate::stream::TcpInfo;
 
 /// `None`: no property of streams. `Some(None)`: one, but not there.
 pub(super) fn of_stream<'a>(
-    state: &'a State,
+    state: &'a VmState,
     context: &'a Context,
     tcp: &'a TcpInfo,
     first: &[u8],
@@ -100,7 +100,7 @@ fn upstream<'a>(context: &Context, tcp: &'a TcpInfo, name: &[u8]) -> Option<Valu
 
 /// In Envoy the headers are there in their own callback, while that holds them,
 /// and in the access log.
-fn request<'a>(state: &State, http: &'a Http, name: &[u8]) -> Option<Value<'a>> {
+fn request<'a>(state: &VmState, http: &'a Http, name: &[u8]) -> Option<Value<'a>> {
     let info = &http.info;
     let headers = state.shown(http, MapKind::RequestHeaders);
     let header = |name: &str| first_value(headers?, name).map(Value::Bytes);
@@ -159,7 +159,7 @@ fn request_of_tcp<'a>(tcp: &TcpInfo, name: &[u8]) -> Option<Value<'a>> {
 }
 
 fn response<'a>(
-    state: &State,
+    state: &VmState,
     context: &'a Context,
     tcp: &'a TcpInfo,
     name: &[u8],
@@ -223,7 +223,7 @@ fn code(http: &Http) -> Option<i64> {
 }
 
 fn xds<'a>(
-    state: &'a State,
+    state: &'a VmState,
     context: &'a Context,
     tcp: &'a TcpInfo,
     name: &[u8],

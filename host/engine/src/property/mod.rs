@@ -15,11 +15,11 @@ use super::abi::{Headers, HostcallError, HostcallResult, Profile};
 use super::context::{Context, Http, Kind};
 use super::pairs;
 use super::protobuf;
-use super::state::State;
+use super::state::VmState;
 use super::stream::TcpInfo;
 
 /// Appends the value at `path` to `out`.
-pub(super) fn read(state: &State, path: &[u8], out: &mut Vec<u8>) -> HostcallResult {
+pub(super) fn read(state: &VmState, path: &[u8], out: &mut Vec<u8>) -> HostcallResult {
     if let Some(observer) = &state.observer
         && let Some(value) = observer.property(state.acting_id(), path)
     {
@@ -61,7 +61,12 @@ enum Message {
     Locality,
 }
 
-fn top<'a>(state: &'a State, first: &[u8], rest: &mut Path<'_>, path: &[u8]) -> Option<Value<'a>> {
+fn top<'a>(
+    state: &'a VmState,
+    first: &[u8],
+    rest: &mut Path<'_>,
+    path: &[u8],
+) -> Option<Value<'a>> {
     let context = state.acting()?;
     let tcp = context.connection();
     if let Some(tcp) = tcp
