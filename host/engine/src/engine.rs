@@ -17,7 +17,7 @@ use super::trap::{FRAMES, LoadError};
 #[derive(Clone)]
 pub struct Engine {
     wasm: wasmtime::Engine,
-    clock: Arc<Clock>,
+    clock: Arc<EpochClock>,
 }
 
 impl Engine {
@@ -30,17 +30,17 @@ impl Engine {
         config
             .epoch_interruption(true)
             .max_wasm_stack(STACK)
-            // One more than are named, to tell that there are more.
+            // One more than are named, to know whether there are more.
             .wasm_backtrace_max_frames(NonZeroUsize::new(FRAMES + 1))
             // Reserving address space is free; growing then never moves memory.
             .memory_reservation(4 << 30);
         let wasm =
             wasmtime::Engine::new(&config).map_err(|error| LoadError::Engine(error.to_string()))?;
-        let clock = Arc::new(Clock::default());
-        let (hand, face) = (wasm.weak(), clock.pulse.clone());
+        let clock = Arc::new(EpochClock::default());
+        let (weak, ticker) = (wasm.weak(), clock.ticker.clone());
         std::thread::Builder::new()
             .name("vm-clock".to_owned())
-            .spawn(move || face.run(&hand))
+            .spawn(move || ticker.run(&weak))
             .map_err(|error| LoadError::Engine(format!("its clock thread: {error}")))?;
         Ok(Engine { wasm, clock })
     }
@@ -49,10 +49,10 @@ impl Engine {
         &self.wasm
     }
 
-    /// The clock ticks for as long as this is kept.
-    pub(super) fn live(&self) -> Life {
-        self.clock.pulse.add();
-        Life(self.clock.clone())
+    /// The clock ticks until the guard is dropped.
+    pub(super) fn keep_clock(&self) -> ClockGuard {
+        self.clock.ticker.add();
+        ClockGuard(self.clock.clone())
     }
 }
 
@@ -126,42 +126,42 @@ fn marker(module: &wasmtime::Module) -> Result<AbiVersion, LoadError> {
 
 /// Moves the epoch on, by which guests' time is limited.
 #[derive(Default)]
-struct Clock {
-    pulse: Arc<Pulse>,
+struct EpochClock {
+    ticker: Arc<EpochTicker>,
 }
 
 #[derive(Default)]
-struct Pulse {
-    living: Mutex<usize>,
+struct EpochTicker {
+    vms: Mutex<usize>,
     changed: Condvar,
-    over: AtomicBool,
+    stopped: AtomicBool,
 }
 
-impl Pulse {
+impl EpochTicker {
     fn add(&self) {
-        *self.living.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        *self.vms.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         self.changed.notify_one();
     }
 
     fn remove(&self) {
-        *self.living.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        *self.vms.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
     }
 
     fn run(&self, engine: &EngineWeak) {
         loop {
             {
-                let mut living = self.living.lock().unwrap_or_else(PoisonError::into_inner);
-                while *living == 0 && !self.over.load(Ordering::Relaxed) {
-                    living = self
+                let mut vms = self.vms.lock().unwrap_or_else(PoisonError::into_inner);
+                while *vms == 0 && !self.stopped.load(Ordering::Relaxed) {
+                    vms = self
                         .changed
-                        .wait(living)
+                        .wait(vms)
                         .unwrap_or_else(PoisonError::into_inner);
                 }
             }
             let Some(engine) = engine.upgrade() else {
                 return;
             };
-            if self.over.load(Ordering::Relaxed) {
+            if self.stopped.load(Ordering::Relaxed) {
                 return;
             }
             engine.increment_epoch();
@@ -171,25 +171,25 @@ impl Pulse {
     }
 }
 
-impl Drop for Clock {
+impl Drop for EpochClock {
     fn drop(&mut self) {
-        self.pulse.over.store(true, Ordering::Relaxed);
+        self.ticker.stopped.store(true, Ordering::Relaxed);
         // Under the lock, so that the thread is not just about to wait.
-        let _living = self
-            .pulse
-            .living
+        let _vms = self
+            .ticker
+            .vms
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        self.pulse.changed.notify_all();
+        self.ticker.changed.notify_all();
     }
 }
 
-/// Keeps the clock ticking, be the engine itself gone.
-pub(super) struct Life(Arc<Clock>);
+/// Keeps the clock ticking, also after the last [`Engine`] is dropped.
+pub(super) struct ClockGuard(Arc<EpochClock>);
 
-impl Drop for Life {
+impl Drop for ClockGuard {
     fn drop(&mut self) {
-        self.0.pulse.remove();
+        self.0.ticker.remove();
     }
 }
 

@@ -10,9 +10,9 @@ use super::abi::{BufferKind, ContextId, MapKind};
 use super::context::MapAccess;
 use super::engine::{self, Module};
 use super::exports::Exports;
-use super::observe::{Arguments, Observer, Outcome};
+use super::observe::{CallbackArguments, CallbackResult, Observer};
 use super::state::{CallScope, Calls, VmState};
-use super::trap::{Circumstances, LoadError, StartError, Trap, TrapReason};
+use super::trap::{LoadError, StartError, Trap, TrapContext, TrapReason};
 
 /// The running part, apart from the guest's exports, so that one of these can
 /// be called while the other is borrowed.
@@ -70,7 +70,7 @@ impl Instance {
     /// # Errors
     /// When the guest traps, now or before.
     #[inline]
-    pub(super) fn call<P: WasmParams + Arguments, R: WasmResults + Outcome>(
+    pub(super) fn call<P: WasmParams + CallbackArguments, R: WasmResults + CallbackResult>(
         &mut self,
         name: &'static str,
         context: ContextId,
@@ -100,19 +100,19 @@ impl Instance {
 
     /// Runs one callback under the eyes of an observer.
     #[cold]
-    fn watched<P: WasmParams + Arguments, R: WasmResults + Outcome>(
+    fn watched<P: WasmParams + CallbackArguments, R: WasmResults + CallbackResult>(
         &mut self,
         observer: &Arc<dyn Observer>,
         name: &'static str,
         callback: &TypedFunc<P, R>,
         arguments: P,
     ) -> Result<R, Trap> {
-        let result = match observer.enter(name, arguments.words().as_ref()) {
+        let result = match observer.enter(name, arguments.to_u32s().as_ref()) {
             None => callback.call(&mut self.store, arguments),
             Some(reason) => Err(self.mishap(reason)),
         };
         let result = result.map_err(|error| self.die(name, &error));
-        observer.leave(name, result.as_ref().map(Outcome::word));
+        observer.leave(name, result.as_ref().map(CallbackResult::to_u32));
         result
     }
 
@@ -174,7 +174,7 @@ impl Instance {
     /// Notes why the VM is of no use any more, and forgets what it asked for.
     fn die(&mut self, callback: &'static str, error: &wasmtime::Error) -> Trap {
         let state = self.store.data_mut();
-        let around = Circumstances {
+        let context = TrapContext {
             callback,
             limit: self.limit,
             memory_limit: state.limits.memory(),
@@ -188,7 +188,7 @@ impl Instance {
             data,
             ..CallScope::default()
         };
-        let trap = Trap::new(error, around);
+        let trap = Trap::new(error, context);
         self.dead = Some(trap.clone());
         trap
     }

@@ -8,7 +8,7 @@ use super::hostcall::{
     buffer, context, data, foreign, grpc, http_call, map, metric, property, queue, root, stream,
 };
 use super::memory::{Call, GuestSlice};
-use super::observe::{Word, watched};
+use super::observe::{HostcallArgument, watched};
 use super::policy::Decision;
 use super::state::VmState;
 use super::trap::LoadError;
@@ -107,7 +107,7 @@ macro_rules! functions {
     ($($name:ident |$call:ident $(, $param:ident: $ty:ty)*| $body:expr;)*) => {
         fn define(linker: &mut Linker<VmState>) -> wasmtime::Result<()> {
             $(linker.func_wrap("env", stringify!($name), |caller: Caller<'_, VmState> $(, $param: $ty)*| {
-                serve(caller, stringify!($name), &[$(Word::word($param)),*], |$call| $body)
+                serve(caller, stringify!($name), &[$(HostcallArgument::to_u64($param)),*], |$call| $body)
             })?;)*
             linker.func_wrap("env", "pthread_equal", |left: u32, right: u32| u32::from(left == right))?;
             linker.func_wrap("env", "emscripten_notify_memory_growth", |_memory: u32| ())?;
@@ -155,7 +155,7 @@ functions! {
     proxy_clear_route_cache |call| stream::clear_route_cache(call);
     proxy_send_local_response |call, status: u32, details: u32, details_len: u32, body: u32,
         body_len: u32, headers: u32, headers_len: u32, grpc_status: u32|
-        stream::respond(call, &stream::Response {
+        stream::respond(call, &stream::LocalResponseArguments {
             status,
             details: GuestSlice(details, details_len),
             body: GuestSlice(body, body_len),
@@ -165,7 +165,7 @@ functions! {
 
     proxy_http_call |call, cluster: u32, cluster_len: u32, headers: u32, headers_len: u32,
         body: u32, body_len: u32, trailers: u32, trailers_len: u32, timeout_ms: u32, token: u32|
-        http_call::http_call(call, &http_call::Request {
+        http_call::http_call(call, &http_call::HttpCallArguments {
             cluster: GuestSlice(cluster, cluster_len),
             headers: GuestSlice(headers, headers_len),
             body: GuestSlice(body, body_len),
@@ -176,7 +176,7 @@ functions! {
     proxy_grpc_call |call, upstream: u32, upstream_len: u32, service: u32, service_len: u32,
         method: u32, method_len: u32, metadata: u32, metadata_len: u32, message: u32,
         message_len: u32, timeout_ms: u32, token: u32|
-        grpc::open(call, &grpc::Request {
+        grpc::open(call, &grpc::GrpcCallArguments {
             upstream: GuestSlice(upstream, upstream_len),
             service: GuestSlice(service, service_len),
             method: GuestSlice(method, method_len),
@@ -186,7 +186,7 @@ functions! {
         });
     proxy_grpc_stream |call, upstream: u32, upstream_len: u32, service: u32, service_len: u32,
         method: u32, method_len: u32, metadata: u32, metadata_len: u32, token: u32|
-        grpc::open(call, &grpc::Request {
+        grpc::open(call, &grpc::GrpcCallArguments {
             upstream: GuestSlice(upstream, upstream_len),
             service: GuestSlice(service, service_len),
             method: GuestSlice(method, method_len),

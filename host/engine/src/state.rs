@@ -17,7 +17,7 @@ use super::limits::Limits;
 use super::log::LogLimiter;
 use super::observe::Observer;
 use super::policy::HostcallPolicy;
-use super::shared::{Inbox, MetricTable, Shared, Space};
+use super::shared::{DataSpace, Inbox, MetricTable, Shared};
 
 /// What a VM holds besides the guest's own memory.
 pub(super) struct VmState {
@@ -33,7 +33,7 @@ pub(super) struct VmState {
 
     pub(super) world: Arc<dyn World>,
     pub(super) shared: Shared,
-    pub(super) space: Arc<Space>,
+    pub(super) space: Arc<DataSpace>,
     pub(super) inbox: Arc<Inbox>,
     pub(super) metrics: MetricTable,
     pub(super) log: LogLimiter,

@@ -6,7 +6,7 @@ use super::abi::{Action, CallToken, ContextId};
 use super::config::{VmConfig, World};
 use super::context::{Kind, Parent, Root, RootPhase};
 use super::effect::Effect;
-use super::engine::{Life, Module};
+use super::engine::{ClockGuard, Module};
 use super::exports::Exports;
 use super::instance::Instance;
 use super::shared::Shared;
@@ -22,7 +22,7 @@ pub struct Vm {
     pub(super) exports: Exports,
     pub(super) instance: Instance,
     roots: Vec<ContextId>,
-    _life: Life,
+    _clock: ClockGuard,
 }
 
 impl Vm {
@@ -36,7 +36,7 @@ impl Vm {
         shared: &Shared,
         world: Arc<dyn World>,
     ) -> Result<Vm, StartError> {
-        let life = module.engine().live();
+        let clock = module.engine().keep_clock();
         let state = VmState::new(config, module.abi(), shared, world);
         let mut instance = Instance::new(module, state, config.callback_limit);
         let exports = instance.instantiate(module)?;
@@ -44,7 +44,7 @@ impl Vm {
             exports,
             instance,
             roots: Vec::new(),
-            _life: life,
+            _clock: clock,
         };
         vm.initialize()?;
         for index in 0..config.plugins.len() {

@@ -7,7 +7,7 @@ use super::abi::{HostcallError, LogLevel};
 use super::hostcall::root::nanos;
 use super::log;
 use super::memory::{Call, GuestSlice};
-use super::observe::{Word, watched};
+use super::observe::{HostcallArgument, watched};
 use super::policy::Decision;
 use super::state::VmState;
 
@@ -54,7 +54,7 @@ macro_rules! functions {
         pub(super) fn define(linker: &mut Linker<VmState>) -> wasmtime::Result<()> {
             for module in MODULES {
                 $(linker.func_wrap(module, stringify!($name), |caller: Caller<'_, VmState> $(, $param: $ty)*| {
-                    serve(caller, stringify!($name), &[$(Word::word($param)),*], |$call| $body)
+                    serve(caller, stringify!($name), &[$(HostcallArgument::to_u64($param)),*], |$call| $body)
                 })?;)*
                 // Envoy does no more either; the guest's next instruction is a trap.
                 linker.func_wrap(module, "proc_exit", |code: u32| {

@@ -10,7 +10,7 @@ use crate::protobuf;
 use crate::state::{GrpcKind, VmState, grpc_kind};
 
 /// What the guest hands over.
-pub(crate) struct Request {
+pub(crate) struct GrpcCallArguments {
     pub(crate) upstream: GuestSlice,
     pub(crate) service: GuestSlice,
     pub(crate) method: GuestSlice,
@@ -20,7 +20,7 @@ pub(crate) struct Request {
     pub(crate) token_to: u32,
 }
 
-pub(crate) fn open(call: &mut Call, request: &Request) -> HostcallResult {
+pub(crate) fn open(call: &mut Call, request: &GrpcCallArguments) -> HostcallResult {
     let (mut view, state) = call.split();
     let upstream = view.get(request.upstream)?.to_vec();
     let service = view.text(request.service)?.into_owned();

@@ -8,7 +8,7 @@ use crate::memory::{Call, GuestSlice};
 use crate::pairs;
 
 /// What the guest hands over.
-pub(crate) struct Request {
+pub(crate) struct HttpCallArguments {
     pub(crate) cluster: GuestSlice,
     pub(crate) headers: GuestSlice,
     pub(crate) body: GuestSlice,
@@ -17,7 +17,7 @@ pub(crate) struct Request {
     pub(crate) token_to: u32,
 }
 
-pub(crate) fn http_call(call: &mut Call, request: &Request) -> HostcallResult {
+pub(crate) fn http_call(call: &mut Call, request: &HttpCallArguments) -> HostcallResult {
     let (mut view, state) = call.split();
     let cluster = view.text(request.cluster)?.into_owned();
     let headers = view.get(request.headers).map(pairs::decode)?;

@@ -42,7 +42,7 @@ pub(crate) fn close(call: &mut Call, stream: u32) -> HostcallResult {
 }
 
 /// What a guest answers a request with.
-pub(crate) struct Response {
+pub(crate) struct LocalResponseArguments {
     pub(crate) status: u32,
     pub(crate) details: GuestSlice,
     pub(crate) body: GuestSlice,
@@ -52,7 +52,7 @@ pub(crate) struct Response {
 
 /// Only the first answer of a request counts; on a TCP connection there is
 /// nothing to answer, and Envoy calls that a success.
-pub(crate) fn respond(call: &mut Call, response: &Response) -> HostcallResult {
+pub(crate) fn respond(call: &mut Call, response: &LocalResponseArguments) -> HostcallResult {
     let (view, state) = call.split();
     let details = view.text(response.details)?.into_owned();
     let body = view.get(response.body)?.to_vec();

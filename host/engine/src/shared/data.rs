@@ -9,7 +9,7 @@ use super::{read, write};
 use crate::abi::{HostcallError, HostcallResult};
 
 /// The data of all VMs of one id.
-pub(crate) struct Space {
+pub(crate) struct DataSpace {
     shards: [RwLock<HashMap<Box<[u8]>, Entry>>; SHARDS],
     last_cas: Arc<AtomicU32>,
     /// Keys and values, bytes.
@@ -25,9 +25,9 @@ struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cas(pub(crate) u32);
 
-impl Space {
-    pub(super) fn new(last_cas: Arc<AtomicU32>) -> Space {
-        Space {
+impl DataSpace {
+    pub(super) fn new(last_cas: Arc<AtomicU32>) -> DataSpace {
+        DataSpace {
             shards: Default::default(),
             last_cas,
             size: AtomicUsize::new(0),

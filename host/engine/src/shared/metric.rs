@@ -36,10 +36,10 @@ pub struct Metric {
 
 /// All metrics of a process.
 #[derive(Default)]
-pub(crate) struct Registry(RwLock<BTreeMap<(String, MetricKind), Arc<Cell>>>);
+pub(crate) struct MetricRegistry(RwLock<BTreeMap<(String, MetricKind), Arc<MetricCell>>>);
 
 #[derive(Debug)]
-struct Cell {
+struct MetricCell {
     kind: MetricKind,
     value: AtomicU64,
     sum: AtomicU64,
@@ -51,11 +51,11 @@ struct Cell {
 #[derive(Default)]
 pub(crate) struct MetricTable {
     /// By kind, each with ids of its own.
-    cells: [Vec<Arc<Cell>>; 3],
+    cells: [Vec<Arc<MetricCell>>; 3],
     ids: HashMap<(String, MetricKind), u32>,
 }
 
-impl Registry {
+impl MetricRegistry {
     pub(super) fn snapshot(&self) -> Vec<Metric> {
         read(&self.0)
             .iter()
@@ -71,7 +71,7 @@ impl Registry {
             .map(|cell| cell.value.load(Ordering::Relaxed))
     }
 
-    fn cell(&self, name: &str, kind: MetricKind) -> Result<Arc<Cell>, HostcallError> {
+    fn cell(&self, name: &str, kind: MetricKind) -> Result<Arc<MetricCell>, HostcallError> {
         let key = (name.to_owned(), kind);
         if let Some(cell) = read(&self.0).get(&key) {
             return Ok(cell.clone());
@@ -82,7 +82,7 @@ impl Registry {
         }
         Ok(metrics
             .entry(key)
-            .or_insert_with(|| Arc::new(Cell::new(kind)))
+            .or_insert_with(|| Arc::new(MetricCell::new(kind)))
             .clone())
     }
 }
@@ -91,7 +91,7 @@ impl MetricTable {
     /// The id of the metric of this name; the same name has the same id.
     pub(crate) fn define(
         &mut self,
-        registry: &Registry,
+        registry: &MetricRegistry,
         kind: MetricKind,
         name: &str,
     ) -> Result<u32, HostcallError> {
@@ -146,7 +146,7 @@ impl MetricTable {
 
     /// The metric of this id. An id whose low bits name no counter and no gauge
     /// is refused with `odd` where Envoy does not look any further.
-    fn cell(&self, id: u32, odd: HostcallError) -> Result<&Cell, HostcallError> {
+    fn cell(&self, id: u32, odd: HostcallError) -> Result<&MetricCell, HostcallError> {
         let index = (id >> 2).checked_sub(1);
         let cells = self.cells.get((id & 3) as usize);
         let cell = index.and_then(|index| cells?.get(index as usize));
@@ -167,13 +167,13 @@ pub(crate) enum CounterRecord {
     Sets,
 }
 
-impl Cell {
-    fn new(kind: MetricKind) -> Cell {
+impl MetricCell {
+    fn new(kind: MetricKind) -> MetricCell {
         let buckets = match kind {
             MetricKind::Histogram => BOUNDS.iter().map(|_| AtomicU64::new(0)).collect(),
             MetricKind::Counter | MetricKind::Gauge => Box::default(),
         };
-        Cell {
+        MetricCell {
             kind,
             value: AtomicU64::new(0),
             sum: AtomicU64::new(0),
