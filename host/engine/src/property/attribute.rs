@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Message, NULL, Path, Value};
+use super::{JsonMessage, NULL, PathSegments, PropertyValue};
 use crate::abi::{Headers, MapKind};
 use crate::context::{Context, Http};
 use crate::envoy::grpc_status;
@@ -16,11 +16,11 @@ pub(super) fn of_stream<'a>(
     context: &'a Context,
     tcp: &'a TcpInfo,
     first: &[u8],
-    rest: &mut Path<'_>,
-) -> Option<Option<Value<'a>>> {
-    let mut within = |of: &dyn Fn(&[u8]) -> Option<Value<'a>>| match rest.next() {
+    rest: &mut PathSegments<'_>,
+) -> Option<Option<PropertyValue<'a>>> {
+    let mut within = |of: &dyn Fn(&[u8]) -> Option<PropertyValue<'a>>| match rest.next() {
         Some(name) => of(name),
-        None => Some(Value::Opaque),
+        None => Some(PropertyValue::Opaque),
     };
     Some(match first {
         b"source" => within(&|name| peer(tcp.source, name)),
@@ -37,32 +37,32 @@ pub(super) fn of_stream<'a>(
             context
                 .state
                 .get(name)
-                .map(|value| Value::Bytes(value.bytes()))
+                .map(|value| PropertyValue::Bytes(value.bytes()))
         }),
         b"listener_metadata"
         | b"listener_direction"
         | b"cluster_name"
         | b"upstream_host_metadata"
         | b"route_name" => xds(state, context, tcp, first),
-        b"connection_id" => Some(Value::Uint(tcp.connection_id)),
-        b"metadata" => Some(Value::Message(Message::Metadata, &NULL)),
+        b"connection_id" => Some(PropertyValue::Uint(tcp.connection_id)),
+        b"metadata" => Some(PropertyValue::Message(JsonMessage::Metadata, &NULL)),
         _ => return None,
     })
 }
 
-fn peer<'a>(address: SocketAddr, name: &[u8]) -> Option<Value<'a>> {
+fn peer<'a>(address: SocketAddr, name: &[u8]) -> Option<PropertyValue<'a>> {
     match name {
-        b"address" => Some(Value::Address(address)),
-        b"port" => Some(Value::Int(address.port().into())),
+        b"address" => Some(PropertyValue::Address(address)),
+        b"port" => Some(PropertyValue::Int(address.port().into())),
         _ => None,
     }
 }
 
-fn connection<'a>(tcp: &'a TcpInfo, name: &[u8]) -> Option<Value<'a>> {
+fn connection<'a>(tcp: &'a TcpInfo, name: &[u8]) -> Option<PropertyValue<'a>> {
     match name {
-        b"id" => Some(Value::Uint(tcp.connection_id)),
-        b"mtls" => Some(Value::Flag(false)),
-        b"requested_server_name" => Some(Value::Bytes(
+        b"id" => Some(PropertyValue::Uint(tcp.connection_id)),
+        b"mtls" => Some(PropertyValue::Flag(false)),
+        b"requested_server_name" => Some(PropertyValue::Bytes(
             tcp.requested_server_name
                 .as_deref()
                 .unwrap_or_default()
@@ -72,23 +72,23 @@ fn connection<'a>(tcp: &'a TcpInfo, name: &[u8]) -> Option<Value<'a>> {
     }
 }
 
-fn upstream<'a>(context: &Context, tcp: &'a TcpInfo, name: &[u8]) -> Option<Value<'a>> {
+fn upstream<'a>(context: &Context, tcp: &'a TcpInfo, name: &[u8]) -> Option<PropertyValue<'a>> {
     match name {
         b"address" => tcp
             .upstream
             .as_ref()
-            .map(|upstream| Value::Address(upstream.address)),
+            .map(|upstream| PropertyValue::Address(upstream.address)),
         b"port" => tcp
             .upstream
             .as_ref()
-            .map(|up| Value::Int(up.address.port().into())),
+            .map(|up| PropertyValue::Int(up.address.port().into())),
         b"local_address" => tcp
             .upstream
             .as_ref()
-            .map(|up| Value::Address(up.local_address)),
-        b"request_attempt_count" => Some(Value::Uint(tcp.attempts.into())),
+            .map(|up| PropertyValue::Address(up.local_address)),
+        b"request_attempt_count" => Some(PropertyValue::Uint(tcp.attempts.into())),
         b"transport_failure_reason" if context.http().is_some() && tcp.upstream.is_none() => None,
-        b"transport_failure_reason" => Some(Value::Bytes(
+        b"transport_failure_reason" => Some(PropertyValue::Bytes(
             tcp.transport_failure
                 .as_deref()
                 .unwrap_or_default()
@@ -100,33 +100,37 @@ fn upstream<'a>(context: &Context, tcp: &'a TcpInfo, name: &[u8]) -> Option<Valu
 
 /// In Envoy the headers are there in their own callback, while that holds them,
 /// and in the access log.
-fn request<'a>(state: &VmState, http: &'a Http, name: &[u8]) -> Option<Value<'a>> {
+fn request<'a>(state: &VmState, http: &'a Http, name: &[u8]) -> Option<PropertyValue<'a>> {
     let info = &http.info;
     let headers = state.shown(http, MapKind::RequestHeaders);
-    let header = |name: &str| first_value(headers?, name).map(Value::Bytes);
+    let header = |name: &str| first_value(headers?, name).map(PropertyValue::Bytes);
     let path = || first_value(headers?, ":path");
     let query = |path: &'a [u8]| path.iter().position(|byte| *byte == b'?');
     match name {
-        b"headers" => Some(headers.map_or(Value::Empty, Value::Headers)),
-        b"headers_bytes" => Some(Value::Int(headers.map_or(0, contents))),
-        b"time" => Some(Value::Uint(nanos(info.time))),
-        b"duration" => info.duration.map(|duration| Value::Uint(nanos(duration))),
+        b"headers" => Some(headers.map_or(PropertyValue::Empty, PropertyValue::Headers)),
+        b"headers_bytes" => Some(PropertyValue::Int(headers.map_or(0, contents))),
+        b"time" => Some(PropertyValue::Uint(nanos(info.time))),
+        b"duration" => info
+            .duration
+            .map(|duration| PropertyValue::Uint(nanos(duration))),
         b"size" => match headers.and_then(|headers| first_value(headers, "content-length")) {
             Some(length) => std::str::from_utf8(length)
                 .ok()?
                 .parse()
                 .ok()
-                .map(Value::Int),
-            None => Some(Value::Uint(info.request_size)),
+                .map(PropertyValue::Int),
+            None => Some(PropertyValue::Uint(info.request_size)),
         },
-        b"total_size" => Some(Value::Uint(
+        b"total_size" => Some(PropertyValue::Uint(
             info.request_size + headers.map_or(0, contents) as u64,
         )),
-        b"protocol" => Some(Value::Bytes(info.protocol.as_bytes())),
+        b"protocol" => Some(PropertyValue::Bytes(info.protocol.as_bytes())),
         b"path" => header(":path"),
         b"url_path" => {
             let path = path()?;
-            Some(Value::Bytes(query(path).map_or(path, |at| &path[..at])))
+            Some(PropertyValue::Bytes(
+                query(path).map_or(path, |at| &path[..at]),
+            ))
         }
         b"query" => {
             let path = path()?;
@@ -135,7 +139,7 @@ fn request<'a>(state: &VmState, http: &'a Http, name: &[u8]) -> Option<Value<'a>
                 .iter()
                 .position(|byte| *byte == b'#')
                 .unwrap_or(query.len());
-            Some(Value::Bytes(&query[..end]))
+            Some(PropertyValue::Bytes(&query[..end]))
         }
         b"host" => header(":authority"),
         b"scheme" => header(":scheme"),
@@ -148,12 +152,12 @@ fn request<'a>(state: &VmState, http: &'a Http, name: &[u8]) -> Option<Value<'a>
 }
 
 /// What Envoy makes of a connection where a request is asked for.
-fn request_of_tcp<'a>(tcp: &TcpInfo, name: &[u8]) -> Option<Value<'a>> {
+fn request_of_tcp<'a>(tcp: &TcpInfo, name: &[u8]) -> Option<PropertyValue<'a>> {
     match name {
-        b"headers" => Some(Value::Empty),
-        b"headers_bytes" => Some(Value::Int(0)),
-        b"size" | b"total_size" => Some(Value::Uint(tcp.received)),
-        b"time" if !tcp.time.is_zero() => Some(Value::Uint(nanos(tcp.time))),
+        b"headers" => Some(PropertyValue::Empty),
+        b"headers_bytes" => Some(PropertyValue::Int(0)),
+        b"size" | b"total_size" => Some(PropertyValue::Uint(tcp.received)),
+        b"time" if !tcp.time.is_zero() => Some(PropertyValue::Uint(nanos(tcp.time))),
         _ => None,
     }
 }
@@ -163,15 +167,15 @@ fn response<'a>(
     context: &'a Context,
     tcp: &'a TcpInfo,
     name: &[u8],
-) -> Option<Value<'a>> {
+) -> Option<PropertyValue<'a>> {
     if name == b"flags" {
-        return Some(Value::Uint(tcp.response_flags));
+        return Some(PropertyValue::Uint(tcp.response_flags));
     }
     let Some(http) = context.http() else {
         return match name {
-            b"headers" | b"trailers" => Some(Value::Empty),
-            b"headers_bytes" => Some(Value::Int(0)),
-            b"size" | b"total_size" => Some(Value::Uint(tcp.sent)),
+            b"headers" | b"trailers" => Some(PropertyValue::Empty),
+            b"headers_bytes" => Some(PropertyValue::Int(0)),
+            b"size" | b"total_size" => Some(PropertyValue::Uint(tcp.sent)),
             _ => None,
         };
     };
@@ -179,22 +183,22 @@ fn response<'a>(
     let headers = state.shown(http, MapKind::ResponseHeaders);
     let trailers = state.shown(http, MapKind::ResponseTrailers);
     match name {
-        b"code" => code(http).map(Value::Int),
+        b"code" => code(http).map(PropertyValue::Int),
         b"code_details" => info
             .code_details
             .as_ref()
-            .map(|text| Value::Bytes(text.as_bytes())),
-        b"headers" => Some(headers.map_or(Value::Empty, Value::Headers)),
-        b"headers_bytes" => Some(Value::Int(headers.map_or(0, contents))),
-        b"trailers" => Some(trailers.map_or(Value::Empty, Value::Headers)),
-        b"size" => Some(Value::Uint(info.response_size)),
+            .map(|text| PropertyValue::Bytes(text.as_bytes())),
+        b"headers" => Some(headers.map_or(PropertyValue::Empty, PropertyValue::Headers)),
+        b"headers_bytes" => Some(PropertyValue::Int(headers.map_or(0, contents))),
+        b"trailers" => Some(trailers.map_or(PropertyValue::Empty, PropertyValue::Headers)),
+        b"size" => Some(PropertyValue::Uint(info.response_size)),
         b"total_size" => {
             let maps: i64 = [headers, trailers]
                 .into_iter()
                 .flatten()
                 .map(contents)
                 .sum();
-            Some(Value::Uint(info.response_size + maps as u64))
+            Some(PropertyValue::Uint(info.response_size + maps as u64))
         }
         b"grpc_status" => {
             let maps = [trailers, headers].into_iter().flatten();
@@ -206,10 +210,10 @@ fn response<'a>(
                     .ok()?
                     .parse()
                     .ok()
-                    .map(Value::Int),
+                    .map(PropertyValue::Int),
                 None => code(http).map(|code| {
                     let code = u32::try_from(code).unwrap_or_default();
-                    Value::Int(grpc_status::of_http(code).into())
+                    PropertyValue::Int(grpc_status::of_http(code).into())
                 }),
             }
         }
@@ -227,23 +231,26 @@ fn xds<'a>(
     context: &'a Context,
     tcp: &'a TcpInfo,
     name: &[u8],
-) -> Option<Value<'a>> {
+) -> Option<PropertyValue<'a>> {
     match name {
-        b"node" => Some(Value::Message(Message::Node, &state.node)),
+        b"node" => Some(PropertyValue::Message(JsonMessage::Node, &state.node)),
         b"cluster_name" => tcp
             .upstream
             .as_ref()
-            .map(|upstream| Value::Bytes(upstream.cluster.as_bytes())),
+            .map(|upstream| PropertyValue::Bytes(upstream.cluster.as_bytes())),
         b"upstream_host_metadata" => tcp
             .upstream
             .as_ref()
-            .map(|upstream| Value::Message(Message::Metadata, &upstream.metadata)),
-        b"listener_metadata" => Some(Value::Message(Message::Metadata, &tcp.listener_metadata)),
-        b"listener_direction" => Some(Value::Int(tcp.listener_direction as i64)),
-        b"filter_chain_name" => Some(Value::Bytes(&[])),
+            .map(|upstream| PropertyValue::Message(JsonMessage::Metadata, &upstream.metadata)),
+        b"listener_metadata" => Some(PropertyValue::Message(
+            JsonMessage::Metadata,
+            &tcp.listener_metadata,
+        )),
+        b"listener_direction" => Some(PropertyValue::Int(tcp.listener_direction as i64)),
+        b"filter_chain_name" => Some(PropertyValue::Bytes(&[])),
         b"route_name" => {
             let name = context.http()?.info.route_name.as_deref()?;
-            Some(Value::Bytes(name.as_bytes()))
+            Some(PropertyValue::Bytes(name.as_bytes()))
         }
         _ => None,
     }
@@ -257,7 +264,7 @@ fn first_value<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
 }
 
 /// The values of a header that may be there several times, with commas between.
-pub(super) fn all_values<'a>(headers: &'a Headers, name: &str) -> Option<Value<'a>> {
+pub(super) fn all_values<'a>(headers: &'a Headers, name: &str) -> Option<PropertyValue<'a>> {
     let mut values = headers
         .iter()
         .filter(|(known, _)| known == name)
@@ -265,14 +272,14 @@ pub(super) fn all_values<'a>(headers: &'a Headers, name: &str) -> Option<Value<'
     let first = values.next()?;
     let mut rest = values.peekable();
     if rest.peek().is_none() {
-        return Some(Value::Bytes(first));
+        return Some(PropertyValue::Bytes(first));
     }
     let mut joined = first.clone();
     for value in rest {
         joined.push(b',');
         joined.extend_from_slice(value);
     }
-    Some(Value::Owned(joined))
+    Some(PropertyValue::Owned(joined))
 }
 
 /// Bytes of all names and values.

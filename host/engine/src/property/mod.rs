@@ -26,7 +26,7 @@ pub(super) fn read(state: &VmState, path: &[u8], out: &mut Vec<u8>) -> HostcallR
         out.extend_from_slice(&value);
         return Ok(());
     }
-    let mut rest = Path(path);
+    let mut rest = PathSegments(path);
     // Envoy's empty path names a null value, which has no encoding.
     let first = rest.next().ok_or(HostcallError::Serialization)?;
     let mut value = top(state, first, &mut rest, path).ok_or(HostcallError::NotFound)?;
@@ -37,7 +37,7 @@ pub(super) fn read(state: &VmState, path: &[u8], out: &mut Vec<u8>) -> HostcallR
 }
 
 /// Something a path leads to.
-enum Value<'a> {
+enum PropertyValue<'a> {
     Bytes(&'a [u8]),
     Owned(Vec<u8>),
     Int(i64),
@@ -50,12 +50,12 @@ enum Value<'a> {
     /// A map that does not tell what it holds.
     Opaque,
     Json(&'a Json),
-    Message(Message, &'a Json),
+    Message(JsonMessage, &'a Json),
 }
 
 /// Messages of Envoy's that are held as JSON.
 #[derive(Clone, Copy)]
-enum Message {
+enum JsonMessage {
     Metadata,
     Node,
     Locality,
@@ -64,9 +64,9 @@ enum Message {
 fn top<'a>(
     state: &'a VmState,
     first: &[u8],
-    rest: &mut Path<'_>,
+    rest: &mut PathSegments<'_>,
     path: &[u8],
-) -> Option<Value<'a>> {
+) -> Option<PropertyValue<'a>> {
     let context = state.acting()?;
     let tcp = context.connection();
     if let Some(tcp) = tcp
@@ -77,19 +77,19 @@ fn top<'a>(
     match first {
         b"plugin_name" => state
             .plugin()
-            .map(|plugin| Value::Bytes(plugin.name.as_bytes())),
+            .map(|plugin| PropertyValue::Bytes(plugin.name.as_bytes())),
         b"plugin_root_id" => state
             .plugin()
-            .map(|plugin| Value::Bytes(plugin.root_id.as_bytes())),
-        b"plugin_vm_id" => Some(Value::Bytes(state.vm_id.as_bytes())),
-        b"node" => Some(Value::Message(Message::Node, &state.node)),
+            .map(|plugin| PropertyValue::Bytes(plugin.root_id.as_bytes())),
+        b"plugin_vm_id" => Some(PropertyValue::Bytes(state.vm_id.as_bytes())),
+        b"node" => Some(PropertyValue::Message(JsonMessage::Node, &state.node)),
         // All that a root knows of it.
         b"xds" => match rest.next() {
-            Some(b"node") => Some(Value::Message(Message::Node, &state.node)),
+            Some(b"node") => Some(PropertyValue::Message(JsonMessage::Node, &state.node)),
             Some(_) => None,
-            None => Some(Value::Opaque),
+            None => Some(PropertyValue::Opaque),
         },
-        b"listener_direction" => Some(Value::Int(0)),
+        b"listener_direction" => Some(PropertyValue::Int(0)),
         _ => {
             // A guest's own: Envoy looks at the first segment only.
             let name = match state.profile {
@@ -103,7 +103,7 @@ fn top<'a>(
             context
                 .state
                 .get(&own_key(name))
-                .map(|value| Value::Bytes(value.bytes()))
+                .map(|value| PropertyValue::Bytes(value.bytes()))
         }
     }
 }
@@ -130,79 +130,86 @@ impl Context {
     }
 }
 
-impl<'a> Value<'a> {
-    fn step(self, name: &[u8]) -> Option<Value<'a>> {
+impl<'a> PropertyValue<'a> {
+    fn step(self, name: &[u8]) -> Option<PropertyValue<'a>> {
         match self {
-            Value::Headers(headers) => {
+            PropertyValue::Headers(headers) => {
                 let name = std::str::from_utf8(name).ok()?.to_ascii_lowercase();
                 attribute::all_values(headers, &name)
             }
-            Value::Json(Json::Object(fields)) => {
-                fields.get(std::str::from_utf8(name).ok()?).map(Value::Json)
-            }
-            Value::Json(Json::Array(items)) => {
+            PropertyValue::Json(Json::Object(fields)) => fields
+                .get(std::str::from_utf8(name).ok()?)
+                .map(PropertyValue::Json),
+            PropertyValue::Json(Json::Array(items)) => {
                 let index: usize = std::str::from_utf8(name).ok()?.parse().ok()?;
-                items.get(index).map(Value::Json)
+                items.get(index).map(PropertyValue::Json)
             }
-            Value::Message(message, json) => message.field(json, name),
-            Value::Bytes(_)
-            | Value::Owned(_)
-            | Value::Int(_)
-            | Value::Uint(_)
-            | Value::Flag(_)
-            | Value::Address(_)
-            | Value::Empty
-            | Value::Opaque
-            | Value::Json(_) => None,
+            PropertyValue::Message(message, json) => message.field(json, name),
+            PropertyValue::Bytes(_)
+            | PropertyValue::Owned(_)
+            | PropertyValue::Int(_)
+            | PropertyValue::Uint(_)
+            | PropertyValue::Flag(_)
+            | PropertyValue::Address(_)
+            | PropertyValue::Empty
+            | PropertyValue::Opaque
+            | PropertyValue::Json(_) => None,
         }
     }
 
     fn encode(self, out: &mut Vec<u8>) -> HostcallResult {
         match self {
-            Value::Bytes(bytes) => out.extend_from_slice(bytes),
-            Value::Owned(bytes) => out.extend_from_slice(&bytes),
-            Value::Int(number) => out.extend_from_slice(&number.to_le_bytes()),
-            Value::Uint(number) => out.extend_from_slice(&number.to_le_bytes()),
-            Value::Flag(flag) => out.push(u8::from(flag)),
-            Value::Address(address) => put_address(address, out),
-            Value::Headers(headers) => pairs::encode_headers(headers, out),
-            Value::Empty => pairs::encode(std::iter::empty(), out),
-            Value::Opaque => return Err(HostcallError::Serialization),
-            Value::Json(json) => return encode_json(json, out),
-            Value::Message(Message::Metadata, json) => protobuf::put_metadata(out, json),
-            Value::Message(Message::Node, json) => protobuf::put_node(out, json),
-            Value::Message(Message::Locality, json) => protobuf::put_locality(out, json),
+            PropertyValue::Bytes(bytes) => out.extend_from_slice(bytes),
+            PropertyValue::Owned(bytes) => out.extend_from_slice(&bytes),
+            PropertyValue::Int(number) => out.extend_from_slice(&number.to_le_bytes()),
+            PropertyValue::Uint(number) => out.extend_from_slice(&number.to_le_bytes()),
+            PropertyValue::Flag(flag) => out.push(u8::from(flag)),
+            PropertyValue::Address(address) => put_address(address, out),
+            PropertyValue::Headers(headers) => pairs::encode_headers(headers, out),
+            PropertyValue::Empty => pairs::encode(std::iter::empty(), out),
+            PropertyValue::Opaque => return Err(HostcallError::Serialization),
+            PropertyValue::Json(json) => return encode_json(json, out),
+            PropertyValue::Message(JsonMessage::Metadata, json) => {
+                protobuf::put_metadata(out, json)
+            }
+            PropertyValue::Message(JsonMessage::Node, json) => protobuf::put_node(out, json),
+            PropertyValue::Message(JsonMessage::Locality, json) => {
+                protobuf::put_locality(out, json)
+            }
         }
         Ok(())
     }
 }
 
-impl Message {
+impl JsonMessage {
     /// A field of the message; one that is not set has its default.
-    fn field<'a>(self, json: &'a Json, name: &[u8]) -> Option<Value<'a>> {
+    fn field<'a>(self, json: &'a Json, name: &[u8]) -> Option<PropertyValue<'a>> {
         let text = |name| {
-            Value::Bytes(
+            PropertyValue::Bytes(
                 json.get(name)
                     .and_then(Json::as_str)
                     .unwrap_or_default()
                     .as_bytes(),
             )
         };
-        let map = |name| json.get(name).map_or(Value::Empty, Value::Json);
+        let map = |name| {
+            json.get(name)
+                .map_or(PropertyValue::Empty, PropertyValue::Json)
+        };
         match (self, name) {
-            (Message::Metadata, b"filter_metadata") => Some(map("filter_metadata")),
-            (Message::Metadata, b"typed_filter_metadata") => Some(Value::Empty),
-            (Message::Node, b"id") => Some(text("id")),
-            (Message::Node, b"cluster") => Some(text("cluster")),
-            (Message::Node, b"user_agent_name") => Some(text("user_agent_name")),
-            (Message::Node, b"metadata") => Some(map("metadata")),
-            (Message::Node, b"locality") => Some(Value::Message(
-                Message::Locality,
+            (JsonMessage::Metadata, b"filter_metadata") => Some(map("filter_metadata")),
+            (JsonMessage::Metadata, b"typed_filter_metadata") => Some(PropertyValue::Empty),
+            (JsonMessage::Node, b"id") => Some(text("id")),
+            (JsonMessage::Node, b"cluster") => Some(text("cluster")),
+            (JsonMessage::Node, b"user_agent_name") => Some(text("user_agent_name")),
+            (JsonMessage::Node, b"metadata") => Some(map("metadata")),
+            (JsonMessage::Node, b"locality") => Some(PropertyValue::Message(
+                JsonMessage::Locality,
                 json.get("locality").unwrap_or(&NULL),
             )),
-            (Message::Locality, b"region") => Some(text("region")),
-            (Message::Locality, b"zone") => Some(text("zone")),
-            (Message::Locality, b"sub_zone") => Some(text("sub_zone")),
+            (JsonMessage::Locality, b"region") => Some(text("region")),
+            (JsonMessage::Locality, b"zone") => Some(text("zone")),
+            (JsonMessage::Locality, b"sub_zone") => Some(text("sub_zone")),
             _ => None,
         }
     }
@@ -231,7 +238,7 @@ fn put_number(number: u16, out: &mut Vec<u8>) {
     out.push(b'0' + (number % 10) as u8);
 }
 
-/// `google.protobuf.Value` in Envoy's encoding: all numbers are doubles.
+/// `google.protobuf.PropertyValue` in Envoy's encoding: all numbers are doubles.
 fn encode_json(json: &Json, out: &mut Vec<u8>) -> HostcallResult {
     match json {
         Json::Null => return Err(HostcallError::Serialization),
@@ -268,9 +275,9 @@ fn encode_json(json: &Json, out: &mut Vec<u8>) -> HostcallResult {
 }
 
 /// The segments of a path, in order. A zero byte at the end ends the last one.
-struct Path<'a>(&'a [u8]);
+struct PathSegments<'a>(&'a [u8]);
 
-impl<'a> Iterator for Path<'a> {
+impl<'a> Iterator for PathSegments<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
