@@ -51,7 +51,7 @@ mod limits;
 mod linker;
 mod log;
 mod memory;
-#[cfg(feature = "archive")]
+#[cfg(feature = "module-cache")]
 mod module_cache;
 mod observe;
 mod pairs;
@@ -69,7 +69,7 @@ mod wasi;
 pub use abi::{
     AbiVersion, Action, Body, CallToken, ContextId, Direction, End, Headers, Peer, Profile, QueueId,
 };
-pub use config::{Plugin, VmConfig, World};
+pub use config::{World, Plugin, VmConfig};
 pub use effect::{CallReply, Effect, GrpcCall, HttpCall};
 pub use engine::{Engine, Module};
 pub use observe::{Hostcall, Observer};
