@@ -75,7 +75,7 @@ pub struct HttpCall {
     pub token: CallToken,
     /// Who gets the answer.
     pub root: ContextId,
-    /// Exists, says the [`World`](super::World).
+    /// Exists, says the [`Environment`](super::Environment).
     pub cluster: String,
     /// With `:method`, `:path`, `:authority`.
     pub headers: Headers,
@@ -94,7 +94,7 @@ pub struct GrpcCall {
     pub token: CallToken,
     /// Who gets the answers.
     pub root: ContextId,
-    /// Exists, says the [`World`](super::World).
+    /// Exists, says the [`Environment`](super::Environment).
     pub cluster: String,
     /// Such as `helloworld.Greeter`.
     pub service: String,

@@ -69,7 +69,7 @@ mod wasi;
 pub use abi::{
     AbiVersion, Action, Body, CallToken, ContextId, Direction, End, Headers, Peer, Profile, QueueId,
 };
-pub use config::{World, Plugin, VmConfig};
+pub use config::{Environment, Plugin, VmConfig};
 pub use effect::{CallReply, Effect, GrpcCall, HttpCall};
 pub use engine::{Engine, Module};
 pub use observe::{Hostcall, Observer};

@@ -51,7 +51,7 @@ pub(super) fn write(state: &mut VmState, level: LogLevel, line: &str) {
         state.log.last_critical_line = Some(line.to_owned());
     }
     if state.log.limit.is_some() {
-        let now = state.world.monotonic();
+        let now = state.environment.monotonic();
         match state.log.admit(now) {
             Some(0) => {}
             Some(dropped) => emit(

@@ -10,7 +10,7 @@ use super::abi::{
     AbiVersion, BufferKind, CallToken, ContextId, Headers, HostcallError, HostcallResult, MapKind,
     Profile,
 };
-use super::config::{Plugin, VmConfig, World};
+use super::config::{Environment, Plugin, VmConfig};
 use super::context::{Context, Contexts, Http, Kind, MapAccess};
 use super::effect::Effect;
 use super::limits::Limits;
@@ -31,7 +31,7 @@ pub(super) struct VmState {
     /// A buffer used again and again for what is handed to the guest.
     pub(super) scratch: Vec<u8>,
 
-    pub(super) world: Arc<dyn World>,
+    pub(super) environment: Arc<dyn Environment>,
     pub(super) shared: Shared,
     pub(super) space: Arc<DataSpace>,
     pub(super) inbox: Arc<Inbox>,
@@ -86,9 +86,9 @@ impl VmState {
         config: &VmConfig,
         abi: AbiVersion,
         shared: &Shared,
-        world: Arc<dyn World>,
+        environment: Arc<dyn Environment>,
     ) -> VmState {
-        let observer = world.observer();
+        let observer = environment.observer();
         VmState {
             memory: None,
             allocate: None,
@@ -99,8 +99,8 @@ impl VmState {
             limits: Limits::new(config.memory_limit, observer.clone()),
             observer,
             scratch: Vec::new(),
-            inbox: Inbox::new(world.clone()),
-            world,
+            inbox: Inbox::new(environment.clone()),
+            environment,
             shared: shared.clone(),
             space: shared.space(&config.vm_id),
             metrics: MetricTable::default(),

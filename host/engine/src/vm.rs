@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::abi::{Action, CallToken, ContextId};
-use super::config::{VmConfig, World};
+use super::config::{Environment, VmConfig};
 use super::context::{Kind, Parent, Root, RootPhase};
 use super::effect::Effect;
 use super::engine::{ClockGuard, Module};
@@ -34,10 +34,10 @@ impl Vm {
         module: &Module,
         config: &VmConfig,
         shared: &Shared,
-        world: Arc<dyn World>,
+        environment: Arc<dyn Environment>,
     ) -> Result<Vm, StartError> {
         let clock = module.engine().keep_clock();
-        let state = VmState::new(config, module.abi(), shared, world);
+        let state = VmState::new(config, module.abi(), shared, environment);
         let mut instance = Instance::new(module, state, config.callback_limit);
         let exports = instance.instantiate(module)?;
         let mut vm = Vm {

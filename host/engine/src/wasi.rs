@@ -94,10 +94,10 @@ fn zeros(call: &mut Call<'_, '_>, count_to: u32, size_to: u32) -> Result<(), Err
 }
 
 fn time(call: &mut Call<'_, '_>, clock: u32, to: u32) -> Result<(), Errno> {
-    let world = &call.state().world;
+    let environment = &call.state().environment;
     let now = match clock {
-        0 => world.realtime(),
-        1 => world.monotonic(),
+        0 => environment.realtime(),
+        1 => environment.monotonic(),
         _ => return Err(Errno::NOT_SUPPORTED),
     };
     Ok(call.put_u64(to, nanos(now))?)
@@ -108,7 +108,7 @@ fn random(call: &mut Call<'_, '_>, at: u32, len: u32) -> Result<(), Errno> {
         return Err(Errno::INVALID);
     }
     let (mut view, state) = call.split();
-    state.world.random(view.get_mut(GuestSlice(at, len))?);
+    state.environment.random(view.get_mut(GuestSlice(at, len))?);
     Ok(())
 }
 

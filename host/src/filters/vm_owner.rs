@@ -24,8 +24,8 @@ use crate::upstream::grpc_call::{self, Outbound, Said, TooMuch};
 use crate::upstream::http_call::Call;
 use proxy_wasm_engine::envoy::grpc_status::{INTERNAL, RESOURCE_EXHAUSTED};
 use proxy_wasm_engine::{
-    CallToken, ContextId, Direction, Effect, End, GrpcCall, Headers, HttpCall, HttpInfo, Trap, Vm,
-    World,
+    CallToken, ContextId, Direction, Effect, End, Environment, GrpcCall, Headers, HttpCall,
+    HttpInfo, Trap, Vm,
 };
 
 /// A worker's VM. There may be none for a while; then nobody is asked.
@@ -451,7 +451,7 @@ impl Guest {
 
     fn install(self: &Rc<Self>) -> Result<(), proxy_wasm_engine::StartError> {
         let Program { module, config, .. } = self.program();
-        let world = Arc::clone(&self.surroundings) as Arc<dyn World>;
+        let world = Arc::clone(&self.surroundings) as Arc<dyn Environment>;
         let vm = Vm::start(module, config, &self.site.shared, world)?;
         *self.roots.borrow_mut() = vm.roots();
         *self.vm.borrow_mut() = Some(vm);
@@ -547,7 +547,7 @@ struct Surroundings {
     bell: Notify,
 }
 
-impl World for Surroundings {
+impl Environment for Surroundings {
     fn has_cluster(&self, name: &str) -> bool {
         self.clusters.target(name).is_some()
     }

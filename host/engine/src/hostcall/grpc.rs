@@ -65,7 +65,7 @@ pub(crate) fn open(call: &mut Call, request: &GrpcCallArguments) -> HostcallResu
 
 /// The cluster a guest means: Envoy's `GrpcService` message, or else the name itself.
 fn cluster(state: &VmState, upstream: &[u8]) -> Option<String> {
-    let known = |name: String| state.world.has_cluster(&name).then_some(name);
+    let known = |name: String| state.environment.has_cluster(&name).then_some(name);
     protobuf::Fields::of(upstream)
         .find_map(|field| match field.ok()? {
             // GrpcService.envoy_grpc

@@ -28,7 +28,7 @@ pub(crate) fn http_call(call: &mut Call, request: &HttpCallArguments) -> Hostcal
         .unwrap_or_default();
     view.put(request.token_to, &0u32.to_le_bytes())?;
     let timeout = timeout(request.timeout_ms)?;
-    if !state.world.has_cluster(&cluster) {
+    if !state.environment.has_cluster(&cluster) {
         return Err(HostcallError::BadArgument);
     }
     let mut headers = headers.unwrap_or_default();

@@ -20,7 +20,7 @@ pub(crate) fn log_level(call: &mut Call, to: u32) -> HostcallResult {
 }
 
 pub(crate) fn time(call: &mut Call, to: u32) -> HostcallResult {
-    let now = nanos(call.state().world.realtime());
+    let now = nanos(call.state().environment.realtime());
     call.put_u64(to, now)
 }
 

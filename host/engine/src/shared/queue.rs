@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::abi::{ContextId, HostcallError, HostcallResult, QueueId};
-use crate::config::World;
+use crate::config::Environment;
 
 /// All queues of a process.
 #[derive(Default)]
@@ -28,14 +28,14 @@ struct Queue {
 /// What waits for one VM: a root context and a queue for each item.
 pub(crate) struct Inbox {
     waiting: Mutex<VecDeque<(ContextId, QueueId)>>,
-    world: Arc<dyn World>,
+    environment: Arc<dyn Environment>,
 }
 
 impl Inbox {
-    pub(crate) fn new(world: Arc<dyn World>) -> Arc<Inbox> {
+    pub(crate) fn new(environment: Arc<dyn Environment>) -> Arc<Inbox> {
         Arc::new(Inbox {
             waiting: Mutex::default(),
-            world,
+            environment,
         })
     }
 
@@ -102,7 +102,7 @@ impl Queues {
             && let Some(inbox) = inbox.upgrade()
         {
             lock(&inbox.waiting).push_back((root, id));
-            inbox.world.wake();
+            inbox.environment.wake();
         }
         Ok(())
     }
