@@ -4,6 +4,11 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ContextId(pub u32);
 
+impl ContextId {
+    /// The id no context has.
+    pub(super) const NONE: ContextId = ContextId(0);
+}
+
 /// A call the guest has under way (HTTP or gRPC).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallToken(pub u32);
@@ -19,6 +24,16 @@ pub enum Action {
     Continue,
     /// Hold the stream until the guest continues it.
     Pause,
+}
+
+impl Action {
+    /// Any result but 0 holds the stream; a guest without the callback does not.
+    pub(super) fn of_result(result: Option<u32>) -> Action {
+        match result {
+            None | Some(0) => Action::Continue,
+            Some(_) => Action::Pause,
+        }
+    }
 }
 
 /// Which side closed, as the ABI numbers it.

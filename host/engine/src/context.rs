@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use super::abi::{ContextId, Headers, MapKind};
 use super::effect::CallReply;
 use super::filter_state::{FilterState, WriteAccess};
-use super::stream::{HttpInfo, TcpInfo};
+use super::stream_info::{HttpInfo, TcpInfo};
 
 /// Contexts alive, by id.
 #[derive(Default)]

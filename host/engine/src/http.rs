@@ -4,11 +4,10 @@ use bytes::BytesMut;
 
 use super::abi::{Action, Body, BufferKind, ContextId, End, MapKind};
 use super::context::{Http, Kind, MapAccess};
-use super::exports::HeadersCallback;
-use super::stream::HttpInfo;
-use super::tcp::length;
+use super::exports::{HeadersCallback, length};
+use super::stream_info::HttpInfo;
 use super::trap::Trap;
-use super::vm::{Vm, action};
+use super::vm::Vm;
 
 impl Vm {
     /// A request came: `on_context_create`.
@@ -33,14 +32,65 @@ impl Vm {
     /// # Errors
     /// When the guest traps.
     pub fn request_headers(&mut self, context: ContextId, end: End) -> Result<Action, Trap> {
-        let callback = self.exports.request_headers.clone();
-        self.headers(
-            MapKind::RequestHeaders,
-            "proxy_on_request_headers",
-            callback,
-            context,
-            end,
-        )
+        self.headers(Body::Request, context, end)
+    }
+
+    /// `on_response_headers`
+    ///
+    /// # Errors
+    /// When the guest traps.
+    pub fn response_headers(&mut self, context: ContextId, end: End) -> Result<Action, Trap> {
+        self.headers(Body::Response, context, end)
+    }
+
+    /// `on_request_body`: all bytes held back so far; the guest may change them.
+    ///
+    /// # Errors
+    /// When the guest traps.
+    pub fn request_body(
+        &mut self,
+        context: ContextId,
+        body: &mut BytesMut,
+        end: End,
+    ) -> Result<Action, Trap> {
+        self.body(Body::Request, context, body, end)
+    }
+
+    /// `on_response_body`: all bytes held back so far; the guest may change them.
+    ///
+    /// # Errors
+    /// When the guest traps.
+    pub fn response_body(
+        &mut self,
+        context: ContextId,
+        body: &mut BytesMut,
+        end: End,
+    ) -> Result<Action, Trap> {
+        self.body(Body::Response, context, body, end)
+    }
+
+    /// `on_request_trailers`, with the body bytes still held back.
+    ///
+    /// # Errors
+    /// When the guest traps.
+    pub fn request_trailers(
+        &mut self,
+        context: ContextId,
+        held: &mut BytesMut,
+    ) -> Result<Action, Trap> {
+        self.trailers(Body::Request, context, held)
+    }
+
+    /// `on_response_trailers`, with the body bytes still held back.
+    ///
+    /// # Errors
+    /// When the guest traps.
+    pub fn response_trailers(
+        &mut self,
+        context: ContextId,
+        held: &mut BytesMut,
+    ) -> Result<Action, Trap> {
+        self.trailers(Body::Response, context, held)
     }
 
     /// Leaves body bytes that the guest held back where it can read and change
@@ -60,141 +110,74 @@ impl Vm {
         })
     }
 
-    /// `on_response_headers`
-    ///
-    /// # Errors
-    /// When the guest traps.
-    pub fn response_headers(&mut self, context: ContextId, end: End) -> Result<Action, Trap> {
-        let callback = self.exports.response_headers.clone();
-        self.headers(
-            MapKind::ResponseHeaders,
-            "proxy_on_response_headers",
-            callback,
-            context,
-            end,
-        )
-    }
-
-    /// `on_request_body`: all bytes held back so far; the guest may change them.
-    ///
-    /// # Errors
-    /// When the guest traps.
-    pub fn request_body(
-        &mut self,
-        context: ContextId,
-        body: &mut BytesMut,
-        end: End,
-    ) -> Result<Action, Trap> {
-        let arguments = (context.0, length(body), u32::from(end == End::Last));
-        let callback = &self.exports.request_body;
-        let Some(instance) = self.instance.for_http(context)? else {
-            return Ok(Action::Continue);
+    fn headers(&mut self, of: Body, context: ContextId, end: End) -> Result<Action, Trap> {
+        let (kind, callback) = match of {
+            Body::Request => (MapKind::RequestHeaders, &self.exports.request_headers),
+            Body::Response => (MapKind::ResponseHeaders, &self.exports.response_headers),
         };
-        let answer = instance.with_data(BufferKind::RequestBody, body, |instance| {
-            instance.call("proxy_on_request_body", context, callback, arguments)
-        })?;
-        self.decided(answer)
-    }
-
-    /// `on_response_body`: all bytes held back so far; the guest may change them.
-    ///
-    /// # Errors
-    /// When the guest traps.
-    pub fn response_body(
-        &mut self,
-        context: ContextId,
-        body: &mut BytesMut,
-        end: End,
-    ) -> Result<Action, Trap> {
-        let arguments = (context.0, length(body), u32::from(end == End::Last));
-        let callback = &self.exports.response_body;
-        let Some(instance) = self.instance.for_http(context)? else {
-            return Ok(Action::Continue);
-        };
-        let answer = instance.with_data(BufferKind::ResponseBody, body, |instance| {
-            instance.call("proxy_on_response_body", context, callback, arguments)
-        })?;
-        self.decided(answer)
-    }
-
-    /// `on_request_trailers`, with the body bytes still held back.
-    ///
-    /// # Errors
-    /// When the guest traps.
-    pub fn request_trailers(
-        &mut self,
-        context: ContextId,
-        held: &mut BytesMut,
-    ) -> Result<Action, Trap> {
-        let kind = MapKind::RequestTrailers;
-        let Some(count) = self.instance.reveal(context, kind)? else {
-            return Ok(Action::Continue);
-        };
-        let callback = &self.exports.request_trailers;
-        let answer = self
-            .instance
-            .with_data(BufferKind::RequestBody, held, |instance| {
-                instance.call(
-                    "proxy_on_request_trailers",
-                    context,
-                    callback,
-                    (context.0, count),
-                )
-            })?;
-        self.conceal(context, kind, answer)
-    }
-
-    /// `on_response_trailers`, with the body bytes still held back.
-    ///
-    /// # Errors
-    /// When the guest traps.
-    pub fn response_trailers(
-        &mut self,
-        context: ContextId,
-        held: &mut BytesMut,
-    ) -> Result<Action, Trap> {
-        let kind = MapKind::ResponseTrailers;
-        let Some(count) = self.instance.reveal(context, kind)? else {
-            return Ok(Action::Continue);
-        };
-        let callback = &self.exports.response_trailers;
-        let answer = self
-            .instance
-            .with_data(BufferKind::ResponseBody, held, |instance| {
-                instance.call(
-                    "proxy_on_response_trailers",
-                    context,
-                    callback,
-                    (context.0, count),
-                )
-            })?;
-        self.conceal(context, kind, answer)
-    }
-
-    fn headers(
-        &mut self,
-        kind: MapKind,
-        name: &'static str,
-        callback: Option<HeadersCallback>,
-        context: ContextId,
-        end: End,
-    ) -> Result<Action, Trap> {
         let Some(count) = self.instance.reveal(context, kind)? else {
             return Ok(Action::Continue);
         };
         let last = u32::from(end == End::Last);
-        let answer = match callback {
-            None => None,
-            Some(HeadersCallback::Old(callback)) => {
-                self.instance
-                    .call(name, context, &Some(callback), (context.0, count))?
+        let instance = &mut self.instance;
+        let result = match callback {
+            HeadersCallback::WithoutEnd(callback) => {
+                instance.call(context, callback, (context.0, count))?
             }
-            Some(HeadersCallback::New(callback)) => {
-                self.instance
-                    .call(name, context, &Some(callback), (context.0, count, last))?
+            HeadersCallback::WithEnd(callback) => {
+                instance.call(context, callback, (context.0, count, last))?
             }
         };
-        self.conceal(context, kind, answer)
+        self.conceal(context, kind, result)
+    }
+
+    fn body(
+        &mut self,
+        of: Body,
+        context: ContextId,
+        body: &mut BytesMut,
+        end: End,
+    ) -> Result<Action, Trap> {
+        let (kind, callback) = match of {
+            Body::Request => (BufferKind::RequestBody, &self.exports.request_body),
+            Body::Response => (BufferKind::ResponseBody, &self.exports.response_body),
+        };
+        let arguments = (context.0, length(body), u32::from(end == End::Last));
+        let Some(instance) = self.instance.for_http(context)? else {
+            return Ok(Action::Continue);
+        };
+        let result = instance.with_data(kind, body, |instance| {
+            instance.call(context, callback, arguments)
+        })?;
+        self.decided(result)
+    }
+
+    fn trailers(
+        &mut self,
+        of: Body,
+        context: ContextId,
+        held: &mut BytesMut,
+    ) -> Result<Action, Trap> {
+        let exports = &self.exports;
+        let (map, body, callback) = match of {
+            Body::Request => (
+                MapKind::RequestTrailers,
+                BufferKind::RequestBody,
+                &exports.request_trailers,
+            ),
+            Body::Response => (
+                MapKind::ResponseTrailers,
+                BufferKind::ResponseBody,
+                &exports.response_trailers,
+            ),
+        };
+        let Some(count) = self.instance.reveal(context, map)? else {
+            return Ok(Action::Continue);
+        };
+        let result = self.instance.with_data(body, held, |instance| {
+            instance.call(context, callback, (context.0, count))
+        })?;
+        self.conceal(context, map, result)
     }
 
     /// In Envoy a map is there while its callback runs, and stays while the
@@ -203,9 +186,9 @@ impl Vm {
         &mut self,
         context: ContextId,
         kind: MapKind,
-        answer: Option<u32>,
+        result: Option<u32>,
     ) -> Result<Action, Trap> {
-        let action = self.decided(answer)?;
+        let action = self.decided(result)?;
         if action == Action::Continue {
             self.instance
                 .state_mut()
@@ -215,13 +198,13 @@ impl Vm {
     }
 
     /// A request the guest answered itself goes no further.
-    fn decided(&mut self, answer: Option<u32>) -> Result<Action, Trap> {
+    fn decided(&mut self, result: Option<u32>) -> Result<Action, Trap> {
         let stopped = std::mem::take(&mut self.instance.state_mut().scope.stop);
         self.settle()?;
         Ok(if stopped {
             Action::Pause
         } else {
-            action(answer)
+            Action::of_result(result)
         })
     }
 }

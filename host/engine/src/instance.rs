@@ -7,9 +7,9 @@ use bytes::BytesMut;
 use wasmtime::{Func, Store, TypedFunc, WasmParams, WasmResults};
 
 use super::abi::{BufferKind, ContextId, MapKind};
-use super::context::MapAccess;
+use super::context::{MapAccess, Root};
 use super::engine::{self, Module};
-use super::exports::Exports;
+use super::exports::{Callback, Exports};
 use super::observe::{CallbackArguments, CallbackResult, Observer};
 use super::state::{CallScope, Calls, VmState};
 use super::trap::{LoadError, StartError, Trap, TrapContext, TrapReason};
@@ -72,13 +72,13 @@ impl Instance {
     #[inline]
     pub(super) fn call<P: WasmParams + CallbackArguments, R: WasmResults + CallbackResult>(
         &mut self,
-        name: &'static str,
         context: ContextId,
-        callback: &Option<TypedFunc<P, R>>,
+        callback: &Callback<P, R>,
         arguments: P,
     ) -> Result<Option<R>, Trap> {
         self.alive()?;
-        let Some(callback) = callback else {
+        let name = callback.name;
+        let Some(callback) = &callback.function else {
             return Ok(None);
         };
         let state = self.store.data_mut();
@@ -128,6 +128,25 @@ impl Instance {
             _ => wasmtime::Trap::UnreachableCodeReached,
         };
         trap.into()
+    }
+
+    /// As [`Instance::call`], about something its root can read until it returns.
+    pub(super) fn call_with<T, P: WasmParams + CallbackArguments>(
+        &mut self,
+        root: ContextId,
+        slot: fn(&mut Root) -> &mut Option<T>,
+        value: T,
+        callback: &Callback<P, ()>,
+        arguments: P,
+    ) -> Result<(), Trap> {
+        if let Some(root) = self.state_mut().contexts.root_mut(root) {
+            *slot(root) = Some(value);
+        }
+        self.call(root, callback, arguments)?;
+        if let Some(root) = self.state_mut().contexts.root_mut(root) {
+            *slot(root) = None;
+        }
+        Ok(())
     }
 
     /// Lets the guest see and change `data` while `body` runs.
@@ -203,15 +222,10 @@ impl Instance {
         };
         let allowed = self.state().policy.allowed();
         let exports = Exports::find(&instance, &mut self.store, allowed.as_deref())?;
-        let allocate = exports
-            .malloc
-            .clone()
-            .or_else(|| exports.memory_allocate.clone());
-        let allocate = allocate.ok_or(StartError::NoAllocator)?;
-        let allocate = allocate
-            .func()
-            .typed(&self.store)
-            .map_err(|error| StartError::Load(LoadError::Export(error.to_string())))?;
+        let malloc = exports.malloc.function.clone();
+        let allocate = malloc
+            .or_else(|| exports.memory_allocate.function.clone())
+            .ok_or(StartError::NoAllocator)?;
         let memory = instance.get_memory(&mut self.store, "memory");
         let state = self.store.data_mut();
         state.allocate = Some(allocate);
@@ -237,14 +251,26 @@ impl Instance {
     /// C's `main`, whichever shape the compiler gave it.
     pub(super) fn call_main(&mut self) -> Result<(), Trap> {
         let Some(main) = self.main else { return Ok(()) };
-        let nobody = ContextId(0);
         if let Ok(main) = main.typed::<(u32, u32), u32>(&self.store) {
-            self.call("main", nobody, &Some(main), (0, 0))?;
+            self.run_main(main, (0, 0))
         } else if let Ok(main) = main.typed::<(), u32>(&self.store) {
-            self.call("main", nobody, &Some(main), ())?;
+            self.run_main(main, ())
         } else if let Ok(main) = main.typed::<(), ()>(&self.store) {
-            self.call("main", nobody, &Some(main), ())?;
+            self.run_main(main, ())
+        } else {
+            Ok(())
         }
-        Ok(())
+    }
+
+    fn run_main<P: WasmParams + CallbackArguments, R: WasmResults + CallbackResult>(
+        &mut self,
+        main: TypedFunc<P, R>,
+        arguments: P,
+    ) -> Result<(), Trap> {
+        let main = Callback {
+            name: "main",
+            function: Some(main),
+        };
+        self.call(ContextId::NONE, &main, arguments).map(drop)
     }
 }

@@ -87,7 +87,7 @@ impl<'a, 'g> Call<'a, 'g> {
         let allocate = self.state().allocate.clone().ok_or(HostcallError::Memory)?;
         let before = self.state().policy.enter_allocator();
         let at = allocate
-            .call(&mut *self.caller, len)
+            .call(&mut *self.caller, (len,))
             .map_err(HostcallError::Broken)?;
         self.state().policy.set_phase(before);
         if at == 0 {

@@ -23,7 +23,7 @@ use super::shared::{DataSpace, Inbox, MetricTable, Shared};
 pub(super) struct VmState {
     /// Looked up once the guest is instantiated.
     pub(super) memory: Option<Memory>,
-    pub(super) allocate: Option<TypedFunc<u32, u32>>,
+    pub(super) allocate: Option<TypedFunc<(u32,), u32>>,
     pub(super) policy: HostcallPolicy,
     pub(super) limits: Limits,
     /// Who watches this VM.

@@ -1,17 +1,12 @@
-//! One guest at work.
+//! One proxy-wasm virtual machine and its root contexts.
 
-use std::sync::Arc;
-
-use super::abi::{Action, CallToken, ContextId};
-use super::config::{Environment, VmConfig};
-use super::context::{Kind, Parent, Root, RootPhase};
+use super::abi::{CallToken, ContextId};
+use super::context::RootPhase;
 use super::effect::Effect;
-use super::engine::{ClockGuard, Module};
+use super::engine::ClockGuard;
 use super::exports::Exports;
 use super::instance::Instance;
-use super::shared::Shared;
-use super::state::VmState;
-use super::trap::{StartError, Trap};
+use super::trap::Trap;
 
 /// One proxy-wasm virtual machine.
 ///
@@ -21,38 +16,11 @@ use super::trap::{StartError, Trap};
 pub struct Vm {
     pub(super) exports: Exports,
     pub(super) instance: Instance,
-    roots: Vec<ContextId>,
-    _clock: ClockGuard,
+    pub(super) roots: Vec<ContextId>,
+    pub(super) _clock: ClockGuard,
 }
 
 impl Vm {
-    /// Instantiates the guest and starts its plugins in order.
-    ///
-    /// # Errors
-    /// When the guest does not link, traps, or refuses its configuration.
-    pub fn start(
-        module: &Module,
-        config: &VmConfig,
-        shared: &Shared,
-        environment: Arc<dyn Environment>,
-    ) -> Result<Vm, StartError> {
-        let clock = module.engine().keep_clock();
-        let state = VmState::new(config, module.abi(), shared, environment);
-        let mut instance = Instance::new(module, state, config.callback_limit);
-        let exports = instance.instantiate(module)?;
-        let mut vm = Vm {
-            exports,
-            instance,
-            roots: Vec::new(),
-            _clock: clock,
-        };
-        vm.initialize()?;
-        for index in 0..config.plugins.len() {
-            vm.start_plugin(index)?;
-        }
-        Ok(vm)
-    }
-
     /// The root context of the first plugin with this root id.
     pub fn root(&self, root_id: &str) -> Option<ContextId> {
         let state = self.instance.state();
@@ -114,8 +82,7 @@ impl Vm {
         if self.instance.state().contexts.root(root).is_none() {
             return self.instance.alive();
         }
-        self.instance
-            .call("proxy_on_tick", root, &self.exports.tick, (root.0,))?;
+        self.instance.call(root, &self.exports.tick, (root.0,))?;
         self.settle()
     }
 
@@ -128,9 +95,9 @@ impl Vm {
         let inbox = self.instance.state().inbox.clone();
         while let Some((root, queue)) = inbox.next() {
             if self.instance.state().contexts.root(root).is_some() {
-                let ready = &self.exports.queue_ready;
+                let arguments = (root.0, queue.0);
                 self.instance
-                    .call("proxy_on_queue_ready", root, ready, (root.0, queue.0))?;
+                    .call(root, &self.exports.queue_ready, arguments)?;
                 self.settle()?;
             }
         }
@@ -157,9 +124,7 @@ impl Vm {
         }
         // Before the call: the guest may say `proxy_done` in it.
         self.set_phase(root, RootPhase::Finishing);
-        let done = self
-            .instance
-            .call("proxy_on_done", root, &self.exports.done, (root.0,))?;
+        let done = self.instance.call(root, &self.exports.done, (root.0,))?;
         if done != Some(0) {
             self.instance
                 .state_mut()
@@ -187,74 +152,11 @@ impl Vm {
     }
 
     fn delete_root(&mut self, root: ContextId) -> Result<(), Trap> {
-        self.instance
-            .call("proxy_on_delete", root, &self.exports.delete, (root.0,))?;
+        self.instance.call(root, &self.exports.delete, (root.0,))?;
         let state = self.instance.state_mut();
         state.contexts.remove(root);
         state.calls.forget(root);
         self.roots.retain(|known| *known != root);
-        Ok(())
-    }
-
-    /// `_initialize` and then `main`, or else `_start`.
-    fn initialize(&mut self) -> Result<(), StartError> {
-        let (exports, instance) = (&self.exports, &mut self.instance);
-        let nobody = ContextId(0);
-        if exports.initialize.is_some() {
-            instance.call("_initialize", nobody, &exports.initialize, ())?;
-            instance.call_main()?;
-        } else {
-            instance.call("_start", nobody, &exports.start, ())?;
-        }
-        instance.state_mut().policy.finish_start();
-        Ok(())
-    }
-
-    fn start_plugin(&mut self, index: usize) -> Result<(), StartError> {
-        let (exports, instance) = (&self.exports, &mut self.instance);
-        let state = instance.state_mut();
-        let root = state.contexts.add(
-            Parent::None { plugin: index },
-            Kind::Root(Box::<Root>::default()),
-        );
-        self.roots.push(root);
-        let plugin = state.plugins.get(index);
-        let name = plugin.map_or_else(String::new, |plugin| plugin.name.clone());
-        let size = plugin.map_or(0, |plugin| plugin.configuration.len() as u32);
-        let vm_size = state.vm_configuration.len() as u32;
-
-        instance.call(
-            "proxy_on_context_create",
-            root,
-            &exports.context_create,
-            (root.0, 0),
-        )?;
-        let started = instance.call(
-            "proxy_on_vm_start",
-            root,
-            &exports.vm_start,
-            (root.0, vm_size),
-        )?;
-        if started == Some(0) {
-            return Err(StartError::VmRefused { plugin: name });
-        }
-        instance.state_mut().scope.configuring = true;
-        let arguments = (root.0, size);
-        let valid = instance.call(
-            "proxy_validate_configuration",
-            root,
-            &exports.validate,
-            arguments,
-        )?;
-        instance.state_mut().scope.configuring = true;
-        let configured = match valid {
-            Some(0) => Some(0),
-            _ => instance.call("proxy_on_configure", root, &exports.configure, arguments)?,
-        };
-        instance.state_mut().scope.configuring = false;
-        if configured == Some(0) {
-            return Err(StartError::PluginRefused { plugin: name });
-        }
         Ok(())
     }
 }
@@ -266,12 +168,4 @@ pub enum Finished {
     Now,
     /// It works on; gone when [`Vm::roots`] no longer names it.
     Later,
-}
-
-/// Any answer but 0 holds the stream.
-pub(super) fn action(answer: Option<u32>) -> Action {
-    match answer {
-        None | Some(0) => Action::Continue,
-        Some(_) => Action::Pause,
-    }
 }

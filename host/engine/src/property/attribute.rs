@@ -8,7 +8,7 @@ use crate::context::{Context, Http};
 use crate::envoy::grpc_status;
 use crate::hostcall::root::nanos;
 use crate::state::VmState;
-use crate::stream::TcpInfo;
+use crate::stream_info::TcpInfo;
 
 /// `None`: no property of streams. `Some(None)`: one, but not there.
 pub(super) fn of_stream<'a>(

@@ -16,7 +16,7 @@ use super::context::{Context, Http, Kind};
 use super::pairs;
 use super::protobuf;
 use super::state::VmState;
-use super::stream::TcpInfo;
+use super::stream_info::TcpInfo;
 
 /// Appends the value at `path` to `out`.
 pub(super) fn read(state: &VmState, path: &[u8], out: &mut Vec<u8>) -> HostcallResult {
