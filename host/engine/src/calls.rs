@@ -6,7 +6,7 @@ use super::abi::{BufferKind, CallToken, ContextId, Headers};
 use super::context::Root;
 use super::effect::CallReply;
 use super::exports::{Callback, Exports, length};
-use super::state::{GrpcKind, grpc_kind};
+use super::open_calls::{GrpcKind, grpc_kind};
 use super::trap::Trap;
 use super::vm::Vm;
 

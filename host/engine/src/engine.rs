@@ -1,13 +1,12 @@
 //! Compiled guests.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
-use wasmtime::{Config, EngineWeak, InstancePre};
+use wasmtime::{Config, InstancePre};
 
 use super::abi::AbiVersion;
+use super::epoch::{ClockGuard, EpochClock};
 use super::exports::Exports;
 use super::linker;
 use super::state::VmState;
@@ -36,11 +35,7 @@ impl Engine {
             .memory_reservation(4 << 30);
         let wasm =
             wasmtime::Engine::new(&config).map_err(|error| LoadError::Engine(error.to_string()))?;
-        let clock = Arc::new(EpochClock::default());
-        let (weak, ticker) = (wasm.weak(), clock.ticker.clone());
-        std::thread::Builder::new()
-            .name("vm-clock".to_owned())
-            .spawn(move || ticker.run(&weak))
+        let clock = EpochClock::start(&wasm)
             .map_err(|error| LoadError::Engine(format!("its clock thread: {error}")))?;
         Ok(Engine { wasm, clock })
     }
@@ -51,8 +46,7 @@ impl Engine {
 
     /// The clock ticks until the guard is dropped.
     pub(super) fn keep_clock(&self) -> ClockGuard {
-        self.clock.ticker.add();
-        ClockGuard(self.clock.clone())
+        EpochClock::keep(&self.clock)
     }
 }
 
@@ -124,82 +118,5 @@ fn marker(module: &wasmtime::Module) -> Result<AbiVersion, LoadError> {
         })
 }
 
-/// Moves the epoch on, by which guests' time is limited.
-#[derive(Default)]
-struct EpochClock {
-    ticker: Arc<EpochTicker>,
-}
-
-#[derive(Default)]
-struct EpochTicker {
-    vms: Mutex<usize>,
-    changed: Condvar,
-    stopped: AtomicBool,
-}
-
-impl EpochTicker {
-    fn add(&self) {
-        *self.vms.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.changed.notify_one();
-    }
-
-    fn remove(&self) {
-        *self.vms.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-    }
-
-    fn run(&self, engine: &EngineWeak) {
-        loop {
-            {
-                let mut vms = self.vms.lock().unwrap_or_else(PoisonError::into_inner);
-                while *vms == 0 && !self.stopped.load(Ordering::Relaxed) {
-                    vms = self
-                        .changed
-                        .wait(vms)
-                        .unwrap_or_else(PoisonError::into_inner);
-                }
-            }
-            let Some(engine) = engine.upgrade() else {
-                return;
-            };
-            if self.stopped.load(Ordering::Relaxed) {
-                return;
-            }
-            engine.increment_epoch();
-            drop(engine);
-            std::thread::sleep(TICK);
-        }
-    }
-}
-
-impl Drop for EpochClock {
-    fn drop(&mut self) {
-        self.ticker.stopped.store(true, Ordering::Relaxed);
-        // Under the lock, so that the thread is not just about to wait.
-        let _vms = self
-            .ticker
-            .vms
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        self.ticker.changed.notify_all();
-    }
-}
-
-/// Keeps the clock ticking, also after the last [`Engine`] is dropped.
-pub(super) struct ClockGuard(Arc<EpochClock>);
-
-impl Drop for ClockGuard {
-    fn drop(&mut self) {
-        self.0.ticker.remove();
-    }
-}
-
-/// How many ticks a callback may take to keep within `limit`.
-pub(super) fn ticks(limit: Duration) -> u64 {
-    // One more, since the first may come at once.
-    (limit.as_nanos().div_ceil(TICK.as_nanos()) as u64).saturating_add(1)
-}
-
-/// How often the epoch moves.
-const TICK: Duration = Duration::from_millis(10);
 /// A guest's stack, bytes.
 const STACK: usize = 512 << 10;

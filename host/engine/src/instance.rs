@@ -8,10 +8,12 @@ use wasmtime::{Func, Store, TypedFunc, WasmParams, WasmResults};
 
 use super::abi::{BufferKind, ContextId, MapKind};
 use super::context::{MapAccess, Root};
-use super::engine::{self, Module};
+use super::engine::Module;
+use super::epoch;
 use super::exports::{Callback, Exports};
 use super::observe::{CallbackArguments, CallbackResult, Observer};
-use super::state::{CallScope, Calls, VmState};
+use super::open_calls::OpenCalls;
+use super::state::{CallScope, VmState};
 use super::trap::{LoadError, StartError, Trap, TrapContext, TrapReason};
 
 /// The running part, apart from the guest's exports, so that one of these can
@@ -31,7 +33,7 @@ impl Instance {
         Instance {
             store,
             limit,
-            ticks: engine::ticks(limit),
+            ticks: epoch::ticks(limit),
             main: None,
             dead: None,
         }
@@ -201,7 +203,7 @@ impl Instance {
             last_critical_line: state.log.last_critical_line.take(),
         };
         state.effects.clear();
-        state.calls = Calls::default();
+        state.calls = OpenCalls::default();
         let data = state.scope.data.take();
         state.scope = CallScope {
             data,

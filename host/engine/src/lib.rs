@@ -40,6 +40,8 @@ mod context;
 mod effect;
 mod engine;
 pub mod envoy;
+mod envoy_message;
+mod epoch;
 mod exports;
 mod filter_state;
 #[cfg(fuzzing)]
@@ -50,10 +52,12 @@ mod instance;
 mod limits;
 mod linker;
 mod log;
+mod map_access;
 mod memory;
 #[cfg(feature = "module-cache")]
 mod module_cache;
 mod observe;
+mod open_calls;
 mod pairs;
 mod policy;
 mod property;

@@ -1,21 +1,19 @@
 //! What a VM holds besides the guest's own memory.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::BytesMut;
 use wasmtime::{Memory, TypedFunc};
 
-use super::abi::{
-    AbiVersion, BufferKind, CallToken, ContextId, Headers, HostcallError, HostcallResult, MapKind,
-    Profile,
-};
+use super::abi::{AbiVersion, BufferKind, ContextId, HostcallError, HostcallResult, Profile};
 use super::config::{Environment, Plugin, VmConfig};
-use super::context::{Context, Contexts, Http, Kind, MapAccess};
+use super::context::{Context, Contexts};
 use super::effect::Effect;
 use super::limits::Limits;
 use super::log::LogLimiter;
 use super::observe::Observer;
+use super::open_calls::OpenCalls;
 use super::policy::HostcallPolicy;
 use super::shared::{DataSpace, Inbox, MetricTable, Shared};
 
@@ -46,7 +44,7 @@ pub(super) struct VmState {
     pub(super) node: Arc<serde_json::Value>,
 
     pub(super) contexts: Contexts,
-    pub(super) calls: Calls,
+    pub(super) calls: OpenCalls,
     pub(super) effects: VecDeque<Effect>,
     /// Bytes asked to be sent in this callback.
     pub(super) asked: usize,
@@ -70,15 +68,6 @@ pub(super) struct CallScope {
     pub(super) logging: bool,
     /// The guest answered the request itself: the stream stops here.
     pub(super) stop: bool,
-}
-
-/// Calls the guest has under way.
-#[derive(Default)]
-pub(super) struct Calls {
-    pub(super) http: HashMap<CallToken, ContextId>,
-    pub(super) grpc: HashMap<CallToken, ContextId>,
-    last_http: u32,
-    last_grpc: u32,
 }
 
 impl VmState {
@@ -112,7 +101,7 @@ impl VmState {
             plugins: config.plugins.clone(),
             node: config.node.clone(),
             contexts: Contexts::default(),
-            calls: Calls::default(),
+            calls: OpenCalls::default(),
             effects: VecDeque::new(),
             asked: 0,
             scope: CallScope::default(),
@@ -173,132 +162,6 @@ impl VmState {
 
     pub(super) fn plugin(&self) -> Option<&Plugin> {
         self.plugins.get(self.acting()?.plugin)
-    }
-
-    /// The map as the guest may read it.
-    pub(super) fn map(&self, kind: MapKind) -> Option<&Headers> {
-        let context = self.acting()?;
-        let root = || self.contexts.root(context.root);
-        match kind {
-            MapKind::GrpcInitialMetadata => root()?.grpc_initial.as_ref(),
-            MapKind::GrpcTrailingMetadata => root()?.grpc_trailing.as_ref(),
-            MapKind::CallHeaders => self.answered(&root()?.reply.as_ref()?.headers),
-            MapKind::CallTrailers => self.answered(&root()?.reply.as_ref()?.trailers),
-            _ => match &context.kind {
-                Kind::Http(http) if self.reads(http.access(kind)) => http.map(kind),
-                _ => None,
-            },
-        }
-    }
-
-    /// Part of a call's answer. As in Envoy, what did not come is not there, which
-    /// guests are to expect; by the specification it is empty.
-    fn answered<'a>(&self, map: &'a Headers) -> Option<&'a Headers> {
-        (self.profile == Profile::Spec || !map.is_empty()).then_some(map)
-    }
-
-    /// The map as the guest may change it.
-    ///
-    /// # Errors
-    /// "Bad argument" when it may not.
-    pub(super) fn map_mut(&mut self, kind: MapKind) -> Result<&mut Headers, HostcallError> {
-        let envoy = self.profile == Profile::Envoy;
-        match &mut self.acting_mut().ok_or(HostcallError::BadArgument)?.kind {
-            Kind::Http(http) if !envoy || http.access(kind) == MapAccess::Write => {
-                http.map_mut(kind).ok_or(HostcallError::BadArgument)
-            }
-            _ => Err(HostcallError::BadArgument),
-        }
-    }
-
-    pub(super) fn set_access(&mut self, context: ContextId, kind: MapKind, access: MapAccess) {
-        let http = self.contexts.http_mut(context);
-        if let Some(slot) = http.and_then(|http| http.access.get_mut(kind as usize)) {
-            *slot = access;
-        }
-    }
-
-    /// Whether HTTP streams are logged after they are done, as the
-    /// specification has it, rather than before.
-    pub(super) fn logs_last(&self) -> bool {
-        self.profile == Profile::Spec
-    }
-
-    /// The access log's turn: what is known can be read, and not changed.
-    pub(super) fn begin_log(&mut self, context: ContextId) {
-        self.scope.logging = true;
-        if let Some(http) = self.contexts.http_mut(context) {
-            http.access = [MapAccess::Read; 4];
-        }
-    }
-
-    pub(super) fn end_log(&mut self, context: ContextId) {
-        let envoy = self.profile == Profile::Envoy;
-        self.scope.logging = false;
-        if let Some(http) = self.contexts.http_mut(context) {
-            http.access = [MapAccess::None; 4];
-            http.over = envoy;
-        }
-    }
-
-    /// The map as attributes show it.
-    pub(super) fn shown<'a>(&self, http: &'a Http, kind: MapKind) -> Option<&'a Headers> {
-        if self.reads(http.access(kind)) {
-            http.map(kind)
-        } else {
-            None
-        }
-    }
-
-    fn reads(&self, access: MapAccess) -> bool {
-        access != MapAccess::None || self.profile == Profile::Spec
-    }
-}
-
-impl Calls {
-    /// A token no call under way has.
-    pub(super) fn open_http(&mut self, root: ContextId) -> CallToken {
-        loop {
-            self.last_http = self.last_http.wrapping_add(1);
-            let token = CallToken(self.last_http);
-            if token.0 != 0 && !self.http.contains_key(&token) {
-                self.http.insert(token, root);
-                return token;
-            }
-        }
-    }
-
-    /// As [`Calls::open_http`]; unary calls are odd, streams are even.
-    pub(super) fn open_grpc(&mut self, root: ContextId, kind: GrpcKind) -> CallToken {
-        loop {
-            self.last_grpc = self.last_grpc.wrapping_add(1);
-            let token = CallToken(self.last_grpc);
-            if token.0 != 0 && grpc_kind(token) == kind && !self.grpc.contains_key(&token) {
-                self.grpc.insert(token, root);
-                return token;
-            }
-        }
-    }
-
-    /// Forgets the calls of a root that is gone.
-    pub(super) fn forget(&mut self, root: ContextId) {
-        self.http.retain(|_, owner| *owner != root);
-        self.grpc.retain(|_, owner| *owner != root);
-    }
-}
-
-/// Whether a gRPC call sends one message or many.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum GrpcKind {
-    Unary,
-    Stream,
-}
-
-pub(super) fn grpc_kind(token: CallToken) -> GrpcKind {
-    if token.0 % 2 == 1 {
-        GrpcKind::Unary
-    } else {
-        GrpcKind::Stream
     }
 }
 

@@ -3,7 +3,7 @@
 use super::abi::{CallToken, ContextId};
 use super::context::RootPhase;
 use super::effect::Effect;
-use super::engine::ClockGuard;
+use super::epoch::ClockGuard;
 use super::exports::Exports;
 use super::instance::Instance;
 use super::trap::Trap;

@@ -5,9 +5,10 @@ use std::time::Duration;
 use crate::abi::{CallToken, End, HostcallError, HostcallResult};
 use crate::effect::{Effect, GrpcCall};
 use crate::memory::{Call, GuestSlice};
+use crate::open_calls::{GrpcKind, grpc_kind};
 use crate::pairs;
 use crate::protobuf;
-use crate::state::{GrpcKind, VmState, grpc_kind};
+use crate::state::VmState;
 
 /// What the guest hands over.
 pub(crate) struct GrpcCallArguments {

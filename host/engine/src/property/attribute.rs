@@ -1,11 +1,10 @@
-//! Attributes of connections and requests, by Envoy's names.
+//! Attributes of connections, by Envoy's names.
 
 use std::net::SocketAddr;
 
-use super::{JsonMessage, NULL, PathSegments, PropertyValue};
-use crate::abi::{Headers, MapKind};
-use crate::context::{Context, Http};
-use crate::envoy::grpc_status;
+use super::value::{JsonMessage, NULL, PropertyValue};
+use super::{PathSegments, http};
+use crate::context::Context;
 use crate::hostcall::root::nanos;
 use crate::state::VmState;
 use crate::stream_info::TcpInfo;
@@ -28,10 +27,14 @@ pub(super) fn of_stream<'a>(
         b"connection" => within(&|name| connection(tcp, name)),
         b"upstream" => within(&|name| upstream(context, tcp, name)),
         b"request" => within(&|name| match context.http() {
-            Some(http) => request(state, http, name),
+            Some(http) => http::request(state, http, name),
             None => request_of_tcp(tcp, name),
         }),
-        b"response" => within(&|name| response(state, context, tcp, name)),
+        b"response" => within(&|name| match context.http() {
+            _ if name == b"flags" => Some(PropertyValue::Uint(tcp.response_flags)),
+            Some(http) => http::response(state, http, name),
+            None => response_of_tcp(tcp, name),
+        }),
         b"xds" => within(&|name| xds(state, context, tcp, name)),
         b"filter_state" => within(&|name| {
             context
@@ -98,59 +101,6 @@ fn upstream<'a>(context: &Context, tcp: &'a TcpInfo, name: &[u8]) -> Option<Prop
     }
 }
 
-/// In Envoy the headers are there in their own callback, while that holds them,
-/// and in the access log.
-fn request<'a>(state: &VmState, http: &'a Http, name: &[u8]) -> Option<PropertyValue<'a>> {
-    let info = &http.info;
-    let headers = state.shown(http, MapKind::RequestHeaders);
-    let header = |name: &str| first_value(headers?, name).map(PropertyValue::Bytes);
-    let path = || first_value(headers?, ":path");
-    let query = |path: &'a [u8]| path.iter().position(|byte| *byte == b'?');
-    match name {
-        b"headers" => Some(headers.map_or(PropertyValue::Empty, PropertyValue::Headers)),
-        b"headers_bytes" => Some(PropertyValue::Int(headers.map_or(0, contents))),
-        b"time" => Some(PropertyValue::Uint(nanos(info.time))),
-        b"duration" => info
-            .duration
-            .map(|duration| PropertyValue::Uint(nanos(duration))),
-        b"size" => match headers.and_then(|headers| first_value(headers, "content-length")) {
-            Some(length) => std::str::from_utf8(length)
-                .ok()?
-                .parse()
-                .ok()
-                .map(PropertyValue::Int),
-            None => Some(PropertyValue::Uint(info.request_size)),
-        },
-        b"total_size" => Some(PropertyValue::Uint(
-            info.request_size + headers.map_or(0, contents) as u64,
-        )),
-        b"protocol" => Some(PropertyValue::Bytes(info.protocol.as_bytes())),
-        b"path" => header(":path"),
-        b"url_path" => {
-            let path = path()?;
-            Some(PropertyValue::Bytes(
-                query(path).map_or(path, |at| &path[..at]),
-            ))
-        }
-        b"query" => {
-            let path = path()?;
-            let query = query(path).map_or(&[][..], |at| &path[at + 1..]);
-            let end = query
-                .iter()
-                .position(|byte| *byte == b'#')
-                .unwrap_or(query.len());
-            Some(PropertyValue::Bytes(&query[..end]))
-        }
-        b"host" => header(":authority"),
-        b"scheme" => header(":scheme"),
-        b"method" => header(":method"),
-        b"referer" => header("referer"),
-        b"useragent" => header("user-agent"),
-        b"id" => header("x-request-id"),
-        _ => None,
-    }
-}
-
 /// What Envoy makes of a connection where a request is asked for.
 fn request_of_tcp<'a>(tcp: &TcpInfo, name: &[u8]) -> Option<PropertyValue<'a>> {
     match name {
@@ -162,68 +112,14 @@ fn request_of_tcp<'a>(tcp: &TcpInfo, name: &[u8]) -> Option<PropertyValue<'a>> {
     }
 }
 
-fn response<'a>(
-    state: &VmState,
-    context: &'a Context,
-    tcp: &'a TcpInfo,
-    name: &[u8],
-) -> Option<PropertyValue<'a>> {
-    if name == b"flags" {
-        return Some(PropertyValue::Uint(tcp.response_flags));
-    }
-    let Some(http) = context.http() else {
-        return match name {
-            b"headers" | b"trailers" => Some(PropertyValue::Empty),
-            b"headers_bytes" => Some(PropertyValue::Int(0)),
-            b"size" | b"total_size" => Some(PropertyValue::Uint(tcp.sent)),
-            _ => None,
-        };
-    };
-    let info = &http.info;
-    let headers = state.shown(http, MapKind::ResponseHeaders);
-    let trailers = state.shown(http, MapKind::ResponseTrailers);
+/// What Envoy makes of a connection where a response is asked for.
+fn response_of_tcp<'a>(tcp: &TcpInfo, name: &[u8]) -> Option<PropertyValue<'a>> {
     match name {
-        b"code" => code(http).map(PropertyValue::Int),
-        b"code_details" => info
-            .code_details
-            .as_ref()
-            .map(|text| PropertyValue::Bytes(text.as_bytes())),
-        b"headers" => Some(headers.map_or(PropertyValue::Empty, PropertyValue::Headers)),
-        b"headers_bytes" => Some(PropertyValue::Int(headers.map_or(0, contents))),
-        b"trailers" => Some(trailers.map_or(PropertyValue::Empty, PropertyValue::Headers)),
-        b"size" => Some(PropertyValue::Uint(info.response_size)),
-        b"total_size" => {
-            let maps: i64 = [headers, trailers]
-                .into_iter()
-                .flatten()
-                .map(contents)
-                .sum();
-            Some(PropertyValue::Uint(info.response_size + maps as u64))
-        }
-        b"grpc_status" => {
-            let maps = [trailers, headers].into_iter().flatten();
-            let told = maps
-                .filter_map(|map| first_value(map, "grpc-status"))
-                .next();
-            match told {
-                Some(status) => std::str::from_utf8(status)
-                    .ok()?
-                    .parse()
-                    .ok()
-                    .map(PropertyValue::Int),
-                None => code(http).map(|code| {
-                    let code = u32::try_from(code).unwrap_or_default();
-                    PropertyValue::Int(grpc_status::of_http(code).into())
-                }),
-            }
-        }
+        b"headers" | b"trailers" => Some(PropertyValue::Empty),
+        b"headers_bytes" => Some(PropertyValue::Int(0)),
+        b"size" | b"total_size" => Some(PropertyValue::Uint(tcp.sent)),
         _ => None,
     }
-}
-
-fn code(http: &Http) -> Option<i64> {
-    let status = first_value(http.info.response_headers.as_ref()?, ":status")?;
-    std::str::from_utf8(status).ok()?.parse().ok()
 }
 
 fn xds<'a>(
@@ -254,38 +150,4 @@ fn xds<'a>(
         }
         _ => None,
     }
-}
-
-fn first_value<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
-    headers
-        .iter()
-        .find(|(known, _)| known == name)
-        .map(|(_, value)| value.as_slice())
-}
-
-/// The values of a header that may be there several times, with commas between.
-pub(super) fn all_values<'a>(headers: &'a Headers, name: &str) -> Option<PropertyValue<'a>> {
-    let mut values = headers
-        .iter()
-        .filter(|(known, _)| known == name)
-        .map(|(_, value)| value);
-    let first = values.next()?;
-    let mut rest = values.peekable();
-    if rest.peek().is_none() {
-        return Some(PropertyValue::Bytes(first));
-    }
-    let mut joined = first.clone();
-    for value in rest {
-        joined.push(b',');
-        joined.extend_from_slice(value);
-    }
-    Some(PropertyValue::Owned(joined))
-}
-
-/// Bytes of all names and values.
-fn contents(headers: &Headers) -> i64 {
-    headers
-        .iter()
-        .map(|(name, value)| (name.len() + value.len()) as i64)
-        .sum()
 }
