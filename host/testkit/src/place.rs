@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use proxy_wasm_engine::{ContextId, Observer, Trap, TrapReason, World};
+use proxy_wasm_engine::{ContextId, Environment, Observer, Trap, TrapReason};
 
 use super::decode;
 use super::fault::Faults;
@@ -181,7 +181,7 @@ impl Place {
 /// The VM's side of a [`Place`].
 pub(super) struct Window(pub(super) Arc<Place>);
 
-impl World for Window {
+impl Environment for Window {
     fn has_cluster(&self, name: &str) -> bool {
         self.0.ground.lock().clusters.contains(name)
     }

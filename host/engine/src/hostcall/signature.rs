@@ -4,16 +4,16 @@ use base64::Engine as _;
 use ring::rand::SystemRandom;
 use ring::signature::{self, EcdsaKeyPair, RsaEncoding, RsaKeyPair, UnparsedPublicKey};
 
-use crate::abi::{Answer, Refusal};
+use crate::abi::{HostcallError, HostcallResult};
 use crate::protobuf::{Field, Fields, put_bytes, put_flag};
-use crate::state::State;
+use crate::state::VmState;
 
 /// `{hash_function = 1, public_key = 2, signature = 3, text = 4, public_key_pem = 5}`;
 /// answers `{result = 1, error = 2}`.
-pub(crate) fn verify(_: &mut State, arguments: &[u8], answer: &mut Vec<u8>) -> Answer {
+pub(crate) fn verify(_: &mut VmState, arguments: &[u8], answer: &mut Vec<u8>) -> HostcallResult {
     let [hash, der, signed, text, pem] = fields(arguments)?;
     let key = key(der, pem)?;
-    let key = PublicKey::of(&key).ok_or(Refusal::BadArgument)?;
+    let key = PublicKey::of(&key).ok_or(HostcallError::BadArgument)?;
     match key.verify(hash, text, signed) {
         Ok(()) => put_flag(answer, 1, true),
         Err(error) => put_bytes(answer, 2, error.as_bytes()),
@@ -23,10 +23,10 @@ pub(crate) fn verify(_: &mut State, arguments: &[u8], answer: &mut Vec<u8>) -> A
 
 /// `{hash_function = 1, private_key = 2, text = 3, private_key_pem = 4}`;
 /// answers `{result = 1, signature = 2, error = 3}`.
-pub(crate) fn sign(_: &mut State, arguments: &[u8], answer: &mut Vec<u8>) -> Answer {
+pub(crate) fn sign(_: &mut VmState, arguments: &[u8], answer: &mut Vec<u8>) -> HostcallResult {
     let [hash, der, text, pem] = fields(arguments)?;
     let key = key(der, pem)?;
-    let key = PrivateKey::of(&key).ok_or(Refusal::BadArgument)?;
+    let key = PrivateKey::of(&key).ok_or(HostcallError::BadArgument)?;
     match key.sign(hash, text) {
         Ok(signed) => {
             put_flag(answer, 1, true);
@@ -38,10 +38,10 @@ pub(crate) fn sign(_: &mut State, arguments: &[u8], answer: &mut Vec<u8>) -> Ans
 }
 
 /// Fields 1, 2, ... of a message, all of them bytes.
-fn fields<const N: usize>(arguments: &[u8]) -> Result<[&[u8]; N], Refusal> {
+fn fields<const N: usize>(arguments: &[u8]) -> Result<[&[u8]; N], HostcallError> {
     let mut found = [&[][..]; N];
     for field in Fields::of(arguments) {
-        if let (number, Field::Bytes(bytes)) = field.map_err(|_| Refusal::BadArgument)?
+        if let (number, Field::Bytes(bytes)) = field.map_err(|_| HostcallError::BadArgument)?
             && let Some(slot) = usize::try_from(number - 1)
                 .ok()
                 .and_then(|at| found.get_mut(at))
@@ -53,11 +53,11 @@ fn fields<const N: usize>(arguments: &[u8]) -> Result<[&[u8]; N], Refusal> {
 }
 
 /// The key in one form or the other, not both.
-fn key(der: &[u8], pem: &[u8]) -> Result<Vec<u8>, Refusal> {
+fn key(der: &[u8], pem: &[u8]) -> Result<Vec<u8>, HostcallError> {
     match (der, pem) {
         ([_, ..], []) => Ok(der.to_vec()),
-        ([], [_, ..]) => of_pem(pem).ok_or(Refusal::BadArgument),
-        _ => Err(Refusal::BadArgument),
+        ([], [_, ..]) => of_pem(pem).ok_or(HostcallError::BadArgument),
+        _ => Err(HostcallError::BadArgument),
     }
 }
 

@@ -16,7 +16,7 @@ impl Module {
     ///
     /// # Errors
     /// As [`Module::compile`].
-    pub fn archived(engine: &Engine, wasm: &[u8], folder: &Path) -> Result<Module, LoadError> {
+    pub fn cached(engine: &Engine, wasm: &[u8], folder: &Path) -> Result<Module, LoadError> {
         let file = folder.join(format!("{:016x}-{}.cwasm", key(engine, wasm), wasm.len()));
         if file.is_file() {
             // SAFETY: this function wrote the file, for an equal engine and module;
@@ -86,7 +86,7 @@ mod tests {
             guest("proxy_abi_version_0_1_0"),
         );
         let load = || {
-            let module = Module::archived(&engine, new.as_bytes(), folder.path());
+            let module = Module::cached(&engine, new.as_bytes(), folder.path());
             module.unwrap().abi()
         };
         assert_eq!(load(), AbiVersion::V0_2_1);
