@@ -9,7 +9,7 @@
 use crate::balance::connections::{Connections, Progress};
 use crate::balance::listener::{ListenerId, Refusal};
 use crate::balance::order::Order;
-use crate::balance::passive::Ejection;
+use crate::balance::passive::{self, Ejection};
 use crate::balance::pool::Pool;
 use crate::balance::replica::{ReplicaId, ReplicaNames};
 use crate::balance::stream::StreamId;
@@ -409,21 +409,11 @@ impl Balancer {
         if ejection == Ejection::Unchanged || !self.is_holder() {
             return;
         }
-        let rules = &self.config.passive;
-        let failures = match rules.fails {
-            1 => "a connection to it failed".to_owned(),
-            fails => {
-                let ms = rules.window_ms;
-                format!("{fails} connections to it failed within {ms} ms")
-            }
-        };
-        let name = self
-            .pool
-            .get(id)
-            .map_or("", |replica| replica.name.as_str());
-        let ms = rules.hold_ms;
-        let text = format!("replica \"{name}\": {failures}; held back for {ms} ms");
-        self.effects.log(Level::Warn, text);
+        if let Some(replica) = self.pool.get(id) {
+            let text = passive::describe(&self.config.passive);
+            let text = format!("replica \"{}\": {text}", replica.name);
+            self.effects.log(Level::Warn, text);
+        }
     }
 
     /// Goes on where the last holder of the lease stopped, or leaves it to the next.
@@ -433,15 +423,10 @@ impl Balancer {
             Handover::Lost => self.prober.stop(),
             Handover::Gained => {
                 let details = self.sync.read_details(store);
-                self.prober.learn(details);
-                // What was announced is newer than the details may be.
                 let verdicts = self.sync.read_verdicts(store);
-                self.prober.adopt(&verdicts);
-                let changes = self.prober.watches().iter().map(|watch| watch.verdict());
-                for change in changes.collect::<Vec<Change>>() {
+                for change in self.prober.take_over(details, &verdicts, now) {
                     self.set_verdict(change, now);
                 }
-                self.prober.start(now);
                 self.metrics.forget_gauges();
             }
         }

@@ -30,9 +30,9 @@ pub struct Config {
     /// There is a route `PORT/A>B` from each replica to this many that follow it
     /// in the list (the list is a ring); `PORT/A` alone always exists.
     pub runners_up: usize,
-    /// What is asked of each replica; at least one.
+    /// The checks made of each replica; at least one.
     pub checks: Vec<Check>,
-    /// When it is asked, and how answers add up to a verdict.
+    /// When replicas are probed, and how answers add up to a verdict.
     pub health: Health,
     /// Who may change a replica's state on the admin listener.
     pub admin: Admin,
@@ -108,11 +108,11 @@ pub struct Listener {
     pub checks: Vec<String>,
 }
 
-/// One request asked of every replica.
+/// One check, made of every replica.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
-    /// Unique; the request goes to the cluster `NAME/REPLICA`, such as `ping/r1`.
+    /// Unique; its probes go to the cluster `NAME/REPLICA`, such as `ping/r1`.
     pub name: String,
     /// What is asked.
     pub kind: CheckKind,
@@ -150,7 +150,7 @@ pub struct BodyCheck {
     pub healthy: serde_json::Value,
 }
 
-/// When replicas are asked, and how answers add up to a verdict.
+/// When replicas are probed, and how answers add up to a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Health {

@@ -53,7 +53,7 @@ fn change(
     store: &mut impl Store,
     now: Moment,
 ) -> Response {
-    // Before anything else: strangers learn nothing, not even names.
+    // First of all: without access nothing can be learned, not even names.
     if let Err(denied) = access::admit(request, &balancer.config().admin) {
         let response = Response::error(denied.status(), denied.message());
         return match denied {

@@ -2,7 +2,7 @@
 
 use crate::random::{self, Random};
 
-/// What is known of one replica besides its place in the order.
+/// What is known of one replica besides its position in the order.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Candidate {
     /// Weight in thousandths; 0: not known yet.

@@ -6,7 +6,7 @@ use super::tournament_tree::TournamentTree;
 use crate::config::Policy;
 use crate::random::{self, Random};
 
-/// What orders replicas: how well they are, then how busy, then whose turn it is.
+/// What orders replicas: how available they are, then how busy, then their turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
     pub(crate) availability: Availability,
@@ -96,7 +96,7 @@ impl Choice {
         );
     }
 
-    /// How well the best of them is; `None` when there are none.
+    /// How available the best of them is; `None` when there are none.
     pub(crate) fn best(&self) -> Option<Availability> {
         self.key(self.tree.winner()?).map(|key| key.availability)
     }

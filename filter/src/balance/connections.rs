@@ -109,7 +109,7 @@ impl Connections {
         progress
     }
 
-    /// A connection is over. Said of one that is not open, it changes nothing.
+    /// A connection is over. For one that is not open nothing changes.
     pub(crate) fn closed(
         &mut self,
         stream: StreamId,

@@ -69,6 +69,18 @@ impl Passive {
     }
 }
 
+/// What an ejection by these rules comes from, and how long it lasts.
+pub(crate) fn describe(rules: &config::Passive) -> String {
+    let failures = match rules.fails {
+        1 => "a connection to it failed".to_owned(),
+        fails => {
+            let ms = rules.window_ms;
+            format!("{fails} connections to it failed within {ms} ms")
+        }
+    };
+    format!("{failures}; held back for {} ms", rules.hold_ms)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +111,21 @@ mod tests {
             }
             let last = failures.last().copied().unwrap_or_default();
             assert_eq!(passive.is_ejected(at(last)), ejected, "{why}: {failures:?}");
+        }
+    }
+
+    #[test]
+    fn an_ejection_is_described_by_its_rules() {
+        let one = config::Passive { fails: 1, ..RULES };
+        let cases = [
+            (one, "a connection to it failed; held back for 5000 ms"),
+            (
+                RULES,
+                "2 connections to it failed within 1000 ms; held back for 5000 ms",
+            ),
+        ];
+        for (rules, expected) in cases {
+            assert_eq!(describe(&rules), expected);
         }
     }
 

@@ -96,7 +96,7 @@ pub(super) fn answered(vm: &mut Vm, token: u32, headers: usize) {
     sync_and_carry_out(vm, now);
 }
 
-/// A root is to end; whether nothing keeps it. While connections are open it stays,
+/// A root is to end; whether it may do so at once. While connections are open it stays,
 /// so that they are counted: [`tick`] says when it may go.
 pub(super) fn done(vm: &mut Vm, root: u32) -> bool {
     if vm.ticking != Some(root) {

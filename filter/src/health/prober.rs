@@ -201,7 +201,7 @@ impl Prober {
         self.watches.iter().filter_map(detail).collect()
     }
 
-    /// Takes over what another VM knows.
+    /// Takes in what another VM knows.
     pub(crate) fn learn(&mut self, details: Vec<Detail>) {
         let mut known: HashMap<(String, String), CheckState> = details
             .into_iter()
@@ -216,8 +216,15 @@ impl Prober {
         }
     }
 
-    /// Takes over another VM's verdicts, which may be newer than its details.
-    pub(crate) fn adopt(&mut self, verdicts: &HashMap<WatchKey, Verdict>) {
+    /// Goes on where another VM stopped: with what it knew, and with the verdicts it
+    /// announced, which are newer than the details may be. All verdicts as of now.
+    pub(crate) fn take_over(
+        &mut self,
+        details: Vec<Detail>,
+        verdicts: &HashMap<WatchKey, Verdict>,
+        now: Moment,
+    ) -> Vec<Change> {
+        self.learn(details);
         for watch in &mut self.watches {
             if let Some(verdict) = verdicts.get(&watch.key) {
                 let health = &mut watch.state.health;
@@ -225,6 +232,8 @@ impl Prober {
                 health.verdict = *verdict;
             }
         }
+        self.schedule.start(now);
+        self.watches.iter().map(Watch::verdict).collect()
     }
 
     fn is_skipped(&self, number: usize, skips: impl Fn(ReplicaId) -> bool) -> bool {

@@ -1,4 +1,4 @@
-//! Why a replica is not well, by names that don't change: they are in `/status`,
+//! Why a replica is not healthy, by names that don't change: they are in `/status`,
 //! in the metrics and in the log.
 
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ pub enum Reason {
     NoAddress,
     /// What came back is not HTTP.
     NotHttp,
-    /// The proxy could not ask, for a reason that is not among these.
+    /// The proxy could not send the probe, for a reason that is not among these.
     ProxyError,
     /// A status that is not among those of a healthy answer.
     Status,

@@ -216,7 +216,13 @@ fn another_vm_goes_on_with_details_and_newer_verdicts() {
     assert_eq!(second.details(), first.details());
 
     let newer = verdicts.into_keys().map(|key| (key, Verdict::Unhealthy));
-    second.adopt(&newer.collect());
+    let changes = second.take_over(first.details(), &newer.collect(), at(9).moment);
+    let is_unhealthy = |change: &Change| change.verdict == Verdict::Unhealthy;
+    assert!(
+        changes.len() == 2 && changes.iter().all(is_unhealthy),
+        "{changes:?}"
+    );
+    assert_eq!(send(&mut second, 9).len(), 2, "and probes at once");
     let health = second.watches()[1].state.health;
     assert_eq!((health.verdict, health.settled), (Verdict::Unhealthy, true));
 }

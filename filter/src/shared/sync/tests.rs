@@ -115,3 +115,23 @@ fn the_first_counts_of_others_are_no_news() {
         assert_eq!(learned, Some((expected.clone(), others)));
     }
 }
+
+/// VMs of two versions of the filter share a board while one replaces the other.
+#[test]
+fn values_are_encoded_as_flat_lists() {
+    let mut store = MemoryStore::default();
+    let (mut one, mut random) = vm();
+    one.beat(&mut store, &mut random, at(0));
+    one.announce(&mut store, &[((1, 2), Verdict::Unhealthy)], &[], at(0));
+    one.order(&mut store, "r1", Order::Drain, 300).unwrap();
+    let cases: [(&str, &[u8]); 4] = [
+        ("dtr.seats", &[1, 1]),
+        ("dtr.verdicts", &[1, 1, 1, 2, 1]),
+        ("dtr.orders", &[1, 1, 2, b'r', b'1', 1, 0xac, 2]),
+        ("dtr.details", &[1, 0]),
+    ];
+    for (key, expected) in cases {
+        let record = store.read(key).unwrap();
+        assert_eq!(record.value, expected, "{key}");
+    }
+}
