@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 use super::ConfigError;
 use super::address::{Bind, Endpoint};
 use super::check::{CONNECT_TIMEOUT, DNS_REFRESH, DRAIN_TIMEOUT};
+use super::check_spec::verify;
 use super::error::Source;
+use super::network_filter::{Failure, NetworkFilter, VmSettings};
 use super::number::{BoundedInt, Size};
-use super::question::verify;
 use super::text::{AbiName, BoundedDuration, ClusterName};
-use crate::plan::{self, Failure, NetworkFilter, Plan, Pool, Protocol, VmSettings};
+use crate::plan::{self, Plan, Pool, Protocol};
 use proxy_wasm_engine::Profile;
 
 /// The whole file.

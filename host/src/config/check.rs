@@ -9,10 +9,10 @@ use std::time::Duration;
 use dtr_lb_filter::config::{OnDown, Policy, Start, WhenAllDown};
 
 use super::chain;
+use super::check_spec::Questions;
 use super::error::Source;
 use super::file::{self, File};
 use super::number::BoundedInt;
-use super::question::Questions;
 use super::text::BoundedDuration;
 use super::{Admin, Check, Config, ConfigError, Health, Listener, Passive, Replica};
 use crate::plan::Host;

@@ -5,10 +5,10 @@ use serde::Deserialize;
 
 use super::address::{Address, Bind, Fqdn, PortName, Target};
 use super::chain;
-use super::entries::UniqueMap;
 use super::number::{BoundedInt, Fraction, Port, Statuses};
 use super::preset::Preset;
 use super::text::{BoundedDuration, HeaderName, HeaderValue, Pointer, ReplicaName, Token};
+use super::unique_map::UniqueMap;
 
 /// The whole file.
 #[derive(Debug, Deserialize)]

@@ -14,17 +14,18 @@
 mod address;
 mod chain;
 mod check;
+mod check_spec;
 mod config_file;
-mod entries;
 mod error;
 mod file;
 mod flags;
+mod network_filter;
 mod number;
 mod preset;
-mod question;
 #[cfg(test)]
 mod tests;
 mod text;
+mod unique_map;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -35,13 +36,14 @@ use std::time::Duration;
 
 use dtr_lb_filter::config::{CheckKind, OnDown, Policy, Start, WhenAllDown};
 
-use crate::plan::{Host, NetworkFilter, Verify};
+use crate::plan::{Host, Verify};
 
 use error::Source;
 
 pub use config_file::ConfigFile;
 pub use error::ConfigError;
 pub use flags::Flags;
+pub use network_filter::{Failure, NetworkFilter, VmSettings};
 
 /// What the operator wants, defaults filled in.
 #[derive(Clone, Debug)]

@@ -3,9 +3,8 @@
 //! so what is true of one is true of the other.
 
 mod expand;
-mod network_filter;
 
-pub use network_filter::{Failure, NetworkFilter, VmSettings};
+pub use crate::config::{Failure, NetworkFilter, VmSettings};
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
