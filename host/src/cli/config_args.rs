@@ -51,28 +51,24 @@ pub(crate) struct ConfigArgs {
 }
 
 impl ConfigArgs {
-    /// Reads and checks it: the balancer's, or a chain of filters.
-    pub(crate) fn setup(&self) -> Result<ConfigFile, ConfigError> {
+    /// Reads and checks the configuration: the balancer's, or a chain of filters.
+    pub(crate) fn read(&self) -> Result<ConfigFile, ConfigError> {
         match &self.config {
             Some(file) => ConfigFile::load(file),
-            None => Ok(ConfigFile::Balancer(Box::new(self.config()?))),
+            None => Ok(ConfigFile::Balancer(Box::new(self.from_flags()?))),
         }
     }
 
-    /// Reads and checks it: the balancer's alone.
-    pub(crate) fn config(&self) -> Result<Config, ConfigError> {
-        match &self.config {
-            Some(file) => Config::load(file),
-            None => Config::from_flags(&Flags {
-                fqdn: self.fqdn.clone().unwrap_or_default(),
-                replicas: self.replica.clone(),
-                listen: self.listen.clone(),
-                health_preset: self.health_preset.clone(),
-                health_target: self.health_target.clone(),
-                verify: self.verify.clone(),
-                admin: self.admin.clone(),
-                policy: self.policy.clone(),
-            }),
-        }
+    fn from_flags(&self) -> Result<Config, ConfigError> {
+        Config::from_flags(&Flags {
+            fqdn: self.fqdn.clone().unwrap_or_default(),
+            replicas: self.replica.clone(),
+            listen: self.listen.clone(),
+            health_preset: self.health_preset.clone(),
+            health_target: self.health_target.clone(),
+            verify: self.verify.clone(),
+            admin: self.admin.clone(),
+            policy: self.policy.clone(),
+        })
     }
 }

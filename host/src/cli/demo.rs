@@ -12,7 +12,7 @@ use dtr_lb::standin::{Cluster, Control, Replica};
 use serde_json::json;
 
 use super::signal::Signals;
-use super::{Failure, run, say};
+use super::{Failure, print, run};
 
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
@@ -45,7 +45,7 @@ impl Demo {
             let host = run::start(&plan).await.context(
                 "the demo can't start; other ports can be chosen with --http, --https and --admin",
             )?;
-            say(tour(&host, &replicas, &control))?;
+            print(tour(&host, &replicas, &control))?;
             let signal = signals.end().await;
             run::drain(host, &plan, signal, signals).await;
             Ok(())

@@ -14,12 +14,12 @@ use dtr_lb::envoy::{BootstrapOptions, bootstrap};
 use dtr_lb::plan::Plan;
 
 use super::config_args::ConfigArgs;
-use super::{Failure, say};
+use super::{Failure, print};
 
 #[derive(Debug, Args)]
 pub(crate) struct Envoy {
     #[command(flatten)]
-    wanted: ConfigArgs,
+    config_args: ConfigArgs,
     /// The folder that gets envoy.yaml and dtr_lb_filter.wasm; made when missing.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -36,10 +36,10 @@ pub(crate) struct Envoy {
 }
 
 impl Envoy {
-    /// Writes both files and says how to start Envoy with them.
-    pub(super) fn write(self) -> Result<(), Failure> {
+    /// Writes both files and prints how to start Envoy with them.
+    pub(super) fn run(self) -> Result<(), Failure> {
         let only_run = "carried by `dtr-lb run` alone";
-        let ConfigFile::Balancer(config) = self.wanted.setup()? else {
+        let ConfigFile::Balancer(config) = self.config_args.read()? else {
             return Err(Failure::Asked(anyhow::anyhow!(
                 "a chain of filters is {only_run}; write its listener for Envoy by hand, as \
                  envoy/README.md shows"
@@ -63,16 +63,16 @@ impl Envoy {
         let yaml = bootstrap(&Plan::of(&config), &options);
         fs::create_dir_all(&out)
             .with_context(|| format!("the folder {} can't be made", out.display()))?;
-        put(&module, FILTER, 0o644)?;
+        replace(&module, FILTER, 0o644)?;
         // Whoever reads the token may change the replicas' states.
         let secret = config.admin.is_some_and(|admin| admin.token.is_some());
         let bootstrap = out.join("envoy.yaml");
-        put(
+        replace(
             &bootstrap,
             yaml.as_bytes(),
             if secret { 0o600 } else { 0o644 },
         )?;
-        say(format_args!(
+        print(format_args!(
             "wrote {} and {}\nstart it with: envoy -c {} --drain-time-s 600",
             bootstrap.display(),
             module.display(),
@@ -82,7 +82,7 @@ impl Envoy {
 }
 
 /// Replaces the file whole, so that an Envoy about to read it never sees half.
-fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), anyhow::Error> {
+fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), anyhow::Error> {
     let fresh = path.with_extension("new");
     let write = || {
         fs::remove_file(&fresh).or_else(|error| match error.kind() {

@@ -40,13 +40,13 @@ enum Command {
 }
 
 impl Cli {
-    /// Does what it was told.
+    /// Runs the command.
     pub(crate) fn run(self) -> Result<(), Failure> {
         log::start(self.log_format)?;
         match self.command {
-            Command::Run(wanted) => run::run(&wanted),
+            Command::Run(config_args) => run::run(&config_args),
             Command::Check(check) => check.run(),
-            Command::Envoy(envoy) => envoy.write(),
+            Command::Envoy(envoy) => envoy.run(),
             Command::Demo(demo) => demo.run(),
         }
     }
@@ -73,27 +73,27 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Failure::Asked(error) | Failure::Ran(error)) = self;
-        told(error, f)
+        f.write_str(&with_causes(error))
     }
 }
 
-/// The error and its causes; many errors name their cause themselves, so that one
-/// whose words were said already is left out.
-fn told(error: &anyhow::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let mut said = error.to_string();
+/// The error and its causes. Many errors name their cause in their own message;
+/// such a cause is not repeated.
+fn with_causes(error: &anyhow::Error) -> String {
+    let mut message = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !said.contains(&cause) {
-            said = format!("{said}: {cause}");
+        if !message.contains(&cause) {
+            message = format!("{message}: {cause}");
         }
     }
-    f.write_str(&said)
+    message
 }
 
-/// Prints what a command was asked for.
+/// Prints a command's result on standard output.
 ///
 /// # Errors
-/// It can't be written; but who stopped reading has seen enough.
-pub(crate) fn say(text: impl fmt::Display) -> Result<(), Failure> {
+/// It can't be written; a closed pipe is no error.
+pub(crate) fn print(text: impl fmt::Display) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     let written = writeln!(out, "{text}").and_then(|()| out.flush());
     match written {

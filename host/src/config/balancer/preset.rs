@@ -3,7 +3,7 @@
 use dtr_lb_filter::config::BodyCheck;
 use serde::Deserialize;
 
-use super::address::Scheme;
+use crate::config::target::Scheme;
 
 /// A registry whose health endpoint is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -62,7 +62,7 @@ impl Preset {
 
     pub(super) fn body(self) -> Option<BodyCheck> {
         match self {
-            // Harbor says 200 when it is unhealthy, too.
+            // Harbor answers 200 when it is unhealthy, too.
             Preset::Harbor => Some(BodyCheck {
                 pointer: "/status".to_owned(),
                 healthy: "healthy".into(),
