@@ -13,7 +13,7 @@ use super::{Failure, print};
 pub(crate) struct Check {
     #[command(flatten)]
     config_args: ConfigArgs,
-    /// Also load each filter and start it, as `run` would, without listening.
+    /// Also load and start each filter, as `run` would, without listening.
     #[arg(long)]
     load: bool,
 }
@@ -31,7 +31,7 @@ impl Check {
             let rehearsals = rehearse(&Plan::of_file(&file), FILTER).map_err(anyhow::Error::new)?;
             let lines: Vec<String> = rehearsals.iter().map(ToString::to_string).collect();
             if rehearsals.iter().any(|one| one.outcome.is_err()) {
-                return Err(Failure::Asked(anyhow::anyhow!(lines.join("\n    "))));
+                return Err(Failure::Usage(anyhow::anyhow!(lines.join("\n    "))));
             }
             for line in lines {
                 report.push_str(&format!("\n    {line}"));

@@ -25,13 +25,13 @@ pub(crate) struct Demo {
     /// The admin listener's port.
     #[arg(long, value_name = "PORT", default_value_t = 8181)]
     admin: u16,
-    /// The port where the stand-ins take orders.
+    /// The port where the stand-ins' states are changed.
     #[arg(long, value_name = "PORT", default_value_t = 8182)]
     control: u16,
 }
 
 impl Demo {
-    /// Shows it until a signal.
+    /// Runs it until a signal.
     pub(super) fn run(self) -> Result<(), Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -97,7 +97,7 @@ impl Demo {
     }
 }
 
-/// What is where, and what to try.
+/// Addresses, and commands to try.
 fn tour(host: &Host, replicas: &[Replica], control: &Control) -> String {
     let mut listeners = host.listeners().into_iter();
     let mut next = || {

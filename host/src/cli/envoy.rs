@@ -1,4 +1,4 @@
-//! `dtr-lb envoy`: the same balancer, carried by Envoy.
+//! `dtr-lb envoy`: the same balancer, run by Envoy.
 
 use std::fs;
 use std::io::Write;
@@ -20,17 +20,17 @@ use super::{Failure, print};
 pub(crate) struct Envoy {
     #[command(flatten)]
     config_args: ConfigArgs,
-    /// The folder that gets envoy.yaml and dtr_lb_filter.wasm; made when missing.
+    /// Folder to write envoy.yaml and dtr_lb_filter.wasm to; made when missing.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Where the filter will be on the machine that runs Envoy [default: in DIR].
+    /// Path of the filter on the machine that runs Envoy [default: in DIR].
     #[arg(long, value_name = "PATH")]
     wasm_path: Option<PathBuf>,
-    /// Where Envoy serves its own admin pages, /stats/prometheus among them.
+    /// Address of Envoy's own admin pages, /stats/prometheus among them.
     #[arg(long, value_name = "BIND", default_value = "127.0.0.1:9901")]
     envoy_admin: SocketAddr,
-    /// The certificates "verify": "system" means there [default: where this machine
-    /// has them].
+    /// CA certificates that "verify": "system" means on that machine [default: where
+    /// this machine has them].
     #[arg(long, value_name = "PATH")]
     system_roots: Option<PathBuf>,
 }
@@ -38,22 +38,22 @@ pub(crate) struct Envoy {
 impl Envoy {
     /// Writes both files and prints how to start Envoy with them.
     pub(super) fn run(self) -> Result<(), Failure> {
-        let only_run = "carried by `dtr-lb run` alone";
+        let only_run = "run by `dtr-lb run` only";
         let ConfigFile::Balancer(config) = self.config_args.read()? else {
-            return Err(Failure::Asked(anyhow::anyhow!(
+            return Err(Failure::Usage(anyhow::anyhow!(
                 "a chain of filters is {only_run}; write its listener for Envoy by hand, as \
                  envoy/README.md shows"
             )));
         };
         if !config.filters.is_empty() {
-            return Err(Failure::Asked(anyhow::anyhow!(
+            return Err(Failure::Usage(anyhow::anyhow!(
                 "filters: these are {only_run}; leave them out here, and add \
                  them to the listeners of envoy.yaml before the filter dtr-lb"
             )));
         }
         let out = std::path::absolute(&self.out)
-            .with_context(|| format!("--out {} is no folder", self.out.display()))
-            .map_err(Failure::Asked)?;
+            .with_context(|| format!("--out {} is not a folder", self.out.display()))
+            .map_err(Failure::Usage)?;
         let module = out.join("dtr_lb_filter.wasm");
         let options = BootstrapOptions {
             envoy_admin: self.envoy_admin,
@@ -64,7 +64,7 @@ impl Envoy {
         fs::create_dir_all(&out)
             .with_context(|| format!("the folder {} can't be made", out.display()))?;
         replace(&module, FILTER, 0o644)?;
-        // Whoever reads the token may change the replicas' states.
+        // The bootstrap holds the token, which allows changes.
         let secret = config.admin.is_some_and(|admin| admin.token.is_some());
         let bootstrap = out.join("envoy.yaml");
         replace(
@@ -81,7 +81,7 @@ impl Envoy {
     }
 }
 
-/// Replaces the file whole, so that an Envoy about to read it never sees half.
+/// Replaces the file as a whole, so that an Envoy that starts never reads half.
 fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), anyhow::Error> {
     let fresh = path.with_extension("new");
     let write = || {

@@ -1,4 +1,4 @@
-//! The signals a balancer obeys.
+//! The signals that end or reload the balancer.
 
 use std::io;
 
