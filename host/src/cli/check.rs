@@ -72,7 +72,7 @@ fn summary(config: &Config) -> String {
         .collect();
     let checks: Vec<String> = config.checks.iter().map(target).collect();
     format!(
-        "ok: {} listens on {}\n    {} {}: {}\n    asked {} every {}",
+        "ok: {} listens on {}\n    {} {}: {}\n    probes {} every {}",
         config.fqdn,
         listeners.join(", "),
         replicas.len(),
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(
             summary,
             "ok: dtr.example.com listens on 127.0.0.1:8443 (port 443)\n    \
-             2 replicas: r1, r2\n    asked https:443/_ping every 2s"
+             2 replicas: r1, r2\n    probes https:443/_ping every 2s"
         );
     }
 }

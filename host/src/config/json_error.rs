@@ -21,7 +21,7 @@ pub(super) fn refusal(
             // Right JSON of another type where an enum was expected: serde_json calls
             // that a syntax error, too.
             let found = value_at(text, &path).unwrap_or_default();
-            return source.refuse(&path.to_string(), found, "expected a word in quotes");
+            return source.refuse(&path.to_string(), found, "expected a string in quotes");
         }
         return source.refuse_all(format!(
             "not JSON at line {line}, column {column}: {message}; check the comma, bracket or quote there"

@@ -142,7 +142,7 @@ impl CheckBuilder<'_> {
             None => Ok(()),
             Some((what, _)) => Err(self.source.refuse_field(
                 &format!("{field}.{what}"),
-                "a tcp check only opens a connection; remove this, or ask over http or https",
+                "a tcp check only opens a connection; remove this, or check over http or https",
             )),
         }
     }

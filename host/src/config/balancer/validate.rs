@@ -139,9 +139,7 @@ fn binds(file: &File, source: &Source) -> Result<Vec<(SocketAddr, u16)>, ConfigE
         if let Some((held, other)) = taken.iter().find(|(held, _)| overlap(*held, bind)) {
             let problem = match *held == bind {
                 true => format!("{other} is bound to it already; give each its own"),
-                false => format!(
-                    "{other} is {held}, and one of the two takes the other in; give each its own port"
-                ),
+                false => format!("{other} is {held}, and the two overlap; give each its own port"),
             };
             return Err(source.refuse(&field, bind.to_string(), problem));
         }
@@ -151,7 +149,7 @@ fn binds(file: &File, source: &Source) -> Result<Vec<(SocketAddr, u16)>, ConfigE
     Ok(binds)
 }
 
-/// Whether only one of the two can be bound: 0.0.0.0 takes every IPv4 address in,
+/// Whether only one of the two can be bound: 0.0.0.0 includes every IPv4 address,
 /// and [::] every IPv6 address.
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     let any = one.ip().is_unspecified() || other.ip().is_unspecified();

@@ -5,13 +5,13 @@ fn wrong_listeners_are_refused_with_field_value_and_remedy() {
     assert_refused(vec![
         (
             with(r#""listeners": [{"bind": "0.0.0.0:443"}, {"bind": "127.0.0.1:443"}]"#),
-            r#"lb.json: listeners[1].bind is "127.0.0.1:443"; listeners[0].bind is 0.0.0.0:443, and one"#,
+            r#"lb.json: listeners[1].bind is "127.0.0.1:443"; listeners[0].bind is 0.0.0.0:443, and the two overlap"#,
         ),
         (
             with(
                 r#""listeners": [{"bind": "[::1]:8181", "port": 443}], "admin": {"bind": "[::]:8181"}"#,
             ),
-            r#"lb.json: listeners[0].bind is "[::1]:8181"; admin.bind is [::]:8181, and one"#,
+            r#"lb.json: listeners[0].bind is "[::1]:8181"; admin.bind is [::]:8181, and the two overlap"#,
         ),
         (
             with(r#""listeners": []"#),
