@@ -2,6 +2,8 @@
 //! configuration. The host runs a plan, `dtr-lb envoy` writes it as a bootstrap, so
 //! that both do the same.
 
+#[cfg(test)]
+mod contract_tests;
 mod expand;
 mod filter_config;
 mod routes;

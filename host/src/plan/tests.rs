@@ -6,7 +6,7 @@ use std::time::Duration;
 use dtr_lb_filter::config as filter;
 
 use super::*;
-use crate::config::Config;
+use crate::config::{Config, ConfigFile};
 
 fn plan(replicas: usize, rest: &str) -> Plan {
     let replicas: Vec<String> = (1..=replicas)
@@ -133,4 +133,39 @@ fn two_addresses_of_one_port_share_its_clusters() {
         .as_array()
         .unwrap();
     assert_eq!(listeners.len(), 1, "{listeners:?}");
+}
+
+#[test]
+fn a_chains_cluster_of_several_endpoints_is_a_pool_of_as_many_clusters() {
+    let text = r#"{
+        "listeners": [{ "bind": "127.0.0.1:8443", "cluster": "web" }],
+        "clusters": [
+            { "name": "web", "endpoints": ["10.0.0.11:443", "web2.internal:8443"] },
+            { "name": "auth", "endpoints": ["[::1]:9000"], "protocol": "http2" }],
+        "idle_timeout": "5m" }"#;
+    let plan = Plan::of_file(&ConfigFile::parse(text, "chain.json").unwrap());
+    let clusters: Vec<_> = plan
+        .clusters
+        .iter()
+        .map(|one| (one.name.as_str(), one.part_of.as_deref(), one.port))
+        .collect();
+    assert_eq!(
+        clusters,
+        [
+            ("web[0]", Some("web"), 443),
+            ("web[1]", Some("web"), 8443),
+            ("auth", None, 9000)
+        ]
+    );
+    assert_eq!(
+        plan.clusters[1].host,
+        Address::Name("web2.internal".to_owned())
+    );
+    assert_eq!(plan.clusters[2].protocol, Protocol::Http2);
+    assert_eq!(plan.pools.len(), 1);
+    assert_eq!(plan.pools[0].clusters, ["web[0]", "web[1]"]);
+    let listener = &plan.listeners[0];
+    assert_eq!((listener.port, listener.fallback.as_str()), (8443, "web"));
+    assert_eq!(listener.idle_timeout, Some(Duration::from_secs(300)));
+    assert!(plan.balancer.is_none() && plan.routes.is_empty());
 }
