@@ -8,7 +8,7 @@ use clap::Args;
 use dtr_lb::Host;
 use dtr_lb::config::Config;
 use dtr_lb::plan::Plan;
-use dtr_lb::standin::{Cluster, Control, Replica};
+use dtr_lb::standin::{Control, Registry, Replica};
 use serde_json::json;
 
 use super::signal::Signals;
@@ -53,10 +53,10 @@ impl Demo {
     }
 
     async fn stand_ins(&self) -> Result<(Arc<[Replica]>, Control), anyhow::Error> {
-        let cluster = Cluster::new(FQDN).context("no certificate can be made")?;
+        let registry = Registry::new(FQDN).context("no certificate can be made")?;
         let mut replicas = Vec::new();
         for name in ["r1", "r2", "r3"] {
-            let replica = cluster.replica(name, loopback(0), loopback(0)).await;
+            let replica = registry.replica(name, loopback(0), loopback(0)).await;
             replicas.push(replica.with_context(|| format!("replica {name} can't listen"))?);
         }
         let replicas: Arc<[Replica]> = replicas.into();
