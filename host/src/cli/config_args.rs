@@ -56,11 +56,11 @@ impl ConfigArgs {
     pub(crate) fn read(&self) -> Result<ConfigFile, ConfigError> {
         match &self.config {
             Some(file) => ConfigFile::load(file),
-            None => Ok(ConfigFile::Balancer(Box::new(self.from_flags()?))),
+            None => Ok(ConfigFile::Balancer(Box::new(self.config()?))),
         }
     }
 
-    fn from_flags(&self) -> Result<Config, ConfigError> {
+    fn config(&self) -> Result<Config, ConfigError> {
         Config::from_flags(&Flags {
             fqdn: self.fqdn.clone().unwrap_or_default(),
             replicas: self.replica.clone(),

@@ -1,5 +1,5 @@
-//! The operator's configuration, read and checked once: what a [`Config`] says
-//! is possible, and nothing after it checks again.
+//! The operator's configuration, read and checked once: what a [`Config`] contains
+//! is valid, and nothing after it checks again.
 //!
 //! ```
 //! use dtr_lb::config::Config;

@@ -101,6 +101,6 @@ pub(super) fn admin(admin: &Admin, plan: &Plan, options: &BootstrapOptions) -> N
 
 /// How long a request of the admin listener may take to arrive.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
-/// How long a connection to it may wait for the next request; longer than the page
-/// takes to ask again.
+/// How long a connection to it may wait for the next request; longer than the
+/// interval at which the page refreshes itself.
 const IDLE_LIMIT: Duration = Duration::from_secs(60);

@@ -9,7 +9,7 @@ pub struct BootstrapOptions {
     /// Where the filter's module is on the machine that runs Envoy.
     pub wasm: PathBuf,
     /// Where Envoy serves its own admin pages (`/stats/prometheus`, `/ready`);
-    /// keep it on loopback, since whoever reaches it may stop Envoy.
+    /// keep it on loopback, since any client that reaches it may stop Envoy.
     pub envoy_admin: SocketAddr,
     /// The certificates that `"verify": "system"` means there.
     pub system_roots: PathBuf,

@@ -17,7 +17,7 @@ use std::time::Duration;
 pub use crate::config::Address as Host;
 pub use crate::config::{Address, Failure, NetworkFilter, Protocol, Verify, VmSettings};
 
-/// Everything a host needs to know to balance.
+/// Everything a host needs to balance.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Where connections are accepted.

@@ -20,7 +20,7 @@ use super::state::{Ping, ReplicaState, lock};
 /// How a connection arrived.
 pub(super) struct Arrived {
     pub(super) scheme: &'static str,
-    /// Over TLS: the name the client asked for.
+    /// Over TLS: the name in the client's hello (SNI).
     pub(super) sni: Option<String>,
 }
 

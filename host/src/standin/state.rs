@@ -12,13 +12,13 @@ pub struct Ping {
     pub path: String,
     /// The `Host` header.
     pub host: Option<String>,
-    /// Over TLS: the name the client asked for.
+    /// Over TLS: the name in the client's hello (SNI).
     pub sni: Option<String>,
     /// Whether it came over TLS or in the clear.
     pub scheme: &'static str,
 }
 
-/// All replicas of a registry, as each of them knows them.
+/// All replicas of a registry, shared by all of them.
 pub(super) type Members = Arc<Mutex<Vec<Arc<ReplicaState>>>>;
 
 /// What a replica's tasks share.

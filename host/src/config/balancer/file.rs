@@ -3,12 +3,13 @@
 use dtr_lb_filter::config::{OnDown, Policy, Start, WhenAllDown};
 use serde::Deserialize;
 
+use super::check_spec::{BodySpec, CheckSpec};
 use super::preset::Preset;
 use crate::config::address::{Address, Bind, Fqdn, PortName};
 use crate::config::duration::BoundedDuration;
 use crate::config::network_filter::NetworkFilterSpec;
 use crate::config::number::{BoundedInt, Fraction, Port, Statuses};
-use crate::config::string::{HeaderName, HeaderValue, Pointer, ReplicaName, Token};
+use crate::config::string::{HeaderName, HeaderValue, ReplicaName, Token};
 use crate::config::target::Target;
 use crate::config::unique_map::UniqueMap;
 
@@ -78,7 +79,7 @@ pub(super) struct Health {
     target: Option<Target>,
     statuses: Option<Vec<Statuses>>,
     headers: Option<UniqueMap<HeaderName, HeaderValue>>,
-    body: Option<Body>,
+    body: Option<BodySpec>,
     verify: Option<String>,
     pub(super) interval: Option<BoundedDuration<1>>,
     pub(super) fast_interval: Option<BoundedDuration<1>>,
@@ -88,18 +89,6 @@ pub(super) struct Health {
     pub(super) rise: Option<BoundedInt<1, 1000>>,
     pub(super) fall: Option<BoundedInt<1, 1000>>,
     pub(super) start: Option<Start>,
-}
-
-/// What is probed of each replica.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CheckSpec {
-    pub(super) preset: Option<Preset>,
-    pub(super) target: Option<Target>,
-    pub(super) statuses: Option<Vec<Statuses>>,
-    pub(super) headers: Option<UniqueMap<HeaderName, HeaderValue>>,
-    pub(super) body: Option<Body>,
-    pub(super) verify: Option<String>,
 }
 
 impl Health {
@@ -114,14 +103,6 @@ impl Health {
             verify: self.verify.clone(),
         }
     }
-}
-
-/// What a healthy body contains.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Body {
-    pub(super) pointer: Pointer,
-    pub(super) healthy: serde_json::Value,
 }
 
 /// The admin listener.

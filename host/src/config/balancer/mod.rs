@@ -1,6 +1,7 @@
 //! The balancer's configuration: replicas, where clients reach them, and how they
 //! are probed.
 
+mod check_builder;
 mod check_spec;
 mod file;
 mod preset;
@@ -29,25 +30,25 @@ pub struct Config {
     pub replicas: Vec<Replica>,
     /// Never empty.
     pub listeners: Vec<Listener>,
-    /// How one of several usable replicas is picked.
+    /// How one of several usable replicas is chosen.
     pub policy: Policy,
     /// What happens to a connection when no replica is usable.
     pub when_all_down: WhenAllDown,
-    /// What happens to the sessions of a replica that turns unhealthy.
+    /// What happens to the connections of a replica that turns unhealthy.
     pub on_down: OnDown,
-    /// The balancer's own `/_ping` says 200 while this many replicas are usable.
+    /// The balancer's own `/_ping` answers 200 while this many replicas are usable.
     pub min_healthy: u32,
     /// A recovered replica's share grows to its weight within this time; zero: at once.
     pub slow_start: Duration,
-    /// When connect failures of real sessions take a replica out.
+    /// When connect failures of real connections take a replica out.
     pub passive: Passive,
-    /// What the listeners' replicas are asked; never empty, names unique.
+    /// The health checks of the listeners; never empty, names unique.
     pub checks: Vec<Check>,
-    /// When they are asked, and how answers add up.
+    /// When replicas are probed, and how responses add up.
     pub health: Health,
-    /// Where the page, the API and the metrics are served; `None`: nowhere.
+    /// Where the page, the API and the metrics are served; `None`: they are not.
     pub admin: Option<Admin>,
-    /// Filters somebody else wrote, which connections meet before the balancer.
+    /// Filters that others wrote, which connections meet before the balancer.
     pub filters: Vec<NetworkFilter>,
     /// How long one connect attempt to a replica may take.
     pub connect_timeout: Duration,
@@ -95,23 +96,23 @@ pub struct Listener {
     pub check: String,
 }
 
-/// One question asked of every replica.
+/// One health check of every replica.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Check {
     /// `ping`, or `ping-PORT` for a listener's own.
     pub name: String,
-    /// The port asked, unless the replica names its own for it.
+    /// The port probed, unless the replica has its own for it.
     pub port: u16,
-    /// TLS for the question; `None`: in the clear.
+    /// TLS for the probe; `None`: in the clear.
     pub tls: Option<Verify>,
-    /// What is asked.
+    /// The request, and what a healthy response is.
     pub kind: CheckKind,
 }
 
-/// When connect failures of real sessions take a replica out.
+/// When connect failures of real connections take a replica out.
 #[derive(Clone, Copy, Debug)]
 pub struct Passive {
-    /// So many failures ...
+    /// This many failures ...
     pub fails: u32,
     /// ... within this time ...
     pub window: Duration,
@@ -119,7 +120,7 @@ pub struct Passive {
     pub hold: Duration,
 }
 
-/// When replicas are asked, and how answers add up to a verdict.
+/// When replicas are probed, and how responses add up to a verdict.
 #[derive(Clone, Copy, Debug)]
 pub struct Health {
     /// Between two probes of a replica whose state is settled; at least `timeout`.

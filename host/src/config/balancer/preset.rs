@@ -53,7 +53,7 @@ impl Preset {
     /// Statuses of a healthy answer, as inclusive ranges.
     pub(super) fn statuses(self) -> Vec<(u16, u16)> {
         match self {
-            // A registry that asks for a login is well.
+            // A registry that requires a login is healthy.
             Preset::Distribution => vec![(200, 200), (401, 401)],
             Preset::Http => vec![(200, 299)],
             _ => vec![(200, 200)],

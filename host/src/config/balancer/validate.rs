@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dtr_lb_filter::config::{OnDown, Policy, Start, WhenAllDown};
 
-use super::check_spec::CheckBuilder;
+use super::check_builder::CheckBuilder;
 use super::file::{self, File};
 use super::replicas::replicas;
 use super::{Admin, Config, Health, Passive};

@@ -1,4 +1,4 @@
-//! Network filters somebody else wrote.
+//! Network filters that others wrote.
 
 mod spec;
 
