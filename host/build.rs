@@ -1,7 +1,7 @@
 //! Builds the filter for WebAssembly, so that the host can embed it and
-//! `cargo build` is the only command anybody needs.
+//! `cargo build` is the only command needed.
 //!
-//! `DTR_LB_FILTER_WASM` names a ready module to embed instead.
+//! `DTR_LB_FILTER_WASM` names a built module to embed instead.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -21,12 +21,12 @@ fn main() -> ExitCode {
 
 fn embed() -> Result<(), String> {
     let out = PathBuf::from(variable("OUT_DIR")?);
-    println!("cargo::rerun-if-env-changed={READY_MODULE}");
-    let module = match env::var_os(READY_MODULE) {
-        Some(ready) => {
-            let ready = PathBuf::from(ready);
-            println!("cargo::rerun-if-changed={}", ready.display());
-            ready
+    println!("cargo::rerun-if-env-changed={BUILT_MODULE}");
+    let module = match env::var_os(BUILT_MODULE) {
+        Some(built) => {
+            let built = PathBuf::from(built);
+            println!("cargo::rerun-if-changed={}", built.display());
+            built
         }
         None => build(&out)?,
     };
@@ -56,8 +56,8 @@ fn build(out: &Path) -> Result<PathBuf, String> {
     cargo.args(["build", "--package", "dtr-lb-filter", "--lib", "--locked"]);
     cargo.args(["--profile", "filter", "--target", TARGET]);
     cargo.arg("--target-dir").arg(&target_dir);
-    // What clippy, coverage or another target want of the outer build is not
-    // meant for this one.
+    // Flags and wrappers of the outer build, such as those of clippy, coverage or
+    // another target, are not meant for this one.
     for name in NOT_INHERITED {
         cargo.env_remove(name);
     }
@@ -89,21 +89,21 @@ fn add_target_if_missing() -> Result<(), String> {
     .map(|_| ())
 }
 
-/// Runs a command to its end and gives what it printed; a failure names the
-/// command and what to do.
+/// Runs a command to its end and returns its output; a failure names the command
+/// and the remedy.
 fn run(command: &mut Command, remedy: &str) -> Result<String, String> {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    let words: Vec<String> = words.map(|word| word.to_string_lossy().into()).collect();
-    let words = words.join(" ");
+    let arguments = std::iter::once(command.get_program()).chain(command.get_args());
+    let arguments: Vec<_> = arguments.map(|one| one.to_string_lossy()).collect();
+    let command_line = arguments.join(" ");
     let output = command
         .output()
-        .map_err(|error| format!("`{words}` can't be run: {error}; {remedy}"))?;
+        .map_err(|error| format!("`{command_line}` can't be run: {error}; {remedy}"))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
+    let stderr = String::from_utf8_lossy(&output.stderr);
     Err(format!(
-        "{said}\n`{words}` failed ({}); {remedy}",
+        "{stderr}\n`{command_line}` failed ({}); {remedy}",
         output.status
     ))
 }
@@ -112,7 +112,7 @@ fn variable(name: &str) -> Result<String, String> {
     env::var(name).map_err(|error| format!("{name}: {error}; run this through cargo"))
 }
 
-const READY_MODULE: &str = "DTR_LB_FILTER_WASM";
+const BUILT_MODULE: &str = "DTR_LB_FILTER_WASM";
 
 const NOT_INHERITED: [&str; 9] = [
     "CARGO_BUILD_RUSTFLAGS",

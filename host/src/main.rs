@@ -12,7 +12,7 @@ fn main() -> ExitCode {
     match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // With standard error gone as well, the exit code is what is left to say it.
+            // Without standard error, the exit code alone reports the failure.
             let _ = writeln!(std::io::stderr(), "error: {failure}");
             failure.exit_code()
         }

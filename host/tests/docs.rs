@@ -1,5 +1,5 @@
-//! What the documents say is so: their links lead somewhere, their examples are
-//! accepted, and every field of the configuration is in the reference.
+//! The documents are true: their links lead somewhere, their examples are accepted,
+//! and every field of the configuration is in the reference.
 #![expect(clippy::unwrap_used, reason = "a test may end at the first surprise")]
 
 use std::path::{Path, PathBuf};
@@ -109,7 +109,7 @@ fn examples_of_the_configuration_are_accepted() {
 #[test]
 fn every_field_is_in_the_reference() {
     let reference = read("host/README.md");
-    // A refused field makes the reader list the ones it knows.
+    // An unknown field makes the reader list the known ones.
     let probes = [
         r#"{ "?": 0 }"#,
         r#"{ "replicas": [{ "?": 0 }] }"#,
@@ -125,12 +125,12 @@ fn every_field_is_in_the_reference() {
         r#"{ "filters": [{ "?": 0 }] }"#,
     ];
     for probe in probes {
-        let said = ConfigFile::parse(probe, "lb.json").unwrap_err().to_string();
-        let (_, known) = said.split_once("known: ").expect(&said);
+        let message = ConfigFile::parse(probe, "lb.json").unwrap_err().to_string();
+        let (_, known) = message.split_once("known: ").expect(&message);
         for field in known.split(", ") {
             assert!(
                 reference.contains(&format!("`{field}`")),
-                "host/README.md does not tell of `{field}`, which {probe} shows"
+                "host/README.md lacks `{field}`, which {probe} shows"
             );
         }
     }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use dtr_lb::config::ConfigFile;
+use dtr_lb::plan::Plan;
 use dtr_lb::{FILTER, HostOptions};
 use proxy_wasm_testkit::Build;
 use serde_json::json;
@@ -45,7 +46,7 @@ impl Host {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("scene.json");
         std::fs::write(&file, config.to_string()).unwrap();
-        let plan = ConfigFile::load(&file).unwrap().plan();
+        let plan = Plan::of_file(&ConfigFile::load(&file).unwrap());
         let said = Said::default();
         let options = HostOptions {
             workers: NonZeroUsize::MIN,

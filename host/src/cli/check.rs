@@ -1,56 +1,52 @@
-//! `dtr-lb check`: what a configuration that can be used comes to.
+//! `dtr-lb check`: whether a configuration is valid, and a summary of it.
 
 use clap::Args;
-use dtr_lb::config::{self, Config, ConfigFile};
+use dtr_lb::config::{self, Chain, Config, ConfigFile};
 use dtr_lb::plan::Plan;
 use dtr_lb::{FILTER, rehearse};
 use dtr_lb_filter::config::CheckKind;
 
 use super::config_args::ConfigArgs;
-use super::{Failure, say};
+use super::{Failure, print};
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     #[command(flatten)]
-    wanted: ConfigArgs,
-    /// Also load each filter and start it, as `run` would, without listening.
+    config_args: ConfigArgs,
+    /// Also load and start each filter, as `run` would, without listening.
     #[arg(long)]
     load: bool,
 }
 
 impl Check {
-    /// Says what was found.
+    /// Checks the configuration and prints a summary.
     pub(super) fn run(self) -> Result<(), Failure> {
-        let setup = self.wanted.setup()?;
-        let mut said = match &setup {
+        let file = self.config_args.read()?;
+        let mut report = match &file {
             ConfigFile::Balancer(config) => summary(config),
-            ConfigFile::Chain(plan) => chain(plan),
+            ConfigFile::Chain(chain) => chain_summary(chain),
             _ => String::new(),
         };
         if self.load {
-            let rehearsals = rehearse(&setup.plan(), FILTER).map_err(anyhow::Error::new)?;
+            let rehearsals = rehearse(&Plan::of_file(&file), FILTER).map_err(anyhow::Error::new)?;
             let lines: Vec<String> = rehearsals.iter().map(ToString::to_string).collect();
             if rehearsals.iter().any(|one| one.outcome.is_err()) {
-                return Err(Failure::Asked(anyhow::anyhow!(lines.join("\n    "))));
+                return Err(Failure::Usage(anyhow::anyhow!(lines.join("\n    "))));
             }
             for line in lines {
-                said.push_str(&format!("\n    {line}"));
+                report.push_str(&format!("\n    {line}"));
             }
         }
-        say(said)
+        print(report)
     }
 }
 
-/// What a chain of filters comes to.
-fn chain(plan: &Plan) -> String {
-    let listeners: Vec<String> = (plan.listeners.iter())
-        .map(|one| format!("{} for {}", one.bind, one.fallback))
+/// The listeners and filters of a chain.
+fn chain_summary(chain: &Chain) -> String {
+    let listeners: Vec<String> = (chain.listeners.iter())
+        .map(|one| format!("{} for {}", one.bind, one.cluster))
         .collect();
-    let filters: Vec<&str> = plan
-        .network_filters
-        .iter()
-        .map(|one| one.name.as_str())
-        .collect();
+    let filters: Vec<&str> = chain.filters.iter().map(|one| one.name.as_str()).collect();
     let filters = match filters.len() {
         0 => "no filter".to_owned(),
         1 => format!("1 filter: {}", filters.join(", ")),
@@ -59,7 +55,7 @@ fn chain(plan: &Plan) -> String {
     format!("ok: listens on {}\n    {filters}", listeners.join(", "))
 }
 
-/// One line for each thing the operator would want to see confirmed.
+/// The listeners, replicas and probes of a balancer.
 fn summary(config: &Config) -> String {
     let listeners: Vec<String> = config
         .listeners
@@ -74,9 +70,9 @@ fn summary(config: &Config) -> String {
         .iter()
         .map(|replica| replica.name.as_str())
         .collect();
-    let checks: Vec<String> = config.checks.iter().map(asked).collect();
+    let checks: Vec<String> = config.checks.iter().map(target).collect();
     format!(
-        "ok: {} listens on {}\n    {} {}: {}\n    asked {} every {}",
+        "ok: {} listens on {}\n    {} {}: {}\n    probes {} every {}",
         config.fqdn,
         listeners.join(", "),
         replicas.len(),
@@ -90,7 +86,7 @@ fn summary(config: &Config) -> String {
     )
 }
 
-fn asked(check: &config::Check) -> String {
+fn target(check: &config::Check) -> String {
     match &check.kind {
         CheckKind::Http { scheme, path, .. } => format!("{scheme}:{}{path}", check.port),
         CheckKind::Tcp => format!("tcp:{}", check.port),
@@ -104,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_summary_says_who_listens_where_and_what_is_asked() {
+    fn the_summary_names_listeners_replicas_and_probes() {
         let text = r#"{ "fqdn": "dtr.example.com",
             "replicas": [{ "address": "10.0.0.1" }, { "address": "10.0.0.2" }],
             "listeners": [{ "bind": "127.0.0.1:8443", "port": 443 }] }"#;
@@ -112,7 +108,7 @@ mod tests {
         assert_eq!(
             summary,
             "ok: dtr.example.com listens on 127.0.0.1:8443 (port 443)\n    \
-             2 replicas: r1, r2\n    asked https:443/_ping every 2s"
+             2 replicas: r1, r2\n    probes https:443/_ping every 2s"
         );
     }
 }

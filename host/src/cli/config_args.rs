@@ -7,10 +7,10 @@ use dtr_lb::config::{Config, ConfigError, ConfigFile, Flags};
 
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {
-    /// The configuration, JSON; every field is in host/README.md.
+    /// The configuration, a JSON file; host/README.md describes its fields.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Without a file: the name clients use.
+    /// Without a file: the registry's name, as clients use it.
     #[arg(
         long,
         value_name = "NAME",
@@ -26,53 +26,50 @@ pub(crate) struct ConfigArgs {
         conflicts_with = "config"
     )]
     replica: Vec<String>,
-    /// Where to listen, and for which of the service's ports when that is another
-    /// one [default: 0.0.0.0:80 and 0.0.0.0:443].
+    /// Address to listen on, and the service's port it serves when that is another
+    /// one; once for each address [default: 0.0.0.0:80 and 0.0.0.0:443].
     #[arg(long, value_name = "BIND[=PORT]", conflicts_with = "config")]
     listen: Vec<String>,
-    /// What is asked of each replica: dtr, dtr-legacy, ucp, harbor, quay,
+    /// Health check of the replicas: dtr, dtr-legacy, ucp, harbor, quay,
     /// distribution, nexus, gitlab, http or tcp [default: dtr].
     #[arg(long, value_name = "PRESET", conflicts_with = "config")]
     health_preset: Option<String>,
-    /// Where it is asked, such as http:5000/v2/ [default: https:443 and the preset's path].
+    /// Target of the health check, such as http:5000/v2/ [default: https:443 and the
+    /// preset's path].
     #[arg(long, value_name = "SCHEME:PORT/PATH", conflicts_with = "config")]
     health_target: Option<String>,
-    /// How a replica's certificate is checked when it is asked over HTTPS: system,
-    /// none, or a file of CA certificates [default: system].
+    /// How the health check verifies a replica's certificate: system, none, or a file
+    /// of CA certificates (PEM) [default: system].
     #[arg(long, value_name = "HOW", conflicts_with = "config")]
     verify: Option<String>,
-    /// Where the status page, the API and the metrics are served [default: nowhere].
+    /// Address of the status page, the API and the metrics [default: none].
     #[arg(long, value_name = "BIND", conflicts_with = "config")]
     admin: Option<String>,
-    /// How a replica is picked: least-connections, round-robin, random-two or
+    /// How a replica is chosen: least-connections, round-robin, random-two or
     /// source-hash [default: least-connections].
     #[arg(long, value_name = "POLICY", conflicts_with = "config")]
     policy: Option<String>,
 }
 
 impl ConfigArgs {
-    /// Reads and checks it: the balancer's, or a chain of filters.
-    pub(crate) fn setup(&self) -> Result<ConfigFile, ConfigError> {
+    /// Reads and checks the configuration: the balancer's, or a chain of filters.
+    pub(crate) fn read(&self) -> Result<ConfigFile, ConfigError> {
         match &self.config {
             Some(file) => ConfigFile::load(file),
             None => Ok(ConfigFile::Balancer(Box::new(self.config()?))),
         }
     }
 
-    /// Reads and checks it: the balancer's alone.
-    pub(crate) fn config(&self) -> Result<Config, ConfigError> {
-        match &self.config {
-            Some(file) => Config::load(file),
-            None => Config::from_flags(&Flags {
-                fqdn: self.fqdn.clone().unwrap_or_default(),
-                replicas: self.replica.clone(),
-                listen: self.listen.clone(),
-                health_preset: self.health_preset.clone(),
-                health_target: self.health_target.clone(),
-                verify: self.verify.clone(),
-                admin: self.admin.clone(),
-                policy: self.policy.clone(),
-            }),
-        }
+    fn config(&self) -> Result<Config, ConfigError> {
+        Config::from_flags(&Flags {
+            fqdn: self.fqdn.clone().unwrap_or_default(),
+            replicas: self.replica.clone(),
+            listen: self.listen.clone(),
+            health_preset: self.health_preset.clone(),
+            health_target: self.health_target.clone(),
+            verify: self.verify.clone(),
+            admin: self.admin.clone(),
+            policy: self.policy.clone(),
+        })
     }
 }

@@ -8,11 +8,11 @@ use clap::Args;
 use dtr_lb::Host;
 use dtr_lb::config::Config;
 use dtr_lb::plan::Plan;
-use dtr_lb::standin::{Cluster, Control, Replica};
+use dtr_lb::standin::{Control, Registry, Replica};
 use serde_json::json;
 
 use super::signal::Signals;
-use super::{Failure, run, say};
+use super::{Failure, print, run};
 
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
@@ -25,13 +25,13 @@ pub(crate) struct Demo {
     /// The admin listener's port.
     #[arg(long, value_name = "PORT", default_value_t = 8181)]
     admin: u16,
-    /// The port where the stand-ins take orders.
+    /// The port where the stand-ins' states are changed.
     #[arg(long, value_name = "PORT", default_value_t = 8182)]
     control: u16,
 }
 
 impl Demo {
-    /// Shows it until a signal.
+    /// Runs it until a signal.
     pub(super) fn run(self) -> Result<(), Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -45,7 +45,7 @@ impl Demo {
             let host = run::start(&plan).await.context(
                 "the demo can't start; other ports can be chosen with --http, --https and --admin",
             )?;
-            say(tour(&host, &replicas, &control))?;
+            print(tour(&host, &replicas, &control))?;
             let signal = signals.end().await;
             run::drain(host, &plan, signal, signals).await;
             Ok(())
@@ -53,10 +53,10 @@ impl Demo {
     }
 
     async fn stand_ins(&self) -> Result<(Arc<[Replica]>, Control), anyhow::Error> {
-        let cluster = Cluster::new(FQDN).context("no certificate can be made")?;
+        let registry = Registry::new(FQDN).context("no certificate can be made")?;
         let mut replicas = Vec::new();
         for name in ["r1", "r2", "r3"] {
-            let replica = cluster.replica(name, loopback(0), loopback(0)).await;
+            let replica = registry.replica(name, loopback(0), loopback(0)).await;
             replicas.push(replica.with_context(|| format!("replica {name} can't listen"))?);
         }
         let replicas: Arc<[Replica]> = replicas.into();
@@ -97,7 +97,7 @@ impl Demo {
     }
 }
 
-/// What is where, and what to try.
+/// Addresses, and commands to try.
 fn tour(host: &Host, replicas: &[Replica], control: &Control) -> String {
     let mut listeners = host.listeners().into_iter();
     let mut next = || {

@@ -1,4 +1,4 @@
-//! `dtr-lb envoy`: the same balancer, carried by Envoy.
+//! `dtr-lb envoy`: the same balancer, run by Envoy.
 
 use std::fs;
 use std::io::Write;
@@ -14,46 +14,46 @@ use dtr_lb::envoy::{BootstrapOptions, bootstrap};
 use dtr_lb::plan::Plan;
 
 use super::config_args::ConfigArgs;
-use super::{Failure, say};
+use super::{Failure, print};
 
 #[derive(Debug, Args)]
 pub(crate) struct Envoy {
     #[command(flatten)]
-    wanted: ConfigArgs,
-    /// The folder that gets envoy.yaml and dtr_lb_filter.wasm; made when missing.
+    config_args: ConfigArgs,
+    /// Folder to write envoy.yaml and dtr_lb_filter.wasm to; made when missing.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Where the filter will be on the machine that runs Envoy [default: in DIR].
+    /// Path of the filter on the machine that runs Envoy [default: in DIR].
     #[arg(long, value_name = "PATH")]
     wasm_path: Option<PathBuf>,
-    /// Where Envoy serves its own admin pages, /stats/prometheus among them.
+    /// Address of Envoy's own admin pages, /stats/prometheus among them.
     #[arg(long, value_name = "BIND", default_value = "127.0.0.1:9901")]
     envoy_admin: SocketAddr,
-    /// The certificates "verify": "system" means there [default: where this machine
-    /// has them].
+    /// CA certificates that "verify": "system" means on that machine [default: where
+    /// this machine has them].
     #[arg(long, value_name = "PATH")]
     system_roots: Option<PathBuf>,
 }
 
 impl Envoy {
-    /// Writes both files and says how to start Envoy with them.
-    pub(super) fn write(self) -> Result<(), Failure> {
-        let only_run = "carried by `dtr-lb run` alone";
-        let ConfigFile::Balancer(config) = self.wanted.setup()? else {
-            return Err(Failure::Asked(anyhow::anyhow!(
+    /// Writes both files and prints how to start Envoy with them.
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let only_run = "run by `dtr-lb run` only";
+        let ConfigFile::Balancer(config) = self.config_args.read()? else {
+            return Err(Failure::Usage(anyhow::anyhow!(
                 "a chain of filters is {only_run}; write its listener for Envoy by hand, as \
                  envoy/README.md shows"
             )));
         };
         if !config.filters.is_empty() {
-            return Err(Failure::Asked(anyhow::anyhow!(
+            return Err(Failure::Usage(anyhow::anyhow!(
                 "filters: these are {only_run}; leave them out here, and add \
                  them to the listeners of envoy.yaml before the filter dtr-lb"
             )));
         }
         let out = std::path::absolute(&self.out)
-            .with_context(|| format!("--out {} is no folder", self.out.display()))
-            .map_err(Failure::Asked)?;
+            .with_context(|| format!("--out {} is not a folder", self.out.display()))
+            .map_err(Failure::Usage)?;
         let module = out.join("dtr_lb_filter.wasm");
         let options = BootstrapOptions {
             envoy_admin: self.envoy_admin,
@@ -63,16 +63,16 @@ impl Envoy {
         let yaml = bootstrap(&Plan::of(&config), &options);
         fs::create_dir_all(&out)
             .with_context(|| format!("the folder {} can't be made", out.display()))?;
-        put(&module, FILTER, 0o644)?;
-        // Whoever reads the token may change the replicas' states.
+        replace(&module, FILTER, 0o644)?;
+        // The bootstrap holds the token, which allows changes.
         let secret = config.admin.is_some_and(|admin| admin.token.is_some());
         let bootstrap = out.join("envoy.yaml");
-        put(
+        replace(
             &bootstrap,
             yaml.as_bytes(),
             if secret { 0o600 } else { 0o644 },
         )?;
-        say(format_args!(
+        print(format_args!(
             "wrote {} and {}\nstart it with: envoy -c {} --drain-time-s 600",
             bootstrap.display(),
             module.display(),
@@ -81,8 +81,8 @@ impl Envoy {
     }
 }
 
-/// Replaces the file whole, so that an Envoy about to read it never sees half.
-fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), anyhow::Error> {
+/// Replaces the file as a whole, so that an Envoy that starts never reads half.
+fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), anyhow::Error> {
     let fresh = path.with_extension("new");
     let write = || {
         fs::remove_file(&fresh).or_else(|error| match error.kind() {

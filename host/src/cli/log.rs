@@ -1,4 +1,4 @@
-//! The log, on standard error.
+//! The log on standard error.
 
 use std::io::IsTerminal;
 
@@ -14,12 +14,12 @@ pub(crate) enum Format {
     Json,
 }
 
-/// Logs from here on.
+/// Starts the log.
 pub(super) fn start(format: Format) -> Result<(), Failure> {
     let level = std::env::var(LEVEL).unwrap_or_else(|_| "info".to_owned());
     let filter = EnvFilter::try_new(&level).map_err(|_| {
-        Failure::Asked(anyhow::anyhow!(
-            r#"{LEVEL} is {level:?}; say error, warn, info or debug, or by part, as in "info,dtr_lb=debug""#
+        Failure::Usage(anyhow::anyhow!(
+            r#"{LEVEL} is {level:?}; expected error, warn, info or debug, or by part, as in "info,dtr_lb=debug""#
         ))
     })?;
     let log = tracing_subscriber::fmt()

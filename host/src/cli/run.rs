@@ -11,22 +11,22 @@ use super::config_args::ConfigArgs;
 use super::signal::{SignalAction, Signals};
 
 /// Balances until a signal, then drains. SIGHUP has the configuration read again.
-pub(super) fn run(wanted: &ConfigArgs) -> Result<(), Failure> {
-    let setup = wanted.setup()?;
+pub(super) fn run(config_args: &ConfigArgs) -> Result<(), Failure> {
+    let file = config_args.read()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("no runtime")?;
     runtime.block_on(async {
         let mut signals = Signals::new().context("signals can't be awaited")?;
-        let mut plan = setup.plan();
+        let mut plan = Plan::of_file(&file);
         let mut host = start(&plan).await?;
-        say_addresses(&host, &plan);
+        log_addresses(&host, &plan);
         let signal = loop {
             match signals.next().await {
                 SignalAction::End(signal) => break signal,
-                SignalAction::Reload => match reload(&mut host, wanted).await {
-                    Ok(taken_up) => plan = taken_up,
+                SignalAction::Reload => match reload(&mut host, config_args).await {
+                    Ok(new_plan) => plan = new_plan,
                     Err(error) => {
                         tracing::error!("SIGHUP: {error}; the balancer goes on as before");
                     }
@@ -45,14 +45,14 @@ pub(super) async fn start(plan: &Plan) -> Result<Host, anyhow::Error> {
         .map_err(with_remedy)
 }
 
-/// Reads the configuration again and goes on with it.
-async fn reload(host: &mut Host, wanted: &ConfigArgs) -> Result<Plan, Failure> {
-    let plan = wanted.setup()?.plan();
+/// Reads the configuration again and applies it.
+async fn reload(host: &mut Host, config_args: &ConfigArgs) -> Result<Plan, Failure> {
+    let plan = Plan::of_file(&config_args.read()?);
     host.reload(plan.clone(), FILTER)
         .await
         .map_err(with_remedy)?;
     tracing::info!("SIGHUP: the configuration was read again; open connections go on");
-    say_addresses(host, &plan);
+    log_addresses(host, &plan);
     Ok(plan)
 }
 
@@ -73,7 +73,7 @@ pub(super) async fn drain(host: Host, plan: &Plan, signal: &str, mut signals: Si
     host.drain_until(over).await;
 }
 
-fn say_addresses(host: &Host, plan: &Plan) {
+fn log_addresses(host: &Host, plan: &Plan) {
     for (address, listener) in host.listeners().iter().zip(&plan.listeners) {
         match plan.balancer {
             Some(_) => tracing::info!("balancing port {} on {address}", listener.port),
@@ -112,12 +112,15 @@ mod tests {
     fn a_forbidden_port_names_the_address_and_the_ways_out() {
         let address = ([0, 0, 0, 0], 443).into();
         let source = io::ErrorKind::PermissionDenied.into();
-        let said = with_remedy(StartError::Bind { address, source }).to_string();
+        let message = with_remedy(StartError::Bind { address, source }).to_string();
         assert!(
-            said.starts_with("can't listen on 0.0.0.0:443: permission denied; "),
-            "{said}"
+            message.starts_with("can't listen on 0.0.0.0:443: permission denied; "),
+            "{message}"
         );
-        assert!(said.contains("setcap cap_net_bind_service=+ep /"), "{said}");
-        assert!(said.contains("run as root"), "{said}");
+        assert!(
+            message.contains("setcap cap_net_bind_service=+ep /"),
+            "{message}"
+        );
+        assert!(message.contains("run as root"), "{message}");
     }
 }

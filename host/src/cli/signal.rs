@@ -1,15 +1,15 @@
-//! The signals a balancer obeys.
+//! The signals that end or reload the balancer.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// What a signal asks for.
+/// What follows from a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SignalAction {
-    /// To end; the signal's name.
+    /// End; the signal's name.
     End(&'static str),
-    /// To read the configuration again.
+    /// Read the configuration again.
     Reload,
 }
 
@@ -38,7 +38,7 @@ impl Signals {
         }
     }
 
-    /// Waits for one that asks to end, and gives its name.
+    /// Waits for one that ends the balancer; its name.
     pub(super) async fn end(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",

@@ -1,11 +1,10 @@
-//! Where things are: names, addresses, ports and targets, as the file has them.
+//! Addresses, DNS names and ports.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
-use super::text::Text;
-use crate::plan::Host;
+use super::text::{Text, deserialize_as_text};
 
 /// A port as the name of a JSON field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,9 +27,14 @@ impl fmt::Display for PortName {
     }
 }
 
-/// Where a replica is.
+/// Where a replica is, or another endpoint, without its port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Address(pub(super) Host);
+pub enum Address {
+    /// A fixed address.
+    Ip(IpAddr),
+    /// A DNS name, resolved again while running.
+    Name(String),
+}
 
 impl Text for Address {
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
@@ -45,17 +49,28 @@ impl Text for Address {
             .and_then(|text| text.strip_suffix(']'))
             .unwrap_or(text);
         match IpAddr::from_str(bare).map(|ip| ip.to_canonical()) {
-            Ok(ip) => (!ip.is_unspecified() && !ip.is_multicast()).then_some(Self(Host::Ip(ip))),
-            Err(_) => is_dns_name(text).then(|| Self(Host::Name(text.to_owned()))),
+            Ok(ip) => (!ip.is_unspecified() && !ip.is_multicast()).then_some(Self::Ip(ip)),
+            Err(_) => is_dns_name(text).then(|| Self::Name(text.to_owned())),
         }
     }
 }
 
-/// Where a cluster's endpoint is.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(ip) => ip.fmt(f),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+/// An address and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Endpoint {
-    pub(super) host: Host,
-    pub(super) port: u16,
+pub struct Endpoint {
+    /// Without its port.
+    pub address: Address,
+    /// Never 0.
+    pub port: u16,
 }
 
 impl Text for Endpoint {
@@ -71,17 +86,17 @@ impl Text for Endpoint {
         if address.contains(':') && !address.starts_with('[') {
             return None;
         }
-        let host = Address::read(address)?.0;
-        let port = PortName::read(port)?.0;
-        (port > 0).then_some(Self { host, port })
+        let address = Address::read(address)?;
+        let PortName(port) = PortName::read(port)?;
+        (port > 0).then_some(Self { address, port })
     }
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.host {
-            Host::Ip(ip) => SocketAddr::new(*ip, self.port).fmt(f),
-            Host::Name(name) => write!(f, "{name}:{}", self.port),
+        match &self.address {
+            Address::Ip(ip) => SocketAddr::new(*ip, self.port).fmt(f),
+            Address::Name(name) => write!(f, "{name}:{}", self.port),
         }
     }
 }
@@ -117,54 +132,7 @@ impl Text for Bind {
     }
 }
 
-/// What a check asks, such as `https:443/_ping`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Target {
-    pub(super) scheme: Scheme,
-    pub(super) port: u16,
-    /// `None`: the preset's.
-    pub(super) path: Option<String>,
-}
-
-/// How a check asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scheme {
-    Http,
-    Https,
-    Tcp,
-}
-
-impl Text for Target {
-    fn expected(f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(r#"a target such as "https:443/_ping", "http:80/_ping" or "tcp:443""#)
-    }
-
-    fn read(text: &str) -> Option<Self> {
-        let (scheme, rest) = text.split_once(':')?;
-        let scheme = match scheme.to_ascii_lowercase().as_str() {
-            "http" => Scheme::Http,
-            "https" => Scheme::Https,
-            "tcp" => Scheme::Tcp,
-            _ => return None,
-        };
-        let (port, path) = match rest.find('/') {
-            Some(slash) => {
-                let (port, path) = rest.split_at(slash);
-                (port, Some(path))
-            }
-            None => (rest, None),
-        };
-        let PortName(port) = PortName::read(port)?;
-        if path.is_some_and(|path| scheme == Scheme::Tcp || !is_path(path)) {
-            return None;
-        }
-        Some(Self {
-            scheme,
-            port,
-            path: path.map(str::to_owned),
-        })
-    }
-}
+deserialize_as_text!(Address, Endpoint, Fqdn, Bind, PortName);
 
 /// Letters, digits, hyphens and underscores in labels of up to 63, 253 in all,
 /// and a last label that is not a number (such a name is a mistyped address).
@@ -182,10 +150,4 @@ fn is_dns_name(text: &str) -> bool {
     name.len() <= 253
         && name.split('.').all(label)
         && name.rsplit('.').next().is_some_and(|last| !numeric(last))
-}
-
-/// Whether it can be sent as it stands; a fragment, for one, never is.
-fn is_path(path: &str) -> bool {
-    let sent = path.parse::<http::uri::PathAndQuery>();
-    path.is_ascii() && sent.is_ok_and(|sent| sent.as_str() == path)
 }

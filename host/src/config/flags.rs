@@ -24,7 +24,7 @@ pub struct Flags {
 }
 
 impl Flags {
-    /// The same configuration as a file would say it, so that one reader checks both.
+    /// The same configuration as a file, so that one reader checks both.
     pub(super) fn as_json(&self) -> String {
         let mut file = Map::new();
         file.insert("fqdn".into(), self.fqdn.as_str().into());

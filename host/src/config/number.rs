@@ -1,5 +1,5 @@
-//! Numbers of the file that can only be right: each refuses what is impossible
-//! while it is read, and says what was expected.
+//! Numbers of the file: each refuses what is impossible while it is read, and names
+//! what was expected.
 
 use std::fmt;
 

@@ -1,7 +1,9 @@
 #![expect(clippy::unwrap_used, reason = "a test may end at the first surprise")]
 
+use super::yaml::Node;
 use super::*;
 use crate::config::Config;
+use crate::plan::Plan;
 
 /// The three replicas of `envoy/envoy.yaml`.
 fn three() -> Plan {
@@ -9,7 +11,7 @@ fn three() -> Plan {
     Plan::of(&Config::load(std::path::Path::new(file)).unwrap())
 }
 
-fn cluster<'a>(bootstrap: &'a node::Node, name: &str) -> &'a node::Node {
+fn cluster<'a>(bootstrap: &'a Node, name: &str) -> &'a Node {
     let clusters = bootstrap["static_resources"]["clusters"]
         .as_sequence()
         .unwrap();
@@ -33,7 +35,7 @@ fn the_example_is_what_the_writer_writes() {
 fn every_cluster_named_anywhere_exists_once() {
     let plan = three();
     let yaml = bootstrap(&plan, &BootstrapOptions::with_wasm("/filter.wasm"));
-    let bootstrap: node::Node = yaml_serde::from_str(&yaml).unwrap();
+    let bootstrap: Node = yaml_serde::from_str(&yaml).unwrap();
     let clusters = bootstrap["static_resources"]["clusters"]
         .as_sequence()
         .unwrap();
@@ -60,7 +62,7 @@ fn a_replica_with_a_dns_name_is_resolved_again_and_others_are_not() {
         "replicas": [{ "address": "dtr1.internal" }, { "address": "10.0.0.2" }] }"#;
     let plan = Plan::of(&Config::parse(text, "lb.json").unwrap());
     let yaml = bootstrap(&plan, &BootstrapOptions::with_wasm("/filter.wasm"));
-    let bootstrap: node::Node = yaml_serde::from_str(&yaml).unwrap();
+    let bootstrap: Node = yaml_serde::from_str(&yaml).unwrap();
     let named = cluster(&bootstrap, "443/r1");
     assert_eq!(named["cluster_type"]["name"], *"envoy.clusters.dns");
     let dns = &named["cluster_type"]["typed_config"];
@@ -74,7 +76,7 @@ fn only_probes_use_tls_and_only_when_verified_against_something() {
         "health": { "verify": "none" } }"#;
     let plan = Plan::of(&Config::parse(text, "lb.json").unwrap());
     let yaml = bootstrap(&plan, &BootstrapOptions::with_wasm("/filter.wasm"));
-    let bootstrap: node::Node = yaml_serde::from_str(&yaml).unwrap();
+    let bootstrap: Node = yaml_serde::from_str(&yaml).unwrap();
     assert!(cluster(&bootstrap, "443/r1")["transport_socket"].is_null());
     let tls = &cluster(&bootstrap, "ping/r1")["transport_socket"]["typed_config"];
     assert!(
@@ -94,10 +96,10 @@ fn only_probes_use_tls_and_only_when_verified_against_something() {
 }
 
 #[test]
-fn the_filter_gets_its_configuration_word_for_word() {
+fn the_filter_gets_its_configuration_unchanged() {
     let plan = three();
     let yaml = bootstrap(&plan, &BootstrapOptions::with_wasm("/filter.wasm"));
-    let bootstrap: node::Node = yaml_serde::from_str(&yaml).unwrap();
+    let bootstrap: Node = yaml_serde::from_str(&yaml).unwrap();
     let listener = &bootstrap["static_resources"]["listeners"][0];
     let wasm = &listener["filter_chains"][0]["filters"][0]["typed_config"]["config"];
     let value = wasm["configuration"]["value"].as_str().unwrap();

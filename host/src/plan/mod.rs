@@ -1,17 +1,23 @@
-//! What a configuration comes to: listeners, clusters, and the filter's own
-//! configuration. The host runs a plan, `dtr-lb envoy` writes it as a bootstrap;
-//! so what is true of one is true of the other.
+//! What a configuration expands to: listeners, clusters, and the filter's own
+//! configuration. The host runs a plan, `dtr-lb envoy` writes it as a bootstrap, so
+//! that both do the same.
 
+#[cfg(test)]
+mod contract_tests;
 mod expand;
-mod network_filter;
+mod filter_config;
+mod routes;
+#[cfg(test)]
+mod tests;
 
-pub use network_filter::{Failure, NetworkFilter, VmSettings};
-
-use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Everything a host needs to know to balance.
+/// The name until all users have moved on.
+pub use crate::config::Address as Host;
+pub use crate::config::{Address, Failure, NetworkFilter, Protocol, Verify, VmSettings};
+
+/// Everything a host needs to balance.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Where connections are accepted.
@@ -23,10 +29,10 @@ pub struct Plan {
     /// All replicas of one port, taken in turn: where connections go when no
     /// filter is there to choose.
     pub pools: Vec<Pool>,
-    /// Filters somebody else wrote, in the order connections meet them.
+    /// Filters that others wrote, in the order connections meet them.
     pub network_filters: Vec<NetworkFilter>,
     /// The balancer itself, the last filter of the chain; `None`: connections go
-    /// where the others say, or to the listener's fallback.
+    /// where the others steer them, or to the listener's fallback.
     pub balancer: Option<Filter>,
     /// Where the page, the API and the metrics are served.
     pub admin: Option<Admin>,
@@ -44,7 +50,7 @@ pub struct Listener {
     /// The service's port: the one that names the routes, and what the filter
     /// reads from `listener_metadata.filter_metadata.dtr.port`.
     pub port: u16,
-    /// The [`Pool`] or [`Cluster`] that serves when no filter says.
+    /// The [`Pool`] or [`Cluster`] that serves when no filter steers.
     pub fallback: String,
     /// How long a connection may be silent both ways; `None`: for ever.
     pub idle_timeout: Option<Duration>,
@@ -62,45 +68,15 @@ pub struct Cluster {
     /// `xds.upstream_host_metadata.filter_metadata.dtr.name`.
     pub replica: String,
     /// Where it is.
-    pub host: Host,
+    pub host: Address,
     /// Its port there.
     pub port: u16,
     /// TLS towards it (probes only: traffic is never touched).
     pub tls: Option<Verify>,
-    /// What guests' HTTP calls speak with it.
+    /// What the filters' HTTP calls speak with it.
     pub protocol: Protocol,
     /// How long one connect attempt may take.
     pub connect_timeout: Duration,
-}
-
-/// A version of HTTP. gRPC calls speak HTTP/2 either way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Protocol {
-    /// HTTP/1.1.
-    #[default]
-    Http1,
-    /// HTTP/2, in the clear without an upgrade, over TLS by ALPN.
-    Http2,
-}
-
-/// Where a replica is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Host {
-    /// A fixed address.
-    Ip(IpAddr),
-    /// A DNS name, resolved again while running.
-    Name(String),
-}
-
-/// How a replica's certificate is checked when it is probed over HTTPS.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verify {
-    /// Against the system's roots.
-    System,
-    /// Against the certificates of a PEM file.
-    CaFile(PathBuf),
-    /// Not at all.
-    None,
 }
 
 /// Clusters in order: the next is tried when a connect attempt fails.

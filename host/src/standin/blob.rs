@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
-/// So many bytes of a fixed pattern: the byte at position `n` is `n % 251`.
+/// Bytes of a fixed pattern: the byte at position `n` is `n % 251`.
 pub(super) struct Blob {
     left: u64,
     chunk: Bytes,

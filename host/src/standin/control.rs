@@ -1,4 +1,4 @@
-//! Where replicas are told how to be: `curl -d failing http://127.0.0.1:8182/r2`.
+//! Where replicas' conditions are changed: `curl -d failing http://127.0.0.1:8182/r2`.
 
 use std::convert::Infallible;
 use std::io;
@@ -12,26 +12,30 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 
-use super::{Mood, Replica};
+use super::accept::accept;
+use super::condition::{Condition, UnknownCondition};
+use super::replica::Replica;
 
-/// A port that takes orders for stand-ins; dropping it closes the port.
+/// A port where the conditions of stand-ins are changed; dropping it closes it.
 pub struct Control {
     address: SocketAddr,
     task: JoinHandle<()>,
 }
 
 impl Control {
-    /// Serves orders for these replicas; port 0 means any free port.
+    /// Serves changes of these replicas; port 0 means any free port.
     ///
     /// # Errors
     /// The address can't be bound.
     pub async fn start(bind: SocketAddr, replicas: Arc<[Replica]>) -> io::Result<Self> {
         let listener = TcpListener::bind(bind).await?;
         let address = listener.local_addr()?;
-        let task = tokio::spawn(accept(listener, replicas));
+        let task = tokio::spawn(accept(listener, move |stream| {
+            serve(stream, Arc::clone(&replicas))
+        }));
         Ok(Self { address, task })
     }
 
@@ -48,43 +52,28 @@ impl Drop for Control {
     }
 }
 
-async fn accept(listener: TcpListener, replicas: Arc<[Replica]>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => {
-                let Ok((stream, _)) = accepted else {
-                    tokio::task::yield_now().await;
-                    continue;
-                };
-                let replicas = Arc::clone(&replicas);
-                connections.spawn(async move {
-                    let service = service_fn(|request| answer(request, &replicas));
-                    // Who gave an order and left does not wait for its answer.
-                    let _ = http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service)
-                        .await;
-                });
-            }
-            Some(_) = connections.join_next() => {}
-        }
-    }
+async fn serve(stream: TcpStream, replicas: Arc<[Replica]>) {
+    let service = service_fn(|request| respond(request, &replicas));
+    // A client that sent its command and left does not wait for the response.
+    let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }
 
-async fn answer(
+async fn respond(
     request: Request<Incoming>,
     replicas: &[Replica],
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (status, text) = match order(request, replicas).await {
+    let (status, text) = match change(request, replicas).await {
         Ok(done) => (StatusCode::OK, done),
         Err((status, why)) => (status, why),
     };
-    let mut answer = Response::new(Full::from(format!("{text}\n")));
-    *answer.status_mut() = status;
-    Ok(answer)
+    let mut response = Response::new(Full::from(format!("{text}\n")));
+    *response.status_mut() = status;
+    Ok(response)
 }
 
-async fn order(
+async fn change(
     request: Request<Incoming>,
     replicas: &[Replica],
 ) -> Result<String, (StatusCode, String)> {
@@ -101,23 +90,23 @@ async fn order(
             (StatusCode::NOT_FOUND, why)
         })?;
     if !matches!(*request.method(), Method::POST | Method::PUT) {
-        let why = format!("send an order: curl -d failing http://.../{name}");
+        let why = format!("send a condition: curl -d failing http://.../{name}");
         return Err((StatusCode::METHOD_NOT_ALLOWED, why));
     }
-    let body = Limited::new(request.into_body(), LONGEST_ORDER)
+    let body = Limited::new(request.into_body(), LONGEST_BODY)
         .collect()
         .await
         .map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?
         .to_bytes();
     let text = String::from_utf8_lossy(&body).into_owned();
-    let mood: Mood = text
+    let condition: Condition = text
         .parse()
-        .map_err(|unknown: super::UnknownMood| (StatusCode::BAD_REQUEST, unknown.to_string()))?;
-    replica.be(mood).await.map_err(|error| {
+        .map_err(|unknown: UnknownCondition| (StatusCode::BAD_REQUEST, unknown.to_string()))?;
+    replica.set_condition(condition).await.map_err(|error| {
         let why = format!("{name} can't open its ports again: {error}");
         (StatusCode::CONFLICT, why)
     })?;
     Ok(format!("{name} is {}", text.trim()))
 }
 
-const LONGEST_ORDER: usize = 64 * 1024;
+const LONGEST_BODY: usize = 64 * 1024;

@@ -3,28 +3,28 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
-use super::State;
-use super::answer::{Arrived, answer};
+use super::accept::accept;
+use super::response::{Arrived, respond};
+use super::state::ReplicaState;
 
 /// The tasks behind a replica's ports; dropping it ends them.
 pub(super) struct Serving(Vec<JoinHandle<()>>);
 
 impl Serving {
-    /// Closes the ports and cuts the connections; when it returns, both is done.
+    /// Closes the ports and cuts the connections; both are done when it returns.
     pub(super) async fn end(mut self) {
         for task in self.0.drain(..) {
             task.abort();
-            // The only outcome of interest is that it is over.
+            // Only that it is over matters.
             let _ = task.await;
         }
     }
@@ -40,7 +40,7 @@ impl Drop for Serving {
 
 /// Binds both addresses and serves them.
 pub(super) async fn start(
-    state: &Arc<State>,
+    state: &Arc<ReplicaState>,
     http: SocketAddr,
     https: SocketAddr,
     acceptor: &TlsAcceptor,
@@ -48,33 +48,19 @@ pub(super) async fn start(
     let http = TcpListener::bind(http).await?;
     let https = TcpListener::bind(https).await?;
     let addresses = (http.local_addr()?, https.local_addr()?);
+    let (plain, encrypted) = (Arc::clone(state), Arc::clone(state));
+    let acceptor = acceptor.clone();
+    let plain = move |stream| connection(stream, Arc::clone(&plain), None);
+    let encrypted =
+        move |stream| connection(stream, Arc::clone(&encrypted), Some(acceptor.clone()));
     let tasks = vec![
-        tokio::spawn(accept(http, Arc::clone(state), None)),
-        tokio::spawn(accept(https, Arc::clone(state), Some(acceptor.clone()))),
+        tokio::spawn(accept(http, plain)),
+        tokio::spawn(accept(https, encrypted)),
     ];
     Ok((addresses.0, addresses.1, Serving(tasks)))
 }
 
-async fn accept(listener: TcpListener, state: Arc<State>, acceptor: Option<TlsAcceptor>) {
-    // Owned by this task: when it ends, they end.
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(connection(stream, Arc::clone(&state), acceptor.clone()));
-                }
-                Err(error) => {
-                    tracing::debug!(replica = state.name, %error, "the stand-in can't accept");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
-            Some(_) = connections.join_next() => {}
-        }
-    }
-}
-
-async fn connection(stream: TcpStream, state: Arc<State>, acceptor: Option<TlsAcceptor>) {
+async fn connection(stream: TcpStream, state: Arc<ReplicaState>, acceptor: Option<TlsAcceptor>) {
     let Some(acceptor) = acceptor else {
         let arrived = Arrived {
             scheme: "http",
@@ -90,15 +76,17 @@ async fn connection(stream: TcpStream, state: Arc<State>, acceptor: Option<TlsAc
             };
             serve(stream, state, arrived).await;
         }
-        Err(error) => tracing::debug!(replica = state.name, %error, "no TLS with the client"),
+        Err(error) => {
+            tracing::debug!(replica = state.name, %error, "the TLS handshake with a client failed")
+        }
     }
 }
 
-async fn serve<S>(stream: S, state: Arc<State>, arrived: Arrived)
+async fn serve<S>(stream: S, state: Arc<ReplicaState>, arrived: Arrived)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let service = service_fn(|request| answer(request, &state, &arrived));
+    let service = service_fn(|request| respond(request, &state, &arrived));
     let served = http1::Builder::new()
         .half_close(true)
         .serve_connection(TokioIo::new(stream), service)
@@ -107,5 +95,3 @@ where
         tracing::debug!(replica = state.name, %error, "the connection ended early");
     }
 }
-
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

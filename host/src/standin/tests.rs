@@ -9,16 +9,20 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use super::*;
 
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-async fn replica(cluster: &Cluster, name: &str) -> Replica {
-    cluster.replica(name, ANY, ANY).await.unwrap()
+async fn replica(registry: &Registry, name: &str) -> Replica {
+    registry.replica(name, ANY, ANY).await.unwrap()
 }
 
 /// Sends a request and gives the whole answer, head and body.
-async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, head: &str) -> String {
+async fn send(mut stream: impl AsyncRead + AsyncWrite + Unpin, head: &str) -> String {
     let request = format!("{head}\r\nHost: dtr.example.com\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
@@ -28,13 +32,13 @@ async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, head: &str) -> Str
 
 async fn get(replica: &Replica, path: &str) -> String {
     let stream = TcpStream::connect(replica.http()).await.unwrap();
-    ask(stream, &format!("GET {path} HTTP/1.1")).await
+    send(stream, &format!("GET {path} HTTP/1.1")).await
 }
 
 #[tokio::test]
-async fn a_ping_says_the_mood_in_the_registrys_form() {
-    let cluster = Cluster::new("dtr.example.com").unwrap();
-    let replica = replica(&cluster, "r1").await;
+async fn a_ping_reports_the_condition_in_the_registrys_form() {
+    let registry = Registry::new("dtr.example.com").unwrap();
+    let replica = replica(&registry, "r1").await;
     let cases = [
         ("healthy", "HTTP/1.1 200 ", r#"{"Error":"","Healthy":true}"#),
         (
@@ -48,24 +52,27 @@ async fn a_ping_says_the_mood_in_the_registrys_form() {
             r#"{"Error":"notary: down","Healthy":false}"#,
         ),
     ];
-    for (order, status, body) in cases {
-        replica.be(order.parse().unwrap()).await.unwrap();
+    for (condition, status, body) in cases {
+        replica
+            .set_condition(condition.parse().unwrap())
+            .await
+            .unwrap();
         let answer = get(&replica, "/_ping").await;
-        assert!(answer.starts_with(status), "{order}: {answer}");
-        assert!(answer.trim_end().ends_with(body), "{order}: {answer}");
-        assert!(answer.contains("x-replica: r1"), "{order}: {answer}");
+        assert!(answer.starts_with(status), "{condition}: {answer}");
+        assert!(answer.trim_end().ends_with(body), "{condition}: {answer}");
+        assert!(answer.contains("x-replica: r1"), "{condition}: {answer}");
     }
-    assert!("sick".parse::<Mood>().is_err());
+    assert!("sick".parse::<Condition>().is_err());
 }
 
 #[tokio::test]
 async fn a_replica_that_is_gone_refuses_and_comes_back_on_the_same_port() {
-    let cluster = Cluster::new("dtr.example.com").unwrap();
-    let replica = replica(&cluster, "r1").await;
+    let registry = Registry::new("dtr.example.com").unwrap();
+    let replica = replica(&registry, "r1").await;
     let mut open = TcpStream::connect(replica.http()).await.unwrap();
     open.write_all(b"GET /echo HTTP/1.1\r\n").await.unwrap();
 
-    replica.be(Mood::Gone).await.unwrap();
+    replica.set_condition(Condition::Gone).await.unwrap();
     let refused = TcpStream::connect(replica.http()).await.unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
     let mut rest = Vec::new();
@@ -75,17 +82,17 @@ async fn a_replica_that_is_gone_refuses_and_comes_back_on_the_same_port() {
         "the open connection was not cut: {rest:?}"
     );
 
-    replica.be(Mood::Healthy).await.unwrap();
+    replica.set_condition(Condition::Healthy).await.unwrap();
     assert!(get(&replica, "/_ping").await.starts_with("HTTP/1.1 200 "));
 }
 
 #[tokio::test]
-async fn https_is_verified_by_the_clusters_own_authority_and_sees_the_name() {
-    let cluster = Cluster::new("dtr.example.com").unwrap();
-    let replica = replica(&cluster, "r1").await;
+async fn https_is_verified_by_the_registrys_own_authority_and_sees_the_name() {
+    let registry = Registry::new("dtr.example.com").unwrap();
+    let replica = replica(&registry, "r1").await;
     let mut roots = RootCertStore::empty();
     roots
-        .add(CertificateDer::from_pem_slice(cluster.ca_pem().as_bytes()).unwrap())
+        .add(CertificateDer::from_pem_slice(registry.ca_pem().as_bytes()).unwrap())
         .unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let client = ClientConfig::builder_with_provider(provider)
@@ -100,7 +107,7 @@ async fn https_is_verified_by_the_clusters_own_authority_and_sees_the_name() {
         .await
         .unwrap();
 
-    let answer = ask(stream, "GET /_ping HTTP/1.1").await;
+    let answer = send(stream, "GET /_ping HTTP/1.1").await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     let expected = Ping {
         path: "/_ping".into(),
@@ -113,8 +120,8 @@ async fn https_is_verified_by_the_clusters_own_authority_and_sees_the_name() {
 
 #[tokio::test]
 async fn a_blob_has_its_size_and_its_pattern() {
-    let cluster = Cluster::new("dtr.example.com").unwrap();
-    let replica = replica(&cluster, "r1").await;
+    let registry = Registry::new("dtr.example.com").unwrap();
+    let replica = replica(&registry, "r1").await;
     let mut stream = TcpStream::connect(replica.http()).await.unwrap();
     let request = "GET /blob/200000 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -135,11 +142,11 @@ async fn a_blob_has_its_size_and_its_pattern() {
 }
 
 #[tokio::test]
-async fn the_cluster_status_needs_a_login_and_tells_of_all() {
-    let cluster = Cluster::new("dtr.example.com").unwrap();
-    let one = replica(&cluster, "r1").await;
-    let two = replica(&cluster, "r2").await;
-    two.be(Mood::Failing("registry: disk full".into()))
+async fn the_cluster_status_needs_a_login_and_shows_all() {
+    let registry = Registry::new("dtr.example.com").unwrap();
+    let one = replica(&registry, "r1").await;
+    let two = replica(&registry, "r2").await;
+    two.set_condition(Condition::Failing("registry: disk full".into()))
         .await
         .unwrap();
 
@@ -148,7 +155,7 @@ async fn the_cluster_status_needs_a_login_and_tells_of_all() {
     assert!(refused.starts_with("HTTP/1.1 401 "), "{refused}");
     let stream = TcpStream::connect(one.http()).await.unwrap();
     let head = format!("GET {path} HTTP/1.1\r\nAuthorization: Basic YWRtaW46cGFzc3dvcmQ=");
-    let answer = ask(stream, &head).await;
+    let answer = send(stream, &head).await;
     assert!(
         answer.contains(r#""replica_health":{"r1":"OK","r2":"registry: disk full"}"#),
         "{answer}"
@@ -156,11 +163,11 @@ async fn the_cluster_status_needs_a_login_and_tells_of_all() {
 }
 
 #[tokio::test]
-async fn control_takes_orders_and_names_what_it_knows() {
-    let cluster = Cluster::new("dtr.example.com").unwrap();
-    let replicas: Arc<[Replica]> = vec![replica(&cluster, "r1").await].into();
+async fn control_changes_conditions_and_names_what_it_knows() {
+    let registry = Registry::new("dtr.example.com").unwrap();
+    let replicas: Arc<[Replica]> = vec![replica(&registry, "r1").await].into();
     let control = Control::start(ANY, Arc::clone(&replicas)).await.unwrap();
-    let order = async |name: &str, text: &str| {
+    let change = async |name: &str, text: &str| {
         let mut stream = TcpStream::connect(control.address()).await.unwrap();
         let request = format!(
             "POST /{name} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{text}",
@@ -172,20 +179,20 @@ async fn control_takes_orders_and_names_what_it_knows() {
         answer
     };
 
-    assert!(order("r1", "failing").await.starts_with("HTTP/1.1 200 "));
+    assert!(change("r1", "failing").await.starts_with("HTTP/1.1 200 "));
     assert!(
         get(&replicas[0], "/_ping")
             .await
             .starts_with("HTTP/1.1 503 ")
     );
-    let unknown = order("r9", "failing").await;
+    let unknown = change("r9", "failing").await;
     assert!(
         unknown.contains(r#"no replica "r9"; known: r1"#),
         "{unknown}"
     );
-    let mood = order("r1", "sick").await;
+    let condition = change("r1", "sick").await;
     assert!(
-        mood.contains("no such mood; say healthy, failing"),
-        "{mood}"
+        condition.contains("no such condition; expected healthy, failing"),
+        "{condition}"
     );
 }

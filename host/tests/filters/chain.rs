@@ -219,9 +219,7 @@ impl Chain {
 
     async fn start_with(self, config: &str) -> Running {
         let file = self.folder.path().join("chain.json");
-        let plan = ConfigFile::parse(config, file.to_str().unwrap())
-            .unwrap()
-            .plan();
+        let plan = Plan::of_file(&ConfigFile::parse(config, file.to_str().unwrap()).unwrap());
         let options = HostOptions {
             workers: self.workers,
             reload_backoff: Duration::from_millis(20),

@@ -1,30 +1,28 @@
-//! What replicas are asked, for each listener: its own question, or the general one.
+//! The checks: of each listener its own, or the general one.
 
 use std::net::SocketAddr;
-use std::path::Path;
 
 use dtr_lb_filter::config::{BodyCheck, CheckKind};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 
-use super::address::{Scheme, Target};
-use super::error::Source;
-use super::file::{self, CheckSpec};
-use super::{Check, ConfigError, Listener};
-use crate::plan::Verify;
+use super::check_spec::CheckSpec;
+use super::file;
+use super::{Check, Listener};
+use crate::config::error::ConfigError;
+use crate::config::source::Source;
+use crate::config::target::{Scheme, Target};
+use crate::config::verify::Verify;
 
 /// Makes the general check and the listeners' own.
-pub(super) struct Questions<'a> {
+pub(super) struct CheckBuilder<'a> {
     pub(super) general: CheckSpec,
     /// The service's ports, in the order of the listeners.
     pub(super) ports: Vec<u16>,
     pub(super) source: &'a Source,
-    pub(super) folder: &'a Path,
 }
 
-impl Questions<'_> {
+impl CheckBuilder<'_> {
     /// The listeners, each with the name of its check, and the checks.
-    pub(super) fn of(
+    pub(super) fn build(
         &self,
         file: &[file::Listener],
         binds: &[(SocketAddr, u16)],
@@ -77,19 +75,19 @@ impl Questions<'_> {
         }
     }
 
-    fn check(&self, name: String, ask: &CheckSpec, field: &str) -> Result<Check, ConfigError> {
-        let preset = ask.preset.unwrap_or_default();
-        let target = match &ask.target {
+    fn check(&self, name: String, spec: &CheckSpec, field: &str) -> Result<Check, ConfigError> {
+        let preset = spec.preset.unwrap_or_default();
+        let target = match &spec.target {
             Some(target) => target.clone(),
             None => Target {
                 scheme: preset.scheme(),
-                port: self.usual_port(preset.scheme()),
+                port: self.default_port(preset.scheme()),
                 path: None,
             },
         };
         let kind = match target.scheme {
             Scheme::Tcp => {
-                self.only_http(ask, field)?;
+                self.only_http(spec, field)?;
                 CheckKind::Tcp
             }
             scheme => CheckKind::Http {
@@ -99,15 +97,15 @@ impl Questions<'_> {
                 },
                 path: target.path.unwrap_or_else(|| preset.path().to_owned()),
                 statuses: self
-                    .statuses(ask, field)?
+                    .statuses(spec, field)?
                     .unwrap_or_else(|| preset.statuses()),
-                headers: ask
+                headers: spec
                     .headers
                     .iter()
                     .flat_map(|headers| &headers.0)
                     .map(|(name, value)| (name.0.clone(), value.0.clone()))
                     .collect(),
-                body: match &ask.body {
+                body: match &spec.body {
                     Some(body) => Some(BodyCheck {
                         pointer: body.pointer.0.clone(),
                         healthy: body.healthy.clone(),
@@ -116,8 +114,8 @@ impl Questions<'_> {
                 },
             },
         };
-        // Read even when it is not used: a wrong path is wrong today.
-        let verify = verify(ask.verify.as_deref(), field, self.source, self.folder)?;
+        // Read even when it is not used, so that a wrong path is refused now.
+        let verify = Verify::read(spec.verify.as_deref(), field, self.source)?;
         Ok(Check {
             name,
             port: target.port,
@@ -126,8 +124,8 @@ impl Questions<'_> {
         })
     }
 
-    /// 443 for HTTPS and 80 for HTTP; a TCP check asks a port that is served.
-    fn usual_port(&self, scheme: Scheme) -> u16 {
+    /// 443 for HTTPS and 80 for HTTP; a TCP check probes a port that is served.
+    fn default_port(&self, scheme: Scheme) -> u16 {
         match scheme {
             Scheme::Https => 443,
             Scheme::Http => 80,
@@ -136,27 +134,27 @@ impl Questions<'_> {
         }
     }
 
-    fn only_http(&self, ask: &CheckSpec, field: &str) -> Result<(), ConfigError> {
+    fn only_http(&self, spec: &CheckSpec, field: &str) -> Result<(), ConfigError> {
         let given = [
-            ("statuses", ask.statuses.is_some()),
-            ("headers", ask.headers.is_some()),
-            ("body", ask.body.is_some()),
+            ("statuses", spec.statuses.is_some()),
+            ("headers", spec.headers.is_some()),
+            ("body", spec.body.is_some()),
         ];
         match given.into_iter().find(|(_, given)| *given) {
             None => Ok(()),
             Some((what, _)) => Err(self.source.refuse_field(
                 &format!("{field}.{what}"),
-                "a tcp check only opens a connection; remove this, or ask over http or https",
+                "a tcp check only opens a connection; remove this, or check over http or https",
             )),
         }
     }
 
     fn statuses(
         &self,
-        ask: &CheckSpec,
+        spec: &CheckSpec,
         field: &str,
     ) -> Result<Option<Vec<(u16, u16)>>, ConfigError> {
-        match &ask.statuses {
+        match &spec.statuses {
             None => Ok(None),
             Some(statuses) if statuses.is_empty() => Err(self.source.refuse(
                 &format!("{field}.statuses"),
@@ -167,36 +165,5 @@ impl Questions<'_> {
                 statuses.iter().map(|range| (range.0, range.1)).collect(),
             )),
         }
-    }
-}
-
-/// How a certificate is checked; a relative path starts at `folder`.
-pub(super) fn verify(
-    verify: Option<&str>,
-    field: &str,
-    source: &Source,
-    folder: &Path,
-) -> Result<Verify, ConfigError> {
-    let text = match verify {
-        None | Some("system") => return Ok(Verify::System),
-        Some("none") => return Ok(Verify::None),
-        Some(text) => text,
-    };
-    let path = folder.join(text);
-    let refuse = |reason: String| {
-        let problem = format!(
-            r#"neither "system" nor "none", and as a file of CA certificates (PEM) it {reason}; correct it"#
-        );
-        source.refuse(&format!("{field}.verify"), text, problem)
-    };
-    let pem = std::fs::read(&path)
-        .map_err(|error| refuse(format!("can't be read: {}: {error}", path.display())))?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    match certificates {
-        Ok(certificates) if certificates.is_empty() => {
-            Err(refuse("holds no certificate".to_owned()))
-        }
-        Ok(_) => Ok(Verify::CaFile(path)),
-        Err(error) => Err(refuse(format!("can't be decoded ({error})"))),
     }
 }

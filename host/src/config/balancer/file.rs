@@ -3,17 +3,20 @@
 use dtr_lb_filter::config::{OnDown, Policy, Start, WhenAllDown};
 use serde::Deserialize;
 
-use super::address::{Address, Bind, Fqdn, PortName, Target};
-use super::chain;
-use super::entries::UniqueMap;
-use super::number::{BoundedInt, Fraction, Port, Statuses};
+use super::check_spec::{BodySpec, CheckSpec};
 use super::preset::Preset;
-use super::text::{BoundedDuration, HeaderName, HeaderValue, Pointer, ReplicaName, Token};
+use crate::config::address::{Address, Bind, Fqdn, PortName};
+use crate::config::duration::BoundedDuration;
+use crate::config::network_filter::NetworkFilterSpec;
+use crate::config::number::{BoundedInt, Fraction, Port, Statuses};
+use crate::config::string::{HeaderName, HeaderValue, ReplicaName, Token};
+use crate::config::target::Target;
+use crate::config::unique_map::UniqueMap;
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct File {
+pub(in crate::config) struct File {
     pub(super) fqdn: Fqdn,
     pub(super) replicas: Vec<Replica>,
     pub(super) listeners: Option<Vec<Listener>>,
@@ -28,7 +31,7 @@ pub(super) struct File {
     pub(super) health: Health,
     pub(super) admin: Option<Admin>,
     #[serde(default)]
-    pub(super) filters: Vec<chain::Filter>,
+    pub(super) filters: Vec<NetworkFilterSpec>,
     pub(super) connect_timeout: Option<BoundedDuration<1>>,
     pub(super) idle_timeout: Option<BoundedDuration<1>>,
     pub(super) dns_refresh: Option<BoundedDuration<10>>,
@@ -67,7 +70,7 @@ pub(super) struct Passive {
     pub(super) hold: Option<BoundedDuration<1>>,
 }
 
-/// What is asked, and when. The first seven fields are those of [`CheckSpec`]: serde
+/// What is probed, and when. The first six fields are those of [`CheckSpec`]: serde
 /// can't both flatten a struct and refuse unknown fields.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -76,7 +79,7 @@ pub(super) struct Health {
     target: Option<Target>,
     statuses: Option<Vec<Statuses>>,
     headers: Option<UniqueMap<HeaderName, HeaderValue>>,
-    body: Option<Body>,
+    body: Option<BodySpec>,
     verify: Option<String>,
     pub(super) interval: Option<BoundedDuration<1>>,
     pub(super) fast_interval: Option<BoundedDuration<1>>,
@@ -88,21 +91,9 @@ pub(super) struct Health {
     pub(super) start: Option<Start>,
 }
 
-/// What is asked of each replica.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CheckSpec {
-    pub(super) preset: Option<Preset>,
-    pub(super) target: Option<Target>,
-    pub(super) statuses: Option<Vec<Statuses>>,
-    pub(super) headers: Option<UniqueMap<HeaderName, HeaderValue>>,
-    pub(super) body: Option<Body>,
-    pub(super) verify: Option<String>,
-}
-
 impl Health {
-    /// The part that says what is asked.
-    pub(super) fn ask(&self) -> CheckSpec {
+    /// The general check.
+    pub(super) fn check(&self) -> CheckSpec {
         CheckSpec {
             preset: self.preset,
             target: self.target.clone(),
@@ -112,14 +103,6 @@ impl Health {
             verify: self.verify.clone(),
         }
     }
-}
-
-/// What a healthy body says.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Body {
-    pub(super) pointer: Pointer,
-    pub(super) healthy: serde_json::Value,
 }
 
 /// The admin listener.

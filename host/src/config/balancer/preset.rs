@@ -3,7 +3,7 @@
 use dtr_lb_filter::config::BodyCheck;
 use serde::Deserialize;
 
-use super::address::Scheme;
+use crate::config::target::Scheme;
 
 /// A registry whose health endpoint is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -53,7 +53,7 @@ impl Preset {
     /// Statuses of a healthy answer, as inclusive ranges.
     pub(super) fn statuses(self) -> Vec<(u16, u16)> {
         match self {
-            // A registry that asks for a login is well.
+            // A registry that requires a login is healthy.
             Preset::Distribution => vec![(200, 200), (401, 401)],
             Preset::Http => vec![(200, 299)],
             _ => vec![(200, 200)],
@@ -62,7 +62,7 @@ impl Preset {
 
     pub(super) fn body(self) -> Option<BodyCheck> {
         match self {
-            // Harbor says 200 when it is unhealthy, too.
+            // Harbor answers 200 when it is unhealthy, too.
             Preset::Harbor => Some(BodyCheck {
                 pointer: "/status".to_owned(),
                 healthy: "healthy".into(),

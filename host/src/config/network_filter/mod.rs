@@ -1,10 +1,15 @@
-//! Network filters somebody else wrote.
+//! Network filters that others wrote.
+
+mod spec;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use proxy_wasm_engine::{Profile, VmConfig};
+use serde::Deserialize;
+
+pub(super) use spec::{NetworkFilterSpec, load};
 
 /// One filter of the chain.
 #[derive(Clone, Debug)]
@@ -64,7 +69,8 @@ impl Default for VmSettings {
 
 /// What a VM's failure means for connections. The other filters of the chain
 /// never notice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Failure {
     /// It is rebuilt, with backoff; until then connections pass without it.
     #[default]

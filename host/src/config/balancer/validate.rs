@@ -1,37 +1,35 @@
-//! From what the file says to what is meant: defaults, and what only several
-//! fields together can get wrong.
+//! What no single field of the file shows; defaults.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
 use std::time::Duration;
 
 use dtr_lb_filter::config::{OnDown, Policy, Start, WhenAllDown};
 
-use super::chain;
-use super::error::Source;
+use super::check_builder::CheckBuilder;
 use super::file::{self, File};
-use super::number::BoundedInt;
-use super::question::Questions;
-use super::text::BoundedDuration;
-use super::{Admin, Check, Config, ConfigError, Health, Listener, Passive, Replica};
-use crate::plan::Host;
+use super::replicas::replicas;
+use super::{Admin, Config, Health, Passive};
+use crate::config::defaults::{CONNECT_TIMEOUT, DNS_REFRESH, DRAIN_TIMEOUT};
+use crate::config::duration::BoundedDuration;
+use crate::config::error::ConfigError;
+use crate::config::network_filter;
+use crate::config::number::BoundedInt;
+use crate::config::source::Source;
 
-/// Checks what no single field tells.
-pub(super) fn checked(file: File, source: &Source, folder: &Path) -> Result<Config, ConfigError> {
+/// Checks the file, reads what it names, and fills in defaults.
+pub(in crate::config) fn validate(file: File, source: &Source) -> Result<Config, ConfigError> {
     let health = health(&file.health, source)?;
     let admin = file.admin.as_ref().map(|admin| Admin {
         bind: admin.bind.0,
         token: admin.token.as_ref().map(|token| token.0.clone()),
     });
     let binds = binds(&file, source)?;
-    let (listeners, checks) = Questions {
-        general: file.health.ask(),
+    let (listeners, checks) = CheckBuilder {
+        general: file.health.check(),
         ports: binds.iter().map(|(_, port)| *port).collect(),
         source,
-        folder,
     }
-    .of(file.listeners.as_deref().unwrap_or_default(), &binds)?;
+    .build(file.listeners.as_deref().unwrap_or_default(), &binds)?;
     let replicas = replicas(&file.replicas, &listeners, &checks, source)?;
     let min_healthy = file.min_healthy.map_or(1, BoundedInt::u32);
     if min_healthy as usize > replicas.len() {
@@ -61,7 +59,7 @@ pub(super) fn checked(file: File, source: &Source, folder: &Path) -> Result<Conf
         checks,
         health,
         admin,
-        filters: chain::filters(file.filters, source, folder)?,
+        filters: network_filter::load(file.filters, source)?,
         connect_timeout: file
             .connect_timeout
             .map_or(CONNECT_TIMEOUT, BoundedDuration::get),
@@ -141,9 +139,7 @@ fn binds(file: &File, source: &Source) -> Result<Vec<(SocketAddr, u16)>, ConfigE
         if let Some((held, other)) = taken.iter().find(|(held, _)| overlap(*held, bind)) {
             let problem = match *held == bind {
                 true => format!("{other} is bound to it already; give each its own"),
-                false => format!(
-                    "{other} is {held}, and one of the two takes the other in; give each its own port"
-                ),
+                false => format!("{other} is {held}, and the two overlap; give each its own port"),
             };
             return Err(source.refuse(&field, bind.to_string(), problem));
         }
@@ -153,7 +149,7 @@ fn binds(file: &File, source: &Source) -> Result<Vec<(SocketAddr, u16)>, ConfigE
     Ok(binds)
 }
 
-/// Whether only one of the two can be bound: 0.0.0.0 takes every IPv4 address in,
+/// Whether only one of the two can be bound: 0.0.0.0 includes every IPv4 address,
 /// and [::] every IPv6 address.
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     let any = one.ip().is_unspecified() || other.ip().is_unspecified();
@@ -161,86 +157,8 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() != 0 && one.port() == other.port() && (one.ip() == other.ip() || any && family)
 }
 
-fn replicas(
-    file: &[file::Replica],
-    listeners: &[Listener],
-    checks: &[Check],
-    source: &Source,
-) -> Result<Vec<Replica>, ConfigError> {
-    if file.is_empty() {
-        let problem = r#"no replica; add at least one, such as {"address": "10.0.0.11"}"#;
-        return Err(source.refuse("replicas", serde_json::json!([]), problem));
-    }
-    let known: BTreeSet<u16> = listeners
-        .iter()
-        .map(|listener| listener.port)
-        .chain(checks.iter().map(|check| check.port))
-        .collect();
-    let mut replicas: Vec<Replica> = Vec::new();
-    for (index, replica) in file.iter().enumerate() {
-        let name = match &replica.name {
-            Some(name) => name.0.clone(),
-            None => format!("r{}", index + 1),
-        };
-        let same_name = |other: &Replica| other.name == name;
-        if let Some(other) = replicas.iter().position(same_name) {
-            let field = format!("replicas[{index}].name");
-            let problem = format!("replicas[{other}] has the same name; give each its own");
-            return Err(source.refuse(&field, name, problem));
-        }
-        let ports = replica
-            .ports
-            .0
-            .iter()
-            .map(|(port, own)| (port.0, own.u16()));
-        let ports: BTreeMap<u16, u16> = ports.collect();
-        let unknown = ports.iter().find(|(port, _)| !known.contains(port));
-        if let Some((port, own)) = unknown {
-            let known: Vec<String> = known.iter().map(u16::to_string).collect();
-            let problem = format!(
-                "no listener and no check uses port {port}; known: {}",
-                known.join(", ")
-            );
-            return Err(source.refuse(&format!("replicas[{index}].ports.{port}"), *own, problem));
-        }
-        let host = replica.address.0.clone();
-        let twin = |other: &Replica| same_host(&other.host, &host) && other.ports == ports;
-        if let Some(other) = replicas.iter().position(twin) {
-            let problem = format!(
-                "replicas[{other}] has the same address and ports; remove one, or give it its own \"ports\""
-            );
-            let field = format!("replicas[{index}].address");
-            return Err(source.refuse(&field, host_text(&host), problem));
-        }
-        replicas.push(Replica {
-            name,
-            host,
-            weight: replica.weight.map_or(1, BoundedInt::u32),
-            backup: replica.backup,
-            max_connections: replica.max_connections.map(BoundedInt::u32),
-            ports,
-        });
-    }
-    Ok(replicas)
-}
-
 fn time(time: Duration) -> String {
     humantime::format_duration(time).to_string()
-}
-
-/// DNS has no upper case.
-fn same_host(one: &Host, other: &Host) -> bool {
-    match (one, other) {
-        (Host::Name(one), Host::Name(other)) => one.eq_ignore_ascii_case(other),
-        _ => one == other,
-    }
-}
-
-fn host_text(host: &Host) -> String {
-    match host {
-        Host::Ip(ip) => ip.to_string(),
-        Host::Name(name) => name.clone(),
-    }
 }
 
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -250,6 +168,3 @@ const RISE: u32 = 2;
 const FALL: u32 = 3;
 const PASSIVE_WINDOW: Duration = Duration::from_secs(10);
 const PASSIVE_HOLD: Duration = Duration::from_secs(5);
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-pub(super) const DNS_REFRESH: Duration = Duration::from_secs(5);
-pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! What a replica answers.
+//! What a replica responds.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -14,72 +14,76 @@ use hyper::body::Incoming;
 use serde_json::json;
 
 use super::blob::Blob;
-use super::{Mood, Ping, State, lock};
+use super::condition::Condition;
+use super::state::{Ping, ReplicaState, lock};
 
-/// How a connection came.
+/// How a connection arrived.
 pub(super) struct Arrived {
     pub(super) scheme: &'static str,
-    /// Over TLS: the name the client asked for.
+    /// Over TLS: the name in the client's hello (SNI).
     pub(super) sni: Option<String>,
 }
 
-type Answer = Response<BoxBody<Bytes, hyper::Error>>;
+type ReplicaResponse = Response<BoxBody<Bytes, hyper::Error>>;
 
-pub(super) async fn answer(
+pub(super) async fn respond(
     request: Request<Incoming>,
-    state: &State,
+    state: &ReplicaState,
     arrived: &Arrived,
-) -> Result<Answer, http::Error> {
+) -> Result<ReplicaResponse, http::Error> {
     let path = request.uri().path().to_owned();
-    let mut answer = match path.as_str() {
+    let mut response = match path.as_str() {
         "/_ping" | "/health" => health(&request, state, arrived).await?,
         "/v2/" => unauthorized("Bearer realm=\"stand-in\"")?,
         "/echo" => Response::new(request.into_body().boxed()),
         "/api/v0/meta/cluster_status" => cluster_status(&request, state)?,
         _ => match path.strip_prefix("/blob/").map(str::parse) {
             Some(Ok(size)) => Response::new(Blob::of(size).map_err(|no| match no {}).boxed()),
-            Some(Err(_)) => said(
+            Some(Err(_)) => json(
                 StatusCode::BAD_REQUEST,
                 json!({ "error": "give the size in bytes: /blob/1000000" }),
             )?,
-            None => said(StatusCode::OK, seen(&request, state, arrived))?,
+            None => json(StatusCode::OK, echo(&request, state, arrived))?,
         },
     };
     let name = HeaderValue::from_str(&state.name)?;
-    answer.headers_mut().insert("x-replica", name);
-    answer.headers_mut().insert(
+    response.headers_mut().insert("x-replica", name);
+    response.headers_mut().insert(
         "docker-distribution-api-version",
         HeaderValue::from_static("registry/2.0"),
     );
-    Ok(answer)
+    Ok(response)
 }
 
 async fn health(
     request: &Request<Incoming>,
-    state: &State,
+    state: &ReplicaState,
     arrived: &Arrived,
-) -> Result<Answer, http::Error> {
-    state.asked(Ping {
+) -> Result<ReplicaResponse, http::Error> {
+    state.record(Ping {
         path: request.uri().to_string(),
         host: host(request),
         sni: arrived.sni.clone(),
         scheme: arrived.scheme,
     });
-    match state.mood() {
-        Mood::Healthy => said(StatusCode::OK, json!({ "Error": "", "Healthy": true })),
-        Mood::Failing(error) => said(
+    match state.condition() {
+        Condition::Healthy => json(StatusCode::OK, json!({ "Error": "", "Healthy": true })),
+        Condition::Failing(error) => json(
             StatusCode::SERVICE_UNAVAILABLE,
             json!({ "Error": error, "Healthy": false }),
         ),
-        Mood::Disagreeing(error) => {
-            said(StatusCode::OK, json!({ "Error": error, "Healthy": false }))
+        Condition::Disagreeing(error) => {
+            json(StatusCode::OK, json!({ "Error": error, "Healthy": false }))
         }
-        Mood::Hanging | Mood::Gone => std::future::pending().await,
+        Condition::Hanging | Condition::Gone => std::future::pending().await,
     }
 }
 
-/// All replicas as this one sees them, to who may know.
-fn cluster_status(request: &Request<Incoming>, state: &State) -> Result<Answer, http::Error> {
+/// The health of all replicas, to a client that is logged in.
+fn cluster_status(
+    request: &Request<Incoming>,
+    state: &ReplicaState,
+) -> Result<ReplicaResponse, http::Error> {
     let expected = format!("Basic {}", BASE64.encode("admin:password"));
     let given = request.headers().get(AUTHORIZATION);
     if given.is_none_or(|given| given.as_bytes() != expected.as_bytes()) {
@@ -90,24 +94,24 @@ fn cluster_status(request: &Request<Incoming>, state: &State) -> Result<Answer, 
     let health: BTreeMap<&str, String> = members
         .iter()
         .map(|member| {
-            let health = match member.mood() {
-                Mood::Healthy => "OK".to_owned(),
-                Mood::Failing(error) | Mood::Disagreeing(error) => error,
-                Mood::Hanging | Mood::Gone => "no answer".to_owned(),
+            let health = match member.condition() {
+                Condition::Healthy => "OK".to_owned(),
+                Condition::Failing(error) | Condition::Disagreeing(error) => error,
+                Condition::Hanging | Condition::Gone => "no answer".to_owned(),
             };
             (member.name.as_str(), health)
         })
         .collect();
     let timestamps: BTreeMap<&str, &str> =
         health.keys().map(|name| (*name, now.as_str())).collect();
-    said(
+    json(
         StatusCode::OK,
         json!({ "replica_health": health, "replica_timestamp": timestamps }),
     )
 }
 
 /// The request as it arrived.
-fn seen(request: &Request<Incoming>, state: &State, arrived: &Arrived) -> serde_json::Value {
+fn echo(request: &Request<Incoming>, state: &ReplicaState, arrived: &Arrived) -> serde_json::Value {
     json!({
         "replica": state.name,
         "scheme": arrived.scheme,
@@ -123,17 +127,17 @@ fn host(request: &Request<Incoming>) -> Option<String> {
     Some(String::from_utf8_lossy(host.as_bytes()).into_owned())
 }
 
-fn unauthorized(challenge: &'static str) -> Result<Answer, http::Error> {
-    let mut answer = said(
+fn unauthorized(challenge: &'static str) -> Result<ReplicaResponse, http::Error> {
+    let mut response = json(
         StatusCode::UNAUTHORIZED,
         json!({ "errors": [{ "code": "UNAUTHORIZED", "message": "authentication required" }] }),
     )?;
     let challenge = HeaderValue::from_static(challenge);
-    answer.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-    Ok(answer)
+    response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    Ok(response)
 }
 
-fn said(status: StatusCode, body: serde_json::Value) -> Result<Answer, http::Error> {
+fn json(status: StatusCode, body: serde_json::Value) -> Result<ReplicaResponse, http::Error> {
     let body = Full::from(format!("{body}\n"));
     Response::builder()
         .status(status)

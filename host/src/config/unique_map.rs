@@ -6,7 +6,8 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
-/// Names and values; a name that is given twice is refused, however it is written.
+/// Names and values; a name that is given twice is refused, also when the two are
+/// written differently.
 #[derive(Clone, Debug)]
 pub(super) struct UniqueMap<K, V>(pub(super) BTreeMap<K, V>);
 
@@ -22,13 +23,13 @@ where
     V: Deserialize<'de>,
 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(EntriesVisitor(PhantomData))
+        deserializer.deserialize_map(UniqueMapVisitor(PhantomData))
     }
 }
 
-struct EntriesVisitor<K, V>(PhantomData<(K, V)>);
+struct UniqueMapVisitor<K, V>(PhantomData<(K, V)>);
 
-impl<'de, K, V> Visitor<'de> for EntriesVisitor<K, V>
+impl<'de, K, V> Visitor<'de> for UniqueMapVisitor<K, V>
 where
     K: Deserialize<'de> + Ord + fmt::Display,
     V: Deserialize<'de>,
@@ -43,7 +44,7 @@ where
         let mut entries = BTreeMap::new();
         while let Some((name, value)) = map.next_entry::<K, V>()? {
             if entries.contains_key(&name) {
-                // In serde's words for a field, so that both are told alike.
+                // As serde words it for a field, so that both become the same message.
                 return Err(A::Error::custom(format_args!("duplicate field `{name}`")));
             }
             entries.insert(name, value);

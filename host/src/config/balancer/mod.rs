@@ -1,0 +1,151 @@
+//! The balancer's configuration: replicas, where clients reach them, and how they
+//! are probed.
+
+mod check_builder;
+mod check_spec;
+mod file;
+mod preset;
+mod replicas;
+mod validate;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use dtr_lb_filter::config::{CheckKind, OnDown, Policy, Start, WhenAllDown};
+
+use super::address::Address;
+use super::network_filter::NetworkFilter;
+use super::verify::Verify;
+
+pub(super) use validate::validate;
+
+/// What the operator wants, defaults filled in.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The name clients use: `Host` and SNI of the probes.
+    pub fqdn: String,
+    /// In the operator's order; never empty, names unique.
+    pub replicas: Vec<Replica>,
+    /// Never empty.
+    pub listeners: Vec<Listener>,
+    /// How one of several usable replicas is chosen.
+    pub policy: Policy,
+    /// What happens to a connection when no replica is usable.
+    pub when_all_down: WhenAllDown,
+    /// What happens to the connections of a replica that turns unhealthy.
+    pub on_down: OnDown,
+    /// The balancer's own `/_ping` answers 200 while this many replicas are usable.
+    pub min_healthy: u32,
+    /// A recovered replica's share grows to its weight within this time; zero: at once.
+    pub slow_start: Duration,
+    /// When connect failures of real connections take a replica out.
+    pub passive: Passive,
+    /// The health checks of the listeners; never empty, names unique.
+    pub checks: Vec<Check>,
+    /// When replicas are probed, and how responses add up.
+    pub health: Health,
+    /// Where the page, the API and the metrics are served; `None`: they are not.
+    pub admin: Option<Admin>,
+    /// Filters that others wrote, which connections meet before the balancer.
+    pub filters: Vec<NetworkFilter>,
+    /// How long one connect attempt to a replica may take.
+    pub connect_timeout: Duration,
+    /// How long a connection may be silent both ways; `None`: for ever.
+    pub idle_timeout: Option<Duration>,
+    /// How often DNS names are resolved again.
+    pub dns_refresh: Duration,
+    /// How long open connections may go on after SIGTERM.
+    pub drain_timeout: Duration,
+}
+
+/// One replica of the registry.
+#[derive(Clone, Debug)]
+pub struct Replica {
+    /// Unique; letters, digits, `.`, `_` and `-`, at most 63.
+    pub name: String,
+    /// Where it is.
+    pub address: Address,
+    /// Its share relative to the others, 1 to 1000.
+    pub weight: u32,
+    /// Used only when no other replica is usable.
+    pub backup: bool,
+    /// At most this many connections; `None`: no limit.
+    pub max_connections: Option<u32>,
+    /// Its own port for a port of the service or of a check.
+    pub ports: BTreeMap<u16, u16>,
+}
+
+impl Replica {
+    /// Its own port for a port of the service or of a check.
+    #[must_use]
+    pub fn port(&self, port: u16) -> u16 {
+        self.ports.get(&port).copied().unwrap_or(port)
+    }
+}
+
+/// One address where connections are accepted.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Port 0 means any free port.
+    pub bind: SocketAddr,
+    /// The service's port; never 0.
+    pub port: u16,
+    /// Name of the [`Check`] a replica must pass to serve it.
+    pub check: String,
+}
+
+/// One health check of every replica.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Check {
+    /// `ping`, or `ping-PORT` for a listener's own.
+    pub name: String,
+    /// The port probed, unless the replica has its own for it.
+    pub port: u16,
+    /// TLS for the probe; `None`: in the clear.
+    pub tls: Option<Verify>,
+    /// The request, and what a healthy response is.
+    pub kind: CheckKind,
+}
+
+/// When connect failures of real connections take a replica out.
+#[derive(Clone, Copy, Debug)]
+pub struct Passive {
+    /// This many failures ...
+    pub fails: u32,
+    /// ... within this time ...
+    pub window: Duration,
+    /// ... take it out for this time.
+    pub hold: Duration,
+}
+
+/// When replicas are probed, and how responses add up to a verdict.
+#[derive(Clone, Copy, Debug)]
+pub struct Health {
+    /// Between two probes of a replica whose state is settled; at least `timeout`.
+    pub interval: Duration,
+    /// Between two probes while a change is pending.
+    pub fast_interval: Duration,
+    /// Between two probes of a replica that is down.
+    pub down_interval: Duration,
+    /// How long a probe may stay unanswered.
+    pub timeout: Duration,
+    /// Each interval varies by up to this part of itself, 0 to 1.
+    pub jitter: f64,
+    /// Good answers in a row that bring a replica back.
+    pub rise: u32,
+    /// Bad answers in a row that take a replica out.
+    pub fall: u32,
+    /// What a replica counts as before its first answer.
+    pub start: Start,
+}
+
+/// The admin listener.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// Port 0 means any free port.
+    pub bind: SocketAddr,
+    /// The bearer token every change needs; `None`: changes need a loopback listener.
+    pub token: Option<String>,
+}

@@ -1,0 +1,82 @@
+//! The replicas of the file, checked against each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::file;
+use super::{Check, Listener, Replica};
+use crate::config::address::Address;
+use crate::config::error::ConfigError;
+use crate::config::number::BoundedInt;
+use crate::config::source::Source;
+
+/// The replicas, their names and addresses unique, their ports in use.
+pub(super) fn replicas(
+    file: &[file::Replica],
+    listeners: &[Listener],
+    checks: &[Check],
+    source: &Source,
+) -> Result<Vec<Replica>, ConfigError> {
+    if file.is_empty() {
+        let problem = r#"no replica; add at least one, such as {"address": "10.0.0.11"}"#;
+        return Err(source.refuse("replicas", serde_json::json!([]), problem));
+    }
+    let known: BTreeSet<u16> = listeners
+        .iter()
+        .map(|listener| listener.port)
+        .chain(checks.iter().map(|check| check.port))
+        .collect();
+    let mut replicas: Vec<Replica> = Vec::new();
+    for (index, replica) in file.iter().enumerate() {
+        let name = match &replica.name {
+            Some(name) => name.0.clone(),
+            None => format!("r{}", index + 1),
+        };
+        let same_name = |other: &Replica| other.name == name;
+        if let Some(other) = replicas.iter().position(same_name) {
+            let field = format!("replicas[{index}].name");
+            let problem = format!("replicas[{other}] has the same name; give each its own");
+            return Err(source.refuse(&field, name, problem));
+        }
+        let ports = replica
+            .ports
+            .0
+            .iter()
+            .map(|(port, own)| (port.0, own.u16()));
+        let ports: BTreeMap<u16, u16> = ports.collect();
+        let unknown = ports.iter().find(|(port, _)| !known.contains(port));
+        if let Some((port, own)) = unknown {
+            let known: Vec<String> = known.iter().map(u16::to_string).collect();
+            let problem = format!(
+                "no listener and no check uses port {port}; known: {}",
+                known.join(", ")
+            );
+            return Err(source.refuse(&format!("replicas[{index}].ports.{port}"), *own, problem));
+        }
+        let address = replica.address.clone();
+        let twin = |other: &Replica| same(&other.address, &address) && other.ports == ports;
+        if let Some(other) = replicas.iter().position(twin) {
+            let problem = format!(
+                "replicas[{other}] has the same address and ports; remove one, or give it its own \"ports\""
+            );
+            let field = format!("replicas[{index}].address");
+            return Err(source.refuse(&field, address.to_string(), problem));
+        }
+        replicas.push(Replica {
+            name,
+            address,
+            weight: replica.weight.map_or(1, BoundedInt::u32),
+            backup: replica.backup,
+            max_connections: replica.max_connections.map(BoundedInt::u32),
+            ports,
+        });
+    }
+    Ok(replicas)
+}
+
+/// DNS names are the same in upper and lower case.
+fn same(one: &Address, other: &Address) -> bool {
+    match (one, other) {
+        (Address::Name(one), Address::Name(other)) => one.eq_ignore_ascii_case(other),
+        _ => one == other,
+    }
+}

@@ -1,0 +1,70 @@
+//! A chain of network filters, and the listeners and clusters around it.
+
+mod file;
+mod validate;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::address::Endpoint;
+use super::network_filter::NetworkFilter;
+use super::verify::Verify;
+
+pub(super) use validate::validate;
+
+/// Listeners, clusters and network filters, given plainly.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Chain {
+    /// Never empty; addresses are unique unless their port is 0.
+    pub listeners: Vec<ChainListener>,
+    /// Names are unique.
+    pub clusters: Vec<ChainCluster>,
+    /// In the order connections meet them.
+    pub filters: Vec<NetworkFilter>,
+    /// Where the metrics are served; `None`: they are not.
+    pub admin: Option<SocketAddr>,
+    /// How long a connection may be silent both ways; `None`: for ever.
+    pub idle_timeout: Option<Duration>,
+    /// How often DNS names are resolved again.
+    pub dns_refresh: Duration,
+    /// How long open connections may go on after SIGTERM.
+    pub drain_timeout: Duration,
+}
+
+/// One address where connections are accepted.
+#[derive(Clone, Debug)]
+pub struct ChainListener {
+    /// Port 0 means any free port.
+    pub bind: SocketAddr,
+    /// Name of the [`ChainCluster`] that serves when no filter steers.
+    pub cluster: String,
+}
+
+/// Where connections and the filters' calls may go.
+#[derive(Clone, Debug)]
+pub struct ChainCluster {
+    /// What filters call it.
+    pub name: String,
+    /// Never empty; taken in turn.
+    pub endpoints: Vec<Endpoint>,
+    /// How long one connect attempt may take.
+    pub connect_timeout: Duration,
+    /// What HTTP calls speak with it.
+    pub protocol: Protocol,
+    /// TLS for HTTP and gRPC calls; forwarded connections are never touched.
+    pub tls: Option<Verify>,
+}
+
+/// A version of HTTP. gRPC calls speak HTTP/2 either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2, in the clear without an upgrade, over TLS by ALPN.
+    Http2,
+}

@@ -1,0 +1,7 @@
+//! Defaults that both forms of the file share.
+
+use std::time::Duration;
+
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const DNS_REFRESH: Duration = Duration::from_secs(5);
+pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);

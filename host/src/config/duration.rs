@@ -1,0 +1,43 @@
+//! Times with a unit and a lower bound.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+use super::text::{self, Text};
+
+/// A time of at least `MIN_MS`, in whole milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BoundedDuration<const MIN_MS: u64>(Duration);
+
+impl<const MIN_MS: u64> BoundedDuration<MIN_MS> {
+    pub(super) fn get(self) -> Duration {
+        self.0
+    }
+}
+
+impl<const MIN_MS: u64> Text for BoundedDuration<MIN_MS> {
+    fn expected(f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(r#"a time with its unit, such as "2s" or "500ms", "#)?;
+        if MIN_MS > 0 {
+            write!(f, "of at least {MIN_MS}ms, ")?;
+        }
+        f.write_str("in whole milliseconds, at most 365days")
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let time = humantime::parse_duration(text).ok()?;
+        let whole = time.subsec_nanos().is_multiple_of(1_000_000);
+        let within = time >= Duration::from_millis(MIN_MS) && time <= LONGEST_TIME;
+        (whole && within).then_some(Self(time))
+    }
+}
+
+impl<'de, const MIN_MS: u64> Deserialize<'de> for BoundedDuration<MIN_MS> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        text::deserialize(deserializer)
+    }
+}
+
+const LONGEST_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);

@@ -1,0 +1,143 @@
+//! Names, tokens and headers of the file.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::text::{Text, deserialize_as_text};
+
+/// A name that can stand in cluster and metric names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ReplicaName(pub(super) String);
+
+impl Text for ReplicaName {
+    fn expected(f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(
+            "a name of 1 to 63 letters, digits, dots, underscores and hyphens (a-z A-Z 0-9 . _ -), \
+             not of dots alone",
+        )
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let fits = (1..=63).contains(&text.len());
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        // Clients take `/replicas/..` for another path.
+        let nameable = text.bytes().any(|byte| byte != b'.');
+        (fits && nameable && text.bytes().all(allowed)).then(|| Self(text.to_owned()))
+    }
+}
+
+/// The name of a cluster of the operator's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ClusterName(pub(super) String);
+
+impl Text for ClusterName {
+    fn expected(f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a cluster's name of 1 to 255 visible ASCII characters without spaces")
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let fits = (1..=255).contains(&text.len());
+        (fits && text.bytes().all(|byte| byte.is_ascii_graphic())).then(|| Self(text.to_owned()))
+    }
+}
+
+/// The name of a host function or a callback.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct AbiName(pub(super) String);
+
+impl Text for AbiName {
+    fn expected(f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(r#"a function of the ABI, such as "proxy_log" or "proxy_on_tick""#)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        (!text.is_empty() && text.bytes().all(allowed)).then(|| Self(text.to_owned()))
+    }
+}
+
+/// A bearer token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Token(pub(super) String);
+
+impl Text for Token {
+    fn expected(f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a token of 8 to 512 visible ASCII characters without spaces")
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let fits = (8..=512).contains(&text.len());
+        (fits && text.bytes().all(|byte| byte.is_ascii_graphic())).then(|| Self(text.to_owned()))
+    }
+}
+
+/// A JSON pointer (RFC 6901).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pointer(pub(super) String);
+
+impl Text for Pointer {
+    fn expected(f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(r#"a JSON pointer, such as "/status""#)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        (text.is_empty() || text.starts_with('/')).then(|| Self(text.to_owned()))
+    }
+}
+
+/// The name of a header a check may send, in lower case.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct HeaderName(pub(super) String);
+
+impl Text for HeaderName {
+    fn expected(f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(
+            "header names other than host (the fqdn is sent), connection, content-length, te, trailer, transfer-encoding and upgrade",
+        )
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let name = http::HeaderName::from_str(text).ok()?;
+        let ours = [
+            "host",
+            "connection",
+            "content-length",
+            "te",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
+        ];
+        (!ours.contains(&name.as_str())).then(|| Self(name.as_str().to_owned()))
+    }
+}
+
+impl fmt::Display for HeaderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The value of a header a check sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct HeaderValue(pub(super) String);
+
+impl Text for HeaderValue {
+    fn expected(f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("visible ASCII characters and spaces")
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let visible = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+        text.bytes().all(visible).then(|| Self(text.to_owned()))
+    }
+}
+
+deserialize_as_text!(
+    ReplicaName,
+    ClusterName,
+    AbiName,
+    Token,
+    Pointer,
+    HeaderName,
+    HeaderValue
+);

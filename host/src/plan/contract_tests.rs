@@ -1,0 +1,219 @@
+//! What the filter names, the plan defines: no route, cluster or pool more or less.
+#![expect(clippy::unwrap_used, reason = "a test may end at the first surprise")]
+
+use std::collections::BTreeSet;
+
+use dtr_lb_filter::balance::stream::StreamId;
+use dtr_lb_filter::balancer::{Admission, Balancer};
+use dtr_lb_filter::config as filter;
+use dtr_lb_filter::contract;
+use dtr_lb_filter::time::Moment;
+use serde_json::json;
+
+use super::routes::routes;
+use super::*;
+use crate::config::{Config, Replica};
+
+/// Replicas of every kind, on three ports at four addresses, with two checks.
+fn config(replicas: usize) -> Config {
+    let replicas: Vec<_> = (1..=replicas)
+        .map(|number| {
+            let ports = match number % 3 {
+                0 => json!({ "443": 8443, "9000": 19_000 }),
+                _ => json!({}),
+            };
+            json!({
+                "name": format!("node-{number}"),
+                "address": format!("10.0.0.{number}"),
+                "backup": number % 4 == 2,
+                "ports": ports,
+            })
+        })
+        .collect();
+    let file = json!({
+        "fqdn": "dtr.example.com",
+        "replicas": replicas,
+        "listeners": [
+            { "bind": "0.0.0.0:80" },
+            { "bind": "0.0.0.0:443" },
+            { "bind": "127.0.0.1:0", "port": 443 },
+            { "bind": "0.0.0.0:5000", "health": { "target": "http:9000/_ping" } },
+        ],
+    });
+    Config::parse(&file.to_string(), "lb.json").unwrap()
+}
+
+fn filter_config(plan: &Plan) -> filter::Config {
+    let configuration = plan.balancer.as_ref().unwrap().configuration.clone();
+    serde_json::from_value(configuration).unwrap()
+}
+
+/// The filter's routes over one port, those without a runner-up included.
+fn filter_routes(port: u16, replicas: &[&str], runners_up: usize) -> Vec<String> {
+    let routes = contract::routes(port, replicas, runners_up);
+    routes.iter().map(|route| route.name().to_owned()).collect()
+}
+
+/// A list as a set, in which nothing may be twice.
+fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+    let mut set = BTreeSet::new();
+    for name in names {
+        assert!(set.insert(name.to_owned()), "{name} is there twice");
+    }
+    set
+}
+
+#[test]
+fn a_plan_defines_exactly_the_names_of_its_filter() {
+    for replicas in 1..=40 {
+        let plan = Plan::of(&config(replicas));
+        let filter = filter_config(&plan);
+        let names: Vec<&str> = filter
+            .replicas
+            .iter()
+            .map(|one| one.name.as_str())
+            .collect();
+        let of_port =
+            |listener: &filter::Listener| filter_routes(listener.port, &names, filter.runners_up);
+        let (routes, mut clusters): (BTreeSet<String>, BTreeSet<String>) =
+            (filter.listeners.iter().flat_map(of_port)).partition(|name| name.contains('>'));
+        for check in &filter.checks {
+            clusters.extend(names.iter().map(|name| format!("{}/{name}", check.name)));
+        }
+        let pools = filter.listeners.iter().map(|one| one.port.to_string());
+
+        let why = format!("{replicas} replicas");
+        assert_eq!(
+            distinct(plan.routes.iter().map(|one| one.name.as_str())),
+            routes,
+            "{why}"
+        );
+        assert_eq!(
+            distinct(plan.clusters.iter().map(|one| one.name.as_str())),
+            clusters,
+            "{why}"
+        );
+        assert_eq!(
+            distinct(plan.pools.iter().map(|one| one.name.as_str())),
+            pools.collect(),
+            "{why}"
+        );
+    }
+}
+
+#[test]
+fn a_route_leads_where_its_name_says() {
+    for replicas in 1..=40 {
+        let config = config(replicas);
+        let plan = Plan::of(&config);
+        for cluster in &plan.clusters {
+            let (service, name) = cluster.name.split_once('/').unwrap();
+            let replica = config.replicas.iter().find(|one| one.name == name).unwrap();
+            let check = config.checks.iter().find(|one| one.name == service);
+            let port = check.map_or_else(|| service.parse().unwrap(), |check| check.port);
+            assert_eq!(cluster.replica, name);
+            assert_eq!(cluster.host, replica.address, "{}", cluster.name);
+            assert_eq!(cluster.port, replica.port(port), "{}", cluster.name);
+        }
+        for route in &plan.routes {
+            let (first, runner_up) = route.name.split_once('>').unwrap();
+            let (port, _) = first.split_once('/').unwrap();
+            let ahead = [first.to_owned(), format!("{port}/{runner_up}")];
+            assert_eq!(route.clusters[..2], ahead, "{}", route.name);
+            let pool = plan.pools.iter().find(|one| one.name == port).unwrap();
+            let tried = distinct(route.clusters.iter().map(String::as_str));
+            let all = distinct(pool.clusters.iter().map(String::as_str));
+            assert!(tried.is_subset(&all), "{route:?}");
+            assert!(
+                tried == all || route.then.as_ref() == Some(&pool.name),
+                "{route:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn any_number_of_runners_up_gives_the_routes_the_filter_may_name() {
+    for replicas in 1..=40 {
+        let list: Vec<Replica> = config(replicas).replicas;
+        let names: Vec<&str> = list.iter().map(|one| one.name.as_str()).collect();
+        for runners_up in 0..replicas {
+            let plan = routes(443, &list, runners_up);
+            let with_runner_up = filter_routes(443, &names, runners_up)
+                .into_iter()
+                .filter(|name| name.contains('>'));
+            assert_eq!(
+                distinct(plan.iter().map(|one| one.name.as_str())),
+                with_runner_up.collect(),
+                "{replicas} replicas with {runners_up} runners-up"
+            );
+        }
+    }
+}
+
+/// Fills replicas that take one connection each, in a random order, so that from
+/// connection to connection fewer are left as first and as runner-up. Which are
+/// backups, and what they weigh, differs from seed to seed; the plan does not
+/// depend on it.
+fn steered(mut config: filter::Config, seed: u64) -> BTreeSet<String> {
+    let mut bits = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    for replica in &mut config.replicas {
+        bits = bits.rotate_left(7).wrapping_mul(5);
+        replica.max_connections = Some(1);
+        replica.backup = bits & 3 == 0;
+        replica.weight = 1 + (bits >> 8) as u32 % 100;
+    }
+    config.policy = filter::Policy::RandomTwo;
+    let ports: Vec<u16> = config.listeners.iter().map(|one| one.port).collect();
+    let mut routes = BTreeSet::new();
+    for port in ports {
+        // Connections count for all ports.
+        let mut balancer = Balancer::new(config.clone(), seed, 0);
+        let listener = balancer.listener(port).unwrap();
+        for stream in 0.. {
+            match balancer.admit(StreamId(stream), listener, 0, Moment::START) {
+                Admission::Steer(_, route) => routes.insert(route.name().to_owned()),
+                Admission::Refuse(_) => break,
+            };
+        }
+    }
+    routes
+}
+
+#[test]
+fn the_filter_steers_to_every_route_of_the_plan_and_to_no_other() {
+    for replicas in 1..=40 {
+        let plan = Plan::of(&config(replicas));
+        let filter = filter_config(&plan);
+        let ports = filter.listeners.iter().map(|one| one.port.to_string());
+        let ports: BTreeSet<String> = ports.collect();
+        let traffic = plan.clusters.iter().filter(|one| {
+            let (service, _) = one.name.split_once('/').unwrap();
+            ports.contains(service)
+        });
+        let traffic = traffic.map(|one| one.name.clone());
+        let routes = plan.routes.iter().map(|one| one.name.clone());
+        let planned: BTreeSet<String> = traffic.chain(routes).collect();
+        let mut reached = BTreeSet::new();
+        for seed in 0..SEEDS {
+            let steered = steered(filter.clone(), seed);
+            let unplanned: Vec<_> = steered.difference(&planned).collect();
+            assert!(
+                unplanned.is_empty(),
+                "{replicas} replicas, seed {seed}: {unplanned:?}"
+            );
+            reached.extend(steered);
+            if reached == planned {
+                break;
+            }
+        }
+        let never: Vec<_> = planned.difference(&reached).collect();
+        assert!(
+            never.is_empty(),
+            "{replicas} replicas: never steered to {never:?}"
+        );
+    }
+}
+
+/// Far more than needed: the most that any number of replicas takes is 54.
+const SEEDS: u64 = 500;

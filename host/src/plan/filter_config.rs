@@ -1,0 +1,71 @@
+//! The filter's part of a configuration.
+
+use std::time::Duration;
+
+use dtr_lb_filter::config as filter;
+
+use crate::config::Config;
+
+/// What the filter's plugins are configured with, as JSON.
+pub(super) fn filter_configuration(config: &Config, runners_up: usize) -> serde_json::Value {
+    let mut listeners: Vec<filter::Listener> = Vec::new();
+    for listener in &config.listeners {
+        // Two addresses may serve one port.
+        if listeners.iter().all(|known| known.port != listener.port) {
+            listeners.push(filter::Listener {
+                port: listener.port,
+                checks: vec![listener.check.clone()],
+            });
+        }
+    }
+    let replicas = config.replicas.iter().map(|replica| filter::Replica {
+        name: replica.name.clone(),
+        weight: replica.weight,
+        backup: replica.backup,
+        max_connections: replica.max_connections,
+    });
+    let checks = config.checks.iter().map(|check| filter::Check {
+        name: check.name.clone(),
+        kind: check.kind.clone(),
+    });
+    let filter = filter::Config {
+        fqdn: config.fqdn.clone(),
+        policy: config.policy,
+        when_all_down: config.when_all_down,
+        on_down: config.on_down,
+        min_healthy: config.min_healthy,
+        slow_start_ms: milliseconds(config.slow_start),
+        passive: filter::Passive {
+            fails: config.passive.fails,
+            window_ms: milliseconds(config.passive.window),
+            hold_ms: milliseconds(config.passive.hold),
+        },
+        replicas: replicas.collect(),
+        listeners,
+        runners_up,
+        checks: checks.collect(),
+        health: filter::Health {
+            interval_ms: milliseconds(config.health.interval),
+            fast_interval_ms: milliseconds(config.health.fast_interval),
+            down_interval_ms: milliseconds(config.health.down_interval),
+            timeout_ms: milliseconds(config.health.timeout),
+            rise: config.health.rise,
+            fall: config.health.fall,
+            jitter: config.health.jitter,
+            start: config.health.start,
+        },
+        admin: filter::Admin {
+            token: config.admin.as_ref().and_then(|admin| admin.token.clone()),
+            loopback: config
+                .admin
+                .as_ref()
+                .is_some_and(|admin| admin.bind.ip().is_loopback()),
+        },
+    };
+    // Strings, numbers and lists only: nothing in it can fail to become JSON.
+    serde_json::to_value(filter).unwrap_or_default()
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,171 @@
+//! What configurations expand to.
+#![expect(clippy::unwrap_used, reason = "a test may end at the first surprise")]
+
+use std::time::Duration;
+
+use dtr_lb_filter::config as filter;
+
+use super::*;
+use crate::config::{Config, ConfigFile};
+
+fn plan(replicas: usize, rest: &str) -> Plan {
+    let replicas: Vec<String> = (1..=replicas)
+        .map(|number| format!(r#"{{"address": "10.0.0.{number}"}}"#))
+        .collect();
+    let text = format!(
+        r#"{{"fqdn": "dtr.example.com", "replicas": [{}] {rest}}}"#,
+        replicas.join(",")
+    );
+    Plan::of(&Config::parse(&text, "lb.json").unwrap())
+}
+
+fn route<'a>(plan: &'a Plan, name: &str) -> &'a Route {
+    let found = plan.routes.iter().find(|route| route.name == name);
+    found.unwrap_or_else(|| panic!("no route {name} among {:?}", plan.routes))
+}
+
+#[test]
+fn each_replica_has_a_cluster_for_each_port_and_check() {
+    let plan = plan(2, "");
+    let names: Vec<&str> = plan.clusters.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["80/r1", "80/r2", "443/r1", "443/r2", "ping/r1", "ping/r2"]
+    );
+    assert_eq!(plan.clusters[2].port, 443);
+    assert_eq!(plan.clusters[2].tls, None, "traffic is never touched");
+    assert_eq!(plan.clusters[5].tls, Some(Verify::System));
+    assert_eq!(plan.clusters[5].host, Address::Ip([10, 0, 0, 2].into()));
+    assert_eq!(plan.pools[1].clusters, ["443/r1", "443/r2"]);
+    assert_eq!(plan.listeners[1].fallback, "443");
+}
+
+#[test]
+fn up_to_eight_replicas_every_ordered_pair_has_a_route_over_all() {
+    let plan = plan(3, "");
+    assert_eq!(
+        plan.routes.len(),
+        2 * 3 * 2,
+        "two ports, three replicas, two others each"
+    );
+    let route = route(&plan, "443/r3>r2");
+    assert_eq!(route.clusters, ["443/r3", "443/r2", "443/r1"]);
+    assert_eq!(route.then, None);
+    assert_eq!(
+        plan.balancer.as_ref().unwrap().configuration["runners_up"],
+        2
+    );
+}
+
+#[test]
+fn a_probe_that_is_not_connected_is_over_before_its_time() {
+    let plan = plan(2, r#", "health": { "interval": "2s", "timeout": "1s" }"#);
+    let probe = &plan.clusters[5];
+    assert_eq!(probe.name, "ping/r2");
+    assert_eq!(probe.connect_timeout, Duration::from_millis(900));
+    assert_eq!(plan.clusters[0].connect_timeout, Duration::from_secs(1));
+}
+
+#[test]
+fn one_replica_has_no_runner_up() {
+    let plan = plan(1, "");
+    assert!(plan.routes.is_empty());
+    assert_eq!(
+        plan.balancer.as_ref().unwrap().configuration["runners_up"],
+        0
+    );
+}
+
+#[test]
+fn above_eight_replicas_each_has_the_three_that_follow_in_the_ring() {
+    let plan = plan(9, "");
+    assert_eq!(plan.routes.len(), 2 * 9 * 3);
+    let route = route(&plan, "443/r8>r1");
+    assert_eq!(route.clusters, ["443/r8", "443/r1"]);
+    assert_eq!(route.then.as_deref(), Some("443"));
+    assert_eq!(
+        plan.balancer.as_ref().unwrap().configuration["runners_up"],
+        3
+    );
+    assert!(plan.routes.iter().all(|one| one.name != "443/r8>r3"));
+}
+
+#[test]
+fn a_replica_is_reached_and_probed_on_its_own_ports() {
+    let text = r#"{ "fqdn": "dtr.example.com",
+        "replicas": [{ "address": "10.0.0.1", "ports": { "443": 8443, "9000": 19000 } }],
+        "listeners": [{ "bind": "[::1]:0", "port": 443 }],
+        "health": { "target": "http:9000/_ping" } }"#;
+    let plan = Plan::of(&Config::parse(text, "lb.json").unwrap());
+    let ports: Vec<(&str, u16)> = plan
+        .clusters
+        .iter()
+        .map(|one| (one.name.as_str(), one.port))
+        .collect();
+    assert_eq!(ports, [("443/r1", 8443), ("ping/r1", 19000)]);
+}
+
+#[test]
+fn the_filter_reads_back_what_it_is_given() {
+    let plan = plan(
+        3,
+        r#", "min_healthy": 2, "admin": { "bind": "[::1]:8181" }"#,
+    );
+    let filter: filter::Config =
+        serde_json::from_value(plan.balancer.as_ref().unwrap().configuration.clone()).unwrap();
+    assert_eq!(filter.min_healthy, 2);
+    assert_eq!(filter.health.interval_ms, 2000);
+    assert_eq!(filter.replicas.len(), 3);
+    assert!(filter.admin.loopback);
+    let checks: Vec<&str> = filter.checks.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(checks, ["ping"]);
+    assert_eq!(filter.listeners[0].checks, ["ping"]);
+}
+
+#[test]
+fn two_addresses_of_one_port_share_its_clusters() {
+    let listeners =
+        r#", "listeners": [{"bind": "0.0.0.0:443"}, {"bind": "127.0.0.1:0", "port": 443}]"#;
+    let plan = plan(2, listeners);
+    assert_eq!(plan.listeners.len(), 2);
+    assert_eq!(plan.pools.len(), 1);
+    let listeners = plan.balancer.as_ref().unwrap().configuration["listeners"]
+        .as_array()
+        .unwrap();
+    assert_eq!(listeners.len(), 1, "{listeners:?}");
+}
+
+#[test]
+fn a_chains_cluster_of_several_endpoints_is_a_pool_of_as_many_clusters() {
+    let text = r#"{
+        "listeners": [{ "bind": "127.0.0.1:8443", "cluster": "web" }],
+        "clusters": [
+            { "name": "web", "endpoints": ["10.0.0.11:443", "web2.internal:8443"] },
+            { "name": "auth", "endpoints": ["[::1]:9000"], "protocol": "http2" }],
+        "idle_timeout": "5m" }"#;
+    let plan = Plan::of_file(&ConfigFile::parse(text, "chain.json").unwrap());
+    let clusters: Vec<_> = plan
+        .clusters
+        .iter()
+        .map(|one| (one.name.as_str(), one.part_of.as_deref(), one.port))
+        .collect();
+    assert_eq!(
+        clusters,
+        [
+            ("web[0]", Some("web"), 443),
+            ("web[1]", Some("web"), 8443),
+            ("auth", None, 9000)
+        ]
+    );
+    assert_eq!(
+        plan.clusters[1].host,
+        Address::Name("web2.internal".to_owned())
+    );
+    assert_eq!(plan.clusters[2].protocol, Protocol::Http2);
+    assert_eq!(plan.pools.len(), 1);
+    assert_eq!(plan.pools[0].clusters, ["web[0]", "web[1]"]);
+    let listener = &plan.listeners[0];
+    assert_eq!((listener.port, listener.fallback.as_str()), (8443, "web"));
+    assert_eq!(listener.idle_timeout, Some(Duration::from_secs(300)));
+    assert!(plan.balancer.is_none() && plan.routes.is_empty());
+}
