@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::abi::{Answer, Refusal};
+use super::envoy::STEERING_KEY;
 
 /// Values of one stream, by key. There are few, so they are searched in order.
 #[derive(Debug, Default)]
@@ -103,7 +104,7 @@ pub(super) fn object_key(key: &str, value: &str) -> Result<&'static str, Refusal
 
 /// Keys Envoy has an object factory for, and what it makes objects of.
 const OBJECTS: &[(&str, Fits)] = &[
-    ("envoy.tcp_proxy.cluster", any),
+    (STEERING_KEY, any),
     ("envoy.tcp_proxy.disable_tunneling", any),
     ("envoy.tcp_proxy.per_connection_idle_timeout_ms", number),
     (

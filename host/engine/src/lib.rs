@@ -41,6 +41,7 @@ mod config;
 mod context;
 mod effect;
 mod engine;
+pub mod envoy;
 mod filter_state;
 #[cfg(fuzzing)]
 pub mod fuzz;

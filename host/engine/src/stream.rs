@@ -31,7 +31,7 @@ pub struct TcpInfo {
     pub sent: u64,
     /// Connect attempts so far.
     pub attempts: u32,
-    /// Envoy's response flags: UR 16, UF 32, URX 32768.
+    /// Bits of [`response_flag`](super::envoy::response_flag).
     pub response_flags: u64,
     /// Text of the first failed connect attempt.
     pub transport_failure: Option<String>,

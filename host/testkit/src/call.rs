@@ -2,6 +2,12 @@
 
 use std::time::Duration;
 
+use proxy_wasm_engine::envoy::{
+    REQUEST_TIMEOUT, SERVICE_TIME,
+    grpc_status::{DEADLINE_EXCEEDED, UNAVAILABLE},
+    local_reply, reset_before_headers,
+    reset_reason::{CONNECTION_TERMINATION, REMOTE_CONNECTION_FAILURE},
+};
 use proxy_wasm_engine::{CallReply, CallToken, ContextId, GrpcCall, Headers, HttpCall};
 
 use super::agenda::{CallKey, Event};
@@ -135,10 +141,10 @@ impl Stage {
         let note = format!("the call to {} timed out", call.cluster);
         self.ground.note(key.worker, note);
         match call.what {
-            Kind::Http { root } => self.reply(key, root, made_up(504, TIMED_OUT)),
+            Kind::Http { root } => self.reply(key, root, local_reply(504, REQUEST_TIMEOUT)),
             Kind::Unary | Kind::Stream(_) => {
                 self.guest(key.worker, |vm| {
-                    vm.grpc_close(key.token, DEADLINE_EXCEEDED, TIMED_OUT)
+                    vm.grpc_close(key.token, DEADLINE_EXCEEDED, REQUEST_TIMEOUT)
                 });
             }
         }
@@ -152,7 +158,11 @@ impl Stage {
 
     pub(super) fn grpc_unavailable(&mut self, key: CallKey) {
         self.guest(key.worker, |vm| {
-            vm.grpc_close(key.token, UNAVAILABLE, REFUSED)
+            vm.grpc_close(
+                key.token,
+                UNAVAILABLE,
+                &reset_before_headers(REMOTE_CONNECTION_FAILURE),
+            )
         });
     }
 
@@ -187,34 +197,8 @@ fn http_reply(outcome: Cluster) -> CallReply {
                 trailers: answer.trailers,
             }
         }
-        Behaviour::Resets => made_up(503, RESET),
+        Behaviour::Resets => local_reply(503, &reset_before_headers(CONNECTION_TERMINATION)),
         Behaviour::BreaksOff => CallReply::default(),
-        _ => made_up(503, REFUSED),
+        _ => local_reply(503, &reset_before_headers(REMOTE_CONNECTION_FAILURE)),
     }
 }
-
-/// An answer as Envoy makes it up.
-pub(super) fn made_up(status: u16, body: &str) -> CallReply {
-    CallReply {
-        headers: vec![
-            (":status".to_owned(), status.to_string().into_bytes()),
-            (
-                "content-length".to_owned(),
-                body.len().to_string().into_bytes(),
-            ),
-            ("content-type".to_owned(), b"text/plain".to_vec()),
-        ],
-        body: body.as_bytes().to_vec(),
-        trailers: Vec::new(),
-    }
-}
-
-pub(super) const REFUSED: &str = "upstream connect error or disconnect/reset before headers. \
-    reset reason: remote connection failure";
-pub(super) const RESET: &str = "upstream connect error or disconnect/reset before headers. \
-    reset reason: connection termination";
-pub(super) const TIMED_OUT: &str = "upstream request timeout";
-pub(super) const SERVICE_TIME: &str = "x-envoy-upstream-service-time";
-/// gRPC statuses.
-const DEADLINE_EXCEEDED: u32 = 4;
-const UNAVAILABLE: u32 = 14;

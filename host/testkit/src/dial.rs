@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use proxy_wasm_engine::envoy::{CONNECTION_REFUSED, STEERING_KEY, response_flag};
 use proxy_wasm_engine::{Direction, Peer, Upstream};
 
 use super::agenda::Event;
@@ -16,7 +17,7 @@ impl Stage {
         let (worker, context) = (connection.worker, connection.context);
         let chosen = context.and_then(|context| {
             let vm = self.workers[worker].vm.as_ref()?;
-            vm.filter_state(context, CLUSTER).map(str::to_owned)
+            vm.filter_state(context, STEERING_KEY).map(str::to_owned)
         });
         let name = chosen.unwrap_or_else(|| connection.default_cluster.clone());
         let candidates = self.leaves(&name, 0);
@@ -25,7 +26,7 @@ impl Stage {
         if candidates.is_empty() {
             let note =
                 format!("there is no cluster {name:?} to connect to; declare it with .cluster(..)");
-            connection.flags |= NO_CLUSTER;
+            connection.flags |= response_flag::NO_CLUSTER_FOUND;
             self.ground.note(worker, note);
             self.close(key, Peer::Local);
             return;
@@ -108,14 +109,14 @@ impl Stage {
         };
         let worker = connection.worker;
         if let Some(reason) = failure {
-            connection.flags |= CONNECT_FAILURE;
+            connection.flags |= response_flag::UPSTREAM_CONNECTION_FAILURE;
             if connection.transport_failure.is_none() {
                 connection.transport_failure = reason.map(str::to_owned);
             }
             connection.upstream = None;
             let last = connection.candidates.is_empty();
             if last {
-                connection.flags |= RETRIES_EXCEEDED;
+                connection.flags |= response_flag::UPSTREAM_RETRY_LIMIT_EXCEEDED;
             }
             let why = reason.unwrap_or("connect timeout");
             self.ground
@@ -167,12 +168,5 @@ impl Stage {
     }
 }
 
-/// The filter state that steers `tcp_proxy`.
-pub(super) const CLUSTER: &str = "envoy.tcp_proxy.cluster";
 /// How long one connect attempt may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-const CONNECTION_REFUSED: &str = "delayed connect error: Connection refused";
-/// Envoy's response flags.
-const CONNECT_FAILURE: u64 = 32;
-const RETRIES_EXCEEDED: u64 = 32_768;
-const NO_CLUSTER: u64 = 1 << 24;

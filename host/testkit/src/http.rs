@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use proxy_wasm_engine::envoy::local_reply;
 use proxy_wasm_engine::{Action, ContextId, End, HttpInfo};
 
-use super::call::made_up;
 use super::stage::Stage;
 use super::stream::{At, Half, Over, Piece, Stream, Which};
 
@@ -296,7 +296,7 @@ impl Stage {
         let stream = &mut self.streams[key];
         stream.context = None;
         if stream.over.is_none() {
-            let reply = made_up(503, "");
+            let reply = local_reply(503, "");
             self.local_reply(
                 key,
                 reply.headers,

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use proxy_wasm_engine::envoy::reset_reason::{CONNECTION_TERMINATION, REMOTE_CONNECTION_FAILURE};
+use proxy_wasm_engine::envoy::{
+    REQUEST_TIMEOUT, SERVICE_TIME, local_reply, reset_before_headers, response_flag,
+};
 use proxy_wasm_engine::{ContextId, End, Headers, HttpInfo, Upstream};
 
 use super::agenda::Event;
-use super::call::{REFUSED, RESET, SERVICE_TIME, TIMED_OUT, made_up};
 use super::cluster::{Behaviour, Cluster, Request};
 use super::stage::Stage;
 use super::stream::{Half, Over, Piece, Which};
@@ -86,11 +89,16 @@ impl Stage {
             return;
         }
         stream.by_hand = true;
-        self.flag(key, UPSTREAM_TERMINATED);
+        self.flag(key, response_flag::UPSTREAM_CONNECTION_TERMINATION);
         if self.streams[key].response.out.headers.is_some() {
             self.finish_stream(key, Over::Reset);
         } else {
-            self.proxy_reply(key, 503, RESET, "upstream_reset_before_response_started");
+            self.proxy_reply(
+                key,
+                503,
+                &reset_before_headers(CONNECTION_TERMINATION),
+                "upstream_reset_before_response_started",
+            );
         }
     }
 
@@ -144,9 +152,9 @@ impl Stage {
             Behaviour::Answers(_) => self.tell_upstream(key, &name, &outcome),
             Behaviour::BreaksOff | Behaviour::Resets => {
                 self.tell_upstream(key, &name, &outcome);
-                self.flag(key, UPSTREAM_TERMINATED);
+                self.flag(key, response_flag::UPSTREAM_CONNECTION_TERMINATION);
             }
-            _ => self.flag(key, CONNECT_FAILED),
+            _ => self.flag(key, response_flag::UPSTREAM_CONNECTION_FAILURE),
         }
         let stream = &mut self.streams[key];
         match outcome.behaviour {
@@ -182,9 +190,19 @@ impl Stage {
                 self.finish_stream(key, Over::Reset);
             }
             Behaviour::Resets => {
-                self.proxy_reply(key, 503, RESET, "upstream_reset_before_response_started");
+                self.proxy_reply(
+                    key,
+                    503,
+                    &reset_before_headers(CONNECTION_TERMINATION),
+                    "upstream_reset_before_response_started",
+                );
             }
-            _ => self.proxy_reply(key, 503, REFUSED, "upstream_reset_before_response_started"),
+            _ => self.proxy_reply(
+                key,
+                503,
+                &reset_before_headers(REMOTE_CONNECTION_FAILURE),
+                "upstream_reset_before_response_started",
+            ),
         }
     }
 
@@ -195,14 +213,14 @@ impl Stage {
             && stream.local.is_none()
             && stream.response.out.headers.is_none()
         {
-            self.flag(key, TIMED_OUT_FLAG);
-            self.proxy_reply(key, 504, TIMED_OUT, "response_timeout");
+            self.flag(key, response_flag::UPSTREAM_REQUEST_TIMEOUT);
+            self.proxy_reply(key, 504, REQUEST_TIMEOUT, "response_timeout");
         }
     }
 
     /// An answer that the proxy itself makes up; the guest sees it as a response.
     fn proxy_reply(&mut self, key: usize, status: u16, body: &str, details: &str) {
-        let reply = made_up(status, body);
+        let reply = local_reply(status, body);
         self.local_reply(key, reply.headers, reply.body, details.to_owned());
     }
 
@@ -275,9 +293,5 @@ impl Stage {
     }
 }
 
-/// Envoy's response flags.
-const TIMED_OUT_FLAG: u64 = 4;
-const CONNECT_FAILED: u64 = 32;
-const UPSTREAM_TERMINATED: u64 = 64;
 /// Envoy's default timeout of a route.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use bytes::BytesMut;
 
+use proxy_wasm_engine::envoy::response_flag::UPSTREAM_REMOTE_RESET;
 use proxy_wasm_engine::{Action, ContextId, Direction, End, Peer, TcpInfo};
 
 use super::cluster::{Behaviour, Cluster};
@@ -275,7 +276,7 @@ impl Stage {
         if self.connections[key].closed.is_none() {
             let worker = self.connections[key].worker;
             self.ground.note(worker, "the upstream resets");
-            self.connections[key].flags |= UPSTREAM_RESET;
+            self.connections[key].flags |= UPSTREAM_REMOTE_RESET;
             self.close(key, Peer::Local);
         }
     }
@@ -334,6 +335,3 @@ impl Stage {
             .rposition(|connection| (connection.worker, connection.context) == wanted)
     }
 }
-
-/// One of Envoy's response flags.
-const UPSTREAM_RESET: u64 = 16;

@@ -3,6 +3,7 @@
 use crate::abi::{Answer, Profile, Refusal, StreamKind};
 use crate::context::Kind;
 use crate::effect::Effect;
+use crate::envoy::grpc_status::UNAUTHENTICATED;
 use crate::memory::{Call, Span};
 use crate::pairs;
 
@@ -67,7 +68,7 @@ pub(crate) fn respond(call: &mut Call, response: &Response) -> Answer {
         return Ok(());
     }
     // -1, as the SDKs send when there is none, and all beyond what gRPC knows.
-    let grpc_status = (response.grpc_status <= GRPC_LAST).then_some(response.grpc_status);
+    let grpc_status = (response.grpc_status <= UNAUTHENTICATED).then_some(response.grpc_status);
     let size = body.len();
     let answer = Effect::LocalResponse {
         context: id,
@@ -88,6 +89,3 @@ pub(crate) fn clear_route_cache(call: &mut Call) -> Answer {
     }
     Ok(())
 }
-
-/// The last status of gRPC, "unauthenticated".
-const GRPC_LAST: u32 = 16;

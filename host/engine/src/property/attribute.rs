@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::{Message, NULL, Path, Value};
 use crate::abi::{Headers, MapKind};
 use crate::context::{Context, Http};
+use crate::envoy::grpc_status;
 use crate::hostcall::root::nanos;
 use crate::state::State;
 use crate::stream::TcpInfo;
@@ -206,7 +207,10 @@ fn response<'a>(
                     .parse()
                     .ok()
                     .map(Value::Int),
-                None => code(http).map(|code| Value::Int(grpc_of_http(code))),
+                None => code(http).map(|code| {
+                    let code = u32::try_from(code).unwrap_or_default();
+                    Value::Int(grpc_status::of_http(code).into())
+                }),
             }
         }
         _ => None,
@@ -216,18 +220,6 @@ fn response<'a>(
 fn code(http: &Http) -> Option<i64> {
     let status = first_value(http.info.response_headers.as_ref()?, ":status")?;
     std::str::from_utf8(status).ok()?.parse().ok()
-}
-
-/// gRPC's rule for answers that are none of its own.
-fn grpc_of_http(code: i64) -> i64 {
-    match code {
-        400 => 13,
-        401 => 16,
-        403 => 7,
-        404 => 12,
-        429 | 502 | 503 | 504 => 14,
-        _ => 2,
-    }
 }
 
 fn xds<'a>(
