@@ -1,0 +1,111 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::Mutex;
+
+use super::*;
+
+/// A resolver that gives each answer once, then the last for ever.
+fn scripted(mut answers: Vec<Result<&'static str, &'static str>>) -> Lookup {
+    answers.reverse();
+    let answers = Mutex::new(answers);
+    Arc::new(move |_| {
+        let mut answers = answers.lock().unwrap();
+        let answer = if answers.len() > 1 {
+            answers.pop().unwrap()
+        } else {
+            answers[0]
+        };
+        Box::pin(std::future::ready(match answer {
+            Ok(list) => Ok(list
+                .split_terminator(' ')
+                .map(|ip| ip.parse().unwrap())
+                .collect()),
+            Err(error) => Err(io::Error::other(error)),
+        }))
+    })
+}
+
+fn known(name: &Name) -> String {
+    name.addresses()
+        .iter()
+        .map(IpAddr::to_string)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[tokio::test]
+async fn the_last_good_answer_stands_while_dns_fails() {
+    let steps = [
+        (
+            Ok("10.0.0.1 10.0.0.2"),
+            "10.0.0.1 10.0.0.2",
+            "a first answer is taken",
+        ),
+        (
+            Err("down"),
+            "10.0.0.1 10.0.0.2",
+            "a failure changes nothing",
+        ),
+        (Ok(""), "10.0.0.1 10.0.0.2", "nor does an empty answer"),
+        (
+            Ok("10.0.0.2 10.0.0.1"),
+            "10.0.0.1 10.0.0.2",
+            "nor does another order",
+        ),
+        (Ok("10.0.0.3"), "10.0.0.3", "a new answer is taken"),
+    ];
+    let mut resolver = Resolver::new(scripted(steps.iter().map(|step| step.0).collect()));
+    let name = resolver.name("dtr.internal");
+    assert_eq!(
+        known(&name),
+        "",
+        "nothing is known before the first look-up"
+    );
+    for (_, expected, why) in steps {
+        resolver.resolve(Duration::from_secs(1)).await;
+        assert_eq!(known(&name), expected, "{why}");
+    }
+}
+
+#[tokio::test]
+async fn a_slow_look_up_holds_nobody_up() {
+    let never: Lookup = Arc::new(|_| Box::pin(std::future::pending()));
+    let mut resolver = Resolver::new(never);
+    let name = resolver.name("slow.internal");
+    resolver.resolve(Duration::from_millis(10)).await;
+    assert_eq!(known(&name), "");
+}
+
+#[tokio::test]
+async fn a_name_without_address_is_asked_again_soon() {
+    let mut resolver = Resolver::new(scripted(vec![Err("not yet"), Ok("10.0.0.7")]));
+    let name = resolver.name("late.internal");
+    let refresh = Duration::from_secs(600);
+    resolver.resolve(Duration::from_secs(1)).await;
+    assert_eq!(resolver.pause(refresh), UNKNOWN_REFRESH);
+    assert_eq!(
+        resolver.pause(Duration::from_millis(1)),
+        Duration::from_millis(1)
+    );
+    resolver.resolve(Duration::from_secs(1)).await;
+    assert_eq!(known(&name), "10.0.0.7");
+    assert_eq!(resolver.pause(refresh), refresh);
+}
+
+#[tokio::test]
+async fn names_are_looked_up_again_while_running() {
+    let mut resolver = Resolver::new(scripted(vec![Ok("10.0.0.7"), Ok("10.0.0.8")]));
+    let name = resolver.name("moving.internal");
+    resolver.resolve(Duration::from_secs(1)).await;
+    let moved = async {
+        while known(&name) != "10.0.0.8" {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = resolver.run(Duration::from_millis(1)) => {}
+        moved = timeout(Duration::from_secs(10), moved) => {
+            assert!(moved.is_ok(), "still {}", known(&name));
+        }
+    }
+}
