@@ -3,6 +3,8 @@
 //! so what is true of one is true of the other.
 
 mod expand;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod network_filter;
 
 pub use network_filter::{Failure, NetworkFilter, VmSettings};

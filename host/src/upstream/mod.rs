@@ -7,3 +7,5 @@ pub(crate) mod http_call;
 pub(crate) mod resolver;
 pub(crate) mod self_signed;
 pub(crate) mod tls;
+#[cfg(test)]
+mod unreachable;

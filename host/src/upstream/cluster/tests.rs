@@ -1,44 +1,22 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::*;
-use crate::plan::{Cluster, Filter, Host, Pool, Protocol};
+use crate::plan::fixture;
 use crate::upstream::resolver;
 
 fn plan() -> Plan {
-    let cluster = |name: &str| Cluster {
-        name: name.to_owned(),
-        part_of: None,
-        replica: name.to_owned(),
-        host: Host::Ip([127, 0, 0, 1].into()),
-        port: 1,
-        tls: None,
-        protocol: Protocol::Http1,
-        connect_timeout: Duration::from_secs(1),
-    };
     let route = |name: &str, clusters: &[&str], then: Option<&str>| plan::Route {
         name: name.to_owned(),
         clusters: clusters.iter().map(|&name| name.to_owned()).collect(),
         then: then.map(str::to_owned),
     };
+    let anywhere = ([127, 0, 0, 1], 1).into();
     Plan {
-        listeners: Vec::new(),
-        clusters: ["a", "b", "c"].map(cluster).to_vec(),
         routes: vec![
             route("b>a", &["b", "a"], Some("all")),
             route("only c", &["c"], None),
         ],
-        pools: vec![Pool {
-            name: "all".into(),
-            clusters: ["a", "b", "c"].map(str::to_owned).to_vec(),
-        }],
-        network_filters: Vec::new(),
-        balancer: Some(Filter {
-            vm_id: String::new(),
-            configuration: serde_json::Value::Null,
-        }),
-        admin: None,
-        drain_timeout: Duration::ZERO,
-        dns_refresh: Duration::from_secs(1),
+        ..fixture::plan(&["a", "b", "c"].map(|name| (name, anywhere)))
     }
 }
 

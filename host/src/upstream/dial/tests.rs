@@ -5,69 +5,11 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::plan::{Cluster, Filter, Host, Plan, Pool, Protocol};
+use crate::plan::Host;
+use crate::plan::fixture::plan;
 use crate::upstream::cluster::Clusters;
 use crate::upstream::resolver::{Lookup, Resolver};
-
-/// An address where connections are neither accepted nor refused: a
-/// listening socket whose queue is full. It stays so while the second lives.
-pub(crate) async fn black_hole() -> (SocketAddr, Vec<std::net::TcpStream>) {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
-    // Never accepted from; lives as long as the test's process.
-    let listener = socket.listen(0).unwrap().into_std().unwrap();
-    let address = listener.local_addr().unwrap();
-    std::mem::forget(listener);
-    let limit = Duration::from_millis(200);
-    let mut waiting = Vec::new();
-    while let Ok(socket) = std::net::TcpStream::connect_timeout(&address, limit) {
-        waiting.push(socket);
-    }
-    (address, waiting)
-}
-
-/// An address that refuses connections: bound, so that nobody else gets the
-/// port while the socket lives, but not listening.
-pub(crate) fn refusing() -> (SocketAddr, TcpSocket) {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
-    (socket.local_addr().unwrap(), socket)
-}
-
-fn plan(endpoints: &[(&str, SocketAddr)]) -> Plan {
-    let cluster = |&(name, address): &(&str, SocketAddr)| Cluster {
-        name: name.to_owned(),
-        part_of: None,
-        replica: name.to_owned(),
-        host: Host::Ip(address.ip()),
-        port: address.port(),
-        tls: None,
-        protocol: Protocol::Http1,
-        connect_timeout: Duration::from_millis(50),
-    };
-    let clusters: Vec<_> = endpoints.iter().map(cluster).collect();
-    let names = clusters
-        .iter()
-        .map(|cluster| cluster.name.clone())
-        .collect();
-    Plan {
-        listeners: Vec::new(),
-        clusters,
-        routes: Vec::new(),
-        pools: vec![Pool {
-            name: "pool".to_owned(),
-            clusters: names,
-        }],
-        network_filters: Vec::new(),
-        balancer: Some(Filter {
-            vm_id: String::new(),
-            configuration: serde_json::Value::Null,
-        }),
-        admin: None,
-        drain_timeout: Duration::ZERO,
-        dns_refresh: Duration::from_secs(1),
-    }
-}
+use crate::upstream::unreachable::{BlackHole, refusing};
 
 fn deadline() -> Instant {
     Instant::now() + Duration::from_secs(10)
@@ -78,7 +20,8 @@ async fn the_first_that_can_be_reached_serves_and_what_came_before_is_known() {
     let listening = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let well = listening.local_addr().unwrap();
     let (refused, _bound) = refusing();
-    let (hole, _kept) = black_hole().await;
+    let black_hole = BlackHole::open();
+    let hole = black_hole.address;
     let words = Some("delayed connect error: Connection refused");
     let cases = [
         (
@@ -128,7 +71,7 @@ async fn the_first_that_can_be_reached_serves_and_what_came_before_is_known() {
         let lookup: Lookup = Arc::new(|_| Box::pin(std::future::pending()));
         let clusters = Clusters::of(&plan, &mut Resolver::new(lookup)).unwrap();
         let turns = clusters.turns();
-        let order = clusters.in_order(clusters.target("pool").unwrap(), &turns);
+        let order = clusters.in_order(clusters.target("all").unwrap(), &turns);
         let mut attempts = Attempts::default();
         let dialed = dial(order, deadline(), &mut attempts).await;
         assert_eq!(
@@ -172,7 +115,8 @@ async fn all_addresses_of_a_name_are_tried() {
 
 #[tokio::test]
 async fn the_deadline_bounds_all_attempts_together() {
-    let (hole, _kept) = black_hole().await;
+    let black_hole = BlackHole::open();
+    let hole = black_hole.address;
     let mut plan = plan(&[("a", hole), ("b", hole), ("c", hole)]);
     plan.clusters
         .iter_mut()
@@ -180,7 +124,7 @@ async fn the_deadline_bounds_all_attempts_together() {
     let lookup: Lookup = Arc::new(|_| Box::pin(std::future::pending()));
     let clusters = Clusters::of(&plan, &mut Resolver::new(lookup)).unwrap();
     let turns = clusters.turns();
-    let order = clusters.in_order(clusters.target("pool").unwrap(), &turns);
+    let order = clusters.in_order(clusters.target("all").unwrap(), &turns);
     let mut attempts = Attempts::default();
     let deadline = Instant::now() + Duration::from_millis(50);
     assert!(dial(order, deadline, &mut attempts).await.is_none());

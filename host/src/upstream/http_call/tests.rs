@@ -8,35 +8,15 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::plan::{Cluster, Filter, Host, Plan, Verify};
+use crate::plan::Verify;
+use crate::plan::fixture::plan;
 use crate::upstream::cluster::Clusters;
 use crate::upstream::resolver::{self, Resolver};
+use crate::upstream::unreachable::{BlackHole, refusing};
 
 fn clusters(port: u16, tls: Option<Verify>) -> Clusters {
-    let cluster = Cluster {
-        name: "ping/r1".to_owned(),
-        part_of: None,
-        replica: "r1".to_owned(),
-        host: Host::Ip([127, 0, 0, 1].into()),
-        port,
-        tls,
-        protocol: Protocol::Http1,
-        connect_timeout: Duration::from_millis(300),
-    };
-    let plan = Plan {
-        listeners: Vec::new(),
-        clusters: vec![cluster],
-        routes: Vec::new(),
-        pools: Vec::new(),
-        network_filters: Vec::new(),
-        balancer: Some(Filter {
-            vm_id: String::new(),
-            configuration: serde_json::Value::Null,
-        }),
-        admin: None,
-        drain_timeout: Duration::ZERO,
-        dns_refresh: Duration::from_secs(1),
-    };
+    let mut plan = plan(&[("ping/r1", ([127, 0, 0, 1], port).into())]);
+    plan.clusters[0].tls = tls;
     Clusters::of(&plan, &mut Resolver::new(resolver::system())).unwrap()
 }
 
@@ -120,13 +100,13 @@ async fn without_an_answer_the_guest_gets_the_reply_envoy_would_make_up() {
     let mut header_bomb = b"HTTP/1.1 200 OK\r\n".to_vec();
     header_bomb.extend(b"x: y\r\n".repeat(1000));
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (refusing, _bound) = crate::upstream::dial::tests::refusing();
+    let (refused_at, _bound) = refusing();
     let refused = format!(
         "{LED_BY}remote connection failure, transport failure reason: \
          delayed connect error: Connection refused"
     );
     let cases = [
-        (refusing.port(), LONG, "503", refused, "refused"),
+        (refused_at.port(), LONG, "503", refused, "refused"),
         (
             closing,
             LONG,
@@ -180,8 +160,8 @@ async fn without_an_answer_the_guest_gets_the_reply_envoy_would_make_up() {
 
 #[tokio::test]
 async fn a_replica_that_swallows_connections_times_out() {
-    let (hole, _kept) = crate::upstream::dial::tests::black_hole().await;
-    let (status, body, real) = ask(hole.port(), None, LONG).await;
+    let hole = BlackHole::open();
+    let (status, body, real) = ask(hole.address.port(), None, LONG).await;
     assert_eq!((status.as_str(), real), ("503", false));
     assert!(body.ends_with("reset reason: connection timeout"), "{body}");
 }
