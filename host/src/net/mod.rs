@@ -3,3 +3,4 @@
 pub(crate) mod fd_limit;
 pub(crate) mod forward;
 pub(crate) mod pipe;
+pub(crate) mod socket;

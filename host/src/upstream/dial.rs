@@ -2,16 +2,15 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use proxy_wasm_engine::envoy::response_flag::{
     NO_HEALTHY_UPSTREAM, UPSTREAM_CONNECTION_FAILURE, UPSTREAM_RETRY_LIMIT_EXCEEDED,
 };
-use rustix::net::sockopt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
+use crate::net::socket::keep_alive;
 use crate::upstream::cluster::Endpoint;
 
 /// A connected endpoint.
@@ -83,14 +82,6 @@ pub(crate) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     socket.connect(address).await
 }
 
-/// Lets the kernel notice a peer that vanished on a connection without traffic.
-/// Set on a listening socket, it holds for what is accepted there.
-pub(crate) fn keep_alive(socket: impl std::os::fd::AsFd) -> io::Result<()> {
-    sockopt::set_socket_keepalive(&socket, true)?;
-    sockopt::set_tcp_keepidle(&socket, KEEPALIVE_IDLE)?;
-    Ok(sockopt::set_tcp_keepintvl(&socket, KEEPALIVE_INTERVAL)?)
-}
-
 /// `delayed connect error: Connection refused`, as the filter knows it from Envoy.
 pub(crate) fn in_envoys_words(error: &io::Error) -> String {
     let text = error.to_string();
@@ -102,9 +93,6 @@ pub(crate) fn in_envoys_words(error: &io::Error) -> String {
     };
     format!("{when} connect error: {words}")
 }
-
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 #[cfg(test)]
 mod tests;

@@ -17,6 +17,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::control::CloseCommand;
 use crate::net::pipe::{Buffers, Pipe};
+use crate::net::socket::reset_on_close;
 use proxy_wasm_engine::{Action, Direction, End};
 
 /// Which chunks of a connection a filter is shown.
@@ -469,12 +470,6 @@ fn poll_pour(cx: &mut Context<'_>, pipe: &mut Pipe, to: &TcpStream) -> Poll<io::
             other => return Poll::Ready(other),
         }
     }
-}
-
-/// Makes the close of a socket a reset.
-pub(crate) fn reset_on_close(socket: &TcpStream) {
-    // Fails only on a socket that is gone already.
-    let _ = rustix::net::sockopt::set_socket_linger(socket, Some(Duration::ZERO));
 }
 
 /// Watches for silence without touching the timer at each byte.
