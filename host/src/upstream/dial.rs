@@ -1,17 +1,16 @@
 //! Connects to the first endpoint of an order that lets itself be connected to.
 
-use std::io;
 use std::net::SocketAddr;
 
 use proxy_wasm_engine::envoy::response_flag::{
     NO_HEALTHY_UPSTREAM, UPSTREAM_CONNECTION_FAILURE, UPSTREAM_RETRY_LIMIT_EXCEEDED,
 };
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
-use crate::net::socket::keep_alive;
 use crate::upstream::cluster::Endpoint;
+use crate::upstream::connect::{connect_address, failure_reason};
 
 /// A connected endpoint.
 pub(crate) struct Dialed<'a> {
@@ -27,7 +26,8 @@ pub(crate) struct Attempts {
     pub(crate) count: u32,
     /// Envoy's response flags.
     pub(crate) flags: u64,
-    /// Why the first that failed for a reason failed, in Envoy's words.
+    /// Envoy's transport failure reason of the first that failed other than by a
+    /// timeout.
     pub(crate) failure: Option<String>,
 }
 
@@ -45,7 +45,7 @@ pub(crate) async fn dial<'a>(
             }
             attempts.count += 1;
             let limit = deadline.min(now + endpoint.connect_timeout);
-            match timeout_at(limit, connect(address)).await {
+            match timeout_at(limit, connect_address(address)).await {
                 Ok(Ok(socket)) => {
                     return Some(Dialed {
                         socket,
@@ -57,7 +57,7 @@ pub(crate) async fn dial<'a>(
                     debug!(cluster = &*endpoint.cluster, %address, %error, "connect failed");
                     attempts
                         .failure
-                        .get_or_insert_with(|| in_envoys_words(&error));
+                        .get_or_insert_with(|| failure_reason(&error));
                 }
                 Err(_) => debug!(cluster = &*endpoint.cluster, %address, "connect timed out"),
             }
@@ -69,29 +69,6 @@ pub(crate) async fn dial<'a>(
         _ => UPSTREAM_RETRY_LIMIT_EXCEEDED,
     };
     None
-}
-
-/// Connects to one address, with keepalive on.
-pub(crate) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    socket.set_nodelay(true)?;
-    keep_alive(&socket)?;
-    socket.connect(address).await
-}
-
-/// `delayed connect error: Connection refused`, as the filter knows it from Envoy.
-pub(crate) fn in_envoys_words(error: &io::Error) -> String {
-    let text = error.to_string();
-    let words = text.split(" (os error").next().unwrap_or(&text);
-    let when = match error.kind() {
-        // Without a route or a local address the kernel refuses before it sends.
-        io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable => "immediate",
-        _ => "delayed",
-    };
-    format!("{when} connect error: {words}")
 }
 
 #[cfg(test)]

@@ -18,7 +18,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
 use crate::upstream::cluster::Endpoint;
-use crate::upstream::http_call::{absolute, open, pairs};
+use crate::upstream::connect::{connect, drive};
+use crate::upstream::http_call::{Failure, absolute, pairs};
 use proxy_wasm_engine::envoy::grpc_status::{DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE, UNKNOWN};
 use proxy_wasm_engine::envoy::{REQUEST_TIMEOUT, grpc_status};
 use proxy_wasm_engine::{GrpcCall, Headers};
@@ -137,9 +138,9 @@ async fn talk(
         Ok(request) => request,
         Err(words) => return Closed::new(INTERNAL, words),
     };
-    let socket = match open(to, &authority).await {
+    let socket = match connect(to, &authority).await {
         Ok(socket) => TokioIo::new(socket),
-        Err(failure) => return Closed::new(UNAVAILABLE, failure.into_words()),
+        Err(error) => return Closed::new(UNAVAILABLE, Failure::from(error).into_words()),
     };
     let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), socket);
     let (mut sender, connection) = match handshake.await {
@@ -152,14 +153,7 @@ async fn talk(
             Err(error) => Closed::new(UNAVAILABLE, format!("reset before headers: {error}")),
         }
     };
-    // The connection is driven here, so it is gone when the call is.
-    let mut connection = std::pin::pin!(connection);
-    let mut listening = std::pin::pin!(listening);
-    tokio::select! {
-        biased;
-        closed = &mut listening => closed,
-        _ = &mut connection => listening.await,
-    }
+    drive(connection, listening).await
 }
 
 fn request(

@@ -1,6 +1,5 @@
 //! Makes the guest's HTTP calls, and makes up the replies Envoy would make up.
 
-use std::io;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -8,15 +7,11 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout};
-use tokio_rustls::TlsConnector;
 
 use crate::plan::Protocol;
 use crate::upstream::cluster::Endpoint;
-use crate::upstream::dial;
-use crate::upstream::self_signed::is_own_authority;
-use crate::upstream::tls;
+use crate::upstream::connect::{ConnectError, connect, drive};
 use proxy_wasm_engine::envoy::reset_reason::{
     CONNECTION_TERMINATION, CONNECTION_TIMEOUT, PROTOCOL_ERROR,
 };
@@ -49,7 +44,7 @@ impl Call {
     async fn attempt(self, to: &Endpoint) -> Result<CallReply, Failure> {
         let started = Instant::now();
         let (mut request, authority) = self.into_request().map_err(Failure::NotConnected)?;
-        let socket = TokioIo::new(open(to, &authority).await?);
+        let socket = TokioIo::new(connect(to, &authority).await?);
         match to.protocol {
             Protocol::Http1 => {
                 let host = HeaderValue::from_str(&authority)
@@ -101,23 +96,6 @@ impl Call {
     }
 }
 
-/// A connection to an endpoint, in the clear or over TLS.
-pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
-
-/// Connects to an endpoint as its cluster says.
-pub(crate) async fn open(to: &Endpoint, authority: &str) -> Result<Box<dyn Wire>, Failure> {
-    let socket = connect_any(to).await?;
-    let Some(config) = &to.tls else {
-        return Ok(Box::new(socket));
-    };
-    let name = tls::server_name(authority).map_err(|error| Failure::tls(&error))?;
-    let connecting = TlsConnector::from(config.clone()).connect(name, socket);
-    let socket = connecting.await.map_err(|error| Failure::tls(&error))?;
-    Ok(Box::new(socket))
-}
-
 /// The form of a target that HTTP/2 needs.
 pub(crate) fn absolute(to: &Endpoint, authority: &str, path: &Uri) -> Result<Uri, String> {
     let scheme = if to.tls.is_some() { "https" } else { "http" };
@@ -126,18 +104,6 @@ pub(crate) fn absolute(to: &Endpoint, authority: &str, path: &Uri) -> Result<Uri
     uri.path_and_query(path)
         .build()
         .map_err(|error| error.to_string())
-}
-
-async fn connect_any(to: &Endpoint) -> Result<tokio::net::TcpStream, Failure> {
-    let mut failure = Failure::NotConnected("no address".to_owned());
-    for address in to.addresses() {
-        match timeout(to.connect_timeout, dial::connect(address)).await {
-            Ok(Ok(socket)) => return Ok(socket),
-            Ok(Err(error)) => failure = Failure::NotConnected(dial::in_envoys_words(&error)),
-            Err(_) => failure = Failure::ConnectLate,
-        }
-    }
-    Err(failure)
 }
 
 async fn exchange(
@@ -165,14 +131,7 @@ async fn exchange(
             trailers,
         })
     };
-    // The connection is driven here, so it is gone when the answer is.
-    let mut connection = std::pin::pin!(connection);
-    let mut answer = std::pin::pin!(answer);
-    tokio::select! {
-        biased;
-        answer = &mut answer => answer,
-        _ = &mut connection => answer.await,
-    }
+    drive(connection, answer).await
 }
 
 async fn read_body(mut body: Incoming) -> Result<(Vec<u8>, Headers), Failure> {
@@ -212,25 +171,16 @@ pub(crate) enum Failure {
     CutInBody,
 }
 
-impl Failure {
-    fn tls(error: &io::Error) -> Failure {
-        let cause = error
-            .get_ref()
-            .and_then(|cause| cause.downcast_ref::<rustls::Error>());
-        let words = match cause {
-            Some(error) if is_own_authority(error) => {
-                "TLS_error:CERTIFICATE_VERIFY_FAILED: it signed itself; to trust it, \
-                 give its file as \"verify\""
-                    .to_owned()
-            }
-            Some(rustls::Error::InvalidCertificate(_)) => {
-                format!("TLS_error:CERTIFICATE_VERIFY_FAILED: {error}")
-            }
-            _ => format!("TLS_error: {error}"),
-        };
-        Failure::NotConnected(words)
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Failure {
+        match error {
+            ConnectError::TimedOut => Failure::ConnectLate,
+            ConnectError::Failed(reason) => Failure::NotConnected(reason),
+        }
     }
+}
 
+impl Failure {
     /// In the words of a made-up reply.
     pub(crate) fn into_words(self) -> String {
         String::from_utf8_lossy(&self.into_reply().body).into_owned()

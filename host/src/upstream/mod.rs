@@ -1,6 +1,7 @@
 //! Reaching replicas: where they are, and how they are called.
 
 pub(crate) mod cluster;
+mod connect;
 pub(crate) mod dial;
 pub(crate) mod grpc_call;
 pub(crate) mod http_call;

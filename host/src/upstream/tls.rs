@@ -13,7 +13,7 @@ use tracing::warn;
 
 use crate::error::StartError;
 use crate::plan::{Protocol, Verify};
-use crate::upstream::self_signed::SelfSigned;
+use crate::upstream::self_signed::{SelfSigned, is_own_authority};
 
 /// One client configuration for each way of checking certificates, and for each
 /// version of HTTP that is asked for.
@@ -115,6 +115,24 @@ pub(crate) fn server_name(authority: &str) -> io::Result<ServerName<'static>> {
     };
     ServerName::try_from(host.to_owned())
         .map_err(|error| io::Error::other(format!("{host:?} is no server name: {error}")))
+}
+
+/// Envoy's transport failure reason for a handshake that failed.
+pub(crate) fn failure_reason(error: &io::Error) -> String {
+    let cause = error
+        .get_ref()
+        .and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    match cause {
+        Some(error) if is_own_authority(error) => {
+            "TLS_error:CERTIFICATE_VERIFY_FAILED: it signed itself; to trust it, \
+             give its file as \"verify\""
+                .to_owned()
+        }
+        Some(rustls::Error::InvalidCertificate(_)) => {
+            format!("TLS_error:CERTIFICATE_VERIFY_FAILED: {error}")
+        }
+        _ => format!("TLS_error: {error}"),
+    }
 }
 
 /// Accepts every certificate, as `verify: none` asks. The handshake's signatures
