@@ -2,16 +2,11 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::time::Duration;
-
-use rustls::ClientConfig;
-use serde_json::json;
 
 use crate::error::StartError;
-use crate::plan::{self, Plan};
-use crate::upstream::resolver::{Name, Resolver};
+use crate::plan::Plan;
+use crate::upstream::endpoint::Endpoint;
+use crate::upstream::resolver::Resolver;
 use crate::upstream::tls;
 
 /// Every cluster, route and pool of a plan; the same for all workers.
@@ -19,7 +14,7 @@ pub(crate) struct Clusters {
     endpoints: Vec<Endpoint>,
     /// 0, 1, 2 ...: of which one cluster's order is a slice.
     indices: Vec<usize>,
-    names: HashMap<String, Target>,
+    names: Names,
     routes: Vec<Route>,
     pools: Vec<Vec<usize>>,
 }
@@ -37,119 +32,39 @@ struct Route {
     then: Option<usize>,
 }
 
-/// One replica's port.
-pub(crate) struct Endpoint {
-    pub(crate) cluster: Arc<str>,
-    pub(crate) replica: Arc<str>,
-    /// What the filter reads as `xds.upstream_host_metadata`.
-    pub(crate) metadata: Arc<serde_json::Value>,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) tls: Option<Arc<ClientConfig>>,
-    pub(crate) protocol: plan::Protocol,
-    host: Addresses,
-    port: u16,
-}
-
-enum Addresses {
-    Fixed(IpAddr),
-    Named(Arc<Name>),
-}
-
-impl Endpoint {
-    /// Its addresses as they are known now, in the resolver's order.
-    pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> + use<> {
-        let (fixed, named) = match &self.host {
-            Addresses::Fixed(ip) => (Some(*ip), None),
-            Addresses::Named(name) => (None, Some(name.addresses())),
-        };
-        let port = self.port;
-        let mut next = 0;
-        let named = std::iter::from_fn(move || {
-            let ip = named.as_ref()?.get(next).copied();
-            next += 1;
-            ip
-        });
-        fixed
-            .into_iter()
-            .chain(named)
-            .map(move |ip| SocketAddr::new(ip, port))
-    }
-}
-
 impl Clusters {
     /// # Errors
     /// A name that is used twice or stands for nothing, or a CA file that can't be read.
     pub(crate) fn of(plan: &Plan, resolver: &mut Resolver) -> Result<Clusters, StartError> {
-        let mut names = HashMap::new();
-        let mut name = |name: &str, target| match names.insert(name.to_owned(), target) {
-            None => Ok(()),
-            Some(_) => Err(StartError::NameTwice(name.to_owned())),
-        };
+        let mut names = Names::default();
         let mut tls = tls::Configs::default();
         let mut endpoints = Vec::with_capacity(plan.clusters.len());
         for (at, cluster) in plan.clusters.iter().enumerate() {
-            name(&cluster.name, Target::Cluster(at))?;
-            endpoints.push(Endpoint {
-                cluster: cluster
-                    .part_of
-                    .as_ref()
-                    .unwrap_or(&cluster.name)
-                    .as_str()
-                    .into(),
-                replica: cluster.replica.as_str().into(),
-                metadata: Arc::new(json!({"filter_metadata": {"dtr": {"name": cluster.replica}}})),
-                connect_timeout: cluster.connect_timeout,
-                tls: cluster
-                    .tls
-                    .as_ref()
-                    .map(|verify| tls.config(verify, cluster.protocol))
-                    .transpose()?,
-                protocol: cluster.protocol,
-                host: match &cluster.host {
-                    plan::Host::Ip(ip) => Addresses::Fixed(*ip),
-                    plan::Host::Name(host) => Addresses::Named(resolver.name(host)),
-                },
-                port: cluster.port,
-            });
+            names.add(&cluster.name, Target::Cluster(at))?;
+            endpoints.push(Endpoint::of(cluster, &mut tls, resolver)?);
         }
         for (at, pool) in plan.pools.iter().enumerate() {
-            name(&pool.name, Target::Pool(at))?;
+            names.add(&pool.name, Target::Pool(at))?;
         }
         for (at, route) in plan.routes.iter().enumerate() {
-            name(&route.name, Target::Route(at))?;
+            names.add(&route.name, Target::Route(at))?;
         }
-        let cluster = |wanted: &String| match names.get(wanted) {
-            Some(Target::Cluster(at)) => Ok(*at),
-            _ => Err(StartError::NoSuchName(wanted.clone())),
-        };
-        let pool = |wanted: &String| match names.get(wanted) {
-            Some(Target::Pool(at)) => Ok(*at),
-            _ => Err(StartError::NoSuchName(wanted.clone())),
-        };
-        let pools = plan
-            .pools
-            .iter()
-            .map(|pool| pool.clusters.iter().map(cluster).collect())
-            .collect::<Result<_, _>>()?;
-        let routes = plan
-            .routes
-            .iter()
-            .map(|route| {
-                let clusters = route
-                    .clusters
-                    .iter()
-                    .map(cluster)
-                    .collect::<Result<_, _>>()?;
-                Ok(Route {
-                    clusters,
-                    then: route.then.as_ref().map(pool).transpose()?,
-                })
+        let pools = plan.pools.iter().map(|pool| names.clusters(&pool.clusters));
+        let pools = pools.collect::<Result<_, _>>()?;
+        let routes = plan.routes.iter().map(|route| {
+            Ok(Route {
+                clusters: names.clusters(&route.clusters)?,
+                then: route
+                    .then
+                    .as_ref()
+                    .map(|then| names.pool(then))
+                    .transpose()?,
             })
-            .collect::<Result<_, StartError>>()?;
-        let indices = (0..endpoints.len()).collect();
+        });
+        let routes = routes.collect::<Result<_, StartError>>()?;
         Ok(Clusters {
+            indices: (0..endpoints.len()).collect(),
             endpoints,
-            indices,
             names,
             routes,
             pools,
@@ -157,7 +72,7 @@ impl Clusters {
     }
 
     pub(crate) fn target(&self, name: &str) -> Option<Target> {
-        self.names.get(name).copied()
+        self.names.0.get(name).copied()
     }
 
     /// Whom a guest's call to this name goes to.
@@ -211,6 +126,34 @@ impl Clusters {
 
 /// Whose turn it is in each pool.
 pub(crate) struct RoundRobin(Vec<Cell<usize>>);
+
+/// What each name stands for.
+#[derive(Default)]
+struct Names(HashMap<String, Target>);
+
+impl Names {
+    fn add(&mut self, name: &str, target: Target) -> Result<(), StartError> {
+        match self.0.insert(name.to_owned(), target) {
+            None => Ok(()),
+            Some(_) => Err(StartError::NameTwice(name.to_owned())),
+        }
+    }
+
+    fn clusters(&self, names: &[String]) -> Result<Vec<usize>, StartError> {
+        let cluster = |name: &String| match self.0.get(name) {
+            Some(Target::Cluster(at)) => Ok(*at),
+            _ => Err(StartError::NoSuchName(name.clone())),
+        };
+        names.iter().map(cluster).collect()
+    }
+
+    fn pool(&self, name: &str) -> Result<usize, StartError> {
+        match self.0.get(name) {
+            Some(Target::Pool(at)) => Ok(*at),
+            _ => Err(StartError::NoSuchName(name.to_owned())),
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests;

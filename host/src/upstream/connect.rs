@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::net::socket::keep_alive;
-use crate::upstream::cluster::Endpoint;
+use crate::upstream::endpoint::Endpoint;
 use crate::upstream::tls;
 
 /// A connection to an endpoint, in the clear or over TLS.

@@ -9,8 +9,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
-use crate::upstream::cluster::Endpoint;
 use crate::upstream::connect::{connect_address, failure_reason};
+use crate::upstream::endpoint::Endpoint;
 
 /// A connected endpoint.
 pub(crate) struct Dialed<'a> {

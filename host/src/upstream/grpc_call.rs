@@ -17,9 +17,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
-use crate::upstream::cluster::Endpoint;
 use crate::upstream::connect::{connect, drive};
-use crate::upstream::http_call::{Failure, absolute, pairs};
+use crate::upstream::endpoint::Endpoint;
+use crate::upstream::http_call::{Failure, pairs};
 use proxy_wasm_engine::envoy::grpc_status::{DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE, UNKNOWN};
 use proxy_wasm_engine::envoy::{REQUEST_TIMEOUT, grpc_status};
 use proxy_wasm_engine::{GrpcCall, Headers};
@@ -165,10 +165,10 @@ fn request(
     let path: Uri = path.parse().map_err(|error| format!("{path}: {error}"))?;
     // As in Envoy, the cluster's name, when it can be one of a host.
     let mut authority = call.cluster.clone();
-    let uri = absolute(to, &authority, &path).or_else(|_| {
+    let uri = to.absolute_uri(&authority, &path).or_else(|_| {
         let address = to.addresses().next();
         authority = address.map_or_else(|| "localhost".to_owned(), |address| address.to_string());
-        absolute(to, &authority, &path)
+        to.absolute_uri(&authority, &path)
     })?;
     let mut request = Request::new(outgoing);
     *request.method_mut() = Method::POST;

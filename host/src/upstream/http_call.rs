@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderName, HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::time::{Instant, timeout};
 
 use crate::plan::Protocol;
-use crate::upstream::cluster::Endpoint;
 use crate::upstream::connect::{ConnectError, connect, drive};
+use crate::upstream::endpoint::Endpoint;
 use proxy_wasm_engine::envoy::reset_reason::{
     CONNECTION_TERMINATION, CONNECTION_TIMEOUT, PROTOCOL_ERROR,
 };
@@ -58,7 +58,7 @@ impl Call {
                 exchange(sender.send_request(request), connection, started).await
             }
             Protocol::Http2 => {
-                let uri = absolute(to, &authority, request.uri());
+                let uri = to.absolute_uri(&authority, request.uri());
                 *request.uri_mut() = uri.map_err(Failure::NotConnected)?;
                 let executor = TokioExecutor::new();
                 let handshake = hyper::client::conn::http2::handshake(executor, socket);
@@ -94,16 +94,6 @@ impl Call {
         }
         Ok((request, authority))
     }
-}
-
-/// The form of a target that HTTP/2 needs.
-pub(crate) fn absolute(to: &Endpoint, authority: &str, path: &Uri) -> Result<Uri, String> {
-    let scheme = if to.tls.is_some() { "https" } else { "http" };
-    let path = path.path_and_query().map_or("/", |path| path.as_str());
-    let uri = Uri::builder().scheme(scheme).authority(authority);
-    uri.path_and_query(path)
-        .build()
-        .map_err(|error| error.to_string())
 }
 
 async fn exchange(

@@ -3,6 +3,7 @@
 pub(crate) mod cluster;
 mod connect;
 pub(crate) mod dial;
+mod endpoint;
 pub(crate) mod grpc_call;
 pub(crate) mod http_call;
 pub(crate) mod resolver;

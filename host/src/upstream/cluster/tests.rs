@@ -1,7 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::*;
-use crate::plan::fixture;
+use crate::plan::{self, fixture};
 use crate::upstream::resolver;
 
 fn plan() -> Plan {
