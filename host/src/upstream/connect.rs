@@ -13,6 +13,8 @@ use tokio_rustls::TlsConnector;
 use crate::net::socket::keep_alive;
 use crate::upstream::endpoint::Endpoint;
 use crate::upstream::tls;
+use proxy_wasm_engine::envoy::reset_reason::CONNECTION_TIMEOUT;
+use proxy_wasm_engine::envoy::{not_connected, reset_before_headers};
 
 /// A connection to an endpoint, in the clear or over TLS.
 pub(crate) trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -25,6 +27,17 @@ pub(crate) enum ConnectError {
     TimedOut,
     /// Envoy's transport failure reason.
     Failed(String),
+}
+
+impl ConnectError {
+    /// What Envoy says of it: the body of a made-up reply to an HTTP call, the
+    /// message of a gRPC call's status.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            ConnectError::TimedOut => reset_before_headers(CONNECTION_TIMEOUT),
+            ConnectError::Failed(reason) => not_connected(reason),
+        }
+    }
 }
 
 /// Connects to an endpoint for a call to this authority.

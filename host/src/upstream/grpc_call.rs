@@ -10,16 +10,16 @@ use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, TE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
+use crate::net::headers::{append, is_of_connection, pairs, response_headers};
 use crate::upstream::connect::{connect, drive};
 use crate::upstream::endpoint::Endpoint;
-use crate::upstream::http_call::{Failure, pairs};
 use proxy_wasm_engine::envoy::grpc_status::{DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE, UNKNOWN};
 use proxy_wasm_engine::envoy::{REQUEST_TIMEOUT, grpc_status};
 use proxy_wasm_engine::{GrpcCall, Headers};
@@ -140,7 +140,7 @@ async fn talk(
     };
     let socket = match connect(to, &authority).await {
         Ok(socket) => TokioIo::new(socket),
-        Err(error) => return Closed::new(UNAVAILABLE, Failure::from(error).into_words()),
+        Err(error) => return Closed::new(UNAVAILABLE, error.message()),
     };
     let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), socket);
     let (mut sender, connection) = match handshake.await {
@@ -175,13 +175,9 @@ fn request(
     *request.uri_mut() = uri;
     let headers = request.headers_mut();
     for (name, value) in &call.metadata {
-        let ours = ["connection", "content-length", "transfer-encoding", "host"];
-        if name.starts_with(':') || ours.contains(&name.as_str()) {
-            continue;
+        if !is_of_connection(name) {
+            append(headers, name, value)?;
         }
-        let name: HeaderName = name.parse().map_err(|error| format!("{name}: {error}"))?;
-        let value = HeaderValue::from_bytes(value).map_err(|error| format!("{name}: {error}"))?;
-        headers.append(name, value);
     }
     headers.insert(TE, HeaderValue::from_static("trailers"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
@@ -204,12 +200,10 @@ fn deadline(limit: Duration) -> HeaderValue {
 async fn listen(response: Response<Incoming>, tell: &mut impl FnMut(GrpcEvent)) -> Closed {
     let (head, mut body) = response.into_parts();
     let whole = body.is_end_stream();
-    let mut initial = vec![(":status".to_owned(), head.status.as_str().into())];
-    initial.extend(pairs(&head.headers));
     tell(GrpcEvent::Initial(if whole {
         Headers::new()
     } else {
-        initial
+        response_headers(&head)
     }));
     if head.status != StatusCode::OK && !(whole && head.headers.contains_key(STATUS)) {
         tell(GrpcEvent::Trailing(Headers::new()));

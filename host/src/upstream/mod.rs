@@ -6,6 +6,7 @@ pub(crate) mod dial;
 mod endpoint;
 pub(crate) mod grpc_call;
 pub(crate) mod http_call;
+mod reply;
 pub(crate) mod resolver;
 pub(crate) mod self_signed;
 pub(crate) mod tls;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use proxy_wasm_engine::envoy::SERVICE_TIME;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -96,7 +97,7 @@ async fn without_an_answer_the_guest_gets_the_reply_envoy_would_make_up() {
         "upstream connect error or disconnect/reset before headers. reset reason: ";
     let closing = canned(Vec::new()).await.0;
     let mut huge = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
-    huge.resize(MOST_BODY + 100, b'x');
+    huge.resize(reply::MAX_BODY + 100, b'x');
     let mut header_bomb = b"HTTP/1.1 200 OK\r\n".to_vec();
     header_bomb.extend(b"x: y\r\n".repeat(1000));
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
