@@ -1,4 +1,4 @@
-//! Makes the guest's gRPC calls, unary and streaming, over HTTP/2.
+//! Makes filters' gRPC calls, unary and streaming, over HTTP/2.
 
 mod frame;
 mod outbound;
@@ -20,131 +20,128 @@ use proxy_wasm_engine::envoy::grpc_status::{DEADLINE_EXCEEDED, INTERNAL, UNAVAIL
 use proxy_wasm_engine::envoy::{REQUEST_TIMEOUT, grpc_status};
 use proxy_wasm_engine::{GrpcCall, Headers};
 
-/// What the other end says, in the order in which the guest is to hear it.
+/// What comes of a call, in the order in which the filter is to see it.
 #[derive(Debug)]
 pub(crate) enum GrpcEvent {
     Initial(Headers),
     Message(Vec<u8>),
     Trailing(Headers),
-    /// The call is over, with gRPC's status and its words.
+    /// The call is over, with gRPC's status and its message.
     Closed(u32, String),
 }
 
-/// Makes a call and tells what comes of it. The last thing told is how it closed.
+/// Makes a call and reports what comes of it; [`GrpcEvent::Closed`] is the last.
 pub(crate) async fn converse(
     call: &GrpcCall,
     to: &Endpoint,
     outgoing: Outgoing,
-    mut tell: impl FnMut(GrpcEvent),
+    mut report: impl FnMut(GrpcEvent),
 ) {
-    let limit = call.timeout;
-    let talking = talk(call, to, outgoing, &mut tell);
-    let closed = match limit {
-        Some(limit) => timeout(limit, talking).await.unwrap_or_else(|_| Closed {
-            status: DEADLINE_EXCEEDED,
-            words: REQUEST_TIMEOUT.to_owned(),
-        }),
-        None => talking.await,
+    let exchange = exchange(call, to, outgoing, &mut report);
+    let Status { code, message } = match call.timeout {
+        Some(limit) => timeout(limit, exchange)
+            .await
+            .unwrap_or_else(|_| Status::new(DEADLINE_EXCEEDED, REQUEST_TIMEOUT)),
+        None => exchange.await,
     };
-    tell(GrpcEvent::Closed(closed.status, closed.words));
+    report(GrpcEvent::Closed(code, message));
 }
 
 /// How a call ended.
-struct Closed {
-    status: u32,
-    words: String,
+struct Status {
+    code: u32,
+    message: String,
 }
 
-impl Closed {
-    fn new(status: u32, words: impl Into<String>) -> Closed {
-        let words = words.into();
-        Closed { status, words }
+impl Status {
+    fn new(code: u32, message: impl Into<String>) -> Status {
+        let message = message.into();
+        Status { code, message }
     }
 }
 
-async fn talk(
+async fn exchange(
     call: &GrpcCall,
     to: &Endpoint,
     outgoing: Outgoing,
-    tell: &mut impl FnMut(GrpcEvent),
-) -> Closed {
+    report: &mut impl FnMut(GrpcEvent),
+) -> Status {
     let (request, authority) = match request::request(call, to, outgoing) {
         Ok(request) => request,
-        Err(words) => return Closed::new(INTERNAL, words),
+        Err(reason) => return Status::new(INTERNAL, reason),
     };
     let socket = match connect(to, &authority).await {
         Ok(socket) => TokioIo::new(socket),
-        Err(error) => return Closed::new(UNAVAILABLE, error.message()),
+        Err(error) => return Status::new(UNAVAILABLE, error.message()),
     };
     let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), socket);
     let (mut sender, connection) = match handshake.await {
         Ok(both) => both,
-        Err(error) => return Closed::new(UNAVAILABLE, error.to_string()),
+        Err(error) => return Status::new(UNAVAILABLE, error.to_string()),
     };
-    let listening = async {
+    let exchange = async {
         match sender.send_request(request).await {
-            Ok(response) => listen(response, tell).await,
-            Err(error) => Closed::new(UNAVAILABLE, format!("reset before headers: {error}")),
+            Ok(response) => receive(response, report).await,
+            Err(error) => Status::new(UNAVAILABLE, format!("reset before headers: {error}")),
         }
     };
-    drive(connection, listening).await
+    drive(connection, exchange).await
 }
 
 /// Envoy's order: initial metadata, messages, trailing metadata, and how it ended.
-async fn listen(response: Response<Incoming>, tell: &mut impl FnMut(GrpcEvent)) -> Closed {
+async fn receive(response: Response<Incoming>, report: &mut impl FnMut(GrpcEvent)) -> Status {
     let (head, mut body) = response.into_parts();
-    let whole = body.is_end_stream();
-    tell(GrpcEvent::Initial(if whole {
+    let trailers_only = body.is_end_stream();
+    report(GrpcEvent::Initial(if trailers_only {
         Headers::new()
     } else {
         response_headers(&head)
     }));
-    if head.status != StatusCode::OK && !(whole && head.headers.contains_key(STATUS)) {
-        tell(GrpcEvent::Trailing(Headers::new()));
-        let words = format!("the answer has HTTP status {}", head.status.as_str());
-        return Closed::new(grpc_status::of_http(head.status.as_u16().into()), words);
+    let is_grpc = trailers_only && head.headers.contains_key(STATUS);
+    if head.status != StatusCode::OK && !is_grpc {
+        report(GrpcEvent::Trailing(Headers::new()));
+        let message = format!("the answer has HTTP status {}", head.status.as_str());
+        return Status::new(grpc_status::of_http(head.status.as_u16().into()), message);
     }
-    if whole {
-        return end(&head.headers, tell);
+    if trailers_only {
+        return end(&head.headers, report);
     }
     let mut buffer = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = match frame {
             Ok(frame) => frame,
             Err(error) => {
-                tell(GrpcEvent::Trailing(Headers::new()));
-                return Closed::new(INTERNAL, format!("reset: {error}"));
+                report(GrpcEvent::Trailing(Headers::new()));
+                return Status::new(INTERNAL, format!("reset: {error}"));
             }
         };
         match frame.into_data() {
             Ok(data) => buffer.extend_from_slice(&data),
             Err(frame) => {
                 let trailers = frame.into_trailers().unwrap_or_default();
-                return end(&trailers, tell);
+                return end(&trailers, report);
             }
         }
         loop {
             match frame::decode(&mut buffer) {
-                Ok(Some(message)) => tell(GrpcEvent::Message(message)),
+                Ok(Some(message)) => report(GrpcEvent::Message(message)),
                 Ok(None) => break,
-                Err(words) => {
-                    tell(GrpcEvent::Trailing(Headers::new()));
-                    return Closed::new(INTERNAL, words);
+                Err(reason) => {
+                    report(GrpcEvent::Trailing(Headers::new()));
+                    return Status::new(INTERNAL, reason);
                 }
             }
         }
     }
-    end(&HeaderMap::new(), tell)
+    end(&HeaderMap::new(), report)
 }
 
-fn end(trailers: &HeaderMap, tell: &mut impl FnMut(GrpcEvent)) -> Closed {
-    tell(GrpcEvent::Trailing(pairs(trailers).collect()));
+fn end(trailers: &HeaderMap, report: &mut impl FnMut(GrpcEvent)) -> Status {
+    report(GrpcEvent::Trailing(pairs(trailers).collect()));
     let text = |name| trailers.get(name).and_then(|value| value.to_str().ok());
-    let status = text(STATUS).and_then(|status| status.parse().ok());
-    Closed::new(
-        status.unwrap_or(UNKNOWN),
-        text("grpc-message").unwrap_or_default(),
-    )
+    let code = text(STATUS).and_then(|code| code.parse().ok());
+    let message = text("grpc-message").unwrap_or_default();
+    Status::new(code.unwrap_or(UNKNOWN), message)
 }
 
 const STATUS: &str = "grpc-status";

@@ -6,7 +6,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 pub(super) fn encode(message: &[u8]) -> Bytes {
     let mut frame = BytesMut::with_capacity(PREFIX + message.len());
     frame.put_u8(0);
-    // What a guest sends fits into its memory.
+    // What a filter sends fits into its VM's memory, less than 4 GiB.
     frame.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
     frame.extend_from_slice(message);
     frame.freeze()
@@ -59,14 +59,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_is_refused() {
+    fn a_message_that_is_compressed_or_too_long_is_refused() {
         let cases = [
             (&b"\x01\0\0\0\0"[..], "compressed"),
             (b"\0\xff\xff\xff\xff", "longer than 4 MiB"),
         ];
-        for (wire, words) in cases {
+        for (wire, expected) in cases {
             let refused = decode(&mut BytesMut::from(wire));
-            assert!(refused.is_err_and(|said| said.contains(words)), "{words}");
+            assert!(
+                refused.is_err_and(|reason| reason.contains(expected)),
+                "{expected}"
+            );
         }
     }
 }

@@ -13,14 +13,14 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::frame::encode;
 
-/// The guest's end of a call.
+/// The sending end of a call: the filter's.
 pub(crate) struct Outbound {
     messages: UnboundedSender<Bytes>,
-    /// Bytes the other end has not taken yet.
+    /// Bytes the upstream has not taken yet.
     waiting: Arc<AtomicUsize>,
 }
 
-/// More waits than a guest may leave to its host.
+/// More waits than a filter may leave to its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooMuch;
 
@@ -28,20 +28,21 @@ impl Outbound {
     /// Sends one message; to a call that is over it goes nowhere.
     ///
     /// # Errors
-    /// When the other end does not keep up and too much waits for it already.
+    /// When the upstream does not keep up and too much waits for it already.
     pub(crate) fn send(&self, message: &[u8]) -> Result<(), TooMuch> {
-        // The first may have any size: it fits into the guest's memory.
+        // The first may have any size: it fits into the VM's memory.
         if self.waiting.load(Relaxed) > MAX_WAITING {
             return Err(TooMuch);
         }
         let frame = encode(message);
         self.waiting.fetch_add(frame.len(), Relaxed);
+        // An error means that the call is over.
         let _ = self.messages.send(frame);
         Ok(())
     }
 }
 
-/// What the guest sends; it ends when the [`Outbound`] is dropped.
+/// What is sent, as a request's body; it ends when the [`Outbound`] is dropped.
 pub(crate) struct Outgoing {
     messages: UnboundedReceiver<Bytes>,
     waiting: Arc<AtomicUsize>,
@@ -63,15 +64,14 @@ impl Body for Outgoing {
     }
 }
 
-/// Both ends of what the guest sends.
+/// Both ends of what a filter sends.
 pub(crate) fn outbound() -> (Outbound, Outgoing) {
-    let (sender, receiver) = unbounded_channel();
+    let (sender, messages) = unbounded_channel();
     let waiting = Arc::<AtomicUsize>::default();
     let outbound = Outbound {
         messages: sender,
         waiting: Arc::clone(&waiting),
     };
-    let messages = receiver;
     (outbound, Outgoing { messages, waiting })
 }
 

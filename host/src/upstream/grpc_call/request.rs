@@ -45,7 +45,7 @@ pub(super) fn request(
     Ok((request, authority))
 }
 
-/// At most eight digits, says gRPC; so a long one is told in seconds.
+/// gRPC allows eight digits, so a long one is given in seconds.
 fn deadline(limit: Duration) -> HeaderValue {
     let (number, unit) = match limit.as_millis() {
         millis if millis < 100_000_000 => (millis as u64, 'm'),
