@@ -1,8 +1,10 @@
 //! TLS towards the replicas, for probes only: traffic is never touched.
 
+use std::error::Error;
 use std::io;
 use std::sync::Arc;
 
+use http::uri::Authority;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
@@ -107,14 +109,18 @@ fn system_roots() -> RootCertStore {
 /// # Errors
 /// Neither a DNS name nor an address.
 pub(crate) fn server_name(authority: &str) -> io::Result<ServerName<'static>> {
-    let host = match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or(rest),
-        None => authority
-            .rsplit_once(':')
-            .map_or(authority, |(host, _)| host),
+    let refused = |name: &str, error: &dyn Error| {
+        io::Error::other(format!("{name:?} is no server name: {error}"))
     };
-    ServerName::try_from(host.to_owned())
-        .map_err(|error| io::Error::other(format!("{host:?} is no server name: {error}")))
+    let parsed: Authority = authority
+        .parse()
+        .map_err(|error| refused(authority, &error))?;
+    let host = parsed.host();
+    let host = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    ServerName::try_from(host.to_owned()).map_err(|error| refused(host, &error))
 }
 
 /// Envoy's transport failure reason for a handshake that failed.
@@ -136,7 +142,7 @@ pub(crate) fn failure_reason(error: &io::Error) -> String {
 }
 
 /// Accepts every certificate, as `verify: none` asks. The handshake's signatures
-/// are still checked, so a broken peer is told from an unknown one.
+/// are still checked, so that a broken peer is not taken for an unknown one.
 #[derive(Debug)]
 struct AcceptAll(Arc<CryptoProvider>);
 
@@ -202,6 +208,8 @@ mod tests {
             let name = server_name(authority).map(|name| name.to_str().into_owned());
             assert_eq!(name.ok().as_deref(), Some(expected), "{authority}");
         }
-        assert!(server_name("no name").is_err());
+        for authority in ["no name", "", "a..b:443"] {
+            assert!(server_name(authority).is_err(), "{authority:?}");
+        }
     }
 }
