@@ -1,5 +1,6 @@
 //! Reaching replicas: where they are, and how they are called.
 
+mod accept_all;
 pub(crate) mod cluster;
 mod connect;
 pub(crate) mod dial;
@@ -8,7 +9,7 @@ pub(crate) mod grpc_call;
 pub(crate) mod http_call;
 mod reply;
 pub(crate) mod resolver;
-pub(crate) mod self_signed;
-pub(crate) mod tls;
+mod self_signed;
+mod tls;
 #[cfg(test)]
 mod unreachable;
