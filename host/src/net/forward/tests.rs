@@ -1,12 +1,16 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
+use tokio::time::Instant;
+
+use proxy_wasm_engine::Action;
 
 use super::*;
 use crate::control::Control;
@@ -369,15 +373,4 @@ fn silence_ends_a_connection_only_when_asked_to() {
         assert!(before.elapsed() >= limit, "closed early");
         assert!(!not_asked.outcome.is_finished());
     });
-}
-
-#[test]
-fn a_pipe_is_given_back_when_a_stream_runs_dry() {
-    let mut flow = Flow::new(Direction::Upstream);
-    let buffers = Buffers::new();
-    flow.pace = SPLICE_FROM;
-    assert!(flow.worth_a_pipe() && flow.hold_a_pipe(&buffers));
-    flow.leave_pipe(&buffers);
-    assert!(flow.pipe.is_none(), "a quiet stream holds no pipe");
-    assert!(buffers.take_pipe().is_some_and(|pipe| pipe.is_empty()));
 }
