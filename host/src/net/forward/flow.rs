@@ -2,15 +2,16 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
 use super::hooks::{DataCallbacks, ForwardHooks};
-use crate::net::pipe::{Buffers, Pipe};
+use super::splicer::Splicer;
+use crate::net::pipe::Buffers;
 use proxy_wasm_engine::{Action, Direction, End};
 
 /// One way of a connection.
@@ -22,10 +23,7 @@ pub(super) struct Flow {
     held: BytesMut,
     /// Let go, not yet taken by the other side.
     pub(super) unsent: BytesMut,
-    /// Present while it holds bytes, or within one poll.
-    pipe: Option<Pipe>,
-    /// Bytes moved lately; halves each time the stream runs dry.
-    pace: usize,
+    pub(super) splicer: Splicer,
     pub(super) moved: u64,
 }
 
@@ -62,8 +60,7 @@ impl Flow {
             shown: DataCallbacks::None,
             held: BytesMut::new(),
             unsent: BytesMut::new(),
-            pipe: None,
-            pace: 0,
+            splicer: Splicer::default(),
             moved: 0,
         }
     }
@@ -89,8 +86,9 @@ impl Flow {
                 State::Open if self.held.len() < MOST_HELD => {}
                 _ => return Ok(()),
             }
-            let read = if self.worth_a_pipe() && self.hold_a_pipe(buffers) {
-                let spliced = self.splice(cx, ends.from);
+            let unseen = self.shown == DataCallbacks::None;
+            let read = if unseen && self.splicer.is_ready(buffers) {
+                let spliced = self.splicer.poll_read(cx, ends.from.as_ref());
                 if let Poll::Ready(Ok(bytes)) = spliced {
                     tap.took(self.direction, bytes);
                 }
@@ -100,11 +98,10 @@ impl Flow {
             };
             match read {
                 Poll::Ready(Ok(0)) => self.end(buffers, tap),
-                Poll::Ready(Ok(bytes)) => self.pace = (self.pace + bytes).min(MOST_PACE),
+                Poll::Ready(Ok(bytes)) => self.splicer.count(bytes),
                 Poll::Ready(Err(_)) => return Err(Side::From),
                 Poll::Pending => {
-                    self.pace /= 2;
-                    self.leave_pipe(buffers);
+                    self.splicer.run_dry(buffers);
                     return Ok(());
                 }
             }
@@ -133,8 +130,8 @@ impl Flow {
                 self.unsent = BytesMut::new();
             }
         }
-        while let Some(pipe) = self.pipe.as_mut().filter(|pipe| !pipe.is_empty()) {
-            match poll_pour(cx, pipe, ends.to.as_ref()) {
+        while self.splicer.holds_bytes() {
+            match self.splicer.poll_write(cx, ends.to.as_ref()) {
                 Poll::Ready(Ok(sent)) => self.count(sent, tap),
                 Poll::Ready(Err(_)) => return Err(Side::To),
                 Poll::Pending => return Ok(false),
@@ -180,24 +177,10 @@ impl Flow {
         Ok(Poll::Ready(Ok(read.len())))
     }
 
-    fn splice(&mut self, cx: &mut Context<'_>, from: &ReadHalf<'_>) -> Poll<io::Result<usize>> {
-        let Some(pipe) = self.pipe.as_mut() else {
-            return Poll::Pending;
-        };
-        let from: &TcpStream = from.as_ref();
-        loop {
-            ready!(from.poll_read_ready(cx))?;
-            match from.try_io(Interest::READABLE, || pipe.fill(from)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                other => return Poll::Ready(other),
-            }
-        }
-    }
-
     /// The other end finished.
     fn end(&mut self, buffers: &Buffers, tap: &impl ForwardHooks) {
         self.state = State::Ended;
-        self.leave_pipe(buffers);
+        self.splicer.give_back(buffers);
         if self.shown == DataCallbacks::None {
             tap.ended(self.direction);
         } else {
@@ -239,36 +222,9 @@ impl Flow {
         self.state = State::Shut;
     }
 
-    fn worth_a_pipe(&self) -> bool {
-        self.pace >= SPLICE_FROM && self.shown == DataCallbacks::None
-    }
-
-    fn hold_a_pipe(&mut self, buffers: &Buffers) -> bool {
-        if self.pipe.is_none() {
-            self.pipe = buffers.take_pipe();
-        }
-        self.pipe.is_some()
-    }
-
-    pub(super) fn leave_pipe(&mut self, buffers: &Buffers) {
-        if let Some(pipe) = self.pipe.take_if(|pipe| pipe.is_empty()) {
-            buffers.give_back(pipe);
-        }
-    }
-
     fn count(&mut self, bytes: usize, tap: &impl ForwardHooks) {
         self.moved += bytes as u64;
         tap.moved(self.direction, bytes);
-    }
-}
-
-fn poll_pour(cx: &mut Context<'_>, pipe: &mut Pipe, to: &TcpStream) -> Poll<io::Result<usize>> {
-    loop {
-        ready!(to.poll_write_ready(cx))?;
-        match to.try_io(Interest::WRITABLE, || pipe.pour(to)) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            other => return Poll::Ready(other),
-        }
     }
 }
 
@@ -276,23 +232,3 @@ fn poll_pour(cx: &mut Context<'_>, pipe: &mut Pipe, to: &TcpStream) -> Poll<io::
 const TURN: u64 = 512 * 1024;
 /// Bytes the guest may hold back before the client is read no further.
 pub(crate) const MOST_HELD: usize = 1024 * 1024;
-/// The pace from which a stream is spliced.
-const SPLICE_FROM: usize = 128 * 1024;
-/// Bounds how long a stream that has been fast is taken for fast.
-const MOST_PACE: usize = 1024 * 1024;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pipe_is_given_back_when_a_stream_runs_dry() {
-        let mut flow = Flow::new(Direction::Upstream);
-        let buffers = Buffers::new();
-        flow.pace = SPLICE_FROM;
-        assert!(flow.worth_a_pipe() && flow.hold_a_pipe(&buffers));
-        flow.leave_pipe(&buffers);
-        assert!(flow.pipe.is_none(), "a quiet stream holds no pipe");
-        assert!(buffers.take_pipe().is_some_and(|pipe| pipe.is_empty()));
-    }
-}

@@ -7,6 +7,7 @@
 mod flow;
 mod hooks;
 mod idle;
+mod splicer;
 
 pub(crate) use flow::MOST_HELD;
 pub use hooks::DataCallbacks;
@@ -112,7 +113,7 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
             | Outcome::Ordered(CloseCommand::Close) => {}
         }
         for flow in [&mut self.up, &mut self.down] {
-            flow.leave_pipe(self.buffers);
+            flow.splicer.give_back(self.buffers);
         }
     }
 
