@@ -1,4 +1,4 @@
-//! Moving bytes, and what the system allows of them.
+//! Sockets and what passes through them: bytes, headers, and the system's limits.
 
 pub(crate) mod fd_limit;
 pub(crate) mod forward;

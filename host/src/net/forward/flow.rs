@@ -17,11 +17,11 @@ use proxy_wasm_engine::{Action, Direction, End};
 /// One way of a connection.
 pub(super) struct Flow {
     direction: Direction,
-    pub(super) state: State,
+    pub(super) state: FlowState,
     pub(super) shown: DataCallbacks,
-    /// Read, not yet let go by the guest.
+    /// Read, and held back by a filter.
     held: BytesMut,
-    /// Let go, not yet taken by the other side.
+    /// Not held back, not yet taken by the other side.
     pub(super) unsent: BytesMut,
     pub(super) splicer: Splicer,
     pub(super) moved: u64,
@@ -29,7 +29,7 @@ pub(super) struct Flow {
 
 /// How far a flow is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum FlowState {
     /// More may come.
     Open,
     /// The end was read; something is still to be sent.
@@ -56,7 +56,7 @@ impl Flow {
     pub(super) fn new(direction: Direction) -> Flow {
         Flow {
             direction,
-            state: State::Open,
+            state: FlowState::Open,
             shown: DataCallbacks::None,
             held: BytesMut::new(),
             unsent: BytesMut::new(),
@@ -65,39 +65,39 @@ impl Flow {
         }
     }
 
-    /// Moves what can be moved now, within a turn's share of the worker.
+    /// Moves what can be moved now, up to [`MAX_PER_POLL`].
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
         ends: &mut Ends<'_, '_>,
         buffers: &Buffers,
-        tap: &impl ForwardHooks,
+        hooks: &impl ForwardHooks,
     ) -> Result<(), Side> {
-        let limit = self.moved + TURN;
+        let limit = self.moved + MAX_PER_POLL;
         while self.moved < limit {
-            if !self.send(cx, ends, tap)? {
+            if self.send(cx, ends, hooks)?.is_pending() {
                 return Ok(());
             }
             match self.state {
-                State::Ended if self.held.is_empty() => {
-                    self.state = State::Sent;
+                FlowState::Ended if self.held.is_empty() => {
+                    self.state = FlowState::Sent;
                     return Ok(());
                 }
-                State::Open if self.held.len() < MOST_HELD => {}
+                FlowState::Open if self.held.len() < MOST_HELD => {}
                 _ => return Ok(()),
             }
             let unseen = self.shown == DataCallbacks::None;
             let read = if unseen && self.splicer.is_ready(buffers) {
                 let spliced = self.splicer.poll_read(cx, ends.from.as_ref());
                 if let Poll::Ready(Ok(bytes)) = spliced {
-                    tap.took(self.direction, bytes);
+                    hooks.took(self.direction, bytes);
                 }
                 spliced
             } else {
-                self.copy(cx, ends, buffers, tap)?
+                self.copy(cx, ends, buffers, hooks)?
             };
             match read {
-                Poll::Ready(Ok(0)) => self.end(buffers, tap),
+                Poll::Ready(Ok(0)) => self.end(buffers, hooks),
                 Poll::Ready(Ok(bytes)) => self.splicer.count(bytes),
                 Poll::Ready(Err(_)) => return Err(Side::From),
                 Poll::Pending => {
@@ -110,21 +110,21 @@ impl Flow {
         Ok(())
     }
 
-    /// Sends what was let go before; `false`: the other side takes no more now.
+    /// Sends what is not held back; pending: the other side takes no more now.
     fn send(
         &mut self,
         cx: &mut Context<'_>,
         ends: &mut Ends<'_, '_>,
-        tap: &impl ForwardHooks,
-    ) -> Result<bool, Side> {
+        hooks: &impl ForwardHooks,
+    ) -> Result<Poll<()>, Side> {
         while !self.unsent.is_empty() {
             match Pin::new(&mut *ends.to).poll_write(cx, &self.unsent) {
                 Poll::Ready(Ok(sent)) => {
                     self.unsent.advance(sent);
-                    self.count(sent, tap);
+                    self.count(sent, hooks);
                 }
                 Poll::Ready(Err(_)) => return Err(Side::To),
-                Poll::Pending => return Ok(false),
+                Poll::Pending => return Ok(Poll::Pending),
             }
             if self.unsent.is_empty() {
                 self.unsent = BytesMut::new();
@@ -132,12 +132,12 @@ impl Flow {
         }
         while self.splicer.holds_bytes() {
             match self.splicer.poll_write(cx, ends.to.as_ref()) {
-                Poll::Ready(Ok(sent)) => self.count(sent, tap),
+                Poll::Ready(Ok(sent)) => self.count(sent, hooks),
                 Poll::Ready(Err(_)) => return Err(Side::To),
-                Poll::Pending => return Ok(false),
+                Poll::Pending => return Ok(Poll::Pending),
             }
         }
-        Ok(true)
+        Ok(Poll::Ready(()))
     }
 
     /// Reads a chunk and writes it at once; keeps what the other side leaves.
@@ -146,7 +146,7 @@ impl Flow {
         cx: &mut Context<'_>,
         ends: &mut Ends<'_, '_>,
         buffers: &Buffers,
-        tap: &impl ForwardHooks,
+        hooks: &impl ForwardHooks,
     ) -> Result<Poll<io::Result<usize>>, Side> {
         let mut chunk = buffers.chunk.borrow_mut();
         let mut chunk = ReadBuf::new(&mut chunk);
@@ -159,10 +159,10 @@ impl Flow {
         if read.is_empty() {
             return Ok(Poll::Ready(Ok(0)));
         }
-        tap.took(self.direction, read.len());
+        hooks.took(self.direction, read.len());
         if self.shown != DataCallbacks::None {
             self.held.extend_from_slice(read);
-            self.show(End::More, tap);
+            self.show(End::More, hooks);
             return Ok(Poll::Ready(Ok(read.len())));
         }
         let sent = match Pin::new(&mut *ends.to).poll_write(cx, read) {
@@ -170,39 +170,41 @@ impl Flow {
             Poll::Ready(Err(_)) => return Err(Side::To),
             Poll::Pending => 0,
         };
-        self.count(sent, tap);
+        self.count(sent, hooks);
         if sent < read.len() {
             self.unsent.extend_from_slice(&read[sent..]);
         }
         Ok(Poll::Ready(Ok(read.len())))
     }
 
-    /// The other end finished.
-    fn end(&mut self, buffers: &Buffers, tap: &impl ForwardHooks) {
-        self.state = State::Ended;
+    /// The sender has finished.
+    fn end(&mut self, buffers: &Buffers, hooks: &impl ForwardHooks) {
+        self.state = FlowState::Ended;
         self.splicer.give_back(buffers);
         if self.shown == DataCallbacks::None {
-            tap.ended(self.direction);
+            hooks.ended(self.direction);
         } else {
-            self.show(End::Last, tap);
+            self.show(End::Last, hooks);
         }
     }
 
-    fn show(&mut self, end: End, tap: &impl ForwardHooks) {
-        if tap.data(self.direction, &mut self.held, end) == Action::Continue {
+    /// Shows the filters what is held.
+    fn show(&mut self, end: End, hooks: &impl ForwardHooks) {
+        if hooks.data(self.direction, &mut self.held, end) == Action::Continue {
             self.release();
-            if self.shown == DataCallbacks::First || !tap.wants_more(self.direction) {
+            if self.shown == DataCallbacks::First || !hooks.wants_more(self.direction) {
                 self.shown = DataCallbacks::None;
             }
         }
     }
 
-    pub(super) fn resume(&mut self, tap: &impl ForwardHooks) {
+    /// Goes on with what is held if the filter that holds it resumes.
+    pub(super) fn resume(&mut self, hooks: &impl ForwardHooks) {
         let end = match self.state {
-            State::Open => End::More,
-            State::Ended | State::Sent | State::Shut => End::Last,
+            FlowState::Open => End::More,
+            FlowState::Ended | FlowState::Sent | FlowState::Shut => End::Last,
         };
-        if tap.resumed(self.direction, &mut self.held, end) == Some(Action::Continue) {
+        if hooks.resumed(self.direction, &mut self.held, end) == Some(Action::Continue) {
             self.release();
         }
     }
@@ -219,16 +221,16 @@ impl Flow {
     pub(super) fn shut(&mut self, to: &TcpStream) {
         // Fails only on a socket that is gone already; reading from it says so.
         let _ = rustix::net::shutdown(to, rustix::net::Shutdown::Write);
-        self.state = State::Shut;
+        self.state = FlowState::Shut;
     }
 
-    fn count(&mut self, bytes: usize, tap: &impl ForwardHooks) {
+    fn count(&mut self, bytes: usize, hooks: &impl ForwardHooks) {
         self.moved += bytes as u64;
-        tap.moved(self.direction, bytes);
+        hooks.moved(self.direction, bytes);
     }
 }
 
-/// Bytes one way may move before other connections get their turn.
-const TURN: u64 = 512 * 1024;
-/// Bytes the guest may hold back before the client is read no further.
+/// Bytes one way may move before the worker's other connections are polled.
+const MAX_PER_POLL: u64 = 512 * 1024;
+/// Bytes a filter may hold back before the client is read no further.
 pub(crate) const MOST_HELD: usize = 1024 * 1024;

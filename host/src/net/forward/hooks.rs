@@ -1,4 +1,4 @@
-//! What looks on while bytes are forwarded, and what it is shown.
+//! What a session hears of its bytes while they are forwarded.
 
 use std::task::{Context, Poll};
 
@@ -20,21 +20,22 @@ pub enum DataCallbacks {
     All,
 }
 
-/// Looks on while bytes are forwarded.
+/// A session's part in the forwarding of its bytes. Ways are named as proxy-wasm
+/// names them: downstream data come from the client.
 pub(crate) trait ForwardHooks {
-    /// Shows the guest what is held in one way; it may change it.
+    /// Shows the filters what is held of one way; they may change it.
     fn data(&self, direction: Direction, held: &mut BytesMut, end: End) -> Action;
-    /// Whether the guest needs to see more of one way.
+    /// Whether a filter needs to see more of one way.
     fn wants_more(&self, direction: Direction) -> bool;
-    /// The sender of one way has finished, and the guest is not shown so.
+    /// The sender of one way has finished, and no filter is shown so by `data`.
     fn ended(&self, direction: Direction);
-    /// Counts bytes read from one side.
+    /// Bytes were read from the sender.
     fn took(&self, direction: Direction, bytes: usize);
-    /// Counts bytes handed to the other side.
+    /// Bytes were written to the receiver.
     fn moved(&self, direction: Direction, bytes: usize);
-    /// Whether whoever held the bytes of one way lets go, and what those that look
-    /// at them next say; asked once, then forgotten.
+    /// What the filters after the one that holds the bytes of one way decide, if
+    /// that one has resumed since the last call.
     fn resumed(&self, direction: Direction, held: &mut BytesMut, end: End) -> Option<Action>;
-    /// An order, once there is one; until then the task is woken for it.
+    /// The command to end the connection, once there is one; wakes the task then.
     fn poll_order(&self, cx: &mut Context<'_>) -> Poll<CloseCommand>;
 }

@@ -23,7 +23,7 @@ use tokio::net::TcpStream;
 use crate::control::CloseCommand;
 use crate::net::pipe::Buffers;
 use crate::net::socket::reset_on_close;
-use flow::{Ends, Flow, Side, State};
+use flow::{Ends, Flow, FlowState, Side};
 use idle::Idle;
 use proxy_wasm_engine::{Direction, End};
 
@@ -34,13 +34,13 @@ pub(crate) enum Outcome {
     ClientClosed,
     /// Both sides finished; the replica first.
     ReplicaClosed,
-    /// The client went away without a word; the replica was told likewise.
+    /// The client reset its connection, and so the replica's was reset.
     ClientReset,
-    /// The replica went away without a word; the client was told likewise.
+    /// The replica reset its connection, and so the client's was reset.
     ReplicaReset,
     /// Silent both ways for longer than allowed.
     Idle,
-    /// By order.
+    /// By command of a filter or the drain.
     Ordered(CloseCommand),
 }
 
@@ -53,7 +53,7 @@ pub(crate) struct Forward<'a, T> {
     first_end: Option<Direction>,
     idle: Option<Idle>,
     buffers: &'a Buffers,
-    tap: &'a T,
+    hooks: &'a T,
 }
 
 impl<'a, T: ForwardHooks> Forward<'a, T> {
@@ -61,7 +61,7 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
         client: TcpStream,
         replica: TcpStream,
         buffers: &'a Buffers,
-        tap: &'a T,
+        hooks: &'a T,
     ) -> Self {
         Forward {
             client,
@@ -71,11 +71,11 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
             first_end: None,
             idle: None,
             buffers,
-            tap,
+            hooks,
         }
     }
 
-    /// Shows chunks going up and down to the guest.
+    /// Shows chunks going up and down to the filters.
     pub(crate) fn show(mut self, up: DataCallbacks, down: DataCallbacks) -> Self {
         self.up.shown = up;
         self.down.shown = down;
@@ -86,23 +86,23 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
     pub(crate) fn beginning_with(mut self, sent: BytesMut, end: End) -> Self {
         self.up.unsent = sent;
         if end == End::Last {
-            self.up.state = State::Ended;
+            self.up.state = FlowState::Ended;
         }
         self
     }
 
-    /// Ends the connection once it has been silent both ways for so long.
+    /// Ends the connection once it has been silent both ways for this long.
     pub(crate) fn idle_timeout(mut self, limit: Option<Duration>) -> Self {
         self.idle = limit.map(Idle::new);
         self
     }
 
-    /// Sees to it that closing the sockets says what there is to say.
-    fn part(&mut self, outcome: Outcome) {
+    /// Makes closing the sockets a reset where the outcome asks for one.
+    fn prepare_close(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::ClientReset => reset_on_close(&self.replica),
             Outcome::ReplicaReset => reset_on_close(&self.client),
-            // Not an end of stream: a peer must not take what it has for the whole.
+            // Not an end of stream, which would make what the peer has look complete.
             Outcome::Ordered(CloseCommand::Cut) => {
                 reset_on_close(&self.client);
                 reset_on_close(&self.replica);
@@ -118,22 +118,22 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
     }
 
     fn advance(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
-        if let Poll::Ready(order) = self.tap.poll_order(cx) {
-            return Poll::Ready(Outcome::Ordered(order));
+        if let Poll::Ready(command) = self.hooks.poll_order(cx) {
+            return Poll::Ready(Outcome::Ordered(command));
         }
         for flow in [&mut self.up, &mut self.down] {
-            if let State::Open | State::Ended = flow.state {
-                flow.resume(self.tap);
+            if let FlowState::Open | FlowState::Ended = flow.state {
+                flow.resume(self.hooks);
             }
         }
         let before = self.up.moved.wrapping_add(self.down.moved);
         let (mut client_read, mut client_write) = self.client.split();
         let (mut replica_read, mut replica_write) = self.replica.split();
-        let mut up = Ends {
+        let mut ends = Ends {
             from: &mut client_read,
             to: &mut replica_write,
         };
-        if let Err(side) = self.up.poll(cx, &mut up, self.buffers, self.tap) {
+        if let Err(side) = self.up.poll(cx, &mut ends, self.buffers, self.hooks) {
             return Poll::Ready(match side {
                 Side::From => Outcome::ClientReset,
                 Side::To => Outcome::ReplicaReset,
@@ -143,7 +143,7 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
             from: &mut replica_read,
             to: &mut client_write,
         };
-        if let Err(side) = self.down.poll(cx, &mut ends, self.buffers, self.tap) {
+        if let Err(side) = self.down.poll(cx, &mut ends, self.buffers, self.hooks) {
             return Poll::Ready(match side {
                 Side::From => Outcome::ReplicaReset,
                 Side::To => Outcome::ClientReset,
@@ -151,21 +151,21 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
         }
         if self.first_end.is_none() {
             self.first_end = match (self.up.state, self.down.state) {
-                (State::Open, State::Open) => None,
-                (State::Open, _) => Some(Direction::Upstream),
+                (FlowState::Open, FlowState::Open) => None,
+                (FlowState::Open, _) => Some(Direction::Upstream),
                 _ => Some(Direction::Downstream),
             };
         }
         match (self.up.state, self.down.state) {
             // Closing both sockets says what a shutdown of either would.
-            (State::Sent | State::Shut, State::Sent | State::Shut) => {
+            (FlowState::Sent | FlowState::Shut, FlowState::Sent | FlowState::Shut) => {
                 return Poll::Ready(match self.first_end {
                     Some(Direction::Upstream) => Outcome::ReplicaClosed,
                     _ => Outcome::ClientClosed,
                 });
             }
-            (State::Sent, _) => self.up.shut(&self.replica),
-            (_, State::Sent) => self.down.shut(&self.client),
+            (FlowState::Sent, _) => self.up.shut(&self.replica),
+            (_, FlowState::Sent) => self.down.shut(&self.client),
             _ => {}
         }
         let active = before != self.up.moved.wrapping_add(self.down.moved);
@@ -176,14 +176,14 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
     }
 }
 
-/// Goes on until both ways are done, one side resets, or an order comes. A future
-/// in person, since an async function would hold a second copy of it.
+/// Goes on until both ways are done, one side resets, or a command ends it.
+/// Implemented by hand, since an async function would hold a second copy of `self`.
 impl<T: ForwardHooks> Future for Forward<'_, T> {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         let outcome = ready!(self.advance(cx));
-        self.part(outcome);
+        self.prepare_close(outcome);
         Poll::Ready(outcome)
     }
 }

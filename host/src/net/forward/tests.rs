@@ -15,7 +15,7 @@ use proxy_wasm_engine::Action;
 use super::*;
 use crate::control::Control;
 
-/// A guest that is shown chunks, may hold them, and writes in capitals.
+/// A filter that is shown chunks, may hold them, and writes in capitals.
 #[derive(Default)]
 struct Seen {
     shown: RefCell<Vec<(Direction, String, End)>>,
@@ -83,10 +83,10 @@ async fn pair(seen: Seen, shown: (DataCallbacks, DataCallbacks), idle: Option<Du
     let (client, downstream) = connected().await;
     let (upstream, replica) = connected().await;
     let seen = Rc::new(seen);
-    let tap = Rc::clone(&seen);
+    let hooks = Rc::clone(&seen);
     let outcome = spawn_local(async move {
         let buffers = Buffers::new();
-        let forward = Forward::new(downstream, upstream, &buffers, &*tap);
+        let forward = Forward::new(downstream, upstream, &buffers, &*hooks);
         forward.show(shown.0, shown.1).idle_timeout(idle).await
     });
     Pair {
@@ -190,7 +190,10 @@ fn a_reader_that_starts_late_gets_every_byte() {
         let mut sending = spawn_local(send_all(client_write, Arc::clone(&up)));
         // The sender stands still once everything between is full.
         let full = tokio::time::timeout(Duration::from_millis(200), &mut sending).await;
-        assert!(full.is_err(), "48 MiB went into a connection nobody reads");
+        assert!(
+            full.is_err(),
+            "48 MiB went into a connection that is not read"
+        );
         let mut got = Vec::new();
         replica.read_to_end(&mut got).await.unwrap();
         assert!(got == *up, "the bytes changed on the way");
@@ -295,7 +298,7 @@ fn the_first_chunk_alone_is_shown_when_that_is_all_the_filter_needs() {
 }
 
 #[test]
-fn held_bytes_wait_for_the_guest_and_are_shown_whole() {
+fn held_bytes_wait_for_the_filter_and_are_shown_whole() {
     on_one_thread(async {
         let seen = Seen::default();
         seen.hold.set(true);
@@ -322,7 +325,7 @@ fn held_bytes_wait_for_the_guest_and_are_shown_whole() {
         assert_eq!(
             seen.moved.get(),
             0,
-            "nothing goes on before the guest says so"
+            "nothing goes on before the filter resumes"
         );
         seen.control.resume(Direction::Downstream, 0);
         let mut got = [0; 4];
@@ -344,7 +347,7 @@ fn held_bytes_wait_for_the_guest_and_are_shown_whole() {
 }
 
 #[test]
-fn an_order_ends_a_quiet_connection() {
+fn a_command_ends_a_quiet_connection() {
     on_one_thread(async {
         let Pair {
             mut client,
