@@ -14,10 +14,10 @@ use tracing::{info, warn};
 
 /// Looks up the addresses of a name. The host uses the system's resolver unless
 /// it is given another.
-pub type Lookup = Arc<dyn Fn(String) -> Looking + Send + Sync>;
+pub type Lookup = Arc<dyn Fn(String) -> LookupFuture + Send + Sync>;
 
 /// A look-up under way.
-pub type Looking = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
+pub type LookupFuture = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
 
 /// The system's resolver: `/etc/hosts`, DNS, whatever it is set up for.
 pub(crate) fn system() -> Lookup {
@@ -137,10 +137,10 @@ impl Resolver {
         let mut lookups = tokio::task::JoinSet::new();
         for name in &self.names {
             let name = Arc::clone(name);
-            let looking = (self.lookup)(name.name.clone());
+            let lookup = (self.lookup)(name.name.clone());
             lookups.spawn(async move {
                 let late = || Err(io::Error::other(format!("no answer within {limit:?}")));
-                let outcome = timeout(limit, looking).await.unwrap_or_else(|_| late());
+                let outcome = timeout(limit, lookup).await.unwrap_or_else(|_| late());
                 (name, outcome)
             });
         }
