@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::error::StartError;
 use crate::plan::{Cluster, Host, Protocol};
-use crate::upstream::resolver::{Name, Resolver};
+use crate::upstream::resolver::{DnsName, Resolver};
 use crate::upstream::tls;
 
 /// One replica's port.
@@ -86,5 +86,5 @@ impl Endpoint {
 /// Where a replica is.
 enum Addresses {
     Fixed(IpAddr),
-    Named(Arc<Name>),
+    Named(Arc<DnsName>),
 }

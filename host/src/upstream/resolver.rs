@@ -1,7 +1,7 @@
 //! DNS names of replicas, resolved for the whole process.
 //!
-//! Each name is looked up at the start and again every so often; while DNS
-//! fails the last good answer stands.
+//! Each name is looked up at the start and then periodically; while DNS fails, the
+//! last good answer stands.
 
 use std::io;
 use std::net::IpAddr;
@@ -19,7 +19,7 @@ pub type Lookup = Arc<dyn Fn(String) -> LookupFuture + Send + Sync>;
 /// A look-up under way.
 pub type LookupFuture = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
 
-/// The system's resolver: `/etc/hosts`, DNS, whatever it is set up for.
+/// The system's resolver: `/etc/hosts`, DNS, and what else `nsswitch.conf` names.
 pub(crate) fn system() -> Lookup {
     Arc::new(|name| {
         Box::pin(async move {
@@ -34,33 +34,34 @@ pub(crate) fn system() -> Lookup {
     })
 }
 
-/// One name and its last good answer.
-pub(crate) struct Name {
+/// A name and its last good answer.
+pub(crate) struct DnsName {
     name: String,
-    answer: RwLock<Answer>,
+    resolution: RwLock<Resolution>,
 }
 
-struct Answer {
+struct Resolution {
     addresses: Arc<[IpAddr]>,
-    state: State,
+    state: LookupState,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Unasked,
+enum LookupState {
+    /// Not looked up yet.
+    Pending,
     Good,
     Failing,
 }
 
-impl Name {
-    fn new(name: &str) -> Name {
-        let answer = Answer {
+impl DnsName {
+    fn new(name: &str) -> DnsName {
+        let resolution = Resolution {
             addresses: Arc::new([]),
-            state: State::Unasked,
+            state: LookupState::Pending,
         };
-        Name {
+        DnsName {
             name: name.to_owned(),
-            answer: RwLock::new(answer),
+            resolution: RwLock::new(resolution),
         }
     }
 
@@ -68,7 +69,7 @@ impl Name {
     pub(crate) fn addresses(&self) -> Arc<[IpAddr]> {
         Arc::clone(
             &self
-                .answer
+                .resolution
                 .read()
                 .unwrap_or_else(PoisonError::into_inner)
                 .addresses,
@@ -76,33 +77,36 @@ impl Name {
     }
 
     /// Takes in the outcome of a look-up, and logs what changed.
-    fn learn(&self, outcome: io::Result<Vec<IpAddr>>) {
-        let mut answer = self.answer.write().unwrap_or_else(PoisonError::into_inner);
+    fn take_in(&self, outcome: io::Result<Vec<IpAddr>>) {
+        let mut resolution = self
+            .resolution
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         let name = &self.name;
         match outcome {
             Ok(found) if !found.is_empty() => {
                 let found_set = sorted(&found);
-                if sorted(&answer.addresses) != found_set {
+                if sorted(&resolution.addresses) != found_set {
                     info!(name, addresses = ?found_set, "name resolved");
-                    answer.addresses = found.into();
-                } else if answer.state == State::Failing {
+                    resolution.addresses = found.into();
+                } else if resolution.state == LookupState::Failing {
                     info!(name, "name resolves again");
                 }
-                answer.state = State::Good;
+                resolution.state = LookupState::Good;
             }
             bad => {
                 let error = match bad {
                     Ok(_) => "no address".to_owned(),
                     Err(error) => error.to_string(),
                 };
-                if answer.state != State::Failing {
-                    let kept = answer.addresses.len();
+                if resolution.state != LookupState::Failing {
+                    let kept = resolution.addresses.len();
                     warn!(
                         name,
                         error, kept, "name does not resolve; the last good answer stands"
                     );
                 }
-                answer.state = State::Failing;
+                resolution.state = LookupState::Failing;
             }
         }
     }
@@ -110,7 +114,7 @@ impl Name {
 
 /// Every name of a plan.
 pub(crate) struct Resolver {
-    names: Vec<Arc<Name>>,
+    names: Vec<Arc<DnsName>>,
     lookup: Lookup,
 }
 
@@ -123,11 +127,11 @@ impl Resolver {
     }
 
     /// The entry of a name, made at the first call.
-    pub(crate) fn name(&mut self, name: &str) -> Arc<Name> {
+    pub(crate) fn name(&mut self, name: &str) -> Arc<DnsName> {
         if let Some(known) = self.names.iter().find(|known| known.name == name) {
             return Arc::clone(known);
         }
-        let made = Arc::new(Name::new(name));
+        let made = Arc::new(DnsName::new(name));
         self.names.push(Arc::clone(&made));
         made
     }
@@ -147,7 +151,7 @@ impl Resolver {
         while let Some(done) = lookups.join_next().await {
             // A look-up that panicked leaves the name as it was.
             if let Ok((name, outcome)) = done {
-                name.learn(outcome);
+                name.take_in(outcome);
             }
         }
     }

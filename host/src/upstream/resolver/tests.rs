@@ -25,7 +25,7 @@ fn scripted(mut answers: Vec<Result<&'static str, &'static str>>) -> Lookup {
     })
 }
 
-fn known(name: &Name) -> String {
+fn known(name: &DnsName) -> String {
     name.addresses()
         .iter()
         .map(IpAddr::to_string)
@@ -68,7 +68,7 @@ async fn the_last_good_answer_stands_while_dns_fails() {
 }
 
 #[tokio::test]
-async fn a_slow_look_up_holds_nobody_up() {
+async fn a_slow_lookup_does_not_hold_up_the_start() {
     let never: Lookup = Arc::new(|_| Box::pin(std::future::pending()));
     let mut resolver = Resolver::new(never);
     let name = resolver.name("slow.internal");
