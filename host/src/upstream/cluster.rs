@@ -12,7 +12,7 @@ use crate::upstream::tls;
 /// Every cluster, route and pool of a plan; the same for all workers.
 pub(crate) struct Clusters {
     endpoints: Vec<Endpoint>,
-    /// 0, 1, 2 ...: of which one cluster's order is a slice.
+    /// 0, 1, 2 ...: the order of a single cluster is a slice of it.
     indices: Vec<usize>,
     names: Names,
     routes: Vec<Route>,
@@ -75,7 +75,7 @@ impl Clusters {
         self.names.0.get(name).copied()
     }
 
-    /// Whom a guest's call to this name goes to.
+    /// Where a filter's call to this name goes.
     pub(crate) fn endpoint<'a>(
         &'a self,
         name: &str,
@@ -84,7 +84,7 @@ impl Clusters {
         self.in_order(self.target(name)?, turns).next()
     }
 
-    /// Whose turn it is in each pool; one per worker.
+    /// Each pool at its first member; every worker has its own.
     pub(crate) fn turns(&self) -> RoundRobin {
         RoundRobin(self.pools.iter().map(|_| Cell::new(0)).collect())
     }
@@ -104,7 +104,7 @@ impl Clusters {
             },
         };
         let first = first.unwrap_or_default();
-        // Taken only by those who get as far as the pool.
+        // Lazy: only an order that gets as far as the pool takes a turn.
         let rest = pool.into_iter().flat_map(|at| self.take_turn(at, turns));
         let rest = rest.filter(|at| !first.contains(at));
         first
@@ -113,7 +113,7 @@ impl Clusters {
             .filter_map(|at| self.endpoints.get(*at))
     }
 
-    /// A pool's members, beginning with the one whose turn it is.
+    /// A pool's members, beginning with the next in turn.
     fn take_turn<'a>(&'a self, pool: usize, turns: &RoundRobin) -> impl Iterator<Item = &'a usize> {
         let members = self.pools.get(pool).map(Vec::as_slice).unwrap_or_default();
         let start = match turns.0.get(pool) {
@@ -124,7 +124,7 @@ impl Clusters {
     }
 }
 
-/// Whose turn it is in each pool.
+/// The next member of each pool.
 pub(crate) struct RoundRobin(Vec<Cell<usize>>);
 
 /// What each name stands for.

@@ -1,4 +1,4 @@
-//! Connects to the first endpoint of an order that lets itself be connected to.
+//! Connects a session to the first endpoint that accepts.
 
 use std::net::SocketAddr;
 
@@ -19,7 +19,7 @@ pub(crate) struct Dialed<'a> {
     pub(crate) address: SocketAddr,
 }
 
-/// What connecting took so far.
+/// The connect attempts of a session.
 #[derive(Debug, Default)]
 pub(crate) struct Attempts {
     /// How many addresses were tried.

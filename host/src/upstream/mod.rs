@@ -1,4 +1,4 @@
-//! Reaching replicas: where they are, and how they are called.
+//! Clusters and their endpoints: resolved, connected to, and called.
 
 mod accept_all;
 pub(crate) mod cluster;

@@ -29,8 +29,8 @@ impl BlackHole {
     }
 }
 
-/// An address that refuses connections: bound, so that nobody else gets the
-/// port while the socket lives, but not listening.
+/// An address that refuses connections: not listening, but bound, so that the port
+/// stays taken while the socket lives.
 pub(crate) fn refusing() -> (SocketAddr, TcpSocket) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(([127, 0, 0, 1], 0).into()).unwrap();

@@ -25,7 +25,7 @@ fn clusters(plan: &Plan) -> Result<Clusters, StartError> {
 }
 
 #[test]
-fn a_target_is_tried_in_order_and_nobody_twice() {
+fn a_target_is_tried_in_order_and_no_cluster_twice() {
     let clusters = clusters(&plan()).unwrap();
     let turns = clusters.turns();
     let cases = [

@@ -17,32 +17,32 @@ fn deadline() -> Instant {
 }
 
 #[tokio::test]
-async fn the_first_that_can_be_reached_serves_and_what_came_before_is_known() {
+async fn the_first_that_accepts_serves_and_attempts_before_it_are_counted() {
     let listening = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let well = listening.local_addr().unwrap();
+    let healthy = listening.local_addr().unwrap();
     let (refused, _bound) = refusing();
     let black_hole = BlackHole::open();
     let hole = black_hole.address;
-    let words = Some("delayed connect error: Connection refused");
+    let reason = Some("delayed connect error: Connection refused");
     let cases = [
         (
-            vec![("a", well), ("b", refused)],
+            vec![("a", healthy), ("b", refused)],
             Some("a"),
             1,
             0,
             None,
-            "the first is well",
+            "the first accepts",
         ),
         (
-            vec![("a", refused), ("b", well)],
+            vec![("a", refused), ("b", healthy)],
             Some("b"),
             2,
             32,
-            words,
+            reason,
             "refused, then another",
         ),
         (
-            vec![("a", hole), ("b", well)],
+            vec![("a", hole), ("b", healthy)],
             Some("b"),
             2,
             32,
@@ -50,19 +50,19 @@ async fn the_first_that_can_be_reached_serves_and_what_came_before_is_known() {
             "swallowed, then another",
         ),
         (
-            vec![("a", hole), ("b", refused), ("c", well)],
+            vec![("a", hole), ("b", refused), ("c", healthy)],
             Some("c"),
             3,
             32,
-            words,
-            "the first failure with words",
+            reason,
+            "the first failure that has a reason",
         ),
         (
             vec![("a", refused), ("b", refused)],
             None,
             2,
             32800,
-            words,
+            reason,
             "all refused",
         ),
         (vec![("a", hole)], None, 1, 32800, None, "all swallowed"),
@@ -87,8 +87,8 @@ async fn the_first_that_can_be_reached_serves_and_what_came_before_is_known() {
 
 #[tokio::test]
 async fn all_addresses_of_a_name_are_tried() {
-    let well = TcpListener::bind("127.0.0.3:0").await.unwrap();
-    let mut plan = plan(&[("a", well.local_addr().unwrap())]);
+    let healthy = TcpListener::bind("127.0.0.3:0").await.unwrap();
+    let mut plan = plan(&[("a", healthy.local_addr().unwrap())]);
     plan.clusters[0].host = Host::Name("dtr.internal".to_owned());
     let lookup: Lookup = Arc::new(|_| {
         let found = [[127, 0, 0, 2], [127, 0, 0, 3]].map(Into::into).to_vec();
@@ -109,7 +109,7 @@ async fn all_addresses_of_a_name_are_tried() {
     let dialed = dial(clusters.in_order(target, &turns), deadline(), &mut attempts).await;
     assert_eq!(
         dialed.map(|dialed| dialed.address),
-        Some(well.local_addr().unwrap())
+        Some(healthy.local_addr().unwrap())
     );
     assert_eq!(attempts.count, 2);
 }
@@ -129,5 +129,5 @@ async fn the_deadline_bounds_all_attempts_together() {
     let mut attempts = Attempts::default();
     let deadline = Instant::now() + Duration::from_millis(50);
     assert!(dial(order, deadline, &mut attempts).await.is_none());
-    assert_eq!(attempts.count, 1, "after the deadline nobody else is tried");
+    assert_eq!(attempts.count, 1, "after the deadline no other is tried");
 }

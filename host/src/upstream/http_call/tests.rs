@@ -21,7 +21,7 @@ fn clusters(port: u16, tls: Option<Verify>) -> Clusters {
     Clusters::of(&plan, &mut Resolver::new(resolver::system())).unwrap()
 }
 
-/// What the guest sees: the status, the body, and whether a replica sent it.
+/// What a filter sees: the status, the body, and whether a replica sent it.
 async fn ask(port: u16, tls: Option<Verify>, limit: Duration) -> (String, String, bool) {
     let clusters = clusters(port, tls);
     let pair = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
@@ -72,12 +72,12 @@ async fn read_head(socket: &mut (impl AsyncReadExt + Unpin)) -> String {
 const LONG: Duration = Duration::from_secs(10);
 
 #[tokio::test]
-async fn an_answer_reaches_the_guest_with_the_mark_of_a_real_one() {
+async fn a_reply_reaches_the_filter_with_the_header_of_a_real_one() {
     let answer = b"HTTP/1.1 503 Oh\r\nX-Reason: Garant\r\ncontent-length: 5\r\n\r\nsorry";
     let (port, request) = canned(answer.to_vec()).await;
     let seen = ask(port, None, LONG).await;
     assert_eq!(seen, ("503".to_owned(), "sorry".to_owned(), true));
-    let request = request.await.unwrap();
+    let request = timeout(LONG, request).await.unwrap().unwrap();
     assert!(
         request.starts_with("GET /_ping?deep HTTP/1.1\r\n"),
         "{request}"
@@ -92,7 +92,7 @@ async fn an_answer_reaches_the_guest_with_the_mark_of_a_real_one() {
 }
 
 #[tokio::test]
-async fn without_an_answer_the_guest_gets_the_reply_envoy_would_make_up() {
+async fn without_a_reply_the_filter_gets_the_one_envoy_would_make_up() {
     const LED_BY: &str =
         "upstream connect error or disconnect/reset before headers. reset reason: ";
     let closing = canned(Vec::new()).await.0;
@@ -127,7 +127,7 @@ async fn without_an_answer_the_guest_gets_the_reply_envoy_would_make_up() {
             LONG,
             "503",
             format!("{LED_BY}protocol error"),
-            "more headers than anybody reads",
+            "more headers than are read",
         ),
         (
             silent.local_addr().unwrap().port(),
@@ -213,7 +213,7 @@ async fn certificates_are_checked_as_the_plan_says() {
         "none accepts any"
     );
     assert_eq!(
-        sni.await.unwrap().as_deref(),
+        timeout(LONG, sni).await.unwrap().unwrap().as_deref(),
         Some("dtr.example.com"),
         "SNI is the authority"
     );
