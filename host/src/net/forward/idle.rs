@@ -36,3 +36,30 @@ impl Idle {
         Poll::Pending
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    #[tokio::test(start_paused = true)]
+    async fn activity_puts_the_timeout_off_by_its_whole_length() {
+        let began = Instant::now();
+        let mut idle = Idle::new(LIMIT);
+        let pause = Duration::from_secs(50);
+        for _ in 0..3 {
+            tokio::time::sleep(pause).await;
+            let active = poll_fn(|cx| Poll::Ready(idle.poll(cx, true))).await;
+            assert!(active.is_pending(), "ended within {LIMIT:?} of activity");
+        }
+        poll_fn(|cx| idle.poll(cx, false)).await;
+        let (took, expected) = (began.elapsed(), pause * 3 + LIMIT);
+        assert!(
+            (expected..expected + Duration::from_secs(1)).contains(&took),
+            "ended after {took:?}, not {expected:?}"
+        );
+    }
+}
