@@ -1,10 +1,11 @@
 //! Header maps.
 
-use crate::abi::{AbiVersion, Headers, HostcallError, HostcallResult, MapKind, Profile};
+use crate::abi::{AbiVersion, Headers, MapKind, Profile};
 use crate::context::Kind;
 use crate::memory::{Call, GuestSlice, OutPtr};
 use crate::pairs;
 use crate::state::VmState;
+use crate::status::{HostcallError, HostcallResult};
 
 pub(crate) fn size(call: &mut Call, kind: u32, to: u32) -> HostcallResult {
     let kind = MapKind::try_from(kind)?;

@@ -6,7 +6,8 @@ use serde_json::Value as Json;
 
 use super::address::put_address;
 use super::http::all_values;
-use crate::abi::{Headers, HostcallError, HostcallResult};
+use crate::abi::Headers;
+use crate::status::{HostcallError, HostcallResult};
 use crate::{envoy_message, pairs};
 
 /// Something a path leads to.
