@@ -12,8 +12,6 @@ mod envoy_message;
 mod epoch;
 mod exports;
 mod filter_state;
-#[cfg(fuzzing)]
-pub mod fuzz;
 mod hostcall;
 mod http;
 mod instance;
@@ -26,7 +24,7 @@ mod memory;
 mod module_cache;
 mod observe;
 mod open_calls;
-mod pairs;
+pub mod pairs;
 mod policy;
 mod property;
 mod protobuf;

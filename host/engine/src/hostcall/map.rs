@@ -26,7 +26,7 @@ pub(crate) fn pairs(call: &mut Call, kind: u32, at_to: u32, len_to: u32) -> Host
     let kind = MapKind::try_from(kind)?;
     call.give_with(OutPtr(at_to, len_to), |_, state, out| {
         match state.map(kind) {
-            Some(map) if !map.is_empty() => pairs::encode_headers(map, out),
+            Some(map) if !map.is_empty() => pairs::append_headers(map, out),
             Some(_) => {}
             None if state.profile == Profile::Spec => return Err(HostcallError::BadArgument),
             None => {}
