@@ -95,15 +95,4 @@ pub(super) fn put_locality(out: &mut Vec<u8>, locality: &Value) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn metadata_is_written_as_envoy_writes_it() {
-        let metadata = serde_json::json!({"filter_metadata": {"dtr": {"port": "443"}}});
-        let mut out = Vec::new();
-        put_metadata(&mut out, &metadata);
-        let expected = b"\x0a\x16\x0a\x03dtr\x12\x0f\x0a\x0d\x0a\x04port\x12\x05\x1a\x03443";
-        assert_eq!(out, expected);
-    }
-}
+mod tests;

@@ -121,6 +121,8 @@ pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
 
 #[cfg(test)]
 mod tests {
+    use prost::Message;
+
     use super::*;
 
     #[test]
@@ -149,6 +151,76 @@ mod tests {
         for (why, message) in lies {
             let fields: Result<Vec<_>, _> = Fields::of(message).collect();
             assert_eq!(fields, Err(Malformed), "{why}");
+        }
+    }
+
+    /// Arguments of a foreign function, one field of each wire type.
+    #[derive(PartialEq, Message)]
+    struct Arguments {
+        #[prost(string, tag = "1")]
+        text: String,
+        #[prost(bytes = "vec", tag = "2")]
+        bytes: Vec<u8>,
+        #[prost(uint64, tag = "3")]
+        number: u64,
+        #[prost(double, tag = "4")]
+        double: f64,
+        #[prost(fixed32, tag = "5")]
+        fixed: u32,
+        #[prost(bool, tag = "6")]
+        flag: bool,
+        #[prost(bytes = "vec", tag = "4096")]
+        last: Vec<u8>,
+    }
+
+    #[test]
+    fn what_prost_writes_is_read_and_what_is_written_prost_reads() {
+        let sizes = [1, 0x7f, 0x80, 0x3fff, 0x4000, 0x001f_ffff, 0x0020_0000];
+        let numbers = [
+            1,
+            0x7f,
+            0x80,
+            1 << 32,
+            u64::MAX >> 1,
+            u64::MAX - 1,
+            u64::MAX,
+        ];
+        for (size, number) in sizes.into_iter().zip(numbers) {
+            let arguments = Arguments {
+                text: "name".into(),
+                bytes: vec![7; size],
+                number,
+                double: 0.5,
+                fixed: 9,
+                flag: true,
+                last: b"last".to_vec(),
+            };
+            let message = arguments.encode_to_vec();
+            let fields: Result<Vec<_>, _> = Fields::of(&message).collect();
+            let expected = vec![
+                (1, Field::Bytes(b"name")),
+                (2, Field::Bytes(&arguments.bytes)),
+                (3, Field::Varint(number)),
+                (4, Field::Fixed),
+                (5, Field::Fixed),
+                (6, Field::Varint(1)),
+                (4096, Field::Bytes(b"last")),
+            ];
+            assert!(fields == Ok(expected), "{size} bytes, number {number}");
+
+            let mut written = Vec::new();
+            put_bytes(&mut written, 1, b"name");
+            put_bytes(&mut written, 2, &arguments.bytes);
+            put_flag(&mut written, 6, true);
+            put_bytes(&mut written, 4096, b"last");
+            let read = Arguments::decode(&*written);
+            let expected = Arguments {
+                number: 0,
+                double: 0.0,
+                fixed: 0,
+                ..arguments
+            };
+            assert!(read == Ok(expected), "{size} bytes");
         }
     }
 }

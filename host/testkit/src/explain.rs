@@ -1,7 +1,7 @@
 //! Why a guest trapped, in words its author can act on.
 
-use super::status::Status;
 use super::transcript::{Hostcall, Transcript, What};
+use proxy_wasm_engine::Status;
 
 /// Explains why the guest trapped, from what it said last. `None`: it said nothing.
 pub(super) fn explain(transcript: &Transcript) -> Option<String> {

@@ -3,7 +3,7 @@
 use proxy_wasm_engine::TrapReason;
 
 use super::cluster::Cluster;
-use super::status::Status;
+use proxy_wasm_engine::Status;
 
 /// Something that goes wrong once, or a few times, from now on:
 /// [`trap_in`], [`returns`], [`cas_lost`], [`unknown_cluster`],

@@ -301,7 +301,6 @@ mod place;
 mod request;
 mod response;
 mod stage;
-mod status;
 mod stream;
 mod tcp;
 mod transcript;
@@ -324,10 +323,10 @@ pub use guest::{Guest, guest};
 pub use kit::TestKit;
 pub use leak::Leaks;
 pub use place::LogLine;
+pub use proxy_wasm_engine::Status;
 pub use proxy_wasm_engine::{ContextId, Headers, ListenerDirection, Metric, Peer, Profile, Shared};
 pub use request::HttpRequest;
 pub use serde_json::json;
-pub use status::Status;
 pub use transcript::{Argument, Entry, Hostcall, Transcript, What};
 
 /// So many seconds.

@@ -9,8 +9,8 @@ use proxy_wasm_engine::{ContextId, Environment, Observer, Trap, TrapReason};
 
 use super::decode;
 use super::fault::Faults;
-use super::status::Status;
 use super::transcript::{Argument, Entry, Hostcall, Transcript, What};
+use proxy_wasm_engine::Status;
 
 /// What one kit's workers have in common.
 pub(super) struct Ground {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proxy_wasm_engine::ContextId;
 
-use super::status::Status;
+use proxy_wasm_engine::Status;
 
 /// What guest and host said to each other, oldest first, in words.
 ///
