@@ -16,7 +16,7 @@ use super::fault::{Fault, Mishap};
 use super::guest::Guest;
 use super::kit::TestKit;
 use super::place::{Ground, LogLine};
-use super::stage::Stage;
+use super::simulator::Simulator;
 use super::transcript::Transcript;
 use super::worker::Worker;
 
@@ -254,23 +254,23 @@ impl Builder {
         for (path, value) in self.properties {
             ground.set_property(None, path, value);
         }
-        let mut stage = Stage::new(ground.clone(), self.shared, self.on_trap);
-        stage.body_while_headers_paused = self.body_while_headers_paused;
+        let mut simulator = Simulator::new(ground.clone(), self.shared, self.on_trap);
+        simulator.body_while_headers_paused = self.body_while_headers_paused;
         for (name, cluster) in self.clusters {
-            stage.set_cluster(&name, cluster);
+            simulator.set_cluster(&name, cluster);
         }
         for fault in self.faults {
-            stage.add_fault(fault);
+            simulator.add_fault(fault);
         }
         for index in 0..self.workers {
             let worker = Worker::new(index, module.clone(), self.config.clone(), &ground);
-            stage.workers.push(worker);
+            simulator.workers.push(worker);
         }
         for index in 0..self.workers {
-            (stage.start_vm(index)).map_err(|error| KitError::new(error, &ground))?;
+            (simulator.start_vm(index)).map_err(|error| KitError::new(error, &ground))?;
         }
-        stage.settle();
-        Ok(TestKit::new(Rc::new(RefCell::new(stage))))
+        simulator.settle();
+        Ok(TestKit::new(Rc::new(RefCell::new(simulator))))
     }
 }
 

@@ -6,7 +6,7 @@ use proxy_wasm_engine::{CallReply, CallToken, ContextId, GrpcCall, Headers, Http
 
 use super::agenda::{CallKey, Event};
 use super::cluster::{Answer, Behaviour, Cluster, Request};
-use super::stage::Stage;
+use super::simulator::Simulator;
 
 /// A call under way.
 pub(super) struct Call {
@@ -43,7 +43,7 @@ impl Call {
     }
 }
 
-impl Stage {
+impl Simulator {
     pub(super) fn key(&self, worker: usize, token: CallToken) -> CallKey {
         let life = self.workers[worker].life;
         CallKey {

@@ -8,21 +8,21 @@ use bytes::Bytes;
 
 use proxy_wasm_engine::{ContextId, Direction, End, Peer};
 
-use super::stage::Stage;
+use super::simulator::Simulator;
 use super::tcp::Phase;
 
 /// A client's end of a connection.
 pub struct Client {
-    stage: Rc<RefCell<Stage>>,
+    simulator: Rc<RefCell<Simulator>>,
     key: usize,
     /// Values lent out by `filter_state`.
     state: Vec<(String, String)>,
 }
 
 impl Client {
-    pub(super) fn new(stage: Rc<RefCell<Stage>>, key: usize) -> Client {
+    pub(super) fn new(simulator: Rc<RefCell<Simulator>>, key: usize) -> Client {
         Client {
-            stage,
+            simulator,
             key,
             state: Vec::new(),
         }
@@ -47,30 +47,33 @@ impl Client {
     /// and all is closed.
     pub fn close(&mut self) {
         self.finish();
-        if self.stage.borrow().connections[self.key].down.arrived_end {
+        if self.simulator.borrow().connections[self.key]
+            .down
+            .arrived_end
+        {
             self.push(Direction::Upstream, &[], End::Last);
         }
-        let mut stage = self.stage.borrow_mut();
-        stage.close(self.key, Peer::Remote);
-        stage.settle();
+        let mut simulator = self.simulator.borrow_mut();
+        simulator.close(self.key, Peer::Remote);
+        simulator.settle();
     }
 
     /// Goes away at once.
     pub fn reset(&mut self) {
-        let mut stage = self.stage.borrow_mut();
-        stage.close(self.key, Peer::Remote);
-        stage.settle();
+        let mut simulator = self.simulator.borrow_mut();
+        simulator.close(self.key, Peer::Remote);
+        simulator.settle();
     }
 
     /// All bytes that arrived at the client so far.
     pub fn received(&self) -> Bytes {
-        let stage = self.stage.borrow();
-        Bytes::copy_from_slice(&stage.connections[self.key].up.arrived)
+        let simulator = self.simulator.borrow();
+        Bytes::copy_from_slice(&simulator.connections[self.key].up.arrived)
     }
 
     /// Whether the client saw the end of what the upstream sends.
     pub fn saw_end(&self) -> bool {
-        self.stage.borrow().connections[self.key].up.arrived_end
+        self.simulator.borrow().connections[self.key].up.arrived_end
     }
 
     /// Whether nobody closed the connection yet.
@@ -81,46 +84,49 @@ impl Client {
     /// Who closed the connection: [`Peer::Local`] is the proxy (for its own
     /// reasons, or since the upstream was lost), [`Peer::Remote`] the client.
     pub fn closed_by(&self) -> Option<Peer> {
-        self.stage.borrow().connections[self.key].closed
+        self.simulator.borrow().connections[self.key].closed
     }
 
     /// Whether bytes can flow: there is an upstream.
     pub fn is_connected(&self) -> bool {
-        let stage = self.stage.borrow();
-        let connection = &stage.connections[self.key];
+        let simulator = self.simulator.borrow();
+        let connection = &simulator.connections[self.key];
         connection.closed.is_none() && connection.phase == Phase::Open
     }
 
     /// Whether the filter holds the connection, or bytes of the client.
     pub fn is_paused(&self) -> bool {
-        let stage = self.stage.borrow();
-        let connection = &stage.connections[self.key];
+        let simulator = self.simulator.borrow();
+        let connection = &simulator.connections[self.key];
         connection.closed.is_none() && (connection.phase == Phase::Held || connection.down.paused)
     }
 
     /// Bytes of the client that the filter holds back.
     pub fn held(&self) -> usize {
-        self.stage.borrow().connections[self.key].down.held.len()
+        self.simulator.borrow().connections[self.key]
+            .down
+            .held
+            .len()
     }
 
     /// How many connect attempts there were.
     pub fn attempts(&self) -> u32 {
-        self.stage.borrow().connections[self.key].attempt
+        self.simulator.borrow().connections[self.key].attempt
     }
 
     /// Envoy's response flags: UR 16, UF 32, URX 32768, NC 16777216.
     pub fn response_flags(&self) -> u64 {
-        self.stage.borrow().connections[self.key].flags
+        self.simulator.borrow().connections[self.key].flags
     }
 
     /// What the filter set with `set_envoy_filter_state`, such as
     /// `envoy.tcp_proxy.cluster`; known after the end, too.
     pub fn filter_state(&mut self, key: &str) -> Option<&str> {
         let value = {
-            let stage = self.stage.borrow();
-            let connection = &stage.connections[self.key];
+            let simulator = self.simulator.borrow();
+            let connection = &simulator.connections[self.key];
             let live = connection.context.and_then(|context| {
-                let vm = stage.workers[connection.worker].vm.as_ref()?;
+                let vm = simulator.workers[connection.worker].vm.as_ref()?;
                 vm.filter_state(context, key).map(str::to_owned)
             });
             live.or_else(|| connection.filter_state.get(key).cloned())
@@ -133,17 +139,17 @@ impl Client {
     /// The context of this connection in the guest, also after it is gone;
     /// `None`: there was no VM when it came.
     pub fn context_id(&self) -> Option<ContextId> {
-        self.stage.borrow().connections[self.key].first_context
+        self.simulator.borrow().connections[self.key].first_context
     }
 
     /// Sets a property of this connection alone, by its path with dots.
     pub fn set_property(&mut self, path: impl Into<String>, value: impl AsRef<[u8]>) {
-        let stage = self.stage.borrow();
-        let connection = &stage.connections[self.key];
+        let simulator = self.simulator.borrow();
+        let connection = &simulator.connections[self.key];
         if let Some(context) = connection.context {
             let of = Some((connection.worker, context));
             let value = value.as_ref().to_vec();
-            stage.ground.set_property(of, path.into(), value);
+            simulator.ground.set_property(of, path.into(), value);
         }
     }
 
@@ -153,8 +159,8 @@ impl Client {
     /// When the connection never got that far.
     pub fn upstream(&mut self) -> Upstream {
         let cluster = {
-            let stage = self.stage.borrow();
-            let connection = &stage.connections[self.key];
+            let simulator = self.simulator.borrow();
+            let connection = &simulator.connections[self.key];
             match &connection.upstream {
                 Some(cluster) if connection.phase == Phase::Open => cluster.clone(),
                 _ => panic!(
@@ -169,23 +175,23 @@ impl Client {
             }
         };
         Upstream {
-            stage: self.stage.clone(),
+            simulator: self.simulator.clone(),
             key: self.key,
             cluster,
         }
     }
 
     fn push(&mut self, direction: Direction, bytes: &[u8], end: End) {
-        let mut stage = self.stage.borrow_mut();
-        stage.send(self.key, direction, bytes, end);
-        stage.settle();
+        let mut simulator = self.simulator.borrow_mut();
+        simulator.send(self.key, direction, bytes, end);
+        simulator.settle();
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stage = self.stage.borrow();
-        let connection = &stage.connections[self.key];
+        let simulator = self.simulator.borrow();
+        let connection = &simulator.connections[self.key];
         f.debug_struct("Client")
             .field("from", &connection.source)
             .field("phase", &connection.phase)
@@ -197,7 +203,7 @@ impl fmt::Debug for Client {
 
 /// An upstream's end of a connection.
 pub struct Upstream {
-    stage: Rc<RefCell<Stage>>,
+    simulator: Rc<RefCell<Simulator>>,
     key: usize,
     cluster: String,
 }
@@ -210,18 +216,22 @@ impl Upstream {
 
     /// All bytes that arrived here so far.
     pub fn received(&self) -> Bytes {
-        let stage = self.stage.borrow();
-        Bytes::copy_from_slice(&stage.connections[self.key].down.arrived)
+        let simulator = self.simulator.borrow();
+        Bytes::copy_from_slice(&simulator.connections[self.key].down.arrived)
     }
 
     /// Whether the end of what the client sends arrived here.
     pub fn saw_end(&self) -> bool {
-        self.stage.borrow().connections[self.key].down.arrived_end
+        self.simulator.borrow().connections[self.key]
+            .down
+            .arrived_end
     }
 
     /// Whether the connection is open still.
     pub fn is_open(&self) -> bool {
-        self.stage.borrow().connections[self.key].closed.is_none()
+        self.simulator.borrow().connections[self.key]
+            .closed
+            .is_none()
     }
 
     /// Sends bytes to the client. On a closed connection they are lost.
@@ -241,14 +251,14 @@ impl Upstream {
 
     /// Goes away at once.
     pub fn reset(&mut self) {
-        let mut stage = self.stage.borrow_mut();
-        stage.upstream_resets(self.key);
-        stage.settle();
+        let mut simulator = self.simulator.borrow_mut();
+        simulator.upstream_resets(self.key);
+        simulator.settle();
     }
 
     fn push(&mut self, bytes: &[u8], end: End) {
-        let mut stage = self.stage.borrow_mut();
-        stage.send(self.key, Direction::Upstream, bytes, end);
-        stage.settle();
+        let mut simulator = self.simulator.borrow_mut();
+        simulator.send(self.key, Direction::Upstream, bytes, end);
+        simulator.settle();
     }
 }

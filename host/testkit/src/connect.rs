@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use proxy_wasm_engine::{ContextId, ListenerDirection, TcpInfo};
 
 use super::client::Client;
-use super::stage::Stage;
+use super::simulator::Simulator;
 
 /// A TCP connection to be; made by [`TestKit::tcp`](super::TestKit::tcp).
 pub struct TcpConnect {
-    stage: Rc<RefCell<Stage>>,
+    simulator: Rc<RefCell<Simulator>>,
     worker: usize,
     root_id: Option<String>,
     info: TcpInfo,
@@ -23,14 +23,14 @@ pub struct TcpConnect {
 }
 
 impl TcpConnect {
-    pub(super) fn new(stage: Rc<RefCell<Stage>>, cluster: &str) -> TcpConnect {
+    pub(super) fn new(simulator: Rc<RefCell<Simulator>>, cluster: &str) -> TcpConnect {
         TcpConnect {
             worker: 0,
             root_id: None,
-            info: new_info(&stage),
+            info: new_info(&simulator),
             cluster: cluster.to_owned(),
             properties: Vec::new(),
-            stage,
+            simulator,
         }
     }
 
@@ -57,7 +57,7 @@ impl TcpConnect {
     /// # Panics
     /// When there is no such worker.
     pub fn on_worker(mut self, worker: usize) -> TcpConnect {
-        check_worker(&self.stage, worker);
+        check_worker(&self.simulator, worker);
         self.worker = worker;
         self
     }
@@ -106,37 +106,38 @@ impl TcpConnect {
     /// When no plugin has the root id asked for.
     pub fn connect(self) -> Client {
         let key = {
-            let mut stage = self.stage.borrow_mut();
-            let root = root(&stage, self.worker, self.root_id.as_deref());
-            let key = stage.connect(self.worker, root, self.info, self.cluster, self.properties);
-            stage.settle();
+            let mut simulator = self.simulator.borrow_mut();
+            let root = root(&simulator, self.worker, self.root_id.as_deref());
+            let key =
+                simulator.connect(self.worker, root, self.info, self.cluster, self.properties);
+            simulator.settle();
             key
         };
-        Client::new(self.stage, key)
+        Client::new(self.simulator, key)
     }
 }
 
 /// A connection as it comes, with a made-up client.
-pub(super) fn new_info(stage: &Rc<RefCell<Stage>>) -> TcpInfo {
-    let mut stage = stage.borrow_mut();
-    stage.last_connection_id += 1;
-    let id = stage.last_connection_id;
+pub(super) fn new_info(simulator: &Rc<RefCell<Simulator>>) -> TcpInfo {
+    let mut simulator = simulator.borrow_mut();
+    simulator.last_connection_id += 1;
+    let id = simulator.last_connection_id;
     let port = u16::try_from(50_000 + id % 10_000).unwrap_or(50_000);
     let source = SocketAddr::from(([10, 0, 1, 1], port));
     let destination = SocketAddr::from(([10, 0, 0, 1], 443));
     TcpInfo::new(id, source, destination)
 }
 
-pub(super) fn check_worker(stage: &Rc<RefCell<Stage>>, worker: usize) {
-    let count = stage.borrow().workers.len();
+pub(super) fn check_worker(simulator: &Rc<RefCell<Simulator>>, worker: usize) {
+    let count = simulator.borrow().workers.len();
     assert!(
         worker < count,
         "worker {worker}: there are {count}, counted from 0; ask for more with .workers(..)"
     );
 }
 
-pub(super) fn root(stage: &Stage, worker: usize, root_id: Option<&str>) -> ContextId {
-    let Some(vm) = stage.workers[worker].vm.as_ref() else {
+pub(super) fn root(simulator: &Simulator, worker: usize, root_id: Option<&str>) -> ContextId {
+    let Some(vm) = simulator.workers[worker].vm.as_ref() else {
         // Without a VM the root does not matter.
         return ContextId(0);
     };
@@ -145,7 +146,7 @@ pub(super) fn root(stage: &Stage, worker: usize, root_id: Option<&str>) -> Conte
         None => vm.roots().first().copied(),
     };
     let Some(found) = found else {
-        let known: Vec<&str> = stage.workers[worker]
+        let known: Vec<&str> = simulator.workers[worker]
             .config
             .plugins
             .iter()

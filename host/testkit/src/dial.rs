@@ -6,10 +6,10 @@ use proxy_wasm_engine::{Direction, Peer, Upstream};
 
 use super::agenda::Event;
 use super::cluster::{Behaviour, Request};
-use super::stage::Stage;
+use super::simulator::Simulator;
 use super::tcp::Phase;
 
-impl Stage {
+impl Simulator {
     /// Connects to the cluster that the filter chose, or to the default one.
     pub(super) fn dial(&mut self, key: usize) {
         let connection = &self.connections[key];

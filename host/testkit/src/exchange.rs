@@ -9,12 +9,12 @@ use bytes::Bytes;
 use proxy_wasm_engine::{ContextId, End, Headers};
 
 use super::cluster::{Cluster, Request, header, status};
-use super::stage::Stage;
+use super::simulator::Simulator;
 use super::stream::{Over, Piece};
 
 /// A request under way, and its response.
 pub struct Exchange {
-    stage: Rc<RefCell<Stage>>,
+    simulator: Rc<RefCell<Simulator>>,
     key: usize,
     /// Lent out by `header`.
     response: Headers,
@@ -23,9 +23,9 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(stage: Rc<RefCell<Stage>>, key: usize) -> Exchange {
+    pub(super) fn new(simulator: Rc<RefCell<Simulator>>, key: usize) -> Exchange {
         Exchange {
-            stage,
+            simulator,
             key,
             response: Headers::new(),
             trailers: Headers::new(),
@@ -49,17 +49,17 @@ impl Exchange {
 
     /// The client goes away.
     pub fn reset(&mut self) {
-        let mut stage = self.stage.borrow_mut();
-        stage.finish_stream(self.key, Over::Reset);
-        stage.settle();
+        let mut simulator = self.simulator.borrow_mut();
+        simulator.finish_stream(self.key, Over::Reset);
+        simulator.settle();
     }
 
     /// Answers in place of the cluster: for one that [`hangs`](super::hangs),
     /// or whose request is not complete yet.
     pub fn respond(&mut self, answer: Cluster) {
-        let mut stage = self.stage.borrow_mut();
-        stage.respond_with(self.key, answer);
-        stage.settle();
+        let mut simulator = self.simulator.borrow_mut();
+        simulator.respond_with(self.key, answer);
+        simulator.settle();
     }
 
     /// Sends the response's headers in place of the cluster, which then does not
@@ -89,15 +89,15 @@ impl Exchange {
     /// The upstream goes away: before its headers Envoy answers in its place,
     /// later the stream is reset.
     pub fn reset_upstream(&mut self) {
-        let mut stage = self.stage.borrow_mut();
-        stage.upstream_leaves(self.key);
-        stage.settle();
+        let mut simulator = self.simulator.borrow_mut();
+        simulator.upstream_leaves(self.key);
+        simulator.settle();
     }
 
     /// The response's status; `None`: no response came through yet.
     pub fn status(&self) -> Option<u16> {
-        let stage = self.stage.borrow();
-        let headers = stage.streams[self.key].response.out.headers.as_ref();
+        let simulator = self.simulator.borrow();
+        let headers = simulator.streams[self.key].response.out.headers.as_ref();
         headers.map(status)
     }
 
@@ -109,20 +109,20 @@ impl Exchange {
 
     /// The response's headers that came through, `:status` included.
     pub fn response_headers(&self) -> Headers {
-        let stage = self.stage.borrow();
-        let headers = stage.streams[self.key].response.out.headers.clone();
+        let simulator = self.simulator.borrow();
+        let headers = simulator.streams[self.key].response.out.headers.clone();
         headers.unwrap_or_default()
     }
 
     /// The response's body as far as it came through.
     pub fn body(&self) -> Bytes {
-        let stage = self.stage.borrow();
-        Bytes::copy_from_slice(&stage.streams[self.key].response.out.body)
+        let simulator = self.simulator.borrow();
+        Bytes::copy_from_slice(&simulator.streams[self.key].response.out.body)
     }
 
     /// The first trailer of this name of the response, if it is text.
     pub fn trailer(&mut self, name: &str) -> Option<&str> {
-        let trailers = self.stage.borrow().streams[self.key]
+        let trailers = self.simulator.borrow().streams[self.key]
             .response
             .out
             .trailers
@@ -133,45 +133,48 @@ impl Exchange {
 
     /// Whether the whole response came through.
     pub fn is_complete(&self) -> bool {
-        self.stage.borrow().streams[self.key].response.out.complete
+        self.simulator.borrow().streams[self.key]
+            .response
+            .out
+            .complete
     }
 
     /// Whether the stream was reset, by whomever.
     pub fn is_reset(&self) -> bool {
-        self.stage.borrow().streams[self.key].over == Some(Over::Reset)
+        self.simulator.borrow().streams[self.key].over == Some(Over::Reset)
     }
 
     /// Whether the filter holds the request back.
     pub fn request_is_paused(&self) -> bool {
-        let stage = self.stage.borrow();
-        let stream = &stage.streams[self.key];
+        let simulator = self.simulator.borrow();
+        let stream = &simulator.streams[self.key];
         stream.over.is_none() && stream.request.paused.is_some()
     }
 
     /// Whether the filter holds the response back.
     pub fn response_is_paused(&self) -> bool {
-        let stage = self.stage.borrow();
-        let stream = &stage.streams[self.key];
+        let simulator = self.simulator.borrow();
+        let stream = &simulator.streams[self.key];
         stream.over.is_none() && stream.response.paused.is_some()
     }
 
     /// Why the response was made by the filter or the proxy itself: its
     /// details. `None`: the upstream made it.
     pub fn local_reply(&self) -> Option<String> {
-        self.stage.borrow().streams[self.key].local.clone()
+        self.simulator.borrow().streams[self.key].local.clone()
     }
 
     /// The request as it came through so far; `None`: its headers did not.
     pub fn upstream_request(&self) -> Option<Request> {
-        self.stage.borrow().upstream_request(self.key)
+        self.simulator.borrow().upstream_request(self.key)
     }
 
     /// What the filter set with `set_envoy_filter_state`.
     pub fn filter_state(&self, key: &str) -> Option<String> {
-        let stage = self.stage.borrow();
-        let stream = &stage.streams[self.key];
+        let simulator = self.simulator.borrow();
+        let stream = &simulator.streams[self.key];
         let live = stream.context.and_then(|context| {
-            let vm = stage.workers[stream.worker].vm.as_ref()?;
+            let vm = simulator.workers[stream.worker].vm.as_ref()?;
             vm.filter_state(context, key).map(str::to_owned)
         });
         live.or_else(|| stream.filter_state.get(key).cloned())
@@ -180,19 +183,19 @@ impl Exchange {
     /// The context of this stream in the guest, also after it is gone; `None`:
     /// there was no VM when it began.
     pub fn context_id(&self) -> Option<ContextId> {
-        self.stage.borrow().streams[self.key].first_context
+        self.simulator.borrow().streams[self.key].first_context
     }
 
     fn response_piece(&mut self, piece: Piece) {
-        let mut stage = self.stage.borrow_mut();
-        stage.upstream_sends(self.key, piece);
-        stage.settle();
+        let mut simulator = self.simulator.borrow_mut();
+        simulator.upstream_sends(self.key, piece);
+        simulator.settle();
     }
 
     fn piece(&mut self, piece: Piece) {
-        let mut stage = self.stage.borrow_mut();
-        stage.client_sends(self.key, piece);
-        stage.settle();
+        let mut simulator = self.simulator.borrow_mut();
+        simulator.client_sends(self.key, piece);
+        simulator.settle();
     }
 }
 
@@ -205,8 +208,8 @@ fn pairs(pairs: &[(&str, &str)]) -> Headers {
 
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stage = self.stage.borrow();
-        let stream = &stage.streams[self.key];
+        let simulator = self.simulator.borrow();
+        let stream = &simulator.streams[self.key];
         f.debug_struct("Exchange")
             .field("request paused", &stream.request.paused)
             .field("response paused", &stream.response.paused)

@@ -8,26 +8,26 @@ use proxy_wasm_engine::{CallToken, End, GrpcCall, Headers};
 use super::agenda::{CallKey, Event};
 use super::call::{Call, Kind, Opened, grpc_headers};
 use super::cluster::{Answer, Behaviour, Request};
-use super::stage::Stage;
+use super::simulator::Simulator;
 
 /// An upstream's end of a gRPC stream that the guest opened; made by
 /// [`TestKit::grpc_stream`](super::TestKit::grpc_stream). What the guest sends is
 /// among the [requests](super::TestKit::requests_to) of its cluster.
 pub struct GrpcStream {
-    stage: Rc<RefCell<Stage>>,
+    simulator: Rc<RefCell<Simulator>>,
     key: CallKey,
 }
 
 impl GrpcStream {
-    pub(super) fn new(stage: Rc<RefCell<Stage>>, key: CallKey) -> GrpcStream {
-        GrpcStream { stage, key }
+    pub(super) fn new(simulator: Rc<RefCell<Simulator>>, key: CallKey) -> GrpcStream {
+        GrpcStream { simulator, key }
     }
 
     /// Sends a message. On a closed stream it is lost.
     pub fn send(&mut self, message: impl AsRef<[u8]>) {
-        let mut stage = self.stage.borrow_mut();
-        stage.grpc_push(self.key, message.as_ref().to_vec());
-        stage.settle();
+        let mut simulator = self.simulator.borrow_mut();
+        simulator.grpc_push(self.key, message.as_ref().to_vec());
+        simulator.settle();
     }
 
     /// Ends the stream with this status; 0 is success.
@@ -41,18 +41,18 @@ impl GrpcStream {
         let trailers =
             trailers.map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()));
         let trailers = trailers.collect();
-        let mut stage = self.stage.borrow_mut();
-        stage.grpc_end(self.key, status, message, trailers);
-        stage.settle();
+        let mut simulator = self.simulator.borrow_mut();
+        simulator.grpc_end(self.key, status, message, trailers);
+        simulator.settle();
     }
 
     /// Whether neither side has ended it.
     pub fn is_open(&self) -> bool {
-        self.stage.borrow().calls.contains_key(&self.key)
+        self.simulator.borrow().calls.contains_key(&self.key)
     }
 }
 
-impl Stage {
+impl Simulator {
     pub(super) fn grpc_stream(&mut self, worker: usize, call: GrpcCall) {
         let opened = Opened {
             headers: grpc_headers(&call),

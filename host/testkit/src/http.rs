@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use proxy_wasm_engine::{Action, ContextId, End, HttpInfo};
 
 use super::call::made_up;
-use super::stage::Stage;
+use super::simulator::Simulator;
 use super::stream::{At, Half, Over, Piece, Stream, Which};
 
-impl Stage {
+impl Simulator {
     /// A request begins; which stream it is. Its pieces follow.
     pub(super) fn open_stream(
         &mut self,

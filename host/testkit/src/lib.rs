@@ -300,7 +300,7 @@ mod leak;
 mod place;
 mod request;
 mod response;
-mod stage;
+mod simulator;
 mod status;
 mod stream;
 mod tcp;

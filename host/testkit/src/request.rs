@@ -10,13 +10,13 @@ use proxy_wasm_engine::{End, Headers, HttpInfo, TcpInfo};
 
 use super::connect::{check_worker, new_info, parse, root};
 use super::exchange::Exchange;
-use super::stage::Stage;
+use super::simulator::Simulator;
 use super::stream::Piece;
 
 /// An HTTP request to be; made by [`TestKit::http`](super::TestKit::http).
 /// `GET / HTTP/1.1` to `example.com`, unless it says otherwise.
 pub struct HttpRequest {
-    stage: Rc<RefCell<Stage>>,
+    simulator: Rc<RefCell<Simulator>>,
     worker: usize,
     root_id: Option<String>,
     connection: TcpInfo,
@@ -27,12 +27,12 @@ pub struct HttpRequest {
 }
 
 impl HttpRequest {
-    pub(super) fn new(stage: Rc<RefCell<Stage>>, cluster: &str) -> HttpRequest {
+    pub(super) fn new(simulator: Rc<RefCell<Simulator>>, cluster: &str) -> HttpRequest {
         let pair = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
         HttpRequest {
             worker: 0,
             root_id: None,
-            connection: new_info(&stage),
+            connection: new_info(&simulator),
             cluster: cluster.to_owned(),
             headers: vec![
                 pair(":authority", "example.com"),
@@ -42,7 +42,7 @@ impl HttpRequest {
             ],
             protocol: None,
             properties: Vec::new(),
-            stage,
+            simulator,
         }
     }
 
@@ -118,7 +118,7 @@ impl HttpRequest {
     /// # Panics
     /// When there is no such worker.
     pub fn on_worker(mut self, worker: usize) -> HttpRequest {
-        check_worker(&self.stage, worker);
+        check_worker(&self.simulator, worker);
         self.worker = worker;
         self
     }
@@ -168,18 +168,18 @@ impl HttpRequest {
 
     fn begin(self, end: End) -> Exchange {
         let key = {
-            let mut stage = self.stage.borrow_mut();
-            let root = root(&stage, self.worker, self.root_id.as_deref());
+            let mut simulator = self.simulator.borrow_mut();
+            let root = root(&simulator, self.worker, self.root_id.as_deref());
             let mut info = HttpInfo::new(self.connection, self.headers.clone());
             if let Some(protocol) = self.protocol {
                 info.protocol = protocol;
             }
-            let key = stage.open_stream(self.worker, root, info, self.cluster, self.properties);
-            stage.client_sends(key, Piece::Headers(self.headers, end));
-            stage.settle();
+            let key = simulator.open_stream(self.worker, root, info, self.cluster, self.properties);
+            simulator.client_sends(key, Piece::Headers(self.headers, end));
+            simulator.settle();
             key
         };
-        Exchange::new(self.stage, key)
+        Exchange::new(self.simulator, key)
     }
 
     fn set(mut self, name: &str, value: &str) -> HttpRequest {

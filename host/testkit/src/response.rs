@@ -7,10 +7,10 @@ use proxy_wasm_engine::{ContextId, End, Headers, HttpInfo, Upstream};
 use super::agenda::Event;
 use super::call::{REFUSED, RESET, SERVICE_TIME, TIMED_OUT, made_up};
 use super::cluster::{Behaviour, Cluster, Request};
-use super::stage::Stage;
+use super::simulator::Simulator;
 use super::stream::{Half, Over, Piece, Which};
 
-impl Stage {
+impl Simulator {
     /// The request as the upstream got it so far.
     pub(super) fn upstream_request(&self, key: usize) -> Option<Request> {
         let stream = &self.streams[key];

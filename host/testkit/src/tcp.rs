@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use proxy_wasm_engine::{Action, ContextId, Direction, End, Peer, TcpInfo};
 
 use super::cluster::{Behaviour, Cluster};
-use super::stage::Stage;
+use super::simulator::Simulator;
 
 /// One connection.
 pub(super) struct Connection {
@@ -83,7 +83,7 @@ impl Connection {
     }
 }
 
-impl Stage {
+impl Simulator {
     /// A client connects; which connection it is.
     pub(super) fn connect(
         &mut self,

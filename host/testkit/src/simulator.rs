@@ -19,7 +19,7 @@ use super::tcp::Connection;
 use super::worker::Worker;
 
 /// Where everything happens.
-pub(super) struct Stage {
+pub(super) struct Simulator {
     pub(super) ground: Arc<Ground>,
     pub(super) shared: Shared,
     pub(super) workers: Vec<Worker>,
@@ -41,9 +41,9 @@ pub(super) struct Stage {
     pub(super) is_shut_down: bool,
 }
 
-impl Stage {
-    pub(super) fn new(ground: Arc<Ground>, shared: Shared, on_trap: OnTrap) -> Stage {
-        Stage {
+impl Simulator {
+    pub(super) fn new(ground: Arc<Ground>, shared: Shared, on_trap: OnTrap) -> Simulator {
+        Simulator {
             ground,
             shared,
             workers: Vec::new(),
@@ -264,8 +264,8 @@ impl Stage {
     }
 
     fn tick(&mut self, worker: usize, root: proxy_wasm_engine::ContextId, setting: u64) {
-        let current = |stage: &Stage| {
-            let found = stage.workers[worker].ticks.get(&root).copied();
+        let current = |simulator: &Simulator| {
+            let found = simulator.workers[worker].ticks.get(&root).copied();
             found.filter(|tick| tick.number == setting)
         };
         if current(self).is_none() {
@@ -346,7 +346,7 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
+impl Drop for Simulator {
     /// A failed assertion shows what guest and host said to each other.
     fn drop(&mut self) {
         if std::thread::panicking() {
