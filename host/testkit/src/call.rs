@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use proxy_wasm_engine::{CallReply, CallToken, ContextId, GrpcCall, Headers, HttpCall};
 
-use super::agenda::{CallKey, Event};
 use super::cluster::{Answer, Behaviour, Cluster, Request};
+use super::event_queue::{CallKey, Event};
 use super::simulator::Simulator;
 
 /// A call under way.
@@ -86,11 +86,11 @@ impl Simulator {
         );
         self.ground.note(key.worker, note);
         if let Some(timeout) = timeout {
-            self.agenda
+            self.event_queue
                 .put(self.now() + timeout, Event::CallTimeout(key));
         }
         if !hangs {
-            self.agenda
+            self.event_queue
                 .put(self.now() + outcome.delay, Event::Answer(key));
         }
         call.outcome = Some(outcome);

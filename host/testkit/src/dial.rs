@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use proxy_wasm_engine::{Direction, Peer, Upstream};
 
-use super::agenda::Event;
 use super::cluster::{Behaviour, Request};
+use super::event_queue::Event;
 use super::simulator::Simulator;
 use super::tcp::Phase;
 
@@ -86,7 +86,7 @@ impl Simulator {
         if takes.is_zero() {
             self.connect_attempt_ends(key, attempt);
         } else {
-            self.agenda.put(now + takes, event);
+            self.event_queue.put(now + takes, event);
         }
     }
 

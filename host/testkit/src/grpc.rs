@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use proxy_wasm_engine::{CallToken, End, GrpcCall, Headers};
 
-use super::agenda::{CallKey, Event};
 use super::call::{Call, Kind, Opened, grpc_headers};
 use super::cluster::{Answer, Behaviour, Request};
+use super::event_queue::{CallKey, Event};
 use super::simulator::Simulator;
 
 /// An upstream's end of a gRPC stream that the guest opened; made by
@@ -144,7 +144,7 @@ impl Simulator {
             Behaviour::Hangs => return,
             _ => *broken = Some(outcome),
         }
-        self.agenda.put(at, Event::Answer(key));
+        self.event_queue.put(at, Event::Answer(key));
         if end == End::Last {
             self.grpc_half_close(worker, token);
         }
@@ -159,7 +159,7 @@ impl Simulator {
         }) = self.calls.get_mut(&key)
         {
             opened.half_closed = true;
-            self.agenda.put(self.now(), Event::Answer(key));
+            self.event_queue.put(self.now(), Event::Answer(key));
         }
     }
 

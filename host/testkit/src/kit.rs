@@ -54,7 +54,10 @@ impl TestKit {
     /// and lets it happen; says how long that took. `None`: nothing is.
     pub fn advance_to_next(&mut self) -> Option<Duration> {
         let mut simulator = self.simulator.borrow_mut();
-        let by = simulator.agenda.next()?.saturating_sub(simulator.now());
+        let by = simulator
+            .event_queue
+            .next()?
+            .saturating_sub(simulator.now());
         simulator.advance(by);
         Some(by)
     }

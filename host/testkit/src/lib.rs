@@ -280,7 +280,6 @@
 //! kit.assert_no_leaks();
 //! ```
 
-mod agenda;
 mod build;
 mod builder;
 mod call;
@@ -289,6 +288,7 @@ mod cluster;
 mod connect;
 mod decode;
 mod dial;
+mod event_queue;
 mod exchange;
 mod explain;
 mod fault;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use proxy_wasm_engine::{ContextId, End, Headers, HttpInfo, Upstream};
 
-use super::agenda::Event;
 use super::call::{REFUSED, RESET, SERVICE_TIME, TIMED_OUT, made_up};
 use super::cluster::{Behaviour, Cluster, Request};
+use super::event_queue::Event;
 use super::simulator::Simulator;
 use super::stream::{Half, Over, Piece, Which};
 
@@ -43,13 +43,13 @@ impl Simulator {
         self.ground.note(worker, note);
         self.requests.push(request);
         let now = self.now();
-        (self.agenda).put(
+        (self.event_queue).put(
             now + RESPONSE_TIMEOUT,
             Event::ResponseTimeout { exchange: key },
         );
         if !matches!(outcome.behaviour, Behaviour::Hangs) {
             let event = Event::Response { exchange: key };
-            self.agenda.put(now + outcome.delay, event);
+            self.event_queue.put(now + outcome.delay, event);
         }
         self.streams[key].outcome = Some(outcome);
     }
@@ -126,7 +126,7 @@ impl Simulator {
         let at = self.now() + cluster.delay;
         self.streams[key].asked = true;
         self.streams[key].outcome = Some(cluster);
-        self.agenda.put(at, Event::Response { exchange: key });
+        self.event_queue.put(at, Event::Response { exchange: key });
     }
 
     /// The upstream's answer arrives.

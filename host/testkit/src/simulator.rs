@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use proxy_wasm_engine::{Effect, Peer, Shared, StartError, Trap, Vm};
 
-use super::agenda::{Agenda, CallKey, Event};
 use super::builder::{OnTrap, is_call};
 use super::call::Call;
 use super::cluster::{Behaviour, Cluster, Request};
+use super::event_queue::{CallKey, Event, EventQueue};
 use super::explain;
 use super::fault::{Fault, Faults};
 use super::place::Ground;
@@ -26,7 +26,7 @@ pub(super) struct Simulator {
     pub(super) clusters: BTreeMap<String, Cluster>,
     /// Clusters ever named, for their made-up addresses.
     addresses: Vec<String>,
-    pub(super) agenda: Agenda,
+    pub(super) event_queue: EventQueue,
     pub(super) calls: BTreeMap<CallKey, Call>,
     /// Every request a cluster got, in order.
     pub(super) requests: Vec<Request>,
@@ -49,7 +49,7 @@ impl Simulator {
             workers: Vec::new(),
             clusters: BTreeMap::new(),
             addresses: Vec::new(),
-            agenda: Agenda::default(),
+            event_queue: EventQueue::default(),
             calls: BTreeMap::new(),
             requests: Vec::new(),
             connections: Vec::new(),
@@ -153,7 +153,7 @@ impl Simulator {
     pub(super) fn advance(&mut self, by: Duration) {
         let target = self.now() + by;
         self.settle();
-        while let Some((at, event)) = self.agenda.take_due(target) {
+        while let Some((at, event)) = self.event_queue.take_due(target) {
             self.ground.set_now(at.max(self.now()));
             self.happen(event);
             self.settle();
@@ -167,7 +167,7 @@ impl Simulator {
             if self.carry_out_effects() || self.deliver() {
                 continue;
             }
-            match self.agenda.take_due(self.now()) {
+            match self.event_queue.take_due(self.now()) {
                 Some((_, event)) => self.happen(event),
                 None => return,
             }
@@ -212,7 +212,7 @@ impl Simulator {
                         root,
                         setting,
                     };
-                    self.agenda.put(self.now() + period, event);
+                    self.event_queue.put(self.now() + period, event);
                 }
             }
             Effect::HttpCall(call) => self.http_call(worker, call),
@@ -280,7 +280,7 @@ impl Simulator {
                 root,
                 setting,
             };
-            self.agenda.put(self.now() + tick.period, event);
+            self.event_queue.put(self.now() + tick.period, event);
         }
     }
 
@@ -298,7 +298,7 @@ impl Simulator {
         self.traps.push(trap);
         self.bury(worker);
         let at = self.now() + REBUILD_AFTER;
-        self.agenda.put(at, Event::Rebuild { worker });
+        self.event_queue.put(at, Event::Rebuild { worker });
     }
 
     /// Ends all streams and all plugins.
@@ -322,7 +322,7 @@ impl Simulator {
     pub(super) fn bury(&mut self, worker: usize) {
         self.workers[worker].vm = None;
         self.workers[worker].ticks.clear();
-        self.agenda.drop_ticks(worker);
+        self.event_queue.drop_ticks(worker);
         self.calls.retain(|key, _| key.worker != worker);
         self.orphan_connections(worker);
         self.orphan_streams(worker);
@@ -341,7 +341,7 @@ impl Simulator {
                 panic!("the guest did not start again after a trap: {error}");
             }
             let at = self.now() + REBUILD_AFTER;
-            self.agenda.put(at, Event::Rebuild { worker });
+            self.event_queue.put(at, Event::Rebuild { worker });
         }
     }
 }

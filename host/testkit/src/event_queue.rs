@@ -38,12 +38,12 @@ pub(super) struct CallKey {
 
 /// Events by time; those of one moment in the order they were put down.
 #[derive(Default)]
-pub(super) struct Agenda {
+pub(super) struct EventQueue {
     events: BTreeMap<(Duration, u64), Event>,
     count: u64,
 }
 
-impl Agenda {
+impl EventQueue {
     pub(super) fn put(&mut self, at: Duration, event: Event) {
         self.events.insert((at, self.count), event);
         self.count += 1;
@@ -74,16 +74,16 @@ mod tests {
 
     #[test]
     fn events_come_by_time_and_then_by_age() {
-        let mut agenda = Agenda::default();
+        let mut event_queue = EventQueue::default();
         let at = Duration::from_secs;
         for (when, worker) in [(2, 0), (1, 1), (2, 2), (3, 3)] {
-            agenda.put(at(when), Event::Rebuild { worker });
+            event_queue.put(at(when), Event::Rebuild { worker });
         }
         let mut order = Vec::new();
-        while let Some((_, Event::Rebuild { worker })) = agenda.take_due(at(2)) {
+        while let Some((_, Event::Rebuild { worker })) = event_queue.take_due(at(2)) {
             order.push(worker);
         }
         assert_eq!(order, [1, 0, 2]);
-        assert_eq!(agenda.next(), Some(at(3)));
+        assert_eq!(event_queue.next(), Some(at(3)));
     }
 }
