@@ -15,7 +15,7 @@ use super::cluster::{Cluster, accepts};
 use super::fault::{Fault, Mishap};
 use super::guest::Guest;
 use super::kit::TestKit;
-use super::place::{Ground, LogLine};
+use super::kit_state::{KitState, LogLine};
 use super::simulator::Simulator;
 use super::transcript::Transcript;
 use super::worker::Worker;
@@ -248,13 +248,13 @@ impl Builder {
         if self.config.plugins.is_empty() {
             self = self.plugin("");
         }
-        let ground = Arc::new(Ground::new(self.seed, self.time));
+        let kit_state = Arc::new(KitState::new(self.seed, self.time));
         let module =
-            (self.guest.compile()).map_err(|error| KitError::new(error.into(), &ground))?;
+            (self.guest.compile()).map_err(|error| KitError::new(error.into(), &kit_state))?;
         for (path, value) in self.properties {
-            ground.set_property(None, path, value);
+            kit_state.set_property(None, path, value);
         }
-        let mut simulator = Simulator::new(ground.clone(), self.shared, self.on_trap);
+        let mut simulator = Simulator::new(kit_state.clone(), self.shared, self.on_trap);
         simulator.body_while_headers_paused = self.body_while_headers_paused;
         for (name, cluster) in self.clusters {
             simulator.set_cluster(&name, cluster);
@@ -263,11 +263,11 @@ impl Builder {
             simulator.add_fault(fault);
         }
         for index in 0..self.workers {
-            let worker = Worker::new(index, module.clone(), self.config.clone(), &ground);
+            let worker = Worker::new(index, module.clone(), self.config.clone(), &kit_state);
             simulator.workers.push(worker);
         }
         for index in 0..self.workers {
-            (simulator.start_vm(index)).map_err(|error| KitError::new(error, &ground))?;
+            (simulator.start_vm(index)).map_err(|error| KitError::new(error, &kit_state))?;
         }
         simulator.settle();
         Ok(TestKit::new(Rc::new(RefCell::new(simulator))))
@@ -285,12 +285,12 @@ struct Failure {
 }
 
 impl KitError {
-    fn new(why: StartError, ground: &Ground) -> KitError {
+    fn new(why: StartError, kit_state: &KitState) -> KitError {
         KitError(Box::new(Failure {
-            explanation: ground.with_transcript(super::explain::explain),
+            explanation: kit_state.with_transcript(super::explain::explain),
             why,
-            transcript: ground.transcript(),
-            logs: ground.logs(),
+            transcript: kit_state.transcript(),
+            logs: kit_state.logs(),
         }))
     }
 

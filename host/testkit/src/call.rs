@@ -84,7 +84,7 @@ impl Simulator {
             "{} {}{} goes to {}, which {outcome:?}",
             request.method, request.authority, request.path, request.cluster
         );
-        self.ground.note(key.worker, note);
+        self.kit_state.note(key.worker, note);
         if let Some(timeout) = timeout {
             self.event_queue
                 .put(self.now() + timeout, Event::CallTimeout(key));
@@ -133,7 +133,7 @@ impl Simulator {
             return;
         };
         let note = format!("the call to {} timed out", call.cluster);
-        self.ground.note(key.worker, note);
+        self.kit_state.note(key.worker, note);
         match call.what {
             Kind::Http { root } => self.reply(key, root, made_up(504, TIMED_OUT)),
             Kind::Unary | Kind::Stream(_) => {

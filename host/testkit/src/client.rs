@@ -149,7 +149,7 @@ impl Client {
         if let Some(context) = connection.context {
             let of = Some((connection.worker, context));
             let value = value.as_ref().to_vec();
-            simulator.ground.set_property(of, path.into(), value);
+            simulator.kit_state.set_property(of, path.into(), value);
         }
     }
 

@@ -26,7 +26,7 @@ impl Simulator {
             let note =
                 format!("there is no cluster {name:?} to connect to; declare it with .cluster(..)");
             connection.flags |= NO_CLUSTER;
-            self.ground.note(worker, note);
+            self.kit_state.note(worker, note);
             self.close(key, Peer::Local);
             return;
         }
@@ -118,7 +118,7 @@ impl Simulator {
                 connection.flags |= RETRIES_EXCEEDED;
             }
             let why = reason.unwrap_or("connect timeout");
-            self.ground
+            self.kit_state
                 .note(worker, format!("cluster {name} cannot be reached: {why}"));
             self.tell_info(key, None);
             if last {
@@ -131,7 +131,7 @@ impl Simulator {
         connection.phase = Phase::Open;
         let data = std::mem::take(&mut connection.down.approved);
         let end = std::mem::take(&mut connection.down.approved_end);
-        self.ground.note(worker, format!("connected to {name}"));
+        self.kit_state.note(worker, format!("connected to {name}"));
         if let Some(cluster) = cluster {
             let upstream = Upstream {
                 cluster: name.as_str().into(),

@@ -63,7 +63,7 @@ impl Simulator {
         let key = self.key(worker, call.token);
         let open = Call::new(&call.cluster, Kind::Stream(opened), None);
         let note = format!("gRPC stream {}/{} opens", call.service, call.method);
-        self.ground.note(worker, note);
+        self.kit_state.note(worker, note);
         self.calls.insert(key, open);
     }
 

@@ -18,7 +18,7 @@ impl Simulator {
         cluster: String,
         properties: Vec<(String, Vec<u8>)>,
     ) -> usize {
-        info.time = self.ground.realtime();
+        info.time = self.kit_state.realtime();
         let key = self.streams.len();
         let note = format!(
             "client {} asks {} {}",
@@ -26,7 +26,7 @@ impl Simulator {
             super::cluster::header(&info.request_headers, ":method").unwrap_or("?"),
             super::cluster::header(&info.request_headers, ":path").unwrap_or("?"),
         );
-        self.ground.note(worker, note);
+        self.kit_state.note(worker, note);
         self.streams.push(Stream {
             worker,
             context: None,
@@ -48,7 +48,7 @@ impl Simulator {
         match context {
             Some(context) => {
                 for (path, value) in properties {
-                    (self.ground).set_property(Some((worker, context)), path, value);
+                    (self.kit_state).set_property(Some((worker, context)), path, value);
                 }
             }
             None => self.fail_stream(key),
@@ -275,12 +275,12 @@ impl Simulator {
             return;
         };
         let worker = stream.worker;
-        let duration = self.ground.now() - stream.started;
+        let duration = self.kit_state.now() - stream.started;
         if let Some(vm) = self.workers[worker].vm.as_mut() {
             if let Some(info) = vm.http_mut(context) {
                 info.duration = Some(duration);
             }
-            for state in self.ground.filter_state_keys() {
+            for state in self.kit_state.filter_state_keys() {
                 if let Some(value) = vm.filter_state(context, &state) {
                     let value = value.to_owned();
                     self.streams[key].filter_state.insert(state, value);

@@ -12,7 +12,7 @@ use super::connect::TcpConnect;
 use super::fault::Fault;
 use super::grpc::GrpcStream;
 use super::guest::Guest;
-use super::place::LogLine;
+use super::kit_state::LogLine;
 use super::request::HttpRequest;
 use super::simulator::Simulator;
 use super::transcript::Transcript;
@@ -117,7 +117,7 @@ impl TestKit {
     /// dots. Numbers are 8 bytes, little-endian.
     pub fn set_property(&mut self, path: impl Into<String>, value: impl AsRef<[u8]>) {
         let value = value.as_ref().to_vec();
-        (self.simulator.borrow().ground).set_property(None, path.into(), value);
+        (self.simulator.borrow().kit_state).set_property(None, path.into(), value);
     }
 
     /// Every request that clusters got, in order: HTTP calls, gRPC messages, and
@@ -193,7 +193,7 @@ impl TestKit {
 
     /// Lines the guest logged, in order.
     pub fn logs(&self) -> Vec<LogLine> {
-        self.simulator.borrow().ground.logs()
+        self.simulator.borrow().kit_state.logs()
     }
 
     /// Whether the guest logged a line that contains this text.
@@ -203,7 +203,7 @@ impl TestKit {
 
     /// What guest and host said to each other so far.
     pub fn transcript(&self) -> Transcript {
-        self.simulator.borrow().ground.transcript()
+        self.simulator.borrow().kit_state.transcript()
     }
 
     /// Traps so far that did not end the test: those that faults brought about.

@@ -34,13 +34,13 @@ impl Simulator {
         let name = request.cluster.clone();
         let outcome = (self.clusters.get(&name)).map(|cluster| cluster.settle(&request));
         let Some(outcome) = outcome.map(|outcome| self.lead(outcome, &request)) else {
-            self.ground
+            self.kit_state
                 .note(worker, format!("there is no cluster {name:?}"));
             self.proxy_reply(key, 503, "", "cluster_not_found");
             return;
         };
         let note = format!("the request goes to {name}, which {outcome:?}");
-        self.ground.note(worker, note);
+        self.kit_state.note(worker, note);
         self.requests.push(request);
         let now = self.now();
         (self.event_queue).put(

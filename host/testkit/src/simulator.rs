@@ -13,14 +13,14 @@ use super::cluster::{Behaviour, Cluster, Request};
 use super::event_queue::{CallKey, Event, EventQueue};
 use super::explain;
 use super::fault::{Fault, Faults};
-use super::place::Ground;
+use super::kit_state::KitState;
 use super::stream::{Over, Stream};
 use super::tcp::Connection;
 use super::worker::Worker;
 
 /// Where everything happens.
 pub(super) struct Simulator {
-    pub(super) ground: Arc<Ground>,
+    pub(super) kit_state: Arc<KitState>,
     pub(super) shared: Shared,
     pub(super) workers: Vec<Worker>,
     pub(super) clusters: BTreeMap<String, Cluster>,
@@ -42,9 +42,9 @@ pub(super) struct Simulator {
 }
 
 impl Simulator {
-    pub(super) fn new(ground: Arc<Ground>, shared: Shared, on_trap: OnTrap) -> Simulator {
+    pub(super) fn new(kit_state: Arc<KitState>, shared: Shared, on_trap: OnTrap) -> Simulator {
         Simulator {
-            ground,
+            kit_state,
             shared,
             workers: Vec::new(),
             clusters: BTreeMap::new(),
@@ -64,11 +64,11 @@ impl Simulator {
     }
 
     pub(super) fn now(&self) -> Duration {
-        self.ground.now()
+        self.kit_state.now()
     }
 
     pub(super) fn set_cluster(&mut self, name: &str, cluster: Cluster) {
-        self.ground.add_cluster(name);
+        self.kit_state.add_cluster(name);
         if !self.addresses.iter().any(|known| known == name) {
             self.addresses.push(name.to_owned());
         }
@@ -76,7 +76,7 @@ impl Simulator {
     }
 
     pub(super) fn remove_cluster(&mut self, name: &str) {
-        self.ground.remove_cluster(name);
+        self.kit_state.remove_cluster(name);
         self.clusters.remove(name);
     }
 
@@ -101,13 +101,13 @@ impl Simulator {
         if is_call(&fault) {
             self.call_faults.add(fault);
         } else {
-            self.ground.with_faults(|faults| faults.add(fault));
+            self.kit_state.with_faults(|faults| faults.add(fault));
         }
     }
 
     pub(super) fn clear_faults(&mut self) {
         self.call_faults.clear();
-        self.ground.with_faults(Faults::clear);
+        self.kit_state.with_faults(Faults::clear);
     }
 
     /// How the next call to this cluster goes; `None`: there is no such cluster.
@@ -154,11 +154,11 @@ impl Simulator {
         let target = self.now() + by;
         self.settle();
         while let Some((at, event)) = self.event_queue.take_due(target) {
-            self.ground.set_now(at.max(self.now()));
+            self.kit_state.set_now(at.max(self.now()));
             self.happen(event);
             self.settle();
         }
-        self.ground.set_now(target);
+        self.kit_state.set_now(target);
     }
 
     /// Lets everything happen that follows from what happened, without time passing.
@@ -194,7 +194,7 @@ impl Simulator {
     fn deliver(&mut self) -> bool {
         let mut any = false;
         for worker in 0..self.workers.len() {
-            if self.workers[worker].place.take_woken() {
+            if self.workers[worker].state.take_woken() {
                 any = true;
                 self.guest(worker, Vm::deliver);
             }
@@ -287,11 +287,11 @@ impl Simulator {
     /// The VM is dead: its calls end, its connections go on without it, its
     /// requests fail; it is built again after a while.
     fn trapped(&mut self, worker: usize, trap: Trap) {
-        let asked = self.ground.take_asked_trap();
-        let why = self.ground.with_transcript(explain::explain);
+        let asked = self.kit_state.take_asked_trap();
+        let why = self.kit_state.with_transcript(explain::explain);
         let why = why.map(|why| format!("\n{why}")).unwrap_or_default();
         let note = format!("the VM is dead: {trap}{why}");
-        self.ground.note(worker, note);
+        self.kit_state.note(worker, note);
         if !asked && self.on_trap == OnTrap::Panic {
             panic!("the guest trapped in {}: {trap}{why}", trap.callback);
         }
@@ -332,11 +332,11 @@ impl Simulator {
         if self.workers[worker].vm.is_some() {
             return;
         }
-        self.ground.note(worker, "the VM is built again");
+        self.kit_state.note(worker, "the VM is built again");
         if let Err(error) = self.start_vm(worker) {
-            let asked = self.ground.take_asked_trap();
+            let asked = self.kit_state.take_asked_trap();
             let note = format!("the VM did not start again: {error}");
-            self.ground.note(worker, note);
+            self.kit_state.note(worker, note);
             if !asked && self.on_trap == OnTrap::Panic {
                 panic!("the guest did not start again after a trap: {error}");
             }
@@ -350,7 +350,7 @@ impl Drop for Simulator {
     /// A failed assertion shows what guest and host said to each other.
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let transcript = self.ground.transcript();
+            let transcript = self.kit_state.transcript();
             let shown = match std::env::var_os(SHOW_ALL) {
                 Some(_) => transcript.clone(),
                 None => transcript.last(SHOWN),

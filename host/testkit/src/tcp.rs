@@ -94,7 +94,7 @@ impl Simulator {
         properties: Vec<(String, Vec<u8>)>,
     ) -> usize {
         let source = info.source;
-        self.ground
+        self.kit_state
             .note(worker, format!("client {source} connects"));
         let key = self.connections.len();
         self.connections.push(Connection {
@@ -123,7 +123,7 @@ impl Simulator {
             return key;
         };
         for (path, value) in properties {
-            (self.ground).set_property(Some((worker, context)), path, value);
+            (self.kit_state).set_property(Some((worker, context)), path, value);
         }
         match self.guest(worker, |vm| vm.new_connection(context)) {
             Some(Action::Pause) => {}
@@ -274,7 +274,7 @@ impl Simulator {
     pub(super) fn upstream_resets(&mut self, key: usize) {
         if self.connections[key].closed.is_none() {
             let worker = self.connections[key].worker;
-            self.ground.note(worker, "the upstream resets");
+            self.kit_state.note(worker, "the upstream resets");
             self.connections[key].flags |= UPSTREAM_RESET;
             self.close(key, Peer::Local);
         }
@@ -304,7 +304,7 @@ impl Simulator {
         let (Some(vm), Some(context)) = (vm, connection.context) else {
             return;
         };
-        for state in self.ground.filter_state_keys() {
+        for state in self.kit_state.filter_state_keys() {
             if let Some(value) = vm.filter_state(context, &state) {
                 connection.filter_state.insert(state, value.to_owned());
             }

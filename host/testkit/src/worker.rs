@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use proxy_wasm_engine::{ContextId, Module, Shared, StartError, Vm, VmConfig};
 
-use super::place::{Ground, Place, Window};
+use super::kit_state::{KitState, WorkerState, WorkerView};
 
 /// A VM and what belongs to it.
 pub(super) struct Worker {
     pub(super) module: Module,
     pub(super) config: VmConfig,
-    pub(super) place: Arc<Place>,
+    pub(super) state: Arc<WorkerState>,
     /// `None`: it trapped and is not built again yet.
     pub(super) vm: Option<Vm>,
     /// Which VM this is, counted from 1.
@@ -33,12 +33,12 @@ impl Worker {
         index: usize,
         module: Module,
         config: VmConfig,
-        ground: &Arc<Ground>,
+        kit_state: &Arc<KitState>,
     ) -> Worker {
         Worker {
             module,
             config,
-            place: Place::new(ground.clone(), index),
+            state: WorkerState::new(kit_state.clone(), index),
             vm: None,
             life: 0,
             ticks: HashMap::new(),
@@ -49,7 +49,7 @@ impl Worker {
     pub(super) fn start(&mut self, shared: &Shared) -> Result<(), StartError> {
         self.life += 1;
         self.ticks.clear();
-        let world = Arc::new(Window(self.place.clone()));
+        let world = Arc::new(WorkerView(self.state.clone()));
         self.vm = Some(Vm::start(&self.module, &self.config, shared, world)?);
         Ok(())
     }

@@ -13,7 +13,7 @@ use super::status::Status;
 use super::transcript::{Argument, Entry, Hostcall, Transcript, What};
 
 /// What one kit's workers have in common.
-pub(super) struct Ground {
+pub(super) struct KitState {
     inner: Mutex<Inner>,
 }
 
@@ -57,9 +57,9 @@ pub struct LogLine {
     pub message: String,
 }
 
-impl Ground {
-    pub(super) fn new(seed: u64, start: Duration) -> Ground {
-        Ground {
+impl KitState {
+    pub(super) fn new(seed: u64, start: Duration) -> KitState {
+        KitState {
             inner: Mutex::new(Inner {
                 now: Duration::ZERO,
                 start,
@@ -156,17 +156,17 @@ impl Inner {
     }
 }
 
-/// One worker's view of the ground.
-pub(super) struct Place {
-    pub(super) ground: Arc<Ground>,
+/// One worker's view of the kit_state.
+pub(super) struct WorkerState {
+    pub(super) kit_state: Arc<KitState>,
     worker: usize,
     woken: AtomicBool,
 }
 
-impl Place {
-    pub(super) fn new(ground: Arc<Ground>, worker: usize) -> Arc<Place> {
-        Arc::new(Place {
-            ground,
+impl WorkerState {
+    pub(super) fn new(kit_state: Arc<KitState>, worker: usize) -> Arc<WorkerState> {
+        Arc::new(WorkerState {
+            kit_state,
             worker,
             woken: AtomicBool::new(false),
         })
@@ -178,24 +178,24 @@ impl Place {
     }
 }
 
-/// The VM's side of a [`Place`].
-pub(super) struct Window(pub(super) Arc<Place>);
+/// The VM's side of a [`WorkerState`].
+pub(super) struct WorkerView(pub(super) Arc<WorkerState>);
 
-impl World for Window {
+impl World for WorkerView {
     fn has_cluster(&self, name: &str) -> bool {
-        self.0.ground.lock().clusters.contains(name)
+        self.0.kit_state.lock().clusters.contains(name)
     }
 
     fn realtime(&self) -> Duration {
-        self.0.ground.realtime()
+        self.0.kit_state.realtime()
     }
 
     fn monotonic(&self) -> Duration {
-        self.0.ground.now()
+        self.0.kit_state.now()
     }
 
     fn random(&self, bytes: &mut [u8]) {
-        let mut inner = self.0.ground.lock();
+        let mut inner = self.0.kit_state.lock();
         for chunk in bytes.chunks_mut(8) {
             let word = split_mix(&mut inner.random).to_le_bytes();
             chunk.copy_from_slice(&word[..chunk.len()]);
@@ -207,13 +207,13 @@ impl World for Window {
     }
 
     fn observer(&self) -> Option<Arc<dyn Observer>> {
-        Some(Arc::new(Window(self.0.clone())))
+        Some(Arc::new(WorkerView(self.0.clone())))
     }
 }
 
-impl Observer for Window {
+impl Observer for WorkerView {
     fn property(&self, context: ContextId, path: &[u8]) -> Option<Vec<u8>> {
-        let inner = self.0.ground.lock();
+        let inner = self.0.kit_state.lock();
         if inner.properties.is_empty() {
             return None;
         }
@@ -228,7 +228,7 @@ impl Observer for Window {
     }
 
     fn enter(&self, callback: &'static str, arguments: &[u32]) -> Option<TrapReason> {
-        let mut inner = self.0.ground.lock();
+        let mut inner = self.0.kit_state.lock();
         let what = What::Callback {
             name: callback.to_owned(),
             context: ContextId(arguments.first().copied().unwrap_or_default()),
@@ -249,13 +249,13 @@ impl Observer for Window {
         };
         let name = callback.to_owned();
         let what = What::Returned { name, outcome };
-        self.0.ground.lock().record(self.0.worker, what);
+        self.0.kit_state.lock().record(self.0.worker, what);
     }
 
     fn call(&self, call: &proxy_wasm_engine::Hostcall<'_>) -> Option<u32> {
         let cas = (call.name == "proxy_set_shared_data")
             .then(|| call.arguments.get(4).copied().unwrap_or_default());
-        let mut inner = self.0.ground.lock();
+        let mut inner = self.0.kit_state.lock();
         let status = inner.faults.status(call.name, cas)?;
         let what = What::Hostcall(Hostcall {
             name: call.name.to_owned(),
@@ -276,7 +276,7 @@ impl Observer for Window {
             Some(Status::OK) => decode::results(call),
             _ => Vec::new(),
         };
-        let mut inner = self.0.ground.lock();
+        let mut inner = self.0.kit_state.lock();
         if let Some((level, message)) = logged(call.name, &arguments) {
             let at = inner.now;
             inner.logs.push(LogLine {
@@ -302,7 +302,7 @@ impl Observer for Window {
     }
 
     fn may_grow(&self, from: usize, to: usize) -> bool {
-        let mut inner = self.0.ground.lock();
+        let mut inner = self.0.kit_state.lock();
         if inner.faults.memory().is_none() {
             return true;
         }
