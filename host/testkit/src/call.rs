@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proxy_wasm_engine::{CallReply, CallToken, ContextId, GrpcCall, Headers, HttpCall};
 
-use super::cluster::{Answer, Behaviour, Cluster, Request};
+use super::cluster::{Behaviour, CannedResponse, Cluster, Request};
 use super::event_queue::{CallKey, Event};
 use super::simulator::Simulator;
 
@@ -28,7 +28,7 @@ pub(super) struct Opened {
     /// Whether the guest has got initial metadata.
     pub(super) greeted: bool,
     /// Answers whose time has not come yet.
-    pub(super) answers: Vec<Answer>,
+    pub(super) answers: Vec<CannedResponse>,
     pub(super) half_closed: bool,
 }
 

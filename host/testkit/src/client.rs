@@ -9,7 +9,7 @@ use bytes::Bytes;
 use proxy_wasm_engine::{ContextId, Direction, End, Peer};
 
 use super::simulator::Simulator;
-use super::tcp::Phase;
+use super::tcp::ConnectionPhase;
 
 /// A client's end of a connection.
 pub struct Client {
@@ -91,14 +91,15 @@ impl Client {
     pub fn is_connected(&self) -> bool {
         let simulator = self.simulator.borrow();
         let connection = &simulator.connections[self.key];
-        connection.closed.is_none() && connection.phase == Phase::Open
+        connection.closed.is_none() && connection.phase == ConnectionPhase::Open
     }
 
     /// Whether the filter holds the connection, or bytes of the client.
     pub fn is_paused(&self) -> bool {
         let simulator = self.simulator.borrow();
         let connection = &simulator.connections[self.key];
-        connection.closed.is_none() && (connection.phase == Phase::Held || connection.down.paused)
+        connection.closed.is_none()
+            && (connection.phase == ConnectionPhase::Held || connection.down.paused)
     }
 
     /// Bytes of the client that the filter holds back.
@@ -162,13 +163,14 @@ impl Client {
             let simulator = self.simulator.borrow();
             let connection = &simulator.connections[self.key];
             match &connection.upstream {
-                Some(cluster) if connection.phase == Phase::Open => cluster.clone(),
+                Some(cluster) if connection.phase == ConnectionPhase::Open => cluster.clone(),
                 _ => panic!(
                     "client {} has no upstream: {}",
                     connection.source,
                     match (connection.closed, connection.phase) {
                         (Some(by), _) => format!("the connection is closed ({by:?})"),
-                        (None, Phase::Held) => "the filter holds the connection".to_owned(),
+                        (None, ConnectionPhase::Held) =>
+                            "the filter holds the connection".to_owned(),
                         (None, _) => "it is still being connected; advance time".to_owned(),
                     }
                 ),

@@ -26,7 +26,7 @@ pub struct Cluster {
 
 #[derive(Clone)]
 pub(super) enum Behaviour {
-    Answers(Answer),
+    Answers(CannedResponse),
     Refuses,
     Resets,
     BreaksOff,
@@ -38,7 +38,7 @@ pub(super) enum Behaviour {
 type Decide = dyn FnMut(&Request) -> Cluster + Send;
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Answer {
+pub(super) struct CannedResponse {
     pub(super) headers: Headers,
     pub(super) body: Vec<u8>,
     pub(super) trailers: Headers,
@@ -47,7 +47,7 @@ pub(super) struct Answer {
     pub(super) grpc_message: String,
 }
 
-impl Answer {
+impl CannedResponse {
     /// With the length of the body, unless the test says another.
     pub(super) fn full_headers(&self) -> Headers {
         let mut headers = self.headers.clone();
@@ -62,10 +62,10 @@ impl Answer {
 /// Answers every request with this status and body, and accepts connections. A
 /// body brings its `content-length`.
 pub fn answers(status: u16, body: impl AsRef<[u8]>) -> Cluster {
-    Cluster::new(Behaviour::Answers(Answer {
+    Cluster::new(Behaviour::Answers(CannedResponse {
         headers: vec![(":status".to_owned(), status.to_string().into_bytes())],
         body: body.as_ref().to_vec(),
-        ..Answer::default()
+        ..CannedResponse::default()
     }))
 }
 
@@ -117,7 +117,7 @@ pub fn grpc_answers(message: impl AsRef<[u8]>) -> Cluster {
 
 /// Ends gRPC calls and streams with this status, such as 14 (unavailable).
 pub fn grpc_fails(status: u32, message: impl Into<String>) -> Cluster {
-    Cluster::new(Behaviour::Answers(Answer {
+    Cluster::new(Behaviour::Answers(CannedResponse {
         grpc_status: status,
         grpc_message: message.into(),
         ..answer_of(200)
@@ -295,9 +295,9 @@ pub(super) fn status(headers: &Headers) -> u16 {
 
 const CONTENT_LENGTH: &str = "content-length";
 
-fn answer_of(status: u16) -> Answer {
-    Answer {
+fn answer_of(status: u16) -> CannedResponse {
+    CannedResponse {
         headers: vec![(":status".to_owned(), status.to_string().into_bytes())],
-        ..Answer::default()
+        ..CannedResponse::default()
     }
 }

@@ -7,7 +7,7 @@ use proxy_wasm_engine::{Direction, Peer, Upstream};
 use super::cluster::{Behaviour, Request};
 use super::event_queue::Event;
 use super::simulator::Simulator;
-use super::tcp::Phase;
+use super::tcp::ConnectionPhase;
 
 impl Simulator {
     /// Connects to the cluster that the filter chose, or to the default one.
@@ -21,7 +21,7 @@ impl Simulator {
         let name = chosen.unwrap_or_else(|| connection.default_cluster.clone());
         let candidates = self.leaves(&name, 0);
         let connection = &mut self.connections[key];
-        connection.phase = Phase::Dialling;
+        connection.phase = ConnectionPhase::Dialling;
         if candidates.is_empty() {
             let note =
                 format!("there is no cluster {name:?} to connect to; declare it with .cluster(..)");
@@ -92,7 +92,8 @@ impl Simulator {
 
     pub(super) fn connect_attempt_ends(&mut self, key: usize, attempt: u32) {
         let connection = &mut self.connections[key];
-        let current = connection.phase == Phase::Dialling && connection.attempt == attempt;
+        let current =
+            connection.phase == ConnectionPhase::Dialling && connection.attempt == attempt;
         if connection.closed.is_some() || !current {
             return;
         }
@@ -128,7 +129,7 @@ impl Simulator {
             }
             return;
         }
-        connection.phase = Phase::Open;
+        connection.phase = ConnectionPhase::Open;
         let data = std::mem::take(&mut connection.down.approved);
         let end = std::mem::take(&mut connection.down.approved_end);
         self.kit_state.note(worker, format!("connected to {name}"));

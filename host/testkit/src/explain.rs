@@ -1,18 +1,18 @@
 //! Why a guest trapped, in words its author can act on.
 
 use super::status::Status;
-use super::transcript::{Hostcall, Transcript, What};
+use super::transcript::{HostcallRecord, Transcript, What};
 
 /// Explains why the guest trapped, from what it said last. `None`: it said nothing.
 pub(super) fn explain(transcript: &Transcript) -> Option<String> {
-    let last: Vec<&Hostcall> = (transcript.entries().iter().rev())
+    let last: Vec<&HostcallRecord> = (transcript.entries().iter().rev())
         .take_while(|entry| !matches!(entry.what, What::Kit(_)))
         .filter_map(|entry| match &entry.what {
             What::Hostcall(call) => Some(call),
             _ => None,
         })
         .collect();
-    let said = |call: &&&Hostcall| call.name == "proxy_log" || call.name == "fd_write";
+    let said = |call: &&&HostcallRecord| call.name == "proxy_log" || call.name == "fd_write";
     let culprit = last.iter().find(|call| !said(call)).copied();
     let failed = culprit.filter(|call| call.status.is_some_and(|status| status != Status::OK));
     let words = (last.iter())
@@ -49,7 +49,7 @@ pub(super) fn explain(transcript: &Transcript) -> Option<String> {
 }
 
 /// What to do about this status of this host function.
-fn advice(call: &Hostcall) -> Option<&'static str> {
+fn advice(call: &HostcallRecord) -> Option<&'static str> {
     let status = call.status?;
     if call.fault {
         return Some("The test asked for this status with a fault.");

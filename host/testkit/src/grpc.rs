@@ -6,7 +6,7 @@ use std::rc::Rc;
 use proxy_wasm_engine::{CallToken, End, GrpcCall, Headers};
 
 use super::call::{Call, Kind, Opened, grpc_headers};
-use super::cluster::{Answer, Behaviour, Request};
+use super::cluster::{Behaviour, CannedResponse, Request};
 use super::event_queue::{CallKey, Event};
 use super::simulator::Simulator;
 
@@ -204,7 +204,7 @@ impl Simulator {
 }
 
 /// An answer's headers without `:status`.
-fn own_headers(answer: &Answer) -> Headers {
+fn own_headers(answer: &CannedResponse) -> Headers {
     let own = answer.headers.iter();
     own.filter(|(name, _)| !name.starts_with(':'))
         .cloned()

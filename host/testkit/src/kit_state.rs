@@ -10,7 +10,7 @@ use proxy_wasm_engine::{ContextId, Observer, Trap, TrapReason, World};
 use super::decode;
 use super::fault::Faults;
 use super::status::Status;
-use super::transcript::{Argument, Entry, Hostcall, Transcript, What};
+use super::transcript::{Argument, Entry, HostcallRecord, Transcript, What};
 
 /// What one kit's workers have in common.
 pub(super) struct KitState {
@@ -257,7 +257,7 @@ impl Observer for WorkerView {
             .then(|| call.arguments.get(4).copied().unwrap_or_default());
         let mut inner = self.0.kit_state.lock();
         let status = inner.faults.status(call.name, cas)?;
-        let what = What::Hostcall(Hostcall {
+        let what = What::Hostcall(HostcallRecord {
             name: call.name.to_owned(),
             context: call.context,
             arguments: decode::arguments(call),
@@ -290,7 +290,7 @@ impl Observer for WorkerView {
         if let Some(key) = decode::filter_state_key(call) {
             inner.filter_state_keys.insert(key);
         }
-        let what = What::Hostcall(Hostcall {
+        let what = What::Hostcall(HostcallRecord {
             name: call.name.to_owned(),
             context: call.context,
             arguments,

@@ -18,7 +18,7 @@ pub(super) struct Connection {
     pub(super) context: Option<ContextId>,
     /// The context it had at first.
     pub(super) first_context: Option<ContextId>,
-    pub(super) phase: Phase,
+    pub(super) phase: ConnectionPhase,
     pub(super) default_cluster: String,
     /// Clusters to try, in order.
     pub(super) candidates: Vec<String>,
@@ -39,7 +39,7 @@ pub(super) struct Connection {
 
 /// How far a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum ConnectionPhase {
     /// `on_new_connection` said pause.
     Held,
     /// Connecting upstream.
@@ -71,7 +71,7 @@ pub(super) struct Flow {
 impl Connection {
     /// Whether the guest holds it or bytes of it.
     pub(super) fn is_held(&self) -> bool {
-        let paused = self.phase == Phase::Held || self.down.paused || self.up.paused;
+        let paused = self.phase == ConnectionPhase::Held || self.down.paused || self.up.paused;
         self.closed.is_none() && paused
     }
 
@@ -102,7 +102,7 @@ impl Simulator {
             source,
             context: None,
             first_context: None,
-            phase: Phase::Held,
+            phase: ConnectionPhase::Held,
             default_cluster,
             candidates: Vec::new(),
             attempt: 0,
@@ -153,7 +153,7 @@ impl Simulator {
     pub(super) fn feed(&mut self, key: usize, direction: Direction) {
         let connection = &mut self.connections[key];
         let (worker, context) = (connection.worker, connection.context);
-        let dialling = connection.phase == Phase::Dialling;
+        let dialling = connection.phase == ConnectionPhase::Dialling;
         // Until the upstream is connected nothing is read from the client.
         if connection.closed.is_some() || (direction == Direction::Downstream && dialling) {
             return;
@@ -194,10 +194,10 @@ impl Simulator {
     /// The guest has nothing against these bytes.
     fn let_through(&mut self, key: usize, direction: Direction, data: BytesMut, end: bool) {
         let connection = &mut self.connections[key];
-        if direction == Direction::Downstream && connection.phase != Phase::Open {
+        if direction == Direction::Downstream && connection.phase != ConnectionPhase::Open {
             connection.down.approved.unsplit(data);
             connection.down.approved_end |= end;
-            if connection.phase == Phase::Held {
+            if connection.phase == ConnectionPhase::Held {
                 self.dial(key);
             }
             return;
@@ -240,7 +240,9 @@ impl Simulator {
         let Some(key) = self.connection_of(worker, context) else {
             return;
         };
-        if self.connections[key].phase == Phase::Held && !self.connections[key].down.paused {
+        if self.connections[key].phase == ConnectionPhase::Held
+            && !self.connections[key].down.paused
+        {
             self.dial(key);
         }
         self.resume(key, Direction::Downstream);
@@ -320,7 +322,7 @@ impl Simulator {
                 continue;
             }
             connection.context = None;
-            if connection.phase == Phase::Held {
+            if connection.phase == ConnectionPhase::Held {
                 self.dial(key);
             }
             self.resume(key, Direction::Downstream);

@@ -24,7 +24,7 @@ impl Transcript {
     }
 
     /// Calls the guest made of one host function, such as `proxy_http_call`.
-    pub fn hostcalls<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Hostcall> + 'a {
+    pub fn hostcalls<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a HostcallRecord> + 'a {
         self.entries
             .iter()
             .filter_map(move |entry| match &entry.what {
@@ -102,7 +102,7 @@ pub enum What {
         outcome: Result<Option<String>, String>,
     },
     /// The guest called the host.
-    Hostcall(Hostcall),
+    Hostcall(HostcallRecord),
     /// The kit did something: moved time, opened a connection, answered a call.
     Kit(String),
 }
@@ -110,7 +110,7 @@ pub enum What {
 /// A call of a host function.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Hostcall {
+pub struct HostcallRecord {
     /// Such as `proxy_http_call`.
     pub name: String,
     /// On whose behalf.
@@ -125,7 +125,7 @@ pub struct Hostcall {
     pub fault: bool,
 }
 
-impl Hostcall {
+impl HostcallRecord {
     /// The argument of this name, in words.
     pub fn argument(&self, name: &str) -> Option<&str> {
         let found = self.arguments.iter().find(|argument| argument.name == name);
@@ -198,7 +198,7 @@ impl fmt::Display for Argument {
     }
 }
 
-impl fmt::Display for Hostcall {
+impl fmt::Display for HostcallRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}({})", self.name, List(&self.arguments))?;
         match self.status {
