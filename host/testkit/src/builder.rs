@@ -12,7 +12,7 @@ use serde_json::Value;
 use proxy_wasm_engine::{Plugin, Profile, Shared, StartError, VmConfig};
 
 use super::cluster::{Cluster, accepts};
-use super::fault::{Fault, Mishap};
+use super::fault::{Fault, FaultKind};
 use super::guest::Guest;
 use super::kit::TestKit;
 use super::kit_state::{KitState, LogLine};
@@ -275,9 +275,9 @@ impl Builder {
 }
 
 /// Why a kit did not start.
-pub struct KitError(Box<Failure>);
+pub struct KitError(Box<StartFailure>);
 
-struct Failure {
+struct StartFailure {
     why: StartError,
     explanation: Option<String>,
     transcript: Transcript,
@@ -286,7 +286,7 @@ struct Failure {
 
 impl KitError {
     fn new(why: StartError, kit_state: &KitState) -> KitError {
-        KitError(Box::new(Failure {
+        KitError(Box::new(StartFailure {
             explanation: kit_state.with_transcript(super::explain::explain),
             why,
             transcript: kit_state.transcript(),
@@ -337,7 +337,7 @@ impl std::error::Error for KitError {
 }
 
 pub(super) fn is_call(fault: &Fault) -> bool {
-    matches!(fault.what, Mishap::Call(_))
+    matches!(fault.kind, FaultKind::Call(_))
 }
 
 /// Where streams go unless told otherwise.

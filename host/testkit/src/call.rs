@@ -11,19 +11,19 @@ use super::simulator::Simulator;
 /// A call under way.
 pub(super) struct Call {
     pub(super) cluster: String,
-    pub(super) what: Kind,
+    pub(super) kind: CallKind,
     /// How it will go, once it is known.
     pub(super) outcome: Option<Cluster>,
     pub(super) endless: bool,
 }
 
-pub(super) enum Kind {
+pub(super) enum CallKind {
     Http { root: ContextId },
     Unary,
-    Stream(Opened),
+    Stream(OpenGrpcStream),
 }
 
-pub(super) struct Opened {
+pub(super) struct OpenGrpcStream {
     pub(super) headers: Headers,
     /// Whether the guest has got initial metadata.
     pub(super) greeted: bool,
@@ -33,10 +33,10 @@ pub(super) struct Opened {
 }
 
 impl Call {
-    pub(super) fn new(cluster: &str, what: Kind, timeout: Option<Duration>) -> Call {
+    pub(super) fn new(cluster: &str, kind: CallKind, timeout: Option<Duration>) -> Call {
         Call {
             cluster: cluster.to_owned(),
-            what,
+            kind,
             outcome: None,
             endless: timeout.is_none(),
         }
@@ -57,7 +57,7 @@ impl Simulator {
         let mut request = Request::new(&call.cluster, self.now(), call.headers);
         request.body = call.body;
         request.trailers = call.trailers;
-        let kind = Kind::Http { root: call.root };
+        let kind = CallKind::Http { root: call.root };
         let open = Call::new(&call.cluster, kind, call.timeout);
         self.open_call(self.key(worker, call.token), open, request, call.timeout);
     }
@@ -65,7 +65,7 @@ impl Simulator {
     pub(super) fn grpc_call(&mut self, worker: usize, call: GrpcCall) {
         let mut request = Request::new(&call.cluster, self.now(), grpc_headers(&call));
         request.body = call.message;
-        let open = Call::new(&call.cluster, Kind::Unary, call.timeout);
+        let open = Call::new(&call.cluster, CallKind::Unary, call.timeout);
         self.open_call(self.key(worker, call.token), open, request, call.timeout);
     }
 
@@ -101,7 +101,7 @@ impl Simulator {
     /// The call's answer arrives.
     pub(super) fn answer(&mut self, key: CallKey) {
         let streams =
-            (self.calls.get(&key)).is_some_and(|call| matches!(call.what, Kind::Stream(_)));
+            (self.calls.get(&key)).is_some_and(|call| matches!(call.kind, CallKind::Stream(_)));
         if streams {
             self.stream_answer(key);
             return;
@@ -110,9 +110,9 @@ impl Simulator {
             return;
         };
         let Some(outcome) = call.outcome else { return };
-        match call.what {
-            Kind::Http { root } => self.reply(key, root, http_reply(outcome)),
-            Kind::Unary => match outcome.behaviour {
+        match call.kind {
+            CallKind::Http { root } => self.reply(key, root, http_reply(outcome)),
+            CallKind::Unary => match outcome.behaviour {
                 Behaviour::Answers(answer) if answer.grpc_status == 0 => {
                     self.guest(key.worker, |vm| vm.grpc_message(key.token, answer.body));
                     self.guest(key.worker, |vm| vm.grpc_close(key.token, 0, ""));
@@ -123,7 +123,7 @@ impl Simulator {
                 }
                 _ => self.grpc_unavailable(key),
             },
-            Kind::Stream(_) => {}
+            CallKind::Stream(_) => {}
         }
     }
 
@@ -134,9 +134,9 @@ impl Simulator {
         };
         let note = format!("the call to {} timed out", call.cluster);
         self.kit_state.note(key.worker, note);
-        match call.what {
-            Kind::Http { root } => self.reply(key, root, made_up(504, TIMED_OUT)),
-            Kind::Unary | Kind::Stream(_) => {
+        match call.kind {
+            CallKind::Http { root } => self.reply(key, root, made_up(504, TIMED_OUT)),
+            CallKind::Unary | CallKind::Stream(_) => {
                 self.guest(key.worker, |vm| {
                     vm.grpc_close(key.token, DEADLINE_EXCEEDED, TIMED_OUT)
                 });

@@ -10,7 +10,7 @@ use proxy_wasm_engine::{ContextId, End, Headers};
 
 use super::cluster::{Cluster, Request, header, status};
 use super::simulator::Simulator;
-use super::stream::{Over, Piece};
+use super::stream::{Piece, StreamEnd};
 
 /// A request under way, and its response.
 pub struct Exchange {
@@ -50,7 +50,7 @@ impl Exchange {
     /// The client goes away.
     pub fn reset(&mut self) {
         let mut simulator = self.simulator.borrow_mut();
-        simulator.finish_stream(self.key, Over::Reset);
+        simulator.finish_stream(self.key, StreamEnd::Reset);
         simulator.settle();
     }
 
@@ -141,7 +141,7 @@ impl Exchange {
 
     /// Whether the stream was reset, by whomever.
     pub fn is_reset(&self) -> bool {
-        self.simulator.borrow().streams[self.key].over == Some(Over::Reset)
+        self.simulator.borrow().streams[self.key].over == Some(StreamEnd::Reset)
     }
 
     /// Whether the filter holds the request back.

@@ -1,14 +1,14 @@
 //! Why a guest trapped, in words its author can act on.
 
 use super::status::Status;
-use super::transcript::{HostcallRecord, Transcript, What};
+use super::transcript::{EntryKind, HostcallRecord, Transcript};
 
 /// Explains why the guest trapped, from what it said last. `None`: it said nothing.
 pub(super) fn explain(transcript: &Transcript) -> Option<String> {
     let last: Vec<&HostcallRecord> = (transcript.entries().iter().rev())
-        .take_while(|entry| !matches!(entry.what, What::Kit(_)))
-        .filter_map(|entry| match &entry.what {
-            What::Hostcall(call) => Some(call),
+        .take_while(|entry| !matches!(entry.kind, EntryKind::Kit(_)))
+        .filter_map(|entry| match &entry.kind {
+            EntryKind::Hostcall(call) => Some(call),
             _ => None,
         })
         .collect();

@@ -13,7 +13,7 @@ use super::status::Status;
 /// [`Builder::fault`](super::Builder::fault) to go wrong while starting.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    pub(super) what: Mishap,
+    pub(super) kind: FaultKind,
     /// How many fitting occasions pass unharmed.
     pub(super) skip: u32,
     /// How many occasions are spoilt after that.
@@ -21,7 +21,7 @@ pub struct Fault {
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Mishap {
+pub(super) enum FaultKind {
     Trap { callback: String },
     Status { hostcall: String, status: Status },
     CasLost,
@@ -46,9 +46,9 @@ impl Fault {
         self
     }
 
-    fn once(what: Mishap) -> Fault {
+    fn once(kind: FaultKind) -> Fault {
         Fault {
-            what,
+            kind,
             skip: 0,
             times: 1,
         }
@@ -57,7 +57,7 @@ impl Fault {
 
 /// The guest traps in this callback, such as `proxy_on_tick`.
 pub fn trap_in(callback: impl Into<String>) -> Fault {
-    Fault::once(Mishap::Trap {
+    Fault::once(FaultKind::Trap {
         callback: callback.into(),
     })
 }
@@ -65,7 +65,7 @@ pub fn trap_in(callback: impl Into<String>) -> Fault {
 /// This host function, such as `proxy_get_property`, does nothing but return
 /// this status.
 pub fn returns(hostcall: impl Into<String>, status: Status) -> Fault {
-    Fault::once(Mishap::Status {
+    Fault::once(FaultKind::Status {
         hostcall: hostcall.into(),
         status,
     })
@@ -74,7 +74,7 @@ pub fn returns(hostcall: impl Into<String>, status: Status) -> Fault {
 /// A compare-and-swap on shared data is lost to somebody else. Writes without
 /// a compare value are no occasion.
 pub fn cas_lost() -> Fault {
-    Fault::once(Mishap::CasLost)
+    Fault::once(FaultKind::CasLost)
 }
 
 /// An HTTP call finds its cluster unknown.
@@ -85,12 +85,12 @@ pub fn unknown_cluster() -> Fault {
 /// The guest gets no more memory. An occasion is an attempt to grow; unlike the
 /// others this fault spoils all of them.
 pub fn memory_exhausted() -> Fault {
-    Fault::once(Mishap::Memory).times(u32::MAX)
+    Fault::once(FaultKind::Memory).times(u32::MAX)
 }
 
 /// The next HTTP or gRPC call, to whatever cluster, goes so: `next_call(refuses())`.
 pub fn next_call(behaviour: Cluster) -> Fault {
-    Fault::once(Mishap::Call(behaviour))
+    Fault::once(FaultKind::Call(behaviour))
 }
 
 /// Faults not yet used up.
@@ -107,41 +107,41 @@ impl Faults {
     }
 
     pub(super) fn trap(&mut self, callback: &str) -> Option<TrapReason> {
-        self.strike(|what| match what {
-            Mishap::Trap { callback: wanted } if wanted == callback => Some(TrapReason::Crash),
+        self.strike(|kind| match kind {
+            FaultKind::Trap { callback: wanted } if wanted == callback => Some(TrapReason::Crash),
             _ => None,
         })
     }
 
     /// `cas`: the compare value, should this be a write of shared data.
     pub(super) fn status(&mut self, hostcall: &str, cas: Option<u64>) -> Option<Status> {
-        self.strike(|what| match what {
-            Mishap::Status {
+        self.strike(|kind| match kind {
+            FaultKind::Status {
                 hostcall: wanted,
                 status,
             } if wanted == hostcall => Some(*status),
-            Mishap::CasLost if cas.is_some_and(|cas| cas != 0) => Some(Status::CAS_MISMATCH),
+            FaultKind::CasLost if cas.is_some_and(|cas| cas != 0) => Some(Status::CAS_MISMATCH),
             _ => None,
         })
     }
 
     pub(super) fn memory(&mut self) -> Option<()> {
-        self.strike(|what| matches!(what, Mishap::Memory).then_some(()))
+        self.strike(|kind| matches!(kind, FaultKind::Memory).then_some(()))
     }
 
     pub(super) fn call(&mut self) -> Option<Cluster> {
-        self.strike(|what| match what {
-            Mishap::Call(cluster) => Some(cluster.clone()),
+        self.strike(|kind| match kind {
+            FaultKind::Call(cluster) => Some(cluster.clone()),
             _ => None,
         })
     }
 
     /// The first fault that fits and is due strikes; those that fit and are not
     /// due come nearer.
-    fn strike<T>(&mut self, mut fits: impl FnMut(&Mishap) -> Option<T>) -> Option<T> {
+    fn strike<T>(&mut self, mut fits: impl FnMut(&FaultKind) -> Option<T>) -> Option<T> {
         let mut struck = None;
         for fault in &mut self.0 {
-            let Some(found) = fits(&fault.what) else {
+            let Some(found) = fits(&fault.kind) else {
                 continue;
             };
             if fault.skip > 0 {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use proxy_wasm_engine::{CallToken, End, GrpcCall, Headers};
 
-use super::call::{Call, Kind, Opened, grpc_headers};
+use super::call::{Call, CallKind, OpenGrpcStream, grpc_headers};
 use super::cluster::{Behaviour, CannedResponse, Request};
 use super::event_queue::{CallKey, Event};
 use super::simulator::Simulator;
@@ -54,14 +54,14 @@ impl GrpcStream {
 
 impl Simulator {
     pub(super) fn grpc_stream(&mut self, worker: usize, call: GrpcCall) {
-        let opened = Opened {
+        let opened = OpenGrpcStream {
             headers: grpc_headers(&call),
             greeted: false,
             answers: Vec::new(),
             half_closed: false,
         };
         let key = self.key(worker, call.token);
-        let open = Call::new(&call.cluster, Kind::Stream(opened), None);
+        let open = Call::new(&call.cluster, CallKind::Stream(opened), None);
         let note = format!("gRPC stream {}/{} opens", call.service, call.method);
         self.kit_state.note(worker, note);
         self.calls.insert(key, open);
@@ -70,8 +70,8 @@ impl Simulator {
     /// The newest open gRPC stream to this cluster.
     pub(super) fn find_grpc_stream(&self, cluster: &str) -> Option<CallKey> {
         let mut calls = self.calls.iter().rev();
-        let found =
-            calls.find(|(_, call)| call.cluster == cluster && matches!(call.what, Kind::Stream(_)));
+        let found = calls
+            .find(|(_, call)| call.cluster == cluster && matches!(call.kind, CallKind::Stream(_)));
         found.map(|(key, _)| *key)
     }
 
@@ -98,7 +98,7 @@ impl Simulator {
     /// Initial metadata comes before anything else, once.
     fn greet(&mut self, key: CallKey, metadata: Headers) {
         let Some(Call {
-            what: Kind::Stream(opened),
+            kind: CallKind::Stream(opened),
             ..
         }) = self.calls.get_mut(&key)
         else {
@@ -119,8 +119,8 @@ impl Simulator {
         end: End,
     ) {
         let key = self.key(worker, token);
-        let Some((cluster, headers)) = self.calls.get(&key).and_then(|call| match &call.what {
-            Kind::Stream(opened) => Some((call.cluster.clone(), opened.headers.clone())),
+        let Some((cluster, headers)) = self.calls.get(&key).and_then(|call| match &call.kind {
+            CallKind::Stream(opened) => Some((call.cluster.clone(), opened.headers.clone())),
             _ => None,
         }) else {
             return;
@@ -132,7 +132,7 @@ impl Simulator {
         let outcome = outcome.unwrap_or_else(super::cluster::refuses);
         let at = self.now() + outcome.delay;
         let Some(Call {
-            what: Kind::Stream(opened),
+            kind: CallKind::Stream(opened),
             outcome: broken,
             ..
         }) = self.calls.get_mut(&key)
@@ -154,7 +154,7 @@ impl Simulator {
     pub(super) fn grpc_half_close(&mut self, worker: usize, token: CallToken) {
         let key = self.key(worker, token);
         if let Some(Call {
-            what: Kind::Stream(opened),
+            kind: CallKind::Stream(opened),
             ..
         }) = self.calls.get_mut(&key)
         {
@@ -165,7 +165,7 @@ impl Simulator {
 
     pub(super) fn stream_answer(&mut self, key: CallKey) {
         let Some(Call {
-            what: Kind::Stream(opened),
+            kind: CallKind::Stream(opened),
             outcome: broken,
             ..
         }) = self.calls.get_mut(&key)

@@ -6,7 +6,7 @@ use proxy_wasm_engine::{Action, ContextId, End, HttpInfo};
 
 use super::call::made_up;
 use super::simulator::Simulator;
-use super::stream::{At, Half, Over, Piece, Stream, Which};
+use super::stream::{Half, HalfKind, PausePoint, Piece, Stream, StreamEnd};
 
 impl Simulator {
     /// A request begins; which stream it is. Its pieces follow.
@@ -59,19 +59,19 @@ impl Simulator {
     /// The client sends a piece of its request.
     pub(super) fn client_sends(&mut self, key: usize, piece: Piece) {
         self.streams[key].request.queue.push_back(piece);
-        self.pump(key, Which::Request);
+        self.pump(key, HalfKind::Request);
     }
 
     /// Shows pieces to the guest and passes on what it lets through.
-    pub(super) fn pump(&mut self, key: usize, which: Which) {
+    pub(super) fn pump(&mut self, key: usize, half_kind: HalfKind) {
         let body_while_paused = self.body_while_headers_paused;
         loop {
             let stream = &mut self.streams[key];
-            let half = stream.half(which);
+            let half = stream.half(half_kind);
             let blocked = match half.paused {
-                Some(At::Headers) => !body_while_paused,
-                Some(At::Trailers) => true,
-                Some(At::Body) | None => false,
+                Some(PausePoint::Headers) => !body_while_paused,
+                Some(PausePoint::Trailers) => true,
+                Some(PausePoint::Body) | None => false,
             };
             if half.stopped || blocked {
                 return;
@@ -82,87 +82,87 @@ impl Simulator {
             if stream.over.is_some() {
                 return;
             }
-            let bypass = stream.half(which).bypass;
+            let bypass = stream.half(half_kind).bypass;
             match stream.context.filter(|_| !bypass) {
-                Some(context) => self.show(key, which, context, piece),
-                None => self.pass_unseen(key, which, piece),
+                Some(context) => self.show(key, half_kind, context, piece),
+                None => self.pass_unseen(key, half_kind, piece),
             }
             // Deferred actions happen before the next callback.
             self.carry_out_effects();
         }
     }
 
-    fn show(&mut self, key: usize, which: Which, context: ContextId, piece: Piece) {
+    fn show(&mut self, key: usize, half_kind: HalfKind, context: ContextId, piece: Piece) {
         let worker = self.streams[key].worker;
         match piece {
             Piece::Headers(headers, end) => {
                 let action = self.guest(worker, |vm| {
                     if let Some(info) = vm.http_mut(context) {
-                        match which {
-                            Which::Request => info.request_headers = headers,
-                            Which::Response => info.response_headers = Some(headers),
+                        match half_kind {
+                            HalfKind::Request => info.request_headers = headers,
+                            HalfKind::Response => info.response_headers = Some(headers),
                         }
                     }
-                    match which {
-                        Which::Request => vm.request_headers(context, end),
-                        Which::Response => vm.response_headers(context, end),
+                    match half_kind {
+                        HalfKind::Request => vm.request_headers(context, end),
+                        HalfKind::Response => vm.response_headers(context, end),
                     }
                 });
-                let half = self.streams[key].half(which);
+                let half = self.streams[key].half(half_kind);
                 half.held_end = end == End::Last;
                 match action {
-                    Some(Action::Pause) => half.paused = Some(At::Headers),
-                    Some(Action::Continue) => self.release(key, which, At::Headers),
+                    Some(Action::Pause) => half.paused = Some(PausePoint::Headers),
+                    Some(Action::Continue) => self.release(key, half_kind, PausePoint::Headers),
                     None => {}
                 }
             }
             Piece::Data(bytes, end) => {
-                let half = self.streams[key].half(which);
+                let half = self.streams[key].half(half_kind);
                 let mut held = std::mem::take(&mut half.held);
                 held.extend_from_slice(&bytes);
                 let added = bytes.len() as u64;
                 let action = self.guest(worker, |vm| {
                     if let Some(info) = vm.http_mut(context) {
-                        match which {
-                            Which::Request => info.request_size += added,
-                            Which::Response => info.response_size += added,
+                        match half_kind {
+                            HalfKind::Request => info.request_size += added,
+                            HalfKind::Response => info.response_size += added,
                         }
                     }
-                    match which {
-                        Which::Request => vm.request_body(context, &mut held, end),
-                        Which::Response => vm.response_body(context, &mut held, end),
+                    match half_kind {
+                        HalfKind::Request => vm.request_body(context, &mut held, end),
+                        HalfKind::Response => vm.response_body(context, &mut held, end),
                     }
                 });
-                let half = self.streams[key].half(which);
+                let half = self.streams[key].half(half_kind);
                 half.held = held;
                 half.held_end = end == End::Last;
                 match action {
-                    Some(Action::Pause) => half.paused = Some(At::Body),
-                    Some(Action::Continue) => self.release(key, which, At::Body),
+                    Some(Action::Pause) => half.paused = Some(PausePoint::Body),
+                    Some(Action::Continue) => self.release(key, half_kind, PausePoint::Body),
                     None => {}
                 }
             }
             Piece::Trailers(trailers) => {
-                let half = self.streams[key].half(which);
+                let half = self.streams[key].half(half_kind);
                 let mut held = std::mem::take(&mut half.held);
                 let action = self.guest(worker, |vm| {
                     if let Some(info) = vm.http_mut(context) {
-                        match which {
-                            Which::Request => info.request_trailers = Some(trailers),
-                            Which::Response => info.response_trailers = Some(trailers),
+                        match half_kind {
+                            HalfKind::Request => info.request_trailers = Some(trailers),
+                            HalfKind::Response => info.response_trailers = Some(trailers),
                         }
                     }
-                    match which {
-                        Which::Request => vm.request_trailers(context, &mut held),
-                        Which::Response => vm.response_trailers(context, &mut held),
+                    match half_kind {
+                        HalfKind::Request => vm.request_trailers(context, &mut held),
+                        HalfKind::Response => vm.response_trailers(context, &mut held),
                     }
                 });
-                let half = self.streams[key].half(which);
+                let half = self.streams[key].half(half_kind);
                 half.held = held;
                 half.held_end = true;
                 match action {
-                    Some(Action::Pause) => half.paused = Some(At::Trailers),
-                    Some(Action::Continue) => self.release(key, which, At::Trailers),
+                    Some(Action::Pause) => half.paused = Some(PausePoint::Trailers),
+                    Some(Action::Continue) => self.release(key, half_kind, PausePoint::Trailers),
                     None => {}
                 }
             }
@@ -170,45 +170,45 @@ impl Simulator {
     }
 
     /// What was shown to the guest at this point goes on.
-    fn release(&mut self, key: usize, which: Which, at: At) {
+    fn release(&mut self, key: usize, half_kind: HalfKind, at: PausePoint) {
         let stream = &mut self.streams[key];
         let context = stream.context;
         let worker = stream.worker;
-        let half = stream.half(which);
+        let half = stream.half(half_kind);
         half.paused = None;
         let held = std::mem::take(&mut half.held);
         half.out.body.extend_from_slice(&held);
         let info = context
             .and_then(|context| self.workers[worker].vm.as_mut()?.http_mut(context))
-            .map(|info| match which {
-                Which::Request => (
+            .map(|info| match half_kind {
+                HalfKind::Request => (
                     Some(info.request_headers.clone()),
                     info.request_trailers.clone(),
                 ),
-                Which::Response => (
+                HalfKind::Response => (
                     info.response_headers.clone(),
                     info.response_trailers.clone(),
                 ),
             });
         let (headers, trailers) = info.unwrap_or_default();
-        let half = self.streams[key].half(which);
+        let half = self.streams[key].half(half_kind);
         // Headers that were held go with whatever follows them.
         if half.out.headers.is_none() {
             half.out.headers = headers;
         }
-        if at == At::Trailers {
+        if at == PausePoint::Trailers {
             half.out.trailers = trailers.unwrap_or_default();
         }
         let complete = std::mem::take(&mut half.held_end);
         half.out.complete |= complete;
         if complete {
-            self.complete(key, which);
+            self.complete(key, half_kind);
         }
     }
 
     /// No guest looks at this piece.
-    fn pass_unseen(&mut self, key: usize, which: Which, piece: Piece) {
-        let out = &mut self.streams[key].half(which).out;
+    fn pass_unseen(&mut self, key: usize, half_kind: HalfKind, piece: Piece) {
+        let out = &mut self.streams[key].half(half_kind).out;
         match piece {
             Piece::Headers(headers, end) => {
                 out.headers = Some(headers);
@@ -224,47 +224,47 @@ impl Simulator {
             }
         }
         if out.complete {
-            self.complete(key, which);
+            self.complete(key, half_kind);
         }
     }
 
-    fn complete(&mut self, key: usize, which: Which) {
-        match which {
-            Which::Request => self.ask_upstream(key),
-            Which::Response => self.finish_stream(key, Over::Complete),
+    fn complete(&mut self, key: usize, half_kind: HalfKind) {
+        match half_kind {
+            HalfKind::Request => self.ask_upstream(key),
+            HalfKind::Response => self.finish_stream(key, StreamEnd::Complete),
         }
     }
 
     pub(super) fn continue_request(&mut self, worker: usize, context: ContextId) {
-        self.resume_half(worker, context, Which::Request);
+        self.resume_half(worker, context, HalfKind::Request);
     }
 
     pub(super) fn continue_response(&mut self, worker: usize, context: ContextId) {
-        self.resume_half(worker, context, Which::Response);
+        self.resume_half(worker, context, HalfKind::Response);
     }
 
-    fn resume_half(&mut self, worker: usize, context: ContextId, which: Which) {
+    fn resume_half(&mut self, worker: usize, context: ContextId, half_kind: HalfKind) {
         let Some(key) = self.stream_of(worker, context) else {
             return;
         };
-        let half = self.streams[key].half(which);
+        let half = self.streams[key].half(half_kind);
         if half.stopped {
             return;
         }
         if let Some(at) = half.paused {
-            self.release(key, which, at);
-            self.pump(key, which);
+            self.release(key, half_kind, at);
+            self.pump(key, half_kind);
         }
     }
 
     pub(super) fn reset_http(&mut self, worker: usize, context: ContextId) {
         if let Some(key) = self.stream_of(worker, context) {
-            self.finish_stream(key, Over::Reset);
+            self.finish_stream(key, StreamEnd::Reset);
         }
     }
 
     /// The stream is over: `on_log`, `on_done`, `on_delete`.
-    pub(super) fn finish_stream(&mut self, key: usize, over: Over) {
+    pub(super) fn finish_stream(&mut self, key: usize, over: StreamEnd) {
         let stream = &mut self.streams[key];
         if stream.over.is_some() {
             return;

@@ -10,7 +10,7 @@ use proxy_wasm_engine::{ContextId, Observer, Trap, TrapReason, World};
 use super::decode;
 use super::fault::Faults;
 use super::status::Status;
-use super::transcript::{Argument, Entry, HostcallRecord, Transcript, What};
+use super::transcript::{Argument, Entry, EntryKind, HostcallRecord, Transcript};
 
 /// What one kit's workers have in common.
 pub(super) struct KitState {
@@ -113,7 +113,7 @@ impl KitState {
     }
 
     pub(super) fn note(&self, worker: usize, note: impl Into<String>) {
-        self.lock().record(worker, What::Kit(note.into()));
+        self.lock().record(worker, EntryKind::Kit(note.into()));
     }
 
     pub(super) fn filter_state_keys(&self) -> BTreeSet<String> {
@@ -150,9 +150,9 @@ impl KitState {
 }
 
 impl Inner {
-    fn record(&mut self, worker: usize, what: What) {
+    fn record(&mut self, worker: usize, kind: EntryKind) {
         let at = self.now;
-        self.transcript.push(Entry { at, worker, what });
+        self.transcript.push(Entry { at, worker, kind });
     }
 }
 
@@ -229,12 +229,12 @@ impl Observer for WorkerView {
 
     fn enter(&self, callback: &'static str, arguments: &[u32]) -> Option<TrapReason> {
         let mut inner = self.0.kit_state.lock();
-        let what = What::Callback {
+        let kind = EntryKind::Callback {
             name: callback.to_owned(),
             context: ContextId(arguments.first().copied().unwrap_or_default()),
             arguments: decode::callback_arguments(callback, arguments),
         };
-        inner.record(self.0.worker, what);
+        inner.record(self.0.worker, kind);
         let struck = inner.faults.trap(callback);
         if struck.is_some() {
             inner.asked_traps += 1;
@@ -248,8 +248,8 @@ impl Observer for WorkerView {
             Err(trap) => Err(trap.to_string()),
         };
         let name = callback.to_owned();
-        let what = What::Returned { name, outcome };
-        self.0.kit_state.lock().record(self.0.worker, what);
+        let kind = EntryKind::Returned { name, outcome };
+        self.0.kit_state.lock().record(self.0.worker, kind);
     }
 
     fn call(&self, call: &proxy_wasm_engine::Hostcall<'_>) -> Option<u32> {
@@ -257,7 +257,7 @@ impl Observer for WorkerView {
             .then(|| call.arguments.get(4).copied().unwrap_or_default());
         let mut inner = self.0.kit_state.lock();
         let status = inner.faults.status(call.name, cas)?;
-        let what = What::Hostcall(HostcallRecord {
+        let kind = EntryKind::Hostcall(HostcallRecord {
             name: call.name.to_owned(),
             context: call.context,
             arguments: decode::arguments(call),
@@ -265,7 +265,7 @@ impl Observer for WorkerView {
             status: Some(status),
             fault: true,
         });
-        inner.record(self.0.worker, what);
+        inner.record(self.0.worker, kind);
         Some(status.0)
     }
 
@@ -290,7 +290,7 @@ impl Observer for WorkerView {
         if let Some(key) = decode::filter_state_key(call) {
             inner.filter_state_keys.insert(key);
         }
-        let what = What::Hostcall(HostcallRecord {
+        let kind = EntryKind::Hostcall(HostcallRecord {
             name: call.name.to_owned(),
             context: call.context,
             arguments,
@@ -298,7 +298,7 @@ impl Observer for WorkerView {
             status,
             fault: false,
         });
-        inner.record(self.0.worker, what);
+        inner.record(self.0.worker, kind);
     }
 
     fn may_grow(&self, from: usize, to: usize) -> bool {
@@ -308,7 +308,7 @@ impl Observer for WorkerView {
         }
         let note = format!("the guest gets no more memory ({from} bytes, wanted {to})");
         inner.asked_traps += 1;
-        inner.record(self.0.worker, What::Kit(note));
+        inner.record(self.0.worker, EntryKind::Kit(note));
         false
     }
 }

@@ -328,7 +328,7 @@ pub use proxy_wasm_engine::{ContextId, Headers, ListenerDirection, Metric, Peer,
 pub use request::HttpRequest;
 pub use serde_json::json;
 pub use status::Status;
-pub use transcript::{Argument, Entry, HostcallRecord, Transcript, What};
+pub use transcript::{Argument, Entry, EntryKind, HostcallRecord, Transcript};
 
 /// So many seconds.
 pub const fn secs(seconds: u64) -> Duration {

@@ -8,7 +8,7 @@ use super::call::{REFUSED, RESET, SERVICE_TIME, TIMED_OUT, made_up};
 use super::cluster::{Behaviour, Cluster, Request};
 use super::event_queue::Event;
 use super::simulator::Simulator;
-use super::stream::{Half, Over, Piece, Which};
+use super::stream::{Half, HalfKind, Piece, StreamEnd};
 
 impl Simulator {
     /// The request as the upstream got it so far.
@@ -75,7 +75,7 @@ impl Simulator {
             stream.outcome = None;
             stream.by_hand = true;
             stream.response.queue.push_back(piece);
-            self.pump(key, Which::Response);
+            self.pump(key, HalfKind::Response);
         }
     }
 
@@ -88,7 +88,7 @@ impl Simulator {
         stream.by_hand = true;
         self.flag(key, UPSTREAM_TERMINATED);
         if self.streams[key].response.out.headers.is_some() {
-            self.finish_stream(key, Over::Reset);
+            self.finish_stream(key, StreamEnd::Reset);
         } else {
             self.proxy_reply(key, 503, RESET, "upstream_reset_before_response_started");
         }
@@ -173,13 +173,13 @@ impl Simulator {
                 } else if !empty {
                     queue.push_back(Piece::Data(Vec::new(), End::Last));
                 }
-                self.pump(key, Which::Response);
+                self.pump(key, HalfKind::Response);
             }
             Behaviour::BreaksOff => {
                 let headers = vec![(":status".to_owned(), b"200".to_vec())];
                 (stream.response.queue).push_back(Piece::Headers(headers, End::More));
-                self.pump(key, Which::Response);
-                self.finish_stream(key, Over::Reset);
+                self.pump(key, HalfKind::Response);
+                self.finish_stream(key, StreamEnd::Reset);
             }
             Behaviour::Resets => {
                 self.proxy_reply(key, 503, RESET, "upstream_reset_before_response_started");
@@ -247,7 +247,7 @@ impl Simulator {
         }
         if stream.response.out.headers.is_some() {
             // The client has a response already; it cannot be taken back.
-            self.finish_stream(key, Over::Reset);
+            self.finish_stream(key, StreamEnd::Reset);
             return;
         }
         stream.local = Some(details.clone());
@@ -271,7 +271,7 @@ impl Simulator {
         if let Some(info) = self.info_mut(key) {
             info.code_details = Some(details);
         }
-        self.pump(key, Which::Response);
+        self.pump(key, HalfKind::Response);
     }
 }
 

@@ -14,7 +14,7 @@ use super::event_queue::{CallKey, Event, EventQueue};
 use super::explain;
 use super::fault::{Fault, Faults};
 use super::kit_state::KitState;
-use super::stream::{Over, Stream};
+use super::stream::{Stream, StreamEnd};
 use super::tcp::Connection;
 use super::worker::Worker;
 
@@ -308,7 +308,7 @@ impl Simulator {
             self.close(key, Peer::Local);
         }
         for key in 0..self.streams.len() {
-            self.finish_stream(key, Over::Reset);
+            self.finish_stream(key, StreamEnd::Reset);
         }
         for worker in 0..self.workers.len() {
             let roots = self.workers[worker].vm.as_ref().map(Vm::roots);

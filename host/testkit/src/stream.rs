@@ -26,13 +26,13 @@ pub(super) struct Stream {
     pub(super) by_hand: bool,
     /// Why the answer came from the proxy itself.
     pub(super) local: Option<String>,
-    pub(super) over: Option<Over>,
+    pub(super) over: Option<StreamEnd>,
     pub(super) filter_state: BTreeMap<String, String>,
 }
 
 /// How a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Over {
+pub(super) enum StreamEnd {
     Complete,
     Reset,
 }
@@ -42,7 +42,7 @@ pub(super) enum Over {
 pub(super) struct Half {
     /// Not shown to the guest yet.
     pub(super) queue: VecDeque<Piece>,
-    pub(super) paused: Option<At>,
+    pub(super) paused: Option<PausePoint>,
     pub(super) held: BytesMut,
     /// Whether what is held back ends the message.
     pub(super) held_end: bool,
@@ -51,12 +51,12 @@ pub(super) struct Half {
     /// Goes past the guest.
     pub(super) bypass: bool,
     /// What came out at the other side.
-    pub(super) out: Message,
+    pub(super) out: Delivered,
 }
 
 /// What came through so far.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Message {
+pub(super) struct Delivered {
     pub(super) headers: Option<Headers>,
     pub(super) body: Vec<u8>,
     pub(super) trailers: Headers,
@@ -72,14 +72,14 @@ pub(super) enum Piece {
 
 /// Where the guest paused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum At {
+pub(super) enum PausePoint {
     Headers,
     Body,
     Trailers,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Which {
+pub(super) enum HalfKind {
     Request,
     Response,
 }
@@ -91,10 +91,10 @@ impl Stream {
         self.over.is_none() && (paused || self.response.paused.is_some())
     }
 
-    pub(super) fn half(&mut self, which: Which) -> &mut Half {
-        match which {
-            Which::Request => &mut self.request,
-            Which::Response => &mut self.response,
+    pub(super) fn half(&mut self, half_kind: HalfKind) -> &mut Half {
+        match half_kind {
+            HalfKind::Request => &mut self.request,
+            HalfKind::Response => &mut self.response,
         }
     }
 }

@@ -29,9 +29,9 @@ pub(super) struct Connection {
     /// The cluster that serves it.
     pub(super) upstream: Option<String>,
     /// From the client.
-    pub(super) down: Flow,
+    pub(super) down: ByteFlow,
     /// From the upstream.
-    pub(super) up: Flow,
+    pub(super) up: ByteFlow,
     pub(super) closed: Option<Peer>,
     /// Kept when the context goes.
     pub(super) filter_state: BTreeMap<String, String>,
@@ -50,7 +50,7 @@ pub(super) enum ConnectionPhase {
 
 /// Bytes of one direction.
 #[derive(Default)]
-pub(super) struct Flow {
+pub(super) struct ByteFlow {
     /// Not shown to the guest yet.
     pub(super) waiting: BytesMut,
     pub(super) waiting_end: bool,
@@ -75,7 +75,7 @@ impl Connection {
         self.closed.is_none() && paused
     }
 
-    fn flow(&mut self, direction: Direction) -> &mut Flow {
+    fn flow(&mut self, direction: Direction) -> &mut ByteFlow {
         match direction {
             Direction::Downstream => &mut self.down,
             Direction::Upstream => &mut self.up,
@@ -110,8 +110,8 @@ impl Simulator {
             flags: 0,
             transport_failure: None,
             upstream: None,
-            down: Flow::default(),
-            up: Flow::default(),
+            down: ByteFlow::default(),
+            up: ByteFlow::default(),
             closed: None,
             filter_state: BTreeMap::new(),
         });

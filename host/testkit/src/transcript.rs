@@ -27,16 +27,16 @@ impl Transcript {
     pub fn hostcalls<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a HostcallRecord> + 'a {
         self.entries
             .iter()
-            .filter_map(move |entry| match &entry.what {
-                What::Hostcall(call) if call.name == name => Some(call),
+            .filter_map(move |entry| match &entry.kind {
+                EntryKind::Hostcall(call) if call.name == name => Some(call),
                 _ => None,
             })
     }
 
     /// Names of the callbacks that ran, in order, allocators left out.
     pub fn callbacks(&self) -> Vec<&str> {
-        let names = self.entries.iter().filter_map(|entry| match &entry.what {
-            What::Callback { name, .. } => Some(name.as_str()),
+        let names = self.entries.iter().filter_map(|entry| match &entry.kind {
+            EntryKind::Callback { name, .. } => Some(name.as_str()),
             _ => None,
         });
         names.collect()
@@ -44,8 +44,8 @@ impl Transcript {
 
     /// Names of the callbacks that ran for one context, in order.
     pub fn callbacks_of(&self, wanted: ContextId) -> Vec<&str> {
-        let names = self.entries.iter().filter_map(|entry| match &entry.what {
-            What::Callback { name, context, .. } if *context == wanted => Some(name.as_str()),
+        let names = self.entries.iter().filter_map(|entry| match &entry.kind {
+            EntryKind::Callback { name, context, .. } if *context == wanted => Some(name.as_str()),
             _ => None,
         });
         names.collect()
@@ -78,13 +78,13 @@ pub struct Entry {
     /// Which worker, counted from 0.
     pub worker: usize,
     /// What happened.
-    pub what: What,
+    pub kind: EntryKind,
 }
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum What {
+pub enum EntryKind {
     /// The host called the guest.
     Callback {
         /// Such as `proxy_on_tick`.
@@ -227,9 +227,9 @@ impl fmt::Display for Transcript {
             if several {
                 write!(f, "worker {} ", entry.worker)?;
             }
-            match &entry.what {
-                What::Kit(note) => writeln!(f, "· {note}")?,
-                What::Callback {
+            match &entry.kind {
+                EntryKind::Kit(note) => writeln!(f, "· {note}")?,
+                EntryKind::Callback {
                     name,
                     context,
                     arguments,
@@ -237,7 +237,7 @@ impl fmt::Display for Transcript {
                     inside = true;
                     writeln!(f, "#{} {name}({})", context.0, List(arguments))?;
                 }
-                What::Returned { outcome, .. } => {
+                EntryKind::Returned { outcome, .. } => {
                     inside = false;
                     match outcome {
                         Ok(Some(value)) => writeln!(f, "     = {value}")?,
@@ -245,7 +245,7 @@ impl fmt::Display for Transcript {
                         Err(why) => writeln!(f, "     ! {why}")?,
                     }
                 }
-                What::Hostcall(call) => {
+                EntryKind::Hostcall(call) => {
                     let indent = if inside { "    " } else { "" };
                     writeln!(f, "{indent}#{} {call}", call.context.0)?;
                 }

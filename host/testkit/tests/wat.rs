@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use proxy_wasm_testkit::{
-    Builder, Peer, Status, TestKit, What, accepts, answers, cas_lost, decides, first_of, hangs,
-    memory_exhausted, millis, next_call, refuses, returns, secs, trap_in, unknown_cluster,
+    Builder, EntryKind, Peer, Status, TestKit, accepts, answers, cas_lost, decides, first_of,
+    hangs, memory_exhausted, millis, next_call, refuses, returns, secs, trap_in, unknown_cluster,
 };
 
 /// See the comment in the file.
@@ -228,7 +228,7 @@ fn the_transcript_is_in_words() {
     let kit_lines = transcript
         .entries()
         .iter()
-        .filter(|entry| matches!(entry.what, What::Kit(_)));
+        .filter(|entry| matches!(entry.kind, EntryKind::Kit(_)));
     assert!(kit_lines.count() >= 3);
 }
 
