@@ -26,7 +26,7 @@ pub(super) enum CallKind {
 pub(super) struct OpenGrpcStream {
     pub(super) headers: Headers,
     /// Whether the guest has got initial metadata.
-    pub(super) greeted: bool,
+    pub(super) initial_metadata_sent: bool,
     /// Answers whose time has not come yet.
     pub(super) answers: Vec<CannedResponse>,
     pub(super) half_closed: bool,
@@ -45,10 +45,10 @@ impl Call {
 
 impl Simulator {
     pub(super) fn key(&self, worker: usize, token: CallToken) -> CallKey {
-        let life = self.workers[worker].life;
+        let generation = self.workers[worker].generation;
         CallKey {
             worker,
-            life,
+            generation,
             token,
         }
     }

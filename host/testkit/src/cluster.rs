@@ -191,24 +191,24 @@ impl Cluster {
     }
 
     /// How it behaves towards this request, with its own decisions made.
-    pub(super) fn settle(&self, request: &Request) -> Cluster {
-        let mut settled = self.clone();
+    pub(super) fn decide(&self, request: &Request) -> Cluster {
+        let mut decided = self.clone();
         // A closure may return another closure; not for ever.
         for _ in 0..16 {
-            let Behaviour::Decides(decide) = &settled.behaviour else {
+            let Behaviour::Decides(decide) = &decided.behaviour else {
                 break;
             };
             let decide = decide.clone();
             let mut decide = decide.lock().unwrap_or_else(PoisonError::into_inner);
             let mut next = decide(request);
-            next.delay += settled.delay;
+            next.delay += decided.delay;
             if next.metadata.is_null() {
-                next.metadata = settled.metadata;
+                next.metadata = decided.metadata;
             }
-            next.address = next.address.or(settled.address);
-            settled = next;
+            next.address = next.address.or(decided.address);
+            decided = next;
         }
-        settled
+        decided
     }
 }
 

@@ -69,7 +69,7 @@ impl Simulator {
             at: now,
             ..Request::default()
         };
-        let outcome = (self.clusters.get(&name)).map(|cluster| cluster.settle(&request));
+        let outcome = (self.clusters.get(&name)).map(|cluster| cluster.decide(&request));
         let takes = match outcome.as_ref().map(|outcome| &outcome.behaviour) {
             None | Some(Behaviour::Refuses) => Duration::ZERO,
             Some(Behaviour::Hangs) => CONNECT_TIMEOUT,
@@ -121,7 +121,7 @@ impl Simulator {
             let why = reason.unwrap_or("connect timeout");
             self.kit_state
                 .note(worker, format!("cluster {name} cannot be reached: {why}"));
-            self.tell_info(key, None);
+            self.update_info(key, None);
             if last {
                 self.close(key, Peer::Local);
             } else {
@@ -140,7 +140,7 @@ impl Simulator {
                 address: self.address_of(&name, &cluster),
                 local_address: self.local_address(key),
             };
-            self.tell_info(key, Some(upstream));
+            self.update_info(key, Some(upstream));
         }
         if !data.is_empty() || end {
             self.arrive(key, Direction::Downstream, &data, end);
@@ -150,7 +150,7 @@ impl Simulator {
     }
 
     /// Lets the guest's properties know how the connection stands.
-    pub(super) fn tell_info(&mut self, key: usize, upstream: Option<Upstream>) {
+    pub(super) fn update_info(&mut self, key: usize, upstream: Option<Upstream>) {
         let connection = &self.connections[key];
         let Some(context) = connection.context else {
             return;

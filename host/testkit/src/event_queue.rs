@@ -32,7 +32,7 @@ pub(super) enum Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct CallKey {
     pub(super) worker: usize,
-    pub(super) life: u32,
+    pub(super) generation: u32,
     pub(super) token: CallToken,
 }
 

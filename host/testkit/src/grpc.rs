@@ -56,7 +56,7 @@ impl Simulator {
     pub(super) fn grpc_stream(&mut self, worker: usize, call: GrpcCall) {
         let opened = OpenGrpcStream {
             headers: grpc_headers(&call),
-            greeted: false,
+            initial_metadata_sent: false,
             answers: Vec::new(),
             half_closed: false,
         };
@@ -77,7 +77,7 @@ impl Simulator {
 
     /// The upstream sends a message on its own.
     pub(super) fn grpc_push(&mut self, key: CallKey, message: Vec<u8>) {
-        self.greet(key, Headers::new());
+        self.send_initial_metadata(key, Headers::new());
         if self.calls.contains_key(&key) {
             self.guest(key.worker, |vm| vm.grpc_message(key.token, message));
         }
@@ -85,7 +85,7 @@ impl Simulator {
 
     /// The upstream ends the stream.
     pub(super) fn grpc_end(&mut self, key: CallKey, status: u32, message: &str, trailers: Headers) {
-        self.greet(key, Headers::new());
+        self.send_initial_metadata(key, Headers::new());
         self.carry_out_effects();
         if self.calls.remove(&key).is_some() {
             self.guest(key.worker, |vm| {
@@ -96,7 +96,7 @@ impl Simulator {
     }
 
     /// Initial metadata comes before anything else, once.
-    fn greet(&mut self, key: CallKey, metadata: Headers) {
+    fn send_initial_metadata(&mut self, key: CallKey, metadata: Headers) {
         let Some(Call {
             kind: CallKind::Stream(opened),
             ..
@@ -104,7 +104,7 @@ impl Simulator {
         else {
             return;
         };
-        if !std::mem::replace(&mut opened.greeted, true) {
+        if !std::mem::replace(&mut opened.initial_metadata_sent, true) {
             self.guest(key.worker, |vm| {
                 vm.grpc_initial_metadata(key.token, metadata)
             });
@@ -179,7 +179,7 @@ impl Simulator {
         }
         let answers = std::mem::take(&mut opened.answers);
         let closes = opened.half_closed;
-        self.greet(key, answers.first().map(own_headers).unwrap_or_default());
+        self.send_initial_metadata(key, answers.first().map(own_headers).unwrap_or_default());
         let mut last = None;
         for answer in answers {
             if answer.grpc_status == 0 {

@@ -225,7 +225,7 @@ impl TestKit {
     pub fn restart(&mut self) -> Result<(), StartError> {
         let mut simulator = self.simulator.borrow_mut();
         for worker in 0..simulator.workers.len() {
-            simulator.bury(worker);
+            simulator.discard_vm(worker);
             simulator.start_vm(worker)?;
         }
         simulator.settle();

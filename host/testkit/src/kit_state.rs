@@ -29,7 +29,7 @@ struct Inner {
     properties: Vec<Property>,
     logs: Vec<LogLine>,
     /// How many traps a fault brought about and nobody has looked at yet.
-    asked_traps: usize,
+    injected_traps: usize,
     /// Keys of filter state that guests ever set.
     filter_state_keys: BTreeSet<String>,
 }
@@ -69,7 +69,7 @@ impl KitState {
                 transcript: Transcript::default(),
                 properties: Vec::new(),
                 logs: Vec::new(),
-                asked_traps: 0,
+                injected_traps: 0,
                 filter_state_keys: BTreeSet::new(),
             }),
         }
@@ -121,8 +121,8 @@ impl KitState {
     }
 
     /// Whether the trap just seen was a fault's doing.
-    pub(super) fn take_asked_trap(&self) -> bool {
-        std::mem::take(&mut self.lock().asked_traps) > 0
+    pub(super) fn take_injected_trap(&self) -> bool {
+        std::mem::take(&mut self.lock().injected_traps) > 0
     }
 
     pub(super) fn set_property(
@@ -237,7 +237,7 @@ impl Observer for WorkerView {
         inner.record(self.0.worker, kind);
         let struck = inner.faults.trap(callback);
         if struck.is_some() {
-            inner.asked_traps += 1;
+            inner.injected_traps += 1;
         }
         struck
     }
@@ -307,7 +307,7 @@ impl Observer for WorkerView {
             return true;
         }
         let note = format!("the guest gets no more memory ({from} bytes, wanted {to})");
-        inner.asked_traps += 1;
+        inner.injected_traps += 1;
         inner.record(self.0.worker, EntryKind::Kit(note));
         false
     }

@@ -32,8 +32,8 @@ impl Simulator {
         };
         let worker = self.streams[key].worker;
         let name = request.cluster.clone();
-        let outcome = (self.clusters.get(&name)).map(|cluster| cluster.settle(&request));
-        let Some(outcome) = outcome.map(|outcome| self.lead(outcome, &request)) else {
+        let outcome = (self.clusters.get(&name)).map(|cluster| cluster.decide(&request));
+        let Some(outcome) = outcome.map(|outcome| self.first_cluster(outcome, &request)) else {
             self.kit_state
                 .note(worker, format!("there is no cluster {name:?}"));
             self.proxy_reply(key, 503, "", "cluster_not_found");
@@ -55,13 +55,13 @@ impl Simulator {
     }
 
     /// The first cluster of an aggregate.
-    fn lead(&self, mut cluster: Cluster, request: &Request) -> Cluster {
+    fn first_cluster(&self, mut cluster: Cluster, request: &Request) -> Cluster {
         for _ in 0..8 {
             let Behaviour::FirstOf(names) = &cluster.behaviour else {
                 break;
             };
             let first = names.first().and_then(|name| self.clusters.get(name));
-            let next = first.map(|first| first.settle(request));
+            let next = first.map(|first| first.decide(request));
             cluster = next.unwrap_or_else(super::cluster::refuses);
         }
         cluster
@@ -95,7 +95,7 @@ impl Simulator {
     }
 
     /// Lets the guest's properties know where the request went.
-    fn tell_upstream(&mut self, key: usize, name: &str, cluster: &Cluster) {
+    fn record_upstream(&mut self, key: usize, name: &str, cluster: &Cluster) {
         let upstream = Upstream {
             cluster: name.into(),
             metadata: cluster.metadata.clone(),
@@ -141,9 +141,9 @@ impl Simulator {
         };
         let name = stream.cluster.clone();
         match &outcome.behaviour {
-            Behaviour::Answers(_) => self.tell_upstream(key, &name, &outcome),
+            Behaviour::Answers(_) => self.record_upstream(key, &name, &outcome),
             Behaviour::BreaksOff | Behaviour::Resets => {
-                self.tell_upstream(key, &name, &outcome);
+                self.record_upstream(key, &name, &outcome);
                 self.flag(key, UPSTREAM_TERMINATED);
             }
             _ => self.flag(key, CONNECT_FAILED),

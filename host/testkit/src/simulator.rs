@@ -113,16 +113,16 @@ impl Simulator {
     /// How the next call to this cluster goes; `None`: there is no such cluster.
     pub(super) fn behaviour(&mut self, name: &str, request: &Request) -> Option<Cluster> {
         if let Some(fault) = self.call_faults.call() {
-            return Some(fault.settle(request));
+            return Some(fault.decide(request));
         }
-        self.settled(name, request, 0)
+        self.decided(name, request, 0)
     }
 
-    fn settled(&self, name: &str, request: &Request, depth: usize) -> Option<Cluster> {
-        let cluster = self.clusters.get(name)?.settle(request);
+    fn decided(&self, name: &str, request: &Request, depth: usize) -> Option<Cluster> {
+        let cluster = self.clusters.get(name)?.decide(request);
         match &cluster.behaviour {
             Behaviour::FirstOf(clusters) if depth < 8 => {
-                self.settled(clusters.first()?, request, depth + 1)
+                self.decided(clusters.first()?, request, depth + 1)
             }
             _ => Some(cluster),
         }
@@ -155,7 +155,7 @@ impl Simulator {
         self.settle();
         while let Some((at, event)) = self.event_queue.take_due(target) {
             self.kit_state.set_now(at.max(self.now()));
-            self.happen(event);
+            self.handle(event);
             self.settle();
         }
         self.kit_state.set_now(target);
@@ -168,7 +168,7 @@ impl Simulator {
                 continue;
             }
             match self.event_queue.take_due(self.now()) {
-                Some((_, event)) => self.happen(event),
+                Some((_, event)) => self.handle(event),
                 None => return,
             }
         }
@@ -244,7 +244,7 @@ impl Simulator {
         }
     }
 
-    fn happen(&mut self, event: Event) {
+    fn handle(&mut self, event: Event) {
         match event {
             Event::Tick {
                 worker,
@@ -287,16 +287,16 @@ impl Simulator {
     /// The VM is dead: its calls end, its connections go on without it, its
     /// requests fail; it is built again after a while.
     fn trapped(&mut self, worker: usize, trap: Trap) {
-        let asked = self.kit_state.take_asked_trap();
+        let injected = self.kit_state.take_injected_trap();
         let why = self.kit_state.with_transcript(explain::explain);
         let why = why.map(|why| format!("\n{why}")).unwrap_or_default();
         let note = format!("the VM is dead: {trap}{why}");
         self.kit_state.note(worker, note);
-        if !asked && self.on_trap == OnTrap::Panic {
+        if !injected && self.on_trap == OnTrap::Panic {
             panic!("the guest trapped in {}: {trap}{why}", trap.callback);
         }
         self.traps.push(trap);
-        self.bury(worker);
+        self.discard_vm(worker);
         let at = self.now() + REBUILD_AFTER;
         self.event_queue.put(at, Event::Rebuild { worker });
     }
@@ -319,7 +319,7 @@ impl Simulator {
     }
 
     /// Lets go of everything that belonged to a worker's VM.
-    pub(super) fn bury(&mut self, worker: usize) {
+    pub(super) fn discard_vm(&mut self, worker: usize) {
         self.workers[worker].vm = None;
         self.workers[worker].ticks.clear();
         self.event_queue.drop_ticks(worker);
@@ -334,10 +334,10 @@ impl Simulator {
         }
         self.kit_state.note(worker, "the VM is built again");
         if let Err(error) = self.start_vm(worker) {
-            let asked = self.kit_state.take_asked_trap();
+            let injected = self.kit_state.take_injected_trap();
             let note = format!("the VM did not start again: {error}");
             self.kit_state.note(worker, note);
-            if !asked && self.on_trap == OnTrap::Panic {
+            if !injected && self.on_trap == OnTrap::Panic {
                 panic!("the guest did not start again after a trap: {error}");
             }
             let at = self.now() + REBUILD_AFTER;

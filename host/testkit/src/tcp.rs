@@ -288,7 +288,7 @@ impl Simulator {
             return;
         }
         self.connections[key].closed = Some(by);
-        self.tell_info(key, None);
+        self.update_info(key, None);
         let connection = &self.connections[key];
         let Some(context) = connection.context else {
             return;

@@ -16,7 +16,7 @@ pub(super) struct Worker {
     /// `None`: it trapped and is not built again yet.
     pub(super) vm: Option<Vm>,
     /// Which VM this is, counted from 1.
-    pub(super) life: u32,
+    pub(super) generation: u32,
     pub(super) ticks: HashMap<ContextId, TickSetting>,
     settings: u64,
 }
@@ -40,14 +40,14 @@ impl Worker {
             config,
             state: WorkerState::new(kit_state.clone(), index),
             vm: None,
-            life: 0,
+            generation: 0,
             ticks: HashMap::new(),
             settings: 0,
         }
     }
 
     pub(super) fn start(&mut self, shared: &Shared) -> Result<(), StartError> {
-        self.life += 1;
+        self.generation += 1;
         self.ticks.clear();
         let world = Arc::new(WorkerView(self.state.clone()));
         self.vm = Some(Vm::start(&self.module, &self.config, shared, world)?);
