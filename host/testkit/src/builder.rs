@@ -11,14 +11,14 @@ use serde_json::Value;
 
 use proxy_wasm_engine::{Plugin, Profile, Shared, StartError, VmConfig};
 
-use super::cluster::{Cluster, accepts};
-use super::fault::{Fault, FaultKind};
-use super::guest::Guest;
-use super::kit::TestKit;
-use super::kit_state::{KitState, LogLine};
-use super::simulator::Simulator;
-use super::transcript::Transcript;
-use super::worker::Worker;
+use crate::cluster::{Cluster, accepts};
+use crate::fault::{Fault, FaultKind};
+use crate::guest::Guest;
+use crate::kit::TestKit;
+use crate::simulator::Simulator;
+use crate::state::worker::Worker;
+use crate::state::{KitState, LogLine};
+use crate::transcript::Transcript;
 
 /// What a test says before the guest starts; made by [`TestKit::load`].
 pub struct Builder {
@@ -84,7 +84,7 @@ impl From<&[u8]> for Configuration {
 }
 
 impl Builder {
-    pub(super) fn new(guest: Guest) -> Builder {
+    pub(crate) fn new(guest: Guest) -> Builder {
         Builder {
             guest,
             config: VmConfig {
@@ -287,7 +287,7 @@ struct StartFailure {
 impl KitError {
     fn new(why: StartError, kit_state: &KitState) -> KitError {
         KitError(Box::new(StartFailure {
-            explanation: kit_state.with_transcript(super::explain::explain),
+            explanation: kit_state.with_transcript(crate::transcript::explain::explain),
             why,
             transcript: kit_state.transcript(),
             logs: kit_state.logs(),
@@ -336,12 +336,12 @@ impl std::error::Error for KitError {
     }
 }
 
-pub(super) fn is_call(fault: &Fault) -> bool {
+pub(crate) fn is_call(fault: &Fault) -> bool {
     matches!(fault.kind, FaultKind::Call(_))
 }
 
 /// Where streams go unless told otherwise.
-pub(super) const DEFAULT: &str = "default";
+pub(crate) const DEFAULT: &str = "default";
 
 /// 2026-01-01T00:00:00Z
 const START: Duration = Duration::from_secs(1_767_225_600);

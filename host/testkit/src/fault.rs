@@ -2,26 +2,26 @@
 
 use proxy_wasm_engine::TrapReason;
 
-use super::cluster::Cluster;
-use super::status::Status;
+use crate::cluster::Cluster;
+use crate::status::Status;
 
 /// Something that goes wrong once, or a few times, from now on:
 /// [`trap_in`], [`returns`], [`cas_lost`], [`unknown_cluster`],
 /// [`memory_exhausted`], [`next_call`].
 ///
-/// Put in with [`TestKit::fault`](super::TestKit::fault) while running, or with
-/// [`Builder::fault`](super::Builder::fault) to go wrong while starting.
+/// Put in with [`TestKit::fault`](crate::TestKit::fault) while running, or with
+/// [`Builder::fault`](crate::Builder::fault) to go wrong while starting.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    pub(super) kind: FaultKind,
+    pub(crate) kind: FaultKind,
     /// How many fitting occasions pass unharmed.
-    pub(super) skip: u32,
+    pub(crate) skip: u32,
     /// How many occasions are spoilt after that.
-    pub(super) times: u32,
+    pub(crate) times: u32,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum FaultKind {
+pub(crate) enum FaultKind {
     Trap { callback: String },
     Status { hostcall: String, status: Status },
     CasLost,
@@ -95,18 +95,18 @@ pub fn next_call(behaviour: Cluster) -> Fault {
 
 /// Faults not yet used up.
 #[derive(Default)]
-pub(super) struct Faults(Vec<Fault>);
+pub(crate) struct Faults(Vec<Fault>);
 
 impl Faults {
-    pub(super) fn add(&mut self, fault: Fault) {
+    pub(crate) fn add(&mut self, fault: Fault) {
         self.0.push(fault);
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
 
-    pub(super) fn trap(&mut self, callback: &str) -> Option<TrapReason> {
+    pub(crate) fn trap(&mut self, callback: &str) -> Option<TrapReason> {
         self.strike(|kind| match kind {
             FaultKind::Trap { callback: wanted } if wanted == callback => Some(TrapReason::Crash),
             _ => None,
@@ -114,7 +114,7 @@ impl Faults {
     }
 
     /// `cas`: the compare value, should this be a write of shared data.
-    pub(super) fn status(&mut self, hostcall: &str, cas: Option<u64>) -> Option<Status> {
+    pub(crate) fn status(&mut self, hostcall: &str, cas: Option<u64>) -> Option<Status> {
         self.strike(|kind| match kind {
             FaultKind::Status {
                 hostcall: wanted,
@@ -125,11 +125,11 @@ impl Faults {
         })
     }
 
-    pub(super) fn memory(&mut self) -> Option<()> {
+    pub(crate) fn memory(&mut self) -> Option<()> {
         self.strike(|kind| matches!(kind, FaultKind::Memory).then_some(()))
     }
 
-    pub(super) fn call(&mut self) -> Option<Cluster> {
+    pub(crate) fn call(&mut self) -> Option<Cluster> {
         self.strike(|kind| match kind {
             FaultKind::Call(cluster) => Some(cluster.clone()),
             _ => None,

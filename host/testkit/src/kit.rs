@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use proxy_wasm_engine::{ContextId, Metric, Shared, StartError, Trap};
 
-use super::builder::{Builder, DEFAULT};
-use super::cluster::{Cluster, Request};
-use super::connect::TcpConnect;
-use super::fault::Fault;
-use super::grpc::GrpcStream;
-use super::guest::Guest;
-use super::kit_state::LogLine;
-use super::request::HttpRequest;
-use super::simulator::Simulator;
-use super::transcript::Transcript;
+use crate::builder::{Builder, DEFAULT};
+use crate::calls::grpc::GrpcStream;
+use crate::cluster::{Cluster, Request};
+use crate::fault::Fault;
+use crate::guest::Guest;
+use crate::http::request::HttpRequest;
+use crate::simulator::Simulator;
+use crate::state::LogLine;
+use crate::tcp::connect::TcpConnect;
+use crate::transcript::Transcript;
 
 /// A guest at work in a world that a test controls.
 ///
@@ -30,12 +30,12 @@ pub struct TestKit {
 }
 
 impl TestKit {
-    /// Begins a kit for this guest: see [`guest`](super::guest()) and [`Guest`].
+    /// Begins a kit for this guest: see [`guest`](crate::guest()) and [`Guest`].
     pub fn load(guest: impl Into<Guest>) -> Builder {
         Builder::new(guest.into())
     }
 
-    pub(super) fn new(simulator: Rc<RefCell<Simulator>>) -> TestKit {
+    pub(crate) fn new(simulator: Rc<RefCell<Simulator>>) -> TestKit {
         TestKit { simulator }
     }
 
@@ -73,7 +73,7 @@ impl TestKit {
     }
 
     /// The upstream's end of the newest gRPC stream that is open to this cluster;
-    /// `None`: none is. For a cluster that [`hangs`](super::hangs), or to send what
+    /// `None`: none is. For a cluster that [`hangs`](crate::hangs), or to send what
     /// the guest did not ask for.
     pub fn grpc_stream(&mut self, cluster: &str) -> Option<GrpcStream> {
         let key = self.simulator.borrow().find_grpc_stream(cluster)?;
@@ -239,7 +239,7 @@ impl TestKit {
         vm.map(proxy_wasm_engine::Vm::roots).unwrap_or_default()
     }
 
-    pub(super) fn simulator(&self) -> &Rc<RefCell<Simulator>> {
+    pub(crate) fn simulator(&self) -> &Rc<RefCell<Simulator>> {
         &self.simulator
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::kit::TestKit;
+use crate::kit::TestKit;
 
 /// What is left that should not be; made by [`TestKit::leaks`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,7 +8,7 @@
 //! use proxy_wasm_testkit::{TestKit, accepts, answers, json, secs};
 //!
 //! # fn guest(_: &str) -> &'static str {
-//! #     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/prober.wat"))
+//! #     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/prober.wat"))
 //! # }
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut kit = TestKit::load(guest("my-filter"))
@@ -75,7 +75,7 @@
 //! ```
 //! use proxy_wasm_testkit::{TestKit, answers, millis, secs};
 //!
-//! # let wat = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/prober.wat"));
+//! # let wat = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/prober.wat"));
 //! let slow = answers(200, "").after(millis(300));
 //! let mut kit = TestKit::load(wat).cluster("ping:r1", slow).start().unwrap();
 //! kit.advance(secs(1)); // The guest's tick calls `ping:r1` ...
@@ -109,7 +109,7 @@
 //! ```
 //! use proxy_wasm_testkit::{TestKit, answers, decides, refuses, secs};
 //!
-//! # let wat = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/prober.wat"));
+//! # let wat = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/prober.wat"));
 //! let ping = decides(|request| match request.path.as_str() {
 //!     "/_ping" => answers(200, "well"),
 //!     _ => answers(404, ""),
@@ -141,7 +141,7 @@
 //! ```
 //! use proxy_wasm_testkit::{Peer, TestKit, accepts};
 //!
-//! # let wat = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/prober.wat"));
+//! # let wat = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/prober.wat"));
 //! let mut kit = TestKit::load(wat).cluster("r1:443", accepts()).start().unwrap();
 //! let mut client = kit.tcp().from("10.0.0.7:4000").connect();
 //! let mut upstream = client.upstream();
@@ -166,7 +166,7 @@
 //! ```
 //! use proxy_wasm_testkit::{TestKit, answers};
 //!
-//! # let wat = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/prober.wat"));
+//! # let wat = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/prober.wat"));
 //! let upstream = answers(200, "hi").header("server", "nginx");
 //! let mut kit = TestKit::load(wat).cluster("default", upstream).start().unwrap();
 //! let mut exchange = kit.http().post("/form").header("accept", "*/*").open();
@@ -218,7 +218,7 @@
 //! ```
 //! use proxy_wasm_testkit::{TestKit, accepts, secs, trap_in};
 //!
-//! # let wat = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/prober.wat"));
+//! # let wat = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/prober.wat"));
 //! let mut kit = TestKit::load(wat).cluster("r1:443", accepts()).start().unwrap();
 //! let mut client = kit.tcp().connect();
 //! kit.fault(trap_in("proxy_on_tick"));
@@ -252,7 +252,7 @@
 //! ```
 //! use proxy_wasm_testkit::{Status, TestKit, accepts};
 //!
-//! # let wat = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/prober.wat"));
+//! # let wat = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/prober.wat"));
 //! let mut kit = TestKit::load(wat).cluster("r1:443", accepts()).start().unwrap();
 //! let client = kit.tcp().connect();
 //! let transcript = kit.transcript();
@@ -273,61 +273,48 @@
 //! ```
 //! use proxy_wasm_testkit::{TestKit, accepts};
 //!
-//! # let wat = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/prober.wat"));
+//! # let wat = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/prober.wat"));
 //! let mut kit = TestKit::load(wat).cluster("r1:443", accepts()).start().unwrap();
 //! let growth = kit.growth_per_round(1000, |kit| kit.tcp().connect().close());
 //! assert_eq!(growth, 0);
 //! kit.assert_no_leaks();
 //! ```
 
-mod build;
 mod builder;
-mod call;
-mod client;
+mod calls;
 mod cluster;
-mod connect;
-mod decode;
-mod dial;
-mod event_queue;
-mod exchange;
-mod explain;
 mod fault;
-mod grpc;
 mod guest;
 mod http;
 mod kit;
-mod kit_state;
 mod leak;
-mod request;
-mod response;
 mod simulator;
+mod state;
 mod status;
-mod stream;
 mod tcp;
 mod transcript;
-mod worker;
 
 use std::time::Duration;
 
-pub use build::{Build, BuildError};
 pub use builder::{Builder, Configuration, KitError, OnTrap};
-pub use client::{Client, Upstream};
+pub use calls::grpc::GrpcStream;
 pub use cluster::{
     Cluster, Request, accepts, answers, breaks_off, decides, first_of, grpc_answers, grpc_fails,
     hangs, refuses, resets,
 };
-pub use connect::TcpConnect;
-pub use exchange::Exchange;
 pub use fault::{Fault, cas_lost, memory_exhausted, next_call, returns, trap_in, unknown_cluster};
-pub use grpc::GrpcStream;
+pub use guest::build::{Build, BuildError};
 pub use guest::{Guest, guest};
+pub use http::exchange::Exchange;
+pub use http::request::HttpRequest;
 pub use kit::TestKit;
-pub use kit_state::LogLine;
 pub use leak::Leaks;
 pub use proxy_wasm_engine::{ContextId, Headers, ListenerDirection, Metric, Peer, Profile, Shared};
-pub use request::HttpRequest;
 pub use serde_json::json;
+pub use state::LogLine;
 pub use status::Status;
+pub use tcp::client::{Client, Upstream};
+pub use tcp::connect::TcpConnect;
 pub use transcript::{Argument, Entry, EntryKind, HostcallRecord, Transcript};
 
 /// So many seconds.

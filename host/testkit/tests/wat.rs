@@ -8,7 +8,7 @@ use proxy_wasm_testkit::{
 };
 
 /// See the comment in the file.
-const PROBER: &str = include_str!("../src/prober.wat");
+const PROBER: &str = include_str!("prober.wat");
 
 fn kit() -> Builder {
     TestKit::load(PROBER)

@@ -1,16 +1,21 @@
 //! HTTP streams through the filter, as Envoy carries them.
 
+pub(crate) mod exchange;
+pub(crate) mod request;
+mod response;
+pub(crate) mod stream;
+
 use std::collections::BTreeMap;
 
 use proxy_wasm_engine::{Action, ContextId, End, HttpInfo};
 
-use super::call::made_up;
-use super::simulator::Simulator;
-use super::stream::{Half, HalfKind, PausePoint, Piece, Stream, StreamEnd};
+use crate::calls::made_up;
+use crate::http::stream::{Half, HalfKind, PausePoint, Piece, Stream, StreamEnd};
+use crate::simulator::Simulator;
 
 impl Simulator {
     /// A request begins; which stream it is. Its pieces follow.
-    pub(super) fn open_stream(
+    pub(crate) fn open_stream(
         &mut self,
         worker: usize,
         root: ContextId,
@@ -23,8 +28,8 @@ impl Simulator {
         let note = format!(
             "client {} asks {} {}",
             info.connection.source,
-            super::cluster::header(&info.request_headers, ":method").unwrap_or("?"),
-            super::cluster::header(&info.request_headers, ":path").unwrap_or("?"),
+            crate::cluster::header(&info.request_headers, ":method").unwrap_or("?"),
+            crate::cluster::header(&info.request_headers, ":path").unwrap_or("?"),
         );
         self.kit_state.note(worker, note);
         self.streams.push(Stream {
@@ -57,13 +62,13 @@ impl Simulator {
     }
 
     /// The client sends a piece of its request.
-    pub(super) fn client_sends(&mut self, key: usize, piece: Piece) {
+    pub(crate) fn client_sends(&mut self, key: usize, piece: Piece) {
         self.streams[key].request.queue.push_back(piece);
         self.pump(key, HalfKind::Request);
     }
 
     /// Shows pieces to the guest and passes on what it lets through.
-    pub(super) fn pump(&mut self, key: usize, half_kind: HalfKind) {
+    pub(crate) fn pump(&mut self, key: usize, half_kind: HalfKind) {
         let body_while_paused = self.body_while_headers_paused;
         loop {
             let stream = &mut self.streams[key];
@@ -235,11 +240,11 @@ impl Simulator {
         }
     }
 
-    pub(super) fn continue_request(&mut self, worker: usize, context: ContextId) {
+    pub(crate) fn continue_request(&mut self, worker: usize, context: ContextId) {
         self.resume_half(worker, context, HalfKind::Request);
     }
 
-    pub(super) fn continue_response(&mut self, worker: usize, context: ContextId) {
+    pub(crate) fn continue_response(&mut self, worker: usize, context: ContextId) {
         self.resume_half(worker, context, HalfKind::Response);
     }
 
@@ -257,14 +262,14 @@ impl Simulator {
         }
     }
 
-    pub(super) fn reset_http(&mut self, worker: usize, context: ContextId) {
+    pub(crate) fn reset_http(&mut self, worker: usize, context: ContextId) {
         if let Some(key) = self.stream_of(worker, context) {
             self.finish_stream(key, StreamEnd::Reset);
         }
     }
 
     /// The stream is over: `on_log`, `on_done`, `on_delete`.
-    pub(super) fn finish_stream(&mut self, key: usize, over: StreamEnd) {
+    pub(crate) fn finish_stream(&mut self, key: usize, over: StreamEnd) {
         let stream = &mut self.streams[key];
         if stream.over.is_some() {
             return;
@@ -292,7 +297,7 @@ impl Simulator {
     }
 
     /// The filter is dead: the request fails.
-    pub(super) fn fail_stream(&mut self, key: usize) {
+    pub(crate) fn fail_stream(&mut self, key: usize) {
         let stream = &mut self.streams[key];
         stream.context = None;
         if stream.over.is_none() {
@@ -306,7 +311,7 @@ impl Simulator {
         }
     }
 
-    pub(super) fn orphan_streams(&mut self, worker: usize) {
+    pub(crate) fn orphan_streams(&mut self, worker: usize) {
         for key in 0..self.streams.len() {
             let stream = &self.streams[key];
             if stream.worker == worker && stream.over.is_none() && stream.first_context.is_some() {
@@ -315,7 +320,7 @@ impl Simulator {
         }
     }
 
-    pub(super) fn stream_of(&self, worker: usize, context: ContextId) -> Option<usize> {
+    pub(crate) fn stream_of(&self, worker: usize, context: ContextId) -> Option<usize> {
         let wanted = (worker, Some(context));
         (self.streams.iter()).rposition(|stream| (stream.worker, stream.context) == wanted)
     }

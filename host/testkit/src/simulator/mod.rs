@@ -1,5 +1,7 @@
 //! Where everything happens: workers, clusters, streams, and the order of events.
 
+pub(crate) mod event_queue;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -7,42 +9,42 @@ use std::time::Duration;
 
 use proxy_wasm_engine::{Effect, Peer, Shared, StartError, Trap, Vm};
 
-use super::builder::{OnTrap, is_call};
-use super::call::Call;
-use super::cluster::{Behaviour, Cluster, Request};
-use super::event_queue::{CallKey, Event, EventQueue};
-use super::explain;
-use super::fault::{Fault, Faults};
-use super::kit_state::KitState;
-use super::stream::{Stream, StreamEnd};
-use super::tcp::Connection;
-use super::worker::Worker;
+use crate::builder::{OnTrap, is_call};
+use crate::calls::Call;
+use crate::cluster::{Behaviour, Cluster, Request};
+use crate::fault::{Fault, Faults};
+use crate::http::stream::{Stream, StreamEnd};
+use crate::simulator::event_queue::{CallKey, Event, EventQueue};
+use crate::state::KitState;
+use crate::state::worker::Worker;
+use crate::tcp::Connection;
+use crate::transcript::explain;
 
 /// Where everything happens.
-pub(super) struct Simulator {
-    pub(super) kit_state: Arc<KitState>,
-    pub(super) shared: Shared,
-    pub(super) workers: Vec<Worker>,
-    pub(super) clusters: BTreeMap<String, Cluster>,
+pub(crate) struct Simulator {
+    pub(crate) kit_state: Arc<KitState>,
+    pub(crate) shared: Shared,
+    pub(crate) workers: Vec<Worker>,
+    pub(crate) clusters: BTreeMap<String, Cluster>,
     /// Clusters ever named, for their made-up addresses.
     addresses: Vec<String>,
-    pub(super) event_queue: EventQueue,
-    pub(super) calls: BTreeMap<CallKey, Call>,
+    pub(crate) event_queue: EventQueue,
+    pub(crate) calls: BTreeMap<CallKey, Call>,
     /// Every request a cluster got, in order.
-    pub(super) requests: Vec<Request>,
-    pub(super) connections: Vec<Connection>,
-    pub(super) streams: Vec<Stream>,
+    pub(crate) requests: Vec<Request>,
+    pub(crate) connections: Vec<Connection>,
+    pub(crate) streams: Vec<Stream>,
     call_faults: Faults,
     /// Envoy's `allow_on_headers_stop_iteration`.
-    pub(super) body_while_headers_paused: bool,
+    pub(crate) body_while_headers_paused: bool,
     on_trap: OnTrap,
-    pub(super) traps: Vec<Trap>,
-    pub(super) last_connection_id: u64,
-    pub(super) is_shut_down: bool,
+    pub(crate) traps: Vec<Trap>,
+    pub(crate) last_connection_id: u64,
+    pub(crate) is_shut_down: bool,
 }
 
 impl Simulator {
-    pub(super) fn new(kit_state: Arc<KitState>, shared: Shared, on_trap: OnTrap) -> Simulator {
+    pub(crate) fn new(kit_state: Arc<KitState>, shared: Shared, on_trap: OnTrap) -> Simulator {
         Simulator {
             kit_state,
             shared,
@@ -63,11 +65,11 @@ impl Simulator {
         }
     }
 
-    pub(super) fn now(&self) -> Duration {
+    pub(crate) fn now(&self) -> Duration {
         self.kit_state.now()
     }
 
-    pub(super) fn set_cluster(&mut self, name: &str, cluster: Cluster) {
+    pub(crate) fn set_cluster(&mut self, name: &str, cluster: Cluster) {
         self.kit_state.add_cluster(name);
         if !self.addresses.iter().any(|known| known == name) {
             self.addresses.push(name.to_owned());
@@ -75,13 +77,13 @@ impl Simulator {
         self.clusters.insert(name.to_owned(), cluster);
     }
 
-    pub(super) fn remove_cluster(&mut self, name: &str) {
+    pub(crate) fn remove_cluster(&mut self, name: &str) {
         self.kit_state.remove_cluster(name);
         self.clusters.remove(name);
     }
 
     /// A cluster's host, given or made up.
-    pub(super) fn address_of(&self, name: &str, cluster: &Cluster) -> SocketAddr {
+    pub(crate) fn address_of(&self, name: &str, cluster: &Cluster) -> SocketAddr {
         let made_up = || {
             let found = self.addresses.iter().position(|known| known == name);
             let number = u16::try_from(found.unwrap_or_default() + 1).unwrap_or(u16::MAX);
@@ -92,12 +94,12 @@ impl Simulator {
     }
 
     /// The proxy's end of a connection upstream, made up.
-    pub(super) fn local_address(&self, key: usize) -> SocketAddr {
+    pub(crate) fn local_address(&self, key: usize) -> SocketAddr {
         let port = u16::try_from(40_000 + key % 20_000).unwrap_or(40_000);
         SocketAddr::from(([10, 254, 0, 1], port))
     }
 
-    pub(super) fn add_fault(&mut self, fault: Fault) {
+    pub(crate) fn add_fault(&mut self, fault: Fault) {
         if is_call(&fault) {
             self.call_faults.add(fault);
         } else {
@@ -105,13 +107,13 @@ impl Simulator {
         }
     }
 
-    pub(super) fn clear_faults(&mut self) {
+    pub(crate) fn clear_faults(&mut self) {
         self.call_faults.clear();
         self.kit_state.with_faults(Faults::clear);
     }
 
     /// How the next call to this cluster goes; `None`: there is no such cluster.
-    pub(super) fn behaviour(&mut self, name: &str, request: &Request) -> Option<Cluster> {
+    pub(crate) fn behaviour(&mut self, name: &str, request: &Request) -> Option<Cluster> {
         if let Some(fault) = self.call_faults.call() {
             return Some(fault.decide(request));
         }
@@ -129,7 +131,7 @@ impl Simulator {
     }
 
     /// Calls a worker's guest. `None`: it has no VM, or the guest trapped.
-    pub(super) fn guest<T>(
+    pub(crate) fn guest<T>(
         &mut self,
         worker: usize,
         call: impl FnOnce(&mut Vm) -> Result<T, Trap>,
@@ -145,12 +147,12 @@ impl Simulator {
     }
 
     /// Builds a worker's VM.
-    pub(super) fn start_vm(&mut self, worker: usize) -> Result<(), StartError> {
+    pub(crate) fn start_vm(&mut self, worker: usize) -> Result<(), StartError> {
         self.workers[worker].start(&self.shared)
     }
 
     /// Moves time, and lets happen in order what is due on the way.
-    pub(super) fn advance(&mut self, by: Duration) {
+    pub(crate) fn advance(&mut self, by: Duration) {
         let target = self.now() + by;
         self.settle();
         while let Some((at, event)) = self.event_queue.take_due(target) {
@@ -162,7 +164,7 @@ impl Simulator {
     }
 
     /// Lets everything happen that follows from what happened, without time passing.
-    pub(super) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         for _ in 0..MOST_AT_ONCE {
             if self.carry_out_effects() || self.deliver() {
                 continue;
@@ -178,7 +180,7 @@ impl Simulator {
         );
     }
 
-    pub(super) fn carry_out_effects(&mut self) -> bool {
+    pub(crate) fn carry_out_effects(&mut self) -> bool {
         let mut any = false;
         for worker in 0..self.workers.len() {
             while let Some(effect) =
@@ -302,7 +304,7 @@ impl Simulator {
     }
 
     /// Ends all streams and all plugins.
-    pub(super) fn shut_down(&mut self) {
+    pub(crate) fn shut_down(&mut self) {
         self.is_shut_down = true;
         for key in 0..self.connections.len() {
             self.close(key, Peer::Local);
@@ -319,7 +321,7 @@ impl Simulator {
     }
 
     /// Lets go of everything that belonged to a worker's VM.
-    pub(super) fn discard_vm(&mut self, worker: usize) {
+    pub(crate) fn discard_vm(&mut self, worker: usize) {
         self.workers[worker].vm = None;
         self.workers[worker].ticks.clear();
         self.event_queue.drop_ticks(worker);

@@ -2,20 +2,20 @@
 
 use proxy_wasm_engine::Hostcall;
 
-use super::transcript::Argument;
+use crate::transcript::Argument;
 
 /// The arguments of a host function as the guest gave them.
-pub(super) fn arguments(call: &Hostcall<'_>) -> Vec<Argument> {
+pub(crate) fn arguments(call: &Hostcall<'_>) -> Vec<Argument> {
     read(call, Side::Input)
 }
 
 /// What the host function wrote for the guest; meaningful after success only.
-pub(super) fn results(call: &Hostcall<'_>) -> Vec<Argument> {
+pub(crate) fn results(call: &Hostcall<'_>) -> Vec<Argument> {
     read(call, Side::Output)
 }
 
 /// The arguments of a callback. The first is a context, given apart.
-pub(super) fn callback_arguments(name: &str, arguments: &[u32]) -> Vec<Argument> {
+pub(crate) fn callback_arguments(name: &str, arguments: &[u32]) -> Vec<Argument> {
     let names: &[&str] = match name {
         "proxy_on_context_create" => &["parent"],
         "proxy_on_vm_start" | "proxy_on_configure" | "proxy_validate_configuration" => &["size"],
@@ -51,7 +51,7 @@ pub(super) fn callback_arguments(name: &str, arguments: &[u32]) -> Vec<Argument>
 }
 
 /// What a callback returned.
-pub(super) fn callback_result(name: &str, value: u32) -> String {
+pub(crate) fn callback_result(name: &str, value: u32) -> String {
     let word = match name {
         "proxy_on_vm_start"
         | "proxy_on_configure"
@@ -72,7 +72,7 @@ pub(super) fn callback_result(name: &str, value: u32) -> String {
 
 /// The key that this call of `set_envoy_filter_state` sets: field 1 of a
 /// protobuf message, first in what every encoder writes.
-pub(super) fn filter_state_key(call: &Hostcall<'_>) -> Option<String> {
+pub(crate) fn filter_state_key(call: &Hostcall<'_>) -> Option<String> {
     let [name, name_len, message, message_len, ..] = *call.arguments else {
         return None;
     };

@@ -1,10 +1,10 @@
 //! Why a guest trapped, in words its author can act on.
 
-use super::status::Status;
-use super::transcript::{EntryKind, HostcallRecord, Transcript};
+use crate::status::Status;
+use crate::transcript::{EntryKind, HostcallRecord, Transcript};
 
 /// Explains why the guest trapped, from what it said last. `None`: it said nothing.
-pub(super) fn explain(transcript: &Transcript) -> Option<String> {
+pub(crate) fn explain(transcript: &Transcript) -> Option<String> {
     let last: Vec<&HostcallRecord> = (transcript.entries().iter().rev())
         .take_while(|entry| !matches!(entry.kind, EntryKind::Kit(_)))
         .filter_map(|entry| match &entry.kind {

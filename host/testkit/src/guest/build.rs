@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use super::guest::Guest;
+use crate::guest::Guest;
 
 /// How to build a guest crate; [`Guest::build`] is the short form.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -187,7 +187,7 @@ impl Build {
 
 /// A path that is not absolute counts from the tested package's folder, which
 /// cargo names to its tests.
-pub(super) fn resolve(path: &Path) -> PathBuf {
+pub(crate) fn resolve(path: &Path) -> PathBuf {
     match std::env::var_os("CARGO_MANIFEST_DIR") {
         Some(package) if path.is_relative() => Path::new(&package).join(path),
         _ => path.to_owned(),
@@ -197,7 +197,7 @@ pub(super) fn resolve(path: &Path) -> PathBuf {
 /// A folder of the testkit's own beside the running test, in its target folder:
 /// so that `cargo clean` cleans it, and apart from the rest, since cargo may hold
 /// that one's lock.
-pub(super) fn target() -> Option<PathBuf> {
+pub(crate) fn target() -> Option<PathBuf> {
     let running = std::env::current_exe().ok()?;
     let mut folders = running.ancestors();
     let target = folders.find(|folder| folder.join("CACHEDIR.TAG").exists())?;

@@ -16,16 +16,16 @@ use proxy_wasm_engine::Headers;
 /// [`breaks_off`], [`hangs`], [`decides`], [`first_of`], [`grpc_answers`] and [`grpc_fails`].
 #[derive(Clone)]
 pub struct Cluster {
-    pub(super) behaviour: Behaviour,
-    pub(super) delay: Duration,
-    pub(super) metadata: Arc<Value>,
-    pub(super) address: Option<SocketAddr>,
+    pub(crate) behaviour: Behaviour,
+    pub(crate) delay: Duration,
+    pub(crate) metadata: Arc<Value>,
+    pub(crate) address: Option<SocketAddr>,
     /// Bytes in one piece of an answer's body.
-    pub(super) chunk: Option<usize>,
+    pub(crate) chunk: Option<usize>,
 }
 
 #[derive(Clone)]
-pub(super) enum Behaviour {
+pub(crate) enum Behaviour {
     Answers(CannedResponse),
     Refuses,
     Resets,
@@ -38,18 +38,18 @@ pub(super) enum Behaviour {
 type Decide = dyn FnMut(&Request) -> Cluster + Send;
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct CannedResponse {
-    pub(super) headers: Headers,
-    pub(super) body: Vec<u8>,
-    pub(super) trailers: Headers,
+pub(crate) struct CannedResponse {
+    pub(crate) headers: Headers,
+    pub(crate) body: Vec<u8>,
+    pub(crate) trailers: Headers,
     /// Of a gRPC answer; 0 is success.
-    pub(super) grpc_status: u32,
-    pub(super) grpc_message: String,
+    pub(crate) grpc_status: u32,
+    pub(crate) grpc_message: String,
 }
 
 impl CannedResponse {
     /// With the length of the body, unless the test says another.
-    pub(super) fn full_headers(&self) -> Headers {
+    pub(crate) fn full_headers(&self) -> Headers {
         let mut headers = self.headers.clone();
         if !self.body.is_empty() && header(&headers, CONTENT_LENGTH).is_none() {
             let length = self.body.len().to_string().into_bytes();
@@ -191,7 +191,7 @@ impl Cluster {
     }
 
     /// How it behaves towards this request, with its own decisions made.
-    pub(super) fn decide(&self, request: &Request) -> Cluster {
+    pub(crate) fn decide(&self, request: &Request) -> Cluster {
         let mut decided = self.clone();
         // A closure may return another closure; not for ever.
         for _ in 0..16 {
@@ -249,7 +249,7 @@ pub struct Request {
 }
 
 impl Request {
-    pub(super) fn new(cluster: &str, at: Duration, headers: Headers) -> Request {
+    pub(crate) fn new(cluster: &str, at: Duration, headers: Headers) -> Request {
         let of = |name| header(&headers, name).unwrap_or_default().to_owned();
         Request {
             cluster: cluster.to_owned(),
@@ -279,7 +279,7 @@ impl Request {
 }
 
 /// The first value of this name, if it is text.
-pub(super) fn header<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
+pub(crate) fn header<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
     let found = headers
         .iter()
         .find(|(known, _)| known.eq_ignore_ascii_case(name))?;
@@ -287,7 +287,7 @@ pub(super) fn header<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
 }
 
 /// What `:status` says; 0 if nothing.
-pub(super) fn status(headers: &Headers) -> u16 {
+pub(crate) fn status(headers: &Headers) -> u16 {
     header(headers, ":status")
         .and_then(|status| status.parse().ok())
         .unwrap_or_default()

@@ -1,5 +1,9 @@
 //! TCP connections through the filter, as Envoy's `tcp_proxy` carries them.
 
+pub(crate) mod client;
+pub(crate) mod connect;
+mod dial;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -7,39 +11,39 @@ use bytes::BytesMut;
 
 use proxy_wasm_engine::{Action, ContextId, Direction, End, Peer, TcpInfo};
 
-use super::cluster::{Behaviour, Cluster};
-use super::simulator::Simulator;
+use crate::cluster::{Behaviour, Cluster};
+use crate::simulator::Simulator;
 
 /// One connection.
-pub(super) struct Connection {
-    pub(super) worker: usize,
-    pub(super) source: SocketAddr,
+pub(crate) struct Connection {
+    pub(crate) worker: usize,
+    pub(crate) source: SocketAddr,
     /// Its context, while it has one.
-    pub(super) context: Option<ContextId>,
+    pub(crate) context: Option<ContextId>,
     /// The context it had at first.
-    pub(super) first_context: Option<ContextId>,
-    pub(super) phase: ConnectionPhase,
-    pub(super) default_cluster: String,
+    pub(crate) first_context: Option<ContextId>,
+    pub(crate) phase: ConnectionPhase,
+    pub(crate) default_cluster: String,
     /// Clusters to try, in order.
-    pub(super) candidates: Vec<String>,
-    pub(super) attempt: u32,
-    pub(super) outcome: Option<Cluster>,
-    pub(super) flags: u64,
-    pub(super) transport_failure: Option<String>,
+    pub(crate) candidates: Vec<String>,
+    pub(crate) attempt: u32,
+    pub(crate) outcome: Option<Cluster>,
+    pub(crate) flags: u64,
+    pub(crate) transport_failure: Option<String>,
     /// The cluster that serves it.
-    pub(super) upstream: Option<String>,
+    pub(crate) upstream: Option<String>,
     /// From the client.
-    pub(super) down: ByteFlow,
+    pub(crate) down: ByteFlow,
     /// From the upstream.
-    pub(super) up: ByteFlow,
-    pub(super) closed: Option<Peer>,
+    pub(crate) up: ByteFlow,
+    pub(crate) closed: Option<Peer>,
     /// Kept when the context goes.
-    pub(super) filter_state: BTreeMap<String, String>,
+    pub(crate) filter_state: BTreeMap<String, String>,
 }
 
 /// How far a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ConnectionPhase {
+pub(crate) enum ConnectionPhase {
     /// `on_new_connection` said pause.
     Held,
     /// Connecting upstream.
@@ -50,27 +54,27 @@ pub(super) enum ConnectionPhase {
 
 /// Bytes of one direction.
 #[derive(Default)]
-pub(super) struct ByteFlow {
+pub(crate) struct ByteFlow {
     /// Not shown to the guest yet.
-    pub(super) waiting: BytesMut,
-    pub(super) waiting_end: bool,
+    pub(crate) waiting: BytesMut,
+    pub(crate) waiting_end: bool,
     /// Shown, and held back by it.
-    pub(super) held: BytesMut,
-    pub(super) held_end: bool,
-    pub(super) paused: bool,
+    pub(crate) held: BytesMut,
+    pub(crate) held_end: bool,
+    pub(crate) paused: bool,
     /// Let through by it, while there is no upstream yet.
-    pub(super) approved: BytesMut,
-    pub(super) approved_end: bool,
+    pub(crate) approved: BytesMut,
+    pub(crate) approved_end: bool,
     /// Arrived at the other side.
-    pub(super) arrived: Vec<u8>,
-    pub(super) arrived_end: bool,
+    pub(crate) arrived: Vec<u8>,
+    pub(crate) arrived_end: bool,
     /// The sender sends no more.
-    pub(super) sent_end: bool,
+    pub(crate) sent_end: bool,
 }
 
 impl Connection {
     /// Whether the guest holds it or bytes of it.
-    pub(super) fn is_held(&self) -> bool {
+    pub(crate) fn is_held(&self) -> bool {
         let paused = self.phase == ConnectionPhase::Held || self.down.paused || self.up.paused;
         self.closed.is_none() && paused
     }
@@ -85,7 +89,7 @@ impl Connection {
 
 impl Simulator {
     /// A client connects; which connection it is.
-    pub(super) fn connect(
+    pub(crate) fn connect(
         &mut self,
         worker: usize,
         root: ContextId,
@@ -135,7 +139,7 @@ impl Simulator {
     }
 
     /// Bytes come in from the client or from the upstream.
-    pub(super) fn send(&mut self, key: usize, direction: Direction, bytes: &[u8], end: End) {
+    pub(crate) fn send(&mut self, key: usize, direction: Direction, bytes: &[u8], end: End) {
         let connection = &mut self.connections[key];
         if connection.closed.is_some() || connection.flow(direction).sent_end {
             return;
@@ -150,7 +154,7 @@ impl Simulator {
     }
 
     /// Shows waiting bytes to the guest and passes on what it lets through.
-    pub(super) fn feed(&mut self, key: usize, direction: Direction) {
+    pub(crate) fn feed(&mut self, key: usize, direction: Direction) {
         let connection = &mut self.connections[key];
         let (worker, context) = (connection.worker, connection.context);
         let dialling = connection.phase == ConnectionPhase::Dialling;
@@ -205,7 +209,7 @@ impl Simulator {
         self.arrive(key, direction, &data, end);
     }
 
-    pub(super) fn arrive(&mut self, key: usize, direction: Direction, data: &[u8], end: bool) {
+    pub(crate) fn arrive(&mut self, key: usize, direction: Direction, data: &[u8], end: bool) {
         let connection = &mut self.connections[key];
         if connection.closed.is_some() {
             return;
@@ -236,7 +240,7 @@ impl Simulator {
         }
     }
 
-    pub(super) fn continue_downstream(&mut self, worker: usize, context: ContextId) {
+    pub(crate) fn continue_downstream(&mut self, worker: usize, context: ContextId) {
         let Some(key) = self.connection_of(worker, context) else {
             return;
         };
@@ -248,7 +252,7 @@ impl Simulator {
         self.resume(key, Direction::Downstream);
     }
 
-    pub(super) fn continue_upstream(&mut self, worker: usize, context: ContextId) {
+    pub(crate) fn continue_upstream(&mut self, worker: usize, context: ContextId) {
         if let Some(key) = self.connection_of(worker, context) {
             self.resume(key, Direction::Upstream);
         }
@@ -264,16 +268,16 @@ impl Simulator {
         }
     }
 
-    pub(super) fn close_connection(&mut self, worker: usize, context: ContextId) {
+    pub(crate) fn close_connection(&mut self, worker: usize, context: ContextId) {
         if let Some(key) = self.connection_of(worker, context) {
             self.close(key, Peer::Local);
         }
     }
 
     /// Nothing to do: the VM no longer wants this connection's bytes.
-    pub(super) fn skip_data(&mut self, _worker: usize, _context: ContextId) {}
+    pub(crate) fn skip_data(&mut self, _worker: usize, _context: ContextId) {}
 
-    pub(super) fn upstream_resets(&mut self, key: usize) {
+    pub(crate) fn upstream_resets(&mut self, key: usize) {
         if self.connections[key].closed.is_none() {
             let worker = self.connections[key].worker;
             self.kit_state.note(worker, "the upstream resets");
@@ -283,7 +287,7 @@ impl Simulator {
     }
 
     /// The connection is over: closes, `on_done`, `on_log`, `on_delete`.
-    pub(super) fn close(&mut self, key: usize, by: Peer) {
+    pub(crate) fn close(&mut self, key: usize, by: Peer) {
         if self.connections[key].closed.is_some() {
             return;
         }
@@ -315,7 +319,7 @@ impl Simulator {
 
     /// Established connections outlive the VM; those that waited for it go on
     /// to the default cluster.
-    pub(super) fn orphan_connections(&mut self, worker: usize) {
+    pub(crate) fn orphan_connections(&mut self, worker: usize) {
         for key in 0..self.connections.len() {
             let connection = &mut self.connections[key];
             if connection.worker != worker || connection.closed.is_some() {

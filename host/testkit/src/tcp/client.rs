@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use proxy_wasm_engine::{ContextId, Direction, End, Peer};
 
-use super::simulator::Simulator;
-use super::tcp::ConnectionPhase;
+use crate::simulator::Simulator;
+use crate::tcp::ConnectionPhase;
 
 /// A client's end of a connection.
 pub struct Client {
@@ -20,7 +20,7 @@ pub struct Client {
 }
 
 impl Client {
-    pub(super) fn new(simulator: Rc<RefCell<Simulator>>, key: usize) -> Client {
+    pub(crate) fn new(simulator: Rc<RefCell<Simulator>>, key: usize) -> Client {
         Client {
             simulator,
             key,

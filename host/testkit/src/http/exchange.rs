@@ -8,9 +8,9 @@ use bytes::Bytes;
 
 use proxy_wasm_engine::{ContextId, End, Headers};
 
-use super::cluster::{Cluster, Request, header, status};
-use super::simulator::Simulator;
-use super::stream::{Piece, StreamEnd};
+use crate::cluster::{Cluster, Request, header, status};
+use crate::http::stream::{Piece, StreamEnd};
+use crate::simulator::Simulator;
 
 /// A request under way, and its response.
 pub struct Exchange {
@@ -23,7 +23,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(simulator: Rc<RefCell<Simulator>>, key: usize) -> Exchange {
+    pub(crate) fn new(simulator: Rc<RefCell<Simulator>>, key: usize) -> Exchange {
         Exchange {
             simulator,
             key,
@@ -54,7 +54,7 @@ impl Exchange {
         simulator.settle();
     }
 
-    /// Answers in place of the cluster: for one that [`hangs`](super::hangs),
+    /// Answers in place of the cluster: for one that [`hangs`](crate::hangs),
     /// or whose request is not complete yet.
     pub fn respond(&mut self, answer: Cluster) {
         let mut simulator = self.simulator.borrow_mut();

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use proxy_wasm_engine::{ContextId, ListenerDirection, TcpInfo};
 
-use super::client::Client;
-use super::simulator::Simulator;
+use crate::simulator::Simulator;
+use crate::tcp::client::Client;
 
-/// A TCP connection to be; made by [`TestKit::tcp`](super::TestKit::tcp).
+/// A TCP connection to be; made by [`TestKit::tcp`](crate::TestKit::tcp).
 pub struct TcpConnect {
     simulator: Rc<RefCell<Simulator>>,
     worker: usize,
@@ -23,7 +23,7 @@ pub struct TcpConnect {
 }
 
 impl TcpConnect {
-    pub(super) fn new(simulator: Rc<RefCell<Simulator>>, cluster: &str) -> TcpConnect {
+    pub(crate) fn new(simulator: Rc<RefCell<Simulator>>, cluster: &str) -> TcpConnect {
         TcpConnect {
             worker: 0,
             root_id: None,
@@ -118,7 +118,7 @@ impl TcpConnect {
 }
 
 /// A connection as it comes, with a made-up client.
-pub(super) fn new_info(simulator: &Rc<RefCell<Simulator>>) -> TcpInfo {
+pub(crate) fn new_info(simulator: &Rc<RefCell<Simulator>>) -> TcpInfo {
     let mut simulator = simulator.borrow_mut();
     simulator.last_connection_id += 1;
     let id = simulator.last_connection_id;
@@ -128,7 +128,7 @@ pub(super) fn new_info(simulator: &Rc<RefCell<Simulator>>) -> TcpInfo {
     TcpInfo::new(id, source, destination)
 }
 
-pub(super) fn check_worker(simulator: &Rc<RefCell<Simulator>>, worker: usize) {
+pub(crate) fn check_worker(simulator: &Rc<RefCell<Simulator>>, worker: usize) {
     let count = simulator.borrow().workers.len();
     assert!(
         worker < count,
@@ -136,7 +136,7 @@ pub(super) fn check_worker(simulator: &Rc<RefCell<Simulator>>, worker: usize) {
     );
 }
 
-pub(super) fn root(simulator: &Simulator, worker: usize, root_id: Option<&str>) -> ContextId {
+pub(crate) fn root(simulator: &Simulator, worker: usize, root_id: Option<&str>) -> ContextId {
     let Some(vm) = simulator.workers[worker].vm.as_ref() else {
         // Without a VM the root does not matter.
         return ContextId(0);
@@ -160,7 +160,7 @@ pub(super) fn root(simulator: &Simulator, worker: usize, root_id: Option<&str>) 
     found
 }
 
-pub(super) fn parse(what: &str, address: &str) -> SocketAddr {
+pub(crate) fn parse(what: &str, address: &str) -> SocketAddr {
     let Ok(parsed) = address.parse() else {
         panic!("{what}: {address:?} is not IP:PORT, such as 10.0.0.7:4000");
     };

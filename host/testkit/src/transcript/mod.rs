@@ -1,11 +1,14 @@
 //! What guest and host said to each other.
 
+pub(crate) mod decode;
+pub(crate) mod explain;
+
 use std::fmt;
 use std::time::Duration;
 
 use proxy_wasm_engine::ContextId;
 
-use super::status::Status;
+use crate::status::Status;
 
 /// What guest and host said to each other, oldest first, in words.
 ///
@@ -60,7 +63,7 @@ impl Transcript {
         }
     }
 
-    pub(super) fn push(&mut self, entry: Entry) {
+    pub(crate) fn push(&mut self, entry: Entry) {
         if self.entries.len() == MOST {
             self.entries.drain(..MOST / 2);
             self.forgotten += MOST / 2;
@@ -121,7 +124,7 @@ pub struct HostcallRecord {
     pub results: Vec<Argument>,
     /// `None`: it returns nothing, or ended the VM.
     pub status: Option<Status>,
-    /// Whether a [`Fault`](super::Fault) answered instead of the host.
+    /// Whether a [`Fault`](crate::Fault) answered instead of the host.
     pub fault: bool,
 }
 
@@ -144,7 +147,7 @@ pub struct Argument {
 }
 
 impl Argument {
-    pub(super) fn new(name: &'static str, value: String) -> Argument {
+    pub(crate) fn new(name: &'static str, value: String) -> Argument {
         Argument {
             name,
             value,
@@ -152,7 +155,7 @@ impl Argument {
         }
     }
 
-    pub(super) fn bytes(name: &'static str, bytes: Option<&[u8]>) -> Argument {
+    pub(crate) fn bytes(name: &'static str, bytes: Option<&[u8]>) -> Argument {
         let Some(bytes) = bytes else {
             return Argument::new(name, "outside of memory".to_owned());
         };
@@ -167,7 +170,7 @@ impl Argument {
         }
     }
 
-    pub(super) fn pairs(name: &'static str, bytes: Option<&[u8]>) -> Argument {
+    pub(crate) fn pairs(name: &'static str, bytes: Option<&[u8]>) -> Argument {
         let Some(bytes) = bytes else {
             return Argument::new(name, "outside of memory".to_owned());
         };

@@ -1,39 +1,41 @@
 //! HTTP and gRPC calls the guest has under way.
 
+pub(crate) mod grpc;
+
 use std::time::Duration;
 
 use proxy_wasm_engine::{CallReply, CallToken, ContextId, GrpcCall, Headers, HttpCall};
 
-use super::cluster::{Behaviour, CannedResponse, Cluster, Request};
-use super::event_queue::{CallKey, Event};
-use super::simulator::Simulator;
+use crate::cluster::{Behaviour, CannedResponse, Cluster, Request};
+use crate::simulator::Simulator;
+use crate::simulator::event_queue::{CallKey, Event};
 
 /// A call under way.
-pub(super) struct Call {
-    pub(super) cluster: String,
-    pub(super) kind: CallKind,
+pub(crate) struct Call {
+    pub(crate) cluster: String,
+    pub(crate) kind: CallKind,
     /// How it will go, once it is known.
-    pub(super) outcome: Option<Cluster>,
-    pub(super) endless: bool,
+    pub(crate) outcome: Option<Cluster>,
+    pub(crate) endless: bool,
 }
 
-pub(super) enum CallKind {
+pub(crate) enum CallKind {
     Http { root: ContextId },
     Unary,
     Stream(OpenGrpcStream),
 }
 
-pub(super) struct OpenGrpcStream {
-    pub(super) headers: Headers,
+pub(crate) struct OpenGrpcStream {
+    pub(crate) headers: Headers,
     /// Whether the guest has got initial metadata.
-    pub(super) initial_metadata_sent: bool,
+    pub(crate) initial_metadata_sent: bool,
     /// Answers whose time has not come yet.
-    pub(super) answers: Vec<CannedResponse>,
-    pub(super) half_closed: bool,
+    pub(crate) answers: Vec<CannedResponse>,
+    pub(crate) half_closed: bool,
 }
 
 impl Call {
-    pub(super) fn new(cluster: &str, kind: CallKind, timeout: Option<Duration>) -> Call {
+    pub(crate) fn new(cluster: &str, kind: CallKind, timeout: Option<Duration>) -> Call {
         Call {
             cluster: cluster.to_owned(),
             kind,
@@ -44,7 +46,7 @@ impl Call {
 }
 
 impl Simulator {
-    pub(super) fn key(&self, worker: usize, token: CallToken) -> CallKey {
+    pub(crate) fn key(&self, worker: usize, token: CallToken) -> CallKey {
         let generation = self.workers[worker].generation;
         CallKey {
             worker,
@@ -53,7 +55,7 @@ impl Simulator {
         }
     }
 
-    pub(super) fn http_call(&mut self, worker: usize, call: HttpCall) {
+    pub(crate) fn http_call(&mut self, worker: usize, call: HttpCall) {
         let mut request = Request::new(&call.cluster, self.now(), call.headers);
         request.body = call.body;
         request.trailers = call.trailers;
@@ -62,7 +64,7 @@ impl Simulator {
         self.open_call(self.key(worker, call.token), open, request, call.timeout);
     }
 
-    pub(super) fn grpc_call(&mut self, worker: usize, call: GrpcCall) {
+    pub(crate) fn grpc_call(&mut self, worker: usize, call: GrpcCall) {
         let mut request = Request::new(&call.cluster, self.now(), grpc_headers(&call));
         request.body = call.message;
         let open = Call::new(&call.cluster, CallKind::Unary, call.timeout);
@@ -78,7 +80,7 @@ impl Simulator {
     ) {
         let outcome = self.behaviour(&request.cluster, &request);
         // The cluster went away between the call and now.
-        let outcome = outcome.unwrap_or_else(super::cluster::refuses);
+        let outcome = outcome.unwrap_or_else(crate::cluster::refuses);
         let hangs = matches!(outcome.behaviour, Behaviour::Hangs);
         let note = format!(
             "{} {}{} goes to {}, which {outcome:?}",
@@ -99,7 +101,7 @@ impl Simulator {
     }
 
     /// The call's answer arrives.
-    pub(super) fn answer(&mut self, key: CallKey) {
+    pub(crate) fn answer(&mut self, key: CallKey) {
         let streams =
             (self.calls.get(&key)).is_some_and(|call| matches!(call.kind, CallKind::Stream(_)));
         if streams {
@@ -128,7 +130,7 @@ impl Simulator {
     }
 
     /// The call's time is up.
-    pub(super) fn call_timeout(&mut self, key: CallKey) {
+    pub(crate) fn call_timeout(&mut self, key: CallKey) {
         let Some(call) = self.calls.remove(&key) else {
             return;
         };
@@ -150,19 +152,19 @@ impl Simulator {
         });
     }
 
-    pub(super) fn grpc_unavailable(&mut self, key: CallKey) {
+    pub(crate) fn grpc_unavailable(&mut self, key: CallKey) {
         self.guest(key.worker, |vm| {
             vm.grpc_close(key.token, UNAVAILABLE, REFUSED)
         });
     }
 
-    pub(super) fn forget_call(&mut self, worker: usize, token: CallToken) {
+    pub(crate) fn forget_call(&mut self, worker: usize, token: CallToken) {
         let key = self.key(worker, token);
         self.calls.remove(&key);
     }
 }
 
-pub(super) fn grpc_headers(call: &GrpcCall) -> Headers {
+pub(crate) fn grpc_headers(call: &GrpcCall) -> Headers {
     let path = format!("/{}/{}", call.service, call.method);
     let mut headers = vec![
         (":method".to_owned(), b"POST".to_vec()),
@@ -194,7 +196,7 @@ fn http_reply(outcome: Cluster) -> CallReply {
 }
 
 /// An answer as Envoy makes it up.
-pub(super) fn made_up(status: u16, body: &str) -> CallReply {
+pub(crate) fn made_up(status: u16, body: &str) -> CallReply {
     CallReply {
         headers: vec![
             (":status".to_owned(), status.to_string().into_bytes()),
@@ -209,12 +211,12 @@ pub(super) fn made_up(status: u16, body: &str) -> CallReply {
     }
 }
 
-pub(super) const REFUSED: &str = "upstream connect error or disconnect/reset before headers. \
+pub(crate) const REFUSED: &str = "upstream connect error or disconnect/reset before headers. \
     reset reason: remote connection failure";
-pub(super) const RESET: &str = "upstream connect error or disconnect/reset before headers. \
+pub(crate) const RESET: &str = "upstream connect error or disconnect/reset before headers. \
     reset reason: connection termination";
-pub(super) const TIMED_OUT: &str = "upstream request timeout";
-pub(super) const SERVICE_TIME: &str = "x-envoy-upstream-service-time";
+pub(crate) const TIMED_OUT: &str = "upstream request timeout";
+pub(crate) const SERVICE_TIME: &str = "x-envoy-upstream-service-time";
 /// gRPC statuses.
 const DEADLINE_EXCEEDED: u32 = 4;
 const UNAVAILABLE: u32 = 14;

@@ -7,7 +7,7 @@ use proxy_wasm_engine::{CallToken, ContextId};
 
 /// Something that happens at its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Event {
+pub(crate) enum Event {
     /// A root's tick, unless its period was set anew since.
     Tick {
         worker: usize,
@@ -30,39 +30,39 @@ pub(super) enum Event {
 
 /// A call of the guest. Tokens begin anew with each VM, hence the life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct CallKey {
-    pub(super) worker: usize,
-    pub(super) generation: u32,
-    pub(super) token: CallToken,
+pub(crate) struct CallKey {
+    pub(crate) worker: usize,
+    pub(crate) generation: u32,
+    pub(crate) token: CallToken,
 }
 
 /// Events by time; those of one moment in the order they were put down.
 #[derive(Default)]
-pub(super) struct EventQueue {
+pub(crate) struct EventQueue {
     events: BTreeMap<(Duration, u64), Event>,
     count: u64,
 }
 
 impl EventQueue {
-    pub(super) fn put(&mut self, at: Duration, event: Event) {
+    pub(crate) fn put(&mut self, at: Duration, event: Event) {
         self.events.insert((at, self.count), event);
         self.count += 1;
     }
 
     /// The next event that is due by then, and when it is.
-    pub(super) fn take_due(&mut self, by: Duration) -> Option<(Duration, Event)> {
+    pub(crate) fn take_due(&mut self, by: Duration) -> Option<(Duration, Event)> {
         let first = self.events.first_entry()?;
         let (at, _) = *first.key();
         (at <= by).then(|| (at, first.remove()))
     }
 
     /// When the next event is due.
-    pub(super) fn next(&self) -> Option<Duration> {
+    pub(crate) fn next(&self) -> Option<Duration> {
         self.events.keys().next().map(|(at, _)| *at)
     }
 
     /// Forgets a worker's ticks: its VM is gone.
-    pub(super) fn drop_ticks(&mut self, gone: usize) {
+    pub(crate) fn drop_ticks(&mut self, gone: usize) {
         (self.events)
             .retain(|_, event| !matches!(event, Event::Tick { worker, .. } if *worker == gone));
     }

@@ -6,30 +6,30 @@ use std::time::Duration;
 
 use proxy_wasm_engine::{ContextId, Module, Shared, StartError, Vm, VmConfig};
 
-use super::kit_state::{KitState, WorkerState, WorkerView};
+use crate::state::{KitState, WorkerState, WorkerView};
 
 /// A VM and what belongs to it.
-pub(super) struct Worker {
-    pub(super) module: Module,
-    pub(super) config: VmConfig,
-    pub(super) state: Arc<WorkerState>,
+pub(crate) struct Worker {
+    pub(crate) module: Module,
+    pub(crate) config: VmConfig,
+    pub(crate) state: Arc<WorkerState>,
     /// `None`: it trapped and is not built again yet.
-    pub(super) vm: Option<Vm>,
+    pub(crate) vm: Option<Vm>,
     /// Which VM this is, counted from 1.
-    pub(super) generation: u32,
-    pub(super) ticks: HashMap<ContextId, TickSetting>,
+    pub(crate) generation: u32,
+    pub(crate) ticks: HashMap<ContextId, TickSetting>,
     settings: u64,
 }
 
 /// How often a root ticks.
 #[derive(Clone, Copy)]
-pub(super) struct TickSetting {
-    pub(super) period: Duration,
-    pub(super) number: u64,
+pub(crate) struct TickSetting {
+    pub(crate) period: Duration,
+    pub(crate) number: u64,
 }
 
 impl Worker {
-    pub(super) fn new(
+    pub(crate) fn new(
         index: usize,
         module: Module,
         config: VmConfig,
@@ -46,7 +46,7 @@ impl Worker {
         }
     }
 
-    pub(super) fn start(&mut self, shared: &Shared) -> Result<(), StartError> {
+    pub(crate) fn start(&mut self, shared: &Shared) -> Result<(), StartError> {
         self.generation += 1;
         self.ticks.clear();
         let world = Arc::new(WorkerView(self.state.clone()));
@@ -55,7 +55,7 @@ impl Worker {
     }
 
     /// Sets a root's period anew; the number tells its ticks from older ones.
-    pub(super) fn set_tick(&mut self, root: ContextId, period: Option<Duration>) -> Option<u64> {
+    pub(crate) fn set_tick(&mut self, root: ContextId, period: Option<Duration>) -> Option<u64> {
         self.settings += 1;
         let number = self.settings;
         match period {

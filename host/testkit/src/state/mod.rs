@@ -1,5 +1,7 @@
 //! The world a guest lives in: its clock, its randomness, who listens.
 
+pub(crate) mod worker;
+
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,13 +9,13 @@ use std::time::Duration;
 
 use proxy_wasm_engine::{ContextId, Observer, Trap, TrapReason, World};
 
-use super::decode;
-use super::fault::Faults;
-use super::status::Status;
-use super::transcript::{Argument, Entry, EntryKind, HostcallRecord, Transcript};
+use crate::fault::Faults;
+use crate::status::Status;
+use crate::transcript::decode;
+use crate::transcript::{Argument, Entry, EntryKind, HostcallRecord, Transcript};
 
 /// What one kit's workers have in common.
-pub(super) struct KitState {
+pub(crate) struct KitState {
     inner: Mutex<Inner>,
 }
 
@@ -58,7 +60,7 @@ pub struct LogLine {
 }
 
 impl KitState {
-    pub(super) fn new(seed: u64, start: Duration) -> KitState {
+    pub(crate) fn new(seed: u64, start: Duration) -> KitState {
         KitState {
             inner: Mutex::new(Inner {
                 now: Duration::ZERO,
@@ -75,57 +77,57 @@ impl KitState {
         }
     }
 
-    pub(super) fn now(&self) -> Duration {
+    pub(crate) fn now(&self) -> Duration {
         self.lock().now
     }
 
-    pub(super) fn realtime(&self) -> Duration {
+    pub(crate) fn realtime(&self) -> Duration {
         let inner = self.lock();
         inner.start + inner.now
     }
 
-    pub(super) fn set_now(&self, now: Duration) {
+    pub(crate) fn set_now(&self, now: Duration) {
         self.lock().now = now;
     }
 
-    pub(super) fn add_cluster(&self, name: &str) {
+    pub(crate) fn add_cluster(&self, name: &str) {
         self.lock().clusters.insert(name.to_owned());
     }
 
-    pub(super) fn remove_cluster(&self, name: &str) {
+    pub(crate) fn remove_cluster(&self, name: &str) {
         self.lock().clusters.remove(name);
     }
 
-    pub(super) fn with_faults<T>(&self, f: impl FnOnce(&mut Faults) -> T) -> T {
+    pub(crate) fn with_faults<T>(&self, f: impl FnOnce(&mut Faults) -> T) -> T {
         f(&mut self.lock().faults)
     }
 
-    pub(super) fn transcript(&self) -> Transcript {
+    pub(crate) fn transcript(&self) -> Transcript {
         self.lock().transcript.clone()
     }
 
-    pub(super) fn with_transcript<T>(&self, f: impl FnOnce(&Transcript) -> T) -> T {
+    pub(crate) fn with_transcript<T>(&self, f: impl FnOnce(&Transcript) -> T) -> T {
         f(&self.lock().transcript)
     }
 
-    pub(super) fn logs(&self) -> Vec<LogLine> {
+    pub(crate) fn logs(&self) -> Vec<LogLine> {
         self.lock().logs.clone()
     }
 
-    pub(super) fn note(&self, worker: usize, note: impl Into<String>) {
+    pub(crate) fn note(&self, worker: usize, note: impl Into<String>) {
         self.lock().record(worker, EntryKind::Kit(note.into()));
     }
 
-    pub(super) fn filter_state_keys(&self) -> BTreeSet<String> {
+    pub(crate) fn filter_state_keys(&self) -> BTreeSet<String> {
         self.lock().filter_state_keys.clone()
     }
 
     /// Whether the trap just seen was a fault's doing.
-    pub(super) fn take_injected_trap(&self) -> bool {
+    pub(crate) fn take_injected_trap(&self) -> bool {
         std::mem::take(&mut self.lock().injected_traps) > 0
     }
 
-    pub(super) fn set_property(
+    pub(crate) fn set_property(
         &self,
         of: Option<(usize, ContextId)>,
         path: String,
@@ -157,14 +159,14 @@ impl Inner {
 }
 
 /// One worker's view of the kit_state.
-pub(super) struct WorkerState {
-    pub(super) kit_state: Arc<KitState>,
+pub(crate) struct WorkerState {
+    pub(crate) kit_state: Arc<KitState>,
     worker: usize,
     woken: AtomicBool,
 }
 
 impl WorkerState {
-    pub(super) fn new(kit_state: Arc<KitState>, worker: usize) -> Arc<WorkerState> {
+    pub(crate) fn new(kit_state: Arc<KitState>, worker: usize) -> Arc<WorkerState> {
         Arc::new(WorkerState {
             kit_state,
             worker,
@@ -173,13 +175,13 @@ impl WorkerState {
     }
 
     /// Whether somebody left something for this worker since the last time.
-    pub(super) fn take_woken(&self) -> bool {
+    pub(crate) fn take_woken(&self) -> bool {
         self.woken.swap(false, Ordering::Relaxed)
     }
 }
 
 /// The VM's side of a [`WorkerState`].
-pub(super) struct WorkerView(pub(super) Arc<WorkerState>);
+pub(crate) struct WorkerView(pub(crate) Arc<WorkerState>);
 
 impl World for WorkerView {
     fn has_cluster(&self, name: &str) -> bool {

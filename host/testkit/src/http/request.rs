@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use proxy_wasm_engine::{End, Headers, HttpInfo, TcpInfo};
 
-use super::connect::{check_worker, new_info, parse, root};
-use super::exchange::Exchange;
-use super::simulator::Simulator;
-use super::stream::Piece;
+use crate::http::exchange::Exchange;
+use crate::http::stream::Piece;
+use crate::simulator::Simulator;
+use crate::tcp::connect::{check_worker, new_info, parse, root};
 
-/// An HTTP request to be; made by [`TestKit::http`](super::TestKit::http).
+/// An HTTP request to be; made by [`TestKit::http`](crate::TestKit::http).
 /// `GET / HTTP/1.1` to `example.com`, unless it says otherwise.
 pub struct HttpRequest {
     simulator: Rc<RefCell<Simulator>>,
@@ -27,7 +27,7 @@ pub struct HttpRequest {
 }
 
 impl HttpRequest {
-    pub(super) fn new(simulator: Rc<RefCell<Simulator>>, cluster: &str) -> HttpRequest {
+    pub(crate) fn new(simulator: Rc<RefCell<Simulator>>, cluster: &str) -> HttpRequest {
         let pair = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
         HttpRequest {
             worker: 0,

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use proxy_wasm_engine::{Direction, Peer, Upstream};
 
-use super::cluster::{Behaviour, Request};
-use super::event_queue::Event;
-use super::simulator::Simulator;
-use super::tcp::ConnectionPhase;
+use crate::cluster::{Behaviour, Request};
+use crate::simulator::Simulator;
+use crate::simulator::event_queue::Event;
+use crate::tcp::ConnectionPhase;
 
 impl Simulator {
     /// Connects to the cluster that the filter chose, or to the default one.
-    pub(super) fn dial(&mut self, key: usize) {
+    pub(crate) fn dial(&mut self, key: usize) {
         let connection = &self.connections[key];
         let (worker, context) = (connection.worker, connection.context);
         let chosen = context.and_then(|context| {
@@ -90,7 +90,7 @@ impl Simulator {
         }
     }
 
-    pub(super) fn connect_attempt_ends(&mut self, key: usize, attempt: u32) {
+    pub(crate) fn connect_attempt_ends(&mut self, key: usize, attempt: u32) {
         let connection = &mut self.connections[key];
         let current =
             connection.phase == ConnectionPhase::Dialling && connection.attempt == attempt;
@@ -150,7 +150,7 @@ impl Simulator {
     }
 
     /// Lets the guest's properties know how the connection stands.
-    pub(super) fn update_info(&mut self, key: usize, upstream: Option<Upstream>) {
+    pub(crate) fn update_info(&mut self, key: usize, upstream: Option<Upstream>) {
         let connection = &self.connections[key];
         let Some(context) = connection.context else {
             return;
@@ -169,7 +169,7 @@ impl Simulator {
 }
 
 /// The filter state that steers `tcp_proxy`.
-pub(super) const CLUSTER: &str = "envoy.tcp_proxy.cluster";
+pub(crate) const CLUSTER: &str = "envoy.tcp_proxy.cluster";
 /// How long one connect attempt may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const CONNECTION_REFUSED: &str = "delayed connect error: Connection refused";

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use proxy_wasm_engine::{ContextId, End, Headers, HttpInfo, Upstream};
 
-use super::call::{REFUSED, RESET, SERVICE_TIME, TIMED_OUT, made_up};
-use super::cluster::{Behaviour, Cluster, Request};
-use super::event_queue::Event;
-use super::simulator::Simulator;
-use super::stream::{Half, HalfKind, Piece, StreamEnd};
+use crate::calls::{REFUSED, RESET, SERVICE_TIME, TIMED_OUT, made_up};
+use crate::cluster::{Behaviour, Cluster, Request};
+use crate::http::stream::{Half, HalfKind, Piece, StreamEnd};
+use crate::simulator::Simulator;
+use crate::simulator::event_queue::Event;
 
 impl Simulator {
     /// The request as the upstream got it so far.
-    pub(super) fn upstream_request(&self, key: usize) -> Option<Request> {
+    pub(crate) fn upstream_request(&self, key: usize) -> Option<Request> {
         let stream = &self.streams[key];
         let out = &stream.request.out;
         let headers = out.headers.clone()?;
@@ -23,7 +23,7 @@ impl Simulator {
     }
 
     /// The whole request is there; the cluster decides how it answers.
-    pub(super) fn ask_upstream(&mut self, key: usize) {
+    pub(crate) fn ask_upstream(&mut self, key: usize) {
         if std::mem::replace(&mut self.streams[key].asked, true) {
             return;
         }
@@ -62,13 +62,13 @@ impl Simulator {
             };
             let first = names.first().and_then(|name| self.clusters.get(name));
             let next = first.map(|first| first.decide(request));
-            cluster = next.unwrap_or_else(super::cluster::refuses);
+            cluster = next.unwrap_or_else(crate::cluster::refuses);
         }
         cluster
     }
 
     /// The upstream sends a piece of its response, as the test has it.
-    pub(super) fn upstream_sends(&mut self, key: usize, piece: Piece) {
+    pub(crate) fn upstream_sends(&mut self, key: usize, piece: Piece) {
         let stream = &mut self.streams[key];
         if stream.over.is_none() && stream.local.is_none() {
             stream.asked = true;
@@ -80,7 +80,7 @@ impl Simulator {
     }
 
     /// The upstream goes away in the midst of it.
-    pub(super) fn upstream_leaves(&mut self, key: usize) {
+    pub(crate) fn upstream_leaves(&mut self, key: usize) {
         let stream = &mut self.streams[key];
         if stream.over.is_some() || stream.local.is_some() {
             return;
@@ -115,14 +115,14 @@ impl Simulator {
         }
     }
 
-    pub(super) fn info_mut(&mut self, key: usize) -> Option<&mut HttpInfo> {
+    pub(crate) fn info_mut(&mut self, key: usize) -> Option<&mut HttpInfo> {
         let stream = &self.streams[key];
         let (worker, context) = (stream.worker, stream.context?);
         self.workers[worker].vm.as_mut()?.http_mut(context)
     }
 
     /// The test answers in place of a cluster that hangs.
-    pub(super) fn respond_with(&mut self, key: usize, cluster: Cluster) {
+    pub(crate) fn respond_with(&mut self, key: usize, cluster: Cluster) {
         let at = self.now() + cluster.delay;
         self.streams[key].asked = true;
         self.streams[key].outcome = Some(cluster);
@@ -130,7 +130,7 @@ impl Simulator {
     }
 
     /// The upstream's answer arrives.
-    pub(super) fn respond(&mut self, key: usize) {
+    pub(crate) fn respond(&mut self, key: usize) {
         let stream = &mut self.streams[key];
         let begun = stream.by_hand || stream.local.is_some();
         if stream.over.is_some() || begun {
@@ -188,7 +188,7 @@ impl Simulator {
         }
     }
 
-    pub(super) fn response_timeout(&mut self, key: usize) {
+    pub(crate) fn response_timeout(&mut self, key: usize) {
         let stream = &self.streams[key];
         if stream.over.is_none()
             && !stream.by_hand
@@ -206,7 +206,7 @@ impl Simulator {
         self.local_reply(key, reply.headers, reply.body, details.to_owned());
     }
 
-    pub(super) fn local_response(
+    pub(crate) fn local_response(
         &mut self,
         worker: usize,
         context: ContextId,
@@ -221,7 +221,7 @@ impl Simulator {
         let mut all = vec![(":status".to_owned(), status.to_string().into_bytes())];
         all.extend(headers);
         if !body.is_empty() {
-            let has = |name| super::cluster::header(&all, name).is_some();
+            let has = |name| crate::cluster::header(&all, name).is_some();
             let (length, kind) = (has("content-length"), has("content-type"));
             if !length {
                 let length = body.len().to_string().into_bytes();
@@ -234,7 +234,7 @@ impl Simulator {
         self.local_reply(key, all, body, details);
     }
 
-    pub(super) fn local_reply(
+    pub(crate) fn local_reply(
         &mut self,
         key: usize,
         headers: Headers,

@@ -5,21 +5,21 @@ use std::rc::Rc;
 
 use proxy_wasm_engine::{CallToken, End, GrpcCall, Headers};
 
-use super::call::{Call, CallKind, OpenGrpcStream, grpc_headers};
-use super::cluster::{Behaviour, CannedResponse, Request};
-use super::event_queue::{CallKey, Event};
-use super::simulator::Simulator;
+use crate::calls::{Call, CallKind, OpenGrpcStream, grpc_headers};
+use crate::cluster::{Behaviour, CannedResponse, Request};
+use crate::simulator::Simulator;
+use crate::simulator::event_queue::{CallKey, Event};
 
 /// An upstream's end of a gRPC stream that the guest opened; made by
-/// [`TestKit::grpc_stream`](super::TestKit::grpc_stream). What the guest sends is
-/// among the [requests](super::TestKit::requests_to) of its cluster.
+/// [`TestKit::grpc_stream`](crate::TestKit::grpc_stream). What the guest sends is
+/// among the [requests](crate::TestKit::requests_to) of its cluster.
 pub struct GrpcStream {
     simulator: Rc<RefCell<Simulator>>,
     key: CallKey,
 }
 
 impl GrpcStream {
-    pub(super) fn new(simulator: Rc<RefCell<Simulator>>, key: CallKey) -> GrpcStream {
+    pub(crate) fn new(simulator: Rc<RefCell<Simulator>>, key: CallKey) -> GrpcStream {
         GrpcStream { simulator, key }
     }
 
@@ -53,7 +53,7 @@ impl GrpcStream {
 }
 
 impl Simulator {
-    pub(super) fn grpc_stream(&mut self, worker: usize, call: GrpcCall) {
+    pub(crate) fn grpc_stream(&mut self, worker: usize, call: GrpcCall) {
         let opened = OpenGrpcStream {
             headers: grpc_headers(&call),
             initial_metadata_sent: false,
@@ -68,7 +68,7 @@ impl Simulator {
     }
 
     /// The newest open gRPC stream to this cluster.
-    pub(super) fn find_grpc_stream(&self, cluster: &str) -> Option<CallKey> {
+    pub(crate) fn find_grpc_stream(&self, cluster: &str) -> Option<CallKey> {
         let mut calls = self.calls.iter().rev();
         let found = calls
             .find(|(_, call)| call.cluster == cluster && matches!(call.kind, CallKind::Stream(_)));
@@ -76,7 +76,7 @@ impl Simulator {
     }
 
     /// The upstream sends a message on its own.
-    pub(super) fn grpc_push(&mut self, key: CallKey, message: Vec<u8>) {
+    pub(crate) fn grpc_push(&mut self, key: CallKey, message: Vec<u8>) {
         self.send_initial_metadata(key, Headers::new());
         if self.calls.contains_key(&key) {
             self.guest(key.worker, |vm| vm.grpc_message(key.token, message));
@@ -84,7 +84,7 @@ impl Simulator {
     }
 
     /// The upstream ends the stream.
-    pub(super) fn grpc_end(&mut self, key: CallKey, status: u32, message: &str, trailers: Headers) {
+    pub(crate) fn grpc_end(&mut self, key: CallKey, status: u32, message: &str, trailers: Headers) {
         self.send_initial_metadata(key, Headers::new());
         self.carry_out_effects();
         if self.calls.remove(&key).is_some() {
@@ -111,7 +111,7 @@ impl Simulator {
         }
     }
 
-    pub(super) fn grpc_send(
+    pub(crate) fn grpc_send(
         &mut self,
         worker: usize,
         token: CallToken,
@@ -129,7 +129,7 @@ impl Simulator {
         request.body = message;
         let outcome = self.behaviour(&cluster, &request);
         self.requests.push(request);
-        let outcome = outcome.unwrap_or_else(super::cluster::refuses);
+        let outcome = outcome.unwrap_or_else(crate::cluster::refuses);
         let at = self.now() + outcome.delay;
         let Some(Call {
             kind: CallKind::Stream(opened),
@@ -151,7 +151,7 @@ impl Simulator {
     }
 
     /// The guest sends no more; the upstream answers what it has and closes.
-    pub(super) fn grpc_half_close(&mut self, worker: usize, token: CallToken) {
+    pub(crate) fn grpc_half_close(&mut self, worker: usize, token: CallToken) {
         let key = self.key(worker, token);
         if let Some(Call {
             kind: CallKind::Stream(opened),
@@ -163,7 +163,7 @@ impl Simulator {
         }
     }
 
-    pub(super) fn stream_answer(&mut self, key: CallKey) {
+    pub(crate) fn stream_answer(&mut self, key: CallKey) {
         let Some(Call {
             kind: CallKind::Stream(opened),
             outcome: broken,

@@ -1,5 +1,7 @@
 //! Guests: where their bytes come from, built and compiled once.
 
+pub(crate) mod build;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,7 +9,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use proxy_wasm_engine::{Engine, LoadError, Module};
 
-use super::build::{self, Build, BuildError};
+use build::{Build, BuildError};
 
 /// A guest's module, binary or text. Cheap to clone.
 #[derive(Clone)]
@@ -51,7 +53,7 @@ impl Guest {
     }
 
     /// Compiles it, once per process; the target folder keeps it for the next.
-    pub(super) fn compile(&self) -> Result<Module, LoadError> {
+    pub(crate) fn compile(&self) -> Result<Module, LoadError> {
         static ENGINE: LazyLock<Result<Engine, String>> =
             LazyLock::new(|| Engine::new().map_err(|error| error.to_string()));
         type Slot = Arc<Mutex<Option<Module>>>;
