@@ -2,23 +2,23 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use proxy_wasm_engine::{Plugin, Profile, Shared, StartError, VmConfig};
+use proxy_wasm_engine::{Plugin, Profile, Shared, VmConfig};
 
 use crate::cluster::{Cluster, accepts};
+use crate::configuration::Configuration;
 use crate::fault::{Fault, FaultKind};
 use crate::guest::Guest;
 use crate::kit::TestKit;
+use crate::kit_error::KitError;
 use crate::simulator::Simulator;
+use crate::state::KitState;
 use crate::state::worker::Worker;
-use crate::state::{KitState, LogLine};
-use crate::transcript::Transcript;
 
 /// What a test says before the guest starts; made by [`TestKit::load`].
 pub struct Builder {
@@ -43,44 +43,6 @@ pub enum OnTrap {
     Panic,
     /// The test goes on, as after a trap that a fault brought about.
     GoOn,
-}
-
-/// A plugin's configuration: JSON by [`serde_json::json!`], or text, or bytes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Configuration(Vec<u8>);
-
-impl From<Value> for Configuration {
-    /// `null` is no configuration at all.
-    fn from(value: Value) -> Configuration {
-        match value {
-            Value::Null => Configuration::default(),
-            other => Configuration(other.to_string().into_bytes()),
-        }
-    }
-}
-
-impl From<&str> for Configuration {
-    fn from(text: &str) -> Configuration {
-        Configuration(text.as_bytes().to_vec())
-    }
-}
-
-impl From<String> for Configuration {
-    fn from(text: String) -> Configuration {
-        Configuration(text.into_bytes())
-    }
-}
-
-impl From<Vec<u8>> for Configuration {
-    fn from(bytes: Vec<u8>) -> Configuration {
-        Configuration(bytes)
-    }
-}
-
-impl From<&[u8]> for Configuration {
-    fn from(bytes: &[u8]) -> Configuration {
-        Configuration(bytes.to_vec())
-    }
 }
 
 impl Builder {
@@ -271,68 +233,6 @@ impl Builder {
         }
         simulator.settle();
         Ok(TestKit::new(Rc::new(RefCell::new(simulator))))
-    }
-}
-
-/// Why a kit did not start.
-pub struct KitError(Box<StartFailure>);
-
-struct StartFailure {
-    why: StartError,
-    explanation: Option<String>,
-    transcript: Transcript,
-    logs: Vec<LogLine>,
-}
-
-impl KitError {
-    fn new(why: StartError, kit_state: &KitState) -> KitError {
-        KitError(Box::new(StartFailure {
-            explanation: kit_state.with_transcript(crate::transcript::explain::explain),
-            why,
-            transcript: kit_state.transcript(),
-            logs: kit_state.logs(),
-        }))
-    }
-
-    /// What the engine says.
-    pub fn why(&self) -> &StartError {
-        &self.0.why
-    }
-
-    /// What guest and host said to each other.
-    pub fn transcript(&self) -> &Transcript {
-        &self.0.transcript
-    }
-
-    /// What the guest logged.
-    pub fn logs(&self) -> &[LogLine] {
-        &self.0.logs
-    }
-}
-
-impl fmt::Display for KitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the guest did not start: {}", self.0.why)?;
-        if let Some(explanation) = &self.0.explanation {
-            write!(f, "\n{explanation}")?;
-        }
-        if !self.0.transcript.entries().is_empty() {
-            write!(f, "\ntranscript:\n{}", self.0.transcript)?;
-        }
-        Ok(())
-    }
-}
-
-/// As `Display`: this is what a test that returns the error prints.
-impl fmt::Debug for KitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::error::Error for KitError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.0.why)
     }
 }
 

@@ -4,11 +4,13 @@
 mod builder;
 mod calls;
 mod cluster;
+mod configuration;
 mod fault;
-pub mod guide;
 mod guest;
+pub mod guide;
 mod http;
 mod kit;
+mod kit_error;
 mod leak;
 mod simulator;
 mod state;
@@ -18,18 +20,20 @@ mod transcript;
 
 use std::time::Duration;
 
-pub use builder::{Builder, Configuration, KitError, OnTrap};
+pub use builder::{Builder, OnTrap};
 pub use calls::grpc::GrpcStream;
 pub use cluster::{
     Cluster, Request, accepts, answers, breaks_off, decides, first_of, grpc_answers, grpc_fails,
     hangs, refuses, resets,
 };
+pub use configuration::Configuration;
 pub use fault::{Fault, cas_lost, memory_exhausted, next_call, returns, trap_in, unknown_cluster};
 pub use guest::build::{Build, BuildError};
 pub use guest::{Guest, guest};
 pub use http::exchange::Exchange;
 pub use http::request::HttpRequest;
 pub use kit::TestKit;
+pub use kit_error::KitError;
 pub use leak::Leaks;
 pub use proxy_wasm_engine::{ContextId, Headers, ListenerDirection, Metric, Peer, Profile, Shared};
 pub use serde_json::json;
