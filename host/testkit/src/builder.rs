@@ -12,7 +12,7 @@ use proxy_wasm_engine::{Plugin, Profile, Shared, VmConfig};
 
 use crate::cluster::{Cluster, accepts};
 use crate::configuration::Configuration;
-use crate::fault::{Fault, FaultKind};
+use crate::fault::Fault;
 use crate::guest::Guest;
 use crate::kit::TestKit;
 use crate::kit_error::KitError;
@@ -234,10 +234,6 @@ impl Builder {
         simulator.settle();
         Ok(TestKit::new(Rc::new(RefCell::new(simulator))))
     }
-}
-
-pub(crate) fn is_call(fault: &Fault) -> bool {
-    matches!(fault.kind, FaultKind::Call(_))
 }
 
 /// Where streams go unless told otherwise.

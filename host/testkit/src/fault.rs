@@ -46,6 +46,11 @@ impl Fault {
         self
     }
 
+    /// Whether it is about what clusters answer, not about the guest.
+    pub(crate) fn is_of_calls(&self) -> bool {
+        matches!(self.kind, FaultKind::Call(_))
+    }
+
     fn once(kind: FaultKind) -> Fault {
         Fault {
             kind,

@@ -8,6 +8,7 @@ mod configuration;
 mod fault;
 mod guest;
 pub mod guide;
+mod headers;
 mod http;
 mod kit;
 mod kit_error;

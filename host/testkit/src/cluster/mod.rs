@@ -1,5 +1,7 @@
 //! What is behind the proxy, as far as a test cares.
 
+mod request;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,6 +10,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use proxy_wasm_engine::Headers;
+
+use crate::headers::{header, status};
+
+pub use request::Request;
 
 /// How a cluster behaves: towards HTTP and gRPC calls of the guest, towards
 /// HTTP streams, and towards TCP connections.
@@ -224,73 +230,6 @@ impl fmt::Debug for Cluster {
             Behaviour::FirstOf(clusters) => write!(f, "first of {}", clusters.join(", ")),
         }
     }
-}
-
-/// A request as a cluster gets it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Request {
-    /// The cluster asked.
-    pub cluster: String,
-    /// `:method`; `CONNECT` for a TCP connection.
-    pub method: String,
-    /// `:path`; `/Service/Method` for gRPC.
-    pub path: String,
-    /// `:authority`
-    pub authority: String,
-    /// All headers, in order, pseudo headers included.
-    pub headers: Headers,
-    /// The whole body; for gRPC one message.
-    pub body: Vec<u8>,
-    /// Trailers, in order.
-    pub trailers: Headers,
-    /// Time since the kit started.
-    pub at: Duration,
-}
-
-impl Request {
-    pub(crate) fn new(cluster: &str, at: Duration, headers: Headers) -> Request {
-        let of = |name| header(&headers, name).unwrap_or_default().to_owned();
-        Request {
-            cluster: cluster.to_owned(),
-            method: of(":method"),
-            path: of(":path"),
-            authority: of(":authority"),
-            at,
-            headers,
-            ..Request::default()
-        }
-    }
-
-    /// The first header of this name, if it is text.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        header(&self.headers, name)
-    }
-
-    /// The first trailer of this name, if it is text.
-    pub fn trailer(&self, name: &str) -> Option<&str> {
-        header(&self.trailers, name)
-    }
-
-    /// The body as text.
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-}
-
-/// The first value of this name, if it is text.
-pub(crate) fn header<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
-    let found = headers
-        .iter()
-        .find(|(known, _)| known.eq_ignore_ascii_case(name))?;
-    std::str::from_utf8(&found.1).ok()
-}
-
-/// What `:status` says; 0 if nothing.
-pub(crate) fn status(headers: &Headers) -> u16 {
-    header(headers, ":status")
-        .and_then(|status| status.parse().ok())
-        .unwrap_or_default()
 }
 
 const CONTENT_LENGTH: &str = "content-length";

@@ -8,7 +8,8 @@ use bytes::Bytes;
 
 use proxy_wasm_engine::{ContextId, End, Headers};
 
-use crate::cluster::{Cluster, Request, header, status};
+use crate::cluster::{Cluster, Request};
+use crate::headers::{header, status};
 use crate::http::stream::{Piece, StreamEnd};
 use crate::simulator::Simulator;
 

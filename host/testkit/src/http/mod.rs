@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use proxy_wasm_engine::{Action, ContextId, End, HttpInfo};
 
 use crate::calls::made_up;
+use crate::headers::header;
 use crate::http::stream::{Half, HalfKind, PausePoint, Piece, Stream, StreamEnd};
 use crate::simulator::Simulator;
 
@@ -28,8 +29,8 @@ impl Simulator {
         let note = format!(
             "client {} asks {} {}",
             info.connection.source,
-            crate::cluster::header(&info.request_headers, ":method").unwrap_or("?"),
-            crate::cluster::header(&info.request_headers, ":path").unwrap_or("?"),
+            header(&info.request_headers, ":method").unwrap_or("?"),
+            header(&info.request_headers, ":path").unwrap_or("?"),
         );
         self.kit_state.note(worker, note);
         self.streams.push(Stream {

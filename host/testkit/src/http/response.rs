@@ -221,7 +221,7 @@ impl Simulator {
         let mut all = vec![(":status".to_owned(), status.to_string().into_bytes())];
         all.extend(headers);
         if !body.is_empty() {
-            let has = |name| crate::cluster::header(&all, name).is_some();
+            let has = |name| crate::headers::header(&all, name).is_some();
             let (length, kind) = (has("content-length"), has("content-type"));
             if !length {
                 let length = body.len().to_string().into_bytes();

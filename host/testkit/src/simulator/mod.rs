@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use proxy_wasm_engine::{Effect, Peer, Shared, StartError, Trap, Vm};
 
-use crate::builder::{OnTrap, is_call};
+use crate::builder::OnTrap;
 use crate::calls::Call;
 use crate::cluster::{Behaviour, Cluster, Request};
 use crate::fault::{Fault, Faults};
@@ -100,7 +100,7 @@ impl Simulator {
     }
 
     pub(crate) fn add_fault(&mut self, fault: Fault) {
-        if is_call(&fault) {
+        if fault.is_of_calls() {
             self.call_faults.add(fault);
         } else {
             self.kit_state.with_faults(|faults| faults.add(fault));
