@@ -11,8 +11,8 @@ use proxy_wasm_engine::{ContextId, Observer, Trap, TrapReason, World};
 
 use crate::fault::Faults;
 use crate::status::Status;
-use crate::transcript::decode;
 use crate::transcript::{Argument, Entry, EntryKind, HostcallRecord, Transcript};
+use crate::transcript::{callback, decode};
 
 /// What one kit's workers have in common.
 pub(crate) struct KitState {
@@ -234,7 +234,7 @@ impl Observer for WorkerView {
         let kind = EntryKind::Callback {
             name: callback.to_owned(),
             context: ContextId(arguments.first().copied().unwrap_or_default()),
-            arguments: decode::callback_arguments(callback, arguments),
+            arguments: callback::arguments(callback, arguments),
         };
         inner.record(self.0.worker, kind);
         let struck = inner.faults.trap(callback);
@@ -246,7 +246,7 @@ impl Observer for WorkerView {
 
     fn leave(&self, callback: &'static str, outcome: Result<Option<u32>, &Trap>) {
         let outcome = match outcome {
-            Ok(value) => Ok(value.map(|value| decode::callback_result(callback, value))),
+            Ok(value) => Ok(value.map(|value| callback::result(callback, value))),
             Err(trap) => Err(trap.to_string()),
         };
         let name = callback.to_owned();

@@ -1,9 +1,10 @@
-//! Why a guest trapped, in words its author can act on.
+//! Why a guest trapped, for its author to act on.
 
 use crate::status::Status;
 use crate::transcript::{EntryKind, HostcallRecord, Transcript};
 
-/// Explains why the guest trapped, from what it said last. `None`: it said nothing.
+/// Explains why the guest trapped, from the last host functions it called. `None`:
+/// nothing there explains it.
 pub(crate) fn explain(transcript: &Transcript) -> Option<String> {
     let last: Vec<&HostcallRecord> = (transcript.entries().iter().rev())
         .take_while(|entry| !matches!(entry.kind, EntryKind::Kit(_)))
@@ -12,23 +13,23 @@ pub(crate) fn explain(transcript: &Transcript) -> Option<String> {
             _ => None,
         })
         .collect();
-    let said = |call: &&&HostcallRecord| call.name == "proxy_log" || call.name == "fd_write";
-    let culprit = last.iter().find(|call| !said(call)).copied();
+    let logs = |call: &&&HostcallRecord| call.name == "proxy_log" || call.name == "fd_write";
+    let culprit = last.iter().find(|call| !logs(call)).copied();
     let failed = culprit.filter(|call| call.status.is_some_and(|status| status != Status::OK));
-    let words = (last.iter())
-        .filter(said)
+    let message = (last.iter())
+        .filter(logs)
         .filter_map(|call| call.argument("message"))
         .find(|message| message.contains("panicked at") || message.contains("abort"));
-    let Some(words) = words else {
+    let Some(message) = message else {
         let failed = failed?;
         let advice = advice(failed).map(|advice| format!("\n     {advice}"));
         let advice = advice.unwrap_or_default();
         return Some(format!("perhaps for this: {failed}{advice}"));
     };
-    let unexpected = words.contains("unexpected status")
-        || (words.contains("unwrap()") && words.contains("proxy-wasm"));
-    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut text = format!("why: the guest panicked: {words}");
+    let unexpected = message.contains("unexpected status")
+        || (message.contains("unwrap()") && message.contains("proxy-wasm"));
+    let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut text = format!("why: the guest panicked: {message}");
     match (culprit, failed) {
         (_, Some(call)) if unexpected => {
             text.push_str(&format!(

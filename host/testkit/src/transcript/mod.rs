@@ -1,7 +1,10 @@
-//! What guest and host said to each other.
+//! The record of all callbacks and host function calls.
 
+mod argument;
+pub(crate) mod callback;
 pub(crate) mod decode;
 pub(crate) mod explain;
+mod parameters;
 
 use std::fmt;
 use std::time::Duration;
@@ -10,7 +13,9 @@ use proxy_wasm_engine::ContextId;
 
 use crate::status::Status;
 
-/// What guest and host said to each other, oldest first, in words.
+pub use argument::Argument;
+
+/// All callbacks and host function calls, oldest first, with arguments as text.
 ///
 /// It prints one line per host function and callback, and is what a failed
 /// assertion shows.
@@ -54,7 +59,7 @@ impl Transcript {
         names.collect()
     }
 
-    /// The last so many lines.
+    /// The last `lines` lines.
     pub fn last(&self, lines: usize) -> Transcript {
         let from = self.entries.len().saturating_sub(lines);
         Transcript {
@@ -101,7 +106,7 @@ pub enum EntryKind {
     Returned {
         /// Such as `proxy_on_tick`.
         name: String,
-        /// In words, `None` if it returns nothing; or why it trapped.
+        /// As text, `None` if it returns nothing; or why it trapped.
         outcome: Result<Option<String>, String>,
     },
     /// The guest called the host.
@@ -129,75 +134,10 @@ pub struct HostcallRecord {
 }
 
 impl HostcallRecord {
-    /// The argument of this name, in words.
+    /// The argument of this name, as text.
     pub fn argument(&self, name: &str) -> Option<&str> {
         let found = self.arguments.iter().find(|argument| argument.name == name);
         found.map(|argument| argument.value.as_str())
-    }
-}
-
-/// One argument or result, in words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Argument {
-    /// What it is called, such as `cluster`; may be empty.
-    pub name: &'static str,
-    /// Text as it is, bytes in `\x` escapes, long ones whole.
-    pub value: String,
-    quoted: bool,
-}
-
-impl Argument {
-    pub(crate) fn new(name: &'static str, value: String) -> Argument {
-        Argument {
-            name,
-            value,
-            quoted: false,
-        }
-    }
-
-    pub(crate) fn bytes(name: &'static str, bytes: Option<&[u8]>) -> Argument {
-        let Some(bytes) = bytes else {
-            return Argument::new(name, "outside of memory".to_owned());
-        };
-        let value = match std::str::from_utf8(bytes) {
-            Ok(text) => text.to_owned(),
-            Err(_) => bytes.escape_ascii().to_string(),
-        };
-        Argument {
-            name,
-            value,
-            quoted: true,
-        }
-    }
-
-    pub(crate) fn pairs(name: &'static str, bytes: Option<&[u8]>) -> Argument {
-        let Some(bytes) = bytes else {
-            return Argument::new(name, "outside of memory".to_owned());
-        };
-        let value = match pairs(bytes) {
-            Some(pairs) => format!("[{}]", pairs.join(", ")),
-            None => format!("not pairs: {}", bytes.escape_ascii()),
-        };
-        Argument::new(name, value)
-    }
-}
-
-impl fmt::Display for Argument {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.name.is_empty() && !self.quoted {
-            write!(f, "{} ", self.name)?;
-        }
-        let cut = self.value.char_indices().nth(SHOWN);
-        let shown = cut.map_or(&*self.value, |(end, _)| &self.value[..end]);
-        if self.quoted {
-            write!(f, "{shown:?}")?;
-        } else {
-            f.write_str(shown)?;
-        }
-        if cut.is_some() {
-            write!(f, "… ({} bytes)", self.value.len())?;
-        }
-        Ok(())
     }
 }
 
@@ -272,32 +212,5 @@ impl fmt::Display for List<'_> {
     }
 }
 
-fn pairs(bytes: &[u8]) -> Option<Vec<String>> {
-    if bytes.is_empty() {
-        return Some(Vec::new());
-    }
-    let word = |at: usize| {
-        let word = bytes.get(at..at.checked_add(4)?)?;
-        usize::try_from(u32::from_le_bytes(word.try_into().ok()?)).ok()
-    };
-    let count = word(0)?;
-    let mut at = count.checked_mul(8)?.checked_add(4)?;
-    let mut words = Vec::new();
-    for index in 0..count {
-        let mut part = |size: usize| {
-            let end = at.checked_add(size)?;
-            let text = String::from_utf8_lossy(bytes.get(at..end)?).into_owned();
-            at = end.checked_add(1)?;
-            Some(text)
-        };
-        let key = part(word(4 + index * 8)?)?;
-        let value = part(word(8 + index * 8)?)?;
-        words.push(format!("{key}: {value}"));
-    }
-    Some(words)
-}
-
 /// More lines than this are not kept: a test that needs them would be unreadable.
 const MOST: usize = 20_000;
-/// Characters shown of one argument.
-const SHOWN: usize = 160;
