@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use proxy_wasm_engine::{ContextId, Module, Shared, StartError, Vm, VmConfig};
 
-use crate::state::{KitState, WorkerState, WorkerView};
+use crate::state::KitState;
+use crate::state::worker_state::{WorkerState, WorkerView};
 
 /// A VM and what belongs to it.
 pub(crate) struct Worker {
