@@ -40,8 +40,9 @@ pub use proxy_wasm_engine::{ContextId, Headers, ListenerDirection, Metric, Peer,
 pub use serde_json::json;
 pub use state::LogLine;
 pub use status::Status;
-pub use tcp::client::{Client, Upstream};
+pub use tcp::client::Client;
 pub use tcp::connect::TcpConnect;
+pub use tcp::upstream::Upstream;
 pub use transcript::{Argument, Entry, EntryKind, HostcallRecord, Transcript};
 
 /// `seconds` as a [`Duration`].

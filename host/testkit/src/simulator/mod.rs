@@ -17,7 +17,7 @@ use crate::http::stream::{Stream, StreamEnd};
 use crate::simulator::event_queue::{CallKey, Event, EventQueue};
 use crate::state::KitState;
 use crate::state::worker::Worker;
-use crate::tcp::Connection;
+use crate::tcp::connection::Connection;
 use crate::transcript::explain;
 
 /// Where everything happens.

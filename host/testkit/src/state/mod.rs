@@ -4,7 +4,6 @@ mod log_line;
 pub(crate) mod worker;
 pub(crate) mod worker_state;
 
-
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

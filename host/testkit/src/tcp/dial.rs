@@ -7,7 +7,7 @@ use proxy_wasm_engine::{Direction, Peer, Upstream};
 use crate::cluster::{Behaviour, Request};
 use crate::simulator::Simulator;
 use crate::simulator::event_queue::Event;
-use crate::tcp::ConnectionPhase;
+use crate::tcp::connection::ConnectionPhase;
 
 impl Simulator {
     /// Connects to the cluster that the filter chose, or to the default one.
