@@ -10,7 +10,8 @@ use proxy_wasm_engine::{ContextId, End, Headers};
 
 use crate::cluster::{Cluster, Request};
 use crate::headers::{header, status};
-use crate::http::stream::{Piece, StreamEnd};
+use crate::http::piece::Piece;
+use crate::http::stream::StreamEnd;
 use crate::simulator::Simulator;
 
 /// A request under way, and its response.

@@ -1,18 +1,21 @@
 //! HTTP streams through the filter, as Envoy carries them.
 
+mod end;
 pub(crate) mod exchange;
+mod local_reply;
+mod piece;
 pub(crate) mod request;
 mod response;
 pub(crate) mod stream;
 
 use std::collections::BTreeMap;
 
-use proxy_wasm_engine::{Action, ContextId, End, HttpInfo};
+use proxy_wasm_engine::{ContextId, End, HttpInfo};
 
-use crate::calls::made_up;
 use crate::headers::header;
-use crate::http::stream::{Half, HalfKind, PausePoint, Piece, Stream, StreamEnd};
 use crate::simulator::Simulator;
+use piece::Piece;
+use stream::{Half, HalfKind, PausePoint, Stream, StreamEnd};
 
 impl Simulator {
     /// A request begins; which stream it is. Its pieces follow.
@@ -98,85 +101,8 @@ impl Simulator {
         }
     }
 
-    fn show(&mut self, key: usize, half_kind: HalfKind, context: ContextId, piece: Piece) {
-        let worker = self.streams[key].worker;
-        match piece {
-            Piece::Headers(headers, end) => {
-                let action = self.guest(worker, |vm| {
-                    if let Some(info) = vm.http_mut(context) {
-                        match half_kind {
-                            HalfKind::Request => info.request_headers = headers,
-                            HalfKind::Response => info.response_headers = Some(headers),
-                        }
-                    }
-                    match half_kind {
-                        HalfKind::Request => vm.request_headers(context, end),
-                        HalfKind::Response => vm.response_headers(context, end),
-                    }
-                });
-                let half = self.streams[key].half(half_kind);
-                half.held_end = end == End::Last;
-                match action {
-                    Some(Action::Pause) => half.paused = Some(PausePoint::Headers),
-                    Some(Action::Continue) => self.release(key, half_kind, PausePoint::Headers),
-                    None => {}
-                }
-            }
-            Piece::Data(bytes, end) => {
-                let half = self.streams[key].half(half_kind);
-                let mut held = std::mem::take(&mut half.held);
-                held.extend_from_slice(&bytes);
-                let added = bytes.len() as u64;
-                let action = self.guest(worker, |vm| {
-                    if let Some(info) = vm.http_mut(context) {
-                        match half_kind {
-                            HalfKind::Request => info.request_size += added,
-                            HalfKind::Response => info.response_size += added,
-                        }
-                    }
-                    match half_kind {
-                        HalfKind::Request => vm.request_body(context, &mut held, end),
-                        HalfKind::Response => vm.response_body(context, &mut held, end),
-                    }
-                });
-                let half = self.streams[key].half(half_kind);
-                half.held = held;
-                half.held_end = end == End::Last;
-                match action {
-                    Some(Action::Pause) => half.paused = Some(PausePoint::Body),
-                    Some(Action::Continue) => self.release(key, half_kind, PausePoint::Body),
-                    None => {}
-                }
-            }
-            Piece::Trailers(trailers) => {
-                let half = self.streams[key].half(half_kind);
-                let mut held = std::mem::take(&mut half.held);
-                let action = self.guest(worker, |vm| {
-                    if let Some(info) = vm.http_mut(context) {
-                        match half_kind {
-                            HalfKind::Request => info.request_trailers = Some(trailers),
-                            HalfKind::Response => info.response_trailers = Some(trailers),
-                        }
-                    }
-                    match half_kind {
-                        HalfKind::Request => vm.request_trailers(context, &mut held),
-                        HalfKind::Response => vm.response_trailers(context, &mut held),
-                    }
-                });
-                let half = self.streams[key].half(half_kind);
-                half.held = held;
-                half.held_end = true;
-                match action {
-                    Some(Action::Pause) => half.paused = Some(PausePoint::Trailers),
-                    Some(Action::Continue) => self.release(key, half_kind, PausePoint::Trailers),
-                    None => {}
-                }
-            }
-        }
-    }
-
     /// What was shown to the guest at this point goes on.
-    fn release(&mut self, key: usize, half_kind: HalfKind, at: PausePoint) {
+    pub(super) fn release(&mut self, key: usize, half_kind: HalfKind, at: PausePoint) {
         let stream = &mut self.streams[key];
         let context = stream.context;
         let worker = stream.worker;
@@ -260,64 +186,6 @@ impl Simulator {
         if let Some(at) = half.paused {
             self.release(key, half_kind, at);
             self.pump(key, half_kind);
-        }
-    }
-
-    pub(crate) fn reset_http(&mut self, worker: usize, context: ContextId) {
-        if let Some(key) = self.stream_of(worker, context) {
-            self.finish_stream(key, StreamEnd::Reset);
-        }
-    }
-
-    /// The stream is over: `on_log`, `on_done`, `on_delete`.
-    pub(crate) fn finish_stream(&mut self, key: usize, over: StreamEnd) {
-        let stream = &mut self.streams[key];
-        if stream.over.is_some() {
-            return;
-        }
-        stream.over = Some(over);
-        stream.request.stopped = true;
-        let Some(context) = stream.context else {
-            return;
-        };
-        let worker = stream.worker;
-        let duration = self.kit_state.now() - stream.started;
-        if let Some(vm) = self.workers[worker].vm.as_mut() {
-            if let Some(info) = vm.http_mut(context) {
-                info.duration = Some(duration);
-            }
-            for state in self.kit_state.filter_state_keys() {
-                if let Some(value) = vm.filter_state(context, &state) {
-                    let value = value.to_owned();
-                    self.streams[key].filter_state.insert(state, value);
-                }
-            }
-        }
-        self.guest(worker, |vm| vm.finish(context));
-        self.streams[key].context = None;
-    }
-
-    /// The filter is dead: the request fails.
-    pub(crate) fn fail_stream(&mut self, key: usize) {
-        let stream = &mut self.streams[key];
-        stream.context = None;
-        if stream.over.is_none() {
-            let reply = made_up(503, "");
-            self.local_reply(
-                key,
-                reply.headers,
-                reply.body,
-                "wasm_fail_stream".to_owned(),
-            );
-        }
-    }
-
-    pub(crate) fn orphan_streams(&mut self, worker: usize) {
-        for key in 0..self.streams.len() {
-            let stream = &self.streams[key];
-            if stream.worker == worker && stream.over.is_none() && stream.first_context.is_some() {
-                self.fail_stream(key);
-            }
         }
     }
 

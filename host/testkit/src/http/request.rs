@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use proxy_wasm_engine::{End, Headers, HttpInfo, TcpInfo};
 
 use crate::http::exchange::Exchange;
-use crate::http::stream::Piece;
+use crate::http::piece::Piece;
 use crate::simulator::Simulator;
 use crate::tcp::connect::{check_worker, new_info, parse, root};
 

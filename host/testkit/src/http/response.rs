@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use proxy_wasm_engine::{ContextId, End, Headers, HttpInfo, Upstream};
+use proxy_wasm_engine::{End, HttpInfo, Upstream};
 
-use crate::calls::{REFUSED, RESET, SERVICE_TIME, TIMED_OUT, made_up};
+use crate::calls::{REFUSED, RESET, SERVICE_TIME, TIMED_OUT};
 use crate::cluster::{Behaviour, Cluster, Request};
-use crate::http::stream::{Half, HalfKind, Piece, StreamEnd};
+use crate::http::piece::Piece;
+use crate::http::stream::{HalfKind, StreamEnd};
 use crate::simulator::Simulator;
 use crate::simulator::event_queue::Event;
 
@@ -198,80 +199,6 @@ impl Simulator {
             self.flag(key, TIMED_OUT_FLAG);
             self.proxy_reply(key, 504, TIMED_OUT, "response_timeout");
         }
-    }
-
-    /// An answer that the proxy itself makes up; the guest sees it as a response.
-    fn proxy_reply(&mut self, key: usize, status: u16, body: &str, details: &str) {
-        let reply = made_up(status, body);
-        self.local_reply(key, reply.headers, reply.body, details.to_owned());
-    }
-
-    pub(crate) fn local_response(
-        &mut self,
-        worker: usize,
-        context: ContextId,
-        status: u32,
-        headers: Headers,
-        body: Vec<u8>,
-        details: String,
-    ) {
-        let Some(key) = self.stream_of(worker, context) else {
-            return;
-        };
-        let mut all = vec![(":status".to_owned(), status.to_string().into_bytes())];
-        all.extend(headers);
-        if !body.is_empty() {
-            let has = |name| crate::headers::header(&all, name).is_some();
-            let (length, kind) = (has("content-length"), has("content-type"));
-            if !length {
-                let length = body.len().to_string().into_bytes();
-                all.push(("content-length".to_owned(), length));
-            }
-            if !kind {
-                all.push(("content-type".to_owned(), b"text/plain".to_vec()));
-            }
-        }
-        self.local_reply(key, all, body, details);
-    }
-
-    pub(crate) fn local_reply(
-        &mut self,
-        key: usize,
-        headers: Headers,
-        body: Vec<u8>,
-        details: String,
-    ) {
-        let stream = &mut self.streams[key];
-        if stream.over.is_some() || stream.local.is_some() {
-            return;
-        }
-        if stream.response.out.headers.is_some() {
-            // The client has a response already; it cannot be taken back.
-            self.finish_stream(key, StreamEnd::Reset);
-            return;
-        }
-        stream.local = Some(details.clone());
-        stream.request.stopped = true;
-        // In the midst of a response Envoy answers past the filters.
-        let seen = stream.response.paused.is_some() || stream.response.held_end;
-        stream.response = Half {
-            bypass: seen,
-            ..Half::default()
-        };
-        let end = if body.is_empty() {
-            End::Last
-        } else {
-            End::More
-        };
-        let queue = &mut stream.response.queue;
-        queue.push_back(Piece::Headers(headers, end));
-        if !body.is_empty() {
-            queue.push_back(Piece::Data(body, End::Last));
-        }
-        if let Some(info) = self.info_mut(key) {
-            info.code_details = Some(details);
-        }
-        self.pump(key, HalfKind::Response);
     }
 }
 

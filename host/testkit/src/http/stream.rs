@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use proxy_wasm_engine::{ContextId, End, Headers};
+use proxy_wasm_engine::{ContextId, Headers};
+
+use crate::http::piece::Piece;
 
 use crate::cluster::Cluster;
 
@@ -61,13 +63,6 @@ pub(crate) struct Delivered {
     pub(crate) body: Vec<u8>,
     pub(crate) trailers: Headers,
     pub(crate) complete: bool,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) enum Piece {
-    Headers(Headers, End),
-    Data(Vec<u8>, End),
-    Trailers(Headers),
 }
 
 /// Where the guest paused.

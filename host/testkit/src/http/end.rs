@@ -1,0 +1,67 @@
+//! How an HTTP stream ends.
+
+use proxy_wasm_engine::ContextId;
+
+use crate::calls::made_up;
+use crate::http::stream::StreamEnd;
+use crate::simulator::Simulator;
+
+impl Simulator {
+    pub(crate) fn reset_http(&mut self, worker: usize, context: ContextId) {
+        if let Some(key) = self.stream_of(worker, context) {
+            self.finish_stream(key, StreamEnd::Reset);
+        }
+    }
+
+    /// The stream is over: `on_log`, `on_done`, `on_delete`.
+    pub(crate) fn finish_stream(&mut self, key: usize, over: StreamEnd) {
+        let stream = &mut self.streams[key];
+        if stream.over.is_some() {
+            return;
+        }
+        stream.over = Some(over);
+        stream.request.stopped = true;
+        let Some(context) = stream.context else {
+            return;
+        };
+        let worker = stream.worker;
+        let duration = self.kit_state.now() - stream.started;
+        if let Some(vm) = self.workers[worker].vm.as_mut() {
+            if let Some(info) = vm.http_mut(context) {
+                info.duration = Some(duration);
+            }
+            for state in self.kit_state.filter_state_keys() {
+                if let Some(value) = vm.filter_state(context, &state) {
+                    let value = value.to_owned();
+                    self.streams[key].filter_state.insert(state, value);
+                }
+            }
+        }
+        self.guest(worker, |vm| vm.finish(context));
+        self.streams[key].context = None;
+    }
+
+    /// The filter is dead: the request fails.
+    pub(crate) fn fail_stream(&mut self, key: usize) {
+        let stream = &mut self.streams[key];
+        stream.context = None;
+        if stream.over.is_none() {
+            let reply = made_up(503, "");
+            self.local_reply(
+                key,
+                reply.headers,
+                reply.body,
+                "wasm_fail_stream".to_owned(),
+            );
+        }
+    }
+
+    pub(crate) fn orphan_streams(&mut self, worker: usize) {
+        for key in 0..self.streams.len() {
+            let stream = &self.streams[key];
+            if stream.worker == worker && stream.over.is_none() && stream.first_context.is_some() {
+                self.fail_stream(key);
+            }
+        }
+    }
+}
