@@ -1,26 +1,27 @@
-//! Where everything happens: workers, clusters, streams, and the order of events.
+//! The simulator: workers, clusters, streams, and the order of events.
 
+mod clusters;
+mod effects;
 pub(crate) mod event_queue;
+mod vm_failure;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use proxy_wasm_engine::{Effect, Peer, Shared, StartError, Trap, Vm};
+use proxy_wasm_engine::{Shared, StartError, Trap, Vm};
 
 use crate::builder::OnTrap;
 use crate::calls::Call;
-use crate::cluster::{Behaviour, Cluster, Request};
+use crate::cluster::{Cluster, Request};
 use crate::fault::{Fault, Faults};
-use crate::http::stream::{Stream, StreamEnd};
+use crate::http::stream::Stream;
 use crate::simulator::event_queue::{CallKey, Event, EventQueue};
 use crate::state::KitState;
 use crate::state::worker::Worker;
 use crate::tcp::connection::Connection;
-use crate::transcript::explain;
 
-/// Where everything happens.
+/// Runs the guests and everything around them in simulated time.
 pub(crate) struct Simulator {
     pub(crate) kit_state: Arc<KitState>,
     pub(crate) shared: Shared,
@@ -69,36 +70,6 @@ impl Simulator {
         self.kit_state.now()
     }
 
-    pub(crate) fn set_cluster(&mut self, name: &str, cluster: Cluster) {
-        self.kit_state.add_cluster(name);
-        if !self.addresses.iter().any(|known| known == name) {
-            self.addresses.push(name.to_owned());
-        }
-        self.clusters.insert(name.to_owned(), cluster);
-    }
-
-    pub(crate) fn remove_cluster(&mut self, name: &str) {
-        self.kit_state.remove_cluster(name);
-        self.clusters.remove(name);
-    }
-
-    /// A cluster's host, given or made up.
-    pub(crate) fn address_of(&self, name: &str, cluster: &Cluster) -> SocketAddr {
-        let made_up = || {
-            let found = self.addresses.iter().position(|known| known == name);
-            let number = u16::try_from(found.unwrap_or_default() + 1).unwrap_or(u16::MAX);
-            let [high, low] = number.to_be_bytes();
-            SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 255, high, low)), 80)
-        };
-        cluster.address.unwrap_or_else(made_up)
-    }
-
-    /// The proxy's end of a connection upstream, made up.
-    pub(crate) fn local_address(&self, key: usize) -> SocketAddr {
-        let port = u16::try_from(40_000 + key % 20_000).unwrap_or(40_000);
-        SocketAddr::from(([10, 254, 0, 1], port))
-    }
-
     pub(crate) fn add_fault(&mut self, fault: Fault) {
         if fault.is_of_calls() {
             self.call_faults.add(fault);
@@ -110,24 +81,6 @@ impl Simulator {
     pub(crate) fn clear_faults(&mut self) {
         self.call_faults.clear();
         self.kit_state.with_faults(Faults::clear);
-    }
-
-    /// How the next call to this cluster goes; `None`: there is no such cluster.
-    pub(crate) fn behaviour(&mut self, name: &str, request: &Request) -> Option<Cluster> {
-        if let Some(fault) = self.call_faults.call() {
-            return Some(fault.decide(request));
-        }
-        self.decided(name, request, 0)
-    }
-
-    fn decided(&self, name: &str, request: &Request, depth: usize) -> Option<Cluster> {
-        let cluster = self.clusters.get(name)?.decide(request);
-        match &cluster.behaviour {
-            Behaviour::FirstOf(clusters) if depth < 8 => {
-                self.decided(clusters.first()?, request, depth + 1)
-            }
-            _ => Some(cluster),
-        }
     }
 
     /// Calls a worker's guest. `None`: it has no VM, or the guest trapped.
@@ -180,19 +133,6 @@ impl Simulator {
         );
     }
 
-    pub(crate) fn carry_out_effects(&mut self) -> bool {
-        let mut any = false;
-        for worker in 0..self.workers.len() {
-            while let Some(effect) =
-                (self.workers[worker].vm.as_mut()).and_then(proxy_wasm_engine::Vm::next_effect)
-            {
-                any = true;
-                self.carry_out(worker, effect);
-            }
-        }
-        any
-    }
-
     fn deliver(&mut self) -> bool {
         let mut any = false;
         for worker in 0..self.workers.len() {
@@ -202,48 +142,6 @@ impl Simulator {
             }
         }
         any
-    }
-
-    fn carry_out(&mut self, worker: usize, effect: Effect) {
-        match effect {
-            Effect::Tick { root, period } => {
-                let setting = self.workers[worker].set_tick(root, period);
-                if let (Some(period), Some(setting)) = (period, setting) {
-                    let event = Event::Tick {
-                        worker,
-                        root,
-                        setting,
-                    };
-                    self.event_queue.put(self.now() + period, event);
-                }
-            }
-            Effect::HttpCall(call) => self.http_call(worker, call),
-            Effect::GrpcCall(call) => self.grpc_call(worker, call),
-            Effect::GrpcStream(call) => self.grpc_stream(worker, call),
-            Effect::GrpcSend {
-                token,
-                message,
-                end,
-            } => self.grpc_send(worker, token, message, end),
-            Effect::GrpcClose(token) => self.grpc_half_close(worker, token),
-            Effect::GrpcCancel(token) => self.forget_call(worker, token),
-            Effect::ContinueDownstream(context) => self.continue_downstream(worker, context),
-            Effect::ContinueUpstream(context) => self.continue_upstream(worker, context),
-            Effect::ContinueRequest(context) => self.continue_request(worker, context),
-            Effect::ContinueResponse(context) => self.continue_response(worker, context),
-            Effect::CloseStream(context) => self.close_connection(worker, context),
-            Effect::ResetHttp(context) => self.reset_http(worker, context),
-            Effect::LocalResponse {
-                context,
-                status,
-                headers,
-                body,
-                details,
-                ..
-            } => self.local_response(worker, context, status, headers, body, details),
-            Effect::SkipData(context) => self.skip_data(worker, context),
-            Effect::ClearRouteCache(_) => {}
-        }
     }
 
     fn handle(&mut self, event: Event) {
@@ -285,67 +183,6 @@ impl Simulator {
             self.event_queue.put(self.now() + tick.period, event);
         }
     }
-
-    /// The VM is dead: its calls end, its connections go on without it, its
-    /// requests fail; it is built again after a while.
-    fn trapped(&mut self, worker: usize, trap: Trap) {
-        let injected = self.kit_state.take_injected_trap();
-        let why = self.kit_state.with_transcript(explain::explain);
-        let why = why.map(|why| format!("\n{why}")).unwrap_or_default();
-        let note = format!("the VM is dead: {trap}{why}");
-        self.kit_state.note(worker, note);
-        if !injected && self.on_trap == OnTrap::Panic {
-            panic!("the guest trapped in {}: {trap}{why}", trap.callback);
-        }
-        self.traps.push(trap);
-        self.discard_vm(worker);
-        let at = self.now() + REBUILD_AFTER;
-        self.event_queue.put(at, Event::Rebuild { worker });
-    }
-
-    /// Ends all streams and all plugins.
-    pub(crate) fn shut_down(&mut self) {
-        self.is_shut_down = true;
-        for key in 0..self.connections.len() {
-            self.close(key, Peer::Local);
-        }
-        for key in 0..self.streams.len() {
-            self.finish_stream(key, StreamEnd::Reset);
-        }
-        for worker in 0..self.workers.len() {
-            let roots = self.workers[worker].vm.as_ref().map(Vm::roots);
-            for root in roots.unwrap_or_default() {
-                self.guest(worker, |vm| vm.finish_root(root));
-            }
-        }
-    }
-
-    /// Lets go of everything that belonged to a worker's VM.
-    pub(crate) fn discard_vm(&mut self, worker: usize) {
-        self.workers[worker].vm = None;
-        self.workers[worker].ticks.clear();
-        self.event_queue.drop_ticks(worker);
-        self.calls.retain(|key, _| key.worker != worker);
-        self.orphan_connections(worker);
-        self.orphan_streams(worker);
-    }
-
-    fn rebuild(&mut self, worker: usize) {
-        if self.workers[worker].vm.is_some() {
-            return;
-        }
-        self.kit_state.note(worker, "the VM is built again");
-        if let Err(error) = self.start_vm(worker) {
-            let injected = self.kit_state.take_injected_trap();
-            let note = format!("the VM did not start again: {error}");
-            self.kit_state.note(worker, note);
-            if !injected && self.on_trap == OnTrap::Panic {
-                panic!("the guest did not start again after a trap: {error}");
-            }
-            let at = self.now() + REBUILD_AFTER;
-            self.event_queue.put(at, Event::Rebuild { worker });
-        }
-    }
 }
 
 impl Drop for Simulator {
@@ -370,5 +207,3 @@ const SHOWN: usize = 200;
 const SHOW_ALL: &str = "TESTKIT_TRANSCRIPT";
 /// More events than this at one moment never end.
 const MOST_AT_ONCE: usize = 100_000;
-/// How long a worker is without a VM after a trap.
-const REBUILD_AFTER: Duration = Duration::from_secs(1);
