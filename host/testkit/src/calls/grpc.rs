@@ -127,7 +127,7 @@ impl Simulator {
         };
         let mut request = Request::new(&cluster, self.now(), headers);
         request.body = message;
-        let outcome = self.behaviour(&cluster, &request);
+        let outcome = self.call_outcome(&cluster, &request);
         self.requests.push(request);
         let outcome = outcome.unwrap_or_else(crate::cluster::refuses);
         let at = self.now() + outcome.delay;

@@ -78,7 +78,7 @@ impl Simulator {
         request: Request,
         timeout: Option<Duration>,
     ) {
-        let outcome = self.behaviour(&request.cluster, &request);
+        let outcome = self.call_outcome(&request.cluster, &request);
         // The cluster went away between the call and now.
         let outcome = outcome.unwrap_or_else(crate::cluster::refuses);
         let hangs = matches!(outcome.behaviour, Behaviour::Hangs);

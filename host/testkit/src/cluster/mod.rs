@@ -1,5 +1,6 @@
 //! What is behind the proxy, as far as a test cares.
 
+pub(crate) mod clusters;
 mod request;
 
 use std::fmt;

@@ -33,8 +33,7 @@ impl Simulator {
         };
         let worker = self.streams[key].worker;
         let name = request.cluster.clone();
-        let outcome = (self.clusters.get(&name)).map(|cluster| cluster.decide(&request));
-        let Some(outcome) = outcome.map(|outcome| self.first_cluster(outcome, &request)) else {
+        let Some(outcome) = self.clusters.serve(&name, &request) else {
             self.kit_state
                 .note(worker, format!("there is no cluster {name:?}"));
             self.proxy_reply(key, 503, "", "cluster_not_found");
@@ -53,19 +52,6 @@ impl Simulator {
             self.event_queue.put(now + outcome.delay, event);
         }
         self.streams[key].outcome = Some(outcome);
-    }
-
-    /// The first cluster of an aggregate.
-    fn first_cluster(&self, mut cluster: Cluster, request: &Request) -> Cluster {
-        for _ in 0..8 {
-            let Behaviour::FirstOf(names) = &cluster.behaviour else {
-                break;
-            };
-            let first = names.first().and_then(|name| self.clusters.get(name));
-            let next = first.map(|first| first.decide(request));
-            cluster = next.unwrap_or_else(crate::cluster::refuses);
-        }
-        cluster
     }
 
     /// The upstream sends a piece of its response, as the test has it.
@@ -100,7 +86,7 @@ impl Simulator {
         let upstream = Upstream {
             cluster: name.into(),
             metadata: cluster.metadata.clone(),
-            address: self.address_of(name, cluster),
+            address: self.clusters.address_of(name, cluster),
             local_address: self.local_address(key),
         };
         if let Some(info) = self.info_mut(key) {

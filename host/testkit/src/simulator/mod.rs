@@ -1,11 +1,11 @@
 //! The simulator: workers, clusters, streams, and the order of events.
 
-mod clusters;
 mod effects;
 pub(crate) mod event_queue;
 mod vm_failure;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use proxy_wasm_engine::{Shared, StartError, Trap, Vm};
 
 use crate::builder::OnTrap;
 use crate::calls::Call;
+use crate::cluster::clusters::Clusters;
 use crate::cluster::{Cluster, Request};
 use crate::fault::{Fault, Faults};
 use crate::http::stream::Stream;
@@ -26,9 +27,7 @@ pub(crate) struct Simulator {
     pub(crate) kit_state: Arc<KitState>,
     pub(crate) shared: Shared,
     pub(crate) workers: Vec<Worker>,
-    pub(crate) clusters: BTreeMap<String, Cluster>,
-    /// Clusters ever named, for their made-up addresses.
-    addresses: Vec<String>,
+    pub(crate) clusters: Clusters,
     pub(crate) event_queue: EventQueue,
     pub(crate) calls: BTreeMap<CallKey, Call>,
     /// Every request a cluster got, in order.
@@ -50,8 +49,7 @@ impl Simulator {
             kit_state,
             shared,
             workers: Vec::new(),
-            clusters: BTreeMap::new(),
-            addresses: Vec::new(),
+            clusters: Clusters::default(),
             event_queue: EventQueue::default(),
             calls: BTreeMap::new(),
             requests: Vec::new(),
@@ -68,6 +66,30 @@ impl Simulator {
 
     pub(crate) fn now(&self) -> Duration {
         self.kit_state.now()
+    }
+
+    pub(crate) fn set_cluster(&mut self, name: &str, cluster: Cluster) {
+        self.kit_state.add_cluster(name);
+        self.clusters.set(name, cluster);
+    }
+
+    pub(crate) fn remove_cluster(&mut self, name: &str) {
+        self.kit_state.remove_cluster(name);
+        self.clusters.remove(name);
+    }
+
+    /// How the next call to this cluster goes; `None`: there is no such cluster.
+    pub(crate) fn call_outcome(&mut self, name: &str, request: &Request) -> Option<Cluster> {
+        match self.call_faults.call() {
+            Some(fault) => Some(fault.decide(request)),
+            None => self.clusters.serve(name, request),
+        }
+    }
+
+    /// The proxy's end of a connection upstream, made up.
+    pub(crate) fn local_address(&self, key: usize) -> SocketAddr {
+        let port = u16::try_from(40_000 + key % 20_000).unwrap_or(40_000);
+        SocketAddr::from(([10, 254, 0, 1], port))
     }
 
     pub(crate) fn add_fault(&mut self, fault: Fault) {

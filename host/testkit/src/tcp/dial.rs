@@ -19,7 +19,7 @@ impl Simulator {
             vm.filter_state(context, CLUSTER).map(str::to_owned)
         });
         let name = chosen.unwrap_or_else(|| connection.default_cluster.clone());
-        let candidates = self.leaves(&name, 0);
+        let candidates = self.clusters.candidates(&name);
         let connection = &mut self.connections[key];
         connection.phase = ConnectionPhase::Dialling;
         if candidates.is_empty() {
@@ -32,28 +32,6 @@ impl Simulator {
         }
         connection.candidates = candidates;
         self.attempt(key);
-    }
-
-    /// The clusters that a name stands for.
-    fn leaves(&self, name: &str, depth: usize) -> Vec<String> {
-        let Some(cluster) = self.clusters.get(name) else {
-            return Vec::new();
-        };
-        match &cluster.behaviour {
-            Behaviour::FirstOf(clusters) if depth < 8 => {
-                let mut leaves = Vec::new();
-                for leaf in clusters
-                    .iter()
-                    .flat_map(|name| self.leaves(name, depth + 1))
-                {
-                    if !leaves.contains(&leaf) {
-                        leaves.push(leaf);
-                    }
-                }
-                leaves
-            }
-            _ => vec![name.to_owned()],
-        }
     }
 
     fn attempt(&mut self, key: usize) {
@@ -69,7 +47,7 @@ impl Simulator {
             at: now,
             ..Request::default()
         };
-        let outcome = (self.clusters.get(&name)).map(|cluster| cluster.decide(&request));
+        let outcome = self.clusters.connect(&name, &request);
         let takes = match outcome.as_ref().map(|outcome| &outcome.behaviour) {
             None | Some(Behaviour::Refuses) => Duration::ZERO,
             Some(Behaviour::Hangs) => CONNECT_TIMEOUT,
@@ -137,7 +115,7 @@ impl Simulator {
             let upstream = Upstream {
                 cluster: name.as_str().into(),
                 metadata: cluster.metadata.clone(),
-                address: self.address_of(&name, &cluster),
+                address: self.clusters.address_of(&name, &cluster),
                 local_address: self.local_address(key),
             };
             self.update_info(key, Some(upstream));
