@@ -18,7 +18,7 @@ fn kit() -> Builder {
 }
 
 #[test]
-fn time_moves_only_when_told_to_and_ticks_come_in_order() {
+fn time_moves_only_by_advance_and_ticks_come_in_order() {
     let mut kit = kit().start().unwrap();
     assert_eq!(kit.metric("ticks"), Some(0));
     kit.advance(millis(999));
@@ -203,7 +203,7 @@ fn faults_are_one_line_each() {
 }
 
 #[test]
-fn the_transcript_is_in_words() {
+fn the_transcript_names_arguments() {
     let mut kit = kit().start().unwrap();
     kit.advance(secs(1));
     kit.tcp().from("10.0.0.7:4000").connect().close();

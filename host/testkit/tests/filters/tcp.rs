@@ -1,30 +1,14 @@
-//! Network filters of `tests/guests`, tried with the testkit.
-
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+//! TCP connections and ticks.
 
 use proxy_wasm_testkit::{
-    Build, Guest, Peer, TestKit, accepts, answers, first_of, hangs, json, millis, refuses, resets,
-    secs,
+    Peer, accepts, answers, first_of, hangs, json, millis, refuses, resets, secs,
 };
 
-fn guest(name: &str) -> Guest {
-    Build::new("../../tests/guests")
-        .example(name)
-        .run()
-        .unwrap()
-}
-
-/// Messages the guest logged, in order.
-fn logs(kit: &TestKit) -> Vec<String> {
-    kit.logs().into_iter().map(|line| line.message).collect()
-}
+use crate::{load, logs};
 
 #[test]
-fn a_clock_ticks_in_virtual_time_and_stops_when_told() {
-    let mut kit = TestKit::load(guest("clock"))
-        .plugin(json!(3))
-        .start()
-        .unwrap();
+fn a_clock_ticks_in_virtual_time_and_stops_itself() {
+    let mut kit = load("clock").plugin(json!(3)).start().unwrap();
     kit.advance(secs(10));
     let expected = ["tick after 250 ms"; 3];
     assert_eq!(logs(&kit)[..3], expected);
@@ -34,12 +18,8 @@ fn a_clock_ticks_in_virtual_time_and_stops_when_told() {
 }
 
 #[test]
-fn a_refused_configuration_shows_the_guests_own_words() {
-    let error = TestKit::load(guest("clock"))
-        .plugin("soon")
-        .start()
-        .err()
-        .unwrap();
+fn a_refused_configuration_shows_what_the_guest_logged() {
+    let error = load("clock").plugin("soon").start().err().unwrap();
     let text = error.to_string();
     assert!(text.contains("refused the configuration"), "{text}");
     assert!(text.contains("how many ticks, as a number"), "{text}");
@@ -48,7 +28,7 @@ fn a_refused_configuration_shows_the_guests_own_words() {
 
 #[test]
 fn lines_are_held_until_complete_and_marked_both_ways() {
-    let mut kit = TestKit::load(guest("tcp_lines")).start().unwrap();
+    let mut kit = load("tcp_lines").start().unwrap();
     let mut client = kit.tcp().connect();
     client.send("hel");
     assert!(client.is_paused());
@@ -81,7 +61,7 @@ fn lines_are_held_until_complete_and_marked_both_ways() {
 
 #[test]
 fn a_guest_may_close_the_connection() {
-    let mut kit = TestKit::load(guest("tcp_lines")).start().unwrap();
+    let mut kit = load("tcp_lines").start().unwrap();
     let mut client = kit.tcp().connect();
     let upstream = client.upstream();
     client.send("quit");
@@ -99,7 +79,7 @@ fn a_guest_may_close_the_connection() {
 /// In this order it was seen in Envoy 1.40.
 #[test]
 fn whose_end_comes_last_closes() {
-    let mut kit = TestKit::load(guest("tcp_lines")).start().unwrap();
+    let mut kit = load("tcp_lines").start().unwrap();
     let mut client = kit.tcp().connect();
     client.finish();
     client.upstream().finish();
@@ -161,7 +141,7 @@ fn steering_and_what_the_filter_learns_of_each_outcome() {
         ),
     ];
     for (why, behaviour, attempts, end) in cases {
-        let mut kit = TestKit::load(guest("tcp_steer"))
+        let mut kit = load("tcp_steer")
             .plugin("target")
             .cluster("target", behaviour)
             .cluster("dead", refuses())
@@ -190,7 +170,7 @@ fn steering_and_what_the_filter_learns_of_each_outcome() {
 #[test]
 fn a_held_connection_waits_for_a_call() {
     let start = |gate| {
-        let kit = TestKit::load(guest("tcp_gate")).cluster("gate", gate);
+        let kit = load("tcp_gate").cluster("gate", gate);
         kit.start().unwrap()
     };
     let mut kit = start(answers(200, "").after(millis(100)));
@@ -222,10 +202,7 @@ fn a_held_connection_waits_for_a_call() {
 #[test]
 fn a_call_that_outlives_its_connection_is_harmless() {
     let gate = answers(200, "").after(secs(1));
-    let mut kit = TestKit::load(guest("tcp_gate"))
-        .cluster("gate", gate)
-        .start()
-        .unwrap();
+    let mut kit = load("tcp_gate").cluster("gate", gate).start().unwrap();
     let mut client = kit.tcp().connect();
     client.reset();
     kit.advance(secs(2));
@@ -235,7 +212,7 @@ fn a_call_that_outlives_its_connection_is_harmless() {
 
 #[test]
 fn connections_do_not_grow_the_guest() {
-    let mut kit = TestKit::load(guest("tcp_lines")).start().unwrap();
+    let mut kit = load("tcp_lines").start().unwrap();
     let growth = kit.growth_per_round(300, |kit| {
         let mut client = kit.tcp().connect();
         client.send("a line\n");
