@@ -1,4 +1,4 @@
-//! What a test says before the guest starts.
+//! What a test sets before the guest starts.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -20,7 +20,7 @@ use crate::simulator::Simulator;
 use crate::state::KitState;
 use crate::state::worker::Worker;
 
-/// What a test says before the guest starts; made by [`TestKit::load`].
+/// What a test sets before the guest starts; made by [`TestKit::load`].
 pub struct Builder {
     guest: Guest,
     config: VmConfig,
@@ -104,14 +104,14 @@ impl Builder {
         self
     }
 
-    /// Adds a cluster. The cluster `default`, where streams go unless told
-    /// otherwise, is there already and accepts everything.
+    /// Adds a cluster. The cluster `default`, where streams go by
+    /// default, is there already and accepts everything.
     pub fn cluster(mut self, name: impl Into<String>, behaviour: Cluster) -> Builder {
         self.clusters.push((name.into(), behaviour));
         self
     }
 
-    /// So many workers, each with its own VM, over one shared store; one if not said.
+    /// The number of workers, each with its own VM, over one shared store; one by default.
     ///
     /// # Panics
     /// When it is 0.
@@ -128,13 +128,13 @@ impl Builder {
         self
     }
 
-    /// Another seed of the guest's randomness; 0 if not said.
+    /// Another seed of the guest's randomness; 0 by default.
     pub fn seed(mut self, seed: u64) -> Builder {
         self.seed = seed;
         self
     }
 
-    /// The wall-clock time at the start, since 1970; some moment in 2026 if not said.
+    /// The wall-clock time at the start, since 1970; the beginning of 2026 by default.
     pub fn time(mut self, since_1970: Duration) -> Builder {
         self.time = since_1970;
         self
@@ -153,13 +153,13 @@ impl Builder {
         self
     }
 
-    /// Something that goes wrong from the start on.
+    /// Injects a fault from the start on.
     pub fn fault(mut self, fault: Fault) -> Builder {
         self.faults.push(fault);
         self
     }
 
-    /// What a trap that no fault brought about means; [`OnTrap::Panic`] if not said.
+    /// What a trap that no fault brought about means; [`OnTrap::Panic`] by default.
     pub fn on_trap(mut self, on_trap: OnTrap) -> Builder {
         self.on_trap = on_trap;
         self
@@ -167,34 +167,34 @@ impl Builder {
 
     /// Whether a guest that pauses in `on_http_request_headers` or
     /// `on_http_response_headers` is shown the body all the same, and lets the
-    /// headers go with it. Envoy's option of this name; no if not said: a paused
+    /// headers go with it. Envoy's option of this name; off by default: a paused
     /// guest sees nothing more before it resumes.
     pub fn allow_on_headers_stop_iteration(mut self, allow: bool) -> Builder {
         self.body_while_headers_paused = allow;
         self
     }
 
-    /// Most linear memory of a VM, bytes; 64 MiB if not said.
+    /// Most linear memory of a VM, bytes; 64 MiB by default.
     pub fn memory_limit(mut self, bytes: usize) -> Builder {
         self.config.memory_limit = bytes;
         self
     }
 
-    /// Longest a callback may run, of real time; 5 s if not said.
+    /// Longest a callback may run, of real time; 5 s by default.
     pub fn callback_limit(mut self, limit: Duration) -> Builder {
         self.config.callback_limit = limit;
         self
     }
 
     /// Whose behaviour counts where the specification and Envoy disagree;
-    /// Envoy's if not said.
+    /// Envoy's by default.
     pub fn profile(mut self, profile: Profile) -> Builder {
         self.config.profile = profile;
         self
     }
 
-    /// The only host functions and callbacks the guest may use, by name; all if
-    /// not said.
+    /// The only host functions and callbacks the guest may use, by name; all by
+    /// default.
     pub fn capabilities<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Builder {
         let names: BTreeSet<String> = names.into_iter().map(Into::into).collect();
         self.config.capabilities = Some(names);
@@ -205,7 +205,7 @@ impl Builder {
     ///
     /// # Errors
     /// When the guest cannot be used, traps, or refuses its configuration; the
-    /// error shows what guest and host said to each other.
+    /// error shows the transcript.
     pub fn start(mut self) -> Result<TestKit, KitError> {
         if self.config.plugins.is_empty() {
             self = self.plugin("");
@@ -236,7 +236,7 @@ impl Builder {
     }
 }
 
-/// Where streams go unless told otherwise.
+/// Where streams go by default.
 pub(crate) const DEFAULT: &str = "default";
 
 /// 2026-01-01T00:00:00Z

@@ -1,22 +1,21 @@
-//! What a test puts in the guest's way.
+//! Faults that a test injects.
 
 use proxy_wasm_engine::TrapReason;
 
 use crate::cluster::Cluster;
 use crate::status::Status;
 
-/// Something that goes wrong once, or a few times, from now on:
-/// [`trap_in`], [`returns`], [`cas_lost`], [`unknown_cluster`],
+/// Something that goes wrong once, or a few times: [`trap_in`], [`returns`], [`cas_lost`], [`unknown_cluster`],
 /// [`memory_exhausted`], [`next_call`].
 ///
-/// Put in with [`TestKit::fault`](crate::TestKit::fault) while running, or with
-/// [`Builder::fault`](crate::Builder::fault) to go wrong while starting.
+/// Injected with [`TestKit::fault`](crate::TestKit::fault) while running, or with
+/// [`Builder::fault`](crate::Builder::fault) before the start.
 #[derive(Clone, Debug)]
 pub struct Fault {
     pub(crate) kind: FaultKind,
-    /// How many fitting occasions pass unharmed.
+    /// How many times it could strike and does not.
     pub(crate) skip: u32,
-    /// How many occasions are spoilt after that.
+    /// How many times it strikes after that.
     pub(crate) times: u32,
 }
 
@@ -30,17 +29,17 @@ pub(crate) enum FaultKind {
 }
 
 impl Fault {
-    /// Spoils the `n`th fitting occasion from now, counted from 1, not the next.
+    /// Strikes the `n`th time from now that it could, counted from 1, not the next.
     ///
     /// # Panics
     /// When `n` is 0.
     pub fn nth(mut self, n: u32) -> Fault {
-        assert!(n > 0, "fault: occasions are counted from 1");
+        assert!(n > 0, "fault: nth counts from 1");
         self.skip = n - 1;
         self
     }
 
-    /// Spoils so many occasions in a row, not one.
+    /// Strikes `times` times in a row, not once.
     pub fn times(mut self, times: u32) -> Fault {
         self.times = times;
         self
@@ -77,7 +76,7 @@ pub fn returns(hostcall: impl Into<String>, status: Status) -> Fault {
 }
 
 /// A compare-and-swap on shared data is lost to somebody else. Writes without
-/// a compare value are no occasion.
+/// a compare value do not count.
 pub fn cas_lost() -> Fault {
     Fault::once(FaultKind::CasLost)
 }
@@ -87,13 +86,13 @@ pub fn unknown_cluster() -> Fault {
     returns("proxy_http_call", Status::BAD_ARGUMENT)
 }
 
-/// The guest gets no more memory. An occasion is an attempt to grow; unlike the
-/// others this fault spoils all of them.
+/// The guest gets no more memory. Unlike the other faults this one strikes
+/// every time, at each attempt to grow.
 pub fn memory_exhausted() -> Fault {
     Fault::once(FaultKind::Memory).times(u32::MAX)
 }
 
-/// The next HTTP or gRPC call, to whatever cluster, goes so: `next_call(refuses())`.
+/// The next HTTP or gRPC call, to whatever cluster, goes like this: `next_call(refuses())`.
 pub fn next_call(behaviour: Cluster) -> Fault {
     Fault::once(FaultKind::Call(behaviour))
 }
@@ -166,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_strikes_at_its_occasion_and_is_used_up() {
+    fn a_fault_strikes_when_its_turn_comes_and_is_used_up() {
         let mut faults = Faults::default();
         faults.add(trap_in("proxy_on_tick").nth(2).times(2));
         let struck = [

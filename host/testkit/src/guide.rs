@@ -24,10 +24,10 @@
 //! process, in a target folder of their own, without the flags that cargo set for
 //! the test. The target must be installed: `rustup target add wasm32-unknown-unknown`.
 //!
-//! What the guest is configured with is said before [`Builder::start`]: its
+//! Everything the guest starts with is set before [`Builder::start`]: its
 //! plugins ([`Builder::plugin`], [`Builder::plugin_of`] for one with a root id),
-//! the VM's configuration, limits, the profile, and the world's first state. An
-//! error of `start` says why, with all the guest said before.
+//! the VM's configuration, limits, the profile, and the clusters. An error
+//! of `start` says why, with everything the guest logged before.
 //!
 //! # Time
 //!
@@ -69,7 +69,7 @@
 //! | [`grpc_fails`]`(14, "why")` | that status | |
 //!
 //! [`TestKit::cluster`] changes a behaviour while the kit runs.
-//! [`TestKit::requests_to`] tells what a cluster was asked.
+//! [`TestKit::requests_to`] has the requests that a cluster got.
 //!
 //! ```
 //! use proxy_wasm_testkit::{TestKit, answers, decides, refuses, secs};
@@ -91,8 +91,8 @@
 //!
 //! # TCP connections
 //!
-//! What the kit does here and for HTTP requests was compared with Envoy 1.40, act by
-//! act. [`TestKit::tcp`] opens one; it goes to the cluster that the guest puts into
+//! What the kit does here and for HTTP requests was compared with Envoy 1.40, callback
+//! by callback. [`TestKit::tcp`] opens one; it goes to the cluster that the guest puts into
 //! the filter state `envoy.tcp_proxy.cluster`, or else to `default`, which accepts
 //! everything. The [`Client`] and its [`Upstream`] are the two ends; the filter is
 //! between them. Pausing, half-closes, resets, connect failures and the order of
@@ -101,7 +101,7 @@
 //! - a guest that pauses in `on_new_connection` holds the connection until it
 //!   resumes, or lets data through; no upstream is connected before;
 //! - paused bytes pile up, and each callback sees all of them;
-//! - a failed connect attempt makes no callback; properties tell of it.
+//! - a failed connect attempt makes no callback; the properties change.
 //!
 //! ```
 //! use proxy_wasm_testkit::{Peer, TestKit, accepts};
@@ -123,7 +123,7 @@
 //!
 //! [`TestKit::http`] sends one: whole with [`HttpRequest::send`] and
 //! [`HttpRequest::send_body`], or in pieces with [`HttpRequest::open`]. The
-//! [`Exchange`] tells what came through to either side. A request that is
+//! [`Exchange`] has what came through to either side. A request that is
 //! complete is answered by its cluster; for one that [`hangs`] the test can answer
 //! by itself, whole ([`Exchange::respond`]) or piece by piece
 //! ([`Exchange::respond_headers`] and so on).
@@ -197,9 +197,9 @@
 //!
 //! # When a test fails
 //!
-//! It prints, beside the failed assertion, what guest and host said to each other:
-//! each callback and host function with time, context, arguments in words, and
-//! status (the last 200 lines; `TESTKIT_TRANSCRIPT=1` shows all).
+//! It prints, beside the failed assertion, the transcript: each callback and host
+//! function with time, context, arguments by name, and status
+//! (the last 200 lines; `TESTKIT_TRANSCRIPT=1` shows all).
 //!
 //! ```text
 //!     1.000s #1 proxy_on_tick()
@@ -209,7 +209,7 @@
 //!     1.000s #1 proxy_on_http_call_response(token 1, headers 2, body 4, trailers 0)
 //! ```
 //!
-//! A trap that the test did not ask for fails it at once ([`OnTrap`] changes
+//! A trap that no fault brought about fails the test at once ([`OnTrap`] changes
 //! that). If the guest panicked, the message says where, and for the panics with
 //! which the Rust SDK meets an unexpected status, which host function returned
 //! it and what to do. [`TestKit::transcript`] is the same for assertions:

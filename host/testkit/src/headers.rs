@@ -10,7 +10,7 @@ pub(crate) fn header<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
     std::str::from_utf8(&found.1).ok()
 }
 
-/// What `:status` says; 0 if nothing.
+/// The value of `:status`; 0 without one.
 pub(crate) fn status(headers: &Headers) -> u16 {
     header(headers, ":status")
         .and_then(|status| status.parse().ok())

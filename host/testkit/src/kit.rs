@@ -1,4 +1,4 @@
-//! The kit: a guest at work in a world that a test controls.
+//! The kit: a guest in a simulation that a test controls.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -17,14 +17,14 @@ use crate::state::LogLine;
 use crate::tcp::connect::TcpConnect;
 use crate::transcript::Transcript;
 
-/// A guest at work in a world that a test controls.
+/// A guest in a simulation that a test controls.
 ///
 /// Time stands still but for [`TestKit::advance`]. Whatever else a test does,
 /// all that follows from it at the same moment has happened when the call
 /// returns. Handles of connections and requests stay usable side by side.
 ///
 /// A trap that no [`Fault`] brought about panics, and says why the guest
-/// trapped; when a test fails, what guest and host said to each other is printed.
+/// trapped; when a test fails, the transcript is printed.
 pub struct TestKit {
     simulator: Rc<RefCell<Simulator>>,
 }
@@ -62,12 +62,12 @@ impl TestKit {
         Some(by)
     }
 
-    /// A TCP connection to be: [`TcpConnect::connect`] opens it.
+    /// Prepares a TCP connection: [`TcpConnect::connect`] opens it.
     pub fn tcp(&mut self) -> TcpConnect {
         TcpConnect::new(self.simulator.clone(), DEFAULT)
     }
 
-    /// An HTTP request to be: [`HttpRequest::send`] or [`HttpRequest::open`] begins it.
+    /// Prepares an HTTP request: [`HttpRequest::send`] or [`HttpRequest::open`] sends it.
     pub fn http(&mut self) -> HttpRequest {
         HttpRequest::new(self.simulator.clone(), DEFAULT)
     }
@@ -103,12 +103,12 @@ impl TestKit {
         self.simulator.borrow_mut().remove_cluster(name);
     }
 
-    /// Something that goes wrong from now on.
+    /// Injects a fault from now on.
     pub fn fault(&mut self, fault: Fault) {
         self.simulator.borrow_mut().add_fault(fault);
     }
 
-    /// Forgets all faults that have not struck yet.
+    /// Removes all faults that have not struck yet.
     pub fn clear_faults(&mut self) {
         self.simulator.borrow_mut().clear_faults();
     }
@@ -201,7 +201,7 @@ impl TestKit {
         self.logs().iter().any(|line| line.message.contains(text))
     }
 
-    /// What guest and host said to each other so far.
+    /// All callbacks and host function calls so far.
     pub fn transcript(&self) -> Transcript {
         self.simulator.borrow().kit_state.transcript()
     }

@@ -27,12 +27,12 @@ impl KitError {
         }))
     }
 
-    /// What the engine says.
+    /// The engine's error.
     pub fn why(&self) -> &StartError {
         &self.0.why
     }
 
-    /// What guest and host said to each other.
+    /// All callbacks and host function calls.
     pub fn transcript(&self) -> &Transcript {
         &self.0.transcript
     }

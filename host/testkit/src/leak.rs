@@ -1,10 +1,10 @@
-//! What a guest forgets to give back.
+//! Leaks of a guest.
 
 use std::fmt;
 
 use crate::kit::TestKit;
 
-/// What is left that should not be; made by [`TestKit::leaks`].
+/// What is left and should not be; made by [`TestKit::leaks`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Leaks {
@@ -56,7 +56,7 @@ impl fmt::Display for Leaks {
 }
 
 impl TestKit {
-    /// What is left that should not be, at this moment.
+    /// What leaks at this moment.
     pub fn leaks(&self) -> Leaks {
         let simulator = self.simulator().borrow();
         let (mut contexts, mut held) = (0, 0);
@@ -90,7 +90,7 @@ impl TestKit {
         }
     }
 
-    /// Ends everything as a host does: closes connections, resets requests, then
+    /// Shuts down as a host does: closes connections, resets requests, then
     /// ends the plugins (`on_done`, `on_delete`). A guest that needs time for it
     /// gets it with [`TestKit::advance`].
     pub fn shut_down(&mut self) {

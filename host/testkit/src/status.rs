@@ -1,4 +1,4 @@
-//! What a host function answers.
+//! The status of a host function.
 
 use std::fmt;
 

@@ -95,7 +95,7 @@ impl Simulator {
         }
     }
 
-    /// Initial metadata comes before anything else, once.
+    /// Sends initial metadata, once and before anything else.
     fn send_initial_metadata(&mut self, key: CallKey, metadata: Headers) {
         let Some(Call {
             kind: CallKind::Stream(opened),
@@ -197,7 +197,7 @@ impl Simulator {
             |answer| (answer.grpc_status, answer.grpc_message, answer.trailers),
         );
         if status != 0 || closes {
-            // Unless the guest cancelled it when it was told of messages.
+            // No effect when the guest cancelled the stream on one of the messages.
             self.grpc_end(key, status, &message, trailers);
         }
     }

@@ -14,7 +14,7 @@ use crate::simulator::event_queue::{CallKey, Event};
 pub(crate) struct Call {
     pub(crate) cluster: String,
     pub(crate) kind: CallKind,
-    /// How it will go, once it is known.
+    /// How the cluster behaves, once it is known.
     pub(crate) outcome: Option<Cluster>,
     pub(crate) endless: bool,
 }
@@ -29,7 +29,7 @@ pub(crate) struct OpenGrpcStream {
     pub(crate) headers: Headers,
     /// Whether the guest has got initial metadata.
     pub(crate) initial_metadata_sent: bool,
-    /// Answers whose time has not come yet.
+    /// Answers that are not due yet.
     pub(crate) answers: Vec<CannedResponse>,
     pub(crate) half_closed: bool,
 }
@@ -129,7 +129,7 @@ impl Simulator {
         }
     }
 
-    /// The call's time is up.
+    /// The call times out.
     pub(crate) fn call_timeout(&mut self, key: CallKey) {
         let Some(call) = self.calls.remove(&key) else {
             return;
@@ -181,7 +181,7 @@ fn http_reply(outcome: Cluster) -> CallReply {
     match outcome.behaviour {
         Behaviour::Answers(answer) => {
             let mut headers = answer.full_headers();
-            // What tells a replica's answer from one the proxy made up.
+            // A filter tells an upstream's response from Envoy's own by this header.
             headers.push((SERVICE_TIME.to_owned(), served_in.into_bytes()));
             CallReply {
                 headers,

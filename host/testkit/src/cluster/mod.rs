@@ -1,4 +1,4 @@
-//! What is behind the proxy, as far as a test cares.
+//! Clusters and how they behave.
 
 pub(crate) mod clusters;
 mod request;
@@ -55,7 +55,7 @@ pub(crate) struct CannedResponse {
 }
 
 impl CannedResponse {
-    /// With the length of the body, unless the test says another.
+    /// With the length of the body, unless the test set one.
     pub(crate) fn full_headers(&self) -> Headers {
         let mut headers = self.headers.clone();
         if !self.body.is_empty() && header(&headers, CONTENT_LENGTH).is_none() {
@@ -81,7 +81,7 @@ pub fn accepts() -> Cluster {
     answers(200, "")
 }
 
-/// Nobody listens there: connections are refused at once.
+/// Refuses connections at once, as a port that nothing listens on.
 pub fn refuses() -> Cluster {
     Cluster::new(Behaviour::Refuses)
 }
@@ -91,21 +91,21 @@ pub fn resets() -> Cluster {
     Cluster::new(Behaviour::Resets)
 }
 
-/// Resets connections in the midst of an answer. The guest's call fails
+/// Resets connections in the middle of a response. The guest's call fails
 /// without any headers; an HTTP stream is reset after its response headers.
 pub fn breaks_off() -> Cluster {
     Cluster::new(Behaviour::BreaksOff)
 }
 
-/// Says nothing: requests end at their timeout, and so do connect attempts.
+/// Never answers: requests end at their timeout, and so do connect attempts.
 pub fn hangs() -> Cluster {
     Cluster::new(Behaviour::Hangs)
 }
 
-/// Behaves by request. A TCP connection asks too, as a request of method
-/// `CONNECT`; each message of a gRPC stream is a request of its own.
+/// Behaves as the closure returns for each request. A TCP connection is a request
+/// of method `CONNECT`; each message of a gRPC stream is a request of its own.
 ///
-/// The closure must not use the kit or its handles, which wait for its answer.
+/// The closure must not use the kit or its handles: they are borrowed while it runs.
 pub fn decides(decide: impl FnMut(&Request) -> Cluster + Send + 'static) -> Cluster {
     Cluster::new(Behaviour::Decides(Arc::new(Mutex::new(decide))))
 }
@@ -142,7 +142,7 @@ impl Cluster {
         }
     }
 
-    /// Takes so long to answer, or to accept a connection. An answer that comes
+    /// Answers, or accepts a connection, after `delay`. An answer that comes
     /// after the request's timeout comes too late.
     pub fn after(mut self, delay: Duration) -> Cluster {
         self.delay = delay;
@@ -167,7 +167,7 @@ impl Cluster {
         self
     }
 
-    /// Sends an answer's body to an HTTP stream in pieces of so many bytes.
+    /// Sends an answer's body to an HTTP stream in pieces of `bytes` bytes.
     ///
     /// # Panics
     /// When it is 0.
@@ -197,7 +197,7 @@ impl Cluster {
         self
     }
 
-    /// How it behaves towards this request, with its own decisions made.
+    /// How it behaves towards this request: its closure is asked.
     pub(crate) fn decide(&self, request: &Request) -> Cluster {
         let mut decided = self.clone();
         // A closure may return another closure; not for ever.

@@ -33,12 +33,12 @@ pub enum BuildError {
         /// Why it failed.
         error: Arc<std::io::Error>,
     },
-    /// Cargo says no.
+    /// Cargo failed.
     #[error("guest {}: cargo cannot build it:\n{output}", path.display())]
     Cargo {
         /// The crate.
         path: PathBuf,
-        /// What cargo says.
+        /// What cargo printed.
         output: String,
     },
     /// Cargo made no `.wasm`.
@@ -99,7 +99,7 @@ impl Build {
     /// Builds it, once per process.
     ///
     /// # Errors
-    /// When it cannot be built; the error shows what cargo says.
+    /// When it cannot be built; the error shows what cargo printed.
     pub fn run(&self) -> Result<Guest, BuildError> {
         type Slot = Arc<Mutex<Option<Result<Guest, BuildError>>>>;
         static BUILT: LazyLock<Mutex<HashMap<Build, Slot>>> = LazyLock::new(Mutex::default);
@@ -123,7 +123,7 @@ impl Build {
         };
         let folder = target_folder(&self.path);
         std::fs::create_dir_all(&folder).map_err(io("making the target folder"))?;
-        // Cargo has its own lock, but says so on the terminal; this one waits in silence.
+        // Cargo has its own lock, but announces a wait on the terminal; this one is silent.
         let lock = File::create(folder.join("testkit.lock")).map_err(io("making the lock file"))?;
         lock.lock().map_err(io("waiting for another build"))?;
 

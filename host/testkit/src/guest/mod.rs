@@ -1,4 +1,4 @@
-//! Guests: where their bytes come from, built and compiled once.
+//! Guests: loaded, built and compiled once.
 
 pub(crate) mod build;
 
@@ -25,7 +25,7 @@ impl Guest {
     /// waits for the first and finds it built.
     ///
     /// # Errors
-    /// When it cannot be built; the error shows what cargo says.
+    /// When it cannot be built; the error shows what cargo printed.
     pub fn build(path: impl AsRef<Path>) -> Result<Guest, BuildError> {
         Build::new(path).run()
     }

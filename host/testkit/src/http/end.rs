@@ -41,7 +41,7 @@ impl Simulator {
         self.streams[key].context = None;
     }
 
-    /// The filter is dead: the request fails.
+    /// The filter's VM is gone: the request fails.
     pub(crate) fn fail_stream(&mut self, key: usize) {
         let stream = &mut self.streams[key];
         stream.context = None;

@@ -141,7 +141,7 @@ impl Exchange {
             .complete
     }
 
-    /// Whether the stream was reset, by whomever.
+    /// Whether the stream was reset, by either side, the filter or the proxy.
     pub fn is_reset(&self) -> bool {
         self.simulator.borrow().streams[self.key].over == Some(StreamEnd::Reset)
     }

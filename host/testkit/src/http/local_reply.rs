@@ -61,7 +61,7 @@ impl Simulator {
         }
         stream.local = Some(details.clone());
         stream.request.stopped = true;
-        // In the midst of a response Envoy answers past the filters.
+        // When a response has begun, Envoy's local reply bypasses the filters.
         let seen = stream.response.paused.is_some() || stream.response.held_end;
         stream.response = Half {
             bypass: seen,

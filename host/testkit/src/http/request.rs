@@ -1,4 +1,4 @@
-//! An HTTP request to be.
+//! Preparing an HTTP request.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use crate::http::piece::Piece;
 use crate::simulator::Simulator;
 use crate::tcp::connect::{check_worker, new_info, parse, root};
 
-/// An HTTP request to be; made by [`TestKit::http`](crate::TestKit::http).
+/// An HTTP request that is not sent yet; made by [`TestKit::http`](crate::TestKit::http).
 /// `GET / HTTP/1.1` to `example.com`, unless it says otherwise.
 pub struct HttpRequest {
     simulator: Rc<RefCell<Simulator>>,
@@ -89,13 +89,13 @@ impl HttpRequest {
         self
     }
 
-    /// Property `request.protocol`; `HTTP/1.1` if not said.
+    /// Property `request.protocol`; `HTTP/1.1` by default.
     pub fn protocol(mut self, protocol: &str) -> HttpRequest {
         self.protocol = Some(protocol.into());
         self
     }
 
-    /// The client's address; made up if not said.
+    /// The client's address; made up by default.
     ///
     /// # Panics
     /// When this is not an IP address with a port.
@@ -104,7 +104,7 @@ impl HttpRequest {
         self
     }
 
-    /// The address it came to; 10.0.0.1:443 if not said.
+    /// The address it came to; 10.0.0.1:443 by default.
     ///
     /// # Panics
     /// When this is not an IP address with a port.
@@ -113,7 +113,7 @@ impl HttpRequest {
         self
     }
 
-    /// Which worker takes it, counted from 0; the first if not said.
+    /// Which worker takes it, counted from 0; the first by default.
     ///
     /// # Panics
     /// When there is no such worker.
@@ -123,13 +123,13 @@ impl HttpRequest {
         self
     }
 
-    /// Which plugin filters it, by root id; the first if not said.
+    /// Which plugin filters it, by root id; the first by default.
     pub fn root_id(mut self, root_id: &str) -> HttpRequest {
         self.root_id = Some(root_id.to_owned());
         self
     }
 
-    /// The cluster it goes to; `default` if not said.
+    /// The cluster it goes to; `default` by default.
     pub fn cluster(mut self, name: &str) -> HttpRequest {
         self.cluster = name.to_owned();
         self

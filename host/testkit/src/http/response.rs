@@ -66,7 +66,7 @@ impl Simulator {
         }
     }
 
-    /// The upstream goes away in the midst of it.
+    /// The upstream closes before its response is complete.
     pub(crate) fn upstream_leaves(&mut self, key: usize) {
         let stream = &mut self.streams[key];
         if stream.over.is_some() || stream.local.is_some() {
@@ -81,7 +81,7 @@ impl Simulator {
         }
     }
 
-    /// Lets the guest's properties know where the request went.
+    /// Sets the properties that say where the request went.
     fn record_upstream(&mut self, key: usize, name: &str, cluster: &Cluster) {
         let upstream = Upstream {
             cluster: name.into(),

@@ -1,4 +1,4 @@
-//! An HTTP request and its response, as far as they are.
+//! An HTTP request and its response, and their state.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -42,7 +42,7 @@ pub(crate) enum StreamEnd {
 /// Request or response.
 #[derive(Default)]
 pub(crate) struct Half {
-    /// Not shown to the guest yet.
+    /// The guest has not seen them yet.
     pub(crate) queue: VecDeque<Piece>,
     pub(crate) paused: Option<PausePoint>,
     pub(crate) held: BytesMut,
@@ -50,7 +50,7 @@ pub(crate) struct Half {
     pub(crate) held_end: bool,
     /// Nothing more of it passes.
     pub(crate) stopped: bool,
-    /// Goes past the guest.
+    /// Bypasses the guest.
     pub(crate) bypass: bool,
     /// What came out at the other side.
     pub(crate) out: Delivered,

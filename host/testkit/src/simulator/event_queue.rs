@@ -1,11 +1,11 @@
-//! What is to happen, and when.
+//! Events in the order of their time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proxy_wasm_engine::{CallToken, ContextId};
 
-/// Something that happens at its time.
+/// Something that happens at a set time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// A root's tick, unless its period was set anew since.
@@ -14,21 +14,22 @@ pub(crate) enum Event {
         root: ContextId,
         setting: u64,
     },
-    /// The answer to a call arrives; void when the call is over.
+    /// The answer to a call arrives; no effect when the call is over.
     Answer(CallKey),
-    /// A call's time is up; void when the call is over.
+    /// A call times out; no effect when the call is over.
     CallTimeout(CallKey),
     /// A connect attempt ends, well or not.
     Connected { connection: usize, attempt: u32 },
     /// An upstream's answer to an HTTP stream arrives.
     Response { exchange: usize },
-    /// An HTTP stream's time is up.
+    /// An HTTP stream times out.
     ResponseTimeout { exchange: usize },
     /// A VM that trapped is built again.
     Rebuild { worker: usize },
 }
 
-/// A call of the guest. Tokens begin anew with each VM, hence the life.
+/// A call of the guest. Tokens begin anew with each VM, so its
+/// generation is part of the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct CallKey {
     pub(crate) worker: usize,
@@ -36,7 +37,7 @@ pub(crate) struct CallKey {
     pub(crate) token: CallToken,
 }
 
-/// Events by time; those of one moment in the order they were put down.
+/// Events by time; those of one moment in the order they were added.
 #[derive(Default)]
 pub(crate) struct EventQueue {
     events: BTreeMap<(Duration, u64), Event>,

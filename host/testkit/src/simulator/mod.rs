@@ -126,7 +126,7 @@ impl Simulator {
         self.workers[worker].start(&self.shared)
     }
 
-    /// Moves time, and lets happen in order what is due on the way.
+    /// Moves time, and handles the events due on the way in order.
     pub(crate) fn advance(&mut self, by: Duration) {
         let target = self.now() + by;
         self.settle();
@@ -138,7 +138,7 @@ impl Simulator {
         self.kit_state.set_now(target);
     }
 
-    /// Lets everything happen that follows from what happened, without time passing.
+    /// Handles everything that is due now, and what follows from it at the same moment.
     pub(crate) fn settle(&mut self) {
         for _ in 0..MOST_AT_ONCE {
             if self.carry_out_effects() || self.deliver() {
@@ -208,7 +208,7 @@ impl Simulator {
 }
 
 impl Drop for Simulator {
-    /// A failed assertion shows what guest and host said to each other.
+    /// A failed assertion shows the transcript.
     fn drop(&mut self) {
         if std::thread::panicking() {
             let transcript = self.kit_state.transcript();
@@ -216,7 +216,7 @@ impl Drop for Simulator {
                 Some(_) => transcript.clone(),
                 None => transcript.last(SHOWN),
             };
-            eprintln!("--- what guest and host said to each other ---");
+            eprintln!("--- transcript of callbacks and host functions ---");
             eprint!("{shown}");
             eprintln!("--- end of the transcript; {SHOW_ALL}=1 shows all of it ---");
         }

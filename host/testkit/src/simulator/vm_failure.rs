@@ -11,13 +11,13 @@ use crate::simulator::event_queue::Event;
 use crate::transcript::explain;
 
 impl Simulator {
-    /// The VM is dead: its calls end, its connections go on without it, its
+    /// The VM is gone: its calls end, its connections go on without it, its
     /// requests fail; it is built again after a while.
     pub(super) fn trapped(&mut self, worker: usize, trap: Trap) {
         let injected = self.kit_state.take_injected_trap();
         let why = self.kit_state.with_transcript(explain::explain);
         let why = why.map(|why| format!("\n{why}")).unwrap_or_default();
-        let note = format!("the VM is dead: {trap}{why}");
+        let note = format!("the VM trapped: {trap}{why}");
         self.kit_state.note(worker, note);
         if !injected && self.on_trap == OnTrap::Panic {
             panic!("the guest trapped in {}: {trap}{why}", trap.callback);
@@ -45,7 +45,7 @@ impl Simulator {
         }
     }
 
-    /// Lets go of everything that belonged to a worker's VM.
+    /// Drops everything that belonged to a worker's VM.
     pub(crate) fn discard_vm(&mut self, worker: usize) {
         self.workers[worker].vm = None;
         self.workers[worker].ticks.clear();

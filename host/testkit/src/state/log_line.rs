@@ -12,10 +12,10 @@ pub struct LogLine {
     pub at: Duration,
     /// Which worker, counted from 0.
     pub worker: usize,
-    /// On whose behalf.
+    /// The context it belongs to.
     pub context: ContextId,
     /// `trace`, `debug`, `info`, `warn`, `error` or `critical`.
     pub level: String,
-    /// What it says.
+    /// The text.
     pub message: String,
 }

@@ -15,7 +15,7 @@ use crate::transcript::{Entry, EntryKind, Transcript};
 
 pub use log_line::LogLine;
 
-/// What one kit's workers have in common.
+/// What the workers of a kit share.
 pub(crate) struct KitState {
     inner: Mutex<Inner>,
 }
@@ -31,7 +31,7 @@ struct Inner {
     transcript: Transcript,
     properties: Vec<Property>,
     logs: Vec<LogLine>,
-    /// How many traps a fault brought about and nobody has looked at yet.
+    /// Traps that faults brought about, since `take_injected_trap`.
     injected_traps: usize,
     /// Keys of filter state that guests ever set.
     filter_state_keys: BTreeSet<String>,
@@ -107,7 +107,7 @@ impl KitState {
         self.lock().filter_state_keys.clone()
     }
 
-    /// Whether the trap just seen was a fault's doing.
+    /// Whether a fault brought about the latest trap.
     pub(crate) fn take_injected_trap(&self) -> bool {
         std::mem::take(&mut self.lock().injected_traps) > 0
     }

@@ -10,7 +10,7 @@ use super::{KitState, LogLine, split_mix};
 use crate::status::Status;
 use crate::transcript::{Argument, EntryKind, HostcallRecord, callback, decode};
 
-/// One worker's view of the kit_state.
+/// A worker's part of the kit's state.
 pub(crate) struct WorkerState {
     pub(crate) kit_state: Arc<KitState>,
     worker: usize,
@@ -26,13 +26,13 @@ impl WorkerState {
         })
     }
 
-    /// Whether somebody left something for this worker since the last time.
+    /// Whether a queue item waits for this worker since the last call.
     pub(crate) fn take_woken(&self) -> bool {
         self.woken.swap(false, Ordering::Relaxed)
     }
 }
 
-/// The VM's side of a [`WorkerState`].
+/// The VM's side of [`WorkerState`].
 pub(crate) struct WorkerView(pub(crate) Arc<WorkerState>);
 
 impl World for WorkerView {

@@ -34,7 +34,7 @@ impl Client {
         self.push(Direction::Downstream, bytes.as_ref(), End::More);
     }
 
-    /// Sends no more, but still reads: half-close.
+    /// Half-close: sends no more, but still reads.
     pub fn finish(&mut self) {
         self.push(Direction::Downstream, &[], End::Last);
     }
@@ -44,8 +44,8 @@ impl Client {
         self.push(Direction::Downstream, bytes.as_ref(), End::Last);
     }
 
-    /// Goes away in peace: sends no more; an upstream that sees it does the same,
-    /// and all is closed.
+    /// Closes in order: finishes, an upstream that sees the end finishes, too, and
+    /// the connection is closed.
     pub fn close(&mut self) {
         self.finish();
         if self.simulator.borrow().connections[self.key]
@@ -59,7 +59,7 @@ impl Client {
         simulator.settle();
     }
 
-    /// Goes away at once.
+    /// Closes the connection at once, without a half-close.
     pub fn reset(&mut self) {
         let mut simulator = self.simulator.borrow_mut();
         simulator.close(self.key, Peer::Remote);

@@ -1,4 +1,4 @@
-//! A TCP connection to be.
+//! Opening a TCP connection.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use proxy_wasm_engine::{ContextId, ListenerDirection, TcpInfo};
 use crate::simulator::Simulator;
 use crate::tcp::client::Client;
 
-/// A TCP connection to be; made by [`TestKit::tcp`](crate::TestKit::tcp).
+/// A TCP connection that is not open yet; made by [`TestKit::tcp`](crate::TestKit::tcp).
 pub struct TcpConnect {
     simulator: Rc<RefCell<Simulator>>,
     worker: usize,
@@ -34,7 +34,7 @@ impl TcpConnect {
         }
     }
 
-    /// The client's address; made up if not said.
+    /// The client's address; made up by default.
     ///
     /// # Panics
     /// When this is not an IP address with a port.
@@ -43,7 +43,7 @@ impl TcpConnect {
         self
     }
 
-    /// The address it connects to; 10.0.0.1:443 if not said.
+    /// The address it connects to; 10.0.0.1:443 by default.
     ///
     /// # Panics
     /// When this is not an IP address with a port.
@@ -52,7 +52,7 @@ impl TcpConnect {
         self
     }
 
-    /// Which worker takes it, counted from 0; the first if not said.
+    /// Which worker takes it, counted from 0; the first by default.
     ///
     /// # Panics
     /// When there is no such worker.
@@ -62,13 +62,13 @@ impl TcpConnect {
         self
     }
 
-    /// Which plugin filters it, by root id; the first if not said.
+    /// Which plugin filters it, by root id; the first by default.
     pub fn root_id(mut self, root_id: &str) -> TcpConnect {
         self.root_id = Some(root_id.to_owned());
         self
     }
 
-    /// The cluster it goes to unless the filter chooses; `default` if not said.
+    /// The cluster it goes to unless the filter chooses; `default` by default.
     pub fn cluster(mut self, name: &str) -> TcpConnect {
         self.cluster = name.to_owned();
         self

@@ -1,4 +1,4 @@
-//! A TCP connection, as far as it is.
+//! A TCP connection and its state.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -39,7 +39,7 @@ pub(crate) struct Connection {
 /// How far a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConnectionPhase {
-    /// `on_new_connection` said pause.
+    /// The guest paused in `on_new_connection`.
     Held,
     /// Connecting upstream.
     Dialling,
@@ -50,14 +50,14 @@ pub(crate) enum ConnectionPhase {
 /// Bytes of one direction.
 #[derive(Default)]
 pub(crate) struct ByteFlow {
-    /// Not shown to the guest yet.
+    /// The guest has not seen them yet.
     pub(crate) waiting: BytesMut,
     pub(crate) waiting_end: bool,
-    /// Shown, and held back by it.
+    /// Seen by the guest and held back by it.
     pub(crate) held: BytesMut,
     pub(crate) held_end: bool,
     pub(crate) paused: bool,
-    /// Let through by it, while there is no upstream yet.
+    /// Let through by the guest, while there is no upstream yet.
     pub(crate) approved: BytesMut,
     pub(crate) approved_end: bool,
     /// Arrived at the other side.

@@ -127,7 +127,7 @@ impl Simulator {
         self.feed(key, Direction::Upstream);
     }
 
-    /// Lets the guest's properties know how the connection stands.
+    /// Brings the properties that the guest reads up to date.
     pub(crate) fn update_info(&mut self, key: usize, upstream: Option<Upstream>) {
         let connection = &self.connections[key];
         let Some(context) = connection.context else {

@@ -124,7 +124,7 @@ impl Simulator {
         }
     }
 
-    /// The guest has nothing against these bytes.
+    /// The guest lets these bytes through.
     fn let_through(&mut self, key: usize, direction: Direction, data: BytesMut, end: bool) {
         let connection = &mut self.connections[key];
         if direction == Direction::Downstream && connection.phase != ConnectionPhase::Open {
@@ -159,7 +159,7 @@ impl Simulator {
             }
             let connection = &self.connections[key];
             if connection.down.arrived_end && connection.up.arrived_end {
-                // Whose end came last closed it.
+                // The side whose end comes last closes it.
                 let by = match direction {
                     Direction::Downstream => Peer::Remote,
                     Direction::Upstream => Peer::Local,
@@ -187,7 +187,7 @@ impl Simulator {
         }
     }
 
-    /// Lets held bytes through without asking again.
+    /// Lets held bytes through without another callback.
     fn resume(&mut self, key: usize, direction: Direction) {
         let flow = self.connections[key].flow(direction);
         if std::mem::take(&mut flow.paused) {

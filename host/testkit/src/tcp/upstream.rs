@@ -47,7 +47,7 @@ impl Upstream {
         self.push(bytes.as_ref(), End::More);
     }
 
-    /// Sends no more, but still reads: half-close.
+    /// Half-close: sends no more, but still reads.
     pub fn finish(&mut self) {
         self.push(&[], End::Last);
     }
@@ -57,7 +57,7 @@ impl Upstream {
         self.push(bytes.as_ref(), End::Last);
     }
 
-    /// Goes away at once.
+    /// Closes the connection at once, without a half-close.
     pub fn reset(&mut self) {
         let mut simulator = self.simulator.borrow_mut();
         simulator.upstream_resets(self.key);

@@ -121,7 +121,7 @@ pub enum EntryKind {
 pub struct HostcallRecord {
     /// Such as `proxy_http_call`.
     pub name: String,
-    /// On whose behalf.
+    /// The context it belongs to.
     pub context: ContextId,
     /// What the guest gave.
     pub arguments: Vec<Argument>,
@@ -152,7 +152,7 @@ impl fmt::Display for HostcallRecord {
             write!(f, " {}", List(&self.results))?;
         }
         if self.fault {
-            write!(f, "   (fault put in by the test)")?;
+            write!(f, "   (fault injected by the test)")?;
         }
         Ok(())
     }

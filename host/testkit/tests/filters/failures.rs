@@ -80,7 +80,7 @@ fn a_test_may_go_on_after_a_trap() {
     assert_eq!(kit.http().get("/panic").send().status(), Some(503));
     assert!(kit.traps()[0].to_string().contains("as told"));
     let transcript = kit.transcript().to_string();
-    assert!(transcript.contains("the VM is dead"), "{transcript}");
+    assert!(transcript.contains("the VM trapped"), "{transcript}");
     assert!(
         transcript.contains("why: the guest panicked"),
         "{transcript}"
@@ -151,7 +151,7 @@ fn a_failed_assertion_shows_the_transcript() {
     let text = String::from_utf8_lossy(&output.stdout);
     for line in [
         "left: Some(200)",
-        "--- what guest and host said to each other ---",
+        "--- transcript of callbacks and host functions ---",
         " asks GET /page",
         "proxy_on_request_headers(count 4, end last)",
         "proxy_add_header_map_value(map request headers, \"x-many\", \"two\") -> OK",
