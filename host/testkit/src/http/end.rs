@@ -26,17 +26,10 @@ impl Simulator {
         };
         let worker = stream.worker;
         let duration = self.kit_state.now() - stream.started;
-        if let Some(vm) = self.workers[worker].vm.as_mut() {
-            if let Some(info) = vm.http_mut(context) {
-                info.duration = Some(duration);
-            }
-            for state in self.kit_state.filter_state_keys() {
-                if let Some(value) = vm.filter_state(context, &state) {
-                    let value = value.to_owned();
-                    self.streams[key].filter_state.insert(state, value);
-                }
-            }
+        if let Some(info) = self.info_mut(key) {
+            info.duration = Some(duration);
         }
+        self.streams[key].filter_state = self.filter_states(worker, context);
         self.guest(worker, |vm| vm.finish(context));
         self.streams[key].context = None;
     }

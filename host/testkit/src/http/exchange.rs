@@ -175,10 +175,7 @@ impl Exchange {
     pub fn filter_state(&self, key: &str) -> Option<String> {
         let simulator = self.simulator.borrow();
         let stream = &simulator.streams[self.key];
-        let live = stream.context.and_then(|context| {
-            let vm = simulator.workers[stream.worker].vm.as_ref()?;
-            vm.filter_state(context, key).map(str::to_owned)
-        });
+        let live = simulator.filter_state(stream.worker, stream.context, key);
         live.or_else(|| stream.filter_state.get(key).cloned())
     }
 

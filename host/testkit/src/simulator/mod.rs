@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proxy_wasm_engine::{Shared, StartError, Trap, Vm};
+use proxy_wasm_engine::{ContextId, Shared, StartError, Trap, Vm};
 
 use crate::builder::OnTrap;
 use crate::calls::Call;
@@ -121,6 +121,29 @@ impl Simulator {
         }
     }
 
+    /// What the filter of this context set with `set_envoy_filter_state`.
+    pub(crate) fn filter_state(
+        &self,
+        worker: usize,
+        context: Option<ContextId>,
+        key: &str,
+    ) -> Option<String> {
+        let vm = self.workers[worker].vm.as_ref()?;
+        vm.filter_state(context?, key).map(str::to_owned)
+    }
+
+    /// All of it, by key.
+    pub(crate) fn filter_states(
+        &self,
+        worker: usize,
+        context: ContextId,
+    ) -> BTreeMap<String, String> {
+        let vm = self.workers[worker].vm.iter();
+        vm.flat_map(|vm| vm.filter_states(context))
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect()
+    }
+
     /// Builds a worker's VM.
     pub(crate) fn start_vm(&mut self, worker: usize) -> Result<(), StartError> {
         self.workers[worker].start(&self.shared)
@@ -185,7 +208,7 @@ impl Simulator {
         }
     }
 
-    fn tick(&mut self, worker: usize, root: proxy_wasm_engine::ContextId, setting: u64) {
+    fn tick(&mut self, worker: usize, root: ContextId, setting: u64) {
         let current = |simulator: &Simulator| {
             let found = simulator.workers[worker].ticks.get(&root).copied();
             found.filter(|tick| tick.number == setting)

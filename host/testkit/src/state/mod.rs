@@ -33,8 +33,6 @@ struct Inner {
     logs: Vec<LogLine>,
     /// Traps that faults brought about, since `take_injected_trap`.
     injected_traps: usize,
-    /// Keys of filter state that guests ever set.
-    filter_state_keys: BTreeSet<String>,
 }
 
 struct Property {
@@ -57,7 +55,6 @@ impl KitState {
                 properties: Vec::new(),
                 logs: Vec::new(),
                 injected_traps: 0,
-                filter_state_keys: BTreeSet::new(),
             }),
         }
     }
@@ -101,10 +98,6 @@ impl KitState {
 
     pub(crate) fn note(&self, worker: usize, note: impl Into<String>) {
         self.lock().record(worker, EntryKind::Kit(note.into()));
-    }
-
-    pub(crate) fn filter_state_keys(&self) -> BTreeSet<String> {
-        self.lock().filter_state_keys.clone()
     }
 
     /// Whether a fault brought about the latest trap.

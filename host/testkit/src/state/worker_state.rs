@@ -141,9 +141,6 @@ impl Observer for WorkerView {
                 message,
             });
         }
-        if let Some(key) = decode::filter_state_key(call) {
-            inner.filter_state_keys.insert(key);
-        }
         let kind = EntryKind::Hostcall(HostcallRecord {
             name: call.name.to_owned(),
             context: call.context,

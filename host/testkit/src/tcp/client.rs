@@ -127,10 +127,7 @@ impl Client {
         let value = {
             let simulator = self.simulator.borrow();
             let connection = &simulator.connections[self.key];
-            let live = connection.context.and_then(|context| {
-                let vm = simulator.workers[connection.worker].vm.as_ref()?;
-                vm.filter_state(context, key).map(str::to_owned)
-            });
+            let live = simulator.filter_state(connection.worker, connection.context, key);
             live.or_else(|| connection.filter_state.get(key).cloned())
         }?;
         self.state.retain(|(known, _)| known != key);

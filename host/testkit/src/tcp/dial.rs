@@ -13,11 +13,8 @@ impl Simulator {
     /// Connects to the cluster that the filter chose, or to the default one.
     pub(crate) fn dial(&mut self, key: usize) {
         let connection = &self.connections[key];
-        let (worker, context) = (connection.worker, connection.context);
-        let chosen = context.and_then(|context| {
-            let vm = self.workers[worker].vm.as_ref()?;
-            vm.filter_state(context, CLUSTER).map(str::to_owned)
-        });
+        let worker = connection.worker;
+        let chosen = self.filter_state(worker, connection.context, CLUSTER);
         let name = chosen.unwrap_or_else(|| connection.default_cluster.clone());
         let candidates = self.clusters.candidates(&name);
         let connection = &mut self.connections[key];

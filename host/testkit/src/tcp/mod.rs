@@ -228,22 +228,9 @@ impl Simulator {
         };
         let worker = connection.worker;
         self.guest(worker, |vm| vm.downstream_close(context, by));
-        self.keep_filter_state(key);
+        self.connections[key].filter_state = self.filter_states(worker, context);
         self.guest(worker, |vm| vm.finish(context));
         self.connections[key].context = None;
-    }
-
-    fn keep_filter_state(&mut self, key: usize) {
-        let connection = &mut self.connections[key];
-        let vm = self.workers[connection.worker].vm.as_ref();
-        let (Some(vm), Some(context)) = (vm, connection.context) else {
-            return;
-        };
-        for state in self.kit_state.filter_state_keys() {
-            if let Some(value) = vm.filter_state(context, &state) {
-                connection.filter_state.insert(state, value.to_owned());
-            }
-        }
     }
 
     /// Established connections outlive the VM; those that waited for it go on

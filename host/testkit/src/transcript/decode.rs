@@ -18,26 +18,6 @@ pub(crate) fn results(call: &Hostcall<'_>) -> Vec<Argument> {
     read(call, Side::Output)
 }
 
-/// The key that this call of `set_envoy_filter_state` sets: field 1 of a
-/// protobuf message, first in what every encoder writes.
-pub(crate) fn filter_state_key(call: &Hostcall<'_>) -> Option<String> {
-    let [name, name_len, message, message_len, ..] = *call.arguments else {
-        return None;
-    };
-    if call.name != "proxy_call_foreign_function"
-        || slice(call.memory, name, name_len)? != b"set_envoy_filter_state"
-    {
-        return None;
-    }
-    let message = slice(call.memory, message, message_len)?;
-    let [0x0a, length, rest @ ..] = message else {
-        return None;
-    };
-    // A length of one byte: no key is longer than 127.
-    let key = rest.get(..usize::from(*length))?;
-    String::from_utf8(key.to_vec()).ok()
-}
-
 fn read(call: &Hostcall<'_>, side: Side) -> Vec<Argument> {
     let input = side == Side::Input;
     if call.name == "fd_write" {
