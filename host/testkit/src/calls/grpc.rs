@@ -7,6 +7,7 @@ use proxy_wasm_engine::{CallToken, End, GrpcCall, Headers};
 
 use crate::calls::{Call, CallKind, OpenGrpcStream, grpc_headers};
 use crate::cluster::{Behaviour, CannedResponse, Request};
+use crate::headers::pairs;
 use crate::simulator::Simulator;
 use crate::simulator::event_queue::{CallKey, Event};
 
@@ -37,12 +38,8 @@ impl GrpcStream {
 
     /// Ends the stream with this status and trailing metadata.
     pub fn close_with(&mut self, status: u32, message: &str, trailers: &[(&str, &str)]) {
-        let trailers = trailers.iter();
-        let trailers =
-            trailers.map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()));
-        let trailers = trailers.collect();
         let mut simulator = self.simulator.borrow_mut();
-        simulator.grpc_end(self.key, status, message, trailers);
+        simulator.grpc_end(self.key, status, message, pairs(trailers));
         simulator.settle();
     }
 

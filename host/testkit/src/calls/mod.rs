@@ -7,6 +7,7 @@ use std::time::Duration;
 use proxy_wasm_engine::{CallReply, CallToken, ContextId, GrpcCall, Headers, HttpCall};
 
 use crate::cluster::{Behaviour, CannedResponse, Cluster, Request};
+use crate::headers::pairs;
 use crate::simulator::Simulator;
 use crate::simulator::event_queue::{CallKey, Event};
 
@@ -166,29 +167,23 @@ impl Simulator {
 
 pub(crate) fn grpc_headers(call: &GrpcCall) -> Headers {
     let path = format!("/{}/{}", call.service, call.method);
-    let mut headers = vec![
-        (":method".to_owned(), b"POST".to_vec()),
-        (":path".to_owned(), path.into_bytes()),
-        (":authority".to_owned(), call.cluster.clone().into_bytes()),
-        ("content-type".to_owned(), b"application/grpc".to_vec()),
-    ];
+    let mut headers = pairs(&[
+        (":method", "POST"),
+        (":path", &path),
+        (":authority", &call.cluster),
+        ("content-type", "application/grpc"),
+    ]);
     headers.extend(call.metadata.iter().cloned());
     headers
 }
 
 fn http_reply(outcome: Cluster) -> CallReply {
-    let served_in = outcome.delay.as_millis().to_string();
     match outcome.behaviour {
-        Behaviour::Answers(answer) => {
-            let mut headers = answer.full_headers();
-            // A filter tells an upstream's response from Envoy's own by this header.
-            headers.push((SERVICE_TIME.to_owned(), served_in.into_bytes()));
-            CallReply {
-                headers,
-                body: answer.body,
-                trailers: answer.trailers,
-            }
-        }
+        Behaviour::Answers(answer) => CallReply {
+            headers: answer.full_headers(outcome.delay),
+            body: answer.body,
+            trailers: answer.trailers,
+        },
         Behaviour::Resets => made_up(503, RESET),
         Behaviour::BreaksOff => CallReply::default(),
         _ => made_up(503, REFUSED),
@@ -198,14 +193,11 @@ fn http_reply(outcome: Cluster) -> CallReply {
 /// An answer as Envoy makes it up.
 pub(crate) fn made_up(status: u16, body: &str) -> CallReply {
     CallReply {
-        headers: vec![
-            (":status".to_owned(), status.to_string().into_bytes()),
-            (
-                "content-length".to_owned(),
-                body.len().to_string().into_bytes(),
-            ),
-            ("content-type".to_owned(), b"text/plain".to_vec()),
-        ],
+        headers: pairs(&[
+            (":status", &status.to_string()),
+            ("content-length", &body.len().to_string()),
+            ("content-type", "text/plain"),
+        ]),
         body: body.as_bytes().to_vec(),
         trailers: Vec::new(),
     }

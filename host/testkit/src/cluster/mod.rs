@@ -12,7 +12,8 @@ use serde_json::Value;
 
 use proxy_wasm_engine::Headers;
 
-use crate::headers::{header, status};
+use crate::calls::SERVICE_TIME;
+use crate::headers::{header, of_status, pair, status};
 
 pub use request::Request;
 
@@ -55,13 +56,22 @@ pub(crate) struct CannedResponse {
 }
 
 impl CannedResponse {
-    /// With the length of the body, unless the test set one.
-    pub(crate) fn full_headers(&self) -> Headers {
+    fn new(status: u16) -> CannedResponse {
+        CannedResponse {
+            headers: of_status(status),
+            ..CannedResponse::default()
+        }
+    }
+
+    /// As the upstream sends them after `delay`: with the length of the body, unless
+    /// the test set one, and with the header by which a filter tells an upstream's
+    /// response from Envoy's own.
+    pub(crate) fn full_headers(&self, delay: Duration) -> Headers {
         let mut headers = self.headers.clone();
         if !self.body.is_empty() && header(&headers, CONTENT_LENGTH).is_none() {
-            let length = self.body.len().to_string().into_bytes();
-            headers.push((CONTENT_LENGTH.to_owned(), length));
+            headers.push(pair(CONTENT_LENGTH, self.body.len().to_string()));
         }
+        headers.push(pair(SERVICE_TIME, delay.as_millis().to_string()));
         headers
     }
 }
@@ -70,9 +80,8 @@ impl CannedResponse {
 /// body brings its `content-length`.
 pub fn answers(status: u16, body: impl AsRef<[u8]>) -> Cluster {
     Cluster::new(Behaviour::Answers(CannedResponse {
-        headers: vec![(":status".to_owned(), status.to_string().into_bytes())],
         body: body.as_ref().to_vec(),
-        ..CannedResponse::default()
+        ..CannedResponse::new(status)
     }))
 }
 
@@ -127,7 +136,7 @@ pub fn grpc_fails(status: u32, message: impl Into<String>) -> Cluster {
     Cluster::new(Behaviour::Answers(CannedResponse {
         grpc_status: status,
         grpc_message: message.into(),
-        ..answer_of(200)
+        ..CannedResponse::new(200)
     }))
 }
 
@@ -152,8 +161,7 @@ impl Cluster {
     /// Adds a header to the answer; no effect on clusters that do not answer.
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Cluster {
         if let Behaviour::Answers(answer) = &mut self.behaviour {
-            let pair = (name.to_ascii_lowercase(), value.as_ref().to_vec());
-            answer.headers.push(pair);
+            answer.headers.push(pair(name, value));
         }
         self
     }
@@ -161,8 +169,7 @@ impl Cluster {
     /// Adds a trailer to the answer; no effect on clusters that do not answer.
     pub fn trailer(mut self, name: &str, value: impl AsRef<[u8]>) -> Cluster {
         if let Behaviour::Answers(answer) = &mut self.behaviour {
-            let pair = (name.to_ascii_lowercase(), value.as_ref().to_vec());
-            answer.trailers.push(pair);
+            answer.trailers.push(pair(name, value));
         }
         self
     }
@@ -234,10 +241,3 @@ impl fmt::Debug for Cluster {
 }
 
 const CONTENT_LENGTH: &str = "content-length";
-
-fn answer_of(status: u16) -> CannedResponse {
-    CannedResponse {
-        headers: vec![(":status".to_owned(), status.to_string().into_bytes())],
-        ..CannedResponse::default()
-    }
-}

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use proxy_wasm_engine::{ContextId, End, Headers};
 
 use crate::cluster::{Cluster, Request};
-use crate::headers::{header, status};
+use crate::headers::{header, of_status, pairs, status};
 use crate::http::piece::Piece;
 use crate::http::stream::StreamEnd;
 use crate::simulator::Simulator;
@@ -67,7 +67,7 @@ impl Exchange {
     /// Sends the response's headers in place of the cluster, which then does not
     /// answer any more; body and trailers are to follow.
     pub fn respond_headers(&mut self, status: u16, headers: &[(&str, &str)]) {
-        let mut all = vec![(":status".to_owned(), status.to_string().into_bytes())];
+        let mut all = of_status(status);
         all.extend(pairs(headers));
         self.response_piece(Piece::Headers(all, End::More));
     }
@@ -196,13 +196,6 @@ impl Exchange {
         simulator.client_sends(self.key, piece);
         simulator.settle();
     }
-}
-
-fn pairs(pairs: &[(&str, &str)]) -> Headers {
-    let pairs = pairs.iter();
-    pairs
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.as_bytes().to_vec()))
-        .collect()
 }
 
 impl fmt::Debug for Exchange {

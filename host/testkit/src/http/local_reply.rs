@@ -3,7 +3,7 @@
 use proxy_wasm_engine::{ContextId, End, Headers};
 
 use crate::calls::made_up;
-use crate::headers::header;
+use crate::headers::{header, of_status, pair};
 use crate::http::piece::Piece;
 use crate::http::stream::{Half, HalfKind, StreamEnd};
 use crate::simulator::Simulator;
@@ -27,17 +27,16 @@ impl Simulator {
         let Some(key) = self.stream_of(worker, context) else {
             return;
         };
-        let mut all = vec![(":status".to_owned(), status.to_string().into_bytes())];
+        let mut all = of_status(status);
         all.extend(headers);
         if !body.is_empty() {
             let has = |name| header(&all, name).is_some();
             let (length, kind) = (has("content-length"), has("content-type"));
             if !length {
-                let length = body.len().to_string().into_bytes();
-                all.push(("content-length".to_owned(), length));
+                all.push(pair("content-length", body.len().to_string()));
             }
             if !kind {
-                all.push(("content-type".to_owned(), b"text/plain".to_vec()));
+                all.push(pair("content-type", "text/plain"));
             }
         }
         self.local_reply(key, all, body, details);

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use proxy_wasm_engine::{End, Headers, HttpInfo, TcpInfo};
 
+use crate::headers::{pair, pairs};
 use crate::http::exchange::Exchange;
 use crate::http::piece::Piece;
 use crate::simulator::Simulator;
@@ -28,18 +29,17 @@ pub struct HttpRequest {
 
 impl HttpRequest {
     pub(crate) fn new(simulator: Rc<RefCell<Simulator>>, cluster: &str) -> HttpRequest {
-        let pair = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
         HttpRequest {
             worker: 0,
             root_id: None,
             connection: new_info(&simulator),
             cluster: cluster.to_owned(),
-            headers: vec![
-                pair(":authority", "example.com"),
-                pair(":path", "/"),
-                pair(":method", "GET"),
-                pair(":scheme", "http"),
-            ],
+            headers: pairs(&[
+                (":authority", "example.com"),
+                (":path", "/"),
+                (":method", "GET"),
+                (":scheme", "http"),
+            ]),
             protocol: None,
             properties: Vec::new(),
             simulator,
@@ -84,8 +84,7 @@ impl HttpRequest {
 
     /// Adds a header; names become lower case, and may repeat.
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> HttpRequest {
-        let pair = (name.to_ascii_lowercase(), value.as_ref().to_vec());
-        self.headers.push(pair);
+        self.headers.push(pair(name, value));
         self
     }
 

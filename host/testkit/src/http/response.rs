@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use proxy_wasm_engine::{End, HttpInfo, Upstream};
 
-use crate::calls::{REFUSED, RESET, SERVICE_TIME, TIMED_OUT};
+use crate::calls::{REFUSED, RESET, TIMED_OUT};
 use crate::cluster::{Behaviour, Cluster, Request};
+use crate::headers::of_status;
 use crate::http::piece::Piece;
 use crate::http::stream::{HalfKind, StreamEnd};
 use crate::simulator::Simulator;
@@ -138,9 +139,7 @@ impl Simulator {
         let stream = &mut self.streams[key];
         match outcome.behaviour {
             Behaviour::Answers(answer) => {
-                let mut headers = answer.full_headers();
-                let served_in = outcome.delay.as_millis().to_string();
-                headers.push((SERVICE_TIME.to_owned(), served_in.into_bytes()));
+                let headers = answer.full_headers(outcome.delay);
                 let queue = &mut stream.response.queue;
                 let chunks: Vec<&[u8]> = match outcome.chunk {
                     Some(size) => answer.body.chunks(size).collect(),
@@ -163,8 +162,8 @@ impl Simulator {
                 self.pump(key, HalfKind::Response);
             }
             Behaviour::BreaksOff => {
-                let headers = vec![(":status".to_owned(), b"200".to_vec())];
-                (stream.response.queue).push_back(Piece::Headers(headers, End::More));
+                let headers = Piece::Headers(of_status(200), End::More);
+                stream.response.queue.push_back(headers);
                 self.pump(key, HalfKind::Response);
                 self.finish_stream(key, StreamEnd::Reset);
             }
