@@ -86,7 +86,7 @@ impl TestKit {
         let root = self.roots().first().copied();
         let mut simulator = self.simulator.borrow_mut();
         if let Some(root) = root {
-            simulator.guest(0, |vm| {
+            simulator.call_guest(0, |vm| {
                 vm.foreign_function(root, function, arguments.as_ref())
             });
             simulator.settle();

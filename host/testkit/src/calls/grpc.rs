@@ -76,7 +76,7 @@ impl Simulator {
     pub(crate) fn grpc_push(&mut self, key: CallKey, message: Vec<u8>) {
         self.send_initial_metadata(key, Headers::new());
         if self.calls.contains_key(&key) {
-            self.guest(key.worker, |vm| vm.grpc_message(key.token, message));
+            self.call_guest(key.worker, |vm| vm.grpc_message(key.token, message));
         }
     }
 
@@ -85,10 +85,10 @@ impl Simulator {
         self.send_initial_metadata(key, Headers::new());
         self.carry_out_effects();
         if self.calls.remove(&key).is_some() {
-            self.guest(key.worker, |vm| {
+            self.call_guest(key.worker, |vm| {
                 vm.grpc_trailing_metadata(key.token, trailers)
             });
-            self.guest(key.worker, |vm| vm.grpc_close(key.token, status, message));
+            self.call_guest(key.worker, |vm| vm.grpc_close(key.token, status, message));
         }
     }
 
@@ -102,7 +102,7 @@ impl Simulator {
             return;
         };
         if !std::mem::replace(&mut opened.initial_metadata_sent, true) {
-            self.guest(key.worker, |vm| {
+            self.call_guest(key.worker, |vm| {
                 vm.grpc_initial_metadata(key.token, metadata)
             });
         }
@@ -181,7 +181,7 @@ impl Simulator {
         for answer in answers {
             if answer.grpc_status == 0 {
                 let body = answer.body.clone();
-                self.guest(key.worker, |vm| vm.grpc_message(key.token, body));
+                self.call_guest(key.worker, |vm| vm.grpc_message(key.token, body));
             }
             let failed = answer.grpc_status != 0;
             last = Some(answer);

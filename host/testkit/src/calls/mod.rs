@@ -117,12 +117,12 @@ impl Simulator {
             CallKind::Http { root } => self.reply(key, root, http_reply(outcome)),
             CallKind::Unary => match outcome.behaviour {
                 Behaviour::Answers(answer) if answer.grpc_status == 0 => {
-                    self.guest(key.worker, |vm| vm.grpc_message(key.token, answer.body));
-                    self.guest(key.worker, |vm| vm.grpc_close(key.token, 0, ""));
+                    self.call_guest(key.worker, |vm| vm.grpc_message(key.token, answer.body));
+                    self.call_guest(key.worker, |vm| vm.grpc_close(key.token, 0, ""));
                 }
                 Behaviour::Answers(answer) => {
                     let (status, message) = (answer.grpc_status, answer.grpc_message);
-                    self.guest(key.worker, |vm| vm.grpc_close(key.token, status, &message));
+                    self.call_guest(key.worker, |vm| vm.grpc_close(key.token, status, &message));
                 }
                 _ => self.grpc_unavailable(key),
             },
@@ -140,7 +140,7 @@ impl Simulator {
         match call.kind {
             CallKind::Http { root } => self.reply(key, root, made_up(504, TIMED_OUT)),
             CallKind::Unary | CallKind::Stream(_) => {
-                self.guest(key.worker, |vm| {
+                self.call_guest(key.worker, |vm| {
                     vm.grpc_close(key.token, DEADLINE_EXCEEDED, TIMED_OUT)
                 });
             }
@@ -148,13 +148,13 @@ impl Simulator {
     }
 
     fn reply(&mut self, key: CallKey, root: ContextId, reply: CallReply) {
-        self.guest(key.worker, |vm| {
+        self.call_guest(key.worker, |vm| {
             vm.http_call_response(root, key.token, reply)
         });
     }
 
     pub(crate) fn grpc_unavailable(&mut self, key: CallKey) {
-        self.guest(key.worker, |vm| {
+        self.call_guest(key.worker, |vm| {
             vm.grpc_close(key.token, UNAVAILABLE, REFUSED)
         });
     }

@@ -14,12 +14,12 @@ impl Simulator {
     }
 
     /// The stream is over: `on_log`, `on_done`, `on_delete`.
-    pub(crate) fn finish_stream(&mut self, key: usize, over: StreamEnd) {
+    pub(crate) fn finish_stream(&mut self, key: usize, ended: StreamEnd) {
         let stream = &mut self.streams[key];
-        if stream.over.is_some() {
+        if stream.ended.is_some() {
             return;
         }
-        stream.over = Some(over);
+        stream.ended = Some(ended);
         stream.request.stopped = true;
         let Some(context) = stream.context else {
             return;
@@ -30,7 +30,7 @@ impl Simulator {
             info.duration = Some(duration);
         }
         self.streams[key].filter_state = self.filter_states(worker, context);
-        self.guest(worker, |vm| vm.finish(context));
+        self.call_guest(worker, |vm| vm.finish(context));
         self.streams[key].context = None;
     }
 
@@ -38,7 +38,7 @@ impl Simulator {
     pub(crate) fn fail_stream(&mut self, key: usize) {
         let stream = &mut self.streams[key];
         stream.context = None;
-        if stream.over.is_none() {
+        if stream.ended.is_none() {
             let reply = made_up(503, "");
             self.local_reply(
                 key,
@@ -52,7 +52,7 @@ impl Simulator {
     pub(crate) fn orphan_streams(&mut self, worker: usize) {
         for key in 0..self.streams.len() {
             let stream = &self.streams[key];
-            if stream.worker == worker && stream.over.is_none() && stream.first_context.is_some() {
+            if stream.worker == worker && stream.ended.is_none() && stream.first_context.is_some() {
                 self.fail_stream(key);
             }
         }

@@ -143,21 +143,21 @@ impl Exchange {
 
     /// Whether the stream was reset, by either side, the filter or the proxy.
     pub fn is_reset(&self) -> bool {
-        self.simulator.borrow().streams[self.key].over == Some(StreamEnd::Reset)
+        self.simulator.borrow().streams[self.key].ended == Some(StreamEnd::Reset)
     }
 
     /// Whether the filter holds the request back.
     pub fn request_is_paused(&self) -> bool {
         let simulator = self.simulator.borrow();
         let stream = &simulator.streams[self.key];
-        stream.over.is_none() && stream.request.paused.is_some()
+        stream.ended.is_none() && stream.request.paused.is_some()
     }
 
     /// Whether the filter holds the response back.
     pub fn response_is_paused(&self) -> bool {
         let simulator = self.simulator.borrow();
         let stream = &simulator.streams[self.key];
-        stream.over.is_none() && stream.response.paused.is_some()
+        stream.ended.is_none() && stream.response.paused.is_some()
     }
 
     /// Why the response was made by the filter or the proxy itself: its
@@ -209,7 +209,7 @@ impl fmt::Debug for Exchange {
                 "response",
                 &stream.response.out.headers.as_ref().map(status),
             )
-            .field("over", &stream.over)
+            .field("ended", &stream.ended)
             .finish()
     }
 }

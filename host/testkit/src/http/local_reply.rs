@@ -50,7 +50,7 @@ impl Simulator {
         details: String,
     ) {
         let stream = &mut self.streams[key];
-        if stream.over.is_some() || stream.local.is_some() {
+        if stream.ended.is_some() || stream.local.is_some() {
             return;
         }
         if stream.response.out.headers.is_some() {

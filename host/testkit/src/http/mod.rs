@@ -48,10 +48,10 @@ impl Simulator {
             asked: false,
             by_hand: false,
             local: None,
-            over: None,
+            ended: None,
             filter_state: BTreeMap::new(),
         });
-        let context = self.guest(worker, |vm| vm.open_http(root, info));
+        let context = self.call_guest(worker, |vm| vm.open_http(root, info));
         self.streams[key].context = context;
         self.streams[key].first_context = context;
         match context {
@@ -88,7 +88,7 @@ impl Simulator {
             let Some(piece) = half.queue.pop_front() else {
                 return;
             };
-            if stream.over.is_some() {
+            if stream.ended.is_some() {
                 return;
             }
             let bypass = stream.half(half_kind).bypass;

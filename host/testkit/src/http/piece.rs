@@ -31,7 +31,7 @@ impl Simulator {
             Piece::Trailers(_) => (PausePoint::Trailers, End::Last),
         };
         let mut held = std::mem::take(&mut self.streams[key].half(half_kind).held);
-        let action = self.guest(worker, |vm| show(vm, context, half_kind, piece, &mut held));
+        let action = self.call_guest(worker, |vm| show(vm, context, half_kind, piece, &mut held));
         let half = self.streams[key].half(half_kind);
         half.held = held;
         half.held_end = end == End::Last;

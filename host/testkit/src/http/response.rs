@@ -58,7 +58,7 @@ impl Simulator {
     /// The upstream sends a piece of its response, as the test has it.
     pub(crate) fn upstream_sends(&mut self, key: usize, piece: Piece) {
         let stream = &mut self.streams[key];
-        if stream.over.is_none() && stream.local.is_none() {
+        if stream.ended.is_none() && stream.local.is_none() {
             stream.asked = true;
             stream.outcome = None;
             stream.by_hand = true;
@@ -70,7 +70,7 @@ impl Simulator {
     /// The upstream closes before its response is complete.
     pub(crate) fn upstream_leaves(&mut self, key: usize) {
         let stream = &mut self.streams[key];
-        if stream.over.is_some() || stream.local.is_some() {
+        if stream.ended.is_some() || stream.local.is_some() {
             return;
         }
         stream.by_hand = true;
@@ -121,7 +121,7 @@ impl Simulator {
     pub(crate) fn respond(&mut self, key: usize) {
         let stream = &mut self.streams[key];
         let begun = stream.by_hand || stream.local.is_some();
-        if stream.over.is_some() || begun {
+        if stream.ended.is_some() || begun {
             return;
         }
         let Some(outcome) = stream.outcome.take() else {
@@ -176,7 +176,7 @@ impl Simulator {
 
     pub(crate) fn response_timeout(&mut self, key: usize) {
         let stream = &self.streams[key];
-        if stream.over.is_none()
+        if stream.ended.is_none()
             && !stream.by_hand
             && stream.local.is_none()
             && stream.response.out.headers.is_none()

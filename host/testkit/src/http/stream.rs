@@ -28,7 +28,7 @@ pub(crate) struct Stream {
     pub(crate) by_hand: bool,
     /// Why the answer came from the proxy itself.
     pub(crate) local: Option<String>,
-    pub(crate) over: Option<StreamEnd>,
+    pub(crate) ended: Option<StreamEnd>,
     pub(crate) filter_state: BTreeMap<String, String>,
 }
 
@@ -83,7 +83,7 @@ impl Stream {
     /// Whether the guest holds its request or its response.
     pub(crate) fn is_held(&self) -> bool {
         let paused = self.request.paused.is_some() && self.local.is_none();
-        self.over.is_none() && (paused || self.response.paused.is_some())
+        self.ended.is_none() && (paused || self.response.paused.is_some())
     }
 
     pub(crate) fn half(&mut self, half_kind: HalfKind) -> &mut Half {

@@ -106,7 +106,7 @@ impl Simulator {
     }
 
     /// Calls a worker's guest. `None`: it has no VM, or the guest trapped.
-    pub(crate) fn guest<T>(
+    pub(crate) fn call_guest<T>(
         &mut self,
         worker: usize,
         call: impl FnOnce(&mut Vm) -> Result<T, Trap>,
@@ -183,7 +183,7 @@ impl Simulator {
         for worker in 0..self.workers.len() {
             if self.workers[worker].state.take_woken() {
                 any = true;
-                self.guest(worker, Vm::deliver);
+                self.call_guest(worker, Vm::deliver);
             }
         }
         any
@@ -216,7 +216,7 @@ impl Simulator {
         if current(self).is_none() {
             return;
         }
-        self.guest(worker, |vm| vm.tick(root));
+        self.call_guest(worker, |vm| vm.tick(root));
         // Unless the tick itself set the period anew.
         self.carry_out_effects();
         if let Some(tick) = current(self) {

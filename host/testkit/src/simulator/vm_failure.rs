@@ -40,7 +40,7 @@ impl Simulator {
         for worker in 0..self.workers.len() {
             let roots = self.workers[worker].vm.as_ref().map(Vm::roots);
             for root in roots.unwrap_or_default() {
-                self.guest(worker, |vm| vm.finish_root(root));
+                self.call_guest(worker, |vm| vm.finish_root(root));
             }
         }
     }

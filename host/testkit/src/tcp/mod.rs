@@ -48,7 +48,7 @@ impl Simulator {
             closed: None,
             filter_state: BTreeMap::new(),
         });
-        let context = self.guest(worker, |vm| vm.open_tcp(root, info));
+        let context = self.call_guest(worker, |vm| vm.open_tcp(root, info));
         self.connections[key].context = context;
         self.connections[key].first_context = context;
         let Some(context) = context else {
@@ -58,7 +58,7 @@ impl Simulator {
         for (path, value) in properties {
             (self.kit_state).set_property(Some((worker, context)), path, value);
         }
-        match self.guest(worker, |vm| vm.new_connection(context)) {
+        match self.call_guest(worker, |vm| vm.new_connection(context)) {
             Some(Action::Pause) => {}
             Some(Action::Continue) => self.dial(key),
             // It trapped, and the connection is on its way without a filter.
@@ -106,7 +106,7 @@ impl Simulator {
         let action = match wanted {
             None => Action::Continue,
             Some(context) => self
-                .guest(worker, |vm| match direction {
+                .call_guest(worker, |vm| match direction {
                     Direction::Downstream => vm.downstream_data(context, &mut data, end),
                     Direction::Upstream => vm.upstream_data(context, &mut data, end),
                 })
@@ -155,7 +155,7 @@ impl Simulator {
         }
         if end {
             if let (Direction::Upstream, Some(context)) = (direction, context) {
-                self.guest(worker, |vm| vm.upstream_close(context, Peer::Unknown));
+                self.call_guest(worker, |vm| vm.upstream_close(context, Peer::Unknown));
             }
             let connection = &self.connections[key];
             if connection.down.arrived_end && connection.up.arrived_end {
@@ -227,9 +227,9 @@ impl Simulator {
             return;
         };
         let worker = connection.worker;
-        self.guest(worker, |vm| vm.downstream_close(context, by));
+        self.call_guest(worker, |vm| vm.downstream_close(context, by));
         self.connections[key].filter_state = self.filter_states(worker, context);
-        self.guest(worker, |vm| vm.finish(context));
+        self.call_guest(worker, |vm| vm.finish(context));
         self.connections[key].context = None;
     }
 
