@@ -4,6 +4,11 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ContextId(pub u32);
 
+impl ContextId {
+    /// The id no context has.
+    pub(super) const NONE: ContextId = ContextId(0);
+}
+
 /// A call the guest has under way (HTTP or gRPC).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallToken(pub u32);
@@ -19,6 +24,16 @@ pub enum Action {
     Continue,
     /// Hold the stream until the guest continues it.
     Pause,
+}
+
+impl Action {
+    /// Any result but 0 holds the stream; a guest without the callback does not.
+    pub(super) fn of_result(result: Option<u32>) -> Action {
+        match result {
+            None | Some(0) => Action::Continue,
+            Some(_) => Action::Pause,
+        }
+    }
 }
 
 /// Which side closed, as the ABI numbers it.
@@ -112,7 +127,7 @@ pub(super) enum Status {
 
 /// Why a host function did not do what it was asked.
 #[derive(Debug)]
-pub(super) enum Refusal {
+pub(super) enum HostcallError {
     NotFound,
     BadArgument,
     Serialization,
@@ -126,26 +141,26 @@ pub(super) enum Refusal {
     Broken(wasmtime::Error),
 }
 
-impl Refusal {
+impl HostcallError {
     /// The status a guest sees; only a broken VM traps.
     pub(super) fn status(self) -> wasmtime::Result<Status> {
         Ok(match self {
-            Refusal::NotFound => Status::NotFound,
-            Refusal::BadArgument => Status::BadArgument,
-            Refusal::Serialization => Status::SerializationFailure,
-            Refusal::Parse => Status::ParseFailure,
-            Refusal::Memory => Status::InvalidMemoryAccess,
-            Refusal::Empty => Status::Empty,
-            Refusal::CasMismatch => Status::CasMismatch,
-            Refusal::Internal => Status::InternalFailure,
-            Refusal::Unimplemented => Status::Unimplemented,
-            Refusal::Broken(error) => return Err(error),
+            HostcallError::NotFound => Status::NotFound,
+            HostcallError::BadArgument => Status::BadArgument,
+            HostcallError::Serialization => Status::SerializationFailure,
+            HostcallError::Parse => Status::ParseFailure,
+            HostcallError::Memory => Status::InvalidMemoryAccess,
+            HostcallError::Empty => Status::Empty,
+            HostcallError::CasMismatch => Status::CasMismatch,
+            HostcallError::Internal => Status::InternalFailure,
+            HostcallError::Unimplemented => Status::Unimplemented,
+            HostcallError::Broken(error) => return Err(error),
         })
     }
 }
 
 /// What a host function's body returns.
-pub(super) type Answer = Result<(), Refusal>;
+pub(super) type HostcallResult = Result<(), HostcallError>;
 
 /// Turns the ABI's numbers into an enum, and what lies beyond into "bad argument".
 macro_rules! numbered {
@@ -155,11 +170,11 @@ macro_rules! numbered {
         pub(super) enum $name { $($variant = $number),* }
 
         impl TryFrom<u32> for $name {
-            type Error = Refusal;
-            fn try_from(number: u32) -> Result<Self, Refusal> {
+            type Error = HostcallError;
+            fn try_from(number: u32) -> Result<Self, HostcallError> {
                 match number {
                     $($number => Ok($name::$variant),)*
-                    _ => Err(Refusal::BadArgument),
+                    _ => Err(HostcallError::BadArgument),
                 }
             }
         }

@@ -34,45 +34,52 @@
 //! ```
 
 mod abi;
-#[cfg(feature = "archive")]
-mod archive;
 mod calls;
 mod config;
 mod context;
 mod effect;
 mod engine;
+pub mod envoy;
+mod envoy_message;
+mod epoch;
+mod exports;
 mod filter_state;
 #[cfg(fuzzing)]
 pub mod fuzz;
-mod gate;
-mod guest;
 mod hostcall;
 mod http;
 mod instance;
 mod limits;
 mod linker;
 mod log;
-mod machine;
+mod map_access;
 mod memory;
+#[cfg(feature = "module-cache")]
+mod module_cache;
 mod observe;
+mod open_calls;
 mod pairs;
+mod policy;
 mod property;
 mod protobuf;
 mod shared;
+mod start;
 mod state;
 mod stream;
+mod stream_info;
 mod tcp;
 mod trap;
+mod vm;
 mod wasi;
 
 pub use abi::{
     AbiVersion, Action, Body, CallToken, ContextId, Direction, End, Headers, Peer, Profile, QueueId,
 };
-pub use config::{Plugin, VmConfig, World};
+pub use config::{Environment, Plugin, VmConfig};
 pub use effect::{CallReply, Effect, GrpcCall, HttpCall};
 pub use engine::{Engine, Module};
-pub use machine::{Finished, Vm};
 pub use observe::{Hostcall, Observer};
 pub use shared::{Metric, MetricKind, Shared};
-pub use stream::{HttpInfo, ListenerDirection, TcpInfo, Upstream};
+pub use stream_info::{HttpInfo, ListenerDirection, TcpInfo, Upstream};
 pub use trap::{LoadError, StartError, Trap, TrapReason};
+pub use vm::{Finished, Vm};

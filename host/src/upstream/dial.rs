@@ -4,6 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use proxy_wasm_engine::envoy::response_flag::{
+    NO_HEALTHY_UPSTREAM, UPSTREAM_CONNECTION_FAILURE, UPSTREAM_RETRY_LIMIT_EXCEEDED,
+};
 use rustix::net::sockopt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout_at};
@@ -99,15 +102,6 @@ pub(crate) fn in_envoys_words(error: &io::Error) -> String {
     };
     format!("{when} connect error: {words}")
 }
-
-/// No address to try (Envoy's UH).
-const NO_HEALTHY_UPSTREAM: u64 = 0x2;
-/// The replica reset the connection (Envoy's UR).
-pub(crate) const UPSTREAM_RESET: u64 = 0x10;
-/// A connect attempt failed (Envoy's UF).
-const UPSTREAM_CONNECTION_FAILURE: u64 = 0x20;
-/// Every attempt failed (Envoy's URX).
-const UPSTREAM_RETRY_LIMIT_EXCEEDED: u64 = 0x8000;
 
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);

@@ -19,6 +19,8 @@ use tokio::time::timeout;
 
 use crate::upstream::cluster::Endpoint;
 use crate::upstream::http_call::{absolute, open, pairs};
+use proxy_wasm_engine::envoy::grpc_status::{DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE, UNKNOWN};
+use proxy_wasm_engine::envoy::{REQUEST_TIMEOUT, grpc_status};
 use proxy_wasm_engine::{GrpcCall, Headers};
 
 /// What the other end says, in the order in which the guest is to hear it.
@@ -105,7 +107,7 @@ pub(crate) async fn converse(
     let closed = match limit {
         Some(limit) => timeout(limit, talking).await.unwrap_or_else(|_| Closed {
             status: DEADLINE_EXCEEDED,
-            words: "upstream request timeout".to_owned(),
+            words: REQUEST_TIMEOUT.to_owned(),
         }),
         None => talking.await,
     };
@@ -214,7 +216,7 @@ async fn listen(response: Response<Incoming>, tell: &mut impl FnMut(Said)) -> Cl
     if head.status != StatusCode::OK && !(whole && head.headers.contains_key(STATUS)) {
         tell(Said::Trailing(Headers::new()));
         let words = format!("the answer has HTTP status {}", head.status.as_str());
-        return Closed::new(status_of(head.status), words);
+        return Closed::new(grpc_status::of_http(head.status.as_u16().into()), words);
     }
     if whole {
         return end(&head.headers, tell);
@@ -289,23 +291,7 @@ fn unframed(buffer: &mut BytesMut) -> Result<Option<Vec<u8>>, &'static str> {
     Ok(Some(buffer.split_to(length).to_vec()))
 }
 
-/// gRPC's mapping, for answers that are none of gRPC's.
-fn status_of(status: StatusCode) -> u32 {
-    match status.as_u16() {
-        400 => INTERNAL,
-        401 => 16,
-        403 => 7,
-        404 => 12,
-        429 | 502..=504 => UNAVAILABLE,
-        _ => UNKNOWN,
-    }
-}
-
 const STATUS: &str = "grpc-status";
-const UNKNOWN: u32 = 2;
-const DEADLINE_EXCEEDED: u32 = 4;
-const INTERNAL: u32 = 13;
-const UNAVAILABLE: u32 = 14;
 /// Bytes before a message: a flag and its length.
 const PREFIX: usize = 5;
 /// Bytes that may wait for a peer that does not take them, before another message.

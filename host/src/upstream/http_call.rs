@@ -17,6 +17,12 @@ use crate::upstream::cluster::Endpoint;
 use crate::upstream::dial;
 use crate::upstream::self_signed::is_own_authority;
 use crate::upstream::tls;
+use proxy_wasm_engine::envoy::reset_reason::{
+    CONNECTION_TERMINATION, CONNECTION_TIMEOUT, PROTOCOL_ERROR,
+};
+use proxy_wasm_engine::envoy::{
+    REQUEST_TIMEOUT, SERVICE_TIME, local_reply, not_connected, reset_before_headers,
+};
 use proxy_wasm_engine::{CallReply, Headers};
 
 /// One request of the guest.
@@ -231,8 +237,8 @@ impl Failure {
     }
 
     fn into_reply(self) -> CallReply {
-        let reason = match self {
-            Failure::Late => return made_up("504", "upstream request timeout".to_owned()),
+        let body = match self {
+            Failure::Late => return local_reply(504, REQUEST_TIMEOUT),
             // As in Envoy: an answer that stopped half way is none.
             Failure::CutInBody => {
                 let (headers, body, trailers) = Default::default();
@@ -242,38 +248,15 @@ impl Failure {
                     trailers,
                 };
             }
-            Failure::ConnectLate => "connection timeout".to_owned(),
-            Failure::NotHttp => "protocol error".to_owned(),
-            Failure::Cut => "connection termination".to_owned(),
-            Failure::NotConnected(words) => {
-                format!("remote connection failure, transport failure reason: {words}")
-            }
+            Failure::ConnectLate => reset_before_headers(CONNECTION_TIMEOUT),
+            Failure::NotHttp => reset_before_headers(PROTOCOL_ERROR),
+            Failure::Cut => reset_before_headers(CONNECTION_TERMINATION),
+            Failure::NotConnected(words) => not_connected(&words),
         };
-        const LED_BY: &str =
-            "upstream connect error or disconnect/reset before headers. reset reason: ";
-        made_up("503", format!("{LED_BY}{reason}"))
+        local_reply(503, &body)
     }
 }
 
-/// A reply that no replica sent: it lacks [`SERVICE_TIME`].
-fn made_up(status: &str, body: String) -> CallReply {
-    let headers = vec![
-        (":status".to_owned(), status.as_bytes().to_vec()),
-        (
-            "content-length".to_owned(),
-            body.len().to_string().into_bytes(),
-        ),
-        ("content-type".to_owned(), b"text/plain".to_vec()),
-    ];
-    CallReply {
-        headers,
-        body: body.into_bytes(),
-        trailers: Headers::new(),
-    }
-}
-
-/// Tells a replica's answer from a made-up one, on both hosts.
-const SERVICE_TIME: &str = "x-envoy-upstream-service-time";
 /// A longer body is not read to its end. Health answers are small.
 const MOST_BODY: usize = 1024 * 1024;
 

@@ -4,6 +4,12 @@ pub(crate) mod grpc;
 
 use std::time::Duration;
 
+use proxy_wasm_engine::envoy::{
+    REQUEST_TIMEOUT,
+    grpc_status::{DEADLINE_EXCEEDED, UNAVAILABLE},
+    local_reply, reset_before_headers,
+    reset_reason::{CONNECTION_TERMINATION, REMOTE_CONNECTION_FAILURE},
+};
 use proxy_wasm_engine::{CallReply, CallToken, ContextId, GrpcCall, Headers, HttpCall};
 
 use crate::cluster::{Behaviour, CannedResponse, Cluster, Request};
@@ -138,10 +144,10 @@ impl Simulator {
         let note = format!("the call to {} timed out", call.cluster);
         self.kit_state.note(key.worker, note);
         match call.kind {
-            CallKind::Http { root } => self.reply(key, root, made_up(504, TIMED_OUT)),
+            CallKind::Http { root } => self.reply(key, root, local_reply(504, REQUEST_TIMEOUT)),
             CallKind::Unary | CallKind::Stream(_) => {
                 self.call_guest(key.worker, |vm| {
-                    vm.grpc_close(key.token, DEADLINE_EXCEEDED, TIMED_OUT)
+                    vm.grpc_close(key.token, DEADLINE_EXCEEDED, REQUEST_TIMEOUT)
                 });
             }
         }
@@ -155,7 +161,11 @@ impl Simulator {
 
     pub(crate) fn grpc_unavailable(&mut self, key: CallKey) {
         self.call_guest(key.worker, |vm| {
-            vm.grpc_close(key.token, UNAVAILABLE, REFUSED)
+            vm.grpc_close(
+                key.token,
+                UNAVAILABLE,
+                &reset_before_headers(REMOTE_CONNECTION_FAILURE),
+            )
         });
     }
 
@@ -184,31 +194,8 @@ fn http_reply(outcome: Cluster) -> CallReply {
             body: answer.body,
             trailers: answer.trailers,
         },
-        Behaviour::Resets => made_up(503, RESET),
+        Behaviour::Resets => local_reply(503, &reset_before_headers(CONNECTION_TERMINATION)),
         Behaviour::BreaksOff => CallReply::default(),
-        _ => made_up(503, REFUSED),
+        _ => local_reply(503, &reset_before_headers(REMOTE_CONNECTION_FAILURE)),
     }
 }
-
-/// An answer as Envoy makes it up.
-pub(crate) fn made_up(status: u16, body: &str) -> CallReply {
-    CallReply {
-        headers: pairs(&[
-            (":status", &status.to_string()),
-            ("content-length", &body.len().to_string()),
-            ("content-type", "text/plain"),
-        ]),
-        body: body.as_bytes().to_vec(),
-        trailers: Vec::new(),
-    }
-}
-
-pub(crate) const REFUSED: &str = "upstream connect error or disconnect/reset before headers. \
-    reset reason: remote connection failure";
-pub(crate) const RESET: &str = "upstream connect error or disconnect/reset before headers. \
-    reset reason: connection termination";
-pub(crate) const TIMED_OUT: &str = "upstream request timeout";
-pub(crate) const SERVICE_TIME: &str = "x-envoy-upstream-service-time";
-/// gRPC statuses.
-const DEADLINE_EXCEEDED: u32 = 4;
-const UNAVAILABLE: u32 = 14;

@@ -11,8 +11,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use proxy_wasm_engine::Headers;
+use proxy_wasm_engine::envoy::SERVICE_TIME;
 
-use crate::calls::SERVICE_TIME;
 use crate::headers::{header, of_status, pair, status};
 
 pub use request::Request;

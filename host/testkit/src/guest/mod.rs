@@ -72,7 +72,7 @@ impl Guest {
             return Ok(module.clone());
         }
         let module = match build::target() {
-            Some(target) => Module::archived(engine, &self.wasm, &target.join("modules"))?,
+            Some(target) => Module::cached(engine, &self.wasm, &target.join("modules"))?,
             None => Module::compile(engine, &self.wasm)?,
         };
         *slot = Some(module.clone());

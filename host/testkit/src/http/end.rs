@@ -1,8 +1,8 @@
 //! How an HTTP stream ends.
 
 use proxy_wasm_engine::ContextId;
+use proxy_wasm_engine::envoy::local_reply;
 
-use crate::calls::made_up;
 use crate::http::stream::StreamEnd;
 use crate::simulator::Simulator;
 
@@ -39,7 +39,7 @@ impl Simulator {
         let stream = &mut self.streams[key];
         stream.context = None;
         if stream.ended.is_none() {
-            let reply = made_up(503, "");
+            let reply = local_reply(503, "");
             self.local_reply(
                 key,
                 reply.headers,

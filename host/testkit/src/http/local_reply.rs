@@ -1,8 +1,8 @@
 //! Responses that the guest or the proxy itself makes.
 
+use proxy_wasm_engine::envoy::local_reply;
 use proxy_wasm_engine::{ContextId, End, Headers};
 
-use crate::calls::made_up;
 use crate::headers::{header, of_status, pair};
 use crate::http::piece::Piece;
 use crate::http::stream::{Half, HalfKind, StreamEnd};
@@ -11,7 +11,7 @@ use crate::simulator::Simulator;
 impl Simulator {
     /// An answer that the proxy itself makes up; the guest sees it as a response.
     pub(super) fn proxy_reply(&mut self, key: usize, status: u16, body: &str, details: &str) {
-        let reply = made_up(status, body);
+        let reply = local_reply(status, body);
         self.local_reply(key, reply.headers, reply.body, details.to_owned());
     }
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use proxy_wasm_engine::envoy::reset_reason::{CONNECTION_TERMINATION, REMOTE_CONNECTION_FAILURE};
+use proxy_wasm_engine::envoy::{REQUEST_TIMEOUT, reset_before_headers, response_flag};
 use proxy_wasm_engine::{End, HttpInfo, Upstream};
 
-use crate::calls::{REFUSED, RESET, TIMED_OUT};
 use crate::cluster::{Behaviour, Cluster, Request};
 use crate::headers::of_status;
 use crate::http::piece::Piece;
@@ -74,11 +75,16 @@ impl Simulator {
             return;
         }
         stream.by_hand = true;
-        self.flag(key, UPSTREAM_TERMINATED);
+        self.flag(key, response_flag::UPSTREAM_CONNECTION_TERMINATION);
         if self.streams[key].response.out.headers.is_some() {
             self.finish_stream(key, StreamEnd::Reset);
         } else {
-            self.proxy_reply(key, 503, RESET, "upstream_reset_before_response_started");
+            self.proxy_reply(
+                key,
+                503,
+                &reset_before_headers(CONNECTION_TERMINATION),
+                "upstream_reset_before_response_started",
+            );
         }
     }
 
@@ -132,9 +138,9 @@ impl Simulator {
             Behaviour::Answers(_) => self.record_upstream(key, &name, &outcome),
             Behaviour::BreaksOff | Behaviour::Resets => {
                 self.record_upstream(key, &name, &outcome);
-                self.flag(key, UPSTREAM_TERMINATED);
+                self.flag(key, response_flag::UPSTREAM_CONNECTION_TERMINATION);
             }
-            _ => self.flag(key, CONNECT_FAILED),
+            _ => self.flag(key, response_flag::UPSTREAM_CONNECTION_FAILURE),
         }
         let stream = &mut self.streams[key];
         match outcome.behaviour {
@@ -168,9 +174,19 @@ impl Simulator {
                 self.finish_stream(key, StreamEnd::Reset);
             }
             Behaviour::Resets => {
-                self.proxy_reply(key, 503, RESET, "upstream_reset_before_response_started");
+                self.proxy_reply(
+                    key,
+                    503,
+                    &reset_before_headers(CONNECTION_TERMINATION),
+                    "upstream_reset_before_response_started",
+                );
             }
-            _ => self.proxy_reply(key, 503, REFUSED, "upstream_reset_before_response_started"),
+            _ => self.proxy_reply(
+                key,
+                503,
+                &reset_before_headers(REMOTE_CONNECTION_FAILURE),
+                "upstream_reset_before_response_started",
+            ),
         }
     }
 
@@ -181,15 +197,11 @@ impl Simulator {
             && stream.local.is_none()
             && stream.response.out.headers.is_none()
         {
-            self.flag(key, TIMED_OUT_FLAG);
-            self.proxy_reply(key, 504, TIMED_OUT, "response_timeout");
+            self.flag(key, response_flag::UPSTREAM_REQUEST_TIMEOUT);
+            self.proxy_reply(key, 504, REQUEST_TIMEOUT, "response_timeout");
         }
     }
 }
 
-/// Envoy's response flags.
-const TIMED_OUT_FLAG: u64 = 4;
-const CONNECT_FAILED: u64 = 32;
-const UPSTREAM_TERMINATED: u64 = 64;
 /// Envoy's default timeout of a route.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use proxy_wasm_engine::{ContextId, Observer, Trap, TrapReason, World};
+use proxy_wasm_engine::{ContextId, Environment, Observer, Trap, TrapReason};
 
 use super::{KitState, LogLine, split_mix};
 use crate::status::Status;
@@ -35,7 +35,7 @@ impl WorkerState {
 /// The VM's side of [`WorkerState`].
 pub(crate) struct WorkerView(pub(crate) Arc<WorkerState>);
 
-impl World for WorkerView {
+impl Environment for WorkerView {
     fn has_cluster(&self, name: &str) -> bool {
         self.0.kit_state.lock().clusters.contains(name)
     }

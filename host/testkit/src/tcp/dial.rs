@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use proxy_wasm_engine::envoy::{CONNECTION_REFUSED, STEERING_KEY, response_flag};
 use proxy_wasm_engine::{Direction, Peer, Upstream};
 
 use crate::cluster::{Behaviour, Request};
@@ -14,7 +15,7 @@ impl Simulator {
     pub(crate) fn dial(&mut self, key: usize) {
         let connection = &self.connections[key];
         let worker = connection.worker;
-        let chosen = self.filter_state(worker, connection.context, CLUSTER);
+        let chosen = self.filter_state(worker, connection.context, STEERING_KEY);
         let name = chosen.unwrap_or_else(|| connection.default_cluster.clone());
         let candidates = self.clusters.candidates(&name);
         let connection = &mut self.connections[key];
@@ -22,7 +23,7 @@ impl Simulator {
         if candidates.is_empty() {
             let note =
                 format!("there is no cluster {name:?} to connect to; declare it with .cluster(..)");
-            connection.flags |= NO_CLUSTER;
+            connection.flags |= response_flag::NO_CLUSTER_FOUND;
             self.kit_state.note(worker, note);
             self.close(key, Peer::Local);
             return;
@@ -84,14 +85,14 @@ impl Simulator {
         };
         let worker = connection.worker;
         if let Some(reason) = failure {
-            connection.flags |= CONNECT_FAILURE;
+            connection.flags |= response_flag::UPSTREAM_CONNECTION_FAILURE;
             if connection.transport_failure.is_none() {
                 connection.transport_failure = reason.map(str::to_owned);
             }
             connection.upstream = None;
             let last = connection.candidates.is_empty();
             if last {
-                connection.flags |= RETRIES_EXCEEDED;
+                connection.flags |= response_flag::UPSTREAM_RETRY_LIMIT_EXCEEDED;
             }
             let why = reason.unwrap_or("connect timeout");
             self.kit_state
@@ -143,12 +144,5 @@ impl Simulator {
     }
 }
 
-/// The filter state that steers `tcp_proxy`.
-pub(crate) const CLUSTER: &str = "envoy.tcp_proxy.cluster";
 /// How long one connect attempt may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-const CONNECTION_REFUSED: &str = "delayed connect error: Connection refused";
-/// Envoy's response flags.
-const CONNECT_FAILURE: u64 = 32;
-const RETRIES_EXCEEDED: u64 = 32_768;
-const NO_CLUSTER: u64 = 1 << 24;

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use bytes::BytesMut;
 
+use proxy_wasm_engine::envoy::response_flag::UPSTREAM_REMOTE_RESET;
 use proxy_wasm_engine::{Action, ContextId, Direction, End, Peer, TcpInfo};
 
 use crate::cluster::Behaviour;
@@ -210,7 +211,7 @@ impl Simulator {
         if self.connections[key].closed.is_none() {
             let worker = self.connections[key].worker;
             self.kit_state.note(worker, "the upstream resets");
-            self.connections[key].flags |= UPSTREAM_RESET;
+            self.connections[key].flags |= UPSTREAM_REMOTE_RESET;
             self.close(key, Peer::Local);
         }
     }
@@ -256,6 +257,3 @@ impl Simulator {
             .rposition(|connection| (connection.worker, connection.context) == wanted)
     }
 }
-
-/// One of Envoy's response flags.
-const UPSTREAM_RESET: u64 = 16;

@@ -2,35 +2,28 @@
 
 use std::collections::BTreeSet;
 
-use wasmtime::{AsContextMut, ExternType, Instance, Module, TypedFunc, ValType};
+use wasmtime::{AsContextMut, ExternType, Module, TypedFunc, ValType, WasmParams, WasmResults};
 
 use super::trap::LoadError;
 
 /// Declares the callbacks once: their fields, their names, their shapes.
 macro_rules! callbacks {
     ($($field:ident: $name:literal ($($param:ty),*) -> $result:ty;)*) => {
-        /// The guest's callbacks; one it lacks is left out.
-        pub(super) struct Guest {
-            $(pub(super) $field: Option<TypedFunc<($($param,)*), $result>>,)*
-            pub(super) request_headers: Option<HeadersCallback>,
-            pub(super) response_headers: Option<HeadersCallback>,
+        /// The guest's callbacks, and what else the host calls of it.
+        pub(super) struct Exports {
+            $(pub(super) $field: Callback<($($param,)*), $result>,)*
+            pub(super) request_headers: HeadersCallback,
+            pub(super) response_headers: HeadersCallback,
         }
 
-        impl Guest {
+        impl Exports {
             pub(super) fn find(
-                instance: &Instance,
+                instance: &wasmtime::Instance,
                 mut store: impl AsContextMut,
                 allowed: Option<&BTreeSet<String>>,
-            ) -> Result<Guest, LoadError> {
-                let allows = |name: &str| {
-                    !name.starts_with("proxy_on_") || name == "proxy_on_memory_allocate" || allowed.is_none_or(|all| all.contains(name))
-                };
-                Ok(Guest {
-                    $($field: if allows($name) {
-                        typed(instance, &mut store, $name)?
-                    } else {
-                        None
-                    },)*
+            ) -> Result<Exports, LoadError> {
+                Ok(Exports {
+                    $($field: Callback::find(instance, &mut store, allowed, $name)?,)*
                     request_headers: HeadersCallback::find(
                         instance, &mut store, allowed, "proxy_on_request_headers")?,
                     response_headers: HeadersCallback::find(
@@ -80,42 +73,66 @@ callbacks! {
     delete: "proxy_on_delete" (u32) -> ();
 }
 
-/// 0.1.0 does not tell whether a body follows.
-#[derive(Clone)]
+/// One export; a guest need not have it.
+pub(super) struct Callback<P, R> {
+    pub(super) name: &'static str,
+    pub(super) function: Option<TypedFunc<P, R>>,
+}
+
+impl<P: WasmParams, R: WasmResults> Callback<P, R> {
+    fn find(
+        instance: &wasmtime::Instance,
+        mut store: impl AsContextMut,
+        allowed: Option<&BTreeSet<String>>,
+        name: &'static str,
+    ) -> Result<Callback<P, R>, LoadError> {
+        let function = if allows(allowed, name) {
+            instance.get_func(&mut store, name)
+        } else {
+            None
+        };
+        let function = match function {
+            Some(function) => Some(
+                function
+                    .typed(&store)
+                    .map_err(|error| wrong_shape(name, &error.to_string()))?,
+            ),
+            None => None,
+        };
+        Ok(Callback { name, function })
+    }
+}
+
+/// Callbacks are capabilities like host functions; the allocator is not.
+fn allows(allowed: Option<&BTreeSet<String>>, name: &str) -> bool {
+    !name.starts_with("proxy_on_")
+        || name == "proxy_on_memory_allocate"
+        || allowed.is_none_or(|all| all.contains(name))
+}
+
+/// In ABI 0.1.0 there is no argument for the end of the stream.
 pub(super) enum HeadersCallback {
-    Old(TypedFunc<(u32, u32), u32>),
-    New(TypedFunc<(u32, u32, u32), u32>),
+    WithoutEnd(Callback<(u32, u32), u32>),
+    WithEnd(Callback<(u32, u32, u32), u32>),
 }
 
 impl HeadersCallback {
     fn find(
-        instance: &Instance,
+        instance: &wasmtime::Instance,
         mut store: impl AsContextMut,
         allowed: Option<&BTreeSet<String>>,
-        name: &str,
-    ) -> Result<Option<HeadersCallback>, LoadError> {
-        if allowed.is_some_and(|all| !all.contains(name)) {
-            return Ok(None);
+        name: &'static str,
+    ) -> Result<HeadersCallback, LoadError> {
+        if let Ok(callback) = Callback::find(instance, &mut store, allowed, name) {
+            return Ok(HeadersCallback::WithEnd(callback));
         }
-        if let Ok(callback) = typed(instance, &mut store, name) {
-            return Ok(callback.map(HeadersCallback::New));
-        }
-        Ok(typed(instance, &mut store, name)?.map(HeadersCallback::Old))
+        Callback::find(instance, &mut store, allowed, name).map(HeadersCallback::WithoutEnd)
     }
 }
 
-fn typed<P: wasmtime::WasmParams, R: wasmtime::WasmResults>(
-    instance: &Instance,
-    mut store: impl AsContextMut,
-    name: &str,
-) -> Result<Option<TypedFunc<P, R>>, LoadError> {
-    let Some(function) = instance.get_func(&mut store, name) else {
-        return Ok(None);
-    };
-    let shaped = function
-        .typed(&store)
-        .map_err(|error| wrong_shape(name, &error.to_string()))?;
-    Ok(Some(shaped))
+/// The length of a buffer as an argument; no buffer here comes near 4 GiB.
+pub(super) fn length(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }
 
 fn check(module: &Module, name: &str, arities: &[usize], answers: bool) -> Result<(), LoadError> {
@@ -125,13 +142,13 @@ fn check(module: &Module, name: &str, arities: &[usize], answers: bool) -> Resul
     let ExternType::Func(shape) = export else {
         return Err(wrong_shape(name, "it is not a function"));
     };
-    let words = |mut types: Box<dyn Iterator<Item = ValType> + '_>| {
+    let all_i32 = |mut types: Box<dyn Iterator<Item = ValType> + '_>| {
         types.all(|ty| matches!(ty, ValType::I32))
     };
     let fits = arities.contains(&shape.params().len())
         && shape.results().len() == usize::from(answers)
-        && words(Box::new(shape.params()))
-        && words(Box::new(shape.results()));
+        && all_i32(Box::new(shape.params()))
+        && all_i32(Box::new(shape.results()));
     if fits {
         return Ok(());
     }

@@ -4,18 +4,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Which host functions a guest may call at this moment.
-pub(super) struct Gate {
-    /// Whether there is anything to check: one branch on the usual path.
+pub(super) struct HostcallPolicy {
+    /// Whether there is anything to check: one branch on the path usually taken.
     guarded: bool,
-    /// Somebody wants to see every call.
+    /// An observer sees every call.
     watched: bool,
-    phase: Phase,
+    phase: GuestPhase,
     allowed: Option<Arc<BTreeSet<String>>>,
 }
 
 /// What the guest is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum GuestPhase {
     /// In a callback: all host functions may be called.
     Callback,
     /// Its start functions run.
@@ -24,47 +24,47 @@ pub(super) enum Phase {
     Allocating,
 }
 
-/// What the gate says to a call.
-pub(super) enum Pass {
-    Granted,
+/// What happens to a call.
+pub(super) enum Decision {
+    Allow,
     /// The operator took this capability away.
-    Denied,
+    Deny,
     /// Not now; the guest cannot go on.
-    Forbidden(Forbidden),
+    Trap(ForbiddenCall),
 }
 
 /// A guest called what it may not call at that moment.
 #[derive(Debug, thiserror::Error)]
 #[error("{function} may not be called {when}; only proxy_log and WASI may")]
-pub(super) struct Forbidden {
+pub(super) struct ForbiddenCall {
     function: &'static str,
     when: &'static str,
 }
 
-impl Gate {
-    pub(super) fn new(allowed: Option<Arc<BTreeSet<String>>>, watched: bool) -> Gate {
-        Gate {
+impl HostcallPolicy {
+    pub(super) fn new(allowed: Option<Arc<BTreeSet<String>>>, watched: bool) -> HostcallPolicy {
+        HostcallPolicy {
             guarded: true,
             watched,
-            phase: Phase::Starting,
+            phase: GuestPhase::Starting,
             allowed,
         }
     }
 
-    pub(super) fn open(&mut self) {
-        self.restore(Phase::Callback);
+    pub(super) fn finish_start(&mut self) {
+        self.set_phase(GuestPhase::Callback);
     }
 
-    /// Closes the gate while the guest's allocator runs; what to restore after.
-    pub(super) fn enter_allocator(&mut self) -> Phase {
+    /// Until the phase returned is set again, the guest may only log.
+    pub(super) fn enter_allocator(&mut self) -> GuestPhase {
         let before = self.phase;
-        self.restore(Phase::Allocating);
+        self.set_phase(GuestPhase::Allocating);
         before
     }
 
-    pub(super) fn restore(&mut self, phase: Phase) {
+    pub(super) fn set_phase(&mut self, phase: GuestPhase) {
         self.phase = phase;
-        self.guarded = phase != Phase::Callback || self.allowed.is_some() || self.watched;
+        self.guarded = phase != GuestPhase::Callback || self.allowed.is_some() || self.watched;
     }
 
     fn allows(&self, name: &str) -> bool {
@@ -83,17 +83,17 @@ impl Gate {
         self.guarded
     }
 
-    pub(super) fn pass(&self, function: &'static str) -> Pass {
+    pub(super) fn decide(&self, function: &'static str) -> Decision {
         let when = match self.phase {
-            Phase::Callback => None,
-            Phase::Starting => Some("while the module starts (_initialize, main, _start)"),
-            Phase::Allocating => Some("inside the allocator"),
+            GuestPhase::Callback => None,
+            GuestPhase::Starting => Some("while the module starts (_initialize, main, _start)"),
+            GuestPhase::Allocating => Some("inside the allocator"),
         };
         let harmless = function == "proxy_log" || !function.starts_with("proxy_");
         match when {
-            Some(when) if !harmless => Pass::Forbidden(Forbidden { function, when }),
-            _ if !self.allows(function) => Pass::Denied,
-            _ => Pass::Granted,
+            Some(when) if !harmless => Decision::Trap(ForbiddenCall { function, when }),
+            _ if !self.allows(function) => Decision::Deny,
+            _ => Decision::Allow,
         }
     }
 }

@@ -1,23 +1,25 @@
 //! Compiled code kept in files, so that a second process need not compile.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash as _, Hasher};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+
+use ring::digest;
 
 use super::engine::{Engine, Module};
 use super::trap::LoadError;
 
 impl Module {
     /// As [`Module::compile`], but looks into this folder first, and leaves the
-    /// compiled code there. Trouble with the folder only costs time.
+    /// compiled code there. A folder that cannot be read or written costs time only.
     ///
-    /// What lies in the folder is run as it is: it must be one that only those
-    /// can write who could replace this very program, as a target folder is.
+    /// Code in the folder is run unchecked: give write access to it only to those who
+    /// may replace this program too, as with Cargo's target folder.
     ///
     /// # Errors
     /// As [`Module::compile`].
-    pub fn archived(engine: &Engine, wasm: &[u8], folder: &Path) -> Result<Module, LoadError> {
-        let file = folder.join(format!("{:016x}-{}.cwasm", key(engine, wasm), wasm.len()));
+    pub fn cached(engine: &Engine, wasm: &[u8], folder: &Path) -> Result<Module, LoadError> {
+        let file = folder.join(format!("{}.cwasm", key(engine, wasm)));
         if file.is_file() {
             // SAFETY: this function wrote the file, for an equal engine and module;
             // the caller vouches for the folder. Code of another engine is refused.
@@ -28,24 +30,41 @@ impl Module {
         }
         let module = Module::parse(engine, wasm)?;
         if let Ok(code) = module.serialize() {
-            keep(&file, &code);
+            store(&file, &code);
         }
         Module::link(engine, &module)
     }
 }
 
-fn key(engine: &Engine, wasm: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    engine
-        .wasm()
-        .precompile_compatibility_hash()
-        .hash(&mut hasher);
-    wasm.hash(&mut hasher);
-    hasher.finish()
+/// SHA-256 of the compiler's version and settings and of the module.
+fn key(engine: &Engine, wasm: &[u8]) -> String {
+    let mut hasher = Sha256Hasher(digest::Context::new(&digest::SHA256));
+    let settings = engine.wasm().precompile_compatibility_hash();
+    settings.hash(&mut hasher);
+    hasher.0.update(wasm);
+    let digest = hasher.0.finish();
+    digest
+        .as_ref()
+        .iter()
+        .fold(String::new(), |key, byte| format!("{key}{byte:02x}"))
 }
 
-/// Writes the file in one step, and clears out what nobody has used for long.
-fn keep(file: &Path, code: &[u8]) {
+/// Feeds SHA-256 with what implements [`Hash`].
+struct Sha256Hasher(digest::Context);
+
+impl Hasher for Sha256Hasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Not used: the digest has more bits.
+    fn finish(&self) -> u64 {
+        0
+    }
+}
+
+/// Writes the file in one step, and removes files that were written long ago.
+fn store(file: &Path, code: &[u8]) {
     let Some(folder) = file.parent() else { return };
     let part: PathBuf = file.with_extension(format!("{}.part", std::process::id()));
     let written = std::fs::create_dir_all(folder)
@@ -60,14 +79,14 @@ fn keep(file: &Path, code: &[u8]) {
     for old in files.flatten() {
         let written = old.metadata().and_then(|metadata| metadata.modified());
         let age = written.map(|written| SystemTime::now().duration_since(written));
-        if matches!(age, Ok(Ok(age)) if age > KEPT) {
+        if matches!(age, Ok(Ok(age)) if age > LONGEST_AGE) {
             let _ = std::fs::remove_file(old.path());
         }
     }
 }
 
-/// How long a file is kept.
-const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Older files are removed.
+const LONGEST_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 #[cfg(test)]
 mod tests {
@@ -86,7 +105,7 @@ mod tests {
             guest("proxy_abi_version_0_1_0"),
         );
         let load = || {
-            let module = Module::archived(&engine, new.as_bytes(), folder.path());
+            let module = Module::cached(&engine, new.as_bytes(), folder.path());
             module.unwrap().abi()
         };
         assert_eq!(load(), AbiVersion::V0_2_1);
