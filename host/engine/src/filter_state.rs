@@ -106,6 +106,11 @@ pub(super) fn object_key(key: &str, value: &str) -> Result<&'static str, Hostcal
     }
 }
 
+/// All keys the proxy has a use for.
+pub(super) fn object_keys() -> impl Iterator<Item = &'static str> {
+    OBJECTS.iter().map(|(key, _)| *key)
+}
+
 /// Keys Envoy has an object factory for, and what it makes objects of.
 const OBJECTS: &[(&str, Fits)] = &[
     (STEERING_KEY, any),

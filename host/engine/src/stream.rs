@@ -17,6 +17,12 @@ impl Vm {
             .object(key)
     }
 
+    /// Everything the guest set with `set_envoy_filter_state`, by key.
+    pub fn filter_states(&self, context: ContextId) -> impl Iterator<Item = (&'static str, &str)> {
+        crate::filter_state::object_keys()
+            .filter_map(move |key| Some((key, self.filter_state(context, key)?)))
+    }
+
     /// What the guest would read at this property path (segments with a zero
     /// byte between) in this context.
     pub fn property(&mut self, context: ContextId, path: &[u8]) -> Option<Vec<u8>> {
