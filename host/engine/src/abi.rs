@@ -1,5 +1,7 @@
 //! Names and numbers of the ABI that guest and host share.
 
+use super::status::HostcallError;
+
 /// A context of the guest: a root (one per plugin) or a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ContextId(pub u32);
@@ -109,58 +111,6 @@ impl AbiVersion {
         }
     }
 }
-
-/// What a host function returns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Status {
-    Ok = 0,
-    NotFound = 1,
-    BadArgument = 2,
-    SerializationFailure = 3,
-    ParseFailure = 4,
-    InvalidMemoryAccess = 6,
-    Empty = 7,
-    CasMismatch = 8,
-    InternalFailure = 10,
-    Unimplemented = 12,
-}
-
-/// Why a host function did not do what it was asked.
-#[derive(Debug)]
-pub(super) enum HostcallError {
-    NotFound,
-    BadArgument,
-    Serialization,
-    Parse,
-    Memory,
-    Empty,
-    CasMismatch,
-    Internal,
-    Unimplemented,
-    /// The guest cannot go on: it trapped in its allocator.
-    Broken(wasmtime::Error),
-}
-
-impl HostcallError {
-    /// The status a guest sees; only a broken VM traps.
-    pub(super) fn status(self) -> wasmtime::Result<Status> {
-        Ok(match self {
-            HostcallError::NotFound => Status::NotFound,
-            HostcallError::BadArgument => Status::BadArgument,
-            HostcallError::Serialization => Status::SerializationFailure,
-            HostcallError::Parse => Status::ParseFailure,
-            HostcallError::Memory => Status::InvalidMemoryAccess,
-            HostcallError::Empty => Status::Empty,
-            HostcallError::CasMismatch => Status::CasMismatch,
-            HostcallError::Internal => Status::InternalFailure,
-            HostcallError::Unimplemented => Status::Unimplemented,
-            HostcallError::Broken(error) => return Err(error),
-        })
-    }
-}
-
-/// What a host function's body returns.
-pub(super) type HostcallResult = Result<(), HostcallError>;
 
 /// Turns the ABI's numbers into an enum, and what lies beyond into "bad argument".
 macro_rules! numbered {

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::abi::{HostcallError, HostcallResult};
 use super::envoy::STEERING_KEY;
+use super::status::{HostcallError, HostcallResult};
 
 /// Values of one stream, by key. There are few, so they are searched in order.
 #[derive(Debug, Default)]

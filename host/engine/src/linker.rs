@@ -2,7 +2,6 @@
 
 use wasmtime::{Caller, ExternType, InstancePre, Linker, Module};
 
-use super::abi::{HostcallError, HostcallResult, Status};
 use super::hostcall::map::Change;
 use super::hostcall::{
     buffer, context, data, foreign, grpc, http_call, map, metric, property, queue, root, stream,
@@ -11,6 +10,7 @@ use super::memory::{Call, GuestSlice};
 use super::observe::{HostcallArgument, watched};
 use super::policy::Decision;
 use super::state::VmState;
+use super::status::{HostcallError, HostcallResult, Status};
 use super::trap::LoadError;
 use super::wasi;
 
@@ -88,7 +88,7 @@ fn checked(
     if caller.data().policy.guarded() {
         match caller.data().policy.decide(name) {
             Decision::Allow => {}
-            Decision::Deny => return Ok(Status::InternalFailure as u32),
+            Decision::Deny => return Ok(Status::INTERNAL_FAILURE.0),
             Decision::Trap(forbidden) => return Err(wasmtime::Error::new(forbidden)),
         }
     }
@@ -97,8 +97,8 @@ fn checked(
         None => Err(HostcallError::Memory),
     };
     match answer {
-        Ok(()) => Ok(Status::Ok as u32),
-        Err(error) => error.status().map(|status| status as u32),
+        Ok(()) => Ok(Status::OK.0),
+        Err(error) => error.status().map(|status| status.0),
     }
 }
 

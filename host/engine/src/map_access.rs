@@ -1,8 +1,9 @@
 //! Which header maps the guest may read and change at this moment.
 
-use super::abi::{ContextId, Headers, HostcallError, MapKind, Profile};
+use super::abi::{ContextId, Headers, MapKind, Profile};
 use super::context::{Http, Kind, MapAccess};
 use super::state::VmState;
+use super::status::HostcallError;
 
 impl VmState {
     /// The map as the guest may read it.

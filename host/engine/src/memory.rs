@@ -3,8 +3,8 @@
 
 use wasmtime::{AsContextMut, Caller, Memory};
 
-use super::abi::{HostcallError, HostcallResult};
 use super::state::VmState;
+use super::status::{HostcallError, HostcallResult};
 
 /// A run of bytes the guest claims to have.
 #[derive(Clone, Copy)]

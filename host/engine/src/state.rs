@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use wasmtime::{Memory, TypedFunc};
 
-use super::abi::{AbiVersion, BufferKind, ContextId, HostcallError, HostcallResult, Profile};
+use super::abi::{AbiVersion, BufferKind, ContextId, Profile};
 use super::config::{Environment, Plugin, VmConfig};
 use super::context::{Context, Contexts};
 use super::effect::Effect;
@@ -16,6 +16,7 @@ use super::observe::Observer;
 use super::open_calls::OpenCalls;
 use super::policy::HostcallPolicy;
 use super::shared::{DataSpace, Inbox, MetricTable, Shared};
+use super::status::{HostcallError, HostcallResult};
 
 /// What a VM holds besides the guest's own memory.
 pub(super) struct VmState {

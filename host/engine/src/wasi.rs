@@ -3,13 +3,14 @@
 
 use wasmtime::{Caller, FuncType, Linker, Val};
 
-use super::abi::{HostcallError, LogLevel};
+use super::abi::LogLevel;
 use super::hostcall::root::nanos;
 use super::log;
 use super::memory::{Call, GuestSlice};
 use super::observe::{HostcallArgument, watched};
 use super::policy::Decision;
 use super::state::VmState;
+use super::status::HostcallError;
 
 /// Both names under which guests ask for it.
 pub(super) const MODULES: &[&str] = &["wasi_snapshot_preview1", "wasi_unstable"];

@@ -15,7 +15,6 @@ mod kit_error;
 mod leak;
 mod simulator;
 mod state;
-mod status;
 mod tcp;
 mod transcript;
 
@@ -36,10 +35,11 @@ pub use http::request::HttpRequest;
 pub use kit::TestKit;
 pub use kit_error::KitError;
 pub use leak::Leaks;
-pub use proxy_wasm_engine::{ContextId, Headers, ListenerDirection, Metric, Peer, Profile, Shared};
+pub use proxy_wasm_engine::{
+    ContextId, Headers, ListenerDirection, Metric, Peer, Profile, Shared, Status,
+};
 pub use serde_json::json;
 pub use state::LogLine;
-pub use status::Status;
 pub use tcp::client::Client;
 pub use tcp::connect::TcpConnect;
 pub use tcp::upstream::Upstream;

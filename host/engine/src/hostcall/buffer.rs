@@ -2,10 +2,11 @@
 
 use bytes::BytesMut;
 
-use crate::abi::{Body, BufferKind, HostcallError, HostcallResult, Profile};
+use crate::abi::{Body, BufferKind, Profile};
 use crate::context::Kind;
 use crate::memory::{Call, GuestSlice, OutPtr};
 use crate::state::VmState;
+use crate::status::{HostcallError, HostcallResult};
 
 pub(crate) fn get(
     call: &mut Call,

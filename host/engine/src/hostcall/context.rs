@@ -1,8 +1,9 @@
 //! For whom the guest speaks, and when it is done.
 
-use crate::abi::{ContextId, HostcallError, HostcallResult};
+use crate::abi::ContextId;
 use crate::context::RootPhase;
 use crate::memory::Call;
+use crate::status::{HostcallError, HostcallResult};
 
 /// Any context of the VM will do, for the rest of the callback.
 pub(crate) fn set_effective(call: &mut Call, context: u32) -> HostcallResult {

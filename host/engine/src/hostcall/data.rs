@@ -1,9 +1,9 @@
 //! Shared data.
 
-use crate::abi::HostcallError;
-use crate::abi::HostcallResult;
 use crate::memory::{Call, GuestSlice, OutPtr};
 use crate::shared::Cas;
+use crate::status::HostcallError;
+use crate::status::HostcallResult;
 
 pub(crate) fn get(
     call: &mut Call,

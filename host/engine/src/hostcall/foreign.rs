@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 
 use super::signature;
-use crate::abi::{HostcallError, HostcallResult};
 use crate::context::Kind;
 use crate::effect::Effect;
 use crate::filter_state::{FilterStateValue, WriteAccess, object_key};
 use crate::memory::{Call, GuestSlice, OutPtr};
 use crate::protobuf::{Field, Fields};
 use crate::state::VmState;
+use crate::status::{HostcallError, HostcallResult};
 
 /// The guest may pass 0 for where it does not want an answer.
 pub(crate) fn call(

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use crate::abi::{CallToken, End, HostcallError, HostcallResult};
+use crate::abi::{CallToken, End};
 use crate::effect::{Effect, GrpcCall};
 use crate::memory::{Call, GuestSlice};
 use crate::open_calls::{GrpcKind, grpc_kind};
 use crate::pairs;
 use crate::protobuf;
 use crate::state::VmState;
+use crate::status::{HostcallError, HostcallResult};
 
 /// What the guest hands over.
 pub(crate) struct GrpcCallArguments {

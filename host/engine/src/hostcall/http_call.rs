@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use crate::abi::{Headers, HostcallError, HostcallResult};
+use crate::abi::Headers;
 use crate::effect::{Effect, HttpCall};
 use crate::memory::{Call, GuestSlice};
 use crate::pairs;
+use crate::status::{HostcallError, HostcallResult};
 
 /// What the guest hands over.
 pub(crate) struct HttpCallArguments {

@@ -1,10 +1,11 @@
 //! Header maps.
 
-use crate::abi::{AbiVersion, Headers, HostcallError, HostcallResult, MapKind, Profile};
+use crate::abi::{AbiVersion, Headers, MapKind, Profile};
 use crate::context::Kind;
 use crate::memory::{Call, GuestSlice, OutPtr};
 use crate::pairs;
 use crate::state::VmState;
+use crate::status::{HostcallError, HostcallResult};
 
 pub(crate) fn size(call: &mut Call, kind: u32, to: u32) -> HostcallResult {
     let kind = MapKind::try_from(kind)?;
@@ -25,7 +26,7 @@ pub(crate) fn pairs(call: &mut Call, kind: u32, at_to: u32, len_to: u32) -> Host
     let kind = MapKind::try_from(kind)?;
     call.give_with(OutPtr(at_to, len_to), |_, state, out| {
         match state.map(kind) {
-            Some(map) if !map.is_empty() => pairs::encode_headers(map, out),
+            Some(map) if !map.is_empty() => pairs::append_headers(map, out),
             Some(_) => {}
             None if state.profile == Profile::Spec => return Err(HostcallError::BadArgument),
             None => {}

@@ -1,8 +1,9 @@
 //! Metrics.
 
-use crate::abi::{HostcallError, HostcallResult, Profile};
+use crate::abi::Profile;
 use crate::memory::{Call, GuestSlice};
 use crate::shared::{CounterRecord, MetricKind};
+use crate::status::{HostcallError, HostcallResult};
 
 pub(crate) fn define(call: &mut Call, kind: u32, name: GuestSlice, to: u32) -> HostcallResult {
     let kind = match kind {

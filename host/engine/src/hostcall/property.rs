@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use crate::abi::{HostcallError, HostcallResult};
 use crate::context::Kind;
 use crate::filter_state::{FilterStateValue, WriteAccess};
 use crate::memory::{Call, GuestSlice, OutPtr};
 use crate::property;
+use crate::status::{HostcallError, HostcallResult};
 
 pub(crate) fn get(call: &mut Call, path: GuestSlice, at_to: u32, len_to: u32) -> HostcallResult {
     call.give_with(OutPtr(at_to, len_to), |view, state, out| {

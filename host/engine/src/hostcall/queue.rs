@@ -1,7 +1,8 @@
 //! Shared queues.
 
-use crate::abi::{HostcallError, HostcallResult, QueueId};
+use crate::abi::QueueId;
 use crate::memory::{Call, GuestSlice, OutPtr};
+use crate::status::{HostcallError, HostcallResult};
 
 pub(crate) fn register(call: &mut Call, name: GuestSlice, to: u32) -> HostcallResult {
     let (mut view, state) = call.split();

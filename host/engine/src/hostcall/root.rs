@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use crate::abi::{HostcallError, HostcallResult, LogLevel};
+use crate::abi::LogLevel;
 use crate::effect::Effect;
 use crate::log;
 use crate::memory::{Call, GuestSlice, OutPtr};
+use crate::status::{HostcallError, HostcallResult};
 
 pub(crate) fn log(call: &mut Call, level: u32, at: u32, len: u32) -> HostcallResult {
     let level = LogLevel::try_from(level)?;

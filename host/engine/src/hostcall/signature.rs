@@ -9,9 +9,9 @@ use rustls_pki_types::{PrivateKeyDer, SubjectPublicKeyInfoDer};
 use spki::der::Decode as _;
 use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
-use crate::abi::{HostcallError, HostcallResult};
 use crate::protobuf::{Field, Fields, put_bytes, put_flag};
 use crate::state::VmState;
+use crate::status::{HostcallError, HostcallResult};
 
 /// `{hash_function = 1, public_key = 2, signature = 3, text = 4, public_key_pem = 5}`;
 /// answers `{result = 1, error = 2}`.

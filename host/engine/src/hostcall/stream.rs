@@ -1,11 +1,12 @@
 //! Continuing, closing and answering streams.
 
-use crate::abi::{HostcallError, HostcallResult, Profile, StreamKind};
+use crate::abi::{Profile, StreamKind};
 use crate::context::Kind;
 use crate::effect::Effect;
 use crate::envoy::grpc_status::UNAUTHENTICATED;
 use crate::memory::{Call, GuestSlice};
 use crate::pairs;
+use crate::status::{HostcallError, HostcallResult};
 
 /// A stream of another kind than the context's is none of its business: nothing
 /// happens, and Envoy calls that a success.

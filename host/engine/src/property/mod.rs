@@ -10,9 +10,10 @@ mod http;
 mod value;
 
 use self::value::{JsonMessage, PropertyValue};
-use super::abi::{HostcallError, HostcallResult, Profile};
+use super::abi::Profile;
 use super::context::{Context, Http, Kind};
 use super::state::VmState;
+use super::status::{HostcallError, HostcallResult};
 use super::stream_info::TcpInfo;
 
 /// Appends the value at `path` to `out`.

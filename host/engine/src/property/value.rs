@@ -6,7 +6,8 @@ use serde_json::Value as Json;
 
 use super::address::put_address;
 use super::http::all_values;
-use crate::abi::{Headers, HostcallError, HostcallResult};
+use crate::abi::Headers;
+use crate::status::{HostcallError, HostcallResult};
 use crate::{envoy_message, pairs};
 
 /// Something a path leads to.
@@ -69,8 +70,8 @@ impl<'a> PropertyValue<'a> {
             PropertyValue::Uint(number) => out.extend_from_slice(&number.to_le_bytes()),
             PropertyValue::Flag(flag) => out.push(u8::from(flag)),
             PropertyValue::Address(address) => put_address(address, out),
-            PropertyValue::Headers(headers) => pairs::encode_headers(headers, out),
-            PropertyValue::Empty => pairs::encode(std::iter::empty(), out),
+            PropertyValue::Headers(headers) => pairs::append_headers(headers, out),
+            PropertyValue::Empty => pairs::append(std::iter::empty(), out),
             PropertyValue::Opaque => return Err(HostcallError::Serialization),
             PropertyValue::Json(json) => return encode_json(json, out),
             PropertyValue::Message(JsonMessage::Metadata, json) => {
@@ -135,7 +136,7 @@ fn encode_json(json: &Json, out: &mut Vec<u8>) -> HostcallResult {
                 encode_json(value, &mut bytes)?;
                 encoded.push((name.as_bytes(), bytes));
             }
-            pairs::encode(
+            pairs::append(
                 encoded
                     .iter()
                     .map(|(name, value)| (*name, value.as_slice())),
@@ -149,7 +150,7 @@ fn encode_json(json: &Json, out: &mut Vec<u8>) -> HostcallResult {
                 encode_json(item, &mut bytes)?;
                 encoded.push(bytes);
             }
-            pairs::encode(encoded.iter().map(|item| (item.as_slice(), &[][..])), out);
+            pairs::append(encoded.iter().map(|item| (item.as_slice(), &[][..])), out);
         }
     }
     Ok(())

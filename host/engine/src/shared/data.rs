@@ -6,7 +6,7 @@ use std::sync::RwLock;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use super::{read, write};
-use crate::abi::{HostcallError, HostcallResult};
+use crate::status::{HostcallError, HostcallResult};
 
 /// The data of all VMs of one id.
 pub(crate) struct DataSpace {

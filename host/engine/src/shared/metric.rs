@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use super::{read, write};
-use crate::abi::{HostcallError, HostcallResult};
+use crate::status::{HostcallError, HostcallResult};
 
 /// Metrics are counters, gauges or histograms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

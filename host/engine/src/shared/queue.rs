@@ -3,8 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use crate::abi::{ContextId, HostcallError, HostcallResult, QueueId};
+use crate::abi::{ContextId, QueueId};
 use crate::config::Environment;
+use crate::status::{HostcallError, HostcallResult};
 
 /// All queues of a process.
 #[derive(Default)]

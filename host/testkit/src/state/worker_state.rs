@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use proxy_wasm_engine::{ContextId, Environment, Observer, Trap, TrapReason};
+use proxy_wasm_engine::{ContextId, Environment, Observer, Status, Trap, TrapReason};
 
 use super::{KitState, LogLine, split_mix};
-use crate::status::Status;
 use crate::transcript::{Argument, EntryKind, HostcallRecord, callback, decode};
 
 /// A worker's part of the kit's state.

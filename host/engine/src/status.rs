@@ -1,4 +1,4 @@
-//! The status of a host function.
+//! What a host function returns to the guest, and why it may not be "ok".
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ impl Status {
     pub const INVALID_MEMORY_ACCESS: Status = Status(6);
     /// The queue is empty.
     pub const EMPTY: Status = Status(7);
-    /// Somebody else changed the shared value.
+    /// Another VM changed the shared value meanwhile.
     pub const CAS_MISMATCH: Status = Status(8);
     /// The host failed.
     pub const INTERNAL_FAILURE: Status = Status(10);
@@ -53,3 +53,40 @@ impl fmt::Display for Status {
         f.write_str(name)
     }
 }
+
+/// Why a host function did not do what it was asked.
+#[derive(Debug)]
+pub(super) enum HostcallError {
+    NotFound,
+    BadArgument,
+    Serialization,
+    Parse,
+    Memory,
+    Empty,
+    CasMismatch,
+    Internal,
+    Unimplemented,
+    /// The guest cannot go on: it trapped in its allocator.
+    Broken(wasmtime::Error),
+}
+
+impl HostcallError {
+    /// The status a guest sees; only a broken VM traps.
+    pub(super) fn status(self) -> wasmtime::Result<Status> {
+        Ok(match self {
+            HostcallError::NotFound => Status::NOT_FOUND,
+            HostcallError::BadArgument => Status::BAD_ARGUMENT,
+            HostcallError::Serialization => Status::SERIALIZATION_FAILURE,
+            HostcallError::Parse => Status::PARSE_FAILURE,
+            HostcallError::Memory => Status::INVALID_MEMORY_ACCESS,
+            HostcallError::Empty => Status::EMPTY,
+            HostcallError::CasMismatch => Status::CAS_MISMATCH,
+            HostcallError::Internal => Status::INTERNAL_FAILURE,
+            HostcallError::Unimplemented => Status::UNIMPLEMENTED,
+            HostcallError::Broken(error) => return Err(error),
+        })
+    }
+}
+
+/// What a host function's body returns.
+pub(super) type HostcallResult = Result<(), HostcallError>;
