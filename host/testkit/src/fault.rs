@@ -1,12 +1,11 @@
 //! Faults that a test injects.
 
-use proxy_wasm_engine::TrapReason;
+use proxy_wasm_engine::{Status, TrapReason};
 
 use crate::cluster::Cluster;
-use proxy_wasm_engine::Status;
 
-/// Something that goes wrong once, or a few times: [`trap_in`], [`returns`], [`cas_lost`], [`unknown_cluster`],
-/// [`memory_exhausted`], [`next_call`].
+/// Something that goes wrong once, or a few times: [`trap_in`], [`returns`],
+/// [`cas_lost`], [`unknown_cluster`], [`memory_exhausted`], [`next_call`].
 ///
 /// Injected with [`TestKit::fault`](crate::TestKit::fault) while running, or with
 /// [`Builder::fault`](crate::Builder::fault) before the start.

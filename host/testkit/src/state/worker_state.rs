@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use proxy_wasm_engine::{ContextId, Environment, Observer, Trap, TrapReason};
+use proxy_wasm_engine::{ContextId, Environment, Observer, Status, Trap, TrapReason};
 
 use super::{KitState, LogLine, split_mix};
 use crate::transcript::{Argument, EntryKind, HostcallRecord, callback, decode};

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use proxy_wasm_engine::pairs;
+
 /// One argument or result, as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Argument {
@@ -40,8 +42,13 @@ impl Argument {
         let Some(bytes) = bytes else {
             return Argument::new(name, "outside of memory".to_owned());
         };
-        let value = match pairs(bytes) {
-            Some(pairs) => format!("[{}]", pairs.join(", ")),
+        let value = match pairs::decode(bytes) {
+            Some(headers) => {
+                let headers = headers.iter();
+                let pairs = headers
+                    .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value)));
+                format!("[{}]", pairs.collect::<Vec<_>>().join(", "))
+            }
             None => format!("not pairs: {}", bytes.escape_ascii()),
         };
         Argument::new(name, value)
@@ -65,33 +72,6 @@ impl fmt::Display for Argument {
         }
         Ok(())
     }
-}
-
-/// The pairs in their wire form: a count, all sizes, then names and values, each
-/// closed by a zero byte.
-fn pairs(bytes: &[u8]) -> Option<Vec<String>> {
-    if bytes.is_empty() {
-        return Some(Vec::new());
-    }
-    let number = |at: usize| {
-        let number = bytes.get(at..at.checked_add(4)?)?;
-        usize::try_from(u32::from_le_bytes(number.try_into().ok()?)).ok()
-    };
-    let count = number(0)?;
-    let mut at = count.checked_mul(8)?.checked_add(4)?;
-    let mut pairs = Vec::new();
-    for index in 0..count {
-        let mut text = |size: usize| {
-            let end = at.checked_add(size)?;
-            let text = String::from_utf8_lossy(bytes.get(at..end)?).into_owned();
-            at = end.checked_add(1)?;
-            Some(text)
-        };
-        let name = text(number(4 + index * 8)?)?;
-        let value = text(number(8 + index * 8)?)?;
-        pairs.push(format!("{name}: {value}"));
-    }
-    Some(pairs)
 }
 
 /// Characters shown of one argument.

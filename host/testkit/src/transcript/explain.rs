@@ -1,7 +1,8 @@
 //! Why a guest trapped, for its author to act on.
 
-use crate::transcript::{EntryKind, HostcallRecord, Transcript};
 use proxy_wasm_engine::Status;
+
+use crate::transcript::{EntryKind, HostcallRecord, Transcript};
 
 /// Explains why the guest trapped, from the last host functions it called. `None`:
 /// nothing there explains it.

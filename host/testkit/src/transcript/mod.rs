@@ -9,9 +9,7 @@ mod parameters;
 use std::fmt;
 use std::time::Duration;
 
-use proxy_wasm_engine::ContextId;
-
-use proxy_wasm_engine::Status;
+use proxy_wasm_engine::{ContextId, Status};
 
 pub use argument::Argument;
 
