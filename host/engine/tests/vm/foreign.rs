@@ -1,7 +1,8 @@
 //! Functions of Envoy's own. The keys were made for these tests with openssl,
 //! and so were the signatures of `a text`.
 
-use crate::guest::{Guest, N, R1, R2, Run, Step, call, s};
+use crate::guest::{Guest, N, R1, R2, Step, call, s};
+use crate::run::Run;
 
 /// Calls a function that answers with bytes.
 fn function(name: &str, arguments: impl AsRef<[u8]>) -> Step {
@@ -69,11 +70,11 @@ fn what_is_compressed_is_zlibs_and_comes_out_again() {
     assert_eq!(answer(&run, 4), b"a text", "as zlib itself packed it");
     assert_eq!(answer(&run, 5).len(), 60_000);
     assert_eq!(
-        run.outcome(6).words[..2],
+        run.outcome(6).numbers[..2],
         [0, 1050],
         "only the length was wanted"
     );
-    assert_ne!(run.outcome(7).words[0], 0, "only the address was wanted");
+    assert_ne!(run.outcome(7).numbers[0], 0, "only the address was wanted");
 }
 
 const RSA: &[u8] = include_bytes!("keys/rsa.pem");

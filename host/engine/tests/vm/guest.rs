@@ -1,16 +1,18 @@
 //! Guests for tests, assembled from lists of host calls.
 //!
-//! A guest does its calls in order and keeps of each its status, the words it
-//! was given back, and the bytes those words point at, in shared data, where the
-//! test finds them.
+//! A guest does its calls in order and keeps of each its status, the numbers the
+//! host wrote, and the bytes those point at, in shared data, where the test finds them.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
 
 use proxy_wasm_engine::{
-    ContextId, Effect, Engine, LoadError, Module, Plugin, Shared, StartError, Trap, Vm, VmConfig,
+    ContextId, Engine, LoadError, Module, Plugin, Shared, StartError, Vm, VmConfig,
 };
+
+use crate::abi::{callback_shape, import};
+use crate::run::Run;
 
 /// An argument of a host call.
 #[derive(Clone)]
@@ -30,7 +32,7 @@ pub(crate) fn s(bytes: impl AsRef<[u8]>) -> Arg {
     Arg::S(bytes.as_ref().to_vec())
 }
 
-/// Where a guest lets itself be told the first, second ... word.
+/// Addresses for the first, second and third number a host function writes.
 pub(crate) const R1: Arg = Arg::N(16);
 pub(crate) const R2: Arg = Arg::N(20);
 pub(crate) const R3: Arg = Arg::N(24);
@@ -48,16 +50,6 @@ pub(crate) fn call(function: &'static str, args: impl IntoIterator<Item = Arg>) 
         function,
         args: args.into_iter().collect(),
     }
-}
-
-/// What came of one host call.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Outcome {
-    pub(crate) status: u32,
-    /// The words at R1, R2, ...
-    pub(crate) words: [u32; 6],
-    /// The bytes at R1, as many as R2 says.
-    pub(crate) bytes: Vec<u8>,
 }
 
 /// A guest in the making.
@@ -239,160 +231,7 @@ impl Guest {
     }
 }
 
-/// A guest at work.
-pub(crate) struct Run {
-    pub(crate) vm: Vm,
-    pub(crate) shared: Shared,
-    vm_id: String,
-    pub(crate) root: ContextId,
-}
-
-impl std::fmt::Debug for Run {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a guest at work")
-    }
-}
-
-impl Run {
-    pub(crate) fn tick(&mut self) -> Result<(), Trap> {
-        self.vm.tick(self.root)
-    }
-
-    /// What came of the call of this number, counted over all callbacks.
-    #[track_caller]
-    pub(crate) fn outcome(&self, index: u8) -> Outcome {
-        let raw = self
-            .shared
-            .data(&self.vm_id, &[index, b's'])
-            .expect("the call was done");
-        let word = |at: usize| u32::from_le_bytes(raw[at..at + 4].try_into().unwrap());
-        Outcome {
-            status: word(24),
-            words: [word(0), word(4), word(8), word(12), word(16), word(20)],
-            bytes: self
-                .shared
-                .data(&self.vm_id, &[index, b'b'])
-                .unwrap_or_default(),
-        }
-    }
-
-    pub(crate) fn done(&self, index: u8) -> bool {
-        self.shared.data(&self.vm_id, &[index, b's']).is_some()
-    }
-
-    pub(crate) fn statuses(&self, count: u8) -> Vec<u32> {
-        (0..count).map(|index| self.outcome(index).status).collect()
-    }
-
-    pub(crate) fn effects(&mut self) -> Vec<Effect> {
-        std::iter::from_fn(|| self.vm.next_effect()).collect()
-    }
-}
-
 pub(crate) static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new().unwrap());
-
-/// Number of parameters, and whether there is a result.
-fn callback_shape(name: &str) -> (usize, bool) {
-    match name {
-        "_initialize" | "_start" => (0, false),
-        "main" => (2, true),
-        "proxy_on_context_create" | "proxy_on_queue_ready" => (2, false),
-        "proxy_on_downstream_connection_close" | "proxy_on_upstream_connection_close" => (2, false),
-        "proxy_on_vm_start" | "proxy_on_configure" | "proxy_validate_configuration" => (2, true),
-        "proxy_on_new_connection" | "proxy_on_done" => (1, true),
-        "proxy_on_tick" | "proxy_on_log" | "proxy_on_delete" => (1, false),
-        "proxy_on_request_trailers" | "proxy_on_response_trailers" => (2, true),
-        "proxy_on_http_call_response" => (5, false),
-        "proxy_on_foreign_function" | "proxy_on_grpc_close" | "proxy_on_grpc_receive" => (3, false),
-        "proxy_on_grpc_receive_initial_metadata" | "proxy_on_grpc_receive_trailing_metadata" => {
-            (3, false)
-        }
-        _ => (3, true),
-    }
-}
-
-fn import(name: &str) -> String {
-    let (module, params) = IMPORTS
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map_or_else(
-            || panic!("no shape known of {name}"),
-            |(_, params)| ("env", *params),
-        );
-    let module = if name.starts_with("proxy_") {
-        module
-    } else {
-        "wasi_snapshot_preview1"
-    };
-    let params: String = params
-        .chars()
-        .map(|kind| if kind == 'l' { " i64" } else { " i32" })
-        .collect();
-    format!("(import \"{module}\" \"{name}\" (func ${name} (param{params}) (result i32)))\n")
-}
-
-/// Host functions and their parameters: i 32 bits, l 64 bits.
-pub(crate) const IMPORTS: &[(&str, &str)] = &[
-    ("proxy_log", "iii"),
-    ("proxy_get_log_level", "i"),
-    ("proxy_get_current_time_nanoseconds", "i"),
-    ("proxy_set_tick_period_milliseconds", "i"),
-    ("proxy_get_status", "iii"),
-    ("proxy_get_configuration", "ii"),
-    ("proxy_get_buffer_bytes", "iiiii"),
-    ("proxy_get_buffer_status", "iii"),
-    ("proxy_set_buffer_bytes", "iiiii"),
-    ("proxy_get_header_map_size", "ii"),
-    ("proxy_get_header_map_pairs", "iii"),
-    ("proxy_set_header_map_pairs", "iii"),
-    ("proxy_get_header_map_value", "iiiii"),
-    ("proxy_add_header_map_value", "iiiii"),
-    ("proxy_replace_header_map_value", "iiiii"),
-    ("proxy_remove_header_map_value", "iii"),
-    ("proxy_continue_stream", "i"),
-    ("proxy_close_stream", "i"),
-    ("proxy_continue_request", ""),
-    ("proxy_continue_response", ""),
-    ("proxy_clear_route_cache", ""),
-    ("proxy_send_local_response", "iiiiiiii"),
-    ("proxy_http_call", "iiiiiiiiii"),
-    ("proxy_grpc_call", "iiiiiiiiiiii"),
-    ("proxy_grpc_stream", "iiiiiiiii"),
-    ("proxy_grpc_send", "iiii"),
-    ("proxy_grpc_cancel", "i"),
-    ("proxy_grpc_close", "i"),
-    ("proxy_get_shared_data", "iiiii"),
-    ("proxy_set_shared_data", "iiiii"),
-    ("proxy_register_shared_queue", "iii"),
-    ("proxy_resolve_shared_queue", "iiiii"),
-    ("proxy_enqueue_shared_queue", "iii"),
-    ("proxy_dequeue_shared_queue", "iii"),
-    ("proxy_define_metric", "iiii"),
-    ("proxy_increment_metric", "il"),
-    ("proxy_record_metric", "il"),
-    ("proxy_get_metric", "ii"),
-    ("proxy_get_property", "iiii"),
-    ("proxy_set_property", "iiii"),
-    ("proxy_set_effective_context", "i"),
-    ("proxy_done", ""),
-    ("proxy_call_foreign_function", "iiiiii"),
-    ("args_sizes_get", "ii"),
-    ("environ_sizes_get", "ii"),
-    ("clock_time_get", "ili"),
-    ("clock_res_get", "ii"),
-    ("random_get", "ii"),
-    ("fd_write", "iiii"),
-    ("fd_fdstat_get", "ii"),
-    ("fd_read", "iiii"),
-    ("fd_prestat_get", "ii"),
-    ("fd_readdir", "iiili"),
-    ("path_open", "iiiiillii"),
-    ("path_unlink_file", "iii"),
-    ("sock_send", "iiiii"),
-    ("sched_yield", ""),
-    ("poll_oneoff", "iiii"),
-    ("a_name_of_no_wasi", "i"),
-];
 
 /// Gives out memory and takes none back.
 const MALLOC: &str = r#"

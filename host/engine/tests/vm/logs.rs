@@ -112,11 +112,11 @@ fn a_line_has_an_end() {
     assert_eq!(lines[0].len(), "INFO test: ".len() + 65_536);
 }
 
-/// A place whose clock a test moves.
+/// An environment whose clock a test moves.
 #[derive(Default)]
-struct Hand(Mutex<Duration>);
+struct ManualClock(Mutex<Duration>);
 
-impl Environment for Hand {
+impl Environment for ManualClock {
     fn has_cluster(&self, _: &str) -> bool {
         false
     }
@@ -136,7 +136,7 @@ fn a_guest_that_logs_too_much_is_heard_a_part_of_the_time() {
             config.log_limit = Some(2);
         });
     let module = guest.compile().unwrap();
-    let hand = Arc::new(Hand::default());
+    let hand = Arc::new(ManualClock::default());
     let mut vm = Vm::start(&module, &guest.config, &Shared::new(), hand.clone()).unwrap();
     let root = vm.root("root").unwrap();
     let again = "INFO test: again";
@@ -161,5 +161,5 @@ fn a_guest_that_logs_too_much_is_heard_a_part_of_the_time() {
 fn a_guest_learns_which_lines_are_heard() {
     LazyLock::force(&LINES);
     let run = Guest::ticking([call("proxy_get_log_level", [R1])]);
-    assert_eq!(run.outcome(0).words[0], 0, "all of them");
+    assert_eq!(run.outcome(0).numbers[0], 0, "all of them");
 }

@@ -2,11 +2,22 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+mod abi;
+mod buffers;
+mod calls;
+mod fixture;
 mod foreign;
 mod guest;
-mod hostcalls;
-mod hostile;
+mod http;
+mod lifecycle;
+mod limits;
 mod logs;
 mod profiles;
-mod streams;
+mod properties;
+mod root;
+mod run;
+mod shared;
+mod start;
 mod threads;
+mod traps;
+mod wasi;

@@ -3,8 +3,9 @@
 use bytes::BytesMut;
 use proxy_wasm_engine::{Effect, End, Profile};
 
-use crate::guest::{Guest, L, N, R1, R2, Run, Step, call, s};
-use crate::hostcalls::connection;
+use crate::fixture::connection;
+use crate::guest::{Guest, L, N, R1, R2, Step, call, s};
+use crate::run::Run;
 
 /// Runs the calls on a connection's first bytes.
 fn run(profile: Profile, steps: Vec<Step>) -> Run {

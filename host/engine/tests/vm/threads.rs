@@ -34,8 +34,8 @@ fn vms_on_many_threads_count_together_and_swap_one_at_a_time() {
             // Their own notes apart, the metric together.
             config.vm_id = format!("vm {index}");
             scope.spawn(move || {
-                let nobody = Arc::new(|_: &str| false);
-                let mut vm = Vm::start(module, &config, shared, nobody).unwrap();
+                let no_clusters = Arc::new(|_: &str| false);
+                let mut vm = Vm::start(module, &config, shared, no_clusters).unwrap();
                 let root = vm.root("root").unwrap();
                 for _ in 0..TICKS {
                     vm.tick(root).unwrap();
@@ -46,7 +46,7 @@ fn vms_on_many_threads_count_together_and_swap_one_at_a_time() {
     assert_eq!(shared.metric("ticks"), Some(u64::from(THREADS * TICKS)));
 }
 
-/// Counts the calls of `wake` and tells who waits for one.
+/// Counts the calls of `wake` and reports each through a channel.
 struct Bell {
     rung: AtomicUsize,
     line: mpsc::Sender<()>,
