@@ -1,67 +1,32 @@
 //! The balancer: facts and the time go in, effects come out.
 //!
-//! Nothing here reads a clock, opens a socket or writes a log. What the VMs of a
-//! process share goes through a [`Store`](crate::board::Store) that the caller
-//! hands in; see [`Balancer::exchange`].
+//! Nothing here reads a clock, opens a socket or writes a log, and nothing is
+//! decided here that an owner below can decide alone: each fact is handed to the
+//! pool, the connections, the prober or the sync, and what one learns to the
+//! others. What the VMs of a process share goes through a [`Store`] that the caller
+//! hands in; see [`Balancer::sync`].
 
-use crate::answer::{self, Finding, Reply};
-use crate::config::{Config, Policy};
-use crate::exchange::{Detail, Member};
-use crate::metric::{self, Metrics, Report};
-use crate::moment::Moment;
-use crate::pool::{ListenerId, Pool, Refusal};
-use crate::probe::{ProbeId, Probes};
-use crate::question::Question;
+use crate::balance::connections::{Connections, Progress};
+use crate::balance::listener::{ListenerId, Refusal};
+use crate::balance::order::Order;
+use crate::balance::passive::{self, Ejection};
+use crate::balance::pool::Pool;
+use crate::balance::replica::{ReplicaId, ReplicaNames};
+use crate::balance::stream::StreamId;
+use crate::balance::tally::Tally;
+use crate::config::{Config, OnDown, Policy};
+use crate::contract::{Route, metric_name};
+use crate::effect::{Effect, Effects, Fact, Level};
+use crate::health::prober::Prober;
+use crate::health::verdict::Verdict;
+use crate::health::watch::Change;
+use crate::metrics::Metrics;
 use crate::random::Random;
-use crate::reason::Reason;
-use crate::replica::{Order, ReplicaId};
-use crate::rounds::is_left_alone;
-use crate::route::Route;
-use crate::session::{Landed, Landing, Session, Sessions, StreamId};
-use crate::verdict::Verdict;
-use std::collections::VecDeque;
-use std::time::Duration;
-
-/// Something that happened outside.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Fact<'a> {
-    /// Time went by.
-    Tick,
-    /// A probe was answered, by the replica or in its stead.
-    Answered(ProbeId, Reply),
-    /// A probe could not even be sent.
-    NotSent(ProbeId),
-    /// A connection got this far.
-    Landed(StreamId, Landing<'a>),
-    /// The route a connection was given could not be set: the proxy chooses.
-    NotSteered(StreamId),
-    /// A connection is over; what became of it in the end.
-    Closed(StreamId, Landing<'a>),
-}
-
-/// Something to be done outside.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
-    /// Ask a replica.
-    Ask(Question),
-    /// Find out where a connection went.
-    Locate(StreamId),
-    /// Close a connection: its replica turned sick.
-    Close(StreamId),
-    /// Tell the operator.
-    Log(Level, String),
-    /// Tell the host's metrics.
-    Report(Report),
-}
-
-/// How much the operator should care.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// Good to know.
-    Info,
-    /// Somebody should look.
-    Warn,
-}
+use crate::shared::board::{Lost, Store};
+use crate::shared::member::Others;
+use crate::shared::pace::Pace;
+use crate::shared::sync::{Handover, Sync};
+use crate::time::{Moment, Reading};
 
 /// What a connection gets.
 #[derive(Debug, PartialEq, Eq)]
@@ -75,133 +40,82 @@ pub enum Admission<'a> {
 /// Probes, judges and chooses, for one VM.
 #[derive(Debug)]
 pub struct Balancer {
-    pub(crate) config: Config,
-    pub(crate) pool: Pool,
-    pub(crate) probes: Probes,
-    pub(crate) sessions: Sessions,
-    pub(crate) random: Random,
-    /// What this VM is to the others of its process; known from the first exchange.
-    pub(crate) member: Option<Member>,
-    /// The board's version this VM has seen.
-    pub(crate) version: u32,
-    /// Unix milliseconds, to be shown.
-    pub(crate) unix_ms: u64,
-    pub(crate) duty: Duty,
-    pub(crate) news: News,
-    pub(crate) beat_due: Moment,
-    pub(crate) details_due: Moment,
-    pub(crate) metrics: Metrics,
-    pub(crate) effects: VecDeque<Effect>,
-}
-
-/// Whether this VM takes its part in probing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Duty {
-    Active,
-    /// Another VM has taken its place; what is left are open connections.
-    Retired,
-}
-
-/// Whether there is something the other VMs have not been told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum News {
-    None,
-    Verdicts,
+    config: Config,
+    pool: Pool,
+    connections: Connections,
+    prober: Prober,
+    sync: Sync,
+    metrics: Metrics,
+    random: Random,
+    /// To be shown.
+    unix_ms: u64,
+    effects: Effects,
 }
 
 impl Balancer {
     /// A balancer of this configuration. The seed sets jitter and random choices;
     /// two VMs should not have the same. `unix_ms` is the time to be shown.
     pub fn new(config: Config, seed: u64, unix_ms: u64) -> Balancer {
+        let pool = Pool::new(&config, seed);
         let mut balancer = Balancer {
-            pool: Pool::new(&config, seed),
-            probes: Probes::new(&config),
-            sessions: Sessions::default(),
-            random: Random::seeded(seed),
-            member: None,
-            version: 0,
-            unix_ms,
-            duty: Duty::Active,
-            news: News::None,
-            beat_due: Moment::START,
-            details_due: Moment::START,
+            prober: Prober::new(&config, pool.ring(), unix_ms),
+            sync: Sync::new(Pace::new(config.health.interval_ms, pool.is_limited())),
+            connections: Connections::default(),
             metrics: Metrics::default(),
-            effects: VecDeque::new(),
+            random: Random::seeded(seed),
+            unix_ms,
+            effects: Effects::default(),
+            pool,
             config,
         };
-        balancer.watch(&[], Moment::START);
+        balancer.begin(Moment::START);
         balancer
     }
 
     /// Goes on with another configuration. Replicas keep counts, orders and
-    /// health by name; open sessions go on.
+    /// health by name; open connections go on.
     pub fn configure(&mut self, config: Config, now: Moment) {
-        self.duty = Duty::Active;
+        self.sync.resume();
         if config == self.config {
             return;
         }
-        let known = self.details();
         self.config = config;
         self.pool.configure(&self.config);
-        self.watch(&known, now);
+        self.prober
+            .configure(&self.config, self.pool.ring(), self.unix_ms);
+        let interval_ms = self.config.health.interval_ms;
+        self.sync
+            .configure(Pace::new(interval_ms, self.pool.is_limited()));
+        self.begin(now);
         if self.is_holder() {
-            self.probes.start(now);
-            self.news = News::Verdicts;
+            self.prober.start(now);
         }
-        // The board may tell of replicas that are new on the list.
-        self.version = 0;
     }
 
-    /// Watches the configured replicas, going on from what is known of them.
-    pub(crate) fn watch(&mut self, known: &[Detail], now: Moment) {
-        let (pool, checks) = (&self.pool, &self.config.checks);
-        let find = |id: ReplicaId, check: usize| {
-            let (replica, check) = (pool.get(id)?, checks.get(check)?);
-            let mut known = known.iter();
-            let detail = known.find(|it| it.replica == replica.name && it.check == check.name)?;
-            Some(detail.checkup.clone())
-        };
-        self.probes
-            .configure(&self.config, &self.pool.ring, find, self.unix_ms);
-        for replica in &mut self.pool.replicas {
-            replica.verdicts = vec![Verdict::Healthy; self.config.checks.len()];
-        }
-        for watch in &self.probes.watches {
-            let replica = self.pool.get_mut(watch.replica);
-            if let Some(slot) = replica.and_then(|it| it.verdicts.get_mut(watch.check)) {
-                *slot = watch.checkup.standing.verdict;
-            }
-        }
-        self.pool.update_all(now);
-        self.metrics.declare(&self.config, &mut self.effects);
-    }
-
-    /// Takes in what the wall clock says: Unix milliseconds, to be shown only.
+    /// Takes in what the wall clock shows: Unix milliseconds, to be shown only.
     pub fn set_unix_ms(&mut self, unix_ms: u64) {
         self.unix_ms = unix_ms;
     }
 
     /// Whether this VM is the one that probes.
     pub fn is_holder(&self) -> bool {
-        self.member
-            .as_ref()
-            .is_some_and(|member| member.lease.is_mine())
+        self.sync.is_holder()
     }
 
     /// The board's version this VM has seen; when the board has another one,
     /// [`Balancer::refresh`] before the next connection.
     pub fn version(&self) -> u32 {
-        self.version
+        self.sync.version()
     }
 
     /// Whether a connection's client must be known to choose for it.
-    pub fn asks_for_client(&self) -> bool {
+    pub fn needs_client(&self) -> bool {
         self.config.policy == Policy::SourceHash
     }
 
     /// The listener of a port.
     pub fn listener(&self, port: u16) -> Option<ListenerId> {
-        self.pool.listener(port)
+        self.pool.listener_of(port)
     }
 
     /// The replica of a name, also one that is no longer configured.
@@ -209,41 +123,34 @@ impl Balancer {
         self.pool.id(name)
     }
 
-    /// A replica's name.
-    pub fn name(&self, id: ReplicaId) -> Option<&str> {
-        self.pool.get(id).map(|replica| replica.name.as_str())
-    }
-
-    /// Whether a replica may be given connections of a listener because it is well.
+    /// Whether a replica may be given connections of a listener for being healthy.
     pub fn serves(&self, listener: ListenerId, id: ReplicaId) -> bool {
-        let listener = self.pool.listeners.get(listener.0);
-        listener.is_some_and(|listener| self.pool.class(listener, id).is_well())
+        let listener = self.pool.listener(listener);
+        listener.is_some_and(|listener| listener.availability(id).is_healthy())
     }
 
     /// Connections open at a replica, as far as this VM knows.
     pub fn active(&self, id: ReplicaId) -> u32 {
-        self.pool.get(id).map_or(0, |replica| replica.active())
+        self.connections.everywhere(id).active
     }
 
     /// Whether no connection is open here.
     pub fn is_idle(&self) -> bool {
-        self.sessions.is_empty()
+        self.connections.is_empty()
     }
 
     /// Whether it is still to be found out where a connection went.
     pub fn is_unsettled(&self, stream: StreamId) -> bool {
-        self.sessions
-            .get(stream)
-            .is_some_and(|session| session.landed == Landed::Unknown)
+        self.connections.is_unsettled(stream)
     }
 
-    /// How many questions are under way.
+    /// How many probes are under way.
     pub fn under_way(&self) -> usize {
-        self.probes.under_way()
+        self.prober.under_way()
     }
 
     /// Chooses for a new connection. `client` stands for the client's address; it
-    /// matters when [`Balancer::asks_for_client`].
+    /// matters when [`Balancer::needs_client`].
     pub fn admit(
         &mut self,
         stream: StreamId,
@@ -255,16 +162,8 @@ impl Balancer {
             Ok(chosen) => chosen,
             Err(refusal) => return Admission::Refuse(refusal),
         };
-        self.count_open(chosen.replica, now);
-        let session = Session {
-            listener,
-            replica: Some(chosen.replica),
-            landed: Landed::Unknown,
-        };
-        if let Some(before) = self.sessions.opened(stream, session) {
-            // A host that uses a number twice forgot to say that the first is over.
-            self.count_closed(before.replica, now);
-        }
+        let before = self.connections.opened(stream, listener, chosen.replica);
+        self.update_active([Some(chosen.replica), before], now);
         match self.pool.route(listener, chosen) {
             Some(route) => Admission::Steer(chosen.replica, route),
             None => Admission::Refuse(Refusal::AllAway),
@@ -272,108 +171,324 @@ impl Balancer {
     }
 
     /// Takes in one fact. What follows from it waits in [`Balancer::next_effect`].
-    /// Facts about probes and connections nobody knows of are harmless.
+    /// Facts about unknown probes and connections are harmless.
     pub fn observe(&mut self, fact: Fact<'_>, now: Moment) {
+        let reading = self.reading(now);
+        let effects = &mut self.effects;
         match fact {
             Fact::Tick => self.tick(now),
-            Fact::Answered(probe, reply) => {
-                let Some(kind) = self.kind_of(probe) else {
-                    return;
-                };
-                let mut outcome = answer::judge(&kind, &reply);
-                if reply.status == 0 && self.probes.is_late(probe, now) {
-                    outcome = outcome.map_err(|it| Finding {
-                        reason: Reason::Timeout,
-                        ..it
-                    });
-                }
-                self.take_answer(probe, outcome, now);
+            Fact::Answered(probe, response) => {
+                let change = self.prober.answered(probe, &response, reading, effects);
+                self.take_changes(change, now);
             }
             Fact::NotSent(probe) => {
-                let text = "the proxy has no address for it, or no such cluster";
-                self.take_answer(probe, Err(Finding::new(Reason::NoAddress, text)), now);
+                let change = self.prober.not_sent(probe, reading, effects);
+                self.take_changes(change, now);
             }
-            Fact::Landed(stream, landing) => self.landed(stream, landing, now),
+            Fact::Located(stream, outcome) => {
+                let progress = self.connections.located(stream, outcome, &self.pool);
+                self.take_progress(progress, now);
+            }
             Fact::NotSteered(stream) => {
-                metric::one("dtr_lb.not_steered".to_owned(), &mut self.effects);
-                let session = self.sessions.get_mut(stream);
-                let counted = session.and_then(|session| session.replica.take());
-                self.count_closed(counted, now);
+                effects.count(metric_name::NOT_STEERED.to_owned(), 1);
+                let left = self.connections.not_steered(stream);
+                self.update_active([left, None], now);
             }
-            Fact::Closed(stream, landing) => {
-                let Some(mut session) = self.sessions.closed(stream) else {
-                    return;
-                };
-                if session.landed == Landed::Unknown {
-                    self.settle(&mut session, landing, now);
-                }
-                self.count_closed(session.replica, now);
+            Fact::Closed(stream, outcome) => {
+                let progress = self.connections.closed(stream, outcome, &self.pool);
+                self.take_progress(progress, now);
             }
         }
     }
 
     /// What is to be done, in order, until there is nothing left.
     pub fn next_effect(&mut self) -> Option<Effect> {
-        self.effects.pop_front()
+        self.effects.pop()
     }
 
     /// When to call again though nothing happens; `None`: never.
     pub fn next_wake(&self) -> Option<Moment> {
-        let holds = self
-            .pool
-            .replicas
-            .iter()
-            .filter_map(|replica| replica.passive.held_until());
-        let asks = match self.is_holder() {
-            true => self.probes.next_wake(|id| is_left_alone(&self.pool, id)),
+        let probe = match self.is_holder() {
+            true => self.prober.next_wake(|id| is_left_alone(&self.pool, id)),
             false => None,
         };
-        holds.chain(asks).chain([self.beat_due]).min()
+        let wakes = [self.pool.next_wake(), probe, Some(self.sync.beat_due())];
+        wakes.into_iter().flatten().min()
+    }
+
+    /// Meets the other VMs on the board, as far as that is due: the lease, the
+    /// counts, the news. To be called at each tick and after each answer.
+    pub fn sync(&mut self, store: &mut impl Store, now: Moment) {
+        if self.sync.is_behind(store) {
+            self.refresh(store, now);
+        }
+        if self.sync.is_beat_due(now) {
+            let handover = self.sync.beat(store, &mut self.random, now);
+            self.take_handover(handover, store, now);
+            self.share_counts(store, now);
+        }
+        if self.sync.must_announce() {
+            // Only a holder that still is one may.
+            let handover = self.sync.renew(store, &mut self.random, now);
+            self.take_handover(handover, store, now);
+            if self.is_holder() {
+                let (verdicts, details) = (self.prober.verdicts(), self.prober.details());
+                self.sync.announce(store, &verdicts, &details, now);
+            }
+        }
+    }
+
+    /// Reads verdicts and orders from the board.
+    pub fn refresh(&mut self, store: &mut impl Store, now: Moment) {
+        let orders = self.sync.read_orders(store);
+        for id in self.pool.ids() {
+            let Some(replica) = self.pool.get(id) else {
+                continue;
+            };
+            let (order, since) = orders.of(&replica.name);
+            self.pool.set_order(id, order, since, now);
+        }
+        if !self.is_holder() {
+            let verdicts = self.sync.read_verdicts(store);
+            for change in self.prober.read(&verdicts) {
+                self.set_verdict(change, now);
+            }
+        }
+    }
+
+    /// Where connections are limited, shares this VM's counts and learns the others':
+    /// to be called before a choice, which then keeps to limits over all VMs, and
+    /// after it, for the others' next choice.
+    pub fn share_limits(&mut self, store: &mut impl Store, now: Moment) {
+        if self.pool.is_limited() {
+            self.share_counts(store, now);
+        }
+    }
+
+    /// Has a replica serve, drain or rest, in all VMs.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`] when the board could not be written; nothing changed.
+    pub fn order(
+        &mut self,
+        store: &mut impl Store,
+        id: ReplicaId,
+        order: Order,
+        now: Moment,
+    ) -> Result<(), Lost> {
+        let name = &self.pool.get(id).ok_or(Lost)?.name;
+        let since = self.sync.order(store, name, order, self.unix_ms)?;
+        let order_name = order.name();
+        let text = format!("replica \"{name}\": {order_name}, by order of the operator");
+        self.effects.log(Level::Info, text);
+        self.pool.set_order(id, order, since, now);
+        Ok(())
+    }
+
+    /// Leaves probing to the others, because a VM with another configuration takes
+    /// this one's place. Open connections go on, and count.
+    pub fn retire(&mut self, store: &mut impl Store, now: Moment) {
+        if self.is_holder() {
+            let details = self.prober.details();
+            self.sync.leave_details(store, &details, now);
+        }
+        self.sync.retire(store);
+        self.prober.stop();
+        // Not only at the next heartbeat: there may be none.
+        self.share_counts(store, now);
+    }
+
+    /// Where another VM probes, learns what it has left on the board, to show it.
+    pub fn learn_details(&mut self, store: &mut impl Store) {
+        if !self.is_holder() {
+            let details = self.sync.read_details(store);
+            self.prober.learn(details);
+        }
+    }
+
+    /// What this VM is configured to do.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Unix milliseconds, to be shown.
+    pub(crate) fn unix_ms(&self) -> u64 {
+        self.unix_ms
+    }
+
+    /// The replicas and listeners, to be shown.
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// What is known of the replicas' health, to be shown.
+    pub(crate) fn prober(&self) -> &Prober {
+        &self.prober
+    }
+
+    /// What all VMs counted of a replica, as far as this one knows.
+    pub(crate) fn tally(&self, id: ReplicaId) -> Tally {
+        self.connections.everywhere(id)
+    }
+
+    /// This VM's part among the others, to be shown.
+    pub(crate) fn shared(&self) -> &Sync {
+        &self.sync
+    }
+
+    /// Begins with a configuration: the verdicts are those of the prober.
+    fn begin(&mut self, now: Moment) {
+        let verdicts = self.prober.watches().iter().map(|watch| {
+            let change = watch.verdict();
+            (change.replica, change.check, change.verdict)
+        });
+        self.pool
+            .set_verdicts(self.config.checks.len(), verdicts, now);
+        self.metrics.declare(&self.config, &mut self.effects);
     }
 
     fn tick(&mut self, now: Moment) {
-        for probe in self.probes.lost(now) {
-            let finding = Finding::new(Reason::Timeout, "the answer got lost");
-            self.take_answer(probe, Err(finding), now);
-        }
-        let slow_start = Duration::from_millis(self.config.slow_start_ms);
-        for id in self.pool.ids() {
-            let Some(replica) = self.pool.get_mut(id) else {
-                continue;
-            };
-            let expired = replica.passive.expire(now);
-            let growing = replica.recovered.is_some();
-            replica
-                .recovered
-                .take_if(|since| now.since(*since) >= slow_start);
-            if expired || growing {
-                self.pool.update(id, now);
-            }
-        }
+        let reading = self.reading(now);
+        let changes = self.prober.expire(reading, &mut self.effects);
+        self.take_changes(changes, now);
+        self.pool.tick(now);
         if self.is_holder() {
-            self.ask(now);
+            let skips = |id| is_left_alone(&self.pool, id);
+            self.prober
+                .probe(now, &mut self.random, skips, &mut self.effects);
         }
-        let unknown = self.sessions.unknown(MOST_LOCATED);
-        self.effects.extend(unknown.into_iter().map(Effect::Locate));
+        for stream in self.connections.take_unsettled(MOST_LOCATED) {
+            self.effects.push(Effect::Locate(stream));
+        }
     }
 
-    /// Takes in an order, whoever gave it.
-    pub(crate) fn set_order(&mut self, id: ReplicaId, order: Order, unix_ms: u64, now: Moment) {
-        let slow_start = self.config.slow_start_ms > 0;
-        let Some(replica) = self.pool.get_mut(id) else {
-            return;
-        };
-        if replica.order == order {
+    /// Takes in changes of verdicts that this VM found.
+    fn take_changes(&mut self, changes: impl IntoIterator<Item = Change>, now: Moment) {
+        for change in changes {
+            self.sync.has_news();
+            self.set_verdict(change, now);
+        }
+    }
+
+    /// Takes in whether a replica passes a check, whichever VM found out.
+    fn set_verdict(&mut self, change: Change, now: Moment) {
+        let (id, check, verdict) = (change.replica, change.check, change.verdict);
+        match self.pool.verdict(id, check) {
+            Some(held) if held != verdict => {}
+            _ => return,
+        }
+        self.pool.set_verdict(id, check, verdict, now);
+        if verdict == Verdict::Unhealthy && self.config.on_down == OnDown::Close {
+            let pool = &self.pool;
+            let asks = |id| {
+                pool.listener(id)
+                    .is_some_and(|it| it.checks.contains(&check))
+            };
+            for stream in self.connections.of(id, asks) {
+                self.effects.push(Effect::Close(stream));
+            }
+        }
+    }
+
+    /// Takes in what a connection's progress means for its replicas.
+    fn take_progress(&mut self, progress: Progress, now: Moment) {
+        self.update_active(progress.changed, now);
+        if let Some(failed) = progress.failed {
+            self.take_failures(failed, 1, now);
+        }
+        if let Some(reached) = progress.reached {
+            self.pool.reached(reached, now);
+        }
+    }
+
+    /// Takes in connect failures of a replica, whichever VM saw them.
+    fn take_failures(&mut self, id: ReplicaId, failures: u64, now: Moment) {
+        let ejection = self.pool.connect_failed(id, failures, now);
+        // The VM that probes logs for all: it learns of everybody's failures.
+        if ejection == Ejection::Unchanged || !self.is_holder() {
             return;
         }
-        replica.order = order;
-        replica.ordered_unix_ms = unix_ms;
-        if order == Order::Ready && slow_start {
-            replica.recovered = Some(now);
+        if let Some(replica) = self.pool.get(id) {
+            let text = passive::describe(&self.config.passive);
+            let text = format!("replica \"{}\": {text}", replica.name);
+            self.effects.log(Level::Warn, text);
         }
-        self.pool.update(id, now);
+    }
+
+    /// Goes on where the last holder of the lease stopped, or leaves it to the next.
+    fn take_handover(&mut self, handover: Handover, store: &mut impl Store, now: Moment) {
+        match handover {
+            Handover::None => {}
+            Handover::Lost => self.prober.stop(),
+            Handover::Gained => {
+                let details = self.sync.read_details(store);
+                let verdicts = self.sync.read_verdicts(store);
+                for change in self.prober.take_over(details, &verdicts, now) {
+                    self.set_verdict(change, now);
+                }
+                self.metrics.forget_gauges();
+            }
+        }
+    }
+
+    /// Shares this VM's counts, learns the others', and reports both.
+    fn share_counts(&mut self, store: &mut impl Store, now: Moment) {
+        let counted = self.pool.replicas().map(|(id, replica)| {
+            let here = self.connections.here(id);
+            (replica.key, here)
+        });
+        let mine: Vec<(u64, Tally)> = counted
+            .filter(|(_, here)| *here != Tally::default())
+            .collect();
+        if let Some((tallies, others)) = self.sync.share_counts(store, &mine, now) {
+            for id in self.pool.ids() {
+                let Some(replica) = self.pool.get(id) else {
+                    continue;
+                };
+                let tally = tallies.get(&replica.key).copied().unwrap_or_default();
+                let before = self.connections.set_elsewhere(id, tally);
+                if before.active != tally.active {
+                    self.update_active([Some(id), None], now);
+                }
+                let failures = tally.failures.saturating_sub(before.failures);
+                if others == Others::Known && failures > 0 {
+                    self.take_failures(id, failures, now);
+                }
+            }
+        }
+        let effects = &mut self.effects;
+        self.metrics.count(&self.pool, &self.connections, effects);
+        if self.is_holder() {
+            self.metrics.gauge(&self.pool, &mut self.effects);
+        }
+        if self.sync.are_details_due(now) {
+            let details = self.prober.details();
+            self.sync.leave_details(store, &details, now);
+        }
+    }
+
+    /// Puts replicas in order whose number of open connections changed.
+    fn update_active(&mut self, changed: [Option<ReplicaId>; 2], now: Moment) {
+        for id in changed.into_iter().flatten() {
+            let active = self.connections.everywhere(id).active;
+            self.pool.set_active(id, active, now);
+        }
+    }
+
+    fn reading(&self, now: Moment) -> Reading {
+        Reading {
+            moment: now,
+            unix_ms: self.unix_ms,
+        }
     }
 }
 
-/// So many connections are asked after in one tick.
+/// Whether a replica is not to be probed.
+fn is_left_alone(pool: &Pool, id: ReplicaId) -> bool {
+    pool.get(id)
+        .is_none_or(|replica| replica.order == Order::Maintenance)
+}
+
+/// No more connections than this are asked after in one tick.
 const MOST_LOCATED: usize = 256;

@@ -15,13 +15,13 @@ pub struct Config {
     pub policy: Policy,
     /// What happens to a connection when no replica is usable.
     pub when_all_down: WhenAllDown,
-    /// What happens to the sessions of a replica that turns unhealthy.
+    /// What happens to the connections of a replica that turns unhealthy.
     pub on_down: OnDown,
     /// The balancer's own `/_ping` says 200 while this many replicas are usable.
     pub min_healthy: u32,
     /// A recovered replica's share grows to its weight within this time; 0: at once.
     pub slow_start_ms: u64,
-    /// When connect failures of real sessions take a replica out.
+    /// When connect failures of real connections take a replica out.
     pub passive: Passive,
     /// The replicas, in the operator's order; at least one.
     pub replicas: Vec<Replica>,
@@ -30,9 +30,9 @@ pub struct Config {
     /// There is a route `PORT/A>B` from each replica to this many that follow it
     /// in the list (the list is a ring); `PORT/A` alone always exists.
     pub runners_up: usize,
-    /// What is asked of each replica; at least one.
+    /// The checks made of each replica; at least one.
     pub checks: Vec<Check>,
-    /// When it is asked, and how answers add up to a verdict.
+    /// When replicas are probed, and how answers add up to a verdict.
     pub health: Health,
     /// Who may change a replica's state on the admin listener.
     pub admin: Admin,
@@ -62,7 +62,7 @@ pub enum WhenAllDown {
     TryAll,
 }
 
-/// What happens to the sessions of a replica that turns unhealthy.
+/// What happens to the connections of a replica that turns unhealthy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnDown {
@@ -72,11 +72,11 @@ pub enum OnDown {
     Close,
 }
 
-/// When connect failures of real sessions take a replica out.
+/// When connect failures of real connections take a replica out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Passive {
-    /// So many failures ...
+    /// This many failures ...
     pub fails: u32,
     /// ... within this time ...
     pub window_ms: u64,
@@ -108,11 +108,11 @@ pub struct Listener {
     pub checks: Vec<String>,
 }
 
-/// One question asked of every replica.
+/// One check, made of every replica.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
-    /// Unique; the question goes to the cluster `NAME/REPLICA`, such as `ping/r1`.
+    /// Unique; its probes go to the cluster `NAME/REPLICA`, such as `ping/r1`.
     pub name: String,
     /// What is asked.
     pub kind: CheckKind,
@@ -150,7 +150,7 @@ pub struct BodyCheck {
     pub healthy: serde_json::Value,
 }
 
-/// When replicas are asked, and how answers add up to a verdict.
+/// When replicas are probed, and how answers add up to a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Health {

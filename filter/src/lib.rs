@@ -13,33 +13,19 @@
 )]
 
 pub mod admin;
-pub mod answer;
+pub mod balance;
 pub mod balancer;
-pub mod board;
-mod census;
-mod checkup;
-mod choice;
 pub mod config;
-mod contest;
-mod exchange;
-mod gate;
-mod lease;
-pub mod metric;
-pub mod moment;
-mod page;
-mod passive;
-pub mod pool;
-pub mod probe;
-pub mod question;
+pub mod contract;
+pub mod effect;
+pub mod health;
+mod metrics;
+pub mod printable;
 pub mod random;
-pub mod reason;
-pub mod replica;
-mod rounds;
-pub mod route;
-pub mod session;
-pub mod status;
-mod traffic;
-pub mod verdict;
+#[cfg(test)]
+mod sample;
+pub mod shared;
+pub mod time;
 
 #[cfg(target_arch = "wasm32")]
 mod glue;

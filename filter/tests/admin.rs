@@ -4,10 +4,10 @@
 
 mod world;
 
-use dtr_lb_filter::admin::{BODY_LIMIT, Request, Response};
+use dtr_lb_filter::admin::http::{BODY_LIMIT, Request, Response};
 use dtr_lb_filter::config::Config;
 use serde_json::Value;
-use world::{Does, World, config};
+use world::{Does, World, sample_config};
 
 fn request(method: &str, path: &str) -> Request {
     let headers = [
@@ -38,7 +38,7 @@ fn body(response: &Response) -> Value {
 
 #[test]
 fn ping_speaks_the_registrys_own_form() {
-    let mut world = World::settled(config(2), 2);
+    let mut world = World::settled(sample_config(2), 2);
     for vm in 0..2 {
         let well = world.answer(vm, &request("GET", "/_ping"));
         assert_eq!(
@@ -55,9 +55,9 @@ fn ping_speaks_the_registrys_own_form() {
         let error = body(&sick)["Error"].as_str().unwrap().to_owned();
         assert!(error.contains("garant: no answer"), "VM {vm}: {error}");
     }
-    let mut told = config(3);
-    told.min_healthy = 3;
-    let mut world = World::settled(told, 1);
+    let mut config = sample_config(3);
+    config.min_healthy = 3;
+    let mut world = World::settled(config, 1);
     assert_eq!(world.answer(0, &request("GET", "/_ping")).status, 200);
     world.does[0] = Does::Refuse;
     world.pass(2000);
@@ -70,7 +70,7 @@ fn ping_speaks_the_registrys_own_form() {
 
 #[test]
 fn each_path_has_its_methods() {
-    let mut world = World::settled(config(1), 1);
+    let mut world = World::settled(sample_config(1), 1);
     let cases = [
         ("GET", "/", 200, None),
         ("GET", "/?refresh", 200, None),
@@ -87,9 +87,13 @@ fn each_path_has_its_methods() {
     ];
     for (method, path, status, allow) in cases {
         let response = world.answer(0, &request(method, path));
-        let told = response.headers.iter().find(|(name, _)| *name == "allow");
-        let told = told.map(|(_, value)| value.as_str());
-        assert_eq!((response.status, told), (status, allow), "{method} {path}");
+        let allowed = response.headers.iter().find(|(name, _)| *name == "allow");
+        let allowed = allowed.map(|(_, value)| value.as_str());
+        assert_eq!(
+            (response.status, allowed),
+            (status, allow),
+            "{method} {path}"
+        );
         if status >= 400 {
             assert!(body(&response)["error"].is_string(), "{method} {path}");
         } else {
@@ -168,7 +172,7 @@ fn a_change_is_made_or_refused_with_the_reason() {
         ("too long", put("/replicas/r1", &long), 413, "healthy"),
     ];
     for (why, request, status, state) in cases {
-        let mut world = World::settled(config(2), 1);
+        let mut world = World::settled(sample_config(2), 1);
         let response = world.answer(0, &request);
         assert_eq!(
             response.status,
@@ -183,7 +187,7 @@ fn a_change_is_made_or_refused_with_the_reason() {
 
 #[test]
 fn a_form_of_another_site_changes_nothing() {
-    let mut world = World::settled(config(1), 1);
+    let mut world = World::settled(sample_config(1), 1);
     for kind in ["text/plain", "application/x-www-form-urlencoded", ""] {
         let mut form = put("/replicas/r1", r#"{"state": "drain"}"#);
         form.headers[1].1 = kind.to_owned();
@@ -202,19 +206,19 @@ fn a_form_of_another_site_changes_nothing() {
 
 #[test]
 fn a_token_is_needed_where_one_is_configured() {
-    let told = Config {
+    let config = Config {
         admin: dtr_lb_filter::config::Admin {
             token: Some("s3cret".to_owned()),
             loopback: false,
         },
-        ..config(1)
+        ..sample_config(1)
     };
-    let mut world = World::settled(told, 1);
+    let mut world = World::settled(config, 1);
     let stranger = put("/replicas/r9", r#"{"state": "drain"}"#);
     let response = world.answer(0, &stranger);
     assert_eq!(
         response.status, 401,
-        "before it is said which replicas there are"
+        "strangers do not learn which replicas there are"
     );
     assert!(
         response

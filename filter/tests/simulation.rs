@@ -7,20 +7,21 @@
 
 mod world;
 
+use dtr_lb_filter::balance::order::Order;
+use dtr_lb_filter::balance::stream::StreamId;
 use dtr_lb_filter::config::{Listener, OnDown, Policy, WhenAllDown};
 use dtr_lb_filter::random::Random;
-use dtr_lb_filter::replica::Order;
-use dtr_lb_filter::session::StreamId;
-use world::{Does, End, World, check, config};
+use world::config::check;
+use world::{Does, End, World, sample_config};
 
 const MOST_UNDER_WAY: usize = 128;
 
 #[test]
-fn whatever_happens_the_balancer_keeps_its_word() {
+fn whatever_happens_the_invariants_hold() {
     let number = |name: &str| {
         std::env::var(name)
             .ok()
-            .map(|told| told.parse::<u64>().unwrap())
+            .map(|value| value.parse::<u64>().unwrap())
     };
     let steps = number("DTR_LB_STEPS").unwrap_or(1500);
     let seeds = match number("DTR_LB_SEED") {
@@ -55,30 +56,30 @@ fn run(seed: u64, steps: u64) {
 
 fn random_world(random: &mut Random, seed: u64) -> World {
     let replicas = 1 + random.below(6) as usize;
-    let mut told = config(replicas);
-    told.policy = [
+    let mut config = sample_config(replicas);
+    config.policy = [
         Policy::LeastConnections,
         Policy::RoundRobin,
         Policy::RandomTwo,
         Policy::SourceHash,
     ][random.below(4) as usize];
-    told.when_all_down = [WhenAllDown::Refuse, WhenAllDown::TryAll][random.below(2) as usize];
-    told.on_down = [OnDown::Keep, OnDown::Close][random.below(2) as usize];
-    told.slow_start_ms = random.below(2) * 3000;
-    told.runners_up = random.below(4) as usize;
-    for replica in &mut told.replicas {
+    config.when_all_down = [WhenAllDown::Refuse, WhenAllDown::TryAll][random.below(2) as usize];
+    config.on_down = [OnDown::Keep, OnDown::Close][random.below(2) as usize];
+    config.slow_start_ms = random.below(2) * 3000;
+    config.runners_up = random.below(4) as usize;
+    for replica in &mut config.replicas {
         replica.weight = 1 + random.below(4) as u32;
         replica.backup = random.below(4) == 0;
         replica.max_connections = (random.below(4) == 0).then(|| 3 + random.below(20) as u32);
     }
     if random.below(2) == 0 {
-        told.checks.push(check("plain"));
-        told.listeners.push(Listener {
+        config.checks.push(check("plain"));
+        config.listeners.push(Listener {
             port: 80,
             checks: vec!["plain".to_owned()],
         });
     }
-    let mut world = World::seeded(told, 1 + random.below(4) as usize, seed);
+    let mut world = World::seeded(config, 1 + random.below(4) as usize, seed);
     world.board.unlucky = [0, 20, 3][random.below(3) as usize];
     world
 }
@@ -101,14 +102,8 @@ fn happen(world: &mut World, orders: &mut [Order], random: &mut Random, at: &str
             };
             // The world's proxy falls back like the real one; only what the filter
             // chose first can be held against it.
-            let accepts = !matches!(world.does[chosen], Does::Refuse | Does::BlackHole);
-            if stream.is_some()
-                && accepts
-                && world
-                    .does
-                    .iter()
-                    .all(|does| !matches!(does, Does::Refuse | Does::BlackHole))
-            {
+            let accepts = world.does[chosen].accepts();
+            if stream.is_some() && accepts && world.does.iter().all(|does| does.accepts()) {
                 assert!(
                     states[chosen] || !states.contains(&true),
                     "{at}: replica {chosen} was chosen on port {port} though {states:?} were usable"
@@ -171,10 +166,11 @@ fn happen(world: &mut World, orders: &mut [Order], random: &mut Random, at: &str
             format!("VM {vm} crashed")
         }
         98 => {
-            let mut told = world.config.clone();
-            told.health.fall = 1 + random.below(4) as u32;
-            told.policy = [Policy::LeastConnections, Policy::RoundRobin][random.below(2) as usize];
-            world.configure(told);
+            let mut config = world.config.clone();
+            config.health.fall = 1 + random.below(4) as u32;
+            config.policy =
+                [Policy::LeastConnections, Policy::RoundRobin][random.below(2) as usize];
+            world.configure(config);
             "a new configuration".to_owned()
         }
         _ => {
@@ -195,8 +191,10 @@ fn happen(world: &mut World, orders: &mut [Order], random: &mut Random, at: &str
 /// Which replicas a VM says it may give connections on a port, best ones only.
 fn states(world: &mut World, vm: usize, port: u16) -> Vec<bool> {
     // News are read before the next connection, as the glue does.
-    let version =
-        dtr_lb_filter::board::Store::read(&mut world.board, dtr_lb_filter::board::VERSION);
+    let version = dtr_lb_filter::shared::board::Store::read(
+        &mut world.board,
+        dtr_lb_filter::shared::board::VERSION,
+    );
     if version.map_or(0, |it| it.cas) != world.vms[vm].balancer.version() {
         let now = world.now(vm);
         world.vms[vm].balancer.refresh(&mut world.board, now);
@@ -224,7 +222,7 @@ fn settle(world: &mut World, at: &str) {
             .map(|replica| world.truly_active(replica))
             .collect()
     };
-    // A replica that turned sick a moment ago may just have had its sessions closed.
+    // A replica that turned sick a moment ago may just have had its connections closed.
     let mut before = truths(world);
     loop {
         world.pass(600);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use proxy_wasm_engine::{
     CallReply, CallToken, ContextId, Effect, Engine, End, Hostcall, HttpInfo, Module, Observer,
-    Peer, Plugin, Shared, TcpInfo, Trap, Vm, VmConfig, World,
+    Peer, Plugin, Shared, TcpInfo, Trap, Vm, VmConfig, Environment,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -204,7 +204,7 @@ impl Observer for Judge {
 
 struct Place;
 
-impl World for Place {
+impl Environment for Place {
     fn has_cluster(&self, name: &str) -> bool {
         name == "cluster"
     }

@@ -40,7 +40,7 @@ pub use error::StartError;
 pub use filters::compiled_vm::{Rehearsal, rehearse};
 pub use net::forward::DataCallbacks;
 pub use proxy::host::{Host, HostOptions};
-pub use upstream::resolver::{Looking, Lookup};
+pub use upstream::resolver::{Lookup, LookupFuture};
 
 /// The filter, compiled to WebAssembly: the very module Envoy is given.
 pub const FILTER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/filter.wasm"));

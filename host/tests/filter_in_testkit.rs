@@ -103,7 +103,7 @@ fn status(kit: &mut TestKit) -> Value {
     serde_json::from_slice(&exchange.body()).unwrap()
 }
 
-/// Each replica's state in one word.
+/// The state of each replica.
 fn states(kit: &mut TestKit) -> Vec<String> {
     let status = status(kit);
     let replicas = status["replicas"].as_array().unwrap().iter();
@@ -164,7 +164,7 @@ fn whatever_is_wrong_takes_a_replica_out_and_it_comes_back() {
             answers(200, r#"{"Healthy":true}"#).after(secs(2)),
         ),
         (
-            "unhealthy by its own word",
+            "a body that reports unhealthy",
             answers(200, r#"{"Healthy":false}"#),
         ),
     ];
@@ -272,7 +272,7 @@ fn one_worker_probes_and_all_know() {
 fn when_the_prober_dies_another_goes_on() {
     let mut kit = world(&configuration()).workers(2).start().unwrap();
     kit.advance(secs(5));
-    // Whoever makes the next call is the prober.
+    // The worker that makes the next call is the prober.
     let before = kit.transcript().hostcalls("proxy_http_call").count();
     assert!(before > 0);
     kit.fault(trap_in("proxy_on_http_call_response"));
@@ -284,7 +284,7 @@ fn when_the_prober_dies_another_goes_on() {
     assert_eq!(states(&mut kit), ["healthy", "unhealthy", "healthy"]);
 }
 
-/// What hosts really refuse. Anything else the SDK takes for the end of the world.
+/// The statuses that hosts really return; the SDK panics on any other.
 #[test]
 fn no_refusal_of_a_host_makes_it_trap() {
     const NOT_FOUND: u32 = 1;

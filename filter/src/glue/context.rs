@@ -66,7 +66,7 @@ impl StreamContext for Connection {
         vm::with(|vm| stream::opened(vm, self.0)).unwrap_or(Action::Continue)
     }
 
-    /// The last word on a connection: it comes exactly once, whoever closed.
+    /// The end of a connection: called exactly once, whichever side closed.
     fn on_log(&mut self) {
         vm::with(|vm| stream::closed(vm, self.0));
     }
@@ -78,11 +78,11 @@ impl Context for Request {}
 
 impl HttpContext for Request {
     fn on_http_request_headers(&mut self, _: usize, is_last: bool) -> Action {
-        vm::with(|vm| http::headers(vm, self.0, End::told(is_last))).unwrap_or(Action::Pause)
+        vm::with(|vm| http::headers(vm, self.0, End::of(is_last))).unwrap_or(Action::Pause)
     }
 
     fn on_http_request_body(&mut self, size: usize, is_last: bool) -> Action {
-        vm::with(|vm| http::body(vm, self.0, size, End::told(is_last))).unwrap_or(Action::Pause)
+        vm::with(|vm| http::body(vm, self.0, size, End::of(is_last))).unwrap_or(Action::Pause)
     }
 
     fn on_log(&mut self) {

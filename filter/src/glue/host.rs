@@ -1,13 +1,13 @@
-//! The host's functions, in the words of the core.
+//! The host's functions, with the types of the core.
 
-use crate::board::{Lost, Record, Store};
+use crate::shared::board::{Lost, Record, Store};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, LogLevel, MapType, Status};
 use std::time::Duration;
 
 type Done = Result<(), Status>;
 
-/// Writes a line to the host's log. There is nobody to tell if that fails.
+/// Writes a line to the host's log. A failure has nowhere to go.
 pub(super) fn log(level: LogLevel, text: &str) {
     let _ = hostcalls::log(level, text);
 }
@@ -26,7 +26,7 @@ pub(super) fn buffer(buffer: BufferType, most: usize) -> Vec<u8> {
         .unwrap_or_default()
 }
 
-/// A property; an empty one counts as absent, as hosts don't tell them apart.
+/// A property; an empty one counts as absent, as some hosts serve one for the other.
 pub(super) fn property(path: &[&str]) -> Option<Vec<u8>> {
     hostcalls::get_property(path.to_vec()).ok()?
 }
@@ -37,7 +37,7 @@ pub(super) fn number(path: &[&str]) -> Option<u64> {
 }
 
 /// A header's value; bytes that are not UTF-8 are replaced. Absent and empty
-/// headers are not told apart by all hosts, and so are not here.
+/// headers look the same in some hosts, and so do here.
 pub(super) fn header(map: MapType, name: &str) -> Option<String> {
     let value = hostcalls::get_map_value_bytes(map, name).ok()??;
     let value = String::from_utf8_lossy(&value).into_owned();

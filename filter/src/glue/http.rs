@@ -1,8 +1,10 @@
 //! Requests of the admin listener.
 
+use super::effects::carry_out;
 use super::host::{self, Shared};
 use super::vm::Vm;
-use crate::admin::{BODY_LIMIT, Request};
+use crate::admin::api;
+use crate::admin::http::{BODY_LIMIT, Request};
 use proxy_wasm::types::{Action, BufferType, MapType};
 
 /// Whether more of a request follows.
@@ -13,7 +15,7 @@ pub(super) enum End {
 }
 
 impl End {
-    pub(super) fn told(is_last: bool) -> End {
+    pub(super) fn of(is_last: bool) -> End {
         if is_last { End::Last } else { End::More }
     }
 }
@@ -21,13 +23,13 @@ impl End {
 /// A request's headers came in.
 pub(super) fn headers(vm: &mut Vm, context: u32, end: End) -> Action {
     let header = |name: &str| host::header(MapType::HttpRequestHeaders, name);
-    let told = HEADERS
+    let headers = HEADERS
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), header(name)?)));
     let request = Request {
         method: header(":method").unwrap_or_default(),
         path: header(":path").unwrap_or_default(),
-        headers: told.collect(),
+        headers: headers.collect(),
         body: Vec::new(),
     };
     if end == End::Last || !request.has_body() {
@@ -59,12 +61,12 @@ pub(super) fn closed(vm: &mut Vm, context: u32) {
 fn respond(vm: &mut Vm, request: &Request) -> Action {
     let now = vm.read_clock();
     if let Some(balancer) = &mut vm.balancer {
-        let response = balancer.answer(request, &mut Shared, now);
+        let response = api::answer(balancer, request, &mut Shared, now);
         let _ = host::respond(response.status, &response.headers, &response.body);
     } else {
         let _ = host::respond(503, &[], b"{\"error\":\"the filter has no configuration\"}");
     }
-    vm.carry_out(now);
+    carry_out(vm, now);
     Action::Pause
 }
 

@@ -7,8 +7,10 @@
 //! never the helpers of its traits, which unwrap.
 
 mod context;
+mod effects;
 mod host;
 mod http;
 mod root;
 mod stream;
+mod upstream;
 mod vm;

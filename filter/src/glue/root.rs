@@ -1,30 +1,22 @@
 //! Root contexts: the configuration, the tick, and the answers to probes.
 
+use super::effects::{carry_out, sync_and_carry_out};
 use super::host;
 use super::vm::Vm;
-use crate::answer::{BODY_LIMIT, From, Reply};
-use crate::balancer::{Balancer, Fact};
+use crate::balancer::Balancer;
 use crate::config::Config;
-use crate::moment::Moment;
+use crate::contract::{ADMIN_ROOT, REPLICA_ANSWERED};
+use crate::effect::Fact;
+use crate::health::probe_response::{BODY_LIMIT, ProbeResponse, ReplySource};
+use crate::time::Moment;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, ContextType, LogLevel, MapType};
 use std::time::Duration;
 
-/// Root id of the plugin that answers on the admin listener; all others' roots
-/// pick a replica for each connection.
-const ADMIN_ROOT: &[u8] = b"dtr-lb-admin";
-
-/// Between two ticks, in milliseconds: at least, so that a bug can't keep a worker
-/// busy, and at most, so that time is read often enough.
-const TICKS: (u64, u64) = (5, 500);
-
-/// Between two ticks of a root that has been replaced.
-const IDLE_TICK: Duration = Duration::from_secs(1);
-
 /// What the contexts under the root that begins are.
 pub(super) fn kind() -> ContextType {
     match host::property(&["plugin_root_id"]) {
-        Some(id) if id == ADMIN_ROOT => ContextType::HttpContext,
+        Some(id) if id == ADMIN_ROOT.as_bytes() => ContextType::HttpContext,
         _ => ContextType::StreamContext,
     }
 }
@@ -47,7 +39,7 @@ pub(super) fn configure(vm: &mut Vm, root: u32, kind: ContextType) -> bool {
     match &mut vm.balancer {
         None => {
             // The wall clock is enough: VMs that start at the same nanosecond differ
-            // by their seats from the first exchange on.
+            // by their ids from the first heartbeat on.
             let seed = host::now().unwrap_or_default().as_nanos() as u64;
             vm.balancer = Some(Balancer::new(config, seed, vm.clock.unix_ms()));
         }
@@ -63,7 +55,7 @@ pub(super) fn configure(vm: &mut Vm, root: u32, kind: ContextType) -> bool {
     if let Some(balancer) = &mut vm.balancer {
         balancer.refresh(&mut host::Shared, now);
     }
-    vm.carry_out(now);
+    carry_out(vm, now);
     true
 }
 
@@ -77,11 +69,11 @@ pub(super) fn tick(vm: &mut Vm, root: u32) {
     vm.ticking = Some(root);
     let now = vm.read_clock();
     // The lease first, since only its holder asks; then what became of that.
-    vm.exchange_and_carry_out(now);
+    sync_and_carry_out(vm, now);
     if let Some(balancer) = &mut vm.balancer {
         balancer.observe(Fact::Tick, now);
     }
-    vm.exchange_and_carry_out(now);
+    sync_and_carry_out(vm, now);
     rearm(vm, now);
     if vm.leaving == Some(root) && done(vm, root) {
         let _ = hostcalls::done();
@@ -91,17 +83,20 @@ pub(super) fn tick(vm: &mut Vm, root: u32) {
 /// A probe was answered.
 pub(super) fn answered(vm: &mut Vm, token: u32, headers: usize) {
     let now = vm.read_clock();
-    let Some(probe) = vm.take_call(token) else {
+    let Some(probe) = vm.calls.remove(&token) else {
         return;
     };
-    let reply = if headers == 0 { no_reply() } else { reply() };
+    let response = match headers {
+        0 => ProbeResponse::none(),
+        _ => response(),
+    };
     if let Some(balancer) = &mut vm.balancer {
-        balancer.observe(Fact::Answered(probe, reply), now);
+        balancer.observe(Fact::Answered(probe, response), now);
     }
-    vm.exchange_and_carry_out(now);
+    sync_and_carry_out(vm, now);
 }
 
-/// A root is to end; whether nothing keeps it. While connections are open it stays,
+/// A root is to end; whether it may do so at once. While connections are open it stays,
 /// so that they are counted: [`tick`] says when it may go.
 pub(super) fn done(vm: &mut Vm, root: u32) -> bool {
     if vm.ticking != Some(root) {
@@ -114,7 +109,7 @@ pub(super) fn done(vm: &mut Vm, root: u32) -> bool {
     balancer.retire(&mut host::Shared, now);
     let is_idle = balancer.is_idle();
     vm.leaving = (!is_idle).then_some(root);
-    vm.carry_out(now);
+    carry_out(vm, now);
     is_idle
 }
 
@@ -123,27 +118,16 @@ pub(super) fn delete(vm: &mut Vm, root: u32) {
     vm.ticking.take_if(|ticking| *ticking == root);
 }
 
-fn no_reply() -> Reply {
-    Reply {
-        status: 0,
-        from: From::Proxy,
-        body: Vec::new(),
-    }
-}
-
-fn reply() -> Reply {
+fn response() -> ProbeResponse {
     let status = host::header(MapType::HttpCallResponseHeaders, ":status");
     let status = status.and_then(|status| status.parse().ok()).unwrap_or(0);
-    let from = match host::header(
-        MapType::HttpCallResponseHeaders,
-        "x-envoy-upstream-service-time",
-    ) {
-        Some(_) => From::Replica,
-        None => From::Proxy,
+    let source = match host::header(MapType::HttpCallResponseHeaders, REPLICA_ANSWERED) {
+        Some(_) => ReplySource::Replica,
+        None => ReplySource::Proxy,
     };
-    Reply {
+    ProbeResponse {
         status,
-        from,
+        source,
         body: host::buffer(BufferType::HttpCallResponseBody, BODY_LIMIT),
     }
 }
@@ -158,3 +142,10 @@ fn rearm(vm: &mut Vm, now: Moment) {
     });
     let _ = hostcalls::set_tick_period(Duration::from_millis(wait.clamp(least, most)));
 }
+
+/// Between two ticks, in milliseconds: at least, so that a bug can't keep a worker
+/// busy, and at most, so that time is read often enough.
+const TICKS: (u64, u64) = (5, 500);
+
+/// Between two ticks of a root that has been replaced.
+const IDLE_TICK: Duration = Duration::from_secs(1);

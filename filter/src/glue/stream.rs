@@ -1,15 +1,16 @@
-//! Connections: each is given a route, and at the end, or at a tick when it lasts,
-//! it is found out where it went.
+//! Connections: each is given a route when it opens, and counted when it ends.
 
-use super::host;
+use super::host::{self, Shared};
+use super::upstream::observe_outcome;
 use super::vm::Vm;
-use crate::balancer::{Admission, Balancer, Fact};
-use crate::board::VERSION;
-use crate::moment::Moment;
+use crate::balance::stream::{StreamId, UpstreamOutcome};
+use crate::balancer::Admission;
+use crate::contract::{PORT_PROPERTY, STEERING_FUNCTION};
+use crate::effect::Fact;
 use crate::random;
-use crate::session::{Landing, StreamId};
+use crate::shared::board::VERSION;
 use proxy_wasm::hostcalls;
-use proxy_wasm::types::{Action, LogLevel};
+use proxy_wasm::types::Action;
 
 /// A connection came in.
 pub(super) fn opened(vm: &mut Vm, context: u32) -> Action {
@@ -19,7 +20,7 @@ pub(super) fn opened(vm: &mut Vm, context: u32) -> Action {
     let Some(balancer) = &mut vm.balancer else {
         return Action::Continue;
     };
-    let port = host::property(&PORT).unwrap_or_default();
+    let port = host::property(&PORT_PROPERTY).unwrap_or_default();
     let port = std::str::from_utf8(&port)
         .ok()
         .and_then(|port| port.parse().ok());
@@ -27,17 +28,17 @@ pub(super) fn opened(vm: &mut Vm, context: u32) -> Action {
         return Action::Continue;
     };
     if host::shared_data_cas(VERSION) != balancer.version() {
-        balancer.refresh(&mut host::Shared, now);
+        balancer.refresh(&mut Shared, now);
     }
-    balancer.agree(&mut host::Shared, now);
-    let client = match balancer.asks_for_client() {
+    balancer.share_limits(&mut Shared, now);
+    let client = match balancer.needs_client() {
         true => client(&host::property(&["source", "address"]).unwrap_or_default()),
         false => 0,
     };
     let stream = StreamId(context);
     let steered = match balancer.admit(stream, listener, client, now) {
         Admission::Steer(_, route) => {
-            host::call_foreign_function("set_envoy_filter_state", route.steering())
+            host::call_foreign_function(STEERING_FUNCTION, route.steering())
         }
         Admission::Refuse(_) => {
             // Closed before anything is sent; Pause keeps the proxy from connecting.
@@ -48,7 +49,7 @@ pub(super) fn opened(vm: &mut Vm, context: u32) -> Action {
     if steered.is_err() {
         balancer.observe(Fact::NotSteered(stream), now);
     }
-    balancer.agree(&mut host::Shared, now);
+    balancer.share_limits(&mut Shared, now);
     Action::Continue
 }
 
@@ -60,55 +61,10 @@ pub(super) fn closed(vm: &mut Vm, context: u32) {
     };
     let stream = StreamId(context);
     if balancer.is_unsettled(stream) {
-        observe_landing(balancer, |landing| Fact::Closed(stream, landing), now);
+        observe_outcome(balancer, |outcome| Fact::Closed(stream, outcome), now);
     } else {
-        balancer.observe(Fact::Closed(stream, Landing::Pending), now);
+        balancer.observe(Fact::Closed(stream, UpstreamOutcome::Pending), now);
     }
-}
-
-/// Finds out where a connection went that is still open.
-pub(super) fn locate(balancer: &mut Balancer, stream: StreamId, root: u32, now: Moment) {
-    if hostcalls::set_effective_context(stream.0).is_err() {
-        return;
-    }
-    observe_landing(balancer, |landing| Fact::Landed(stream, landing), now);
-    let _ = hostcalls::set_effective_context(root);
-}
-
-/// Closes a connection from a tick.
-pub(super) fn close(stream: StreamId, root: u32) {
-    if hostcalls::set_effective_context(stream.0).is_err() {
-        return;
-    }
-    if hostcalls::close_downstream().is_err() {
-        host::log(
-            LogLevel::Warn,
-            "a connection of an unhealthy replica could not be closed",
-        );
-    }
-    let _ = hostcalls::set_effective_context(root);
-}
-
-/// Tells the balancer how far the connection at hand got.
-fn observe_landing(
-    balancer: &mut Balancer,
-    fact: impl for<'a> FnOnce(Landing<'a>) -> Fact<'a>,
-    now: Moment,
-) {
-    // The marker of success: flags stay set after an attempt that failed, and the
-    // replica's name is there while it is still being connected to.
-    if host::property(&CONNECTED).is_none() {
-        let flags = host::number(&FLAGS).unwrap_or_default();
-        let landing = if flags & CONNECT_FAILED == 0 {
-            Landing::Pending
-        } else {
-            Landing::Failed
-        };
-        return balancer.observe(fact(landing), now);
-    }
-    let name = host::property(&REPLICA).unwrap_or_default();
-    let name = std::str::from_utf8(&name).unwrap_or_default();
-    balancer.observe(fact(Landing::Reached(name)), now);
 }
 
 /// A number for the client's address, whatever its port.
@@ -119,18 +75,3 @@ fn client(address: &[u8]) -> u64 {
         .unwrap_or(address.len());
     random::hash(address.get(..colon).unwrap_or(address))
 }
-
-/// `listener_metadata` alone is not served to network filters by Envoy 1.40,
-/// whatever its documentation says.
-const PORT: [&str; 5] = ["xds", "listener_metadata", "filter_metadata", "dtr", "port"];
-const REPLICA: [&str; 5] = [
-    "xds",
-    "upstream_host_metadata",
-    "filter_metadata",
-    "dtr",
-    "name",
-];
-const CONNECTED: [&str; 2] = ["upstream", "local_address"];
-const FLAGS: [&str; 2] = ["response", "flags"];
-/// UpstreamConnectionFailure (32) and UpstreamRetryLimitExceeded (32768).
-const CONNECT_FAILED: u64 = 32 | 32768;

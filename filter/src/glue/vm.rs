@@ -1,15 +1,10 @@
 //! What a VM keeps between callbacks: one balancer for all its contexts.
 
-use super::host::{self, Shared};
-use super::stream;
-use crate::admin::Request;
-use crate::balancer::{Balancer, Effect, Fact, Level};
-use crate::metric::Kind;
-use crate::moment::{Clock, Moment};
-use crate::probe::ProbeId;
-use crate::question::Question;
-use proxy_wasm::hostcalls;
-use proxy_wasm::types::{LogLevel, MetricType};
+use super::host;
+use crate::admin::http::Request;
+use crate::balancer::Balancer;
+use crate::health::probe_request::ProbeId;
+use crate::time::{Clock, Moment};
 use std::cell::RefCell;
 use std::collections::HashMap;
 
@@ -24,8 +19,10 @@ pub(super) struct Vm {
     pub(super) leaving: Option<u32>,
     /// Requests of the admin listener that are not answered yet.
     pub(super) requests: HashMap<u32, Request>,
-    calls: HashMap<u32, ProbeId>,
-    metrics: HashMap<String, u32>,
+    /// Probes under way, by the token of their HTTP call.
+    pub(super) calls: HashMap<u32, ProbeId>,
+    /// The host's numbers of metrics, by name.
+    pub(super) metrics: HashMap<String, u32>,
 }
 
 thread_local! {
@@ -48,76 +45,5 @@ impl Vm {
             balancer.set_unix_ms(self.clock.unix_ms());
         }
         self.clock.now()
-    }
-
-    /// Meets the other VMs, then carries out all that is to be done.
-    pub(super) fn exchange_and_carry_out(&mut self, now: Moment) {
-        if let Some(balancer) = &mut self.balancer {
-            balancer.exchange(&mut Shared, now);
-        }
-        self.carry_out(now);
-    }
-
-    /// Carries out all that is to be done.
-    pub(super) fn carry_out(&mut self, now: Moment) {
-        while let Some(effect) = self.balancer.as_mut().and_then(Balancer::next_effect) {
-            match effect {
-                Effect::Ask(question) => self.ask(question, now),
-                Effect::Locate(id) => {
-                    let root = self.ticking.unwrap_or_default();
-                    if let Some(balancer) = &mut self.balancer {
-                        stream::locate(balancer, id, root, now);
-                    }
-                }
-                Effect::Close(id) => stream::close(id, self.ticking.unwrap_or_default()),
-                Effect::Log(Level::Info, text) => host::log(LogLevel::Info, &text),
-                Effect::Log(Level::Warn, text) => host::log(LogLevel::Warn, &text),
-                Effect::Report(report) => self.report(report.kind, report.name, report.value),
-            }
-        }
-    }
-
-    /// The probe whose answer a call's is.
-    pub(super) fn take_call(&mut self, token: u32) -> Option<ProbeId> {
-        self.calls.remove(&token)
-    }
-
-    fn ask(&mut self, question: Question, now: Moment) {
-        match host::http_call(&question.cluster, &question.headers, question.timeout) {
-            Ok(token) => {
-                self.calls.insert(token, question.probe);
-            }
-            Err(_) => {
-                if let Some(balancer) = &mut self.balancer {
-                    balancer.observe(Fact::NotSent(question.probe), now);
-                }
-            }
-        }
-    }
-
-    /// Tells a metric. One that the host won't have is not told, and costs nothing
-    /// but a call now and then.
-    fn report(&mut self, kind: Kind, name: String, value: u64) {
-        let id = match self.metrics.get(&name) {
-            Some(id) => *id,
-            None => {
-                let kind = match kind {
-                    Kind::Counter => MetricType::Counter,
-                    Kind::Gauge => MetricType::Gauge,
-                };
-                let Ok(id) = hostcalls::define_metric(kind, &name) else {
-                    return;
-                };
-                self.metrics.insert(name, id);
-                id
-            }
-        };
-        let _ = match kind {
-            Kind::Counter if value == 0 => Ok(()),
-            Kind::Counter => {
-                hostcalls::increment_metric(id, i64::try_from(value).unwrap_or(i64::MAX))
-            }
-            Kind::Gauge => hostcalls::record_metric(id, value),
-        };
     }
 }

@@ -8,36 +8,28 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use dtr_lb_filter::answer::{From, Reply};
-use dtr_lb_filter::balancer::{Admission, Balancer, Effect, Fact, Level};
-use dtr_lb_filter::board::{Lost, Record, Store};
-use dtr_lb_filter::config::{
-    Admin, Check, CheckKind, Config, Health, Listener, OnDown, Passive, Policy, Replica, Start,
-    WhenAllDown,
-};
-use dtr_lb_filter::metric::Kind;
-use dtr_lb_filter::moment::{Clock, Moment};
-use dtr_lb_filter::pool::Refusal;
-use dtr_lb_filter::probe::ProbeId;
+mod board;
+pub mod config;
+mod stand_in;
+
+pub use board::Board;
+pub use config::sample_config;
+pub use stand_in::Does;
+
+use dtr_lb_filter::admin::api;
+use dtr_lb_filter::admin::status::Status;
+use dtr_lb_filter::balance::listener::Refusal;
+use dtr_lb_filter::balance::stream::{StreamId, UpstreamOutcome};
+use dtr_lb_filter::balancer::{Admission, Balancer};
+use dtr_lb_filter::config::Config;
+use dtr_lb_filter::effect::{Effect, Fact, Level, MetricKind};
+use dtr_lb_filter::health::probe_request::ProbeId;
+use dtr_lb_filter::health::probe_response::ProbeResponse;
 use dtr_lb_filter::random::Random;
-use dtr_lb_filter::session::{Landing, StreamId};
+use dtr_lb_filter::shared::board::{Lost, Store};
+use dtr_lb_filter::time::{Clock, Moment};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
-
-/// What a replica does at present.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Does {
-    /// Answers as the healthy do.
-    Well,
-    /// Answers 503 with an `Error`.
-    Sick,
-    /// Refuses connections.
-    Refuse,
-    /// Accepts, and never answers a probe.
-    Hang,
-    /// Passes no packet.
-    BlackHole,
-}
 
 /// What became of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,39 +37,6 @@ pub enum End {
     Served(usize),
     Failed,
     Refused(Refusal),
-}
-
-/// Shared data that can be unlucky.
-#[derive(Debug)]
-pub struct Board {
-    values: HashMap<String, Record>,
-    cas: u32,
-    random: Random,
-    /// One in so many writes with an expected number is lost; 0: none.
-    pub unlucky: u64,
-}
-
-impl Store for Board {
-    fn read(&mut self, key: &str) -> Option<Record> {
-        self.values.get(key).cloned()
-    }
-
-    fn write(&mut self, key: &str, value: &[u8], expected: Option<u32>) -> Result<(), Lost> {
-        let held = self.values.get(key).map(|record| record.cas);
-        let is_lost = expected.is_some_and(|cas| held.is_some_and(|held| held != cas));
-        let is_unlucky =
-            expected.is_some() && self.unlucky > 0 && self.random.below(self.unlucky) == 0;
-        if is_lost || is_unlucky {
-            return Err(Lost);
-        }
-        self.cas += 1;
-        let record = Record {
-            value: value.to_vec(),
-            cas: self.cas,
-        };
-        self.values.insert(key.to_owned(), record);
-        Ok(())
-    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -110,13 +69,13 @@ impl Vm {
     }
 }
 
-struct Underway {
+struct UnderWay {
     vm: usize,
     /// VMs that start anew in the same place have another number.
     life: u64,
     probe: ProbeId,
     due: u64,
-    reply: Option<Reply>,
+    response: Option<ProbeResponse>,
 }
 
 pub struct World {
@@ -130,70 +89,8 @@ pub struct World {
     pub asked: Vec<u64>,
     pub random: Random,
     lives: Vec<u64>,
-    underway: Vec<Underway>,
+    under_way: Vec<UnderWay>,
     streams: u32,
-}
-
-pub fn config(replicas: usize) -> Config {
-    Config {
-        fqdn: "dtr.example.com".to_owned(),
-        policy: Policy::LeastConnections,
-        when_all_down: WhenAllDown::Refuse,
-        on_down: OnDown::Keep,
-        min_healthy: 1,
-        slow_start_ms: 0,
-        passive: Passive {
-            fails: 2,
-            window_ms: 5000,
-            hold_ms: 10_000,
-        },
-        replicas: (1..=replicas)
-            .map(|number| replica(&format!("r{number}")))
-            .collect(),
-        listeners: vec![Listener {
-            port: 443,
-            checks: vec!["ping".to_owned()],
-        }],
-        runners_up: 3,
-        checks: vec![check("ping")],
-        health: Health {
-            interval_ms: 1000,
-            fast_interval_ms: 250,
-            down_interval_ms: 500,
-            timeout_ms: 800,
-            rise: 2,
-            fall: 2,
-            jitter: 0.1,
-            start: Start::Up,
-        },
-        admin: Admin {
-            token: None,
-            loopback: true,
-        },
-    }
-}
-
-pub fn replica(name: &str) -> Replica {
-    Replica {
-        name: name.to_owned(),
-        weight: 1,
-        backup: false,
-        max_connections: None,
-    }
-}
-
-pub fn check(name: &str) -> Check {
-    let kind = CheckKind::Http {
-        scheme: "https".to_owned(),
-        path: "/_ping".to_owned(),
-        statuses: vec![(200, 200)],
-        headers: Vec::new(),
-        body: None,
-    };
-    Check {
-        name: name.to_owned(),
-        kind,
-    }
 }
 
 impl World {
@@ -203,12 +100,7 @@ impl World {
 
     pub fn seeded(config: Config, vms: usize, seed: u64) -> World {
         let mut random = Random::seeded(seed);
-        let board = Board {
-            values: HashMap::new(),
-            cas: 0,
-            random: Random::seeded(random.bits()),
-            unlucky: 0,
-        };
+        let board = Board::new(Random::seeded(random.bits()));
         let does = vec![Does::Well; config.replicas.len()];
         let mut world = World {
             board,
@@ -220,7 +112,7 @@ impl World {
             asked: vec![0; config.replicas.len()],
             random,
             lives: vec![0; vms],
-            underway: Vec::new(),
+            under_way: Vec::new(),
             streams: 0,
             config,
         };
@@ -260,7 +152,7 @@ impl World {
         }
     }
 
-    /// The VM traps: its connections are gone, nobody is told, and it starts anew.
+    /// The VM traps: its connections are gone, no other VM hears of it, and it starts anew.
     pub fn crash(&mut self, vm: usize) {
         self.vms[vm] = self.fresh_vm();
         self.lives[vm] += 1;
@@ -286,10 +178,10 @@ impl World {
 
     pub fn tick(&mut self, vm: usize) {
         let now = self.vms[vm].read_clock(self.ms);
-        self.vms[vm].balancer.exchange(&mut self.board, now);
+        self.vms[vm].balancer.sync(&mut self.board, now);
         self.carry_out(vm);
         self.vms[vm].balancer.observe(Fact::Tick, now);
-        self.vms[vm].balancer.exchange(&mut self.board, now);
+        self.vms[vm].balancer.sync(&mut self.board, now);
         self.carry_out(vm);
     }
 
@@ -297,88 +189,54 @@ impl World {
         let now = self.vms[vm].now();
         while let Some(effect) = self.vms[vm].balancer.next_effect() {
             match effect {
-                Effect::Ask(question) => {
-                    let name = question.cluster.split_once('/').expect("CHECK/REPLICA").1;
+                Effect::Probe(request) => {
+                    let name = request.cluster.split_once('/').expect("CHECK/REPLICA").1;
                     let replica = self.config.replicas.iter().position(|it| it.name == name);
                     let Some(replica) = replica else { continue };
                     self.asked[replica] += 1;
-                    let (after, reply) = self.reply(replica);
+                    let (after, response) = self.does[replica].answer(&mut self.random);
                     let life = self.lives[vm];
                     let due = self.ms + after;
-                    self.underway.push(Underway {
+                    self.under_way.push(UnderWay {
                         vm,
                         life,
-                        probe: question.probe,
+                        probe: request.probe,
                         due,
-                        reply,
+                        response,
                     });
                 }
                 Effect::Locate(stream) => {
                     let at = self.vms[vm].connections.get(&stream).and_then(|it| it.at);
                     let name = at.map(|at| self.config.replicas[at].name.clone());
-                    let landing = name.as_deref().map_or(Landing::Pending, Landing::Reached);
+                    let outcome = name
+                        .as_deref()
+                        .map_or(UpstreamOutcome::Pending, UpstreamOutcome::Reached);
                     self.vms[vm]
                         .balancer
-                        .observe(Fact::Landed(stream, landing), now);
+                        .observe(Fact::Located(stream, outcome), now);
                 }
                 Effect::Close(stream) => self.close(vm, stream),
                 Effect::Log(level, text) => self.log.push((level, text)),
                 Effect::Report(report) => {
                     let slot = self.metrics.entry(report.name).or_default();
                     match report.kind {
-                        Kind::Counter => *slot += report.value,
-                        Kind::Gauge => *slot = report.value,
+                        MetricKind::Counter => *slot += report.value,
+                        MetricKind::Gauge => *slot = report.value,
                     }
                 }
             }
         }
     }
 
-    fn reply(&mut self, replica: usize) -> (u64, Option<Reply>) {
-        let made_up = |status, words: &str| {
-            let frame = "upstream connect error or disconnect/reset before headers. reset reason: ";
-            Some(Reply {
-                status,
-                from: From::Proxy,
-                body: format!("{frame}{words}").into_bytes(),
-            })
-        };
-        let said = |status, body: &str| {
-            Some(Reply {
-                status,
-                from: From::Replica,
-                body: body.as_bytes().to_vec(),
-            })
-        };
-        let soon = 1 + self.random.below(40);
-        match self.does[replica] {
-            Does::Well => (soon, said(200, r#"{"Error":"","Healthy":true}"#)),
-            Does::Sick => (
-                soon,
-                said(503, r#"{"Error":"garant: no answer","Healthy":false}"#),
-            ),
-            Does::Refuse => (
-                1,
-                made_up(
-                    503,
-                    "remote connection failure, transport failure reason: delayed connect error: Connection refused",
-                ),
-            ),
-            // Now and then an answer gets lost altogether.
-            Does::Hang | Does::BlackHole if self.random.below(8) == 0 => (800, None),
-            Does::Hang | Does::BlackHole => (800, made_up(504, "upstream request timeout")),
-        }
-    }
-
     fn deliver(&mut self) {
         let ms = self.ms;
-        let (due, rest): (Vec<_>, Vec<_>) = self.underway.drain(..).partition(|it| it.due <= ms);
-        self.underway = rest;
-        for Underway {
+        let (due, rest): (Vec<_>, Vec<_>) = self.under_way.drain(..).partition(|it| it.due <= ms);
+        self.under_way = rest;
+        for UnderWay {
             vm,
             life,
             probe,
-            reply,
+            response,
             ..
         } in due
         {
@@ -386,11 +244,11 @@ impl World {
                 continue;
             }
             let now = self.vms[vm].read_clock(self.ms);
-            if let Some(reply) = reply {
+            if let Some(response) = response {
                 self.vms[vm]
                     .balancer
-                    .observe(Fact::Answered(probe, reply), now);
-                self.vms[vm].balancer.exchange(&mut self.board, now);
+                    .observe(Fact::Answered(probe, response), now);
+                self.vms[vm].balancer.sync(&mut self.board, now);
                 self.carry_out(vm);
             }
         }
@@ -413,19 +271,19 @@ impl World {
         let now = self.vms[vm].now();
         let version = self
             .board
-            .read(dtr_lb_filter::board::VERSION)
+            .read(dtr_lb_filter::shared::board::VERSION)
             .map_or(0, |it| it.cas);
         let balancer = &mut self.vms[vm].balancer;
         if version != balancer.version() {
             balancer.refresh(&mut self.board, now);
         }
-        balancer.agree(&mut self.board, now);
+        balancer.share_limits(&mut self.board, now);
         let listener = balancer.listener(port).expect("a listener of that port");
         let name = match balancer.admit(stream, listener, client, now) {
             Admission::Steer(_, route) => route.name().to_owned(),
             Admission::Refuse(refusal) => return Err(refusal),
         };
-        balancer.agree(&mut self.board, now);
+        balancer.share_limits(&mut self.board, now);
         let (_, names) = name.split_once('/').expect("PORT/FIRST>SECOND");
         let place = |name| self.config.replicas.iter().position(|it| it.name == name);
         let route = names
@@ -445,8 +303,7 @@ impl World {
                 route.push(replica);
             }
         }
-        let accepts =
-            |replica: &usize| !matches!(self.does[*replica], Does::Refuse | Does::BlackHole);
+        let accepts = |replica: &usize| self.does[*replica].accepts();
         match route.iter().copied().find(accepts) {
             Some(at) => {
                 let connection = Connection {
@@ -461,7 +318,7 @@ impl World {
                 let now = self.vms[vm].now();
                 self.vms[vm]
                     .balancer
-                    .observe(Fact::Closed(stream, Landing::Failed), now);
+                    .observe(Fact::Closed(stream, UpstreamOutcome::Failed), now);
                 self.carry_out(vm);
                 (None, End::Failed)
             }
@@ -476,11 +333,13 @@ impl World {
         let name = connection
             .at
             .map(|at| self.config.replicas[at].name.clone());
-        let landing = name.as_deref().map_or(Landing::Pending, Landing::Reached);
+        let outcome = name
+            .as_deref()
+            .map_or(UpstreamOutcome::Pending, UpstreamOutcome::Reached);
         let now = self.vms[vm].now();
         self.vms[vm]
             .balancer
-            .observe(Fact::Closed(stream, landing), now);
+            .observe(Fact::Closed(stream, outcome), now);
         self.carry_out(vm);
     }
 
@@ -493,7 +352,7 @@ impl World {
         end
     }
 
-    /// Where so many visits ended: by replica.
+    /// How many of the visits each replica served.
     pub fn visits(&mut self, vm: usize, times: usize) -> Vec<usize> {
         let mut served = vec![0; self.does.len()];
         for _ in 0..times {
@@ -523,7 +382,7 @@ impl World {
         &mut self,
         vm: usize,
         replica: usize,
-        order: dtr_lb_filter::replica::Order,
+        order: dtr_lb_filter::balance::order::Order,
     ) -> Result<(), Lost> {
         let now = self.vms[vm].now();
         let name = self.config.replicas[replica].name.clone();
@@ -537,7 +396,7 @@ impl World {
     pub fn status(&mut self, vm: usize) -> serde_json::Value {
         let now = self.vms[vm].now();
         self.vms[vm].balancer.set_unix_ms(self.ms);
-        let status = self.vms[vm].balancer.status(&mut self.board, now);
+        let status = Status::of(&mut self.vms[vm].balancer, &mut self.board, now);
         serde_json::to_value(status).expect("a status is JSON")
     }
 
@@ -545,10 +404,10 @@ impl World {
     pub fn answer(
         &mut self,
         vm: usize,
-        request: &dtr_lb_filter::admin::Request,
-    ) -> dtr_lb_filter::admin::Response {
+        request: &dtr_lb_filter::admin::http::Request,
+    ) -> dtr_lb_filter::admin::http::Response {
         let now = self.vms[vm].read_clock(self.ms);
-        let response = self.vms[vm].balancer.answer(request, &mut self.board, now);
+        let response = api::answer(&mut self.vms[vm].balancer, request, &mut self.board, now);
         self.carry_out(vm);
         response
     }

@@ -1,8 +1,15 @@
 //! Names and numbers of the ABI that guest and host share.
 
+use super::status::HostcallError;
+
 /// A context of the guest: a root (one per plugin) or a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ContextId(pub u32);
+
+impl ContextId {
+    /// The id no context has.
+    pub(super) const NONE: ContextId = ContextId(0);
+}
 
 /// A call the guest has under way (HTTP or gRPC).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,6 +26,16 @@ pub enum Action {
     Continue,
     /// Hold the stream until the guest continues it.
     Pause,
+}
+
+impl Action {
+    /// Any result but 0 holds the stream; a guest without the callback does not.
+    pub(super) fn of_result(result: Option<u32>) -> Action {
+        match result {
+            None | Some(0) => Action::Continue,
+            Some(_) => Action::Pause,
+        }
+    }
 }
 
 /// Which side closed, as the ABI numbers it.
@@ -95,58 +112,6 @@ impl AbiVersion {
     }
 }
 
-/// What a host function returns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Status {
-    Ok = 0,
-    NotFound = 1,
-    BadArgument = 2,
-    SerializationFailure = 3,
-    ParseFailure = 4,
-    InvalidMemoryAccess = 6,
-    Empty = 7,
-    CasMismatch = 8,
-    InternalFailure = 10,
-    Unimplemented = 12,
-}
-
-/// Why a host function did not do what it was asked.
-#[derive(Debug)]
-pub(super) enum Refusal {
-    NotFound,
-    BadArgument,
-    Serialization,
-    Parse,
-    Memory,
-    Empty,
-    CasMismatch,
-    Internal,
-    Unimplemented,
-    /// The guest cannot go on: it trapped in its allocator.
-    Broken(wasmtime::Error),
-}
-
-impl Refusal {
-    /// The status a guest sees; only a broken VM traps.
-    pub(super) fn status(self) -> wasmtime::Result<Status> {
-        Ok(match self {
-            Refusal::NotFound => Status::NotFound,
-            Refusal::BadArgument => Status::BadArgument,
-            Refusal::Serialization => Status::SerializationFailure,
-            Refusal::Parse => Status::ParseFailure,
-            Refusal::Memory => Status::InvalidMemoryAccess,
-            Refusal::Empty => Status::Empty,
-            Refusal::CasMismatch => Status::CasMismatch,
-            Refusal::Internal => Status::InternalFailure,
-            Refusal::Unimplemented => Status::Unimplemented,
-            Refusal::Broken(error) => return Err(error),
-        })
-    }
-}
-
-/// What a host function's body returns.
-pub(super) type Answer = Result<(), Refusal>;
-
 /// Turns the ABI's numbers into an enum, and what lies beyond into "bad argument".
 macro_rules! numbered {
     ($(#[$doc:meta])* $name:ident { $($variant:ident = $number:literal),* $(,)? }) => {
@@ -155,11 +120,11 @@ macro_rules! numbered {
         pub(super) enum $name { $($variant = $number),* }
 
         impl TryFrom<u32> for $name {
-            type Error = Refusal;
-            fn try_from(number: u32) -> Result<Self, Refusal> {
+            type Error = HostcallError;
+            fn try_from(number: u32) -> Result<Self, HostcallError> {
                 match number {
                     $($number => Ok($name::$variant),)*
-                    _ => Err(Refusal::BadArgument),
+                    _ => Err(HostcallError::BadArgument),
                 }
             }
         }

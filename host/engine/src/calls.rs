@@ -1,13 +1,14 @@
-//! Answers to what the guest asked of others.
+//! Replies to the guest's calls, and calls of its own functions.
 
 use bytes::BytesMut;
 
 use super::abi::{BufferKind, CallToken, ContextId, Headers};
+use super::context::Root;
 use super::effect::CallReply;
-use super::machine::Vm;
-use super::state::{GrpcKind, grpc_kind};
-use super::tcp::length;
+use super::exports::{Callback, Exports, length};
+use super::open_calls::{GrpcKind, grpc_kind};
 use super::trap::Trap;
+use super::vm::Vm;
 
 impl Vm {
     /// `on_http_call_response`; a token that is not open is left out.
@@ -20,15 +21,15 @@ impl Vm {
         token: CallToken,
         reply: CallReply,
     ) -> Result<(), Trap> {
-        self.core.alive()?;
-        let state = self.core.state_mut();
+        self.instance.alive()?;
+        let state = self.instance.state_mut();
         if state.calls.http.get(&token) != Some(&root) {
             return Ok(());
         }
         state.calls.http.remove(&token);
-        let Some(context) = state.contexts.root_mut(root) else {
+        if state.contexts.root(root).is_none() {
             return Ok(());
-        };
+        }
         let arguments = (
             root.0,
             token.0,
@@ -36,13 +37,9 @@ impl Vm {
             length(&reply.body),
             reply.trailers.len() as u32,
         );
-        context.reply = Some(reply);
-        let callback = &self.guest.http_call_response;
-        self.core
-            .call("proxy_on_http_call_response", root, callback, arguments)?;
-        if let Some(context) = self.core.state_mut().contexts.root_mut(root) {
-            context.reply = None;
-        }
+        let callback = &self.exports.http_call_response;
+        self.instance
+            .call_with(root, |root| &mut root.reply, reply, callback, arguments)?;
         self.settle()
     }
 
@@ -55,19 +52,14 @@ impl Vm {
         token: CallToken,
         metadata: Headers,
     ) -> Result<(), Trap> {
-        let Some(root) = self.grpc_root(token)? else {
-            return Ok(());
-        };
-        let arguments = (root.0, token.0, metadata.len() as u32);
-        self.root_mut(root, |root| root.grpc_initial = Some(metadata));
-        let callback = &self.guest.grpc_initial;
-        self.core.call(
-            "proxy_on_grpc_receive_initial_metadata",
-            root,
-            callback,
-            arguments,
+        let size = metadata.len() as u32;
+        self.grpc(
+            token,
+            |exports| &exports.grpc_initial,
+            |root| &mut root.grpc_initial,
+            metadata,
+            size,
         )?;
-        self.root_mut(root, |root| root.grpc_initial = None);
         self.settle()
     }
 
@@ -76,17 +68,16 @@ impl Vm {
     /// # Errors
     /// When the guest traps.
     pub fn grpc_message(&mut self, token: CallToken, message: Vec<u8>) -> Result<(), Trap> {
-        let Some(root) = self.grpc_root(token)? else {
-            return Ok(());
-        };
-        let arguments = (root.0, token.0, length(&message));
-        self.root_mut(root, |root| root.grpc_message = Some(message));
-        let callback = &self.guest.grpc_receive;
-        self.core
-            .call("proxy_on_grpc_receive", root, callback, arguments)?;
-        self.root_mut(root, |root| root.grpc_message = None);
+        let size = length(&message);
+        self.grpc(
+            token,
+            |exports| &exports.grpc_receive,
+            |root| &mut root.grpc_message,
+            message,
+            size,
+        )?;
         if grpc_kind(token) == GrpcKind::Unary {
-            self.core.state_mut().calls.grpc.remove(&token);
+            self.instance.state_mut().calls.grpc.remove(&token);
         }
         self.settle()
     }
@@ -100,19 +91,14 @@ impl Vm {
         token: CallToken,
         metadata: Headers,
     ) -> Result<(), Trap> {
-        let Some(root) = self.grpc_root(token)? else {
-            return Ok(());
-        };
-        let arguments = (root.0, token.0, metadata.len() as u32);
-        self.root_mut(root, |root| root.grpc_trailing = Some(metadata));
-        let callback = &self.guest.grpc_trailing;
-        self.core.call(
-            "proxy_on_grpc_receive_trailing_metadata",
-            root,
-            callback,
-            arguments,
+        let size = metadata.len() as u32;
+        self.grpc(
+            token,
+            |exports| &exports.grpc_trailing,
+            |root| &mut root.grpc_trailing,
+            metadata,
+            size,
         )?;
-        self.root_mut(root, |root| root.grpc_trailing = None);
         self.settle()
     }
 
@@ -124,15 +110,14 @@ impl Vm {
         let Some(root) = self.grpc_root(token)? else {
             return Ok(());
         };
-        self.root_mut(root, |root| root.status = (status, message.to_owned()));
+        let contexts = &mut self.instance.state_mut().contexts;
+        if let Some(root) = contexts.root_mut(root) {
+            root.status = (status, message.to_owned());
+        }
         let arguments = (root.0, token.0, status);
-        self.core.call(
-            "proxy_on_grpc_close",
-            root,
-            &self.guest.grpc_close,
-            arguments,
-        )?;
-        self.core.state_mut().calls.grpc.remove(&token);
+        self.instance
+            .call(root, &self.exports.grpc_close, arguments)?;
+        self.instance.state_mut().calls.grpc.remove(&token);
         self.settle()
     }
 
@@ -146,29 +131,40 @@ impl Vm {
         function: u32,
         arguments: &[u8],
     ) -> Result<(), Trap> {
-        self.core.alive()?;
-        if self.core.state().contexts.root(root).is_none() {
+        self.instance.alive()?;
+        if self.instance.state().contexts.root(root).is_none() {
             return Ok(());
         }
         let mut data = BytesMut::from(arguments);
-        let callback = &self.guest.foreign_function;
+        let callback = &self.exports.foreign_function;
         let values = (root.0, function, length(arguments));
-        self.core
-            .with_data(BufferKind::ForeignArguments, &mut data, |core| {
-                core.call("proxy_on_foreign_function", root, callback, values)
+        self.instance
+            .with_data(BufferKind::ForeignArguments, &mut data, |instance| {
+                instance.call(root, callback, values)
             })?;
         self.settle()
     }
 
-    fn grpc_root(&self, token: CallToken) -> Result<Option<ContextId>, Trap> {
-        self.core.alive()?;
-        let root = self.core.state().calls.grpc.get(&token).copied();
-        Ok(root.filter(|root| self.core.state().contexts.root(*root).is_some()))
+    /// Hands something of a gRPC call to its root; a token that is not open is left out.
+    fn grpc<T>(
+        &mut self,
+        token: CallToken,
+        callback: fn(&Exports) -> &Callback<(u32, u32, u32), ()>,
+        slot: fn(&mut Root) -> &mut Option<T>,
+        value: T,
+        size: u32,
+    ) -> Result<(), Trap> {
+        let Some(root) = self.grpc_root(token)? else {
+            return Ok(());
+        };
+        let (callback, arguments) = (callback(&self.exports), (root.0, token.0, size));
+        self.instance
+            .call_with(root, slot, value, callback, arguments)
     }
 
-    fn root_mut(&mut self, root: ContextId, change: impl FnOnce(&mut super::context::Root)) {
-        if let Some(root) = self.core.state_mut().contexts.root_mut(root) {
-            change(root);
-        }
+    fn grpc_root(&self, token: CallToken) -> Result<Option<ContextId>, Trap> {
+        self.instance.alive()?;
+        let root = self.instance.state().calls.grpc.get(&token).copied();
+        Ok(root.filter(|root| self.instance.state().contexts.root(*root).is_some()))
     }
 }

@@ -61,7 +61,7 @@ pub struct Plugin {
 
 /// What a VM asks of the place it lives in. A closure that says which
 /// clusters exist is the smallest one.
-pub trait World: Send + Sync {
+pub trait Environment: Send + Sync {
     /// Whether HTTP and gRPC calls may name this cluster.
     fn has_cluster(&self, name: &str) -> bool;
 
@@ -95,7 +95,7 @@ pub trait World: Send + Sync {
     }
 }
 
-impl<F: Fn(&str) -> bool + Send + Sync> World for F {
+impl<F: Fn(&str) -> bool + Send + Sync> Environment for F {
     fn has_cluster(&self, name: &str) -> bool {
         self(name)
     }

@@ -7,8 +7,8 @@ use bytes::BytesMut;
 
 use super::abi::{ContextId, Headers, MapKind};
 use super::effect::CallReply;
-use super::filter_state::{FilterState, Write};
-use super::stream::{HttpInfo, TcpInfo};
+use super::filter_state::{FilterState, WriteAccess};
+use super::stream_info::{HttpInfo, TcpInfo};
 
 /// Contexts alive, by id.
 #[derive(Default)]
@@ -43,13 +43,13 @@ pub(super) struct Root {
     pub(super) grpc_trailing: Option<Headers>,
     pub(super) grpc_message: Option<Vec<u8>>,
     /// Properties declared, by name.
-    pub(super) declared: HashMap<Vec<u8>, Write>,
-    pub(super) life: Life,
+    pub(super) declared: HashMap<Vec<u8>, WriteAccess>,
+    pub(super) phase: RootPhase,
 }
 
 /// How far a root context is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Life {
+pub(super) enum RootPhase {
     #[default]
     Running,
     /// `on_done` said "not yet".
@@ -67,7 +67,7 @@ pub(super) struct Tcp {
 pub(super) struct Http {
     pub(super) info: HttpInfo,
     /// By [`MapKind`] 0 to 3.
-    pub(super) access: [Access; 4],
+    pub(super) access: [MapAccess; 4],
     pub(super) answered: bool,
     /// It was logged; there is nothing left to read of it.
     pub(super) over: bool,
@@ -77,7 +77,7 @@ pub(super) struct Http {
 
 /// What a guest may do with a map at this moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Access {
+pub(super) enum MapAccess {
     #[default]
     None,
     Read,
@@ -177,7 +177,7 @@ impl Http {
     pub(super) fn new(info: HttpInfo) -> Http {
         Http {
             info,
-            access: [Access::None; 4],
+            access: [MapAccess::None; 4],
             answered: false,
             over: false,
             held: Default::default(),
@@ -205,7 +205,7 @@ impl Http {
         }
     }
 
-    pub(super) fn access(&self, kind: MapKind) -> Access {
+    pub(super) fn access(&self, kind: MapKind) -> MapAccess {
         self.access.get(kind as usize).copied().unwrap_or_default()
     }
 }

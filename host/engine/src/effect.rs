@@ -47,7 +47,7 @@ pub enum Effect {
     CloseStream(ContextId),
     /// Reset the HTTP stream.
     ResetHttp(ContextId),
-    /// Answer the request with this instead.
+    /// HostcallResult the request with this instead.
     LocalResponse {
         /// The HTTP context.
         context: ContextId,
@@ -75,7 +75,7 @@ pub struct HttpCall {
     pub token: CallToken,
     /// Who gets the answer.
     pub root: ContextId,
-    /// Exists, says the [`World`](super::World).
+    /// Exists, says the [`Environment`](super::Environment).
     pub cluster: String,
     /// With `:method`, `:path`, `:authority`.
     pub headers: Headers,
@@ -94,7 +94,7 @@ pub struct GrpcCall {
     pub token: CallToken,
     /// Who gets the answers.
     pub root: ContextId,
-    /// Exists, says the [`World`](super::World).
+    /// Exists, says the [`Environment`](super::Environment).
     pub cluster: String,
     /// Such as `helloworld.Greeter`.
     pub service: String,
@@ -108,7 +108,7 @@ pub struct GrpcCall {
     pub timeout: Option<Duration>,
 }
 
-/// Answer to an HTTP call. No headers: the call failed.
+/// HostcallResult to an HTTP call. No headers: the call failed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CallReply {
     /// With `:status`.

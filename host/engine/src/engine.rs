@@ -1,23 +1,22 @@
 //! Compiled guests.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
-use wasmtime::{Config, EngineWeak, InstancePre};
+use wasmtime::{Config, InstancePre};
 
 use super::abi::AbiVersion;
-use super::guest::Guest;
+use super::epoch::{ClockGuard, EpochClock};
+use super::exports::Exports;
 use super::linker;
-use super::state::State;
+use super::state::VmState;
 use super::trap::{FRAMES, LoadError};
 
 /// One process's compiler and epoch clock. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
     wasm: wasmtime::Engine,
-    clock: Arc<Clock>,
+    clock: Arc<EpochClock>,
 }
 
 impl Engine {
@@ -30,17 +29,13 @@ impl Engine {
         config
             .epoch_interruption(true)
             .max_wasm_stack(STACK)
-            // One more than are named, to tell that there are more.
+            // One more than are named, to know whether there are more.
             .wasm_backtrace_max_frames(NonZeroUsize::new(FRAMES + 1))
             // Reserving address space is free; growing then never moves memory.
             .memory_reservation(4 << 30);
         let wasm =
             wasmtime::Engine::new(&config).map_err(|error| LoadError::Engine(error.to_string()))?;
-        let clock = Arc::new(Clock::default());
-        let (hand, face) = (wasm.weak(), clock.pulse.clone());
-        std::thread::Builder::new()
-            .name("vm-clock".to_owned())
-            .spawn(move || face.run(&hand))
+        let clock = EpochClock::start(&wasm)
             .map_err(|error| LoadError::Engine(format!("its clock thread: {error}")))?;
         Ok(Engine { wasm, clock })
     }
@@ -49,10 +44,9 @@ impl Engine {
         &self.wasm
     }
 
-    /// The clock ticks for as long as this is kept.
-    pub(super) fn live(&self) -> Life {
-        self.clock.pulse.add();
-        Life(self.clock.clone())
+    /// The clock ticks until the guard is dropped.
+    pub(super) fn keep_clock(&self) -> ClockGuard {
+        EpochClock::keep(&self.clock)
     }
 }
 
@@ -60,7 +54,7 @@ impl Engine {
 #[derive(Clone)]
 pub struct Module {
     engine: Engine,
-    linked: InstancePre<State>,
+    linked: InstancePre<VmState>,
     abi: AbiVersion,
 }
 
@@ -82,7 +76,7 @@ impl Module {
 
     pub(super) fn link(engine: &Engine, module: &wasmtime::Module) -> Result<Module, LoadError> {
         let abi = marker(module)?;
-        Guest::check(module)?;
+        Exports::check(module)?;
         let linked = linker::link(&engine.wasm, module)?;
         Ok(Module {
             engine: engine.clone(),
@@ -100,7 +94,7 @@ impl Module {
         &self.engine
     }
 
-    pub(super) fn linked(&self) -> &InstancePre<State> {
+    pub(super) fn linked(&self) -> &InstancePre<VmState> {
         &self.linked
     }
 }
@@ -124,82 +118,5 @@ fn marker(module: &wasmtime::Module) -> Result<AbiVersion, LoadError> {
         })
 }
 
-/// Moves the epoch on, by which guests' time is limited.
-#[derive(Default)]
-struct Clock {
-    pulse: Arc<Pulse>,
-}
-
-#[derive(Default)]
-struct Pulse {
-    living: Mutex<usize>,
-    changed: Condvar,
-    over: AtomicBool,
-}
-
-impl Pulse {
-    fn add(&self) {
-        *self.living.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.changed.notify_one();
-    }
-
-    fn remove(&self) {
-        *self.living.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-    }
-
-    fn run(&self, engine: &EngineWeak) {
-        loop {
-            {
-                let mut living = self.living.lock().unwrap_or_else(PoisonError::into_inner);
-                while *living == 0 && !self.over.load(Ordering::Relaxed) {
-                    living = self
-                        .changed
-                        .wait(living)
-                        .unwrap_or_else(PoisonError::into_inner);
-                }
-            }
-            let Some(engine) = engine.upgrade() else {
-                return;
-            };
-            if self.over.load(Ordering::Relaxed) {
-                return;
-            }
-            engine.increment_epoch();
-            drop(engine);
-            std::thread::sleep(TICK);
-        }
-    }
-}
-
-impl Drop for Clock {
-    fn drop(&mut self) {
-        self.pulse.over.store(true, Ordering::Relaxed);
-        // Under the lock, so that the thread is not just about to wait.
-        let _living = self
-            .pulse
-            .living
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        self.pulse.changed.notify_all();
-    }
-}
-
-/// Keeps the clock ticking, be the engine itself gone.
-pub(super) struct Life(Arc<Clock>);
-
-impl Drop for Life {
-    fn drop(&mut self) {
-        self.0.pulse.remove();
-    }
-}
-
-/// How many ticks a callback may take to keep within `limit`.
-pub(super) fn ticks(limit: Duration) -> u64 {
-    // One more, since the first may come at once.
-    (limit.as_nanos().div_ceil(TICK.as_nanos()) as u64).saturating_add(1)
-}
-
-/// How often the epoch moves.
-const TICK: Duration = Duration::from_millis(10);
 /// A guest's stack, bytes.
 const STACK: usize = 512 << 10;

@@ -2,21 +2,22 @@
 
 use std::borrow::Cow;
 
-use super::abi::{Answer, Refusal};
+use super::envoy::STEERING_KEY;
+use super::status::{HostcallError, HostcallResult};
 
 /// Values of one stream, by key. There are few, so they are searched in order.
 #[derive(Debug, Default)]
-pub(super) struct FilterState(Vec<Entry>);
+pub(super) struct FilterState(Vec<FilterStateEntry>);
 
 #[derive(Debug)]
-struct Entry {
+struct FilterStateEntry {
     key: Cow<'static, [u8]>,
-    value: Value,
+    value: FilterStateValue,
 }
 
 /// A value and who set it how.
 #[derive(Debug)]
-pub(super) enum Value {
+pub(super) enum FilterStateValue {
     /// By `set_envoy_filter_state`: the proxy understands it.
     Object(String),
     /// By `set_property`: for guests.
@@ -24,26 +25,26 @@ pub(super) enum Value {
         /// What they wrote.
         bytes: Vec<u8>,
         /// Whether it may be written again.
-        write: Write,
+        write: WriteAccess,
     },
 }
 
 /// How often a property may be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Write {
+pub(super) enum WriteAccess {
     Once,
     Often,
 }
 
 impl FilterState {
-    pub(super) fn get(&self, key: &[u8]) -> Option<&Value> {
+    pub(super) fn get(&self, key: &[u8]) -> Option<&FilterStateValue> {
         self.0
             .iter()
             .find(|entry| entry.key == key)
             .map(|entry| &entry.value)
     }
 
-    fn get_mut(&mut self, key: &[u8]) -> Option<&mut Value> {
+    fn get_mut(&mut self, key: &[u8]) -> Option<&mut FilterStateValue> {
         self.0
             .iter_mut()
             .find(|entry| entry.key == key)
@@ -52,19 +53,23 @@ impl FilterState {
 
     /// # Errors
     /// "Internal failure" when it would be more than a stream may carry.
-    pub(super) fn set(&mut self, key: Cow<'static, [u8]>, value: Value) -> Answer {
+    pub(super) fn set(
+        &mut self,
+        key: Cow<'static, [u8]>,
+        value: FilterStateValue,
+    ) -> HostcallResult {
         let others = self.0.iter().filter(|entry| entry.key != key);
         let size: usize = others
             .map(|entry| entry.key.len() + entry.value.bytes().len())
             .sum();
         if size + key.len() + value.bytes().len() > MOST_BYTES {
-            return Err(Refusal::Internal);
+            return Err(HostcallError::Internal);
         }
         let full = self.0.len() >= MOST_VALUES;
         match self.get_mut(&key) {
             Some(old) => *old = value,
-            None if full => return Err(Refusal::Internal),
-            None => self.0.push(Entry { key, value }),
+            None if full => return Err(HostcallError::Internal),
+            None => self.0.push(FilterStateEntry { key, value }),
         }
         Ok(())
     }
@@ -72,38 +77,43 @@ impl FilterState {
     /// The text of an object.
     pub(super) fn object(&self, key: &str) -> Option<&str> {
         match self.get(key.as_bytes())? {
-            Value::Object(text) => Some(text),
-            Value::Property { .. } => None,
+            FilterStateValue::Object(text) => Some(text),
+            FilterStateValue::Property { .. } => None,
         }
     }
 }
 
-impl Value {
+impl FilterStateValue {
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
-            Value::Object(text) => text.as_bytes(),
-            Value::Property { bytes, .. } => bytes,
+            FilterStateValue::Object(text) => text.as_bytes(),
+            FilterStateValue::Property { bytes, .. } => bytes,
         }
     }
 }
 
 /// The key as the proxy knows it, when the proxy has a use for it and can make
 /// an object of this value; otherwise why not.
-pub(super) fn object_key(key: &str, value: &str) -> Result<&'static str, Refusal> {
+pub(super) fn object_key(key: &str, value: &str) -> Result<&'static str, HostcallError> {
     let (known, fits) = OBJECTS
         .iter()
         .find(|(known, _)| *known == key)
-        .ok_or(Refusal::NotFound)?;
+        .ok_or(HostcallError::NotFound)?;
     if fits(value) {
         Ok(known)
     } else {
-        Err(Refusal::BadArgument)
+        Err(HostcallError::BadArgument)
     }
+}
+
+/// All keys the proxy has a use for.
+pub(super) fn object_keys() -> impl Iterator<Item = &'static str> {
+    OBJECTS.iter().map(|(key, _)| *key)
 }
 
 /// Keys Envoy has an object factory for, and what it makes objects of.
 const OBJECTS: &[(&str, Fits)] = &[
-    ("envoy.tcp_proxy.cluster", any),
+    (STEERING_KEY, any),
     ("envoy.tcp_proxy.disable_tunneling", any),
     ("envoy.tcp_proxy.per_connection_idle_timeout_ms", number),
     (

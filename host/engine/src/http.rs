@@ -3,12 +3,11 @@
 use bytes::BytesMut;
 
 use super::abi::{Action, Body, BufferKind, ContextId, End, MapKind};
-use super::context::{Access, Http, Kind};
-use super::guest::HeadersCallback;
-use super::machine::{Vm, action};
-use super::stream::HttpInfo;
-use super::tcp::length;
+use super::context::{Http, Kind, MapAccess};
+use super::exports::{HeadersCallback, length};
+use super::stream_info::HttpInfo;
 use super::trap::Trap;
+use super::vm::Vm;
 
 impl Vm {
     /// A request came: `on_context_create`.
@@ -21,7 +20,7 @@ impl Vm {
 
     /// The request's maps, for the owner to fill and to take back.
     pub fn http_mut(&mut self, context: ContextId) -> Option<&mut HttpInfo> {
-        self.core
+        self.instance
             .state_mut()
             .contexts
             .http_mut(context)
@@ -33,31 +32,7 @@ impl Vm {
     /// # Errors
     /// When the guest traps.
     pub fn request_headers(&mut self, context: ContextId, end: End) -> Result<Action, Trap> {
-        let callback = self.guest.request_headers.clone();
-        self.headers(
-            MapKind::RequestHeaders,
-            "proxy_on_request_headers",
-            callback,
-            context,
-            end,
-        )
-    }
-
-    /// Leaves body bytes that the guest held back where it can read and change
-    /// them from other callbacks, such as the answer to an HTTP call. In the
-    /// body's own callback it sees those handed over there.
-    pub fn hold_body(&mut self, context: ContextId, body: Body, bytes: BytesMut) {
-        if let Some(http) = self.core.state_mut().contexts.http_mut(context) {
-            http.held[body as usize] = bytes;
-        }
-    }
-
-    /// Takes back what [`Vm::hold_body`] left, changed or not.
-    pub fn release_body(&mut self, context: ContextId, body: Body) -> BytesMut {
-        let http = self.core.state_mut().contexts.http_mut(context);
-        http.map_or_else(BytesMut::new, |http| {
-            std::mem::take(&mut http.held[body as usize])
-        })
+        self.headers(Body::Request, context, end)
     }
 
     /// `on_response_headers`
@@ -65,14 +40,7 @@ impl Vm {
     /// # Errors
     /// When the guest traps.
     pub fn response_headers(&mut self, context: ContextId, end: End) -> Result<Action, Trap> {
-        let callback = self.guest.response_headers.clone();
-        self.headers(
-            MapKind::ResponseHeaders,
-            "proxy_on_response_headers",
-            callback,
-            context,
-            end,
-        )
+        self.headers(Body::Response, context, end)
     }
 
     /// `on_request_body`: all bytes held back so far; the guest may change them.
@@ -85,15 +53,7 @@ impl Vm {
         body: &mut BytesMut,
         end: End,
     ) -> Result<Action, Trap> {
-        let arguments = (context.0, length(body), u32::from(end == End::Last));
-        let callback = &self.guest.request_body;
-        let Some(core) = self.core.for_http(context)? else {
-            return Ok(Action::Continue);
-        };
-        let answer = core.with_data(BufferKind::RequestBody, body, |core| {
-            core.call("proxy_on_request_body", context, callback, arguments)
-        })?;
-        self.decided(answer)
+        self.body(Body::Request, context, body, end)
     }
 
     /// `on_response_body`: all bytes held back so far; the guest may change them.
@@ -106,15 +66,7 @@ impl Vm {
         body: &mut BytesMut,
         end: End,
     ) -> Result<Action, Trap> {
-        let arguments = (context.0, length(body), u32::from(end == End::Last));
-        let callback = &self.guest.response_body;
-        let Some(core) = self.core.for_http(context)? else {
-            return Ok(Action::Continue);
-        };
-        let answer = core.with_data(BufferKind::ResponseBody, body, |core| {
-            core.call("proxy_on_response_body", context, callback, arguments)
-        })?;
-        self.decided(answer)
+        self.body(Body::Response, context, body, end)
     }
 
     /// `on_request_trailers`, with the body bytes still held back.
@@ -126,20 +78,7 @@ impl Vm {
         context: ContextId,
         held: &mut BytesMut,
     ) -> Result<Action, Trap> {
-        let kind = MapKind::RequestTrailers;
-        let Some(count) = self.core.reveal(context, kind)? else {
-            return Ok(Action::Continue);
-        };
-        let callback = &self.guest.request_trailers;
-        let answer = self.core.with_data(BufferKind::RequestBody, held, |core| {
-            core.call(
-                "proxy_on_request_trailers",
-                context,
-                callback,
-                (context.0, count),
-            )
-        })?;
-        self.conceal(context, kind, answer)
+        self.trailers(Body::Request, context, held)
     }
 
     /// `on_response_trailers`, with the body bytes still held back.
@@ -151,48 +90,94 @@ impl Vm {
         context: ContextId,
         held: &mut BytesMut,
     ) -> Result<Action, Trap> {
-        let kind = MapKind::ResponseTrailers;
-        let Some(count) = self.core.reveal(context, kind)? else {
-            return Ok(Action::Continue);
-        };
-        let callback = &self.guest.response_trailers;
-        let answer = self
-            .core
-            .with_data(BufferKind::ResponseBody, held, |core| {
-                core.call(
-                    "proxy_on_response_trailers",
-                    context,
-                    callback,
-                    (context.0, count),
-                )
-            })?;
-        self.conceal(context, kind, answer)
+        self.trailers(Body::Response, context, held)
     }
 
-    fn headers(
-        &mut self,
-        kind: MapKind,
-        name: &'static str,
-        callback: Option<HeadersCallback>,
-        context: ContextId,
-        end: End,
-    ) -> Result<Action, Trap> {
-        let Some(count) = self.core.reveal(context, kind)? else {
+    /// Leaves body bytes that the guest held back where it can read and change
+    /// them from other callbacks, such as the answer to an HTTP call. In the
+    /// body's own callback it sees those handed over there.
+    pub fn hold_body(&mut self, context: ContextId, body: Body, bytes: BytesMut) {
+        if let Some(http) = self.instance.state_mut().contexts.http_mut(context) {
+            http.held[body as usize] = bytes;
+        }
+    }
+
+    /// Takes back what [`Vm::hold_body`] left, changed or not.
+    pub fn release_body(&mut self, context: ContextId, body: Body) -> BytesMut {
+        let http = self.instance.state_mut().contexts.http_mut(context);
+        http.map_or_else(BytesMut::new, |http| {
+            std::mem::take(&mut http.held[body as usize])
+        })
+    }
+
+    fn headers(&mut self, of: Body, context: ContextId, end: End) -> Result<Action, Trap> {
+        let (kind, callback) = match of {
+            Body::Request => (MapKind::RequestHeaders, &self.exports.request_headers),
+            Body::Response => (MapKind::ResponseHeaders, &self.exports.response_headers),
+        };
+        let Some(count) = self.instance.reveal(context, kind)? else {
             return Ok(Action::Continue);
         };
         let last = u32::from(end == End::Last);
-        let answer = match callback {
-            None => None,
-            Some(HeadersCallback::Old(callback)) => {
-                self.core
-                    .call(name, context, &Some(callback), (context.0, count))?
+        let instance = &mut self.instance;
+        let result = match callback {
+            HeadersCallback::WithoutEnd(callback) => {
+                instance.call(context, callback, (context.0, count))?
             }
-            Some(HeadersCallback::New(callback)) => {
-                self.core
-                    .call(name, context, &Some(callback), (context.0, count, last))?
+            HeadersCallback::WithEnd(callback) => {
+                instance.call(context, callback, (context.0, count, last))?
             }
         };
-        self.conceal(context, kind, answer)
+        self.conceal(context, kind, result)
+    }
+
+    fn body(
+        &mut self,
+        of: Body,
+        context: ContextId,
+        body: &mut BytesMut,
+        end: End,
+    ) -> Result<Action, Trap> {
+        let (kind, callback) = match of {
+            Body::Request => (BufferKind::RequestBody, &self.exports.request_body),
+            Body::Response => (BufferKind::ResponseBody, &self.exports.response_body),
+        };
+        let arguments = (context.0, length(body), u32::from(end == End::Last));
+        let Some(instance) = self.instance.for_http(context)? else {
+            return Ok(Action::Continue);
+        };
+        let result = instance.with_data(kind, body, |instance| {
+            instance.call(context, callback, arguments)
+        })?;
+        self.decided(result)
+    }
+
+    fn trailers(
+        &mut self,
+        of: Body,
+        context: ContextId,
+        held: &mut BytesMut,
+    ) -> Result<Action, Trap> {
+        let exports = &self.exports;
+        let (map, body, callback) = match of {
+            Body::Request => (
+                MapKind::RequestTrailers,
+                BufferKind::RequestBody,
+                &exports.request_trailers,
+            ),
+            Body::Response => (
+                MapKind::ResponseTrailers,
+                BufferKind::ResponseBody,
+                &exports.response_trailers,
+            ),
+        };
+        let Some(count) = self.instance.reveal(context, map)? else {
+            return Ok(Action::Continue);
+        };
+        let result = self.instance.with_data(body, held, |instance| {
+            instance.call(context, callback, (context.0, count))
+        })?;
+        self.conceal(context, map, result)
     }
 
     /// In Envoy a map is there while its callback runs, and stays while the
@@ -201,25 +186,25 @@ impl Vm {
         &mut self,
         context: ContextId,
         kind: MapKind,
-        answer: Option<u32>,
+        result: Option<u32>,
     ) -> Result<Action, Trap> {
-        let action = self.decided(answer)?;
+        let action = self.decided(result)?;
         if action == Action::Continue {
-            self.core
+            self.instance
                 .state_mut()
-                .set_access(context, kind, Access::None);
+                .set_access(context, kind, MapAccess::None);
         }
         Ok(action)
     }
 
     /// A request the guest answered itself goes no further.
-    fn decided(&mut self, answer: Option<u32>) -> Result<Action, Trap> {
-        let stopped = std::mem::take(&mut self.core.state_mut().turn.stop);
+    fn decided(&mut self, result: Option<u32>) -> Result<Action, Trap> {
+        let stopped = std::mem::take(&mut self.instance.state_mut().scope.stop);
         self.settle()?;
         Ok(if stopped {
             Action::Pause
         } else {
-            action(answer)
+            Action::of_result(result)
         })
     }
 }

@@ -7,31 +7,33 @@ use bytes::BytesMut;
 use wasmtime::{Func, Store, TypedFunc, WasmParams, WasmResults};
 
 use super::abi::{BufferKind, ContextId, MapKind};
-use super::context::Access;
-use super::engine::{self, Module};
-use super::guest::Guest;
-use super::observe::{Arguments, Observer, Outcome};
-use super::state::{Calls, State, Turn};
-use super::trap::{Circumstances, LoadError, StartError, Trap, TrapReason};
+use super::context::{MapAccess, Root};
+use super::engine::Module;
+use super::epoch;
+use super::exports::{Callback, Exports};
+use super::observe::{CallbackArguments, CallbackResult, Observer};
+use super::open_calls::OpenCalls;
+use super::state::{CallScope, VmState};
+use super::trap::{LoadError, StartError, Trap, TrapContext, TrapReason};
 
 /// The running part, apart from the guest's exports, so that one of these can
 /// be called while the other is borrowed.
-pub(super) struct Core {
-    store: Store<State>,
+pub(super) struct Instance {
+    store: Store<VmState>,
     limit: Duration,
     ticks: u64,
     main: Option<Func>,
     dead: Option<Trap>,
 }
 
-impl Core {
-    pub(super) fn new(module: &Module, state: State, limit: Duration) -> Core {
+impl Instance {
+    pub(super) fn new(module: &Module, state: VmState, limit: Duration) -> Instance {
         let mut store = Store::new(module.engine().wasm(), state);
         store.limiter(|state| &mut state.limits);
-        Core {
+        Instance {
             store,
             limit,
-            ticks: engine::ticks(limit),
+            ticks: epoch::ticks(limit),
             main: None,
             dead: None,
         }
@@ -48,11 +50,11 @@ impl Core {
         self.dead.as_ref()
     }
 
-    pub(super) fn state(&self) -> &State {
+    pub(super) fn state(&self) -> &VmState {
         self.store.data()
     }
 
-    pub(super) fn state_mut(&mut self) -> &mut State {
+    pub(super) fn state_mut(&mut self) -> &mut VmState {
         self.store.data_mut()
     }
 
@@ -70,24 +72,24 @@ impl Core {
     /// # Errors
     /// When the guest traps, now or before.
     #[inline]
-    pub(super) fn call<P: WasmParams + Arguments, R: WasmResults + Outcome>(
+    pub(super) fn call<P: WasmParams + CallbackArguments, R: WasmResults + CallbackResult>(
         &mut self,
-        name: &'static str,
         context: ContextId,
-        callback: &Option<TypedFunc<P, R>>,
+        callback: &Callback<P, R>,
         arguments: P,
     ) -> Result<Option<R>, Trap> {
         self.alive()?;
-        let Some(callback) = callback else {
+        let name = callback.name;
+        let Some(callback) = &callback.function else {
             return Ok(None);
         };
         let state = self.store.data_mut();
-        state.turn.context = context;
-        state.turn.effective = None;
-        state.turn.stop = false;
+        state.scope.context = context;
+        state.scope.effective = None;
+        state.scope.stop = false;
         state.limits.refused = false;
         state.asked = 0;
-        state.log.last_words = None;
+        state.log.last_critical_line = None;
         self.store.set_epoch_deadline(self.ticks);
         if let Some(observer) = self.store.data().observer.clone() {
             return self.watched(&observer, name, callback, arguments).map(Some);
@@ -100,19 +102,19 @@ impl Core {
 
     /// Runs one callback under the eyes of an observer.
     #[cold]
-    fn watched<P: WasmParams + Arguments, R: WasmResults + Outcome>(
+    fn watched<P: WasmParams + CallbackArguments, R: WasmResults + CallbackResult>(
         &mut self,
         observer: &Arc<dyn Observer>,
         name: &'static str,
         callback: &TypedFunc<P, R>,
         arguments: P,
     ) -> Result<R, Trap> {
-        let result = match observer.enter(name, arguments.words().as_ref()) {
+        let result = match observer.enter(name, arguments.to_u32s().as_ref()) {
             None => callback.call(&mut self.store, arguments),
             Some(reason) => Err(self.mishap(reason)),
         };
         let result = result.map_err(|error| self.die(name, &error));
-        observer.leave(name, result.as_ref().map(Outcome::word));
+        observer.leave(name, result.as_ref().map(CallbackResult::to_u32));
         result
     }
 
@@ -130,16 +132,35 @@ impl Core {
         trap.into()
     }
 
+    /// As [`Instance::call`], about something its root can read until it returns.
+    pub(super) fn call_with<T, P: WasmParams + CallbackArguments>(
+        &mut self,
+        root: ContextId,
+        slot: fn(&mut Root) -> &mut Option<T>,
+        value: T,
+        callback: &Callback<P, ()>,
+        arguments: P,
+    ) -> Result<(), Trap> {
+        if let Some(root) = self.state_mut().contexts.root_mut(root) {
+            *slot(root) = Some(value);
+        }
+        self.call(root, callback, arguments)?;
+        if let Some(root) = self.state_mut().contexts.root_mut(root) {
+            *slot(root) = None;
+        }
+        Ok(())
+    }
+
     /// Lets the guest see and change `data` while `body` runs.
     pub(super) fn with_data<R>(
         &mut self,
         kind: BufferKind,
         data: &mut BytesMut,
-        body: impl FnOnce(&mut Core) -> R,
+        body: impl FnOnce(&mut Instance) -> R,
     ) -> R {
-        self.state_mut().turn.data = Some((kind, std::mem::take(data)));
+        self.state_mut().scope.data = Some((kind, std::mem::take(data)));
         let result = body(self);
-        if let Some((_, changed)) = self.state_mut().turn.data.take() {
+        if let Some((_, changed)) = self.state_mut().scope.data.take() {
             *data = changed;
         }
         result
@@ -149,7 +170,7 @@ impl Core {
     ///
     /// # Errors
     /// When the VM is dead.
-    pub(super) fn for_http(&mut self, context: ContextId) -> Result<Option<&mut Core>, Trap> {
+    pub(super) fn for_http(&mut self, context: ContextId) -> Result<Option<&mut Instance>, Trap> {
         self.alive()?;
         let http = self.state_mut().contexts.http_mut(context).is_some();
         Ok(http.then_some(self))
@@ -166,7 +187,7 @@ impl Core {
     ) -> Result<Option<u32>, Trap> {
         self.alive()?;
         let state = self.state_mut();
-        state.set_access(context, kind, Access::Write);
+        state.set_access(context, kind, MapAccess::Write);
         let http = state.contexts.http_mut(context);
         Ok(http.map(|http| http.map(kind).map_or(0, |map| map.len() as u32)))
     }
@@ -174,44 +195,39 @@ impl Core {
     /// Notes why the VM is of no use any more, and forgets what it asked for.
     fn die(&mut self, callback: &'static str, error: &wasmtime::Error) -> Trap {
         let state = self.store.data_mut();
-        let around = Circumstances {
+        let context = TrapContext {
             callback,
             limit: self.limit,
             memory_limit: state.limits.memory(),
             refused: state.limits.refused,
-            last_words: state.log.last_words.take(),
+            last_critical_line: state.log.last_critical_line.take(),
         };
         state.effects.clear();
-        state.calls = Calls::default();
-        let data = state.turn.data.take();
-        state.turn = Turn {
+        state.calls = OpenCalls::default();
+        let data = state.scope.data.take();
+        state.scope = CallScope {
             data,
-            ..Turn::default()
+            ..CallScope::default()
         };
-        let trap = Trap::new(error, around);
+        let trap = Trap::new(error, context);
         self.dead = Some(trap.clone());
         trap
     }
 
     /// # Errors
     /// When the guest does not link or crashes at once.
-    pub(super) fn instantiate(&mut self, module: &Module) -> Result<Guest, StartError> {
+    pub(super) fn instantiate(&mut self, module: &Module) -> Result<Exports, StartError> {
         self.store.set_epoch_deadline(self.ticks);
         let instance = match module.linked().instantiate(&mut self.store) {
             Ok(instance) => instance,
             Err(error) => return Err(self.stillborn(&error)),
         };
-        let allowed = self.state().gate.allowed();
-        let guest = Guest::find(&instance, &mut self.store, allowed.as_deref())?;
-        let allocate = guest
-            .malloc
-            .clone()
-            .or_else(|| guest.memory_allocate.clone());
-        let allocate = allocate.ok_or(StartError::NoAllocator)?;
-        let allocate = allocate
-            .func()
-            .typed(&self.store)
-            .map_err(|error| StartError::Load(LoadError::Export(error.to_string())))?;
+        let allowed = self.state().policy.allowed();
+        let exports = Exports::find(&instance, &mut self.store, allowed.as_deref())?;
+        let malloc = exports.malloc.function.clone();
+        let allocate = malloc
+            .or_else(|| exports.memory_allocate.function.clone())
+            .ok_or(StartError::NoAllocator)?;
         let memory = instance.get_memory(&mut self.store, "memory");
         let state = self.store.data_mut();
         state.allocate = Some(allocate);
@@ -219,13 +235,15 @@ impl Core {
         self.main = instance
             .get_func(&mut self.store, "main")
             .or_else(|| instance.get_func(&mut self.store, "__main_void"));
-        Ok(guest)
+        Ok(exports)
     }
 
     /// Instantiation runs the guest's start section, so it may fail like a callback.
     fn stillborn(&mut self, error: &wasmtime::Error) -> StartError {
         let trapped = error.downcast_ref::<wasmtime::Trap>().is_some()
-            || error.downcast_ref::<super::gate::Forbidden>().is_some();
+            || error
+                .downcast_ref::<super::policy::ForbiddenCall>()
+                .is_some();
         if trapped {
             return StartError::Trap(self.die("start section", error));
         }
@@ -235,14 +253,26 @@ impl Core {
     /// C's `main`, whichever shape the compiler gave it.
     pub(super) fn call_main(&mut self) -> Result<(), Trap> {
         let Some(main) = self.main else { return Ok(()) };
-        let nobody = ContextId(0);
         if let Ok(main) = main.typed::<(u32, u32), u32>(&self.store) {
-            self.call("main", nobody, &Some(main), (0, 0))?;
+            self.run_main(main, (0, 0))
         } else if let Ok(main) = main.typed::<(), u32>(&self.store) {
-            self.call("main", nobody, &Some(main), ())?;
+            self.run_main(main, ())
         } else if let Ok(main) = main.typed::<(), ()>(&self.store) {
-            self.call("main", nobody, &Some(main), ())?;
+            self.run_main(main, ())
+        } else {
+            Ok(())
         }
-        Ok(())
+    }
+
+    fn run_main<P: WasmParams + CallbackArguments, R: WasmResults + CallbackResult>(
+        &mut self,
+        main: TypedFunc<P, R>,
+        arguments: P,
+    ) -> Result<(), Trap> {
+        let main = Callback {
+            name: "main",
+            function: Some(main),
+        };
+        self.call(ContextId::NONE, &main, arguments).map(drop)
     }
 }

@@ -2,15 +2,15 @@
 
 use wasmtime::{Caller, ExternType, InstancePre, Linker, Module};
 
-use super::abi::{Answer, Refusal, Status};
-use super::gate::Pass;
 use super::hostcall::map::Change;
 use super::hostcall::{
     buffer, context, data, foreign, grpc, http_call, map, metric, property, queue, root, stream,
 };
-use super::memory::{Call, Span};
-use super::observe::{Word, watched};
-use super::state::State;
+use super::memory::{Call, GuestSlice};
+use super::observe::{HostcallArgument, watched};
+use super::policy::Decision;
+use super::state::VmState;
+use super::status::{HostcallError, HostcallResult, Status};
 use super::trap::LoadError;
 use super::wasi;
 
@@ -18,7 +18,7 @@ use super::wasi;
 pub(super) fn link(
     engine: &wasmtime::Engine,
     module: &Module,
-) -> Result<InstancePre<State>, LoadError> {
+) -> Result<InstancePre<VmState>, LoadError> {
     let mut linker = Linker::new(engine);
     define(&mut linker).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
     let missing: Vec<String> = module
@@ -38,7 +38,7 @@ pub(super) fn link(
 }
 
 /// Whether the import is there, be it because a stand-in for it was added.
-fn known(linker: &mut Linker<State>, import: &wasmtime::ImportType<'_>) -> bool {
+fn known(linker: &mut Linker<VmState>, import: &wasmtime::ImportType<'_>) -> bool {
     if linker.try_has(import) {
         return true;
     }
@@ -53,7 +53,7 @@ trait TryHas {
     fn try_has(&self, import: &wasmtime::ImportType<'_>) -> bool;
 }
 
-impl TryHas for Linker<State> {
+impl TryHas for Linker<VmState> {
     fn try_has(&self, import: &wasmtime::ImportType<'_>) -> bool {
         NAMES.contains(&import.name()) && import.module() == "env"
             || wasi::MODULES.contains(&import.module()) && wasi::NAMES.contains(&import.name())
@@ -64,12 +64,12 @@ impl TryHas for Linker<State> {
 /// into a status.
 #[inline]
 fn serve(
-    mut caller: Caller<'_, State>,
+    mut caller: Caller<'_, VmState>,
     name: &'static str,
     arguments: &[u64],
-    body: impl FnOnce(&mut Call<'_, '_>) -> Answer,
+    body: impl FnOnce(&mut Call<'_, '_>) -> HostcallResult,
 ) -> wasmtime::Result<u32> {
-    if caller.data().gate.guarded()
+    if caller.data().policy.guarded()
         && let Some(observer) = caller.data().observer.clone()
     {
         return watched(caller, &observer, name, arguments, |caller| {
@@ -81,33 +81,33 @@ fn serve(
 
 #[inline]
 fn checked(
-    caller: &mut Caller<'_, State>,
+    caller: &mut Caller<'_, VmState>,
     name: &'static str,
-    body: impl FnOnce(&mut Call<'_, '_>) -> Answer,
+    body: impl FnOnce(&mut Call<'_, '_>) -> HostcallResult,
 ) -> wasmtime::Result<u32> {
-    if caller.data().gate.guarded() {
-        match caller.data().gate.pass(name) {
-            Pass::Granted => {}
-            Pass::Denied => return Ok(Status::InternalFailure as u32),
-            Pass::Forbidden(forbidden) => return Err(wasmtime::Error::new(forbidden)),
+    if caller.data().policy.guarded() {
+        match caller.data().policy.decide(name) {
+            Decision::Allow => {}
+            Decision::Deny => return Ok(Status::INTERNAL_FAILURE.0),
+            Decision::Trap(forbidden) => return Err(wasmtime::Error::new(forbidden)),
         }
     }
     let answer = match Call::new(caller) {
         Some(mut call) => body(&mut call),
-        None => Err(Refusal::Memory),
+        None => Err(HostcallError::Memory),
     };
     match answer {
-        Ok(()) => Ok(Status::Ok as u32),
-        Err(refusal) => refusal.status().map(|status| status as u32),
+        Ok(()) => Ok(Status::OK.0),
+        Err(error) => error.status().map(|status| status.0),
     }
 }
 
 /// Declares the host functions once: their names, parameters and bodies.
 macro_rules! functions {
     ($($name:ident |$call:ident $(, $param:ident: $ty:ty)*| $body:expr;)*) => {
-        fn define(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-            $(linker.func_wrap("env", stringify!($name), |caller: Caller<'_, State> $(, $param: $ty)*| {
-                serve(caller, stringify!($name), &[$(Word::word($param)),*], |$call| $body)
+        fn define(linker: &mut Linker<VmState>) -> wasmtime::Result<()> {
+            $(linker.func_wrap("env", stringify!($name), |caller: Caller<'_, VmState> $(, $param: $ty)*| {
+                serve(caller, stringify!($name), &[$(HostcallArgument::to_u64($param)),*], |$call| $body)
             })?;)*
             linker.func_wrap("env", "pthread_equal", |left: u32, right: u32| u32::from(left == right))?;
             linker.func_wrap("env", "emscripten_notify_memory_growth", |_memory: u32| ())?;
@@ -142,9 +142,9 @@ functions! {
     proxy_get_header_map_value |call, kind: u32, name: u32, name_len: u32, at: u32, len: u32|
         map::get(call, kind, name, name_len, at, len);
     proxy_add_header_map_value |call, kind: u32, name: u32, name_len: u32, at: u32, len: u32|
-        map::put(call, Change::Add, kind, Span(name, name_len), Span(at, len));
+        map::put(call, Change::Add, kind, GuestSlice(name, name_len), GuestSlice(at, len));
     proxy_replace_header_map_value |call, kind: u32, name: u32, name_len: u32, at: u32, len: u32|
-        map::put(call, Change::Replace, kind, Span(name, name_len), Span(at, len));
+        map::put(call, Change::Replace, kind, GuestSlice(name, name_len), GuestSlice(at, len));
     proxy_remove_header_map_value |call, kind: u32, name: u32, name_len: u32|
         map::remove(call, kind, name, name_len);
 
@@ -155,78 +155,78 @@ functions! {
     proxy_clear_route_cache |call| stream::clear_route_cache(call);
     proxy_send_local_response |call, status: u32, details: u32, details_len: u32, body: u32,
         body_len: u32, headers: u32, headers_len: u32, grpc_status: u32|
-        stream::respond(call, &stream::Response {
+        stream::respond(call, &stream::LocalResponseArguments {
             status,
-            details: Span(details, details_len),
-            body: Span(body, body_len),
-            headers: Span(headers, headers_len),
+            details: GuestSlice(details, details_len),
+            body: GuestSlice(body, body_len),
+            headers: GuestSlice(headers, headers_len),
             grpc_status,
         });
 
     proxy_http_call |call, cluster: u32, cluster_len: u32, headers: u32, headers_len: u32,
         body: u32, body_len: u32, trailers: u32, trailers_len: u32, timeout_ms: u32, token: u32|
-        http_call::http_call(call, &http_call::Request {
-            cluster: Span(cluster, cluster_len),
-            headers: Span(headers, headers_len),
-            body: Span(body, body_len),
-            trailers: Span(trailers, trailers_len),
+        http_call::http_call(call, &http_call::HttpCallArguments {
+            cluster: GuestSlice(cluster, cluster_len),
+            headers: GuestSlice(headers, headers_len),
+            body: GuestSlice(body, body_len),
+            trailers: GuestSlice(trailers, trailers_len),
             timeout_ms,
             token_to: token,
         });
     proxy_grpc_call |call, upstream: u32, upstream_len: u32, service: u32, service_len: u32,
         method: u32, method_len: u32, metadata: u32, metadata_len: u32, message: u32,
         message_len: u32, timeout_ms: u32, token: u32|
-        grpc::open(call, &grpc::Request {
-            upstream: Span(upstream, upstream_len),
-            service: Span(service, service_len),
-            method: Span(method, method_len),
-            metadata: Span(metadata, metadata_len),
-            unary: Some((Span(message, message_len), timeout_ms)),
+        grpc::open(call, &grpc::GrpcCallArguments {
+            upstream: GuestSlice(upstream, upstream_len),
+            service: GuestSlice(service, service_len),
+            method: GuestSlice(method, method_len),
+            metadata: GuestSlice(metadata, metadata_len),
+            unary: Some((GuestSlice(message, message_len), timeout_ms)),
             token_to: token,
         });
     proxy_grpc_stream |call, upstream: u32, upstream_len: u32, service: u32, service_len: u32,
         method: u32, method_len: u32, metadata: u32, metadata_len: u32, token: u32|
-        grpc::open(call, &grpc::Request {
-            upstream: Span(upstream, upstream_len),
-            service: Span(service, service_len),
-            method: Span(method, method_len),
-            metadata: Span(metadata, metadata_len),
+        grpc::open(call, &grpc::GrpcCallArguments {
+            upstream: GuestSlice(upstream, upstream_len),
+            service: GuestSlice(service, service_len),
+            method: GuestSlice(method, method_len),
+            metadata: GuestSlice(metadata, metadata_len),
             unary: None,
             token_to: token,
         });
     proxy_grpc_send |call, token: u32, message: u32, len: u32, last: u32|
-        grpc::send(call, token, Span(message, len), last);
+        grpc::send(call, token, GuestSlice(message, len), last);
     proxy_grpc_cancel |call, token: u32| grpc::cancel(call, token);
     proxy_grpc_close |call, token: u32| grpc::close(call, token);
 
     proxy_get_shared_data |call, key: u32, key_len: u32, at: u32, len: u32, cas: u32|
-        data::get(call, Span(key, key_len), at, len, cas);
+        data::get(call, GuestSlice(key, key_len), at, len, cas);
     proxy_set_shared_data |call, key: u32, key_len: u32, at: u32, len: u32, cas: u32|
-        data::set(call, Span(key, key_len), Span(at, len), cas);
+        data::set(call, GuestSlice(key, key_len), GuestSlice(at, len), cas);
     proxy_register_shared_queue |call, name: u32, len: u32, to: u32|
-        queue::register(call, Span(name, len), to);
+        queue::register(call, GuestSlice(name, len), to);
     proxy_resolve_shared_queue |call, vm: u32, vm_len: u32, name: u32, len: u32, to: u32|
-        queue::resolve(call, Span(vm, vm_len), Span(name, len), to);
+        queue::resolve(call, GuestSlice(vm, vm_len), GuestSlice(name, len), to);
     proxy_enqueue_shared_queue |call, queue: u32, at: u32, len: u32|
-        queue::enqueue(call, queue, Span(at, len));
+        queue::enqueue(call, queue, GuestSlice(at, len));
     proxy_dequeue_shared_queue |call, queue: u32, at: u32, len: u32|
         queue::dequeue(call, queue, at, len);
 
     proxy_define_metric |call, kind: u32, name: u32, len: u32, to: u32|
-        metric::define(call, kind, Span(name, len), to);
+        metric::define(call, kind, GuestSlice(name, len), to);
     proxy_increment_metric |call, id: u32, delta: i64| metric::increment(call, id, delta);
     proxy_record_metric |call, id: u32, value: u64| metric::record(call, id, value);
     proxy_get_metric |call, id: u32, to: u32| metric::get(call, id, to);
 
     proxy_get_property |call, path: u32, path_len: u32, at: u32, len: u32|
-        property::get(call, Span(path, path_len), at, len);
+        property::get(call, GuestSlice(path, path_len), at, len);
     proxy_set_property |call, path: u32, path_len: u32, at: u32, len: u32|
-        property::set(call, Span(path, path_len), Span(at, len));
+        property::set(call, GuestSlice(path, path_len), GuestSlice(at, len));
 
     proxy_set_effective_context |call, context: u32| context::set_effective(call, context);
     proxy_done |call| context::done(call);
     proxy_call_foreign_function |call, name: u32, name_len: u32, arguments: u32,
         arguments_len: u32, at: u32, len: u32|
-        foreign::call(call, Span(name, name_len), Span(arguments, arguments_len), at, len);
-    envoy_resolve_dns |_call, _address: u32, _len: u32, _token: u32| Err(Refusal::Unimplemented);
+        foreign::call(call, GuestSlice(name, name_len), GuestSlice(arguments, arguments_len), at, len);
+    envoy_resolve_dns |_call, _address: u32, _len: u32, _token: u32| Err(HostcallError::Unimplemented);
 }

@@ -3,26 +3,26 @@
 use std::time::Duration;
 
 use super::abi::LogLevel;
-use super::state::State;
+use super::state::VmState;
 
 /// Counts a guest's lines against its limit.
-pub(super) struct LogGate {
+pub(super) struct LogLimiter {
     limit: Option<u32>,
     second: u64,
     lines: u32,
     dropped: u32,
     /// The last critical line of a callback: a panic says there why.
-    pub(super) last_words: Option<String>,
+    pub(super) last_critical_line: Option<String>,
 }
 
-impl LogGate {
-    pub(super) fn new(limit: Option<u32>) -> LogGate {
-        LogGate {
+impl LogLimiter {
+    pub(super) fn new(limit: Option<u32>) -> LogLimiter {
+        LogLimiter {
             limit,
             second: 0,
             lines: 0,
             dropped: 0,
-            last_words: None,
+            last_critical_line: None,
         }
     }
 
@@ -45,13 +45,13 @@ impl LogGate {
 }
 
 /// Logs one line in the name of the guest, as much of it as is sensible.
-pub(super) fn write(state: &mut State, level: LogLevel, line: &str) {
+pub(super) fn write(state: &mut VmState, level: LogLevel, line: &str) {
     let line = &line[..line.floor_char_boundary(LONGEST_LINE)];
     if level == LogLevel::Critical {
-        state.log.last_words = Some(line.to_owned());
+        state.log.last_critical_line = Some(line.to_owned());
     }
     if state.log.limit.is_some() {
-        let now = state.world.monotonic();
+        let now = state.environment.monotonic();
         match state.log.admit(now) {
             Some(0) => {}
             Some(dropped) => emit(
@@ -65,7 +65,7 @@ pub(super) fn write(state: &mut State, level: LogLevel, line: &str) {
     emit(state, level, line);
 }
 
-fn emit(state: &State, level: LogLevel, line: &str) {
+fn emit(state: &VmState, level: LogLevel, line: &str) {
     let vm = state.vm_id.as_str();
     let plugin = state.plugin().map_or("", |plugin| plugin.name.as_str());
     match level {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wasmtime::{Caller, Memory};
 
 use super::abi::ContextId;
-use super::state::State;
+use super::state::VmState;
 use super::trap::{Trap, TrapReason};
 
 /// Watches what a guest and its host say to each other, and may put faults in
@@ -59,11 +59,11 @@ pub struct Hostcall<'a> {
 
 /// Runs a host function under the eyes of an observer.
 pub(super) fn watched(
-    mut caller: Caller<'_, State>,
+    mut caller: Caller<'_, VmState>,
     observer: &Arc<dyn Observer>,
     name: &'static str,
     arguments: &[u64],
-    run: impl FnOnce(&mut Caller<'_, State>) -> wasmtime::Result<u32>,
+    run: impl FnOnce(&mut Caller<'_, VmState>) -> wasmtime::Result<u32>,
 ) -> wasmtime::Result<u32> {
     let context = caller.data().acting_id();
     let memory = match caller.data().memory {
@@ -82,7 +82,7 @@ pub(super) fn watched(
 }
 
 fn hostcall<'a>(
-    caller: &'a Caller<'_, State>,
+    caller: &'a Caller<'_, VmState>,
     memory: Option<Memory>,
     name: &'a str,
     context: ContextId,
@@ -97,40 +97,40 @@ fn hostcall<'a>(
 }
 
 /// An argument of a host function, as an observer sees it.
-pub(super) trait Word: Copy {
-    fn word(self) -> u64;
+pub(super) trait HostcallArgument: Copy {
+    fn to_u64(self) -> u64;
 }
 
-impl Word for u32 {
-    fn word(self) -> u64 {
+impl HostcallArgument for u32 {
+    fn to_u64(self) -> u64 {
         u64::from(self)
     }
 }
 
-impl Word for u64 {
-    fn word(self) -> u64 {
+impl HostcallArgument for u64 {
+    fn to_u64(self) -> u64 {
         self
     }
 }
 
-impl Word for i64 {
-    fn word(self) -> u64 {
+impl HostcallArgument for i64 {
+    fn to_u64(self) -> u64 {
         self.cast_unsigned()
     }
 }
 
-/// Arguments of a callback, as an observer sees them.
-pub(super) trait Arguments: Copy {
-    fn words(self) -> impl AsRef<[u32]>;
+/// CallbackArguments of a callback, as an observer sees them.
+pub(super) trait CallbackArguments: Copy {
+    fn to_u32s(self) -> impl AsRef<[u32]>;
 }
 
 macro_rules! arguments {
     ($($name:ident)*) => {
-        impl Arguments for ($(arguments!(@u32 $name),)*) {
-            fn words(self) -> impl AsRef<[u32]> {
+        impl CallbackArguments for ($(arguments!(@u32 $name),)*) {
+            fn to_u32s(self) -> impl AsRef<[u32]> {
                 let ($($name,)*) = self;
-                let words: [u32; _] = [$($name),*];
-                words
+                let numbers: [u32; _] = [$($name),*];
+                numbers
             }
         }
     };
@@ -145,18 +145,18 @@ arguments!(a b c d);
 arguments!(a b c d e);
 
 /// What a callback returns, as an observer sees it.
-pub(super) trait Outcome {
-    fn word(&self) -> Option<u32>;
+pub(super) trait CallbackResult {
+    fn to_u32(&self) -> Option<u32>;
 }
 
-impl Outcome for () {
-    fn word(&self) -> Option<u32> {
+impl CallbackResult for () {
+    fn to_u32(&self) -> Option<u32> {
         None
     }
 }
 
-impl Outcome for u32 {
-    fn word(&self) -> Option<u32> {
+impl CallbackResult for u32 {
+    fn to_u32(&self) -> Option<u32> {
         Some(*self)
     }
 }

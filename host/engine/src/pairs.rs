@@ -1,10 +1,54 @@
-//! How lists of names and values travel: a count, all sizes, then all bytes,
-//! each name and value closed by a zero byte.
+//! The ABI's form of header maps: a count, all sizes, then all bytes, each name
+//! and value closed by a zero byte.
 
 use super::abi::Headers;
 
-/// Appends the wire form of `pairs`.
-pub(super) fn encode<'a>(
+/// The headers in a guest's bytes, names in lower case; `None` when they break a
+/// rule, or are more than 1024 pairs or 1 MiB.
+pub fn decode(bytes: &[u8]) -> Option<Headers> {
+    if bytes.is_empty() {
+        return Some(Headers::new());
+    }
+    if bytes.len() > MOST_BYTES {
+        return None;
+    }
+    let (count, rest) = number(bytes)?;
+    if count > MOST_PAIRS {
+        return None;
+    }
+    let (mut sizes, mut body) = rest.split_at_checked(count * 8)?;
+    let mut headers = Headers::with_capacity(count);
+    for _ in 0..count {
+        let (name_len, rest) = number(sizes)?;
+        let (value_len, rest) = number(rest)?;
+        sizes = rest;
+        let name = text(&mut body, name_len)?;
+        let value = text(&mut body, value_len)?;
+        let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+        headers.push((name, value.to_vec()));
+    }
+    body.is_empty().then_some(headers)
+}
+
+/// Headers as a guest gets them.
+pub fn encode(headers: &Headers) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    append_headers(headers, &mut bytes);
+    bytes
+}
+
+/// As [`encode`], at the end of `out`.
+pub(super) fn append_headers(headers: &Headers, out: &mut Vec<u8>) {
+    append(
+        headers
+            .iter()
+            .map(|(name, value)| (name.as_bytes(), value.as_slice())),
+        out,
+    );
+}
+
+/// As [`append_headers`], of any names and values.
+pub(super) fn append<'a>(
     pairs: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone,
     out: &mut Vec<u8>,
 ) {
@@ -21,43 +65,6 @@ pub(super) fn encode<'a>(
     }
 }
 
-/// Appends the wire form of headers.
-pub(super) fn encode_headers(headers: &Headers, out: &mut Vec<u8>) {
-    encode(
-        headers
-            .iter()
-            .map(|(name, value)| (name.as_bytes(), value.as_slice())),
-        out,
-    );
-}
-
-/// The pairs in `bytes`; `None` when they break a rule. Names in lower case,
-/// as headers are.
-pub(super) fn decode(bytes: &[u8]) -> Option<Headers> {
-    if bytes.is_empty() {
-        return Some(Headers::new());
-    }
-    if bytes.len() > LONGEST {
-        return None;
-    }
-    let (count, rest) = word(bytes)?;
-    if count > MOST {
-        return None;
-    }
-    let (mut sizes, mut body) = rest.split_at_checked(count * 8)?;
-    let mut headers = Headers::with_capacity(count);
-    for _ in 0..count {
-        let (name_len, rest) = word(sizes)?;
-        let (value_len, rest) = word(rest)?;
-        sizes = rest;
-        let name = text(&mut body, name_len)?;
-        let value = text(&mut body, value_len)?;
-        let name = String::from_utf8_lossy(name).to_ascii_lowercase();
-        headers.push((name, value.to_vec()));
-    }
-    body.is_empty().then_some(headers)
-}
-
 fn text<'a>(body: &mut &'a [u8], len: usize) -> Option<&'a [u8]> {
     let (text, rest) = body.split_at_checked(len)?;
     let (zero, rest) = rest.split_first()?;
@@ -65,9 +72,9 @@ fn text<'a>(body: &mut &'a [u8], len: usize) -> Option<&'a [u8]> {
     (*zero == 0).then_some(text)
 }
 
-fn word(bytes: &[u8]) -> Option<(usize, &[u8])> {
-    let (word, rest) = bytes.split_first_chunk::<4>()?;
-    Some((u32::from_le_bytes(*word) as usize, rest))
+fn number(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let (number, rest) = bytes.split_first_chunk::<4>()?;
+    Some((u32::from_le_bytes(*number) as usize, rest))
 }
 
 fn put(out: &mut Vec<u8>, len: usize) {
@@ -76,9 +83,9 @@ fn put(out: &mut Vec<u8>, len: usize) {
 }
 
 /// Most pairs a guest may hand over.
-const MOST: usize = 1024;
+const MOST_PAIRS: usize = 1024;
 /// Longest wire form a guest may hand over, bytes.
-const LONGEST: usize = 1 << 20;
+const MOST_BYTES: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -90,9 +97,7 @@ mod tests {
             (":path".into(), b"/_ping".to_vec()),
             ("x".into(), Vec::new()),
         ];
-        let mut bytes = Vec::new();
-        encode_headers(&headers, &mut bytes);
-        assert_eq!(decode(&bytes), Some(headers));
+        assert_eq!(decode(&encode(&headers)), Some(headers));
     }
 
     #[test]

@@ -1,6 +1,4 @@
-//! As much of protocol buffers as Envoy's messages to and from guests need.
-
-use serde_json::Value;
+//! Protocol buffers' wire format, as much of it as messages to and from guests need.
 
 /// The fields of a message, one by one.
 pub(super) struct Fields<'a> {
@@ -107,13 +105,13 @@ pub(super) fn put_flag(out: &mut Vec<u8>, number: u64, flag: bool) {
 }
 
 /// Appends a field of bytes, be it empty.
-fn put_message(out: &mut Vec<u8>, number: u64, bytes: &[u8]) {
+pub(super) fn put_message(out: &mut Vec<u8>, number: u64, bytes: &[u8]) {
     put_varint(out, number << 3 | 2);
     put_varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -121,98 +119,10 @@ fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// Appends a `google.protobuf.Struct`.
-pub(super) fn put_struct(out: &mut Vec<u8>, fields: &serde_json::Map<String, Value>) {
-    for (name, value) in fields {
-        let mut entry = Vec::new();
-        put_bytes(&mut entry, 1, name.as_bytes());
-        let mut inner = Vec::new();
-        put_value(&mut inner, value);
-        put_message(&mut entry, 2, &inner);
-        put_message(out, 1, &entry);
-    }
-}
-
-/// Appends a `google.protobuf.Value`.
-fn put_value(out: &mut Vec<u8>, value: &Value) {
-    match value {
-        Value::Null => out.extend_from_slice(&[1 << 3, 0]),
-        Value::Bool(flag) => out.extend_from_slice(&[4 << 3, u8::from(*flag)]),
-        Value::Number(number) => {
-            out.push(2 << 3 | 1);
-            out.extend_from_slice(&number.as_f64().unwrap_or_default().to_le_bytes());
-        }
-        Value::String(text) => put_message(out, 3, text.as_bytes()),
-        Value::Object(fields) => {
-            let mut inner = Vec::new();
-            put_struct(&mut inner, fields);
-            put_message(out, 5, &inner);
-        }
-        Value::Array(items) => {
-            let mut list = Vec::new();
-            for item in items {
-                let mut inner = Vec::new();
-                put_value(&mut inner, item);
-                put_message(&mut list, 1, &inner);
-            }
-            put_message(out, 6, &list);
-        }
-    }
-}
-
-/// Appends an `envoy.config.core.v3.Metadata`.
-pub(super) fn put_metadata(out: &mut Vec<u8>, metadata: &Value) {
-    let Some(Value::Object(filters)) = metadata.get("filter_metadata") else {
-        return;
-    };
-    for (name, value) in filters {
-        let mut entry = Vec::new();
-        put_bytes(&mut entry, 1, name.as_bytes());
-        let mut inner = Vec::new();
-        if let Value::Object(fields) = value {
-            put_struct(&mut inner, fields);
-        }
-        put_message(&mut entry, 2, &inner);
-        put_message(out, 1, &entry);
-    }
-}
-
-/// Appends the parts of an `envoy.config.core.v3.Node` a host can have.
-pub(super) fn put_node(out: &mut Vec<u8>, node: &Value) {
-    let text = |value: Option<&Value>| {
-        value
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .as_bytes()
-            .to_vec()
-    };
-    put_bytes(out, 1, &text(node.get("id")));
-    put_bytes(out, 2, &text(node.get("cluster")));
-    if let Some(Value::Object(fields)) = node.get("metadata") {
-        let mut inner = Vec::new();
-        put_struct(&mut inner, fields);
-        put_message(out, 3, &inner);
-    }
-    if let Some(locality) = node.get("locality") {
-        let mut inner = Vec::new();
-        put_locality(&mut inner, locality);
-        put_message(out, 4, &inner);
-    }
-}
-
-/// Appends an `envoy.config.core.v3.Locality`.
-pub(super) fn put_locality(out: &mut Vec<u8>, locality: &Value) {
-    for (number, name) in [(1, "region"), (2, "zone"), (3, "sub_zone")] {
-        let text = locality
-            .get(name)
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        put_bytes(out, number, text.as_bytes());
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use prost::Message;
+
     use super::*;
 
     #[test]
@@ -244,12 +154,73 @@ mod tests {
         }
     }
 
+    /// Arguments of a foreign function, one field of each wire type.
+    #[derive(PartialEq, Message)]
+    struct Arguments {
+        #[prost(string, tag = "1")]
+        text: String,
+        #[prost(bytes = "vec", tag = "2")]
+        bytes: Vec<u8>,
+        #[prost(uint64, tag = "3")]
+        number: u64,
+        #[prost(double, tag = "4")]
+        double: f64,
+        #[prost(fixed32, tag = "5")]
+        fixed: u32,
+        #[prost(bool, tag = "6")]
+        flag: bool,
+        #[prost(bytes = "vec", tag = "4096")]
+        last: Vec<u8>,
+    }
+
     #[test]
-    fn metadata_is_written_as_envoy_writes_it() {
-        let metadata = serde_json::json!({"filter_metadata": {"dtr": {"port": "443"}}});
-        let mut out = Vec::new();
-        put_metadata(&mut out, &metadata);
-        let expected = b"\x0a\x16\x0a\x03dtr\x12\x0f\x0a\x0d\x0a\x04port\x12\x05\x1a\x03443";
-        assert_eq!(out, expected);
+    fn what_prost_writes_is_read_and_what_is_written_prost_reads() {
+        let sizes = [1, 0x7f, 0x80, 0x3fff, 0x4000, 0x001f_ffff, 0x0020_0000];
+        let numbers = [
+            1,
+            0x7f,
+            0x80,
+            1 << 32,
+            u64::MAX >> 1,
+            u64::MAX - 1,
+            u64::MAX,
+        ];
+        for (size, number) in sizes.into_iter().zip(numbers) {
+            let arguments = Arguments {
+                text: "name".into(),
+                bytes: vec![7; size],
+                number,
+                double: 0.5,
+                fixed: 9,
+                flag: true,
+                last: b"last".to_vec(),
+            };
+            let message = arguments.encode_to_vec();
+            let fields: Result<Vec<_>, _> = Fields::of(&message).collect();
+            let expected = vec![
+                (1, Field::Bytes(b"name")),
+                (2, Field::Bytes(&arguments.bytes)),
+                (3, Field::Varint(number)),
+                (4, Field::Fixed),
+                (5, Field::Fixed),
+                (6, Field::Varint(1)),
+                (4096, Field::Bytes(b"last")),
+            ];
+            assert!(fields == Ok(expected), "{size} bytes, number {number}");
+
+            let mut written = Vec::new();
+            put_bytes(&mut written, 1, b"name");
+            put_bytes(&mut written, 2, &arguments.bytes);
+            put_flag(&mut written, 6, true);
+            put_bytes(&mut written, 4096, b"last");
+            let read = Arguments::decode(&*written);
+            let expected = Arguments {
+                number: 0,
+                double: 0.0,
+                fixed: 0,
+                ..arguments
+            };
+            assert!(read == Ok(expected), "{size} bytes");
+        }
     }
 }

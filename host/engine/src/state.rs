@@ -1,41 +1,41 @@
 //! What a VM holds besides the guest's own memory.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::BytesMut;
 use wasmtime::{Memory, TypedFunc};
 
-use super::abi::{
-    AbiVersion, Answer, BufferKind, CallToken, ContextId, Headers, MapKind, Profile, Refusal,
-};
-use super::config::{Plugin, VmConfig, World};
-use super::context::{Access, Context, Contexts, Http, Kind};
+use super::abi::{AbiVersion, BufferKind, ContextId, Profile};
+use super::config::{Environment, Plugin, VmConfig};
+use super::context::{Context, Contexts};
 use super::effect::Effect;
-use super::gate::Gate;
 use super::limits::Limits;
-use super::log::LogGate;
+use super::log::LogLimiter;
 use super::observe::Observer;
-use super::shared::{Inbox, MetricTable, Shared, Space};
+use super::open_calls::OpenCalls;
+use super::policy::HostcallPolicy;
+use super::shared::{DataSpace, Inbox, MetricTable, Shared};
+use super::status::{HostcallError, HostcallResult};
 
 /// What a VM holds besides the guest's own memory.
-pub(super) struct State {
+pub(super) struct VmState {
     /// Looked up once the guest is instantiated.
     pub(super) memory: Option<Memory>,
-    pub(super) allocate: Option<TypedFunc<u32, u32>>,
-    pub(super) gate: Gate,
+    pub(super) allocate: Option<TypedFunc<(u32,), u32>>,
+    pub(super) policy: HostcallPolicy,
     pub(super) limits: Limits,
     /// Who watches this VM.
     pub(super) observer: Option<Arc<dyn Observer>>,
     /// A buffer used again and again for what is handed to the guest.
     pub(super) scratch: Vec<u8>,
 
-    pub(super) world: Arc<dyn World>,
+    pub(super) environment: Arc<dyn Environment>,
     pub(super) shared: Shared,
-    pub(super) space: Arc<Space>,
+    pub(super) space: Arc<DataSpace>,
     pub(super) inbox: Arc<Inbox>,
     pub(super) metrics: MetricTable,
-    pub(super) log: LogGate,
+    pub(super) log: LogLimiter,
 
     pub(super) abi: AbiVersion,
     pub(super) profile: Profile,
@@ -45,18 +45,18 @@ pub(super) struct State {
     pub(super) node: Arc<serde_json::Value>,
 
     pub(super) contexts: Contexts,
-    pub(super) calls: Calls,
+    pub(super) calls: OpenCalls,
     pub(super) effects: VecDeque<Effect>,
     /// Bytes asked to be sent in this callback.
     pub(super) asked: usize,
-    pub(super) turn: Turn,
+    pub(super) scope: CallScope,
     /// Roots that called `proxy_done`; to be deleted once the callback returned.
     pub(super) finished: Vec<ContextId>,
 }
 
 /// What holds for the time of one callback.
 #[derive(Default)]
-pub(super) struct Turn {
+pub(super) struct CallScope {
     /// Whose callback it is.
     pub(super) context: ContextId,
     /// Whom the guest speaks for instead.
@@ -71,39 +71,30 @@ pub(super) struct Turn {
     pub(super) stop: bool,
 }
 
-/// Calls the guest has under way.
-#[derive(Default)]
-pub(super) struct Calls {
-    pub(super) http: HashMap<CallToken, ContextId>,
-    pub(super) grpc: HashMap<CallToken, ContextId>,
-    last_http: u32,
-    last_grpc: u32,
-}
-
-impl State {
+impl VmState {
     pub(super) fn new(
         config: &VmConfig,
         abi: AbiVersion,
         shared: &Shared,
-        world: Arc<dyn World>,
-    ) -> State {
-        let observer = world.observer();
-        State {
+        environment: Arc<dyn Environment>,
+    ) -> VmState {
+        let observer = environment.observer();
+        VmState {
             memory: None,
             allocate: None,
-            gate: Gate::new(
+            policy: HostcallPolicy::new(
                 config.capabilities.clone().map(Arc::new),
                 observer.is_some(),
             ),
             limits: Limits::new(config.memory_limit, observer.clone()),
             observer,
             scratch: Vec::new(),
-            inbox: Inbox::new(world.clone()),
-            world,
+            inbox: Inbox::new(environment.clone()),
+            environment,
             shared: shared.clone(),
             space: shared.space(&config.vm_id),
             metrics: MetricTable::default(),
-            log: LogGate::new(config.log_limit),
+            log: LogLimiter::new(config.log_limit),
             abi,
             profile: config.profile,
             vm_id: config.vm_id.clone(),
@@ -111,10 +102,10 @@ impl State {
             plugins: config.plugins.clone(),
             node: config.node.clone(),
             contexts: Contexts::default(),
-            calls: Calls::default(),
+            calls: OpenCalls::default(),
             effects: VecDeque::new(),
             asked: 0,
-            turn: Turn::default(),
+            scope: CallScope::default(),
             finished: Vec::new(),
         }
     }
@@ -125,9 +116,9 @@ impl State {
     ///
     /// # Errors
     /// "Internal failure" when it is too much for one callback.
-    pub(super) fn ask(&mut self, effect: Effect, bytes: usize) -> Answer {
+    pub(super) fn ask(&mut self, effect: Effect, bytes: usize) -> HostcallResult {
         if self.effects.len() >= MOST_EFFECTS || self.asked + bytes > self.limits.memory() {
-            return Err(Refusal::Internal);
+            return Err(HostcallError::Internal);
         }
         self.asked += bytes;
         self.effects.push_back(effect);
@@ -135,20 +126,24 @@ impl State {
     }
 
     /// Whether one more call may be under way.
-    pub(super) fn may_call(&self, bytes: usize) -> Answer {
+    pub(super) fn may_call(&self, bytes: usize) -> HostcallResult {
         let open = self.calls.http.len() + self.calls.grpc.len();
         let fits = self.effects.len() < MOST_EFFECTS
             && self.asked + bytes <= self.limits.memory()
             && open < MOST_CALLS;
-        if fits { Ok(()) } else { Err(Refusal::Internal) }
+        if fits {
+            Ok(())
+        } else {
+            Err(HostcallError::Internal)
+        }
     }
 
     /// Whom the guest speaks for.
     pub(super) fn acting_id(&self) -> ContextId {
-        match self.turn.effective {
+        match self.scope.effective {
             // It may be gone by now; then the guest speaks for itself again.
             Some(id) if self.contexts.get(id).is_some() => id,
-            _ => self.turn.context,
+            _ => self.scope.context,
         }
     }
 
@@ -168,132 +163,6 @@ impl State {
 
     pub(super) fn plugin(&self) -> Option<&Plugin> {
         self.plugins.get(self.acting()?.plugin)
-    }
-
-    /// The map as the guest may read it.
-    pub(super) fn map(&self, kind: MapKind) -> Option<&Headers> {
-        let context = self.acting()?;
-        let root = || self.contexts.root(context.root);
-        match kind {
-            MapKind::GrpcInitialMetadata => root()?.grpc_initial.as_ref(),
-            MapKind::GrpcTrailingMetadata => root()?.grpc_trailing.as_ref(),
-            MapKind::CallHeaders => self.answered(&root()?.reply.as_ref()?.headers),
-            MapKind::CallTrailers => self.answered(&root()?.reply.as_ref()?.trailers),
-            _ => match &context.kind {
-                Kind::Http(http) if self.reads(http.access(kind)) => http.map(kind),
-                _ => None,
-            },
-        }
-    }
-
-    /// Part of a call's answer. As in Envoy, what did not come is not there, which
-    /// guests are to expect; by the specification it is empty.
-    fn answered<'a>(&self, map: &'a Headers) -> Option<&'a Headers> {
-        (self.profile == Profile::Spec || !map.is_empty()).then_some(map)
-    }
-
-    /// The map as the guest may change it.
-    ///
-    /// # Errors
-    /// "Bad argument" when it may not.
-    pub(super) fn map_mut(&mut self, kind: MapKind) -> Result<&mut Headers, Refusal> {
-        let envoy = self.profile == Profile::Envoy;
-        match &mut self.acting_mut().ok_or(Refusal::BadArgument)?.kind {
-            Kind::Http(http) if !envoy || http.access(kind) == Access::Write => {
-                http.map_mut(kind).ok_or(Refusal::BadArgument)
-            }
-            _ => Err(Refusal::BadArgument),
-        }
-    }
-
-    pub(super) fn set_access(&mut self, context: ContextId, kind: MapKind, access: Access) {
-        let http = self.contexts.http_mut(context);
-        if let Some(slot) = http.and_then(|http| http.access.get_mut(kind as usize)) {
-            *slot = access;
-        }
-    }
-
-    /// Whether HTTP streams are logged after they are done, as the
-    /// specification has it, rather than before.
-    pub(super) fn logs_last(&self) -> bool {
-        self.profile == Profile::Spec
-    }
-
-    /// The access log's turn: what is known can be read, and not changed.
-    pub(super) fn begin_log(&mut self, context: ContextId) {
-        self.turn.logging = true;
-        if let Some(http) = self.contexts.http_mut(context) {
-            http.access = [Access::Read; 4];
-        }
-    }
-
-    pub(super) fn end_log(&mut self, context: ContextId) {
-        let envoy = self.profile == Profile::Envoy;
-        self.turn.logging = false;
-        if let Some(http) = self.contexts.http_mut(context) {
-            http.access = [Access::None; 4];
-            http.over = envoy;
-        }
-    }
-
-    /// The map as attributes show it.
-    pub(super) fn shown<'a>(&self, http: &'a Http, kind: MapKind) -> Option<&'a Headers> {
-        if self.reads(http.access(kind)) {
-            http.map(kind)
-        } else {
-            None
-        }
-    }
-
-    fn reads(&self, access: Access) -> bool {
-        access != Access::None || self.profile == Profile::Spec
-    }
-}
-
-impl Calls {
-    /// A token no call under way has.
-    pub(super) fn open_http(&mut self, root: ContextId) -> CallToken {
-        loop {
-            self.last_http = self.last_http.wrapping_add(1);
-            let token = CallToken(self.last_http);
-            if token.0 != 0 && !self.http.contains_key(&token) {
-                self.http.insert(token, root);
-                return token;
-            }
-        }
-    }
-
-    /// As [`Calls::open_http`]; unary calls are odd, streams are even.
-    pub(super) fn open_grpc(&mut self, root: ContextId, kind: GrpcKind) -> CallToken {
-        loop {
-            self.last_grpc = self.last_grpc.wrapping_add(1);
-            let token = CallToken(self.last_grpc);
-            if token.0 != 0 && grpc_kind(token) == kind && !self.grpc.contains_key(&token) {
-                self.grpc.insert(token, root);
-                return token;
-            }
-        }
-    }
-
-    /// Forgets the calls of a root that is gone.
-    pub(super) fn forget(&mut self, root: ContextId) {
-        self.http.retain(|_, owner| *owner != root);
-        self.grpc.retain(|_, owner| *owner != root);
-    }
-}
-
-/// Whether a gRPC call sends one message or many.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum GrpcKind {
-    Unary,
-    Stream,
-}
-
-pub(super) fn grpc_kind(token: CallToken) -> GrpcKind {
-    if token.0 % 2 == 1 {
-        GrpcKind::Unary
-    } else {
-        GrpcKind::Stream
     }
 }
 

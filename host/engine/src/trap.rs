@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::gate::Forbidden;
+use super::policy::ForbiddenCall;
 
 /// The guest trapped, ran out of memory or time; the VM must not be called again.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -32,25 +32,25 @@ pub enum TrapReason {
 }
 
 /// What is known beside the error itself.
-pub(super) struct Circumstances {
+pub(super) struct TrapContext {
     pub(super) callback: &'static str,
     pub(super) limit: std::time::Duration,
     pub(super) memory_limit: usize,
     /// Whether the guest was refused memory.
     pub(super) refused: bool,
     /// Its last critical log line.
-    pub(super) last_words: Option<String>,
+    pub(super) last_critical_line: Option<String>,
 }
 
 impl Trap {
-    pub(super) fn new(error: &wasmtime::Error, around: Circumstances) -> Trap {
+    pub(super) fn new(error: &wasmtime::Error, context: TrapContext) -> Trap {
         let code = error.downcast_ref::<wasmtime::Trap>().copied();
-        let forbidden = error.downcast_ref::<Forbidden>();
+        let forbidden = error.downcast_ref::<ForbiddenCall>();
         let reason = match code {
             _ if forbidden.is_some() => TrapReason::Forbidden,
             Some(wasmtime::Trap::Interrupt) => TrapReason::Time,
             Some(wasmtime::Trap::StackOverflow) => TrapReason::Stack,
-            _ if around.refused => TrapReason::Memory,
+            _ if context.refused => TrapReason::Memory,
             _ => TrapReason::Crash,
         };
         let mut message = match reason {
@@ -63,28 +63,28 @@ impl Trap {
             },
             TrapReason::Time => format!(
                 "ran longer than {} ms; raise the callback limit or do less at once",
-                around.limit.as_millis()
+                context.limit.as_millis()
             ),
             TrapReason::Memory => format!(
                 "out of memory: wanted more than its limit of {} bytes; raise the memory limit or \
                  keep less",
-                around.memory_limit
+                context.memory_limit
             ),
             TrapReason::Stack => "its call stack is too deep (endless recursion?)".to_owned(),
             TrapReason::Forbidden => {
                 forbidden.map_or_else(String::new, std::string::ToString::to_string)
             }
         };
-        if let Some(words) = &around.last_words {
+        if let Some(line) = &context.last_critical_line {
             // Writing to a string does not fail.
-            let _ = write!(message, "; last words: {}", words.trim().replace('\n', " "));
+            let _ = write!(message, "; last words: {}", line.trim().replace('\n', " "));
         }
         if let Some(names) = backtrace(error) {
             let _ = write!(message, "; in {names}");
         }
-        let message = format!("{}: {message}", around.callback);
+        let message = format!("{}: {message}", context.callback);
         Trap {
-            callback: around.callback,
+            callback: context.callback,
             reason,
             message,
         }

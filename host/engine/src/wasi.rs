@@ -3,20 +3,21 @@
 
 use wasmtime::{Caller, FuncType, Linker, Val};
 
-use super::abi::{LogLevel, Refusal};
-use super::gate::Pass;
+use super::abi::LogLevel;
 use super::hostcall::root::nanos;
 use super::log;
-use super::memory::{Call, Span};
-use super::observe::{Word, watched};
-use super::state::State;
+use super::memory::{Call, GuestSlice};
+use super::observe::{HostcallArgument, watched};
+use super::policy::Decision;
+use super::state::VmState;
+use super::status::HostcallError;
 
 /// Both names under which guests ask for it.
 pub(super) const MODULES: &[&str] = &["wasi_snapshot_preview1", "wasi_unstable"];
 
 /// Runs one function; its error is an errno.
 fn serve(
-    mut caller: Caller<'_, State>,
+    mut caller: Caller<'_, VmState>,
     name: &'static str,
     arguments: &[u64],
     body: impl FnOnce(&mut Call<'_, '_>) -> Result<(), Errno>,
@@ -30,15 +31,15 @@ fn serve(
 }
 
 fn checked(
-    caller: &mut Caller<'_, State>,
+    caller: &mut Caller<'_, VmState>,
     name: &'static str,
     body: impl FnOnce(&mut Call<'_, '_>) -> Result<(), Errno>,
 ) -> wasmtime::Result<u32> {
-    if caller.data().gate.guarded() {
-        match caller.data().gate.pass(name) {
-            Pass::Granted => {}
-            Pass::Denied => return Ok(Errno::NOT_CAPABLE.0),
-            Pass::Forbidden(forbidden) => return Err(wasmtime::Error::new(forbidden)),
+    if caller.data().policy.guarded() {
+        match caller.data().policy.decide(name) {
+            Decision::Allow => {}
+            Decision::Deny => return Ok(Errno::NOT_CAPABLE.0),
+            Decision::Trap(forbidden) => return Err(wasmtime::Error::new(forbidden)),
         }
     }
     let result = match Call::new(caller) {
@@ -51,10 +52,10 @@ fn checked(
 /// Declares the functions that do something.
 macro_rules! functions {
     ($($name:ident |$call:ident $(, $param:ident: $ty:ty)*| $body:expr;)*) => {
-        pub(super) fn define(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+        pub(super) fn define(linker: &mut Linker<VmState>) -> wasmtime::Result<()> {
             for module in MODULES {
-                $(linker.func_wrap(module, stringify!($name), |caller: Caller<'_, State> $(, $param: $ty)*| {
-                    serve(caller, stringify!($name), &[$(Word::word($param)),*], |$call| $body)
+                $(linker.func_wrap(module, stringify!($name), |caller: Caller<'_, VmState> $(, $param: $ty)*| {
+                    serve(caller, stringify!($name), &[$(HostcallArgument::to_u64($param)),*], |$call| $body)
                 })?;)*
                 // Envoy does no more either; the guest's next instruction is a trap.
                 linker.func_wrap(module, "proc_exit", |code: u32| {
@@ -94,10 +95,10 @@ fn zeros(call: &mut Call<'_, '_>, count_to: u32, size_to: u32) -> Result<(), Err
 }
 
 fn time(call: &mut Call<'_, '_>, clock: u32, to: u32) -> Result<(), Errno> {
-    let world = &call.state().world;
+    let environment = &call.state().environment;
     let now = match clock {
-        0 => world.realtime(),
-        1 => world.monotonic(),
+        0 => environment.realtime(),
+        1 => environment.monotonic(),
         _ => return Err(Errno::NOT_SUPPORTED),
     };
     Ok(call.put_u64(to, nanos(now))?)
@@ -108,7 +109,7 @@ fn random(call: &mut Call<'_, '_>, at: u32, len: u32) -> Result<(), Errno> {
         return Err(Errno::INVALID);
     }
     let (mut view, state) = call.split();
-    state.world.random(view.get_mut(Span(at, len))?);
+    state.environment.random(view.get_mut(GuestSlice(at, len))?);
     Ok(())
 }
 
@@ -135,7 +136,7 @@ fn write(
         let at = view.get_u32(piece)?;
         let len = view.get_u32(piece.checked_add(4).ok_or(Errno::FAULT)?)?;
         if len > 0 {
-            let bytes = view.get(Span(at, len))?;
+            let bytes = view.get(GuestSlice(at, len))?;
             if text.len() + bytes.len() > MOST_TEXT {
                 return Err(Errno::INVALID);
             }
@@ -163,7 +164,7 @@ fn fdstat(call: &mut Call<'_, '_>, fd: u32, to: u32) -> Result<(), Errno> {
 /// Defines a function of this name that always answers with the errno Envoy
 /// gives, or "no such function". Whether that could be done.
 pub(super) fn stand_in(
-    linker: &mut Linker<State>,
+    linker: &mut Linker<VmState>,
     module: &str,
     name: &str,
     shape: FuncType,
@@ -210,8 +211,8 @@ impl Errno {
 }
 
 /// All that can go wrong here is an address outside the guest's memory.
-impl From<Refusal> for Errno {
-    fn from(_: Refusal) -> Errno {
+impl From<HostcallError> for Errno {
+    fn from(_: HostcallError) -> Errno {
         Errno::FAULT
     }
 }

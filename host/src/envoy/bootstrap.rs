@@ -1,6 +1,6 @@
 //! The whole bootstrap.
 
-use dtr_lb_filter::metric::TAGS;
+use dtr_lb_filter::contract::metric_name::tags;
 
 use super::options::BootstrapOptions;
 use super::yaml::{Node, socket_address, yaml};
@@ -47,8 +47,9 @@ pub fn bootstrap(plan: &Plan, options: &BootstrapOptions) -> String {
 
 /// Which parts of the filter's metric names become labels.
 fn stats_tags() -> Vec<Node> {
-    TAGS.iter()
-        .map(|(name, regex)| yaml!({ "tag_name": (*name), "regex": (*regex) }))
+    tags()
+        .iter()
+        .map(|(name, regex)| yaml!({ "tag_name": (*name), "regex": (regex.as_str()) }))
         .collect()
 }
 

@@ -22,9 +22,10 @@ use crate::proxy::host::SharedState;
 use crate::upstream::cluster::{Clusters, RoundRobin};
 use crate::upstream::grpc_call::{self, GrpcEvent, Outbound, TooMuch};
 use crate::upstream::http_call::Call;
+use proxy_wasm_engine::envoy::grpc_status::{INTERNAL, RESOURCE_EXHAUSTED};
 use proxy_wasm_engine::{
-    CallToken, ContextId, Direction, Effect, End, GrpcCall, Headers, HttpCall, HttpInfo, Trap, Vm,
-    World,
+    CallToken, ContextId, Direction, Effect, End, Environment, GrpcCall, Headers, HttpCall,
+    HttpInfo, Trap, Vm,
 };
 
 /// A worker's VM. There may be none for a while; then nobody is asked.
@@ -319,7 +320,9 @@ impl VmOwner {
                     let (guest, generation) = (Rc::clone(self), self.generation.get());
                     spawn_local(async move {
                         let words = "the other end does not keep up";
-                        guest.call(generation, |vm| vm.grpc_close(token, GRPC_EXHAUSTED, words));
+                        guest.call(generation, |vm| {
+                            vm.grpc_close(token, RESOURCE_EXHAUSTED, words)
+                        });
                     });
                 }
             }
@@ -413,7 +416,7 @@ impl VmOwner {
                 }
                 (GrpcKind::Once, GrpcEvent::Closed(0, _)) => {
                     let words = "no message came";
-                    guest.call(generation, |vm| vm.grpc_close(token, GRPC_INTERNAL, words));
+                    guest.call(generation, |vm| vm.grpc_close(token, INTERNAL, words));
                 }
                 (_, GrpcEvent::Closed(status, words)) => {
                     guest.call(generation, |vm| vm.grpc_close(token, status, &words));
@@ -448,7 +451,7 @@ impl VmOwner {
 
     fn install(self: &Rc<Self>) -> Result<(), proxy_wasm_engine::StartError> {
         let CompiledVm { module, config, .. } = self.program();
-        let world = Arc::clone(&self.surroundings) as Arc<dyn World>;
+        let world = Arc::clone(&self.surroundings) as Arc<dyn Environment>;
         let vm = Vm::start(module, config, &self.site.shared, world)?;
         *self.roots.borrow_mut() = vm.roots();
         *self.vm.borrow_mut() = Some(vm);
@@ -544,7 +547,7 @@ struct Surroundings {
     bell: Notify,
 }
 
-impl World for Surroundings {
+impl Environment for Surroundings {
     fn has_cluster(&self, name: &str) -> bool {
         self.clusters.target(name).is_some()
     }
@@ -593,8 +596,6 @@ impl Backoff {
 const MOST_BACKOFF: Duration = Duration::from_secs(30);
 /// Without a failure for so long, the next one is a first one.
 const QUIET: Duration = Duration::from_secs(120);
-const GRPC_INTERNAL: u32 = 13;
-const GRPC_EXHAUSTED: u32 = 8;
 
 #[cfg(test)]
 mod tests {

@@ -240,7 +240,7 @@ fn render_filter(text: &mut String, metrics: Vec<Metric>) {
 /// `dtr_lb.replica.r1.active` is `dtr_lb_replica_active{replica="r1"}`, as the
 /// `stats_tags` of the Envoy bootstrap make it. Another filter's names have no labels.
 fn prometheus_name(name: &str) -> (String, String) {
-    let (name, labels) = dtr_lb_filter::metric::labels(name);
+    let (name, labels) = dtr_lb_filter::contract::metric_name::labels(name);
     let labels = labels.iter().fold(String::new(), |so_far, (label, value)| {
         with_label(&so_far, label, value)
     });

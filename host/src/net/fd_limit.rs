@@ -1,4 +1,4 @@
-//! How many files the process may open, and so how many sessions it can hold.
+//! How many files the process may open, and how many sessions follow from it.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

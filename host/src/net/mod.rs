@@ -1,5 +1,7 @@
-//! Moving bytes, and what the system allows of them.
+//! Sockets and what passes through them: bytes, headers, and the system's limits.
 
 pub(crate) mod fd_limit;
 pub(crate) mod forward;
+pub(crate) mod headers;
 pub(crate) mod pipe;
+pub(crate) mod socket;

@@ -3,9 +3,12 @@
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::task::{Context, Poll, ready};
 
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
 
 /// What the sessions of one worker read into. Only a session that is moving
 /// bytes right now uses any of it, so a quiet connection costs no buffer.
@@ -67,27 +70,51 @@ impl Pipe {
         self.held == 0
     }
 
-    /// Moves what `from` has ready into the pipe; 0 means end of stream. Call
-    /// it on an empty pipe only: then "would block" can only mean the socket.
-    pub(crate) fn fill(&mut self, from: impl AsFd) -> io::Result<usize> {
-        let moved = again(|| splice(&from, None, &self.write, None, PIPE_BYTES, FLAGS))?;
-        self.held += moved;
-        Ok(moved)
+    /// Moves what `from` has ready into the pipe, once it has; 0 means end of stream.
+    /// Call it on an empty pipe only: then "would block" can only mean the socket.
+    pub(crate) fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &TcpStream,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(from.poll_read_ready(cx))?;
+            let fill = || splice_some(from, &self.write, PIPE_BYTES);
+            match from.try_io(Interest::READABLE, fill) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                moved => {
+                    self.held += *moved.as_ref().unwrap_or(&0);
+                    return Poll::Ready(moved);
+                }
+            }
+        }
     }
 
-    /// Moves what the pipe holds into `to`.
-    pub(crate) fn pour(&mut self, to: impl AsFd) -> io::Result<usize> {
-        let moved = again(|| splice(&self.read, None, &to, None, self.held, FLAGS))?;
-        self.held -= moved;
-        Ok(moved)
+    /// Moves what the pipe holds into `to`, once it takes more.
+    pub(crate) fn poll_pour(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &TcpStream,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(to.poll_write_ready(cx))?;
+            let pour = || splice_some(&self.read, to, self.held);
+            match to.try_io(Interest::WRITABLE, pour) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                moved => {
+                    self.held -= *moved.as_ref().unwrap_or(&0);
+                    return Poll::Ready(moved);
+                }
+            }
+        }
     }
 }
 
-fn again(mut call: impl FnMut() -> Result<usize, Errno>) -> io::Result<usize> {
+fn splice_some(from: impl AsFd, to: impl AsFd, bytes: usize) -> io::Result<usize> {
     loop {
-        match call() {
-            Err(Errno::INTR) => continue,
-            other => return Ok(other?),
+        match splice(&from, None, &to, None, bytes, FLAGS) {
+            Err(Errno::INTR) => {}
+            moved => return Ok(moved?),
         }
     }
 }

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use dtr_lb_filter::balance::stream::StreamId;
 use dtr_lb_filter::balancer::{Admission, Balancer};
 use dtr_lb_filter::config as filter;
-use dtr_lb_filter::moment::Moment;
-use dtr_lb_filter::route::Routes;
-use dtr_lb_filter::session::StreamId;
+use dtr_lb_filter::contract;
+use dtr_lb_filter::time::Moment;
 use serde_json::json;
 
 use super::routes::routes;
@@ -50,13 +50,8 @@ fn filter_config(plan: &Plan) -> filter::Config {
 
 /// The filter's routes over one port, those without a runner-up included.
 fn filter_routes(port: u16, replicas: &[&str], runners_up: usize) -> Vec<String> {
-    let routes = Routes::over(port, replicas, runners_up);
-    let mut names = Vec::new();
-    for first in 0..replicas.len() {
-        let from = (0..).map_while(|ahead| routes.get(first, ahead));
-        names.extend(from.map(|route| route.name().to_owned()));
-    }
-    names
+    let routes = contract::routes(port, replicas, runners_up);
+    routes.iter().map(|route| route.name().to_owned()).collect()
 }
 
 /// A list as a set, in which nothing may be twice.

@@ -6,6 +6,8 @@
 mod contract_tests;
 mod expand;
 mod filter_config;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod routes;
 #[cfg(test)]
 mod tests;

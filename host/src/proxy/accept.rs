@@ -17,10 +17,10 @@ use tracing::{debug, warn};
 
 use crate::control::lifecycle::{Phase, reached};
 use crate::error::StartError;
+use crate::net::socket::keep_alive;
 use crate::proxy::session;
 use crate::proxy::worker::Worker;
 use crate::upstream::cluster::Target;
-use crate::upstream::dial::keep_alive;
 
 /// A listener as its sessions know it.
 #[derive(Clone)]

@@ -20,7 +20,8 @@ use crate::net::forward::{DataCallbacks, Forward, ForwardHooks, MOST_HELD};
 use crate::proxy::accept::ListenerContext;
 use crate::proxy::worker::Worker;
 use crate::upstream::cluster::Target;
-use crate::upstream::dial::{Attempts, Dialed, UPSTREAM_RESET, dial};
+use crate::upstream::dial::{Attempts, Dialed, dial};
+use proxy_wasm_engine::envoy::{STEERING_KEY, response_flag::UPSTREAM_REMOTE_RESET};
 use proxy_wasm_engine::{Action, Direction, End, Peer, TcpInfo, Upstream};
 
 /// Serves one connection. It counts from now on, not from the first poll:
@@ -127,7 +128,7 @@ impl Session {
             None => {}
         }
         let clusters = &self.worker.site.clusters;
-        let chosen = self.passage.filter_state(self, STEERING, |name| {
+        let chosen = self.passage.filter_state(self, STEERING_KEY, |name| {
             let target = clusters.target(name);
             if target.is_none() {
                 debug!(name, "the filter steers to what does not exist");
@@ -228,7 +229,7 @@ impl Session {
         };
         if reason == Reason::ReplicaReset {
             self.passage
-                .tell(&self, |info| info.response_flags |= UPSTREAM_RESET);
+                .tell(&self, |info| info.response_flags |= UPSTREAM_REMOTE_RESET);
         }
         self.passage.close(&self, peer);
         self.worker.counters.closed(reason);
@@ -363,7 +364,5 @@ fn unmapped(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// The filter state a filter steers with.
-const STEERING: &str = "envoy.tcp_proxy.cluster";
 /// All connect attempts of a connection together.
 const DIAL_LIMIT: Duration = Duration::from_secs(30);

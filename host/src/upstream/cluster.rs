@@ -2,24 +2,19 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::time::Duration;
-
-use rustls::ClientConfig;
-use serde_json::json;
 
 use crate::error::StartError;
-use crate::plan::{self, Plan};
-use crate::upstream::resolver::{Name, Resolver};
+use crate::plan::Plan;
+use crate::upstream::endpoint::Endpoint;
+use crate::upstream::resolver::Resolver;
 use crate::upstream::tls;
 
 /// Every cluster, route and pool of a plan; the same for all workers.
 pub(crate) struct Clusters {
     endpoints: Vec<Endpoint>,
-    /// 0, 1, 2 ...: of which one cluster's order is a slice.
+    /// 0, 1, 2 ...: the order of a single cluster is a slice of it.
     indices: Vec<usize>,
-    names: HashMap<String, Target>,
+    names: Names,
     routes: Vec<Route>,
     pools: Vec<Vec<usize>>,
 }
@@ -37,119 +32,39 @@ struct Route {
     then: Option<usize>,
 }
 
-/// One replica's port.
-pub(crate) struct Endpoint {
-    pub(crate) cluster: Arc<str>,
-    pub(crate) replica: Arc<str>,
-    /// What the filter reads as `xds.upstream_host_metadata`.
-    pub(crate) metadata: Arc<serde_json::Value>,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) tls: Option<Arc<ClientConfig>>,
-    pub(crate) protocol: plan::Protocol,
-    host: Addresses,
-    port: u16,
-}
-
-enum Addresses {
-    Fixed(IpAddr),
-    Named(Arc<Name>),
-}
-
-impl Endpoint {
-    /// Its addresses as they are known now, in the resolver's order.
-    pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> + use<> {
-        let (fixed, named) = match &self.host {
-            Addresses::Fixed(ip) => (Some(*ip), None),
-            Addresses::Named(name) => (None, Some(name.addresses())),
-        };
-        let port = self.port;
-        let mut next = 0;
-        let named = std::iter::from_fn(move || {
-            let ip = named.as_ref()?.get(next).copied();
-            next += 1;
-            ip
-        });
-        fixed
-            .into_iter()
-            .chain(named)
-            .map(move |ip| SocketAddr::new(ip, port))
-    }
-}
-
 impl Clusters {
     /// # Errors
     /// A name that is used twice or stands for nothing, or a CA file that can't be read.
     pub(crate) fn of(plan: &Plan, resolver: &mut Resolver) -> Result<Clusters, StartError> {
-        let mut names = HashMap::new();
-        let mut name = |name: &str, target| match names.insert(name.to_owned(), target) {
-            None => Ok(()),
-            Some(_) => Err(StartError::NameTwice(name.to_owned())),
-        };
+        let mut names = Names::default();
         let mut tls = tls::Configs::default();
         let mut endpoints = Vec::with_capacity(plan.clusters.len());
         for (at, cluster) in plan.clusters.iter().enumerate() {
-            name(&cluster.name, Target::Cluster(at))?;
-            endpoints.push(Endpoint {
-                cluster: cluster
-                    .part_of
-                    .as_ref()
-                    .unwrap_or(&cluster.name)
-                    .as_str()
-                    .into(),
-                replica: cluster.replica.as_str().into(),
-                metadata: Arc::new(json!({"filter_metadata": {"dtr": {"name": cluster.replica}}})),
-                connect_timeout: cluster.connect_timeout,
-                tls: cluster
-                    .tls
-                    .as_ref()
-                    .map(|verify| tls.config(verify, cluster.protocol))
-                    .transpose()?,
-                protocol: cluster.protocol,
-                host: match &cluster.host {
-                    plan::Host::Ip(ip) => Addresses::Fixed(*ip),
-                    plan::Host::Name(host) => Addresses::Named(resolver.name(host)),
-                },
-                port: cluster.port,
-            });
+            names.add(&cluster.name, Target::Cluster(at))?;
+            endpoints.push(Endpoint::of(cluster, &mut tls, resolver)?);
         }
         for (at, pool) in plan.pools.iter().enumerate() {
-            name(&pool.name, Target::Pool(at))?;
+            names.add(&pool.name, Target::Pool(at))?;
         }
         for (at, route) in plan.routes.iter().enumerate() {
-            name(&route.name, Target::Route(at))?;
+            names.add(&route.name, Target::Route(at))?;
         }
-        let cluster = |wanted: &String| match names.get(wanted) {
-            Some(Target::Cluster(at)) => Ok(*at),
-            _ => Err(StartError::NoSuchName(wanted.clone())),
-        };
-        let pool = |wanted: &String| match names.get(wanted) {
-            Some(Target::Pool(at)) => Ok(*at),
-            _ => Err(StartError::NoSuchName(wanted.clone())),
-        };
-        let pools = plan
-            .pools
-            .iter()
-            .map(|pool| pool.clusters.iter().map(cluster).collect())
-            .collect::<Result<_, _>>()?;
-        let routes = plan
-            .routes
-            .iter()
-            .map(|route| {
-                let clusters = route
-                    .clusters
-                    .iter()
-                    .map(cluster)
-                    .collect::<Result<_, _>>()?;
-                Ok(Route {
-                    clusters,
-                    then: route.then.as_ref().map(pool).transpose()?,
-                })
+        let pools = plan.pools.iter().map(|pool| names.clusters(&pool.clusters));
+        let pools = pools.collect::<Result<_, _>>()?;
+        let routes = plan.routes.iter().map(|route| {
+            Ok(Route {
+                clusters: names.clusters(&route.clusters)?,
+                then: route
+                    .then
+                    .as_ref()
+                    .map(|then| names.pool(then))
+                    .transpose()?,
             })
-            .collect::<Result<_, StartError>>()?;
-        let indices = (0..endpoints.len()).collect();
+        });
+        let routes = routes.collect::<Result<_, StartError>>()?;
         Ok(Clusters {
+            indices: (0..endpoints.len()).collect(),
             endpoints,
-            indices,
             names,
             routes,
             pools,
@@ -157,10 +72,10 @@ impl Clusters {
     }
 
     pub(crate) fn target(&self, name: &str) -> Option<Target> {
-        self.names.get(name).copied()
+        self.names.0.get(name).copied()
     }
 
-    /// Whom a guest's call to this name goes to.
+    /// Where a filter's call to this name goes.
     pub(crate) fn endpoint<'a>(
         &'a self,
         name: &str,
@@ -169,7 +84,7 @@ impl Clusters {
         self.in_order(self.target(name)?, turns).next()
     }
 
-    /// Whose turn it is in each pool; one per worker.
+    /// Each pool at its first member; every worker has its own.
     pub(crate) fn turns(&self) -> RoundRobin {
         RoundRobin(self.pools.iter().map(|_| Cell::new(0)).collect())
     }
@@ -189,7 +104,7 @@ impl Clusters {
             },
         };
         let first = first.unwrap_or_default();
-        // Taken only by those who get as far as the pool.
+        // Lazy: only an order that gets as far as the pool takes a turn.
         let rest = pool.into_iter().flat_map(|at| self.take_turn(at, turns));
         let rest = rest.filter(|at| !first.contains(at));
         first
@@ -198,7 +113,7 @@ impl Clusters {
             .filter_map(|at| self.endpoints.get(*at))
     }
 
-    /// A pool's members, beginning with the one whose turn it is.
+    /// A pool's members, beginning with the next in turn.
     fn take_turn<'a>(&'a self, pool: usize, turns: &RoundRobin) -> impl Iterator<Item = &'a usize> {
         let members = self.pools.get(pool).map(Vec::as_slice).unwrap_or_default();
         let start = match turns.0.get(pool) {
@@ -209,119 +124,36 @@ impl Clusters {
     }
 }
 
-/// Whose turn it is in each pool.
+/// The next member of each pool.
 pub(crate) struct RoundRobin(Vec<Cell<usize>>);
 
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+/// What each name stands for.
+#[derive(Default)]
+struct Names(HashMap<String, Target>);
 
-    use super::*;
-    use crate::plan::{Cluster, Filter, Host, Pool, Protocol};
-    use crate::upstream::resolver;
-
-    fn plan() -> Plan {
-        let cluster = |name: &str| Cluster {
-            name: name.to_owned(),
-            part_of: None,
-            replica: name.to_owned(),
-            host: Host::Ip([127, 0, 0, 1].into()),
-            port: 1,
-            tls: None,
-            protocol: Protocol::Http1,
-            connect_timeout: Duration::from_secs(1),
-        };
-        let route = |name: &str, clusters: &[&str], then: Option<&str>| plan::Route {
-            name: name.to_owned(),
-            clusters: clusters.iter().map(|&name| name.to_owned()).collect(),
-            then: then.map(str::to_owned),
-        };
-        Plan {
-            listeners: Vec::new(),
-            clusters: ["a", "b", "c"].map(cluster).to_vec(),
-            routes: vec![
-                route("b>a", &["b", "a"], Some("all")),
-                route("only c", &["c"], None),
-            ],
-            pools: vec![Pool {
-                name: "all".into(),
-                clusters: ["a", "b", "c"].map(str::to_owned).to_vec(),
-            }],
-            network_filters: Vec::new(),
-            balancer: Some(Filter {
-                vm_id: String::new(),
-                configuration: serde_json::Value::Null,
-            }),
-            admin: None,
-            drain_timeout: Duration::ZERO,
-            dns_refresh: Duration::from_secs(1),
+impl Names {
+    fn add(&mut self, name: &str, target: Target) -> Result<(), StartError> {
+        match self.0.insert(name.to_owned(), target) {
+            None => Ok(()),
+            Some(_) => Err(StartError::NameTwice(name.to_owned())),
         }
     }
 
-    fn clusters(plan: &Plan) -> Result<Clusters, StartError> {
-        Clusters::of(plan, &mut Resolver::new(resolver::system()))
+    fn clusters(&self, names: &[String]) -> Result<Vec<usize>, StartError> {
+        let cluster = |name: &String| match self.0.get(name) {
+            Some(Target::Cluster(at)) => Ok(*at),
+            _ => Err(StartError::NoSuchName(name.clone())),
+        };
+        names.iter().map(cluster).collect()
     }
 
-    #[test]
-    fn a_target_is_tried_in_order_and_nobody_twice() {
-        let clusters = clusters(&plan()).unwrap();
-        let turns = clusters.turns();
-        let cases = [
-            ("c", "c", "a cluster is itself"),
-            (
-                "only c",
-                "c",
-                "a route without a pool ends with its last cluster",
-            ),
-            ("all", "a b c", "a pool begins with the first"),
-            ("all", "b c a", "then with the next"),
-            (
-                "b>a",
-                "b a c",
-                "what the route named is left out of its pool",
-            ),
-            (
-                "all",
-                "a b c",
-                "a route that reached the pool has taken a turn",
-            ),
-        ];
-        for (name, expected, why) in cases {
-            let target = clusters.target(name).unwrap();
-            let order: Vec<_> = clusters
-                .in_order(target, &turns)
-                .map(|to| &*to.cluster)
-                .collect();
-            assert_eq!(order.join(" "), expected, "{why}");
+    fn pool(&self, name: &str) -> Result<usize, StartError> {
+        match self.0.get(name) {
+            Some(Target::Pool(at)) => Ok(*at),
+            _ => Err(StartError::NoSuchName(name.to_owned())),
         }
-        let route = clusters.target("b>a").unwrap();
-        assert_eq!(
-            &*clusters.in_order(route, &turns).next().unwrap().cluster,
-            "b"
-        );
-        let all = clusters.target("all").unwrap();
-        let first = clusters.in_order(all, &turns).next().unwrap();
-        assert_eq!(
-            &*first.cluster, "b",
-            "a route that did not reach the pool takes no turn"
-        );
-    }
-
-    #[test]
-    fn a_name_that_stands_for_nothing_or_two_things_is_refused() {
-        let mut dangling = plan();
-        dangling.pools[0].clusters.push("d".to_owned());
-        let error = clusters(&dangling).err().map(|error| error.to_string());
-        assert!(
-            error.as_ref().is_some_and(|text| text.contains("\"d\"")),
-            "{error:?}"
-        );
-        let mut twice = plan();
-        twice.pools[0].name = "a".to_owned();
-        let error = clusters(&twice).err().map(|error| error.to_string());
-        assert!(
-            error.as_ref().is_some_and(|text| text.contains("\"a\"")),
-            "{error:?}"
-        );
     }
 }
+
+#[cfg(test)]
+mod tests;

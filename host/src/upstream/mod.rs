@@ -1,9 +1,15 @@
-//! Reaching replicas: where they are, and how they are called.
+//! Clusters and their endpoints: resolved, connected to, and called.
 
+mod accept_all;
 pub(crate) mod cluster;
+mod connect;
 pub(crate) mod dial;
+mod endpoint;
 pub(crate) mod grpc_call;
 pub(crate) mod http_call;
+mod reply;
 pub(crate) mod resolver;
-pub(crate) mod self_signed;
-pub(crate) mod tls;
+mod self_signed;
+mod tls;
+#[cfg(test)]
+mod unreachable;

@@ -1,7 +1,7 @@
 //! DNS names of replicas, resolved for the whole process.
 //!
-//! Each name is looked up at the start and again every so often; while DNS
-//! fails the last good answer stands.
+//! Each name is looked up at the start and then periodically; while DNS fails, the
+//! last good answer stands.
 
 use std::io;
 use std::net::IpAddr;
@@ -14,12 +14,12 @@ use tracing::{info, warn};
 
 /// Looks up the addresses of a name. The host uses the system's resolver unless
 /// it is given another.
-pub type Lookup = Arc<dyn Fn(String) -> Looking + Send + Sync>;
+pub type Lookup = Arc<dyn Fn(String) -> LookupFuture + Send + Sync>;
 
 /// A look-up under way.
-pub type Looking = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
+pub type LookupFuture = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
 
-/// The system's resolver: `/etc/hosts`, DNS, whatever it is set up for.
+/// The system's resolver: `/etc/hosts`, DNS, and what else `nsswitch.conf` names.
 pub(crate) fn system() -> Lookup {
     Arc::new(|name| {
         Box::pin(async move {
@@ -34,33 +34,34 @@ pub(crate) fn system() -> Lookup {
     })
 }
 
-/// One name and its last good answer.
-pub(crate) struct Name {
+/// A name and its last good answer.
+pub(crate) struct DnsName {
     name: String,
-    answer: RwLock<Answer>,
+    resolution: RwLock<Resolution>,
 }
 
-struct Answer {
+struct Resolution {
     addresses: Arc<[IpAddr]>,
-    state: State,
+    state: LookupState,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Unasked,
+enum LookupState {
+    /// Not looked up yet.
+    Pending,
     Good,
     Failing,
 }
 
-impl Name {
-    fn new(name: &str) -> Name {
-        let answer = Answer {
+impl DnsName {
+    fn new(name: &str) -> DnsName {
+        let resolution = Resolution {
             addresses: Arc::new([]),
-            state: State::Unasked,
+            state: LookupState::Pending,
         };
-        Name {
+        DnsName {
             name: name.to_owned(),
-            answer: RwLock::new(answer),
+            resolution: RwLock::new(resolution),
         }
     }
 
@@ -68,7 +69,7 @@ impl Name {
     pub(crate) fn addresses(&self) -> Arc<[IpAddr]> {
         Arc::clone(
             &self
-                .answer
+                .resolution
                 .read()
                 .unwrap_or_else(PoisonError::into_inner)
                 .addresses,
@@ -76,33 +77,36 @@ impl Name {
     }
 
     /// Takes in the outcome of a look-up, and logs what changed.
-    fn learn(&self, outcome: io::Result<Vec<IpAddr>>) {
-        let mut answer = self.answer.write().unwrap_or_else(PoisonError::into_inner);
+    fn take_in(&self, outcome: io::Result<Vec<IpAddr>>) {
+        let mut resolution = self
+            .resolution
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         let name = &self.name;
         match outcome {
             Ok(found) if !found.is_empty() => {
                 let found_set = sorted(&found);
-                if sorted(&answer.addresses) != found_set {
+                if sorted(&resolution.addresses) != found_set {
                     info!(name, addresses = ?found_set, "name resolved");
-                    answer.addresses = found.into();
-                } else if answer.state == State::Failing {
+                    resolution.addresses = found.into();
+                } else if resolution.state == LookupState::Failing {
                     info!(name, "name resolves again");
                 }
-                answer.state = State::Good;
+                resolution.state = LookupState::Good;
             }
             bad => {
                 let error = match bad {
                     Ok(_) => "no address".to_owned(),
                     Err(error) => error.to_string(),
                 };
-                if answer.state != State::Failing {
-                    let kept = answer.addresses.len();
+                if resolution.state != LookupState::Failing {
+                    let kept = resolution.addresses.len();
                     warn!(
                         name,
                         error, kept, "name does not resolve; the last good answer stands"
                     );
                 }
-                answer.state = State::Failing;
+                resolution.state = LookupState::Failing;
             }
         }
     }
@@ -110,7 +114,7 @@ impl Name {
 
 /// Every name of a plan.
 pub(crate) struct Resolver {
-    names: Vec<Arc<Name>>,
+    names: Vec<Arc<DnsName>>,
     lookup: Lookup,
 }
 
@@ -123,11 +127,11 @@ impl Resolver {
     }
 
     /// The entry of a name, made at the first call.
-    pub(crate) fn name(&mut self, name: &str) -> Arc<Name> {
+    pub(crate) fn name(&mut self, name: &str) -> Arc<DnsName> {
         if let Some(known) = self.names.iter().find(|known| known.name == name) {
             return Arc::clone(known);
         }
-        let made = Arc::new(Name::new(name));
+        let made = Arc::new(DnsName::new(name));
         self.names.push(Arc::clone(&made));
         made
     }
@@ -137,17 +141,17 @@ impl Resolver {
         let mut lookups = tokio::task::JoinSet::new();
         for name in &self.names {
             let name = Arc::clone(name);
-            let looking = (self.lookup)(name.name.clone());
+            let lookup = (self.lookup)(name.name.clone());
             lookups.spawn(async move {
                 let late = || Err(io::Error::other(format!("no answer within {limit:?}")));
-                let outcome = timeout(limit, looking).await.unwrap_or_else(|_| late());
+                let outcome = timeout(limit, lookup).await.unwrap_or_else(|_| late());
                 (name, outcome)
             });
         }
         while let Some(done) = lookups.join_next().await {
             // A look-up that panicked leaves the name as it was.
             if let Ok((name, outcome)) = done {
-                name.learn(outcome);
+                name.take_in(outcome);
             }
         }
     }
@@ -185,116 +189,4 @@ const UNKNOWN_REFRESH: Duration = Duration::from_secs(1);
 const LIMIT: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-    use std::sync::Mutex;
-
-    use super::*;
-
-    /// A resolver that gives each answer once, then the last for ever.
-    fn scripted(mut answers: Vec<Result<&'static str, &'static str>>) -> Lookup {
-        answers.reverse();
-        let answers = Mutex::new(answers);
-        Arc::new(move |_| {
-            let mut answers = answers.lock().unwrap();
-            let answer = if answers.len() > 1 {
-                answers.pop().unwrap()
-            } else {
-                answers[0]
-            };
-            Box::pin(std::future::ready(match answer {
-                Ok(list) => Ok(list
-                    .split_terminator(' ')
-                    .map(|ip| ip.parse().unwrap())
-                    .collect()),
-                Err(error) => Err(io::Error::other(error)),
-            }))
-        })
-    }
-
-    fn known(name: &Name) -> String {
-        name.addresses()
-            .iter()
-            .map(IpAddr::to_string)
-            .collect::<Vec<_>>()
-            .join(" ")
-    }
-
-    #[tokio::test]
-    async fn the_last_good_answer_stands_while_dns_fails() {
-        let steps = [
-            (
-                Ok("10.0.0.1 10.0.0.2"),
-                "10.0.0.1 10.0.0.2",
-                "a first answer is taken",
-            ),
-            (
-                Err("down"),
-                "10.0.0.1 10.0.0.2",
-                "a failure changes nothing",
-            ),
-            (Ok(""), "10.0.0.1 10.0.0.2", "nor does an empty answer"),
-            (
-                Ok("10.0.0.2 10.0.0.1"),
-                "10.0.0.1 10.0.0.2",
-                "nor does another order",
-            ),
-            (Ok("10.0.0.3"), "10.0.0.3", "a new answer is taken"),
-        ];
-        let mut resolver = Resolver::new(scripted(steps.iter().map(|step| step.0).collect()));
-        let name = resolver.name("dtr.internal");
-        assert_eq!(
-            known(&name),
-            "",
-            "nothing is known before the first look-up"
-        );
-        for (_, expected, why) in steps {
-            resolver.resolve(Duration::from_secs(1)).await;
-            assert_eq!(known(&name), expected, "{why}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_slow_look_up_holds_nobody_up() {
-        let never: Lookup = Arc::new(|_| Box::pin(std::future::pending()));
-        let mut resolver = Resolver::new(never);
-        let name = resolver.name("slow.internal");
-        resolver.resolve(Duration::from_millis(10)).await;
-        assert_eq!(known(&name), "");
-    }
-
-    #[tokio::test]
-    async fn a_name_without_address_is_asked_again_soon() {
-        let mut resolver = Resolver::new(scripted(vec![Err("not yet"), Ok("10.0.0.7")]));
-        let name = resolver.name("late.internal");
-        let refresh = Duration::from_secs(600);
-        resolver.resolve(Duration::from_secs(1)).await;
-        assert_eq!(resolver.pause(refresh), UNKNOWN_REFRESH);
-        assert_eq!(
-            resolver.pause(Duration::from_millis(1)),
-            Duration::from_millis(1)
-        );
-        resolver.resolve(Duration::from_secs(1)).await;
-        assert_eq!(known(&name), "10.0.0.7");
-        assert_eq!(resolver.pause(refresh), refresh);
-    }
-
-    #[tokio::test]
-    async fn names_are_looked_up_again_while_running() {
-        let mut resolver = Resolver::new(scripted(vec![Ok("10.0.0.7"), Ok("10.0.0.8")]));
-        let name = resolver.name("moving.internal");
-        resolver.resolve(Duration::from_secs(1)).await;
-        let moved = async {
-            while known(&name) != "10.0.0.8" {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::select! {
-            () = resolver.run(Duration::from_millis(1)) => {}
-            moved = timeout(Duration::from_secs(10), moved) => {
-                assert!(moved.is_ok(), "still {}", known(&name));
-            }
-        }
-    }
-}
+mod tests;

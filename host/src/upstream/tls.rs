@@ -1,19 +1,22 @@
 //! TLS towards the replicas, for probes only: traffic is never touched.
 
+use std::error::Error;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
+use http::uri::Authority;
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 use tracing::warn;
 
 use crate::error::StartError;
 use crate::plan::{Protocol, Verify};
-use crate::upstream::self_signed::SelfSigned;
+use crate::upstream::accept_all::AcceptAll;
+use crate::upstream::self_signed::{SelfSigned, is_own_authority};
 
 /// One client configuration for each way of checking certificates, and for each
 /// version of HTTP that is asked for.
@@ -53,38 +56,42 @@ fn client_config(verify: &Verify) -> Result<ClientConfig, StartError> {
     let config = match verify {
         Verify::System => builder.with_root_certificates(system_roots()),
         Verify::CaFile(path) => {
-            let unusable = |reason: String| StartError::CaFile {
+            let verifier = self_signed(path, provider).map_err(|reason| StartError::CaFile {
                 path: path.clone(),
                 reason,
-            };
-            let certificates = CertificateDer::pem_file_iter(path)
-                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                .map_err(|error| unusable(error.to_string()))?;
-            let mut roots = RootCertStore::empty();
-            for certificate in &certificates {
-                roots
-                    .add(certificate.clone())
-                    .map_err(|error| unusable(error.to_string()))?;
-            }
-            if roots.is_empty() {
-                return Err(unusable("no certificate in it".to_owned()));
-            }
-            let authorities = WebPkiServerVerifier::builder_with_provider(roots.into(), provider)
-                .build()
-                .map_err(|error| unusable(error.to_string()))?;
-            let pinned = SelfSigned {
-                authorities,
-                certificates,
-            };
+            })?;
             builder
                 .dangerous()
-                .with_custom_certificate_verifier(Arc::new(pinned))
+                .with_custom_certificate_verifier(Arc::new(verifier))
         }
         Verify::None => builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(AcceptAll(provider))),
     };
     Ok(config.with_no_client_auth())
+}
+
+/// Trusts the certificates of a PEM file.
+fn self_signed(path: &Path, provider: Arc<CryptoProvider>) -> Result<SelfSigned, String> {
+    let certificates = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| error.to_string())?;
+    let mut roots = RootCertStore::empty();
+    for certificate in &certificates {
+        roots
+            .add(certificate.clone())
+            .map_err(|error| error.to_string())?;
+    }
+    if roots.is_empty() {
+        return Err("no certificate in it".to_owned());
+    }
+    let authorities = WebPkiServerVerifier::builder_with_provider(roots.into(), provider)
+        .build()
+        .map_err(|error| error.to_string())?;
+    Ok(SelfSigned {
+        authorities,
+        certificates,
+    })
 }
 
 fn system_roots() -> RootCertStore {
@@ -107,63 +114,35 @@ fn system_roots() -> RootCertStore {
 /// # Errors
 /// Neither a DNS name nor an address.
 pub(crate) fn server_name(authority: &str) -> io::Result<ServerName<'static>> {
-    let host = match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or(rest),
-        None => authority
-            .rsplit_once(':')
-            .map_or(authority, |(host, _)| host),
+    let refused = |name: &str, error: &dyn Error| {
+        io::Error::other(format!("{name:?} is no server name: {error}"))
     };
-    ServerName::try_from(host.to_owned())
-        .map_err(|error| io::Error::other(format!("{host:?} is no server name: {error}")))
+    let parsed: Authority = authority
+        .parse()
+        .map_err(|error| refused(authority, &error))?;
+    let host = parsed.host();
+    let host = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    ServerName::try_from(host.to_owned()).map_err(|error| refused(host, &error))
 }
 
-/// Accepts every certificate, as `verify: none` asks. The handshake's signatures
-/// are still checked, so a broken peer is told from an unknown one.
-#[derive(Debug)]
-struct AcceptAll(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AcceptAll {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            cert,
-            dss,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+/// Envoy's transport failure reason for a handshake that failed.
+pub(crate) fn failure_reason(error: &io::Error) -> String {
+    let cause = error
+        .get_ref()
+        .and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    match cause {
+        Some(error) if is_own_authority(error) => {
+            "TLS_error:CERTIFICATE_VERIFY_FAILED: it signed itself; to trust it, \
+             give its file as \"verify\""
+                .to_owned()
+        }
+        Some(rustls::Error::InvalidCertificate(_)) => {
+            format!("TLS_error:CERTIFICATE_VERIFY_FAILED: {error}")
+        }
+        _ => format!("TLS_error: {error}"),
     }
 }
 
@@ -184,6 +163,8 @@ mod tests {
             let name = server_name(authority).map(|name| name.to_str().into_owned());
             assert_eq!(name.ok().as_deref(), Some(expected), "{authority}");
         }
-        assert!(server_name("no name").is_err());
+        for authority in ["no name", "", "a..b:443"] {
+            assert!(server_name(authority).is_err(), "{authority:?}");
+        }
     }
 }

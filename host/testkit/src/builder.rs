@@ -1,26 +1,26 @@
-//! What a test says before the guest starts.
+//! What a test sets before the guest starts.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use proxy_wasm_engine::{Plugin, Profile, Shared, StartError, VmConfig};
+use proxy_wasm_engine::{Plugin, Profile, Shared, VmConfig};
 
-use super::cluster::{Cluster, accepts};
-use super::fault::{Fault, Mishap};
-use super::guest::Guest;
-use super::kit::TestKit;
-use super::place::{Ground, LogLine};
-use super::stage::Stage;
-use super::transcript::Transcript;
-use super::worker::Worker;
+use crate::cluster::{Cluster, accepts};
+use crate::configuration::Configuration;
+use crate::fault::Fault;
+use crate::guest::Guest;
+use crate::kit::TestKit;
+use crate::kit_error::KitError;
+use crate::simulator::Simulator;
+use crate::state::KitState;
+use crate::state::worker::Worker;
 
-/// What a test says before the guest starts; made by [`TestKit::load`].
+/// What a test sets before the guest starts; made by [`TestKit::load`].
 pub struct Builder {
     guest: Guest,
     config: VmConfig,
@@ -45,46 +45,8 @@ pub enum OnTrap {
     GoOn,
 }
 
-/// A plugin's configuration: JSON by [`serde_json::json!`], or text, or bytes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Configuration(Vec<u8>);
-
-impl From<Value> for Configuration {
-    /// `null` is no configuration at all.
-    fn from(value: Value) -> Configuration {
-        match value {
-            Value::Null => Configuration::default(),
-            other => Configuration(other.to_string().into_bytes()),
-        }
-    }
-}
-
-impl From<&str> for Configuration {
-    fn from(text: &str) -> Configuration {
-        Configuration(text.as_bytes().to_vec())
-    }
-}
-
-impl From<String> for Configuration {
-    fn from(text: String) -> Configuration {
-        Configuration(text.into_bytes())
-    }
-}
-
-impl From<Vec<u8>> for Configuration {
-    fn from(bytes: Vec<u8>) -> Configuration {
-        Configuration(bytes)
-    }
-}
-
-impl From<&[u8]> for Configuration {
-    fn from(bytes: &[u8]) -> Configuration {
-        Configuration(bytes.to_vec())
-    }
-}
-
 impl Builder {
-    pub(super) fn new(guest: Guest) -> Builder {
+    pub(crate) fn new(guest: Guest) -> Builder {
         Builder {
             guest,
             config: VmConfig {
@@ -142,14 +104,14 @@ impl Builder {
         self
     }
 
-    /// Adds a cluster. The cluster `default`, where streams go unless told
-    /// otherwise, is there already and accepts everything.
+    /// Adds a cluster. The cluster `default`, where streams go by
+    /// default, is there already and accepts everything.
     pub fn cluster(mut self, name: impl Into<String>, behaviour: Cluster) -> Builder {
         self.clusters.push((name.into(), behaviour));
         self
     }
 
-    /// So many workers, each with its own VM, over one shared store; one if not said.
+    /// The number of workers, each with its own VM, over one shared store; one by default.
     ///
     /// # Panics
     /// When it is 0.
@@ -166,13 +128,13 @@ impl Builder {
         self
     }
 
-    /// Another seed of the guest's randomness; 0 if not said.
+    /// Another seed of the guest's randomness; 0 by default.
     pub fn seed(mut self, seed: u64) -> Builder {
         self.seed = seed;
         self
     }
 
-    /// The wall-clock time at the start, since 1970; some moment in 2026 if not said.
+    /// The wall-clock time at the start, since 1970; the beginning of 2026 by default.
     pub fn time(mut self, since_1970: Duration) -> Builder {
         self.time = since_1970;
         self
@@ -191,13 +153,13 @@ impl Builder {
         self
     }
 
-    /// Something that goes wrong from the start on.
+    /// Injects a fault from the start on.
     pub fn fault(mut self, fault: Fault) -> Builder {
         self.faults.push(fault);
         self
     }
 
-    /// What a trap that no fault brought about means; [`OnTrap::Panic`] if not said.
+    /// What a trap that no fault brought about means; [`OnTrap::Panic`] by default.
     pub fn on_trap(mut self, on_trap: OnTrap) -> Builder {
         self.on_trap = on_trap;
         self
@@ -205,34 +167,34 @@ impl Builder {
 
     /// Whether a guest that pauses in `on_http_request_headers` or
     /// `on_http_response_headers` is shown the body all the same, and lets the
-    /// headers go with it. Envoy's option of this name; no if not said: a paused
+    /// headers go with it. Envoy's option of this name; off by default: a paused
     /// guest sees nothing more before it resumes.
     pub fn allow_on_headers_stop_iteration(mut self, allow: bool) -> Builder {
         self.body_while_headers_paused = allow;
         self
     }
 
-    /// Most linear memory of a VM, bytes; 64 MiB if not said.
+    /// Most linear memory of a VM, bytes; 64 MiB by default.
     pub fn memory_limit(mut self, bytes: usize) -> Builder {
         self.config.memory_limit = bytes;
         self
     }
 
-    /// Longest a callback may run, of real time; 5 s if not said.
+    /// Longest a callback may run, of real time; 5 s by default.
     pub fn callback_limit(mut self, limit: Duration) -> Builder {
         self.config.callback_limit = limit;
         self
     }
 
     /// Whose behaviour counts where the specification and Envoy disagree;
-    /// Envoy's if not said.
+    /// Envoy's by default.
     pub fn profile(mut self, profile: Profile) -> Builder {
         self.config.profile = profile;
         self
     }
 
-    /// The only host functions and callbacks the guest may use, by name; all if
-    /// not said.
+    /// The only host functions and callbacks the guest may use, by name; all by
+    /// default.
     pub fn capabilities<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Builder {
         let names: BTreeSet<String> = names.into_iter().map(Into::into).collect();
         self.config.capabilities = Some(names);
@@ -243,105 +205,39 @@ impl Builder {
     ///
     /// # Errors
     /// When the guest cannot be used, traps, or refuses its configuration; the
-    /// error shows what guest and host said to each other.
+    /// error shows the transcript.
     pub fn start(mut self) -> Result<TestKit, KitError> {
         if self.config.plugins.is_empty() {
             self = self.plugin("");
         }
-        let ground = Arc::new(Ground::new(self.seed, self.time));
+        let kit_state = Arc::new(KitState::new(self.seed, self.time));
         let module =
-            (self.guest.compile()).map_err(|error| KitError::new(error.into(), &ground))?;
+            (self.guest.compile()).map_err(|error| KitError::new(error.into(), &kit_state))?;
         for (path, value) in self.properties {
-            ground.set_property(None, path, value);
+            kit_state.set_property(None, path, value);
         }
-        let mut stage = Stage::new(ground.clone(), self.shared, self.on_trap);
-        stage.body_while_headers_paused = self.body_while_headers_paused;
+        let mut simulator = Simulator::new(kit_state.clone(), self.shared, self.on_trap);
+        simulator.body_while_headers_paused = self.body_while_headers_paused;
         for (name, cluster) in self.clusters {
-            stage.set_cluster(&name, cluster);
+            simulator.set_cluster(&name, cluster);
         }
         for fault in self.faults {
-            stage.add_fault(fault);
+            simulator.add_fault(fault);
         }
         for index in 0..self.workers {
-            let worker = Worker::new(index, module.clone(), self.config.clone(), &ground);
-            stage.workers.push(worker);
+            let worker = Worker::new(index, module.clone(), self.config.clone(), &kit_state);
+            simulator.workers.push(worker);
         }
         for index in 0..self.workers {
-            (stage.start_vm(index)).map_err(|error| KitError::new(error, &ground))?;
+            (simulator.start_vm(index)).map_err(|error| KitError::new(error, &kit_state))?;
         }
-        stage.settle();
-        Ok(TestKit::new(Rc::new(RefCell::new(stage))))
+        simulator.settle();
+        Ok(TestKit::new(Rc::new(RefCell::new(simulator))))
     }
 }
 
-/// Why a kit did not start.
-pub struct KitError(Box<Failure>);
-
-struct Failure {
-    why: StartError,
-    explanation: Option<String>,
-    transcript: Transcript,
-    logs: Vec<LogLine>,
-}
-
-impl KitError {
-    fn new(why: StartError, ground: &Ground) -> KitError {
-        KitError(Box::new(Failure {
-            explanation: ground.with_transcript(super::explain::explain),
-            why,
-            transcript: ground.transcript(),
-            logs: ground.logs(),
-        }))
-    }
-
-    /// What the engine says.
-    pub fn why(&self) -> &StartError {
-        &self.0.why
-    }
-
-    /// What guest and host said to each other.
-    pub fn transcript(&self) -> &Transcript {
-        &self.0.transcript
-    }
-
-    /// What the guest logged.
-    pub fn logs(&self) -> &[LogLine] {
-        &self.0.logs
-    }
-}
-
-impl fmt::Display for KitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the guest did not start: {}", self.0.why)?;
-        if let Some(explanation) = &self.0.explanation {
-            write!(f, "\n{explanation}")?;
-        }
-        if !self.0.transcript.entries().is_empty() {
-            write!(f, "\ntranscript:\n{}", self.0.transcript)?;
-        }
-        Ok(())
-    }
-}
-
-/// As `Display`: this is what a test that returns the error prints.
-impl fmt::Debug for KitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::error::Error for KitError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.0.why)
-    }
-}
-
-pub(super) fn is_call(fault: &Fault) -> bool {
-    matches!(fault.what, Mishap::Call(_))
-}
-
-/// Where streams go unless told otherwise.
-pub(super) const DEFAULT: &str = "default";
+/// Where streams go by default.
+pub(crate) const DEFAULT: &str = "default";
 
 /// 2026-01-01T00:00:00Z
 const START: Duration = Duration::from_secs(1_767_225_600);

@@ -1,27 +1,26 @@
-//! What a test puts in the guest's way.
+//! Faults that a test injects.
 
 use proxy_wasm_engine::TrapReason;
 
-use super::cluster::Cluster;
-use super::status::Status;
+use crate::cluster::Cluster;
+use proxy_wasm_engine::Status;
 
-/// Something that goes wrong once, or a few times, from now on:
-/// [`trap_in`], [`returns`], [`cas_lost`], [`unknown_cluster`],
+/// Something that goes wrong once, or a few times: [`trap_in`], [`returns`], [`cas_lost`], [`unknown_cluster`],
 /// [`memory_exhausted`], [`next_call`].
 ///
-/// Put in with [`TestKit::fault`](super::TestKit::fault) while running, or with
-/// [`Builder::fault`](super::Builder::fault) to go wrong while starting.
+/// Injected with [`TestKit::fault`](crate::TestKit::fault) while running, or with
+/// [`Builder::fault`](crate::Builder::fault) before the start.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    pub(super) what: Mishap,
-    /// How many fitting occasions pass unharmed.
-    pub(super) skip: u32,
-    /// How many occasions are spoilt after that.
-    pub(super) times: u32,
+    pub(crate) kind: FaultKind,
+    /// How many times it could strike and does not.
+    pub(crate) skip: u32,
+    /// How many times it strikes after that.
+    pub(crate) times: u32,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Mishap {
+pub(crate) enum FaultKind {
     Trap { callback: String },
     Status { hostcall: String, status: Status },
     CasLost,
@@ -30,25 +29,30 @@ pub(super) enum Mishap {
 }
 
 impl Fault {
-    /// Spoils the `n`th fitting occasion from now, counted from 1, not the next.
+    /// Strikes the `n`th time from now that it could, counted from 1, not the next.
     ///
     /// # Panics
     /// When `n` is 0.
     pub fn nth(mut self, n: u32) -> Fault {
-        assert!(n > 0, "fault: occasions are counted from 1");
+        assert!(n > 0, "fault: nth counts from 1");
         self.skip = n - 1;
         self
     }
 
-    /// Spoils so many occasions in a row, not one.
+    /// Strikes `times` times in a row, not once.
     pub fn times(mut self, times: u32) -> Fault {
         self.times = times;
         self
     }
 
-    fn once(what: Mishap) -> Fault {
+    /// Whether it is about what clusters answer, not about the guest.
+    pub(crate) fn is_of_calls(&self) -> bool {
+        matches!(self.kind, FaultKind::Call(_))
+    }
+
+    fn once(kind: FaultKind) -> Fault {
         Fault {
-            what,
+            kind,
             skip: 0,
             times: 1,
         }
@@ -57,7 +61,7 @@ impl Fault {
 
 /// The guest traps in this callback, such as `proxy_on_tick`.
 pub fn trap_in(callback: impl Into<String>) -> Fault {
-    Fault::once(Mishap::Trap {
+    Fault::once(FaultKind::Trap {
         callback: callback.into(),
     })
 }
@@ -65,16 +69,16 @@ pub fn trap_in(callback: impl Into<String>) -> Fault {
 /// This host function, such as `proxy_get_property`, does nothing but return
 /// this status.
 pub fn returns(hostcall: impl Into<String>, status: Status) -> Fault {
-    Fault::once(Mishap::Status {
+    Fault::once(FaultKind::Status {
         hostcall: hostcall.into(),
         status,
     })
 }
 
 /// A compare-and-swap on shared data is lost to somebody else. Writes without
-/// a compare value are no occasion.
+/// a compare value do not count.
 pub fn cas_lost() -> Fault {
-    Fault::once(Mishap::CasLost)
+    Fault::once(FaultKind::CasLost)
 }
 
 /// An HTTP call finds its cluster unknown.
@@ -82,66 +86,66 @@ pub fn unknown_cluster() -> Fault {
     returns("proxy_http_call", Status::BAD_ARGUMENT)
 }
 
-/// The guest gets no more memory. An occasion is an attempt to grow; unlike the
-/// others this fault spoils all of them.
+/// The guest gets no more memory. Unlike the other faults this one strikes
+/// every time, at each attempt to grow.
 pub fn memory_exhausted() -> Fault {
-    Fault::once(Mishap::Memory).times(u32::MAX)
+    Fault::once(FaultKind::Memory).times(u32::MAX)
 }
 
-/// The next HTTP or gRPC call, to whatever cluster, goes so: `next_call(refuses())`.
+/// The next HTTP or gRPC call, to whatever cluster, goes like this: `next_call(refuses())`.
 pub fn next_call(behaviour: Cluster) -> Fault {
-    Fault::once(Mishap::Call(behaviour))
+    Fault::once(FaultKind::Call(behaviour))
 }
 
 /// Faults not yet used up.
 #[derive(Default)]
-pub(super) struct Faults(Vec<Fault>);
+pub(crate) struct Faults(Vec<Fault>);
 
 impl Faults {
-    pub(super) fn add(&mut self, fault: Fault) {
+    pub(crate) fn add(&mut self, fault: Fault) {
         self.0.push(fault);
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
 
-    pub(super) fn trap(&mut self, callback: &str) -> Option<TrapReason> {
-        self.strike(|what| match what {
-            Mishap::Trap { callback: wanted } if wanted == callback => Some(TrapReason::Crash),
+    pub(crate) fn trap(&mut self, callback: &str) -> Option<TrapReason> {
+        self.strike(|kind| match kind {
+            FaultKind::Trap { callback: wanted } if wanted == callback => Some(TrapReason::Crash),
             _ => None,
         })
     }
 
     /// `cas`: the compare value, should this be a write of shared data.
-    pub(super) fn status(&mut self, hostcall: &str, cas: Option<u64>) -> Option<Status> {
-        self.strike(|what| match what {
-            Mishap::Status {
+    pub(crate) fn status(&mut self, hostcall: &str, cas: Option<u64>) -> Option<Status> {
+        self.strike(|kind| match kind {
+            FaultKind::Status {
                 hostcall: wanted,
                 status,
             } if wanted == hostcall => Some(*status),
-            Mishap::CasLost if cas.is_some_and(|cas| cas != 0) => Some(Status::CAS_MISMATCH),
+            FaultKind::CasLost if cas.is_some_and(|cas| cas != 0) => Some(Status::CAS_MISMATCH),
             _ => None,
         })
     }
 
-    pub(super) fn memory(&mut self) -> Option<()> {
-        self.strike(|what| matches!(what, Mishap::Memory).then_some(()))
+    pub(crate) fn memory(&mut self) -> Option<()> {
+        self.strike(|kind| matches!(kind, FaultKind::Memory).then_some(()))
     }
 
-    pub(super) fn call(&mut self) -> Option<Cluster> {
-        self.strike(|what| match what {
-            Mishap::Call(cluster) => Some(cluster.clone()),
+    pub(crate) fn call(&mut self) -> Option<Cluster> {
+        self.strike(|kind| match kind {
+            FaultKind::Call(cluster) => Some(cluster.clone()),
             _ => None,
         })
     }
 
     /// The first fault that fits and is due strikes; those that fit and are not
     /// due come nearer.
-    fn strike<T>(&mut self, mut fits: impl FnMut(&Mishap) -> Option<T>) -> Option<T> {
+    fn strike<T>(&mut self, mut fits: impl FnMut(&FaultKind) -> Option<T>) -> Option<T> {
         let mut struck = None;
         for fault in &mut self.0 {
-            let Some(found) = fits(&fault.what) else {
+            let Some(found) = fits(&fault.kind) else {
                 continue;
             };
             if fault.skip > 0 {
@@ -161,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_strikes_at_its_occasion_and_is_used_up() {
+    fn a_fault_strikes_when_its_turn_comes_and_is_used_up() {
         let mut faults = Faults::default();
         faults.add(trap_in("proxy_on_tick").nth(2).times(2));
         let struck = [

@@ -1,10 +1,10 @@
-//! What a guest forgets to give back.
+//! Leaks of a guest.
 
 use std::fmt;
 
-use super::kit::TestKit;
+use crate::kit::TestKit;
 
-/// What is left that should not be; made by [`TestKit::leaks`].
+/// What is left and should not be; made by [`TestKit::leaks`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Leaks {
@@ -56,24 +56,24 @@ impl fmt::Display for Leaks {
 }
 
 impl TestKit {
-    /// What is left that should not be, at this moment.
+    /// What leaks at this moment.
     pub fn leaks(&self) -> Leaks {
-        let stage = self.stage().borrow();
+        let simulator = self.simulator().borrow();
         let (mut contexts, mut held) = (0, 0);
-        for (index, worker) in stage.workers.iter().enumerate() {
+        for (index, worker) in simulator.workers.iter().enumerate() {
             let Some(vm) = &worker.vm else { continue };
-            let connections = stage.connections.iter();
+            let connections = simulator.connections.iter();
             let connections = connections
                 .filter(|connection| connection.worker == index && connection.context.is_some());
-            let streams = stage.streams.iter();
+            let streams = simulator.streams.iter();
             let streams =
                 streams.filter(|stream| stream.worker == index && stream.context.is_some());
-            let waiting = stage.calls.keys().any(|key| key.worker == index);
+            let waiting = simulator.calls.keys().any(|key| key.worker == index);
             if !waiting && worker.ticks.is_empty() {
                 held += connections.clone().filter(|open| open.is_held()).count();
                 held += streams.clone().filter(|open| open.is_held()).count();
             }
-            let roots = if stage.is_shut_down {
+            let roots = if simulator.is_shut_down {
                 0
             } else {
                 vm.roots().len()
@@ -81,7 +81,7 @@ impl TestKit {
             let known = roots + connections.count() + streams.count();
             contexts += vm.context_count().saturating_sub(known);
         }
-        let calls = stage.calls.values();
+        let calls = simulator.calls.values();
         let calls = calls.filter(|call| call.endless);
         Leaks {
             contexts,
@@ -90,13 +90,13 @@ impl TestKit {
         }
     }
 
-    /// Ends everything as a host does: closes connections, resets requests, then
+    /// Shuts down as a host does: closes connections, resets requests, then
     /// ends the plugins (`on_done`, `on_delete`). A guest that needs time for it
     /// gets it with [`TestKit::advance`].
     pub fn shut_down(&mut self) {
-        let mut stage = self.stage().borrow_mut();
-        stage.shut_down();
-        stage.settle();
+        let mut simulator = self.simulator().borrow_mut();
+        simulator.shut_down();
+        simulator.settle();
     }
 
     /// Asserts that nothing leaks at this moment.
@@ -111,8 +111,8 @@ impl TestKit {
 
     /// Linear memory in use, over all workers, bytes. It never shrinks.
     pub fn memory_size(&mut self) -> usize {
-        let mut stage = self.stage().borrow_mut();
-        let workers = stage.workers.iter_mut();
+        let mut simulator = self.simulator().borrow_mut();
+        let workers = simulator.workers.iter_mut();
         workers
             .filter_map(|worker| worker.vm.as_mut())
             .map(proxy_wasm_engine::Vm::memory_size)

@@ -14,7 +14,7 @@ fn a_guest_is_named_by_its_crate() {
 
 #[test]
 fn a_guest_is_named_by_its_file() {
-    let kit = TestKit::load(guest("src/prober.wat")).start().unwrap();
+    let kit = TestKit::load(guest("tests/prober.wat")).start().unwrap();
     assert_eq!(kit.metric("ticks"), Some(0));
 }
 

@@ -3,12 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use proxy_wasm_testkit::{
-    Builder, Peer, Status, TestKit, What, accepts, answers, cas_lost, decides, first_of, hangs,
-    memory_exhausted, millis, next_call, refuses, returns, secs, trap_in, unknown_cluster,
+    Builder, EntryKind, Peer, Status, TestKit, accepts, answers, cas_lost, decides, first_of,
+    hangs, memory_exhausted, millis, next_call, refuses, returns, secs, trap_in, unknown_cluster,
 };
 
 /// See the comment in the file.
-const PROBER: &str = include_str!("../src/prober.wat");
+const PROBER: &str = include_str!("prober.wat");
 
 fn kit() -> Builder {
     TestKit::load(PROBER)
@@ -18,7 +18,7 @@ fn kit() -> Builder {
 }
 
 #[test]
-fn time_moves_only_when_told_to_and_ticks_come_in_order() {
+fn time_moves_only_by_advance_and_ticks_come_in_order() {
     let mut kit = kit().start().unwrap();
     assert_eq!(kit.metric("ticks"), Some(0));
     kit.advance(millis(999));
@@ -203,7 +203,7 @@ fn faults_are_one_line_each() {
 }
 
 #[test]
-fn the_transcript_is_in_words() {
+fn the_transcript_names_arguments() {
     let mut kit = kit().start().unwrap();
     kit.advance(secs(1));
     kit.tcp().from("10.0.0.7:4000").connect().close();
@@ -228,7 +228,7 @@ fn the_transcript_is_in_words() {
     let kit_lines = transcript
         .entries()
         .iter()
-        .filter(|entry| matches!(entry.what, What::Kit(_)));
+        .filter(|entry| matches!(entry.kind, EntryKind::Kit(_)));
     assert!(kit_lines.count() >= 3);
 }
 

@@ -72,25 +72,25 @@ async fn answer(
     let (sender, receiver) = unbounded_channel();
     let mut response = Response::new(Pieces(receiver));
     let headers = request.headers();
-    let said = |name: &str| {
+    let header = |name: &str| {
         headers
             .get(name)
             .map(|value| value.to_str().unwrap().to_owned())
     };
     let head = format!(
         "{:?} {:?} {:?} {:?}",
-        said("content-type"),
-        said("te"),
-        said("x-who"),
-        said("grpc-timeout")
+        header("content-type"),
+        header("te"),
+        header("x-who"),
+        header("grpc-timeout")
     );
     let path = request.uri().path().to_owned();
-    let tell = move |piece| sender.send(piece);
+    let send = move |piece| sender.send(piece);
     match path.as_str() {
         "/hello.Greeter/Say" => {
-            let heard = messages(request.into_body()).await.join(",");
-            tell(message(&format!("{heard}: {head}"))).unwrap();
-            tell(trailers(&[("grpc-status", "0")])).unwrap();
+            let received = messages(request.into_body()).await.join(",");
+            send(message(&format!("{received}: {head}"))).unwrap();
+            send(trailers(&[("grpc-status", "0")])).unwrap();
         }
         "/hello.Greeter/Fail" => {
             let headers = response.headers_mut();
@@ -103,28 +103,28 @@ async fn answer(
             let greeting = HeaderValue::from_static("welcome");
             response.headers_mut().insert("x-greeting", greeting);
             tokio::spawn(async move {
-                for heard in messages(request.into_body()).await {
-                    tell(message(&heard.to_uppercase())).unwrap();
+                for received in messages(request.into_body()).await {
+                    send(message(&received.to_uppercase())).unwrap();
                 }
-                tell(trailers(&[("grpc-status", "0"), ("x-mood", "fine")])).unwrap();
+                send(trailers(&[("grpc-status", "0"), ("x-mood", "fine")])).unwrap();
             });
         }
         "/hello.Greeter/Forever" => {
-            tell(message("first")).unwrap();
+            send(message("first")).unwrap();
             tokio::spawn(async move {
-                // Told once the other end gives up.
-                while tell(message("more")).is_ok() {
+                // Fails once the other end gives up.
+                while send(message("more")).is_ok() {
                     tokio::task::yield_now().await;
                 }
                 given_up.send(()).unwrap();
             });
         }
         "/hello.Greeter/Reset" => {
-            tell(message("first")).unwrap();
+            send(message("first")).unwrap();
             tokio::spawn(async move {
                 // By then the other end has the first message.
                 assert_eq!(messages(request.into_body()).await, ["one", "two"]);
-                tell(Err(io::Error::other("enough"))).unwrap();
+                send(Err(io::Error::other("enough"))).unwrap();
             });
         }
         _ => *response.status_mut() = http::StatusCode::NOT_FOUND,
@@ -176,7 +176,7 @@ async fn what_came_of(name: &str, wasm: &[u8], greeter: SocketAddr, nobody: Valu
 }
 
 #[tokio::test]
-async fn a_call_and_a_stream_are_told_as_envoy_tells_them() {
+async fn a_call_and_a_stream_are_reported_as_envoy_reports_them() {
     let wasm = guest("tcp_grpc");
     let (greeter, mut given_up) = greeter().await;
     let nobody = TcpSocket::new_v4().unwrap();
@@ -221,8 +221,8 @@ async fn a_call_and_a_stream_are_told_as_envoy_tells_them() {
         let got = what_came_of(name, &wasm, greeter, nobody).await;
         assert_eq!(got, expected, "{name}: {why}");
         if name == "Forever" {
-            let told = tokio::time::timeout(LIMIT, given_up.recv()).await;
-            assert_eq!(told.unwrap(), Some(()), "the server learns of it");
+            let cancelled = tokio::time::timeout(LIMIT, given_up.recv()).await;
+            assert_eq!(cancelled.unwrap(), Some(()), "the server sees the reset");
         }
     }
 }

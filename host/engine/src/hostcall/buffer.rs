@@ -2,10 +2,11 @@
 
 use bytes::BytesMut;
 
-use crate::abi::{Answer, Body, BufferKind, Profile, Refusal};
+use crate::abi::{Body, BufferKind, Profile};
 use crate::context::Kind;
-use crate::memory::{Call, Place, Span};
-use crate::state::State;
+use crate::memory::{Call, GuestSlice, OutPtr};
+use crate::state::VmState;
+use crate::status::{HostcallError, HostcallResult};
 
 pub(crate) fn get(
     call: &mut Call,
@@ -14,17 +15,17 @@ pub(crate) fn get(
     most: u32,
     at_to: u32,
     len_to: u32,
-) -> Answer {
+) -> HostcallResult {
     let kind = BufferKind::try_from(kind)?;
     if start.checked_add(most).is_none() && call.state().profile == Profile::Spec {
-        return Err(Refusal::BadArgument);
+        return Err(HostcallError::BadArgument);
     }
     let end = start.saturating_add(most);
-    call.give_with(Place(at_to, len_to), |_, state, out| {
+    call.give_with(OutPtr(at_to, len_to), |_, state, out| {
         let bytes = bytes(state, kind)?;
         let start = start as usize;
         if start > bytes.len() && state.profile == Profile::Spec {
-            return Err(Refusal::BadArgument);
+            return Err(HostcallError::BadArgument);
         }
         let end = bytes.len().min(end as usize);
         out.extend_from_slice(bytes.get(start..end).unwrap_or_default());
@@ -32,7 +33,7 @@ pub(crate) fn get(
     })
 }
 
-pub(crate) fn status(call: &mut Call, kind: u32, len_to: u32, flags_to: u32) -> Answer {
+pub(crate) fn status(call: &mut Call, kind: u32, len_to: u32, flags_to: u32) -> HostcallResult {
     let kind = BufferKind::try_from(kind)?;
     let len = bytes(call.state(), kind)?.len();
     call.put_u32(len_to, u32::try_from(len).unwrap_or(u32::MAX))?;
@@ -46,17 +47,17 @@ pub(crate) fn set(
     len: u32,
     at: u32,
     new_len: u32,
-) -> Answer {
+) -> HostcallResult {
     let kind = BufferKind::try_from(kind)?;
     let (view, state) = call.split();
-    let new = view.get(Span(at, new_len))?;
+    let new = view.get(GuestSlice(at, new_len))?;
     let profile = state.profile;
     let (start, len) = (start as usize, len as usize);
     let most = state.limits.memory();
     let buffer = writable(state, kind)?;
     if len < buffer.len() && buffer.len() + new.len() > most {
         // Appending again and again would fill the host's memory.
-        return Err(Refusal::Internal);
+        return Err(HostcallError::Internal);
     }
     match profile {
         // At the front, in place of so many bytes there, or at the end.
@@ -65,7 +66,7 @@ pub(crate) fn set(
             splice(buffer, 0, end, new);
         }
         Profile::Envoy if start >= buffer.len() => buffer.extend_from_slice(new),
-        Profile::Envoy => return Err(Refusal::BadArgument),
+        Profile::Envoy => return Err(HostcallError::BadArgument),
         Profile::Spec => {
             let start = start.min(buffer.len());
             let end = start.saturating_add(len).min(buffer.len());
@@ -88,19 +89,19 @@ fn splice(buffer: &mut BytesMut, start: usize, end: usize, new: &[u8]) {
 }
 
 /// The bytes behind a buffer's number, as the guest may see them now.
-fn bytes(state: &State, kind: BufferKind) -> Result<&[u8], Refusal> {
+fn bytes(state: &VmState, kind: BufferKind) -> Result<&[u8], HostcallError> {
     let root = || state.contexts.root(state.acting_root());
     match kind {
         BufferKind::VmConfiguration => Ok(&state.vm_configuration),
-        BufferKind::PluginConfiguration if !state.turn.configuring => Err(Refusal::NotFound),
+        BufferKind::PluginConfiguration if !state.scope.configuring => Err(HostcallError::NotFound),
         BufferKind::PluginConfiguration => state
             .plugin()
             .map(|plugin| plugin.configuration.as_slice())
-            .ok_or(Refusal::NotFound),
+            .ok_or(HostcallError::NotFound),
         BufferKind::CallBody => {
             let reply = root()
                 .and_then(|root| root.reply.as_ref())
-                .ok_or(Refusal::NotFound)?;
+                .ok_or(HostcallError::NotFound)?;
             Ok(&reply.body)
         }
         BufferKind::GrpcMessage => match root().and_then(|root| root.grpc_message.as_ref()) {
@@ -111,7 +112,7 @@ fn bytes(state: &State, kind: BufferKind) -> Result<&[u8], Refusal> {
         | BufferKind::ResponseBody
         | BufferKind::DownstreamData
         | BufferKind::UpstreamData
-        | BufferKind::ForeignArguments => match &state.turn.data {
+        | BufferKind::ForeignArguments => match &state.scope.data {
             Some((carried, bytes)) if *carried == kind && speaks_for_itself(state) => Ok(bytes),
             _ => held(state, kind).map_or_else(|| nothing(state), Ok),
         },
@@ -119,7 +120,7 @@ fn bytes(state: &State, kind: BufferKind) -> Result<&[u8], Refusal> {
 }
 
 /// The part of a body that waits between callbacks.
-fn held(state: &State, kind: BufferKind) -> Option<&[u8]> {
+fn held(state: &VmState, kind: BufferKind) -> Option<&[u8]> {
     let Kind::Http(http) = &state.acting()?.kind else {
         return None;
     };
@@ -127,7 +128,7 @@ fn held(state: &State, kind: BufferKind) -> Option<&[u8]> {
     (!held.is_empty()).then_some(held)
 }
 
-fn held_mut(state: &mut State, kind: BufferKind) -> Option<&mut BytesMut> {
+fn held_mut(state: &mut VmState, kind: BufferKind) -> Option<&mut BytesMut> {
     let Kind::Http(http) = &mut state.acting_mut()?.kind else {
         return None;
     };
@@ -144,27 +145,27 @@ fn body(kind: BufferKind) -> Option<Body> {
 }
 
 /// Envoy shows an empty buffer where there is none.
-fn nothing(state: &State) -> Result<&[u8], Refusal> {
+fn nothing(state: &VmState) -> Result<&[u8], HostcallError> {
     match state.profile {
         Profile::Envoy => Ok(&[]),
-        Profile::Spec => Err(Refusal::NotFound),
+        Profile::Spec => Err(HostcallError::NotFound),
     }
 }
 
-fn writable(state: &mut State, kind: BufferKind) -> Result<&mut BytesMut, Refusal> {
+fn writable(state: &mut VmState, kind: BufferKind) -> Result<&mut BytesMut, HostcallError> {
     if matches!(kind, BufferKind::PluginConfiguration | BufferKind::CallBody) {
         bytes(state, kind)?;
     }
-    let carried = matches!(&state.turn.data, Some((carried, _)) if *carried == kind);
+    let carried = matches!(&state.scope.data, Some((carried, _)) if *carried == kind);
     if !carried || !speaks_for_itself(state) {
-        return held_mut(state, kind).ok_or(Refusal::BadArgument);
+        return held_mut(state, kind).ok_or(HostcallError::BadArgument);
     }
-    match &mut state.turn.data {
+    match &mut state.scope.data {
         Some((_, bytes)) if kind != BufferKind::ForeignArguments => Ok(bytes),
-        _ => Err(Refusal::BadArgument),
+        _ => Err(HostcallError::BadArgument),
     }
 }
 
-fn speaks_for_itself(state: &State) -> bool {
-    state.acting_id() == state.turn.context
+fn speaks_for_itself(state: &VmState) -> bool {
+    state.acting_id() == state.scope.context
 }

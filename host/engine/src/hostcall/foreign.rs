@@ -3,24 +3,24 @@
 use std::borrow::Cow;
 
 use super::signature;
-use crate::abi::{Answer, Refusal};
 use crate::context::Kind;
 use crate::effect::Effect;
-use crate::filter_state::{Value, Write, object_key};
-use crate::memory::{Call, Place, Span};
+use crate::filter_state::{FilterStateValue, WriteAccess, object_key};
+use crate::memory::{Call, GuestSlice, OutPtr};
 use crate::protobuf::{Field, Fields};
-use crate::state::State;
+use crate::state::VmState;
+use crate::status::{HostcallError, HostcallResult};
 
 /// The guest may pass 0 for where it does not want an answer.
 pub(crate) fn call(
     call: &mut Call,
-    name: Span,
-    arguments: Span,
+    name: GuestSlice,
+    arguments: GuestSlice,
     at_to: u32,
     len_to: u32,
-) -> Answer {
+) -> HostcallResult {
     let (view, state) = call.split();
-    let function = find(view.get(name)?).ok_or(Refusal::NotFound)?;
+    let function = find(view.get(name)?).ok_or(HostcallError::NotFound)?;
     let mut answer = Vec::new();
     function(state, view.get(arguments)?, &mut answer)?;
     match (at_to, len_to) {
@@ -30,15 +30,15 @@ pub(crate) fn call(
             let at = if answer.is_empty() {
                 0
             } else {
-                call.place(&answer)?
+                call.copy_in(&answer)?
             };
             call.put_u32(at_to, at)
         }
-        (at_to, len_to) => call.give(Place(at_to, len_to), &answer),
+        (at_to, len_to) => call.give(OutPtr(at_to, len_to), &answer),
     }
 }
 
-type Function = fn(&mut State, &[u8], &mut Vec<u8>) -> Answer;
+type Function = fn(&mut VmState, &[u8], &mut Vec<u8>) -> HostcallResult;
 
 fn find(name: &[u8]) -> Option<Function> {
     Some(match name {
@@ -55,47 +55,56 @@ fn find(name: &[u8]) -> Option<Function> {
 }
 
 /// `{path = 1, value = 2, span = 3}`: something the proxy itself will look at.
-fn set_filter_state(state: &mut State, arguments: &[u8], _: &mut Vec<u8>) -> Answer {
+fn set_filter_state(state: &mut VmState, arguments: &[u8], _: &mut Vec<u8>) -> HostcallResult {
     let (mut path, mut value) = ("", "");
     for field in Fields::of(arguments) {
-        match field.map_err(|_| Refusal::BadArgument)? {
+        match field.map_err(|_| HostcallError::BadArgument)? {
             (1, Field::Bytes(bytes)) => path = utf8(bytes)?,
             (2, Field::Bytes(bytes)) => value = utf8(bytes)?,
             _ => {}
         }
     }
-    let context = state.acting_mut().ok_or(Refusal::NotFound)?;
+    let context = state.acting_mut().ok_or(HostcallError::NotFound)?;
     if matches!(&context.kind, Kind::Root(_)) || context.is_over() {
-        return Err(Refusal::NotFound);
+        return Err(HostcallError::NotFound);
     }
     let key = object_key(path, value)?;
     context.state.set(
         Cow::Borrowed(key.as_bytes()),
-        Value::Object(value.to_owned()),
+        FilterStateValue::Object(value.to_owned()),
     )
 }
 
 /// `{name = 1, readonly = 2, type = 3, schema = 4, span = 5}`
-fn declare_property(state: &mut State, arguments: &[u8], _: &mut Vec<u8>) -> Answer {
-    let (mut name, mut write) = ("", Write::Often);
+fn declare_property(state: &mut VmState, arguments: &[u8], _: &mut Vec<u8>) -> HostcallResult {
+    let (mut name, mut write) = ("", WriteAccess::Often);
     for field in Fields::of(arguments) {
-        match field.map_err(|_| Refusal::BadArgument)? {
+        match field.map_err(|_| HostcallError::BadArgument)? {
             (1, Field::Bytes(bytes)) => name = utf8(bytes)?,
-            (2, Field::Varint(flag)) => write = if flag == 0 { Write::Often } else { Write::Once },
+            (2, Field::Varint(flag)) => {
+                write = if flag == 0 {
+                    WriteAccess::Often
+                } else {
+                    WriteAccess::Once
+                }
+            }
             _ => {}
         }
     }
     let root = state.acting_root();
-    let root = state.contexts.root_mut(root).ok_or(Refusal::NotFound)?;
+    let root = state
+        .contexts
+        .root_mut(root)
+        .ok_or(HostcallError::NotFound)?;
     let known = root.declared.contains_key(name.as_bytes());
     if known || root.declared.len() >= MOST_DECLARED || name.len() > LONGEST_NAME {
-        return Err(Refusal::BadArgument);
+        return Err(HostcallError::BadArgument);
     }
     root.declared.insert(name.as_bytes().to_vec(), write);
     Ok(())
 }
 
-fn clear_route_cache(state: &mut State, _: &[u8], _: &mut Vec<u8>) -> Answer {
+fn clear_route_cache(state: &mut VmState, _: &[u8], _: &mut Vec<u8>) -> HostcallResult {
     let id = state.acting_id();
     if state.contexts.http_mut(id).is_some() {
         state.ask(Effect::ClearRouteCache(id), 0)?;
@@ -104,35 +113,35 @@ fn clear_route_cache(state: &mut State, _: &[u8], _: &mut Vec<u8>) -> Answer {
 }
 
 /// To zlib's form.
-fn compress(_: &mut State, plain: &[u8], answer: &mut Vec<u8>) -> Answer {
+fn compress(_: &mut VmState, plain: &[u8], answer: &mut Vec<u8>) -> HostcallResult {
     if plain.len() > MOST_PLAIN {
-        return Err(Refusal::Serialization);
+        return Err(HostcallError::Serialization);
     }
     *answer = miniz_oxide::deflate::compress_to_vec_zlib(plain, ZLIB_LEVEL);
     Ok(())
 }
 
 /// From zlib's form, as far as the result is not absurdly large.
-fn uncompress(_: &mut State, packed: &[u8], answer: &mut Vec<u8>) -> Answer {
+fn uncompress(_: &mut VmState, packed: &[u8], answer: &mut Vec<u8>) -> HostcallResult {
     *answer = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(packed, MOST_PLAIN)
-        .map_err(|_| Refusal::Serialization)?;
+        .map_err(|_| HostcallError::Serialization)?;
     Ok(())
 }
 
 /// This host's own: no further data callbacks for this TCP connection, so that
 /// its bytes need not pass by the guest. Elsewhere the function is not found.
-fn skip_data(state: &mut State, _: &[u8], _: &mut Vec<u8>) -> Answer {
+fn skip_data(state: &mut VmState, _: &[u8], _: &mut Vec<u8>) -> HostcallResult {
     let id = state.acting_id();
     state
         .contexts
         .tcp_mut(id)
-        .ok_or(Refusal::NotFound)?
+        .ok_or(HostcallError::NotFound)?
         .skip_data = true;
     state.ask(Effect::SkipData(id), 0)
 }
 
-fn utf8(bytes: &[u8]) -> Result<&str, Refusal> {
-    std::str::from_utf8(bytes).map_err(|_| Refusal::BadArgument)
+fn utf8(bytes: &[u8]) -> Result<&str, HostcallError> {
+    std::str::from_utf8(bytes).map_err(|_| HostcallError::BadArgument)
 }
 
 /// zlib's own default.

@@ -2,25 +2,27 @@
 
 use std::time::Duration;
 
-use crate::abi::{Answer, CallToken, End, Refusal};
+use crate::abi::{CallToken, End};
 use crate::effect::{Effect, GrpcCall};
-use crate::memory::{Call, Span};
+use crate::memory::{Call, GuestSlice};
+use crate::open_calls::{GrpcKind, grpc_kind};
 use crate::pairs;
 use crate::protobuf;
-use crate::state::{GrpcKind, State, grpc_kind};
+use crate::state::VmState;
+use crate::status::{HostcallError, HostcallResult};
 
 /// What the guest hands over.
-pub(crate) struct Request {
-    pub(crate) upstream: Span,
-    pub(crate) service: Span,
-    pub(crate) method: Span,
-    pub(crate) metadata: Span,
+pub(crate) struct GrpcCallArguments {
+    pub(crate) upstream: GuestSlice,
+    pub(crate) service: GuestSlice,
+    pub(crate) method: GuestSlice,
+    pub(crate) metadata: GuestSlice,
     /// Of a unary call: message and timeout.
-    pub(crate) unary: Option<(Span, u32)>,
+    pub(crate) unary: Option<(GuestSlice, u32)>,
     pub(crate) token_to: u32,
 }
 
-pub(crate) fn open(call: &mut Call, request: &Request) -> Answer {
+pub(crate) fn open(call: &mut Call, request: &GrpcCallArguments) -> HostcallResult {
     let (mut view, state) = call.split();
     let upstream = view.get(request.upstream)?.to_vec();
     let service = view.text(request.service)?.into_owned();
@@ -34,7 +36,7 @@ pub(crate) fn open(call: &mut Call, request: &Request) -> Answer {
         None => (Vec::new(), 0),
     };
     view.put(request.token_to, &0u32.to_le_bytes())?;
-    let cluster = cluster(state, &upstream).ok_or(Refusal::Parse)?;
+    let cluster = cluster(state, &upstream).ok_or(HostcallError::Parse)?;
     let size = message.len();
     state.may_call(size)?;
     let root = state.acting_root();
@@ -64,8 +66,8 @@ pub(crate) fn open(call: &mut Call, request: &Request) -> Answer {
 }
 
 /// The cluster a guest means: Envoy's `GrpcService` message, or else the name itself.
-fn cluster(state: &State, upstream: &[u8]) -> Option<String> {
-    let known = |name: String| state.world.has_cluster(&name).then_some(name);
+fn cluster(state: &VmState, upstream: &[u8]) -> Option<String> {
+    let known = |name: String| state.environment.has_cluster(&name).then_some(name);
     protobuf::Fields::of(upstream)
         .find_map(|field| match field.ok()? {
             // GrpcService.envoy_grpc
@@ -76,15 +78,15 @@ fn cluster(state: &State, upstream: &[u8]) -> Option<String> {
         .or_else(|| known(String::from_utf8(upstream.to_vec()).ok()?))
 }
 
-pub(crate) fn send(call: &mut Call, token: u32, message: Span, last: u32) -> Answer {
+pub(crate) fn send(call: &mut Call, token: u32, message: GuestSlice, last: u32) -> HostcallResult {
     let (view, state) = call.split();
     let message = view.get(message)?.to_vec();
     let token = CallToken(token);
     if grpc_kind(token) != GrpcKind::Stream {
-        return Err(Refusal::BadArgument);
+        return Err(HostcallError::BadArgument);
     }
     if !state.calls.grpc.contains_key(&token) {
-        return Err(Refusal::NotFound);
+        return Err(HostcallError::NotFound);
     }
     let end = if last == 0 { End::More } else { End::Last };
     let size = message.len();
@@ -98,22 +100,26 @@ pub(crate) fn send(call: &mut Call, token: u32, message: Span, last: u32) -> Ans
     )
 }
 
-pub(crate) fn cancel(call: &mut Call, token: u32) -> Answer {
+pub(crate) fn cancel(call: &mut Call, token: u32) -> HostcallResult {
     let state = call.state();
     let token = CallToken(token);
-    state.calls.grpc.remove(&token).ok_or(Refusal::NotFound)?;
+    state
+        .calls
+        .grpc
+        .remove(&token)
+        .ok_or(HostcallError::NotFound)?;
     state.ask(Effect::GrpcCancel(token), 0)
 }
 
 /// Closing a unary call is giving it up.
-pub(crate) fn close(call: &mut Call, token: u32) -> Answer {
+pub(crate) fn close(call: &mut Call, token: u32) -> HostcallResult {
     if grpc_kind(CallToken(token)) == GrpcKind::Unary {
         return cancel(call, token);
     }
     let state = call.state();
     let token = CallToken(token);
     if !state.calls.grpc.contains_key(&token) {
-        return Err(Refusal::NotFound);
+        return Err(HostcallError::NotFound);
     }
     state.ask(Effect::GrpcClose(token), 0)
 }

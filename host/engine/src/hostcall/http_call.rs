@@ -2,22 +2,23 @@
 
 use std::time::Duration;
 
-use crate::abi::{Answer, Headers, Refusal};
+use crate::abi::Headers;
 use crate::effect::{Effect, HttpCall};
-use crate::memory::{Call, Span};
+use crate::memory::{Call, GuestSlice};
 use crate::pairs;
+use crate::status::{HostcallError, HostcallResult};
 
 /// What the guest hands over.
-pub(crate) struct Request {
-    pub(crate) cluster: Span,
-    pub(crate) headers: Span,
-    pub(crate) body: Span,
-    pub(crate) trailers: Span,
+pub(crate) struct HttpCallArguments {
+    pub(crate) cluster: GuestSlice,
+    pub(crate) headers: GuestSlice,
+    pub(crate) body: GuestSlice,
+    pub(crate) trailers: GuestSlice,
     pub(crate) timeout_ms: u32,
     pub(crate) token_to: u32,
 }
 
-pub(crate) fn http_call(call: &mut Call, request: &Request) -> Answer {
+pub(crate) fn http_call(call: &mut Call, request: &HttpCallArguments) -> HostcallResult {
     let (mut view, state) = call.split();
     let cluster = view.text(request.cluster)?.into_owned();
     let headers = view.get(request.headers).map(pairs::decode)?;
@@ -28,8 +29,8 @@ pub(crate) fn http_call(call: &mut Call, request: &Request) -> Answer {
         .unwrap_or_default();
     view.put(request.token_to, &0u32.to_le_bytes())?;
     let timeout = timeout(request.timeout_ms)?;
-    if !state.world.has_cluster(&cluster) {
-        return Err(Refusal::BadArgument);
+    if !state.environment.has_cluster(&cluster) {
+        return Err(HostcallError::BadArgument);
     }
     let mut headers = headers.unwrap_or_default();
     named(&mut headers)?;
@@ -58,7 +59,7 @@ pub(crate) fn http_call(call: &mut Call, request: &Request) -> Answer {
 }
 
 /// Sees to it that the request names what it wants; `host` counts as `:authority`.
-fn named(headers: &mut Headers) -> Answer {
+fn named(headers: &mut Headers) -> HostcallResult {
     if !headers.iter().any(|(name, _)| name == ":authority")
         && let Some((name, _)) = headers.iter_mut().find(|(name, _)| name == "host")
     {
@@ -68,15 +69,15 @@ fn named(headers: &mut Headers) -> Answer {
     if there(":path") && there(":method") && there(":authority") {
         Ok(())
     } else {
-        Err(Refusal::BadArgument)
+        Err(HostcallError::BadArgument)
     }
 }
 
 /// 0 is no limit; what a C `int` would call negative is refused.
-fn timeout(millis: u32) -> Result<Option<Duration>, Refusal> {
+fn timeout(millis: u32) -> Result<Option<Duration>, HostcallError> {
     match i32::try_from(millis) {
         Ok(0) => Ok(None),
         Ok(_) => Ok(Some(Duration::from_millis(u64::from(millis)))),
-        Err(_) => Err(Refusal::BadArgument),
+        Err(_) => Err(HostcallError::BadArgument),
     }
 }

@@ -1,15 +1,16 @@
 //! Header maps.
 
-use crate::abi::{AbiVersion, Answer, Headers, MapKind, Profile, Refusal};
+use crate::abi::{AbiVersion, Headers, MapKind, Profile};
 use crate::context::Kind;
-use crate::memory::{Call, Place, Span};
+use crate::memory::{Call, GuestSlice, OutPtr};
 use crate::pairs;
-use crate::state::State;
+use crate::state::VmState;
+use crate::status::{HostcallError, HostcallResult};
 
-pub(crate) fn size(call: &mut Call, kind: u32, to: u32) -> Answer {
+pub(crate) fn size(call: &mut Call, kind: u32, to: u32) -> HostcallResult {
     let kind = MapKind::try_from(kind)?;
     let state = call.state();
-    let map = state.map(kind).ok_or(Refusal::BadArgument)?;
+    let map = state.map(kind).ok_or(HostcallError::BadArgument)?;
     let contents: usize = map
         .iter()
         .map(|(name, value)| name.len() + value.len())
@@ -21,28 +22,28 @@ pub(crate) fn size(call: &mut Call, kind: u32, to: u32) -> Answer {
     call.put_u32(to, u32::try_from(size).unwrap_or(u32::MAX))
 }
 
-pub(crate) fn pairs(call: &mut Call, kind: u32, at_to: u32, len_to: u32) -> Answer {
+pub(crate) fn pairs(call: &mut Call, kind: u32, at_to: u32, len_to: u32) -> HostcallResult {
     let kind = MapKind::try_from(kind)?;
-    call.give_with(Place(at_to, len_to), |_, state, out| {
+    call.give_with(OutPtr(at_to, len_to), |_, state, out| {
         match state.map(kind) {
-            Some(map) if !map.is_empty() => pairs::encode_headers(map, out),
+            Some(map) if !map.is_empty() => pairs::append_headers(map, out),
             Some(_) => {}
-            None if state.profile == Profile::Spec => return Err(Refusal::BadArgument),
+            None if state.profile == Profile::Spec => return Err(HostcallError::BadArgument),
             None => {}
         }
         Ok(())
     })
 }
 
-pub(crate) fn set_pairs(call: &mut Call, kind: u32, at: u32, len: u32) -> Answer {
+pub(crate) fn set_pairs(call: &mut Call, kind: u32, at: u32, len: u32) -> HostcallResult {
     let kind = MapKind::try_from(kind)?;
     let (view, state) = call.split();
-    let decoded = pairs::decode(view.get(Span(at, len))?);
+    let decoded = pairs::decode(view.get(GuestSlice(at, len))?);
     let new = match (decoded, state.profile) {
         (Some(pairs), _) => pairs,
         // Envoy takes what it cannot read for nothing.
         (None, Profile::Envoy) => Headers::new(),
-        (None, Profile::Spec) => return Err(Refusal::BadArgument),
+        (None, Profile::Spec) => return Err(HostcallError::BadArgument),
     };
     *state.map_mut(kind)? = new;
     Ok(())
@@ -55,10 +56,10 @@ pub(crate) fn get(
     name_len: u32,
     at_to: u32,
     len_to: u32,
-) -> Answer {
+) -> HostcallResult {
     let kind = MapKind::try_from(kind)?;
-    call.give_with(Place(at_to, len_to), |view, state, out| {
-        let name = view.get(Span(name_at, name_len))?;
+    call.give_with(OutPtr(at_to, len_to), |view, state, out| {
+        let name = view.get(GuestSlice(name_at, name_len))?;
         let Some(map) = state.map(kind) else {
             return Err(unavailable(state));
         };
@@ -69,22 +70,22 @@ pub(crate) fn get(
         {
             Some((_, value)) => out.extend_from_slice(value),
             None if state.abi == AbiVersion::V0_1_0 => {}
-            None => return Err(Refusal::NotFound),
+            None => return Err(HostcallError::NotFound),
         }
         Ok(())
     })
 }
 
 /// In an access log a request's map may be absent, a connection has none ever.
-fn unavailable(state: &State) -> Refusal {
+fn unavailable(state: &VmState) -> HostcallError {
     let http = matches!(
         state.acting().map(|context| &context.kind),
         Some(Kind::Http(_))
     );
-    if state.turn.logging && http {
-        Refusal::NotFound
+    if state.scope.logging && http {
+        HostcallError::NotFound
     } else {
-        Refusal::BadArgument
+        HostcallError::BadArgument
     }
 }
 
@@ -95,7 +96,13 @@ pub(crate) enum Change {
     Replace,
 }
 
-pub(crate) fn put(call: &mut Call, change: Change, kind: u32, name: Span, value: Span) -> Answer {
+pub(crate) fn put(
+    call: &mut Call,
+    change: Change,
+    kind: u32,
+    name: GuestSlice,
+    value: GuestSlice,
+) -> HostcallResult {
     let kind = MapKind::try_from(kind)?;
     let (view, state) = call.split();
     let name = view.text(name)?.to_ascii_lowercase();
@@ -106,7 +113,7 @@ pub(crate) fn put(call: &mut Call, change: Change, kind: u32, name: Span, value:
         .map(|(name, value)| name.len() + value.len())
         .sum();
     if map.len() >= MOST_PAIRS || size + name.len() + value.len() > MOST_BYTES {
-        return Err(Refusal::BadArgument);
+        return Err(HostcallError::BadArgument);
     }
     match change {
         Change::Add => map.push((name, value)),
@@ -115,10 +122,12 @@ pub(crate) fn put(call: &mut Call, change: Change, kind: u32, name: Span, value:
     Ok(())
 }
 
-pub(crate) fn remove(call: &mut Call, kind: u32, name_at: u32, name_len: u32) -> Answer {
+pub(crate) fn remove(call: &mut Call, kind: u32, name_at: u32, name_len: u32) -> HostcallResult {
     let kind = MapKind::try_from(kind)?;
     let (view, state) = call.split();
-    let name = view.text(Span(name_at, name_len))?.to_ascii_lowercase();
+    let name = view
+        .text(GuestSlice(name_at, name_len))?
+        .to_ascii_lowercase();
     state.map_mut(kind)?.retain(|(known, _)| *known != name);
     Ok(())
 }

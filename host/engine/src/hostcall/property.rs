@@ -2,20 +2,20 @@
 
 use std::borrow::Cow;
 
-use crate::abi::{Answer, Refusal};
 use crate::context::Kind;
-use crate::filter_state::{Value, Write};
-use crate::memory::{Call, Place, Span};
+use crate::filter_state::{FilterStateValue, WriteAccess};
+use crate::memory::{Call, GuestSlice, OutPtr};
 use crate::property;
+use crate::status::{HostcallError, HostcallResult};
 
-pub(crate) fn get(call: &mut Call, path: Span, at_to: u32, len_to: u32) -> Answer {
-    call.give_with(Place(at_to, len_to), |view, state, out| {
+pub(crate) fn get(call: &mut Call, path: GuestSlice, at_to: u32, len_to: u32) -> HostcallResult {
+    call.give_with(OutPtr(at_to, len_to), |view, state, out| {
         property::read(state, view.get(path)?, out)
     })
 }
 
 /// Only streams have properties to set, under names of their own.
-pub(crate) fn set(call: &mut Call, path: Span, value: Span) -> Answer {
+pub(crate) fn set(call: &mut Call, path: GuestSlice, value: GuestSlice) -> HostcallResult {
     let (view, state) = call.split();
     let path = view.get(path)?;
     let new = view.get(value)?;
@@ -25,25 +25,26 @@ pub(crate) fn set(call: &mut Call, path: Span, value: Span) -> Answer {
         .root(root)
         .and_then(|root| root.declared.get(path))
         .copied();
-    let context = state.acting_mut().ok_or(Refusal::NotFound)?;
+    let context = state.acting_mut().ok_or(HostcallError::NotFound)?;
     if matches!(&context.kind, Kind::Root(_)) || context.is_over() {
-        return Err(Refusal::NotFound);
+        return Err(HostcallError::NotFound);
     }
     let key = property::own_key(path);
     let write = match context.state.get(&key) {
         Some(
-            Value::Property {
-                write: Write::Once, ..
+            FilterStateValue::Property {
+                write: WriteAccess::Once,
+                ..
             }
-            | Value::Object(_),
+            | FilterStateValue::Object(_),
         ) => {
-            return Err(Refusal::BadArgument);
+            return Err(HostcallError::BadArgument);
         }
-        Some(Value::Property { write, .. }) => *write,
-        None => declared.unwrap_or(Write::Often),
+        Some(FilterStateValue::Property { write, .. }) => *write,
+        None => declared.unwrap_or(WriteAccess::Often),
     };
     let bytes = new.to_vec();
     context
         .state
-        .set(Cow::Owned(key), Value::Property { bytes, write })
+        .set(Cow::Owned(key), FilterStateValue::Property { bytes, write })
 }

@@ -1,12 +1,13 @@
 //! Shared queues.
 
-use crate::abi::{Answer, QueueId, Refusal};
-use crate::memory::{Call, Place, Span};
+use crate::abi::QueueId;
+use crate::memory::{Call, GuestSlice, OutPtr};
+use crate::status::{HostcallError, HostcallResult};
 
-pub(crate) fn register(call: &mut Call, name: Span, to: u32) -> Answer {
+pub(crate) fn register(call: &mut Call, name: GuestSlice, to: u32) -> HostcallResult {
     let (mut view, state) = call.split();
     let name = view.get(name)?.to_vec();
-    view.get_mut(Span(to, 4))?;
+    view.get_mut(GuestSlice(to, 4))?;
     let root = state.acting_root();
     let id = state
         .shared
@@ -16,7 +17,12 @@ pub(crate) fn register(call: &mut Call, name: Span, to: u32) -> Answer {
 }
 
 /// An empty VM id is the guest's own.
-pub(crate) fn resolve(call: &mut Call, vm_id: Span, name: Span, to: u32) -> Answer {
+pub(crate) fn resolve(
+    call: &mut Call,
+    vm_id: GuestSlice,
+    name: GuestSlice,
+    to: u32,
+) -> HostcallResult {
     let (view, state) = call.split();
     let vm_id = view.text(vm_id)?;
     let vm_id = if vm_id.is_empty() {
@@ -28,11 +34,11 @@ pub(crate) fn resolve(call: &mut Call, vm_id: Span, name: Span, to: u32) -> Answ
         .shared
         .queues()
         .resolve(vm_id, view.get(name)?)
-        .ok_or(Refusal::NotFound)?;
+        .ok_or(HostcallError::NotFound)?;
     call.put_u32(to, id.0)
 }
 
-pub(crate) fn enqueue(call: &mut Call, queue: u32, item: Span) -> Answer {
+pub(crate) fn enqueue(call: &mut Call, queue: u32, item: GuestSlice) -> HostcallResult {
     let (view, state) = call.split();
     state
         .shared
@@ -40,11 +46,11 @@ pub(crate) fn enqueue(call: &mut Call, queue: u32, item: Span) -> Answer {
         .enqueue(QueueId(queue), view.get(item)?)
 }
 
-pub(crate) fn dequeue(call: &mut Call, queue: u32, at_to: u32, len_to: u32) -> Answer {
+pub(crate) fn dequeue(call: &mut Call, queue: u32, at_to: u32, len_to: u32) -> HostcallResult {
     let (view, state) = call.split();
     // Checked first: an item taken out must not get lost.
-    view.get(Span(at_to, 4))?;
-    view.get(Span(len_to, 4))?;
+    view.get(GuestSlice(at_to, 4))?;
+    view.get(GuestSlice(len_to, 4))?;
     let item = state.shared.queues().dequeue(QueueId(queue))?;
-    call.give(Place(at_to, len_to), &item)
+    call.give(OutPtr(at_to, len_to), &item)
 }

@@ -1,19 +1,26 @@
 //! Digital signatures, for guests that have no cryptography of their own.
 
-use base64::Engine as _;
+use std::borrow::Cow;
+
 use ring::rand::SystemRandom;
 use ring::signature::{self, EcdsaKeyPair, RsaEncoding, RsaKeyPair, UnparsedPublicKey};
+use rustls_pki_types::pem::{self, PemObject as _};
+use rustls_pki_types::{PrivateKeyDer, SubjectPublicKeyInfoDer};
+use spki::der::Decode as _;
+use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
-use crate::abi::{Answer, Refusal};
 use crate::protobuf::{Field, Fields, put_bytes, put_flag};
-use crate::state::State;
+use crate::state::VmState;
+use crate::status::{HostcallError, HostcallResult};
 
 /// `{hash_function = 1, public_key = 2, signature = 3, text = 4, public_key_pem = 5}`;
 /// answers `{result = 1, error = 2}`.
-pub(crate) fn verify(_: &mut State, arguments: &[u8], answer: &mut Vec<u8>) -> Answer {
+pub(crate) fn verify(_: &mut VmState, arguments: &[u8], answer: &mut Vec<u8>) -> HostcallResult {
     let [hash, der, signed, text, pem] = fields(arguments)?;
-    let key = key(der, pem)?;
-    let key = PublicKey::of(&key).ok_or(Refusal::BadArgument)?;
+    let key = key(der, pem, |pem| {
+        SubjectPublicKeyInfoDer::from_pem_slice(pem).map(|key| key.to_vec())
+    })?;
+    let key = PublicKey::of(&key).ok_or(HostcallError::BadArgument)?;
     match key.verify(hash, text, signed) {
         Ok(()) => put_flag(answer, 1, true),
         Err(error) => put_bytes(answer, 2, error.as_bytes()),
@@ -23,10 +30,12 @@ pub(crate) fn verify(_: &mut State, arguments: &[u8], answer: &mut Vec<u8>) -> A
 
 /// `{hash_function = 1, private_key = 2, text = 3, private_key_pem = 4}`;
 /// answers `{result = 1, signature = 2, error = 3}`.
-pub(crate) fn sign(_: &mut State, arguments: &[u8], answer: &mut Vec<u8>) -> Answer {
+pub(crate) fn sign(_: &mut VmState, arguments: &[u8], answer: &mut Vec<u8>) -> HostcallResult {
     let [hash, der, text, pem] = fields(arguments)?;
-    let key = key(der, pem)?;
-    let key = PrivateKey::of(&key).ok_or(Refusal::BadArgument)?;
+    let key = key(der, pem, |pem| {
+        PrivateKeyDer::from_pem_slice(pem).map(|key| key.secret_der().to_vec())
+    })?;
+    let key = PrivateKey::of(&key).ok_or(HostcallError::BadArgument)?;
     match key.sign(hash, text) {
         Ok(signed) => {
             put_flag(answer, 1, true);
@@ -38,10 +47,10 @@ pub(crate) fn sign(_: &mut State, arguments: &[u8], answer: &mut Vec<u8>) -> Ans
 }
 
 /// Fields 1, 2, ... of a message, all of them bytes.
-fn fields<const N: usize>(arguments: &[u8]) -> Result<[&[u8]; N], Refusal> {
+fn fields<const N: usize>(arguments: &[u8]) -> Result<[&[u8]; N], HostcallError> {
     let mut found = [&[][..]; N];
     for field in Fields::of(arguments) {
-        if let (number, Field::Bytes(bytes)) = field.map_err(|_| Refusal::BadArgument)?
+        if let (number, Field::Bytes(bytes)) = field.map_err(|_| HostcallError::BadArgument)?
             && let Some(slot) = usize::try_from(number - 1)
                 .ok()
                 .and_then(|at| found.get_mut(at))
@@ -53,28 +62,18 @@ fn fields<const N: usize>(arguments: &[u8]) -> Result<[&[u8]; N], Refusal> {
 }
 
 /// The key in one form or the other, not both.
-fn key(der: &[u8], pem: &[u8]) -> Result<Vec<u8>, Refusal> {
+fn key<'a>(
+    der: &'a [u8],
+    pem: &[u8],
+    of_pem: fn(&[u8]) -> Result<Vec<u8>, pem::Error>,
+) -> Result<Cow<'a, [u8]>, HostcallError> {
     match (der, pem) {
-        ([_, ..], []) => Ok(der.to_vec()),
-        ([], [_, ..]) => of_pem(pem).ok_or(Refusal::BadArgument),
-        _ => Err(Refusal::BadArgument),
+        ([_, ..], []) => Ok(Cow::Borrowed(der)),
+        ([], [_, ..]) => of_pem(pem)
+            .map(Cow::Owned)
+            .map_err(|_| HostcallError::BadArgument),
+        _ => Err(HostcallError::BadArgument),
     }
-}
-
-/// The bytes between the dashes.
-fn of_pem(pem: &[u8]) -> Option<Vec<u8>> {
-    let text = std::str::from_utf8(pem).ok()?;
-    let begun = text.find("-----BEGIN ")?;
-    let body = text
-        .get(begun..)?
-        .split_once('\n')?
-        .1
-        .split_once("-----END ")?
-        .0;
-    let packed: String = body.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-    base64::engine::general_purpose::STANDARD
-        .decode(packed)
-        .ok()
 }
 
 enum PublicKey<'a> {
@@ -97,15 +96,11 @@ enum Curve {
 impl<'a> PublicKey<'a> {
     /// Out of a `SubjectPublicKeyInfo`.
     fn of(der: &'a [u8]) -> Option<PublicKey<'a>> {
-        let (info, _) = element(der, SEQUENCE)?;
-        let (algorithm, rest) = element(info, SEQUENCE)?;
-        let (bits, _) = element(rest, BIT_STRING)?;
-        // The first byte counts bits left over at the end; a key has none.
-        let bits = bits.strip_prefix(&[0])?;
-        let (name, parameters) = element(algorithm, OBJECT)?;
-        match name {
+        let info = SubjectPublicKeyInfoRef::from_der(der).ok()?;
+        let bits = info.subject_public_key.as_bytes()?;
+        match info.algorithm.oid {
             RSA => Some(PublicKey::Rsa(bits)),
-            ELLIPTIC => match element(parameters, OBJECT)?.0 {
+            ELLIPTIC => match info.algorithm.parameters_oid().ok()? {
                 P256 => Some(PublicKey::Curve(Curve::P256, bits)),
                 P384 => Some(PublicKey::Curve(Curve::P384, bits)),
                 _ => None,
@@ -194,36 +189,7 @@ fn unsupported(hash: &[u8]) -> String {
     format!("{} is not supported.", String::from_utf8_lossy(hash))
 }
 
-/// The contents of the DER element in front, which must be of this kind, and
-/// what follows it.
-fn element(der: &[u8], kind: u8) -> Option<(&[u8], &[u8])> {
-    let (&found, rest) = der.split_first()?;
-    let (&first, rest) = rest.split_first()?;
-    if found != kind {
-        return None;
-    }
-    let (len, rest) = match first {
-        ..=0x7f => (usize::from(first), rest),
-        0x81..=0x84 => {
-            let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            let len = digits
-                .iter()
-                .fold(0, |len, digit| len << 8 | usize::from(*digit));
-            (len, rest)
-        }
-        _ => return None,
-    };
-    rest.split_at_checked(len)
-}
-
-const SEQUENCE: u8 = 0x30;
-const BIT_STRING: u8 = 0x03;
-const OBJECT: u8 = 0x06;
-/// 1.2.840.113549.1.1.1
-const RSA: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
-/// 1.2.840.10045.2.1
-const ELLIPTIC: &[u8] = b"\x2a\x86\x48\xce\x3d\x02\x01";
-/// 1.2.840.10045.3.1.7
-const P256: &[u8] = b"\x2a\x86\x48\xce\x3d\x03\x01\x07";
-/// 1.3.132.0.34
-const P384: &[u8] = b"\x2b\x81\x04\x00\x22";
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const ELLIPTIC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");

@@ -4,64 +4,42 @@
 //! text as it is, numbers as eight bytes little-endian, flags as one byte, maps
 //! and lists as pairs, messages as protocol buffers.
 
+mod address;
 mod attribute;
+mod http;
+mod value;
 
-use std::io::Write as _;
-use std::net::SocketAddr;
-
-use serde_json::Value as Json;
-
-use super::abi::{Answer, Headers, Profile, Refusal};
+use self::value::{JsonMessage, PropertyValue};
+use super::abi::Profile;
 use super::context::{Context, Http, Kind};
-use super::pairs;
-use super::protobuf;
-use super::state::State;
-use super::stream::TcpInfo;
+use super::state::VmState;
+use super::status::{HostcallError, HostcallResult};
+use super::stream_info::TcpInfo;
 
 /// Appends the value at `path` to `out`.
-pub(super) fn read(state: &State, path: &[u8], out: &mut Vec<u8>) -> Answer {
+pub(super) fn read(state: &VmState, path: &[u8], out: &mut Vec<u8>) -> HostcallResult {
     if let Some(observer) = &state.observer
         && let Some(value) = observer.property(state.acting_id(), path)
     {
         out.extend_from_slice(&value);
         return Ok(());
     }
-    let mut rest = Path(path);
+    let mut rest = PathSegments(path);
     // Envoy's empty path names a null value, which has no encoding.
-    let first = rest.next().ok_or(Refusal::Serialization)?;
-    let mut value = top(state, first, &mut rest, path).ok_or(Refusal::NotFound)?;
+    let first = rest.next().ok_or(HostcallError::Serialization)?;
+    let mut value = top(state, first, &mut rest, path).ok_or(HostcallError::NotFound)?;
     for segment in rest {
-        value = value.step(segment).ok_or(Refusal::NotFound)?;
+        value = value.step(segment).ok_or(HostcallError::NotFound)?;
     }
     value.encode(out)
 }
 
-/// Something a path leads to.
-enum Value<'a> {
-    Bytes(&'a [u8]),
-    Owned(Vec<u8>),
-    Int(i64),
-    Uint(u64),
-    Flag(bool),
-    Address(SocketAddr),
-    Headers(&'a Headers),
-    /// A map with nothing in it.
-    Empty,
-    /// A map that does not tell what it holds.
-    Opaque,
-    Json(&'a Json),
-    Message(Message, &'a Json),
-}
-
-/// Messages of Envoy's that are held as JSON.
-#[derive(Clone, Copy)]
-enum Message {
-    Metadata,
-    Node,
-    Locality,
-}
-
-fn top<'a>(state: &'a State, first: &[u8], rest: &mut Path<'_>, path: &[u8]) -> Option<Value<'a>> {
+fn top<'a>(
+    state: &'a VmState,
+    first: &[u8],
+    rest: &mut PathSegments<'_>,
+    path: &[u8],
+) -> Option<PropertyValue<'a>> {
     let context = state.acting()?;
     let tcp = context.connection();
     if let Some(tcp) = tcp
@@ -72,19 +50,19 @@ fn top<'a>(state: &'a State, first: &[u8], rest: &mut Path<'_>, path: &[u8]) -> 
     match first {
         b"plugin_name" => state
             .plugin()
-            .map(|plugin| Value::Bytes(plugin.name.as_bytes())),
+            .map(|plugin| PropertyValue::Bytes(plugin.name.as_bytes())),
         b"plugin_root_id" => state
             .plugin()
-            .map(|plugin| Value::Bytes(plugin.root_id.as_bytes())),
-        b"plugin_vm_id" => Some(Value::Bytes(state.vm_id.as_bytes())),
-        b"node" => Some(Value::Message(Message::Node, &state.node)),
+            .map(|plugin| PropertyValue::Bytes(plugin.root_id.as_bytes())),
+        b"plugin_vm_id" => Some(PropertyValue::Bytes(state.vm_id.as_bytes())),
+        b"node" => Some(PropertyValue::Message(JsonMessage::Node, &state.node)),
         // All that a root knows of it.
         b"xds" => match rest.next() {
-            Some(b"node") => Some(Value::Message(Message::Node, &state.node)),
+            Some(b"node") => Some(PropertyValue::Message(JsonMessage::Node, &state.node)),
             Some(_) => None,
-            None => Some(Value::Opaque),
+            None => Some(PropertyValue::Opaque),
         },
-        b"listener_direction" => Some(Value::Int(0)),
+        b"listener_direction" => Some(PropertyValue::Int(0)),
         _ => {
             // A guest's own: Envoy looks at the first segment only.
             let name = match state.profile {
@@ -98,7 +76,7 @@ fn top<'a>(state: &'a State, first: &[u8], rest: &mut Path<'_>, path: &[u8]) -> 
             context
                 .state
                 .get(&own_key(name))
-                .map(|value| Value::Bytes(value.bytes()))
+                .map(|value| PropertyValue::Bytes(value.bytes()))
         }
     }
 }
@@ -125,147 +103,10 @@ impl Context {
     }
 }
 
-impl<'a> Value<'a> {
-    fn step(self, name: &[u8]) -> Option<Value<'a>> {
-        match self {
-            Value::Headers(headers) => {
-                let name = std::str::from_utf8(name).ok()?.to_ascii_lowercase();
-                attribute::all_values(headers, &name)
-            }
-            Value::Json(Json::Object(fields)) => {
-                fields.get(std::str::from_utf8(name).ok()?).map(Value::Json)
-            }
-            Value::Json(Json::Array(items)) => {
-                let index: usize = std::str::from_utf8(name).ok()?.parse().ok()?;
-                items.get(index).map(Value::Json)
-            }
-            Value::Message(message, json) => message.field(json, name),
-            Value::Bytes(_)
-            | Value::Owned(_)
-            | Value::Int(_)
-            | Value::Uint(_)
-            | Value::Flag(_)
-            | Value::Address(_)
-            | Value::Empty
-            | Value::Opaque
-            | Value::Json(_) => None,
-        }
-    }
-
-    fn encode(self, out: &mut Vec<u8>) -> Answer {
-        match self {
-            Value::Bytes(bytes) => out.extend_from_slice(bytes),
-            Value::Owned(bytes) => out.extend_from_slice(&bytes),
-            Value::Int(number) => out.extend_from_slice(&number.to_le_bytes()),
-            Value::Uint(number) => out.extend_from_slice(&number.to_le_bytes()),
-            Value::Flag(flag) => out.push(u8::from(flag)),
-            Value::Address(address) => put_address(address, out),
-            Value::Headers(headers) => pairs::encode_headers(headers, out),
-            Value::Empty => pairs::encode(std::iter::empty(), out),
-            Value::Opaque => return Err(Refusal::Serialization),
-            Value::Json(json) => return encode_json(json, out),
-            Value::Message(Message::Metadata, json) => protobuf::put_metadata(out, json),
-            Value::Message(Message::Node, json) => protobuf::put_node(out, json),
-            Value::Message(Message::Locality, json) => protobuf::put_locality(out, json),
-        }
-        Ok(())
-    }
-}
-
-impl Message {
-    /// A field of the message; one that is not set has its default.
-    fn field<'a>(self, json: &'a Json, name: &[u8]) -> Option<Value<'a>> {
-        let text = |name| {
-            Value::Bytes(
-                json.get(name)
-                    .and_then(Json::as_str)
-                    .unwrap_or_default()
-                    .as_bytes(),
-            )
-        };
-        let map = |name| json.get(name).map_or(Value::Empty, Value::Json);
-        match (self, name) {
-            (Message::Metadata, b"filter_metadata") => Some(map("filter_metadata")),
-            (Message::Metadata, b"typed_filter_metadata") => Some(Value::Empty),
-            (Message::Node, b"id") => Some(text("id")),
-            (Message::Node, b"cluster") => Some(text("cluster")),
-            (Message::Node, b"user_agent_name") => Some(text("user_agent_name")),
-            (Message::Node, b"metadata") => Some(map("metadata")),
-            (Message::Node, b"locality") => Some(Value::Message(
-                Message::Locality,
-                json.get("locality").unwrap_or(&NULL),
-            )),
-            (Message::Locality, b"region") => Some(text("region")),
-            (Message::Locality, b"zone") => Some(text("zone")),
-            (Message::Locality, b"sub_zone") => Some(text("sub_zone")),
-            _ => None,
-        }
-    }
-}
-
-/// Address and port. Asked for on every connection, so IPv4 goes without `fmt`.
-fn put_address(address: SocketAddr, out: &mut Vec<u8>) {
-    let SocketAddr::V4(address) = address else {
-        // Writing to memory does not fail.
-        let _ = write!(out, "{address}");
-        return;
-    };
-    for (octet, end) in address.ip().octets().into_iter().zip(*b"...:") {
-        put_number(octet.into(), out);
-        out.push(end);
-    }
-    put_number(address.port(), out);
-}
-
-fn put_number(number: u16, out: &mut Vec<u8>) {
-    for power in [10_000, 1_000, 100, 10] {
-        if number >= power {
-            out.push(b'0' + (number / power % 10) as u8);
-        }
-    }
-    out.push(b'0' + (number % 10) as u8);
-}
-
-/// `google.protobuf.Value` in Envoy's encoding: all numbers are doubles.
-fn encode_json(json: &Json, out: &mut Vec<u8>) -> Answer {
-    match json {
-        Json::Null => return Err(Refusal::Serialization),
-        Json::Bool(flag) => out.push(u8::from(*flag)),
-        Json::Number(number) => {
-            out.extend_from_slice(&number.as_f64().unwrap_or_default().to_le_bytes());
-        }
-        Json::String(text) => out.extend_from_slice(text.as_bytes()),
-        Json::Object(fields) => {
-            let mut encoded = Vec::new();
-            for (name, value) in fields {
-                let mut bytes = Vec::new();
-                encode_json(value, &mut bytes)?;
-                encoded.push((name.as_bytes(), bytes));
-            }
-            pairs::encode(
-                encoded
-                    .iter()
-                    .map(|(name, value)| (*name, value.as_slice())),
-                out,
-            );
-        }
-        Json::Array(items) => {
-            let mut encoded = Vec::new();
-            for item in items {
-                let mut bytes = Vec::new();
-                encode_json(item, &mut bytes)?;
-                encoded.push(bytes);
-            }
-            pairs::encode(encoded.iter().map(|item| (item.as_slice(), &[][..])), out);
-        }
-    }
-    Ok(())
-}
-
 /// The segments of a path, in order. A zero byte at the end ends the last one.
-struct Path<'a>(&'a [u8]);
+struct PathSegments<'a>(&'a [u8]);
 
-impl<'a> Iterator for Path<'a> {
+impl<'a> Iterator for PathSegments<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
@@ -279,33 +120,6 @@ impl<'a> Iterator for Path<'a> {
                 Some(segment)
             }
             None => Some(std::mem::take(&mut self.0)),
-        }
-    }
-}
-
-static NULL: Json = Json::Null;
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
-
-    use super::*;
-
-    #[test]
-    fn addresses_are_written_as_everywhere() {
-        let addresses = [
-            "0.0.0.0:0",
-            "10.0.100.9:9",
-            "255.255.255.255:65535",
-            "127.0.0.1:10",
-            "1.20.199.200:10001",
-            "[::1]:443",
-            "[2001:db8::10]:65535",
-        ];
-        for text in addresses {
-            let mut written = Vec::new();
-            put_address(text.parse().unwrap(), &mut written);
-            assert_eq!(String::from_utf8_lossy(&written), text);
         }
     }
 }

@@ -6,10 +6,10 @@ use std::sync::RwLock;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use super::{read, write};
-use crate::abi::{Answer, Refusal};
+use crate::status::{HostcallError, HostcallResult};
 
 /// The data of all VMs of one id.
-pub(crate) struct Space {
+pub(crate) struct DataSpace {
     shards: [RwLock<HashMap<Box<[u8]>, Entry>>; SHARDS],
     last_cas: Arc<AtomicU32>,
     /// Keys and values, bytes.
@@ -25,9 +25,9 @@ struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cas(pub(crate) u32);
 
-impl Space {
-    pub(super) fn new(last_cas: Arc<AtomicU32>) -> Space {
-        Space {
+impl DataSpace {
+    pub(super) fn new(last_cas: Arc<AtomicU32>) -> DataSpace {
+        DataSpace {
             shards: Default::default(),
             last_cas,
             size: AtomicUsize::new(0),
@@ -44,7 +44,7 @@ impl Space {
 
     /// Writes when the value is still the one of `expected`; `None`: in any case.
     /// A key that is not there takes any.
-    pub(crate) fn set(&self, key: &[u8], value: &[u8], expected: Option<Cas>) -> Answer {
+    pub(crate) fn set(&self, key: &[u8], value: &[u8], expected: Option<Cas>) -> HostcallResult {
         let mut shard = write(self.shard(key));
         let old = shard.get_mut(key);
         let before = old
@@ -52,12 +52,12 @@ impl Space {
             .map_or(0, |entry| ENTRY + key.len() + entry.value.len());
         let after = ENTRY + key.len() + value.len();
         if after > before && self.size.load(Ordering::Relaxed) + (after - before) > MOST_BYTES {
-            return Err(Refusal::Internal);
+            return Err(HostcallError::Internal);
         }
         match old {
             Some(entry) => {
                 if expected.is_some_and(|expected| expected != entry.cas) {
-                    return Err(Refusal::CasMismatch);
+                    return Err(HostcallError::CasMismatch);
                 }
                 entry.cas = self.next_cas();
                 if entry.value.len() == value.len() {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use super::{read, write};
-use crate::abi::{Answer, Refusal};
+use crate::status::{HostcallError, HostcallResult};
 
 /// Metrics are counters, gauges or histograms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,10 +36,10 @@ pub struct Metric {
 
 /// All metrics of a process.
 #[derive(Default)]
-pub(crate) struct Registry(RwLock<BTreeMap<(String, MetricKind), Arc<Cell>>>);
+pub(crate) struct MetricRegistry(RwLock<BTreeMap<(String, MetricKind), Arc<MetricCell>>>);
 
 #[derive(Debug)]
-struct Cell {
+struct MetricCell {
     kind: MetricKind,
     value: AtomicU64,
     sum: AtomicU64,
@@ -51,11 +51,11 @@ struct Cell {
 #[derive(Default)]
 pub(crate) struct MetricTable {
     /// By kind, each with ids of its own.
-    cells: [Vec<Arc<Cell>>; 3],
+    cells: [Vec<Arc<MetricCell>>; 3],
     ids: HashMap<(String, MetricKind), u32>,
 }
 
-impl Registry {
+impl MetricRegistry {
     pub(super) fn snapshot(&self) -> Vec<Metric> {
         read(&self.0)
             .iter()
@@ -71,18 +71,18 @@ impl Registry {
             .map(|cell| cell.value.load(Ordering::Relaxed))
     }
 
-    fn cell(&self, name: &str, kind: MetricKind) -> Result<Arc<Cell>, Refusal> {
+    fn cell(&self, name: &str, kind: MetricKind) -> Result<Arc<MetricCell>, HostcallError> {
         let key = (name.to_owned(), kind);
         if let Some(cell) = read(&self.0).get(&key) {
             return Ok(cell.clone());
         }
         let mut metrics = write(&self.0);
         if metrics.len() >= MOST_METRICS {
-            return Err(Refusal::Internal);
+            return Err(HostcallError::Internal);
         }
         Ok(metrics
             .entry(key)
-            .or_insert_with(|| Arc::new(Cell::new(kind)))
+            .or_insert_with(|| Arc::new(MetricCell::new(kind)))
             .clone())
     }
 }
@@ -91,12 +91,12 @@ impl MetricTable {
     /// The id of the metric of this name; the same name has the same id.
     pub(crate) fn define(
         &mut self,
-        registry: &Registry,
+        registry: &MetricRegistry,
         kind: MetricKind,
         name: &str,
-    ) -> Result<u32, Refusal> {
+    ) -> Result<u32, HostcallError> {
         if name.len() > LONGEST_NAME {
-            return Err(Refusal::BadArgument);
+            return Err(HostcallError::BadArgument);
         }
         let key = (name.to_owned(), kind);
         if let Some(id) = self.ids.get(&key) {
@@ -110,20 +110,20 @@ impl MetricTable {
         Ok(id)
     }
 
-    pub(crate) fn increment(&self, id: u32, delta: i64) -> Answer {
-        let cell = self.cell(id, Refusal::BadArgument)?;
+    pub(crate) fn increment(&self, id: u32, delta: i64) -> HostcallResult {
+        let cell = self.cell(id, HostcallError::BadArgument)?;
         match cell.kind {
-            MetricKind::Counter if delta <= 0 => return Err(Refusal::BadArgument),
+            MetricKind::Counter if delta <= 0 => return Err(HostcallError::BadArgument),
             MetricKind::Counter | MetricKind::Gauge => {
                 cell.value.fetch_add(delta as u64, Ordering::Relaxed);
             }
-            MetricKind::Histogram => return Err(Refusal::BadArgument),
+            MetricKind::Histogram => return Err(HostcallError::BadArgument),
         }
         Ok(())
     }
 
-    pub(crate) fn record(&self, id: u32, value: u64, counters: CounterRecord) -> Answer {
-        let cell = self.cell(id, Refusal::NotFound)?;
+    pub(crate) fn record(&self, id: u32, value: u64, counters: CounterRecord) -> HostcallResult {
+        let cell = self.cell(id, HostcallError::NotFound)?;
         match (cell.kind, counters) {
             (MetricKind::Counter, CounterRecord::Adds) => {
                 cell.value.fetch_add(value, Ordering::Relaxed);
@@ -136,24 +136,24 @@ impl MetricTable {
         Ok(())
     }
 
-    pub(crate) fn get(&self, id: u32) -> Result<u64, Refusal> {
-        let cell = self.cell(id, Refusal::BadArgument)?;
+    pub(crate) fn get(&self, id: u32) -> Result<u64, HostcallError> {
+        let cell = self.cell(id, HostcallError::BadArgument)?;
         match cell.kind {
             MetricKind::Counter | MetricKind::Gauge => Ok(cell.value.load(Ordering::Relaxed)),
-            MetricKind::Histogram => Err(Refusal::BadArgument),
+            MetricKind::Histogram => Err(HostcallError::BadArgument),
         }
     }
 
     /// The metric of this id. An id whose low bits name no counter and no gauge
     /// is refused with `odd` where Envoy does not look any further.
-    fn cell(&self, id: u32, odd: Refusal) -> Result<&Cell, Refusal> {
+    fn cell(&self, id: u32, odd: HostcallError) -> Result<&MetricCell, HostcallError> {
         let index = (id >> 2).checked_sub(1);
         let cells = self.cells.get((id & 3) as usize);
         let cell = index.and_then(|index| cells?.get(index as usize));
         match cell {
             Some(cell) => Ok(cell),
             None if id & 3 >= 2 => Err(odd),
-            None => Err(Refusal::NotFound),
+            None => Err(HostcallError::NotFound),
         }
     }
 }
@@ -167,13 +167,13 @@ pub(crate) enum CounterRecord {
     Sets,
 }
 
-impl Cell {
-    fn new(kind: MetricKind) -> Cell {
+impl MetricCell {
+    fn new(kind: MetricKind) -> MetricCell {
         let buckets = match kind {
             MetricKind::Histogram => BOUNDS.iter().map(|_| AtomicU64::new(0)).collect(),
             MetricKind::Counter | MetricKind::Gauge => Box::default(),
         };
-        Cell {
+        MetricCell {
             kind,
             value: AtomicU64::new(0),
             sum: AtomicU64::new(0),

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-pub(super) use data::{Cas, Space};
-pub(super) use metric::{CounterRecord, MetricTable, Registry};
+pub(super) use data::{Cas, DataSpace};
+pub(super) use metric::{CounterRecord, MetricRegistry, MetricTable};
 pub use metric::{Metric, MetricKind};
 pub(super) use queue::{Inbox, Queues};
 
@@ -21,8 +21,8 @@ pub struct Shared(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    spaces: Mutex<HashMap<String, Arc<Space>>>,
-    metrics: Registry,
+    spaces: Mutex<HashMap<String, Arc<DataSpace>>>,
+    metrics: MetricRegistry,
     queues: Queues,
     /// Every write of any VM takes the next number.
     last_cas: Arc<AtomicU32>,
@@ -64,19 +64,19 @@ impl Shared {
         queue.is_some_and(|queue| queues.enqueue(queue, item).is_ok())
     }
 
-    pub(super) fn space(&self, vm_id: &str) -> Arc<Space> {
+    pub(super) fn space(&self, vm_id: &str) -> Arc<DataSpace> {
         let mut spaces = self.0.spaces.lock().unwrap_or_else(PoisonError::into_inner);
         match spaces.get(vm_id) {
             Some(space) => space.clone(),
             None => {
-                let space = Arc::new(Space::new(self.0.last_cas.clone()));
+                let space = Arc::new(DataSpace::new(self.0.last_cas.clone()));
                 spaces.insert(vm_id.to_owned(), space.clone());
                 space
             }
         }
     }
 
-    pub(super) fn registry(&self) -> &Registry {
+    pub(super) fn registry(&self) -> &MetricRegistry {
         &self.0.metrics
     }
 

@@ -3,8 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use crate::abi::{Answer, ContextId, QueueId, Refusal};
-use crate::config::World;
+use crate::abi::{ContextId, QueueId};
+use crate::config::Environment;
+use crate::status::{HostcallError, HostcallResult};
 
 /// All queues of a process.
 #[derive(Default)]
@@ -28,14 +29,14 @@ struct Queue {
 /// What waits for one VM: a root context and a queue for each item.
 pub(crate) struct Inbox {
     waiting: Mutex<VecDeque<(ContextId, QueueId)>>,
-    world: Arc<dyn World>,
+    environment: Arc<dyn Environment>,
 }
 
 impl Inbox {
-    pub(crate) fn new(world: Arc<dyn World>) -> Arc<Inbox> {
+    pub(crate) fn new(environment: Arc<dyn Environment>) -> Arc<Inbox> {
         Arc::new(Inbox {
             waiting: Mutex::default(),
-            world,
+            environment,
         })
     }
 
@@ -55,14 +56,14 @@ impl Queues {
         name: &[u8],
         reader: &Arc<Inbox>,
         root: ContextId,
-    ) -> Result<QueueId, Refusal> {
+    ) -> Result<QueueId, HostcallError> {
         let mut inner = lock(&self.0);
 
         let key = (vm_id.to_owned(), name.to_vec());
         let id = match inner.names.get(&key) {
             Some(id) => *id,
             None if inner.queues.len() >= MOST_QUEUES || name.len() > LONGEST_NAME => {
-                return Err(Refusal::Internal);
+                return Err(HostcallError::Internal);
             }
             None => {
                 inner.last = inner.last.checked_add(1).unwrap_or(1);
@@ -84,13 +85,13 @@ impl Queues {
 
     /// # Errors
     /// "Not found" when there is no such queue, "internal" when it is full.
-    pub(crate) fn enqueue(&self, id: QueueId, item: &[u8]) -> Answer {
+    pub(crate) fn enqueue(&self, id: QueueId, item: &[u8]) -> HostcallResult {
         let reader = {
             let mut inner = lock(&self.0);
             let size = inner.size + item.len();
-            let queue = inner.queues.get_mut(&id).ok_or(Refusal::NotFound)?;
+            let queue = inner.queues.get_mut(&id).ok_or(HostcallError::NotFound)?;
             if size > MOST_BYTES || queue.items.len() >= MOST_ITEMS {
-                return Err(Refusal::Internal);
+                return Err(HostcallError::Internal);
             }
             queue.items.push_back(item.to_vec());
             let reader = queue.reader.clone();
@@ -102,17 +103,17 @@ impl Queues {
             && let Some(inbox) = inbox.upgrade()
         {
             lock(&inbox.waiting).push_back((root, id));
-            inbox.world.wake();
+            inbox.environment.wake();
         }
         Ok(())
     }
 
     /// # Errors
     /// "Not found" when there is no such queue, "empty" when it is.
-    pub(crate) fn dequeue(&self, id: QueueId) -> Result<Vec<u8>, Refusal> {
+    pub(crate) fn dequeue(&self, id: QueueId) -> Result<Vec<u8>, HostcallError> {
         let mut inner = lock(&self.0);
-        let queue = inner.queues.get_mut(&id).ok_or(Refusal::NotFound)?;
-        let item = queue.items.pop_front().ok_or(Refusal::Empty)?;
+        let queue = inner.queues.get_mut(&id).ok_or(HostcallError::NotFound)?;
+        let item = queue.items.pop_front().ok_or(HostcallError::Empty)?;
         inner.size -= item.len();
         Ok(item)
     }

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
-use proxy_wasm_engine::{Shared, Vm, World};
+use proxy_wasm_engine::{Environment, Shared, Vm};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
@@ -116,7 +116,7 @@ fn a_line_has_an_end() {
 #[derive(Default)]
 struct Hand(Mutex<Duration>);
 
-impl World for Hand {
+impl Environment for Hand {
     fn has_cluster(&self, _: &str) -> bool {
         false
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
-use proxy_wasm_engine::{Shared, Vm, World};
+use proxy_wasm_engine::{Environment, Shared, Vm};
 
 use crate::guest::{Guest, L, N, R1, R2, R3, call, s};
 
@@ -52,7 +52,7 @@ struct Bell {
     line: mpsc::Sender<()>,
 }
 
-impl World for Bell {
+impl Environment for Bell {
     fn has_cluster(&self, _: &str) -> bool {
         false
     }

@@ -1,17 +1,21 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
+use tokio::time::Instant;
+
+use proxy_wasm_engine::Action;
 
 use super::*;
 use crate::control::Control;
 
-/// A guest that is shown chunks, may hold them, and writes in capitals.
+/// A filter that is shown chunks, may hold them, and writes in capitals.
 #[derive(Default)]
 struct Seen {
     shown: RefCell<Vec<(Direction, String, End)>>,
@@ -79,10 +83,10 @@ async fn pair(seen: Seen, shown: (DataCallbacks, DataCallbacks), idle: Option<Du
     let (client, downstream) = connected().await;
     let (upstream, replica) = connected().await;
     let seen = Rc::new(seen);
-    let tap = Rc::clone(&seen);
+    let hooks = Rc::clone(&seen);
     let outcome = spawn_local(async move {
         let buffers = Buffers::new();
-        let forward = Forward::new(downstream, upstream, &buffers, &*tap);
+        let forward = Forward::new(downstream, upstream, &buffers, &*hooks);
         forward.show(shown.0, shown.1).idle_timeout(idle).await
     });
     Pair {
@@ -186,7 +190,10 @@ fn a_reader_that_starts_late_gets_every_byte() {
         let mut sending = spawn_local(send_all(client_write, Arc::clone(&up)));
         // The sender stands still once everything between is full.
         let full = tokio::time::timeout(Duration::from_millis(200), &mut sending).await;
-        assert!(full.is_err(), "48 MiB went into a connection nobody reads");
+        assert!(
+            full.is_err(),
+            "48 MiB went into a connection that is not read"
+        );
         let mut got = Vec::new();
         replica.read_to_end(&mut got).await.unwrap();
         assert!(got == *up, "the bytes changed on the way");
@@ -291,7 +298,7 @@ fn the_first_chunk_alone_is_shown_when_that_is_all_the_filter_needs() {
 }
 
 #[test]
-fn held_bytes_wait_for_the_guest_and_are_shown_whole() {
+fn held_bytes_wait_for_the_filter_and_are_shown_whole() {
     on_one_thread(async {
         let seen = Seen::default();
         seen.hold.set(true);
@@ -318,7 +325,7 @@ fn held_bytes_wait_for_the_guest_and_are_shown_whole() {
         assert_eq!(
             seen.moved.get(),
             0,
-            "nothing goes on before the guest says so"
+            "nothing goes on before the filter resumes"
         );
         seen.control.resume(Direction::Downstream, 0);
         let mut got = [0; 4];
@@ -340,7 +347,7 @@ fn held_bytes_wait_for_the_guest_and_are_shown_whole() {
 }
 
 #[test]
-fn an_order_ends_a_quiet_connection() {
+fn a_command_ends_a_quiet_connection() {
     on_one_thread(async {
         let Pair {
             mut client,
@@ -369,15 +376,4 @@ fn silence_ends_a_connection_only_when_asked_to() {
         assert!(before.elapsed() >= limit, "closed early");
         assert!(!not_asked.outcome.is_finished());
     });
-}
-
-#[test]
-fn a_pipe_is_given_back_when_a_stream_runs_dry() {
-    let mut flow = Flow::new(Direction::Upstream);
-    let buffers = Buffers::new();
-    flow.pace = SPLICE_FROM;
-    assert!(flow.worth_a_pipe() && flow.hold_a_pipe(&buffers));
-    flow.leave_pipe(&buffers);
-    assert!(flow.pipe.is_none(), "a quiet stream holds no pipe");
-    assert!(buffers.take_pipe().is_some_and(|pipe| pipe.is_empty()));
 }

@@ -1,0 +1,56 @@
+//! The balancer's own health: what its `/_ping` answers.
+
+use crate::balance::listener::Listener;
+use crate::balance::order::Order;
+use crate::balance::replica::{Replica, ReplicaId};
+use crate::balancer::Balancer;
+use crate::health::verdict::Verdict;
+
+/// Whether enough replicas are usable on each port.
+///
+/// # Errors
+///
+/// Which port has too few, and what is wrong with the others.
+pub fn check(balancer: &Balancer) -> Result<(), String> {
+    let needed = balancer.config().min_healthy as usize;
+    let pool = balancer.pool();
+    for listener in pool.listeners() {
+        let usable = pool.usable(listener);
+        if usable < needed {
+            return Err(too_few(balancer, listener, usable));
+        }
+    }
+    Ok(())
+}
+
+fn too_few(balancer: &Balancer, listener: &Listener, usable: usize) -> String {
+    let (pool, needed) = (balancer.pool(), balancer.config().min_healthy);
+    let (port, all) = (listener.port, pool.ring().len());
+    let mut text = format!("port {port}: {usable} of {all} replicas usable, {needed} needed");
+    for id in pool.ring().iter().take(MOST_NAMED) {
+        if let Some(replica) = pool.get(*id)
+            && !listener.availability(*id).is_healthy()
+        {
+            let why = reason(balancer, *id, replica);
+            text.push_str(&format!("; {}: {why}", replica.name));
+        }
+    }
+    text
+}
+
+/// Why a replica is not usable.
+fn reason(balancer: &Balancer, id: ReplicaId, replica: &Replica) -> String {
+    if replica.order != Order::Ready {
+        return replica.order.name().to_owned();
+    }
+    let mut watches = balancer.prober().of(id);
+    let bad = watches.find(|it| replica.verdicts.get(it.check) == Some(&Verdict::Unhealthy));
+    match bad.map(|watch| &watch.state.failure) {
+        Some(Some(failure)) => failure.in_one_line(),
+        Some(None) => "unhealthy".to_owned(),
+        None => "connect failures of late".to_owned(),
+    }
+}
+
+/// No more replicas than this are named.
+const MOST_NAMED: usize = 16;

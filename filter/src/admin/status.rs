@@ -1,0 +1,96 @@
+//! What is going on, to be shown: the body of `GET /status`, version 1.
+
+use super::readiness;
+use super::replica_status::ReplicaStatus;
+use crate::balancer::Balancer;
+use crate::config::Policy;
+use crate::shared::board::Store;
+use crate::time::Moment;
+use serde::Serialize;
+
+/// The whole of it. Times are Unix milliseconds.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// The version of this shape: 1. Fields may be added without a new one.
+    pub version: u32,
+    /// Of the program.
+    pub program: &'static str,
+    /// When this was the status.
+    pub now_unix_ms: u64,
+    /// The registry's name.
+    pub fqdn: String,
+    /// How one of several usable replicas is picked.
+    pub policy: Policy,
+    /// Whether enough replicas are usable; the same as `/_ping` says.
+    pub healthy: bool,
+    /// Why not; empty when healthy.
+    pub error: String,
+    /// This many replicas have to be usable.
+    pub min_healthy: u32,
+    /// Who probes.
+    pub lease: LeaseStatus,
+    /// The service's ports.
+    pub listeners: Vec<ListenerStatus>,
+    /// The replicas, in the operator's order.
+    pub replicas: Vec<ReplicaStatus>,
+}
+
+/// Who probes.
+#[derive(Clone, Debug, Serialize)]
+pub struct LeaseStatus {
+    /// Whether the VM that answers is the one that probes.
+    pub mine: bool,
+    /// Since when the holder has been the holder, as this VM knows it.
+    pub held_for_ms: Option<u64>,
+    /// Since the holder was last seen to renew the lease.
+    pub renewed_ms_ago: Option<u64>,
+}
+
+/// One of the service's ports.
+#[derive(Clone, Debug, Serialize)]
+pub struct ListenerStatus {
+    /// The port.
+    pub port: u16,
+    /// How many replicas can serve it.
+    pub usable: usize,
+    /// The checks a replica must pass to serve it.
+    pub checks: Vec<String>,
+}
+
+impl Status {
+    /// What is going on, as this VM knows it and the one that probes has left it.
+    pub fn of(balancer: &mut Balancer, store: &mut impl Store, now: Moment) -> Status {
+        balancer.learn_details(store);
+        let balancer = &*balancer;
+        let readiness = readiness::check(balancer);
+        let (config, pool) = (balancer.config(), balancer.pool());
+        let lease = balancer.shared().lease();
+        let ms = |since: Moment| now.since(since).as_millis() as u64;
+        let check_name = |check: &usize| Some(config.checks.get(*check)?.name.clone());
+        let listeners = pool.listeners().iter().map(|listener| ListenerStatus {
+            port: listener.port,
+            usable: pool.usable(listener),
+            checks: listener.checks.iter().filter_map(check_name).collect(),
+        });
+        let replicas = pool.ring().iter();
+        Status {
+            version: 1,
+            program: env!("CARGO_PKG_VERSION"),
+            now_unix_ms: balancer.unix_ms(),
+            fqdn: config.fqdn.clone(),
+            policy: config.policy,
+            healthy: readiness.is_ok(),
+            error: readiness.err().unwrap_or_default(),
+            min_healthy: config.min_healthy,
+            lease: LeaseStatus {
+                mine: balancer.is_holder(),
+                held_for_ms: lease.map(|lease| ms(lease.since())),
+                renewed_ms_ago: lease.map(|lease| ms(lease.seen_at())),
+            },
+            listeners: listeners.collect(),
+            replicas: replicas
+                .filter_map(|id| ReplicaStatus::of(balancer, *id, now))
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! How available a replica is for new connections.
+
+/// How much a replica may be given, from best to worst; one number orders all
+/// replicas before their load does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Availability {
+    /// A healthy primary.
+    Primary,
+    /// A healthy backup.
+    Backup,
+    /// Healthy but ejected for connect failures.
+    Ejected,
+    /// The same, of a backup.
+    EjectedBackup,
+    /// Unhealthy, tried because no other is left and the operator wants it so.
+    Unhealthy,
+    /// The same, of a backup.
+    UnhealthyBackup,
+    /// Healthy, but it has all the connections it may have.
+    Full,
+    /// Unhealthy.
+    Down,
+    /// In drain, in maintenance, or no longer configured.
+    Away,
+}
+
+impl Availability {
+    /// Whether a connection may be given to it at all.
+    pub(crate) fn may_serve(self) -> bool {
+        self < Availability::Full
+    }
+
+    /// Whether it serves for being healthy, not for want of a better one.
+    pub(crate) fn is_healthy(self) -> bool {
+        self <= Availability::Backup
+    }
+}

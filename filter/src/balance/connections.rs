@@ -1,0 +1,298 @@
+//! The connections this VM has open, and each replica's connections, counted.
+
+use super::listener::ListenerId;
+use super::replica::{ReplicaId, ReplicaNames};
+use super::stream::{StreamId, UpstreamOutcome};
+use super::tally::Tally;
+use crate::random;
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// Open connections and counts. What a connection's progress means for a replica
+/// comes back as [`Progress`].
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Connections {
+    open: HashMap<StreamId, Connection, BuildHasherDefault<StreamHasher>>,
+    /// Those not settled yet, oldest first; some may be closed already.
+    unsettled: VecDeque<StreamId>,
+    /// By replica's number.
+    counts: Vec<Counts>,
+}
+
+/// What a connection's progress changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// The replicas whose number of open connections changed.
+    pub(crate) changed: [Option<ReplicaId>; 2],
+    /// The replica that a connect attempt failed at.
+    pub(crate) failed: Option<ReplicaId>,
+    /// The replica that the connection reached.
+    pub(crate) reached: Option<ReplicaId>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Connection {
+    listener: ListenerId,
+    /// Where it is counted; `None`: the proxy chose, and it is not known yet which.
+    replica: Option<ReplicaId>,
+    settled: Settled,
+}
+
+/// Whether it is known where a connection went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Settled {
+    Yes,
+    NotYet,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    /// What this VM counted.
+    here: Tally,
+    /// What the other VMs counted, as of their last heartbeat.
+    elsewhere: Tally,
+}
+
+impl Connections {
+    /// A connection was given to a replica. A host that uses a number twice forgot
+    /// to say that the first is over: that one's replica is returned.
+    pub(crate) fn opened(
+        &mut self,
+        stream: StreamId,
+        listener: ListenerId,
+        replica: ReplicaId,
+    ) -> Option<ReplicaId> {
+        self.unsettled.push_back(stream);
+        let connection = Connection {
+            listener,
+            replica: Some(replica),
+            settled: Settled::NotYet,
+        };
+        let before = self.open.insert(stream, connection);
+        self.count_open(replica);
+        let before = before.and_then(|connection| connection.replica);
+        self.count_closed(before);
+        before
+    }
+
+    /// A connection could not be steered: until it is known where it went it counts
+    /// nowhere. The replica it no longer counts at.
+    pub(crate) fn not_steered(&mut self, stream: StreamId) -> Option<ReplicaId> {
+        let counted = self.open.get_mut(&stream)?.replica.take();
+        self.count_closed(counted);
+        counted
+    }
+
+    /// The host was asked how far an open connection has got.
+    pub(crate) fn located(
+        &mut self,
+        stream: StreamId,
+        outcome: UpstreamOutcome<'_>,
+        names: &impl ReplicaNames,
+    ) -> Progress {
+        let Some(mut connection) = self.open.get(&stream).copied() else {
+            return Progress::default();
+        };
+        if connection.settled == Settled::Yes {
+            return Progress::default();
+        }
+        // While it is open, the next attempt may be under way: only its end tells.
+        let outcome = match outcome {
+            UpstreamOutcome::Failed => UpstreamOutcome::Pending,
+            other => other,
+        };
+        let progress = self.settle(&mut connection, outcome, names);
+        if connection.settled == Settled::NotYet {
+            self.unsettled.push_back(stream);
+        }
+        self.open.insert(stream, connection);
+        progress
+    }
+
+    /// A connection is over. For one that is not open nothing changes.
+    pub(crate) fn closed(
+        &mut self,
+        stream: StreamId,
+        outcome: UpstreamOutcome<'_>,
+        names: &impl ReplicaNames,
+    ) -> Progress {
+        let Some(mut connection) = self.open.remove(&stream) else {
+            return Progress::default();
+        };
+        self.drop_closed();
+        let chosen = connection.replica;
+        let mut progress = Progress::default();
+        if connection.settled == Settled::NotYet {
+            progress = self.settle(&mut connection, outcome, names);
+        }
+        self.count_closed(connection.replica);
+        let left = connection.replica.filter(|left| Some(*left) != chosen);
+        progress.changed = [chosen, left];
+        progress
+    }
+
+    /// Whether no connection is open.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Whether it is still to be found out where a connection went.
+    pub(crate) fn is_unsettled(&self, stream: StreamId) -> bool {
+        let connection = self.open.get(&stream);
+        connection.is_some_and(|connection| connection.settled == Settled::NotYet)
+    }
+
+    /// Up to `most` connections that are not settled, the oldest first; each is
+    /// named once, and again after [`Connections::located`] did not settle it.
+    pub(crate) fn take_unsettled(&mut self, most: usize) -> Vec<StreamId> {
+        let mut found = Vec::new();
+        while found.len() < most {
+            let Some(stream) = self.unsettled.pop_front() else {
+                break;
+            };
+            if self.is_unsettled(stream) {
+                found.push(stream);
+            }
+        }
+        found
+    }
+
+    /// The connections of a replica on the listeners that a predicate holds for.
+    pub(crate) fn of(
+        &self,
+        replica: ReplicaId,
+        listens: impl Fn(ListenerId) -> bool,
+    ) -> impl Iterator<Item = StreamId> {
+        self.open.iter().filter_map(move |(stream, connection)| {
+            let is_meant = connection.replica == Some(replica) && listens(connection.listener);
+            is_meant.then_some(*stream)
+        })
+    }
+
+    /// What this VM counted of a replica.
+    pub(crate) fn here(&self, id: ReplicaId) -> Tally {
+        self.counts(id).here
+    }
+
+    /// What all VMs counted of a replica, as far as this one knows.
+    pub(crate) fn everywhere(&self, id: ReplicaId) -> Tally {
+        let counts = self.counts(id);
+        let mut sum = counts.here;
+        sum.add(&counts.elsewhere);
+        sum
+    }
+
+    /// Takes in what the other VMs counted of a replica; what it was before.
+    pub(crate) fn set_elsewhere(&mut self, id: ReplicaId, tally: Tally) -> Tally {
+        let counts = self.counts_mut(id);
+        counts.map_or(tally, |counts| {
+            std::mem::replace(&mut counts.elsewhere, tally)
+        })
+    }
+
+    /// Learns where a connection went: to the chosen replica, to another because
+    /// the chosen one did not answer, or nowhere.
+    fn settle(
+        &mut self,
+        connection: &mut Connection,
+        outcome: UpstreamOutcome<'_>,
+        names: &impl ReplicaNames,
+    ) -> Progress {
+        let chosen = connection.replica;
+        let mut progress = Progress::default();
+        match outcome {
+            UpstreamOutcome::Pending => return progress,
+            UpstreamOutcome::Failed => progress.failed = chosen,
+            UpstreamOutcome::Reached(name) => {
+                // By far the most reach the chosen one: no look-up for those.
+                let is_chosen = |id: &ReplicaId| names.is_named(*id, name);
+                let reached = match chosen.filter(is_chosen) {
+                    Some(chosen) => Some(chosen),
+                    None => names.id(name),
+                };
+                if reached != chosen {
+                    progress.failed = chosen;
+                    progress.changed = [chosen, reached];
+                    self.count_closed(chosen);
+                    if let Some(reached) = reached {
+                        self.count_open(reached);
+                    }
+                    connection.replica = reached;
+                }
+                progress.reached = reached;
+            }
+        }
+        if let Some(failed) = progress.failed {
+            self.count(failed, |here| {
+                here.failures = here.failures.saturating_add(1)
+            });
+        }
+        if let Some(reached) = progress.reached {
+            self.count(reached, |here| {
+                here.connections = here.connections.saturating_add(1);
+            });
+        }
+        connection.settled = Settled::Yes;
+        progress
+    }
+
+    /// Most are short: what is closed must not pile up until the next tick.
+    fn drop_closed(&mut self) {
+        let open = &self.open;
+        let is_closed = |stream: &mut StreamId| !open.contains_key(stream);
+        while self.unsettled.pop_front_if(is_closed).is_some() {}
+    }
+
+    fn count_open(&mut self, id: ReplicaId) {
+        self.count(id, |here| here.active = here.active.saturating_add(1));
+    }
+
+    fn count_closed(&mut self, id: Option<ReplicaId>) {
+        if let Some(id) = id {
+            self.count(id, |here| here.active = here.active.saturating_sub(1));
+        }
+    }
+
+    fn count(&mut self, id: ReplicaId, change: impl FnOnce(&mut Tally)) {
+        if let Some(counts) = self.counts_mut(id) {
+            change(&mut counts.here);
+        }
+    }
+
+    fn counts(&self, id: ReplicaId) -> Counts {
+        self.counts.get(id.index()).copied().unwrap_or_default()
+    }
+
+    /// Never `None`: numbers of replicas are small, so there is room for each.
+    fn counts_mut(&mut self, id: ReplicaId) -> Option<&mut Counts> {
+        let index = id.index();
+        if self.counts.len() <= index {
+            self.counts
+                .resize(index.saturating_add(1), Counts::default());
+        }
+        self.counts.get_mut(index)
+    }
+}
+
+/// Spreads a host's own numbers over a table; clients cannot choose them.
+#[derive(Clone, Debug, Default)]
+struct StreamHasher(u64);
+
+impl Hasher for StreamHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u32(u32::from(*byte));
+        }
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.0 = random::mix(self.0 ^ u64::from(number));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests;

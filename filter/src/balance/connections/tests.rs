@@ -1,0 +1,173 @@
+use super::*;
+
+const NAMES: [&str; 3] = ["r1", "r2", "r3"];
+const LISTENER: ListenerId = ListenerId(0);
+const STREAM: StreamId = StreamId(7);
+
+struct Names;
+
+impl ReplicaNames for Names {
+    fn id(&self, name: &str) -> Option<ReplicaId> {
+        let number = NAMES.iter().position(|known| *known == name)?;
+        Some(ReplicaId(number as u32))
+    }
+
+    fn is_named(&self, id: ReplicaId, name: &str) -> bool {
+        NAMES.get(id.index()) == Some(&name)
+    }
+}
+
+fn active(connections: &Connections) -> [u32; 3] {
+    [0, 1, 2].map(|number| connections.here(ReplicaId(number)).active)
+}
+
+fn totals(connections: &Connections) -> [(u64, u64); 3] {
+    [0, 1, 2].map(|number| {
+        let tally = connections.here(ReplicaId(number));
+        (tally.connections, tally.failures)
+    })
+}
+
+#[test]
+fn a_connection_counts_where_it_ends_up() {
+    let (first, second) = (ReplicaId(0), ReplicaId(1));
+    let cases = [
+        (
+            "it reached the chosen one",
+            UpstreamOutcome::Reached("r1"),
+            [1, 0, 0],
+            [(1, 0), (0, 0), (0, 0)],
+            None,
+        ),
+        (
+            "the runner-up took over",
+            UpstreamOutcome::Reached("r2"),
+            [0, 1, 0],
+            [(0, 1), (1, 0), (0, 0)],
+            Some(first),
+        ),
+        (
+            "not connected yet",
+            UpstreamOutcome::Pending,
+            [1, 0, 0],
+            [(0, 0), (0, 0), (0, 0)],
+            None,
+        ),
+        (
+            "a failed attempt while open: the next may be under way",
+            UpstreamOutcome::Failed,
+            [1, 0, 0],
+            [(0, 0), (0, 0), (0, 0)],
+            None,
+        ),
+        (
+            "an unknown replica",
+            UpstreamOutcome::Reached("r9"),
+            [0, 0, 0],
+            [(0, 1), (0, 0), (0, 0)],
+            Some(first),
+        ),
+    ];
+    for (why, outcome, open, expected, failed) in cases {
+        let mut connections = Connections::default();
+        connections.opened(STREAM, LISTENER, first);
+        let progress = connections.located(STREAM, outcome, &Names);
+        assert_eq!(active(&connections), open, "{why}");
+        assert_eq!(totals(&connections), expected, "{why}");
+        assert_eq!(progress.failed, failed, "{why}");
+
+        connections.closed(STREAM, outcome, &Names);
+        assert_eq!(active(&connections), [0, 0, 0], "{why}, then closed");
+        assert!(connections.is_empty(), "{why}, then closed");
+    }
+    let mut connections = Connections::default();
+    connections.opened(STREAM, LISTENER, first);
+    let progress = connections.closed(STREAM, UpstreamOutcome::Reached("r2"), &Names);
+    assert_eq!(progress.changed, [Some(first), Some(second)]);
+    assert_eq!(
+        (progress.failed, progress.reached),
+        (Some(first), Some(second))
+    );
+}
+
+#[test]
+fn closed_twice_or_never_opened_changes_nothing() {
+    let mut connections = Connections::default();
+    connections.opened(STREAM, LISTENER, ReplicaId(0));
+    connections.closed(STREAM, UpstreamOutcome::Failed, &Names);
+    let before = totals(&connections);
+    for stream in [STREAM, StreamId(99)] {
+        let progress = connections.closed(stream, UpstreamOutcome::Failed, &Names);
+        assert_eq!(progress, Progress::default(), "{stream:?}");
+    }
+    assert_eq!(totals(&connections), before);
+    assert_eq!(before[0], (0, 1), "the failure at its end counts once");
+}
+
+#[test]
+fn a_number_used_twice_closes_the_first() {
+    let mut connections = Connections::default();
+    assert_eq!(connections.opened(STREAM, LISTENER, ReplicaId(0)), None);
+    let before = connections.opened(STREAM, LISTENER, ReplicaId(1));
+    assert_eq!(before, Some(ReplicaId(0)));
+    assert_eq!(active(&connections), [0, 1, 0]);
+}
+
+#[test]
+fn what_the_proxy_chose_counts_once_it_is_known() {
+    let mut connections = Connections::default();
+    connections.opened(STREAM, LISTENER, ReplicaId(0));
+    assert_eq!(connections.not_steered(STREAM), Some(ReplicaId(0)));
+    assert_eq!(active(&connections), [0, 0, 0]);
+    let progress = connections.located(STREAM, UpstreamOutcome::Reached("r3"), &Names);
+    assert_eq!(active(&connections), [0, 0, 1]);
+    assert_eq!(progress.failed, None, "none failed: none was chosen");
+}
+
+#[test]
+fn the_unsettled_are_named_oldest_first_and_once() {
+    let mut connections = Connections::default();
+    for stream in 0..5 {
+        connections.opened(StreamId(stream), LISTENER, ReplicaId(0));
+    }
+    connections.closed(StreamId(1), UpstreamOutcome::Pending, &Names);
+    let named = connections.take_unsettled(3);
+    assert_eq!(named, [StreamId(0), StreamId(2), StreamId(3)]);
+    connections.located(StreamId(0), UpstreamOutcome::Pending, &Names);
+    connections.located(StreamId(2), UpstreamOutcome::Reached("r1"), &Names);
+    let named = connections.take_unsettled(9);
+    assert_eq!(named, [StreamId(4), StreamId(0)], "asked again at the end");
+    assert!(!connections.is_unsettled(StreamId(2)));
+}
+
+#[test]
+fn a_replicas_connections_are_found_by_listener() {
+    let mut connections = Connections::default();
+    connections.opened(StreamId(1), ListenerId(0), ReplicaId(0));
+    connections.opened(StreamId(2), ListenerId(1), ReplicaId(0));
+    connections.opened(StreamId(3), ListenerId(0), ReplicaId(1));
+    let found: Vec<StreamId> = connections
+        .of(ReplicaId(0), |listener| listener == ListenerId(0))
+        .collect();
+    assert_eq!(found, [StreamId(1)]);
+}
+
+#[test]
+fn the_other_vms_counts_are_added() {
+    let mut connections = Connections::default();
+    connections.opened(STREAM, LISTENER, ReplicaId(2));
+    let tally = Tally {
+        active: 4,
+        connections: 9,
+        failures: 1,
+    };
+    assert_eq!(
+        connections.set_elsewhere(ReplicaId(2), tally),
+        Tally::default()
+    );
+    assert_eq!(connections.everywhere(ReplicaId(2)).active, 5);
+    assert_eq!(
+        connections.set_elsewhere(ReplicaId(2), Tally::default()),
+        tally
+    );
+}

@@ -1,0 +1,147 @@
+//! Connect failures of real connections, and the replicas they eject for a while.
+
+use crate::config;
+use crate::time::Moment;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// One replica's recent failures.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Passive {
+    failures: VecDeque<Moment>,
+    ejected_until: Option<Moment>,
+}
+
+/// Whether a failure ejects the replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ejection {
+    /// The replica is out as of now.
+    Begins,
+    /// Nothing changed.
+    Unchanged,
+}
+
+impl Passive {
+    /// Takes in connect failures.
+    pub(crate) fn failed(&mut self, times: u64, rules: &config::Passive, now: Moment) -> Ejection {
+        if rules.fails == 0 || self.is_ejected(now) {
+            return Ejection::Unchanged;
+        }
+        let window = Duration::from_millis(rules.window_ms);
+        while self
+            .failures
+            .front()
+            .is_some_and(|failure| now.since(*failure) > window)
+        {
+            self.failures.pop_front();
+        }
+        let needed = rules.fails as usize;
+        for _ in 0..times.min(u64::from(rules.fails)) {
+            self.failures.push_back(now);
+        }
+        if self.failures.len() < needed {
+            return Ejection::Unchanged;
+        }
+        self.failures.clear();
+        self.ejected_until = Some(now.plus(Duration::from_millis(rules.hold_ms)));
+        Ejection::Begins
+    }
+
+    /// A connection reached the replica: whatever it was, it is over.
+    pub(crate) fn reached(&mut self) {
+        self.failures.clear();
+        self.ejected_until = None;
+    }
+
+    /// Whether the replica is out for now.
+    pub(crate) fn is_ejected(&self, now: Moment) -> bool {
+        self.ejected_until.is_some_and(|until| now < until)
+    }
+
+    /// When the ejection ends, if there is one.
+    pub(crate) fn ejected_until(&self) -> Option<Moment> {
+        self.ejected_until
+    }
+
+    /// Forgets an ejection whose time is over; whether there was one.
+    pub(crate) fn expire(&mut self, now: Moment) -> bool {
+        self.ejected_until.take_if(|until| *until <= now).is_some()
+    }
+}
+
+/// What an ejection by these rules comes from, and how long it lasts.
+pub(crate) fn describe(rules: &config::Passive) -> String {
+    let failures = match rules.fails {
+        1 => "a connection to it failed".to_owned(),
+        fails => {
+            let ms = rules.window_ms;
+            format!("{fails} connections to it failed within {ms} ms")
+        }
+    };
+    format!("{failures}; held back for {} ms", rules.hold_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: config::Passive = config::Passive {
+        fails: 2,
+        window_ms: 1000,
+        hold_ms: 5000,
+    };
+
+    fn at(ms: u64) -> Moment {
+        Moment::at(Duration::from_millis(ms))
+    }
+
+    #[test]
+    fn failures_within_the_window_take_out() {
+        let cases: [(&str, &[u64], bool); 5] = [
+            ("one failure is not enough", &[0], false),
+            ("two within the window are", &[0, 1000], true),
+            ("two further apart are not", &[0, 1001], false),
+            ("a later pair is", &[0, 1001, 1500], true),
+            ("three at once are", &[10, 10, 10], true),
+        ];
+        for (why, failures, ejected) in cases {
+            let mut passive = Passive::default();
+            for ms in failures {
+                passive.failed(1, &RULES, at(*ms));
+            }
+            let last = failures.last().copied().unwrap_or_default();
+            assert_eq!(passive.is_ejected(at(last)), ejected, "{why}: {failures:?}");
+        }
+    }
+
+    #[test]
+    fn an_ejection_is_described_by_its_rules() {
+        let one = config::Passive { fails: 1, ..RULES };
+        let cases = [
+            (one, "a connection to it failed; held back for 5000 ms"),
+            (
+                RULES,
+                "2 connections to it failed within 1000 ms; held back for 5000 ms",
+            ),
+        ];
+        for (rules, expected) in cases {
+            assert_eq!(describe(&rules), expected);
+        }
+    }
+
+    #[test]
+    fn an_ejection_ends_by_itself_or_with_a_connection() {
+        let mut passive = Passive::default();
+        assert_eq!(passive.failed(7, &RULES, at(0)), Ejection::Begins);
+        assert!(passive.is_ejected(at(4999)));
+        assert!(!passive.is_ejected(at(5000)), "its time is over");
+        assert!(passive.expire(at(5000)));
+        assert!(!passive.expire(at(5000)), "once");
+
+        passive.failed(2, &RULES, at(6000));
+        passive.reached();
+        assert!(!passive.is_ejected(at(6001)), "a connection got through");
+        passive.failed(1, &RULES, at(6002));
+        assert!(!passive.is_ejected(at(6002)), "and the count began anew");
+    }
+}

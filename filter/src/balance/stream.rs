@@ -1,0 +1,16 @@
+//! A connection as the host names it, and what the host knows of its way upstream.
+
+/// The number a host gives a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StreamId(pub u32);
+
+/// What the host knows of a connection's attempts to reach a replica so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpstreamOutcome<'a> {
+    /// It has not reached a replica, and no attempt has failed.
+    Pending,
+    /// It reached this replica, by name.
+    Reached(&'a str),
+    /// Every attempt to reach one failed.
+    Failed,
+}

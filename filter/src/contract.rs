@@ -1,0 +1,22 @@
+//! What the filter and the hosts that run it must agree on, once: names of
+//! clusters, routes and plugins, and the keys under which they hand each other
+//! what they know. Both sides call these, so that neither repeats the other.
+//!
+//! | what | such as |
+//! |---|---|
+//! | the cluster of a replica on a port | `443/r1` |
+//! | the cluster a check probes a replica through | `ping/r1` |
+//! | all replicas of a port, for want of a choice | `443` |
+//! | a route: a replica, and its runner-up | `443/r1>r3` |
+
+mod cluster_name;
+mod key;
+pub mod metric_name;
+mod route;
+
+pub use cluster_name::{pool, probe_cluster, replica_cluster};
+pub use key::{
+    ADMIN_ROOT, METADATA, METADATA_PORT, METADATA_REPLICA, PORT_PROPERTY, REPLICA_ANSWERED,
+    REPLICA_PROPERTY, STEERING_FUNCTION, STEERING_KEY, STREAM_ROOT, VM_ID,
+};
+pub use route::{Route, Routes, routes};

@@ -1,0 +1,49 @@
+//! Ids and keys under which filter and host hand each other what they know.
+
+/// Root id of the plugin that picks a replica for each connection.
+pub const STREAM_ROOT: &str = "dtr-lb";
+
+/// Root id of the plugin that answers on the admin listener.
+pub const ADMIN_ROOT: &str = "dtr-lb-admin";
+
+/// The id of the VMs that both plugins run in; VMs of one id share their data.
+pub const VM_ID: &str = "dtr-lb";
+
+/// Ours among the `filter_metadata` of listeners and endpoints.
+pub const METADATA: &str = "dtr";
+
+/// In a listener's [`METADATA`]: the service's port, in decimal.
+pub const METADATA_PORT: &str = "port";
+
+/// In an endpoint's [`METADATA`]: the name of its replica.
+pub const METADATA_REPLICA: &str = "name";
+
+/// Where the filter reads the port of a connection's listener. `listener_metadata`
+/// alone is not served to network filters by Envoy 1.40, whatever its documentation
+/// says.
+pub const PORT_PROPERTY: [&str; 5] = [
+    "xds",
+    "listener_metadata",
+    "filter_metadata",
+    METADATA,
+    METADATA_PORT,
+];
+
+/// Where the filter reads the replica that a connection is, or is being, connected
+/// to.
+pub const REPLICA_PROPERTY: [&str; 5] = [
+    "xds",
+    "upstream_host_metadata",
+    "filter_metadata",
+    METADATA,
+    METADATA_REPLICA,
+];
+
+/// The foreign function that sets a connection's filter state.
+pub const STEERING_FUNCTION: &str = "set_envoy_filter_state";
+
+/// The filter state that sends a connection to a cluster or route.
+pub const STEERING_KEY: &str = "envoy.tcp_proxy.cluster";
+
+/// The header by which a replica's own answer is known from one the proxy made up.
+pub const REPLICA_ANSWERED: &str = "x-envoy-upstream-service-time";

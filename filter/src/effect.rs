@@ -1,0 +1,105 @@
+//! What goes into the balancer, and what comes out of it.
+
+use crate::balance::stream::{StreamId, UpstreamOutcome};
+use crate::health::probe_request::{ProbeId, ProbeRequest};
+use crate::health::probe_response::ProbeResponse;
+use std::collections::VecDeque;
+
+/// Something that happened outside.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fact<'a> {
+    /// Time went by.
+    Tick,
+    /// A probe was answered, by the replica or in its stead.
+    Answered(ProbeId, ProbeResponse),
+    /// A probe could not even be sent.
+    NotSent(ProbeId),
+    /// How far a connection has got upstream.
+    Located(StreamId, UpstreamOutcome<'a>),
+    /// The route a connection was given could not be set: the proxy chooses.
+    NotSteered(StreamId),
+    /// A connection is over; how far it got in the end.
+    Closed(StreamId, UpstreamOutcome<'a>),
+}
+
+/// Something to be done outside.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Send a probe.
+    Probe(ProbeRequest),
+    /// Find out how far a connection has got upstream.
+    Locate(StreamId),
+    /// Close a connection: its replica turned unhealthy.
+    Close(StreamId),
+    /// Write to the log.
+    Log(Level, String),
+    /// Report to the host's metrics.
+    Report(Report),
+}
+
+/// How much the operator should care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Good to know.
+    Info,
+    /// Somebody should look.
+    Warn,
+}
+
+/// A change of one metric.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// How `value` is meant.
+    pub kind: MetricKind,
+    /// The metric's name.
+    pub name: String,
+    /// What to add to a counter (0: only make it known), or to set a gauge to.
+    pub value: u64,
+}
+
+/// The kinds of metrics there are here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Only ever grows.
+    Counter,
+    /// Shows what is now.
+    Gauge,
+}
+
+/// Effects that wait to be carried out, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Effects(VecDeque<Effect>);
+
+impl Effects {
+    pub(crate) fn push(&mut self, effect: Effect) {
+        self.0.push_back(effect);
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Effect> {
+        self.0.pop_front()
+    }
+
+    pub(crate) fn log(&mut self, level: Level, text: String) {
+        self.push(Effect::Log(level, text));
+    }
+
+    /// Makes a counter known, so that it shows as 0 before anything happened.
+    pub(crate) fn declare(&mut self, name: String) {
+        self.report(MetricKind::Counter, name, 0);
+    }
+
+    /// Adds to a counter; nothing when there is nothing to add.
+    pub(crate) fn count(&mut self, name: String, value: u64) {
+        if value > 0 {
+            self.report(MetricKind::Counter, name, value);
+        }
+    }
+
+    pub(crate) fn gauge(&mut self, name: String, value: u64) {
+        self.report(MetricKind::Gauge, name, value);
+    }
+
+    fn report(&mut self, kind: MetricKind, name: String, value: u64) {
+        self.push(Effect::Report(Report { kind, name, value }));
+    }
+}

@@ -1,0 +1,206 @@
+//! When each check of a replica is due, and which probes are under way.
+
+use super::probe_request::ProbeId;
+use crate::config::Health;
+use crate::random::Random;
+use crate::time::Moment;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// The schedule of all watched checks, by number.
+#[derive(Clone, Debug)]
+pub(crate) struct Schedule {
+    health: Health,
+    rounds: Vec<Round>,
+    under_way: HashMap<ProbeId, usize>,
+    last: u64,
+}
+
+/// When a check is due next, or the probe that is under way.
+#[derive(Clone, Copy, Debug)]
+struct Round {
+    due: Moment,
+    sent: Option<Sent>,
+}
+
+/// A probe under way.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    probe: ProbeId,
+    at: Moment,
+    /// What the interval to the next probe is multiplied with.
+    stretch: f64,
+}
+
+/// A probe that is over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Finished {
+    pub(crate) number: usize,
+    pub(crate) latency: Duration,
+    sent: Sent,
+}
+
+impl Schedule {
+    /// The schedule of as many checks; nothing is due before [`Schedule::start`].
+    pub(crate) fn new(health: Health, size: usize) -> Schedule {
+        let mut schedule = Schedule {
+            health,
+            rounds: Vec::new(),
+            under_way: HashMap::new(),
+            last: 0,
+        };
+        schedule.configure(health, size);
+        schedule
+    }
+
+    /// Other checks as of now. Probes under way are no longer waited for.
+    pub(crate) fn configure(&mut self, health: Health, size: usize) {
+        let round = Round {
+            due: Moment::START,
+            sent: None,
+        };
+        self.health = health;
+        self.under_way.clear();
+        self.rounds = vec![round; size];
+    }
+
+    /// Begins: all are due at once when they are few, else spread over an interval.
+    pub(crate) fn start(&mut self, now: Moment) {
+        self.under_way.clear();
+        let interval = Duration::from_millis(self.health.interval_ms);
+        let size = self.rounds.len();
+        for (number, round) in self.rounds.iter_mut().enumerate() {
+            let wait = if size <= ALL_AT_ONCE {
+                Duration::ZERO
+            } else {
+                let share = interval.saturating_mul(number as u32);
+                share.checked_div(size as u32).unwrap_or_default()
+            };
+            *round = Round {
+                due: now.plus(wait),
+                sent: None,
+            };
+        }
+    }
+
+    /// Gives up all probes under way: another VM probes now.
+    pub(crate) fn stop(&mut self) {
+        self.under_way.clear();
+        for round in &mut self.rounds {
+            round.sent = None;
+        }
+    }
+
+    /// How many probes are under way.
+    pub(crate) fn under_way(&self) -> usize {
+        self.under_way.len()
+    }
+
+    /// The checks that are due, counted as sent; no more than may be under way.
+    /// `skips` says which are not to be probed.
+    pub(crate) fn take_due(
+        &mut self,
+        now: Moment,
+        random: &mut Random,
+        skips: impl Fn(usize) -> bool,
+    ) -> Vec<(ProbeId, usize)> {
+        let room = MOST_UNDER_WAY.saturating_sub(self.under_way.len());
+        let rounds = self.rounds.iter().enumerate();
+        let mut due: Vec<(Moment, usize)> = rounds
+            .filter(|(_, round)| round.sent.is_none() && round.due <= now)
+            .filter(|(number, _)| !skips(*number))
+            .map(|(number, round)| (round.due, number))
+            .collect();
+        // The longest overdue come first.
+        due.sort_unstable();
+        let mut probes = Vec::new();
+        for (_, number) in due.into_iter().take(room) {
+            let Some(round) = self.rounds.get_mut(number) else {
+                continue;
+            };
+            self.last = self.last.saturating_add(1);
+            let probe = ProbeId(self.last);
+            let jitter = self.health.jitter.clamp(0.0, 1.0);
+            let stretch = 1.0 + jitter * (2.0 * random.unit() - 1.0);
+            let at = now;
+            round.sent = Some(Sent { probe, at, stretch });
+            self.under_way.insert(probe, number);
+            probes.push((probe, number));
+        }
+        probes
+    }
+
+    /// The check that a probe under way belongs to.
+    pub(crate) fn number_of(&self, probe: ProbeId) -> Option<usize> {
+        self.under_way.get(&probe).copied()
+    }
+
+    /// A probe is over; `None` when it is not under way. [`Schedule::plan_next`] is
+    /// to follow.
+    pub(crate) fn finish(&mut self, probe: ProbeId, now: Moment) -> Option<Finished> {
+        let number = self.under_way.remove(&probe)?;
+        let sent = self.rounds.get_mut(number)?.sent.take()?;
+        Some(Finished {
+            number,
+            latency: now.since(sent.at),
+            sent,
+        })
+    }
+
+    /// Plans the next probe of a check: an interval, with jitter, after the one that
+    /// is over was sent, so that slow answers don't slow the rhythm.
+    pub(crate) fn plan_next(&mut self, finished: Finished, interval: Duration) {
+        let stretch = finished.sent.stretch.clamp(0.0, 2.0);
+        if let Some(round) = self.rounds.get_mut(finished.number) {
+            round.due = finished.sent.at.plus(interval.mul_f64(stretch));
+        }
+    }
+
+    /// Whether a probe has been under way for about as long as it may: a busy host
+    /// counts from when it woke up, before it handed the request over.
+    pub(crate) fn is_late(&self, probe: ProbeId, now: Moment) -> bool {
+        let timeout = Duration::from_millis(self.health.timeout_ms) * 3 / 4;
+        let round = self.number_of(probe).and_then(|it| self.rounds.get(it));
+        let sent = round.and_then(|round| round.sent);
+        sent.is_some_and(|sent| now.since(sent.at) >= timeout)
+    }
+
+    /// Probes whose answer got lost.
+    pub(crate) fn lost(&self, now: Moment) -> Vec<ProbeId> {
+        let timeout = self.timeout();
+        let sent = self.rounds.iter().filter_map(|round| round.sent);
+        sent.filter(|sent| now.since(sent.at) >= timeout)
+            .map(|sent| sent.probe)
+            .collect()
+    }
+
+    /// When something is due: a probe, or giving one up.
+    pub(crate) fn next_wake(&self, skips: impl Fn(usize) -> bool) -> Option<Moment> {
+        let timeout = self.timeout();
+        let has_room = self.under_way.len() < MOST_UNDER_WAY;
+        let rounds = self.rounds.iter().enumerate();
+        let wakes = rounds.filter_map(|(number, round)| match round.sent {
+            Some(sent) => Some(sent.at.plus(timeout)),
+            None if has_room && !skips(number) => Some(round.due),
+            None => None,
+        });
+        wakes.min()
+    }
+
+    fn timeout(&self) -> Duration {
+        Duration::from_millis(self.health.timeout_ms).saturating_add(GRACE)
+    }
+}
+
+/// No more probes than this are under way at once.
+const MOST_UNDER_WAY: usize = 128;
+
+/// The host's own timeout comes first; this much later the answer is given up,
+/// so that one that got lost keeps no replica from being probed again.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// Up to this many checks all are due at once at the start.
+const ALL_AT_ONCE: usize = 32;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! One replica under one check, and what becomes of it for others.
+
+use super::check_state::CheckState;
+use super::probe_failure::ProbeFailure;
+use super::verdict::Verdict;
+use crate::balance::replica::ReplicaId;
+use crate::contract::metric_name;
+use crate::effect::{Effects, Level};
+use crate::random;
+use serde::{Deserialize, Serialize};
+
+/// One replica under one check.
+#[derive(Clone, Debug)]
+pub(crate) struct Watch {
+    pub(crate) replica: ReplicaId,
+    /// The check's number in the configuration.
+    pub(crate) check: usize,
+    pub(crate) state: CheckState,
+    /// The replica's name.
+    pub(crate) name: String,
+    pub(crate) key: WatchKey,
+}
+
+/// Hashes of a replica's and a check's name: few bytes on the board.
+pub(crate) type WatchKey = (u64, u64);
+
+/// Whether a replica passes a check, as of now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) replica: ReplicaId,
+    pub(crate) check: usize,
+    pub(crate) verdict: Verdict,
+}
+
+/// A check's state as the VM that probes leaves it to the next.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Detail {
+    pub(crate) replica: String,
+    pub(crate) check: String,
+    pub(crate) state: CheckState,
+}
+
+impl Watch {
+    /// A replica under a check of which nothing is known yet.
+    pub(crate) fn new(
+        replica: (ReplicaId, &str),
+        check: (usize, &str),
+        state: CheckState,
+    ) -> Watch {
+        Watch {
+            replica: replica.0,
+            check: check.0,
+            state,
+            name: replica.1.to_owned(),
+            key: (
+                random::hash(replica.1.as_bytes()),
+                random::hash(check.1.as_bytes()),
+            ),
+        }
+    }
+
+    /// Whether the replica passes the check.
+    pub(crate) fn verdict(&self) -> Change {
+        Change {
+            replica: self.replica,
+            check: self.check,
+            verdict: self.state.health.verdict,
+        }
+    }
+
+    /// Logs a change of the verdict.
+    pub(crate) fn log(&self, check: &str, lasted_ms: u64, effects: &mut Effects) {
+        let name = &self.name;
+        match self.state.health.verdict {
+            Verdict::Healthy => {
+                let seconds = lasted_ms / 1000;
+                let text = format!("replica \"{name}\" is healthy ({check}), after {seconds} s");
+                effects.log(Level::Info, text);
+            }
+            Verdict::Unhealthy => {
+                let failure = self.state.failure.as_ref();
+                let why = failure.map(ProbeFailure::in_one_line).unwrap_or_default();
+                let text = format!("replica \"{name}\" is unhealthy ({check}): {why}");
+                effects.log(Level::Warn, text);
+            }
+        }
+    }
+
+    /// Counts what a probe came to.
+    pub(crate) fn count(&self, outcome: &Result<(), ProbeFailure>, effects: &mut Effects) {
+        let Err(failure) = outcome else {
+            return effects.count(metric_name::replica(&self.name, "probes_ok"), 1);
+        };
+        let reason = failure.reason.name();
+        effects.count(metric_name::probes_failed(&self.name, reason), 1);
+        if let Some(component) = failure.component {
+            let name = metric_name::component_errors(&self.name, component.name());
+            effects.count(name, 1);
+        }
+    }
+}

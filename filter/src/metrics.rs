@@ -1,0 +1,117 @@
+//! What is reported to the host's metrics, and when. Their names are in
+//! [`metric_name`].
+
+use crate::balance::connections::Connections;
+use crate::balance::listener::Refusal;
+use crate::balance::pool::Pool;
+use crate::balance::replica::ReplicaId;
+use crate::balance::tally::Tally;
+use crate::config::Config;
+use crate::contract::metric_name;
+use crate::effect::Effects;
+use crate::health::reason::Reason;
+use std::collections::HashMap;
+
+/// What was reported so far.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    reported: HashMap<ReplicaId, Tally>,
+    given: HashMap<u16, u64>,
+    refused: HashMap<(u16, Refusal), u64>,
+    /// Gauges are set by the VM that probes, from the sums of all VMs: so they
+    /// come back to the truth whichever VM dies.
+    gauges: HashMap<String, u64>,
+}
+
+impl Metrics {
+    /// Makes all names known, so that they show as 0 before anything happened.
+    pub(crate) fn declare(&mut self, config: &Config, effects: &mut Effects) {
+        // A large pool's reasons show when they happen, or there would be tens of
+        // thousands of zeros.
+        let reasons: &[Reason] = if config.replicas.len() <= 64 {
+            &Reason::ALL
+        } else {
+            &[]
+        };
+        for replica in &config.replicas {
+            for leaf in metric_name::REPLICA_COUNTERS {
+                effects.declare(metric_name::replica(&replica.name, leaf));
+            }
+            for reason in reasons {
+                let name = metric_name::probes_failed(&replica.name, reason.name());
+                effects.declare(name);
+            }
+        }
+        for listener in &config.listeners {
+            effects.declare(metric_name::listener_connections(listener.port));
+            for refusal in Refusal::ALL {
+                let name = metric_name::listener_refused(listener.port, refusal.name());
+                effects.declare(name);
+            }
+        }
+        effects.declare(metric_name::NOT_STEERED.to_owned());
+    }
+
+    /// Reports what this VM counted since the last time.
+    pub(crate) fn count(&mut self, pool: &Pool, connections: &Connections, effects: &mut Effects) {
+        for (id, replica) in pool.replicas() {
+            let here = connections.here(id);
+            let before = self.reported.entry(id).or_default();
+            if *before == here {
+                continue;
+            }
+            let new = here.without_totals(before);
+            let name = |leaf| metric_name::replica(&replica.name, leaf);
+            effects.count(name("connections"), new.connections);
+            effects.count(name("connect_failures"), new.failures);
+            *before = here;
+        }
+        for listener in pool.listeners() {
+            let port = listener.port;
+            let before = self.given.entry(port).or_default();
+            let new = listener.given.saturating_sub(*before);
+            effects.count(metric_name::listener_connections(port), new);
+            *before = listener.given;
+            for (refusal, times) in &listener.refused {
+                let before = self.refused.entry((port, *refusal)).or_default();
+                let new = times.saturating_sub(*before);
+                effects.count(metric_name::listener_refused(port, refusal.name()), new);
+                *before = *times;
+            }
+        }
+    }
+
+    /// Reports what is now, as far as it changed.
+    pub(crate) fn gauge(&mut self, pool: &Pool, effects: &mut Effects) {
+        let mut usable = 0;
+        for (id, replica) in pool.replicas() {
+            let is_listed = replica.position.is_some();
+            let is_usable = is_listed && pool.is_usable(id);
+            let values = [
+                u64::from(replica.active),
+                u64::from(is_listed && replica.is_healthy()),
+                u64::from(is_usable),
+            ];
+            usable += u64::from(is_usable);
+            for (leaf, value) in metric_name::REPLICA_GAUGES.into_iter().zip(values) {
+                self.set(metric_name::replica(&replica.name, leaf), value, effects);
+            }
+        }
+        self.set(metric_name::USABLE.to_owned(), usable, effects);
+    }
+
+    /// Forgets what the gauges were set to: another VM set them meanwhile.
+    pub(crate) fn forget_gauges(&mut self) {
+        self.gauges.clear();
+    }
+
+    fn set(&mut self, name: String, value: u64, effects: &mut Effects) {
+        if self.gauges.get(&name) != Some(&value) {
+            self.gauges.insert(name.clone(), value);
+            effects.gauge(name, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! The board: what the VMs of a process share through the host.
+//!
+//! | key | what | written by |
+//! |---|---|---|
+//! | `dtr.seats` | how many VMs there have been | each VM, once |
+//! | `dtr.lease` | who probes, and its heartbeat | the holder |
+//! | `dtr.verdicts` | which replica is healthy by which check | the holder |
+//! | `dtr.details` | why, since when, the last answers | the holder |
+//! | `dtr.counts` | connections, a row for each VM | each VM, by heartbeat |
+//! | `dtr.orders` | drain and maintenance | the VM that was asked to |
+//! | `dtr.version` | nothing; set anew when verdicts or orders change | them |
+//!
+//! No times are compared across VMs: each notes by its own clock when it last
+//! saw a value change. Values of another version of the filter read as absent.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Shared data, as a host offers it: values with a number that changes with them.
+pub trait Store {
+    /// A key's value and its number.
+    fn read(&mut self, key: &str) -> Option<Record>;
+
+    /// Sets a value; with `expected`, only when the key's number still is that.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`] when it is another.
+    fn write(&mut self, key: &str, value: &[u8], expected: Option<u32>) -> Result<(), Lost>;
+}
+
+/// A value of the board.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The value.
+    pub value: Vec<u8>,
+    /// Its number, never 0.
+    pub cas: u32,
+}
+
+/// Another VM was faster, or the host could not do it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost;
+
+pub(crate) const VM_IDS: &str = "dtr.seats";
+pub(crate) const LEASE: &str = "dtr.lease";
+pub(crate) const VERDICTS: &str = "dtr.verdicts";
+pub(crate) const DETAILS: &str = "dtr.details";
+pub(crate) const COUNTS: &str = "dtr.counts";
+pub(crate) const ORDERS: &str = "dtr.orders";
+/// The key whose number changes whenever another VM must look at the board.
+pub const VERSION: &str = "dtr.version";
+
+/// What to expect of a key that is not there: hosts insert it whatever is
+/// expected, and refuse when another VM has just inserted it.
+const ABSENT: u32 = u32::MAX;
+
+/// The first byte of each value; a new one whenever the shape of any changes.
+const SHAPE: u8 = 1;
+
+/// How often a change is tried again when others were faster.
+const TRIES: usize = 4;
+
+/// Reads a value and its number.
+pub(crate) fn read<T: DeserializeOwned>(store: &mut impl Store, key: &str) -> (Option<T>, u32) {
+    let Some(record) = store.read(key) else {
+        return (None, ABSENT);
+    };
+    let value = match record.value.split_first() {
+        Some((&SHAPE, rest)) => postcard::from_bytes(rest).ok(),
+        _ => None,
+    };
+    (value, record.cas)
+}
+
+/// Writes a value if its number is still that.
+pub(crate) fn write<T: Serialize>(
+    store: &mut impl Store,
+    key: &str,
+    value: &T,
+    cas: u32,
+) -> Result<(), Lost> {
+    let bytes = postcard::to_extend(value, vec![SHAPE]).map_err(|_| Lost)?;
+    store.write(key, &bytes, Some(cas))
+}
+
+/// Reads, changes and writes a value, again when others were faster. What
+/// `change` returns is returned once it is written.
+pub(crate) fn update<T: Serialize + DeserializeOwned + Default, R>(
+    store: &mut impl Store,
+    key: &str,
+    mut change: impl FnMut(&mut T) -> R,
+) -> Result<R, Lost> {
+    for _ in 0..TRIES {
+        let (value, cas) = read(store, key);
+        let mut value: T = value.unwrap_or_default();
+        let result = change(&mut value);
+        if write(store, key, &value, cas).is_ok() {
+            return Ok(result);
+        }
+    }
+    Err(Lost)
+}
+
+/// Has all VMs look at the board before their next connection.
+pub(crate) fn announce(store: &mut impl Store) {
+    // Cannot be lost: another VM that sets it announces as well.
+    let _ = store.write(VERSION, &[], None);
+}
+
+/// The board's version; 0 when nothing was ever announced.
+pub(crate) fn version(store: &mut impl Store) -> u32 {
+    store.read(VERSION).map_or(0, |record| record.cas)
+}

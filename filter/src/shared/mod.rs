@@ -1,0 +1,11 @@
+//! What the VMs of a process share through the host's shared data.
+
+pub mod board;
+mod connection_counts;
+mod lease;
+pub(crate) mod member;
+#[cfg(test)]
+mod memory_store;
+mod orders;
+pub(crate) mod pace;
+pub(crate) mod sync;

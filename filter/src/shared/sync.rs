@@ -1,0 +1,262 @@
+//! When and what the VMs of a process share: owns this VM's part in the lease, in
+//! the counts, and what it has seen of the board.
+
+use super::board::{self, DETAILS, Lost, ORDERS, Store, VERDICTS};
+use super::lease::{Holder, Lease};
+use super::member::{Member, Others};
+use super::orders::Orders;
+use super::pace::Pace;
+use crate::balance::order::Order;
+use crate::balance::tally::Tally;
+use crate::health::verdict::Verdict;
+use crate::health::watch::{Detail, WatchKey};
+use crate::random::Random;
+use crate::time::Moment;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// This VM's part in what the VMs share.
+#[derive(Debug)]
+pub(crate) struct Sync {
+    pace: Pace,
+    /// What this VM is to the others; `None` before the first heartbeat.
+    member: Option<Member>,
+    /// The board's version this VM has seen.
+    version: u32,
+    duty: Duty,
+    news: News,
+    beat_due: Moment,
+    details_due: Moment,
+}
+
+/// Whether this VM takes its part in probing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Duty {
+    Active,
+    /// Another VM has taken its place; what is left are open connections.
+    Retired,
+}
+
+/// Whether there is something that the other VMs do not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum News {
+    None,
+    Verdicts,
+}
+
+/// What renewing the lease came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Handover {
+    /// This VM is to probe from now on.
+    Gained,
+    /// Another VM probes now.
+    Lost,
+    /// All is as it was.
+    None,
+}
+
+type Verdicts = Vec<(WatchKey, Verdict)>;
+
+impl Sync {
+    pub(crate) fn new(pace: Pace) -> Sync {
+        Sync {
+            pace,
+            member: None,
+            version: 0,
+            duty: Duty::Active,
+            news: News::None,
+            beat_due: Moment::START,
+            details_due: Moment::START,
+        }
+    }
+
+    /// Takes part in probing again, if it had retired.
+    pub(crate) fn resume(&mut self) {
+        self.duty = Duty::Active;
+    }
+
+    /// The configuration is another: the board may know of replicas that are new in
+    /// it, and the others are to know the verdicts.
+    pub(crate) fn configure(&mut self, pace: Pace) {
+        self.pace = pace;
+        self.version = 0;
+        if self.is_holder() {
+            self.news = News::Verdicts;
+        }
+    }
+
+    /// Whether this VM is the one that probes.
+    pub(crate) fn is_holder(&self) -> bool {
+        self.lease().is_some_and(Lease::is_mine)
+    }
+
+    /// What this VM knows of the lease; `None` before the first heartbeat.
+    pub(crate) fn lease(&self) -> Option<&Lease> {
+        self.member.as_ref().map(|member| &member.lease)
+    }
+
+    /// The board's version this VM has seen.
+    pub(crate) fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// Whether the board has news for this VM.
+    pub(crate) fn is_behind(&self, store: &mut impl Store) -> bool {
+        board::version(store) != self.version
+    }
+
+    /// Reads the operator's orders, and counts as up to date from here on: what
+    /// changes after this is read once more.
+    pub(crate) fn read_orders(&mut self, store: &mut impl Store) -> Orders {
+        self.version = board::version(store);
+        board::read(store, ORDERS).0.unwrap_or_default()
+    }
+
+    /// Reads the verdicts that the VM that probes has announced.
+    pub(crate) fn read_verdicts(&self, store: &mut impl Store) -> HashMap<WatchKey, Verdict> {
+        let verdicts: Verdicts = board::read(store, VERDICTS).0.unwrap_or_default();
+        verdicts.into_iter().collect()
+    }
+
+    /// Reads what the VM that probes has left.
+    pub(crate) fn read_details(&self, store: &mut impl Store) -> Vec<Detail> {
+        board::read(store, DETAILS).0.unwrap_or_default()
+    }
+
+    /// When the next heartbeat is due.
+    pub(crate) fn beat_due(&self) -> Moment {
+        self.beat_due
+    }
+
+    /// Whether a heartbeat is due: the lease to be renewed, the counts to be shared.
+    pub(crate) fn is_beat_due(&self, now: Moment) -> bool {
+        now >= self.beat_due || self.member.is_none()
+    }
+
+    /// Renews the lease, or takes it from a holder that has ended, and plans the
+    /// next heartbeat.
+    pub(crate) fn beat(
+        &mut self,
+        store: &mut impl Store,
+        random: &mut Random,
+        now: Moment,
+    ) -> Handover {
+        self.beat_due = now.plus(self.pace.heartbeat);
+        self.renew(store, random, now)
+    }
+
+    /// Renews the lease, or takes it from a holder that has ended.
+    pub(crate) fn renew(
+        &mut self,
+        store: &mut impl Store,
+        random: &mut Random,
+        now: Moment,
+    ) -> Handover {
+        let member = self
+            .member
+            .get_or_insert_with(|| Member::join(store, random, now));
+        if self.duty == Duty::Retired {
+            return Handover::None;
+        }
+        let was_mine = member.lease.is_mine();
+        match (was_mine, member.lease.renew(store, now, self.pace.ttl())) {
+            (false, Holder::Me) => {
+                self.news = News::Verdicts;
+                Handover::Gained
+            }
+            (true, Holder::NotMe) => Handover::Lost,
+            (true, Holder::Me) | (false, Holder::NotMe) => Handover::None,
+        }
+    }
+
+    /// A verdict changed, which the others do not know yet.
+    pub(crate) fn has_news(&mut self) {
+        self.news = News::Verdicts;
+    }
+
+    /// Whether verdicts are to be announced by this VM.
+    pub(crate) fn must_announce(&self) -> bool {
+        self.news == News::Verdicts && self.is_holder()
+    }
+
+    /// Announces the verdicts to the other VMs; the lease is to be renewed just
+    /// before. Lost to another VM, it is tried again with the next heartbeat.
+    pub(crate) fn announce(
+        &mut self,
+        store: &mut impl Store,
+        verdicts: &[(WatchKey, Verdict)],
+        details: &[Detail],
+        now: Moment,
+    ) {
+        let (_, cas) = board::read::<Verdicts>(store, VERDICTS);
+        if board::write(store, VERDICTS, &verdicts, cas).is_ok() {
+            self.news = News::None;
+            board::announce(store);
+            self.version = board::version(store);
+            self.leave_details(store, details, now);
+        }
+    }
+
+    /// Whether details are to be left by this VM.
+    pub(crate) fn are_details_due(&self, now: Moment) -> bool {
+        self.is_holder() && now >= self.details_due
+    }
+
+    /// Leaves what the next holder, and the VMs that show the status, must know.
+    pub(crate) fn leave_details(
+        &mut self,
+        store: &mut impl Store,
+        details: &[Detail],
+        now: Moment,
+    ) {
+        let seconds = if details.len() > 64 { 5 } else { 1 };
+        self.details_due = now.plus(Duration::from_secs(seconds));
+        let (_, cas) = board::read::<()>(store, DETAILS);
+        // Lost to a VM that is the holder now: it knows better.
+        let _ = board::write(store, DETAILS, &details, cas);
+    }
+
+    /// Shares this VM's counts and learns the sums of the others', by replica's key;
+    /// and whether they were known before. `None`: the next time will do.
+    pub(crate) fn share_counts(
+        &mut self,
+        store: &mut impl Store,
+        mine: &[(u64, Tally)],
+        now: Moment,
+    ) -> Option<(HashMap<u64, Tally>, Others)> {
+        let ttl = self.pace.ttl();
+        let member = self.member.as_mut()?;
+        let tallies = member.counts.beat(store, now, ttl, mine).ok()?;
+        let before = std::mem::replace(&mut member.others, Others::Known);
+        Some((tallies, before))
+    }
+
+    /// Writes an order for all VMs; since when it holds.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`] when the board could not be written.
+    pub(crate) fn order(
+        &mut self,
+        store: &mut impl Store,
+        replica: &str,
+        order: Order,
+        unix_ms: u64,
+    ) -> Result<u64, Lost> {
+        let set = |orders: &mut Orders| orders.set(replica, order, unix_ms);
+        let since = board::update(store, ORDERS, set)?;
+        board::announce(store);
+        Ok(since)
+    }
+
+    /// Leaves probing to the others: gives up the lease.
+    pub(crate) fn retire(&mut self, store: &mut impl Store) {
+        self.duty = Duty::Retired;
+        if let Some(member) = &mut self.member {
+            member.lease.resign(store);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

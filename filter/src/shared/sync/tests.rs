@@ -1,0 +1,137 @@
+use super::*;
+use crate::shared::memory_store::MemoryStore;
+
+fn at(ms: u64) -> Moment {
+    Moment::at(Duration::from_millis(ms))
+}
+
+fn vm() -> (Sync, Random) {
+    (Sync::new(Pace::new(1000, false)), Random::seeded(1))
+}
+
+#[test]
+fn the_first_vm_probes_and_a_retired_one_hands_over_at_once() {
+    let mut store = MemoryStore::default();
+    let ((mut one, mut random), (mut two, mut other)) = (vm(), vm());
+    assert!(one.is_beat_due(at(0)), "the first heartbeat is due at once");
+    assert_eq!(one.beat(&mut store, &mut random, at(0)), Handover::Gained);
+    assert_eq!(two.beat(&mut store, &mut other, at(0)), Handover::None);
+    assert_ne!(random.bits(), other.bits(), "no two VMs choose alike");
+    assert!(!one.is_beat_due(at(249)) && one.is_beat_due(at(250)));
+
+    one.retire(&mut store);
+    assert!(!one.is_holder());
+    assert_eq!(two.beat(&mut store, &mut other, at(250)), Handover::Gained);
+    assert_eq!(one.beat(&mut store, &mut random, at(9000)), Handover::None);
+    one.resume();
+    assert_eq!(one.beat(&mut store, &mut random, at(9001)), Handover::None);
+    assert_eq!(
+        one.beat(&mut store, &mut random, at(10_001)),
+        Handover::Gained
+    );
+    assert_eq!(two.beat(&mut store, &mut other, at(10_002)), Handover::Lost);
+}
+
+#[test]
+fn verdicts_are_announced_by_the_holder_and_seen_by_the_others() {
+    let mut store = MemoryStore::default();
+    let ((mut one, mut random), (mut two, _)) = (vm(), vm());
+    assert!(!two.is_behind(&mut store), "nothing was ever announced");
+    two.has_news();
+    assert!(!two.must_announce(), "only the holder's verdicts count");
+    one.beat(&mut store, &mut random, at(0));
+    assert!(one.must_announce(), "a new holder says what it knows");
+
+    one.announce(&mut store, &[((1, 2), Verdict::Unhealthy)], &[], at(0));
+    assert!(!one.must_announce());
+    assert!(!one.is_behind(&mut store), "its own are no news");
+    assert!(two.is_behind(&mut store));
+    let verdicts = two.read_verdicts(&mut store);
+    assert_eq!(verdicts, HashMap::from([((1, 2), Verdict::Unhealthy)]));
+    two.read_orders(&mut store);
+    assert!(!two.is_behind(&mut store));
+    two.configure(Pace::new(1000, false));
+    assert!(
+        two.is_behind(&mut store),
+        "read anew for another configuration"
+    );
+}
+
+#[test]
+fn what_could_not_be_announced_stays_news() {
+    let mut store = MemoryStore::default();
+    let (mut one, mut random) = vm();
+    one.beat(&mut store, &mut random, at(0));
+    store.refuses = true;
+    one.announce(&mut store, &[((1, 2), Verdict::Healthy)], &[], at(0));
+    assert!(one.must_announce());
+}
+
+#[test]
+fn an_order_holds_since_it_was_first_given() {
+    let mut store = MemoryStore::default();
+    let ((mut one, _), (mut two, _)) = (vm(), vm());
+    let cases = [
+        ("given", Order::Drain, 100, Ok(100)),
+        ("once more", Order::Drain, 200, Ok(100)),
+        ("another", Order::Maintenance, 300, Ok(300)),
+    ];
+    for (why, order, unix_ms, expected) in cases {
+        let since = one.order(&mut store, "r1", order, unix_ms);
+        assert_eq!(since, expected, "{why}");
+        assert!(two.is_behind(&mut store), "{why}");
+        let orders = two.read_orders(&mut store);
+        assert_eq!(Ok(orders.of("r1").1), expected, "{why}");
+        assert_eq!(orders.of("r1").0, order, "{why}");
+        assert_eq!(orders.of("r2"), (Order::Ready, 0), "{why}: of another");
+    }
+    one.order(&mut store, "r1", Order::Ready, 400).unwrap();
+    assert_eq!(two.read_orders(&mut store).of("r1"), (Order::Ready, 0));
+    store.refuses = true;
+    let refused = one.order(&mut store, "r1", Order::Drain, 500);
+    assert_eq!(refused, Err(Lost));
+}
+
+#[test]
+fn the_first_counts_of_others_are_no_news() {
+    let mut store = MemoryStore::default();
+    let ((mut one, mut random), (mut two, mut other)) = (vm(), vm());
+    let tally = Tally {
+        active: 1,
+        connections: 2,
+        failures: 3,
+    };
+    assert_eq!(
+        one.share_counts(&mut store, &[(7, tally)], at(0)),
+        None,
+        "not before the first heartbeat"
+    );
+    one.beat(&mut store, &mut random, at(0));
+    two.beat(&mut store, &mut other, at(0));
+    one.share_counts(&mut store, &[(7, tally)], at(0));
+    let expected = HashMap::from([(7, tally)]);
+    for others in [Others::Unknown, Others::Known] {
+        let learned = two.share_counts(&mut store, &[], at(0));
+        assert_eq!(learned, Some((expected.clone(), others)));
+    }
+}
+
+/// VMs of two versions of the filter share a board while one replaces the other.
+#[test]
+fn values_are_encoded_as_flat_lists() {
+    let mut store = MemoryStore::default();
+    let (mut one, mut random) = vm();
+    one.beat(&mut store, &mut random, at(0));
+    one.announce(&mut store, &[((1, 2), Verdict::Unhealthy)], &[], at(0));
+    one.order(&mut store, "r1", Order::Drain, 300).unwrap();
+    let cases: [(&str, &[u8]); 4] = [
+        ("dtr.seats", &[1, 1]),
+        ("dtr.verdicts", &[1, 1, 1, 2, 1]),
+        ("dtr.orders", &[1, 1, 2, b'r', b'1', 1, 0xac, 2]),
+        ("dtr.details", &[1, 0]),
+    ];
+    for (key, expected) in cases {
+        let record = store.read(key).unwrap();
+        assert_eq!(record.value, expected, "{key}");
+    }
+}

@@ -1,0 +1,102 @@
+//! What failures of connections lead to.
+
+use crate::world::{Does, End, World, sample_config};
+use dtr_lb_filter::balance::stream::UpstreamOutcome;
+use dtr_lb_filter::effect::Fact;
+
+#[test]
+fn a_failure_goes_to_the_runner_up_that_is_well() {
+    let mut config = sample_config(3);
+    // Only what connections see counts here.
+    config.health.fall = 1000;
+    let mut world = World::settled(config, 1);
+    world.does[2] = Does::Sick;
+    world.pass(20);
+    for _ in 0..30 {
+        world.does = vec![Does::Refuse, Does::Well, Does::Well];
+        assert!(matches!(world.visit(0), End::Served(1 | 2)));
+    }
+    let mut world = World::settled(sample_config(3), 1);
+    world.does = vec![Does::Well, Does::Well, Does::Sick];
+    world.pass(2000);
+    // r1 goes away between two probes; r3 is sick: all must go to r2, never r3.
+    world.does[0] = Does::Refuse;
+    assert_eq!(world.visits(0, 20), [0, 20, 0]);
+}
+
+#[test]
+fn failures_of_connections_take_a_replica_out_before_a_probe_does() {
+    let mut world = World::settled(sample_config(3), 2);
+    world.does[0] = Does::Refuse;
+    let mut chosen_first = 0;
+    for _ in 0..60 {
+        let (stream, route) = world.route(0, 443, 0).unwrap();
+        chosen_first += u32::from(route[0] == 0);
+        let end = if route[0] == 0 {
+            "r2"
+        } else {
+            world.config.replicas[route[0]].name.as_str()
+        };
+        let end = end.to_owned();
+        let now = world.now(0);
+        let outcome = UpstreamOutcome::Reached(&end);
+        world.vms[0]
+            .balancer
+            .observe(Fact::Closed(stream, outcome), now);
+    }
+    assert_eq!(
+        chosen_first, 2,
+        "after two failures it is not chosen any more"
+    );
+    assert_eq!(world.state(0, 0), "held");
+
+    world.pass(400);
+    let routes: Vec<usize> = (0..20)
+        .map(|_| world.route(1, 443, 0).unwrap().1[0])
+        .collect();
+    assert!(
+        !routes.contains(&0),
+        "the other VM learned of it: {routes:?}"
+    );
+}
+
+#[test]
+fn a_connection_that_is_tried_again_is_counted_where_it_ends_up() {
+    let mut world = World::settled(sample_config(2), 1);
+    let (stream, route) = world.route(0, 443, 0).unwrap();
+    let (first, second) = (route[0], route[1]);
+    let now = world.now(0);
+    let name = world.config.replicas[second].name.clone();
+    let balancer = &mut world.vms[0].balancer;
+    // The first attempt failed and the second is under way when the tick asks.
+    balancer.observe(Fact::Located(stream, UpstreamOutcome::Failed), now);
+    balancer.observe(Fact::Located(stream, UpstreamOutcome::Reached(&name)), now);
+    assert_eq!((world.active(0, first), world.active(0, second)), (0, 1));
+    let shown = world.status(0);
+    assert_eq!(shown["replicas"][first]["connections"]["failures"], 1);
+    assert_eq!(shown["replicas"][second]["connections"]["total"], 1);
+    let balancer = &mut world.vms[0].balancer;
+    balancer.observe(Fact::Closed(stream, UpstreamOutcome::Reached(&name)), now);
+    balancer.observe(Fact::Closed(stream, UpstreamOutcome::Reached(&name)), now);
+    assert_eq!(
+        world.active(0, second),
+        0,
+        "closed once, however often it is reported"
+    );
+}
+
+#[test]
+fn a_blip_of_all_replicas_lasts_no_longer_than_the_blip() {
+    let mut world = World::settled(sample_config(3), 1);
+    world.does = vec![Does::Refuse; 3];
+    for _ in 0..12 {
+        assert_eq!(world.visit(0), End::Failed);
+    }
+    world.does = vec![Does::Well; 3];
+    for _ in 0..12 {
+        assert!(
+            matches!(world.visit(0), End::Served(_)),
+            "held back only, so tried"
+        );
+    }
+}

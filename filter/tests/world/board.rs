@@ -1,0 +1,49 @@
+//! Shared data that can be unlucky.
+
+use dtr_lb_filter::random::Random;
+use dtr_lb_filter::shared::board::{Lost, Record, Store};
+use std::collections::HashMap;
+
+/// The shared data of one process.
+#[derive(Debug)]
+pub struct Board {
+    values: HashMap<String, Record>,
+    cas: u32,
+    random: Random,
+    /// One in this many writes with an expected number is lost; 0: none.
+    pub unlucky: u64,
+}
+
+impl Store for Board {
+    fn read(&mut self, key: &str) -> Option<Record> {
+        self.values.get(key).cloned()
+    }
+
+    fn write(&mut self, key: &str, value: &[u8], expected: Option<u32>) -> Result<(), Lost> {
+        let held = self.values.get(key).map(|record| record.cas);
+        let is_lost = expected.is_some_and(|cas| held.is_some_and(|held| held != cas));
+        let is_unlucky =
+            expected.is_some() && self.unlucky > 0 && self.random.below(self.unlucky) == 0;
+        if is_lost || is_unlucky {
+            return Err(Lost);
+        }
+        self.cas += 1;
+        let record = Record {
+            value: value.to_vec(),
+            cas: self.cas,
+        };
+        self.values.insert(key.to_owned(), record);
+        Ok(())
+    }
+}
+
+impl Board {
+    pub fn new(random: Random) -> Board {
+        Board {
+            values: HashMap::new(),
+            cas: 0,
+            random,
+            unlucky: 0,
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Configurations.
+
+use dtr_lb_filter::config::{
+    Admin, Check, CheckKind, Config, Health, Listener, OnDown, Passive, Policy, Replica, Start,
+    WhenAllDown,
+};
+
+pub fn sample_config(replicas: usize) -> Config {
+    Config {
+        fqdn: "dtr.example.com".to_owned(),
+        policy: Policy::LeastConnections,
+        when_all_down: WhenAllDown::Refuse,
+        on_down: OnDown::Keep,
+        min_healthy: 1,
+        slow_start_ms: 0,
+        passive: Passive {
+            fails: 2,
+            window_ms: 5000,
+            hold_ms: 10_000,
+        },
+        replicas: (1..=replicas)
+            .map(|number| replica(&format!("r{number}")))
+            .collect(),
+        listeners: vec![Listener {
+            port: 443,
+            checks: vec!["ping".to_owned()],
+        }],
+        runners_up: 3,
+        checks: vec![check("ping")],
+        health: Health {
+            interval_ms: 1000,
+            fast_interval_ms: 250,
+            down_interval_ms: 500,
+            timeout_ms: 800,
+            rise: 2,
+            fall: 2,
+            jitter: 0.1,
+            start: Start::Up,
+        },
+        admin: Admin {
+            token: None,
+            loopback: true,
+        },
+    }
+}
+
+pub fn replica(name: &str) -> Replica {
+    Replica {
+        name: name.to_owned(),
+        weight: 1,
+        backup: false,
+        max_connections: None,
+    }
+}
+
+pub fn check(name: &str) -> Check {
+    let kind = CheckKind::Http {
+        scheme: "https".to_owned(),
+        path: "/_ping".to_owned(),
+        statuses: vec![(200, 200)],
+        headers: Vec::new(),
+        body: None,
+    };
+    Check {
+        name: name.to_owned(),
+        kind,
+    }
+}

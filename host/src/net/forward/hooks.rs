@@ -1,0 +1,41 @@
+//! What a session hears of its bytes while they are forwarded.
+
+use std::task::{Context, Poll};
+
+use bytes::BytesMut;
+
+use crate::control::CloseCommand;
+use proxy_wasm_engine::{Action, Direction, End};
+
+/// Which chunks of a connection a filter is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DataCallbacks {
+    /// None.
+    None,
+    /// The client's first, from then on none; so that bytes need not pass
+    /// through the process's memory. What our own filter needs.
+    #[default]
+    First,
+    /// Every one, both ways: for filters that read or change what passes.
+    All,
+}
+
+/// A session's part in the forwarding of its bytes. Ways are named as proxy-wasm
+/// names them: downstream data come from the client.
+pub(crate) trait ForwardHooks {
+    /// Shows the filters what is held of one way; they may change it.
+    fn data(&self, direction: Direction, held: &mut BytesMut, end: End) -> Action;
+    /// Whether a filter needs to see more of one way.
+    fn wants_more(&self, direction: Direction) -> bool;
+    /// The sender of one way has finished, and no filter is shown so by `data`.
+    fn ended(&self, direction: Direction);
+    /// Bytes were read from the sender.
+    fn took(&self, direction: Direction, bytes: usize);
+    /// Bytes were written to the receiver.
+    fn moved(&self, direction: Direction, bytes: usize);
+    /// What the filters after the one that holds the bytes of one way decide, if
+    /// that one has resumed since the last call.
+    fn resumed(&self, direction: Direction, held: &mut BytesMut, end: End) -> Option<Action>;
+    /// The command to end the connection, once there is one; wakes the task then.
+    fn poll_order(&self, cx: &mut Context<'_>) -> Poll<CloseCommand>;
+}

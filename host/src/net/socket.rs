@@ -1,0 +1,24 @@
+//! Options of TCP sockets.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use rustix::net::sockopt;
+
+/// Lets the kernel notice a peer that vanished on a connection without traffic.
+/// Set on a listening socket, it holds for what is accepted there.
+pub(crate) fn keep_alive(socket: impl AsFd) -> io::Result<()> {
+    sockopt::set_socket_keepalive(&socket, true)?;
+    sockopt::set_tcp_keepidle(&socket, KEEPALIVE_IDLE)?;
+    Ok(sockopt::set_tcp_keepintvl(&socket, KEEPALIVE_INTERVAL)?)
+}
+
+/// Makes the close of a socket a reset.
+pub(crate) fn reset_on_close(socket: impl AsFd) {
+    // Fails only on a socket that is gone already.
+    let _ = sockopt::set_socket_linger(socket, Some(Duration::ZERO));
+}
+
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);

@@ -1,0 +1,133 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::plan::Host;
+use crate::plan::fixture::plan;
+use crate::upstream::cluster::Clusters;
+use crate::upstream::resolver::{Lookup, Resolver};
+use crate::upstream::unreachable::{BlackHole, refusing};
+
+fn deadline() -> Instant {
+    Instant::now() + Duration::from_secs(10)
+}
+
+#[tokio::test]
+async fn the_first_that_accepts_serves_and_attempts_before_it_are_counted() {
+    let listening = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let healthy = listening.local_addr().unwrap();
+    let (refused, _bound) = refusing();
+    let black_hole = BlackHole::open();
+    let hole = black_hole.address;
+    let reason = Some("delayed connect error: Connection refused");
+    let cases = [
+        (
+            vec![("a", healthy), ("b", refused)],
+            Some("a"),
+            1,
+            0,
+            None,
+            "the first accepts",
+        ),
+        (
+            vec![("a", refused), ("b", healthy)],
+            Some("b"),
+            2,
+            32,
+            reason,
+            "refused, then another",
+        ),
+        (
+            vec![("a", hole), ("b", healthy)],
+            Some("b"),
+            2,
+            32,
+            None,
+            "swallowed, then another",
+        ),
+        (
+            vec![("a", hole), ("b", refused), ("c", healthy)],
+            Some("c"),
+            3,
+            32,
+            reason,
+            "the first failure that has a reason",
+        ),
+        (
+            vec![("a", refused), ("b", refused)],
+            None,
+            2,
+            32800,
+            reason,
+            "all refused",
+        ),
+        (vec![("a", hole)], None, 1, 32800, None, "all swallowed"),
+    ];
+    for (endpoints, expected, count, flags, failure, why) in cases {
+        let plan = plan(&endpoints);
+        let lookup: Lookup = Arc::new(|_| Box::pin(std::future::pending()));
+        let clusters = Clusters::of(&plan, &mut Resolver::new(lookup)).unwrap();
+        let turns = clusters.turns();
+        let order = clusters.in_order(clusters.target("all").unwrap(), &turns);
+        let mut attempts = Attempts::default();
+        let dialed = dial(order, deadline(), &mut attempts).await;
+        assert_eq!(
+            dialed.map(|dialed| &*dialed.endpoint.replica),
+            expected,
+            "{why}"
+        );
+        assert_eq!((attempts.count, attempts.flags), (count, flags), "{why}");
+        assert_eq!(attempts.failure.as_deref(), failure, "{why}");
+    }
+}
+
+#[tokio::test]
+async fn all_addresses_of_a_name_are_tried() {
+    let healthy = TcpListener::bind("127.0.0.3:0").await.unwrap();
+    let mut plan = plan(&[("a", healthy.local_addr().unwrap())]);
+    plan.clusters[0].host = Host::Name("dtr.internal".to_owned());
+    let lookup: Lookup = Arc::new(|_| {
+        let found = [[127, 0, 0, 2], [127, 0, 0, 3]].map(Into::into).to_vec();
+        Box::pin(std::future::ready(Ok(found)))
+    });
+    let mut resolver = Resolver::new(lookup);
+    let clusters = Clusters::of(&plan, &mut resolver).unwrap();
+    let turns = clusters.turns();
+    let target = clusters.target("a").unwrap();
+
+    let mut attempts = Attempts::default();
+    let dialed = dial(clusters.in_order(target, &turns), deadline(), &mut attempts).await;
+    assert!(dialed.is_none(), "the name has not been looked up yet");
+    assert_eq!((attempts.count, attempts.flags), (0, NO_HEALTHY_UPSTREAM));
+
+    resolver.resolve(Duration::from_secs(1)).await;
+    let mut attempts = Attempts::default();
+    let dialed = dial(clusters.in_order(target, &turns), deadline(), &mut attempts).await;
+    assert_eq!(
+        dialed.map(|dialed| dialed.address),
+        Some(healthy.local_addr().unwrap())
+    );
+    assert_eq!(attempts.count, 2);
+}
+
+#[tokio::test]
+async fn the_deadline_bounds_all_attempts_together() {
+    let black_hole = BlackHole::open();
+    let hole = black_hole.address;
+    let mut plan = plan(&[("a", hole), ("b", hole), ("c", hole)]);
+    plan.clusters
+        .iter_mut()
+        .for_each(|c| c.connect_timeout = Duration::from_secs(60));
+    let lookup: Lookup = Arc::new(|_| Box::pin(std::future::pending()));
+    let clusters = Clusters::of(&plan, &mut Resolver::new(lookup)).unwrap();
+    let turns = clusters.turns();
+    let order = clusters.in_order(clusters.target("all").unwrap(), &turns);
+    let mut attempts = Attempts::default();
+    let deadline = Instant::now() + Duration::from_millis(50);
+    assert!(dial(order, deadline, &mut attempts).await.is_none());
+    assert_eq!(attempts.count, 1, "after the deadline no other is tried");
+}
