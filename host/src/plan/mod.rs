@@ -15,6 +15,8 @@ mod tests;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use dtr_lb_filter::contract::{ADMIN_ROOT, STREAM_ROOT};
+
 /// The name until all users have moved on.
 pub use crate::config::Address as Host;
 pub use crate::config::{Address, Failure, NetworkFilter, Protocol, Verify, VmSettings};
@@ -110,11 +112,6 @@ pub struct Filter {
     /// Handed to the filter's connection and admin roots alike, as JSON.
     pub configuration: serde_json::Value,
 }
-
-/// Root id of the plugin that picks a replica for each connection.
-pub const STREAM_ROOT: &str = "dtr-lb";
-/// Root id of the plugin that answers on the admin listener.
-pub const ADMIN_ROOT: &str = "dtr-lb-admin";
 
 /// The admin listener.
 #[derive(Clone, Debug)]
