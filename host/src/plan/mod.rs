@@ -17,8 +17,6 @@ use std::time::Duration;
 
 pub use dtr_lb_filter::contract::{ADMIN_ROOT, STREAM_ROOT};
 
-/// The name until all users have moved on.
-pub use crate::config::Address as Host;
 pub use crate::config::{Address, Failure, NetworkFilter, Protocol, Verify, VmSettings};
 
 /// Everything a host needs to balance.

@@ -9,7 +9,7 @@ use rustls::ClientConfig;
 use serde_json::json;
 
 use crate::error::StartError;
-use crate::plan::{Cluster, Host, Protocol};
+use crate::plan::{Address, Cluster, Protocol};
 use crate::upstream::resolver::{DnsName, Resolver};
 use crate::upstream::tls;
 
@@ -46,8 +46,8 @@ impl Endpoint {
                 .transpose()?,
             protocol: cluster.protocol,
             host: match &cluster.host {
-                Host::Ip(ip) => Addresses::Fixed(*ip),
-                Host::Name(host) => Addresses::Named(resolver.name(host)),
+                Address::Ip(ip) => Addresses::Fixed(*ip),
+                Address::Name(host) => Addresses::Named(resolver.name(host)),
             },
             port: cluster.port,
         })
