@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use dtr_lb_filter::contract::{METADATA, METADATA_REPLICA};
 use http::Uri;
 use rustls::ClientConfig;
 use serde_json::json;
@@ -39,7 +40,9 @@ impl Endpoint {
         Ok(Endpoint {
             cluster: name.as_str().into(),
             replica: cluster.replica.as_str().into(),
-            metadata: Arc::new(json!({"filter_metadata": {"dtr": {"name": cluster.replica}}})),
+            metadata: Arc::new(
+                json!({"filter_metadata": {METADATA: {METADATA_REPLICA: cluster.replica}}}),
+            ),
             connect_timeout: cluster.connect_timeout,
             tls: verify
                 .map(|verify| tls.config(verify, cluster.protocol))
