@@ -196,7 +196,7 @@ fn plan(replicas: &[&Replica]) -> Plan {
         name: format!("{service}/r{at}"),
         part_of: None,
         replica: format!("r{at}"),
-        host: plan::Host::Ip(replica.address.ip()),
+        host: plan::Address::Ip(replica.address.ip()),
         port: replica.address.port(),
         tls: None,
         protocol: Protocol::Http1,

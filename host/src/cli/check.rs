@@ -7,7 +7,8 @@ use dtr_lb::{FILTER, rehearse};
 use dtr_lb_filter::config::CheckKind;
 
 use super::config_args::ConfigArgs;
-use super::{Failure, print};
+use super::failure::Failure;
+use super::output::print;
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {

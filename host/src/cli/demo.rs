@@ -11,8 +11,10 @@ use dtr_lb::plan::Plan;
 use dtr_lb::standin::{Control, Registry, Replica};
 use serde_json::json;
 
+use super::failure::Failure;
+use super::output::print;
+use super::run;
 use super::signal::Signals;
-use super::{Failure, print, run};
 
 #[derive(Debug, Args)]
 pub(crate) struct Demo {

@@ -14,7 +14,8 @@ use dtr_lb::envoy::{BootstrapOptions, bootstrap};
 use dtr_lb::plan::Plan;
 
 use super::config_args::ConfigArgs;
-use super::{Failure, print};
+use super::failure::Failure;
+use super::output::print;
 
 #[derive(Debug, Args)]
 pub(crate) struct Envoy {

@@ -6,8 +6,8 @@ use anyhow::Context;
 use dtr_lb::plan::Plan;
 use dtr_lb::{FILTER, Host, HostOptions, StartError};
 
-use super::Failure;
 use super::config_args::ConfigArgs;
+use super::failure::Failure;
 use super::signal::{SignalAction, Signals};
 
 /// Balances until a signal, then drains. SIGHUP has the configuration read again.

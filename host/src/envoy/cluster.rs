@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use dtr_lb_filter::contract::METADATA_REPLICA;
+
 use super::connection::{BUFFER_LIMIT, keepalive};
 use super::options::BootstrapOptions;
 use super::tls::transport_socket;
@@ -76,7 +78,7 @@ fn endpoints<const N: usize>(
     let endpoints = members.iter().map(|member| {
         yaml!({
             "endpoint": { "address": (endpoint_address(&member.host, member.port)) },
-            "metadata": (metadata("name", &member.replica)),
+            "metadata": (metadata(METADATA_REPLICA, &member.replica)),
         })
     });
     let endpoints: Vec<Node> = endpoints.collect();

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use dtr_lb_filter::contract::METADATA_PORT;
+
 use super::connection::{BUFFER_LIMIT, keepalive};
 use super::options::BootstrapOptions;
 use super::plugin::plugin;
@@ -20,7 +22,7 @@ pub(super) fn traffic(
         "name": (format!("traffic-{index}-{port}")),
         "address": (socket_address(listener.bind)),
         // How the filter learns which of the service's ports this is.
-        "metadata": (metadata("port", &port.to_string())),
+        "metadata": (metadata(METADATA_PORT, &port.to_string())),
         "per_connection_buffer_limit_bytes": (BUFFER_LIMIT),
         "tcp_keepalive": (keepalive()),
         "filter_chains": [{

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use dtr_lb_filter::contract::METADATA;
+
 use crate::config::Address;
 
 pub(super) type Node = yaml_serde::Value;
@@ -67,5 +69,5 @@ fn address_and_port(address: String, port: u16) -> Node {
 
 /// Metadata the filter reads: `filter_metadata.dtr.NAME`.
 pub(super) fn metadata(name: &str, value: &str) -> Node {
-    yaml!({ "filter_metadata": { "dtr": { (name): (value) } } })
+    yaml!({ "filter_metadata": { (METADATA): { (name): (value) } } })
 }

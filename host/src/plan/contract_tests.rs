@@ -1,13 +1,10 @@
 //! What the filter names, the plan defines: no route, cluster or pool more or less.
+//! That the filter names exactly the routes of the contract, its own tests prove.
 #![expect(clippy::unwrap_used, reason = "a test may end at the first surprise")]
 
 use std::collections::BTreeSet;
 
-use dtr_lb_filter::balance::stream::StreamId;
-use dtr_lb_filter::balancer::{Admission, Balancer};
-use dtr_lb_filter::config as filter;
-use dtr_lb_filter::contract;
-use dtr_lb_filter::time::Moment;
+use dtr_lb_filter::{config as filter, contract};
 use serde_json::json;
 
 use super::routes::routes;
@@ -48,10 +45,11 @@ fn filter_config(plan: &Plan) -> filter::Config {
     serde_json::from_value(configuration).unwrap()
 }
 
-/// The filter's routes over one port, those without a runner-up included.
+/// The names of the filter's routes over one port, those without a runner-up
+/// included.
 fn filter_routes(port: u16, replicas: &[&str], runners_up: usize) -> Vec<String> {
     let routes = contract::routes(port, replicas, runners_up);
-    routes.iter().map(|route| route.name().to_owned()).collect()
+    routes.iter().map(|one| one.name().to_owned()).collect()
 }
 
 /// A list as a set, in which nothing may be twice.
@@ -78,9 +76,13 @@ fn a_plan_defines_exactly_the_names_of_its_filter() {
         let (routes, mut clusters): (BTreeSet<String>, BTreeSet<String>) =
             (filter.listeners.iter().flat_map(of_port)).partition(|name| name.contains('>'));
         for check in &filter.checks {
-            clusters.extend(names.iter().map(|name| format!("{}/{name}", check.name)));
+            clusters.extend(
+                names
+                    .iter()
+                    .map(|name| contract::probe_cluster(&check.name, name)),
+            );
         }
-        let pools = filter.listeners.iter().map(|one| one.port.to_string());
+        let pools = filter.listeners.iter().map(|one| contract::pool(one.port));
 
         let why = format!("{replicas} replicas");
         assert_eq!(
@@ -137,7 +139,7 @@ fn any_number_of_runners_up_gives_the_routes_the_filter_may_name() {
     for replicas in 1..=40 {
         let list: Vec<Replica> = config(replicas).replicas;
         let names: Vec<&str> = list.iter().map(|one| one.name.as_str()).collect();
-        for runners_up in 0..replicas {
+        for runners_up in 0..=replicas {
             let plan = routes(443, &list, runners_up);
             let with_runner_up = filter_routes(443, &names, runners_up)
                 .into_iter()
@@ -150,70 +152,3 @@ fn any_number_of_runners_up_gives_the_routes_the_filter_may_name() {
         }
     }
 }
-
-/// Fills replicas that take one connection each, in a random order, so that from
-/// connection to connection fewer are left as first and as runner-up. Which are
-/// backups, and what they weigh, differs from seed to seed; the plan does not
-/// depend on it.
-fn steered(mut config: filter::Config, seed: u64) -> BTreeSet<String> {
-    let mut bits = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    for replica in &mut config.replicas {
-        bits = bits.rotate_left(7).wrapping_mul(5);
-        replica.max_connections = Some(1);
-        replica.backup = bits & 3 == 0;
-        replica.weight = 1 + (bits >> 8) as u32 % 100;
-    }
-    config.policy = filter::Policy::RandomTwo;
-    let ports: Vec<u16> = config.listeners.iter().map(|one| one.port).collect();
-    let mut routes = BTreeSet::new();
-    for port in ports {
-        // Connections count for all ports.
-        let mut balancer = Balancer::new(config.clone(), seed, 0);
-        let listener = balancer.listener(port).unwrap();
-        for stream in 0.. {
-            match balancer.admit(StreamId(stream), listener, 0, Moment::START) {
-                Admission::Steer(_, route) => routes.insert(route.name().to_owned()),
-                Admission::Refuse(_) => break,
-            };
-        }
-    }
-    routes
-}
-
-#[test]
-fn the_filter_steers_to_every_route_of_the_plan_and_to_no_other() {
-    for replicas in 1..=40 {
-        let plan = Plan::of(&config(replicas));
-        let filter = filter_config(&plan);
-        let ports = filter.listeners.iter().map(|one| one.port.to_string());
-        let ports: BTreeSet<String> = ports.collect();
-        let traffic = plan.clusters.iter().filter(|one| {
-            let (service, _) = one.name.split_once('/').unwrap();
-            ports.contains(service)
-        });
-        let traffic = traffic.map(|one| one.name.clone());
-        let routes = plan.routes.iter().map(|one| one.name.clone());
-        let planned: BTreeSet<String> = traffic.chain(routes).collect();
-        let mut reached = BTreeSet::new();
-        for seed in 0..SEEDS {
-            let steered = steered(filter.clone(), seed);
-            let unplanned: Vec<_> = steered.difference(&planned).collect();
-            assert!(
-                unplanned.is_empty(),
-                "{replicas} replicas, seed {seed}: {unplanned:?}"
-            );
-            reached.extend(steered);
-            if reached == planned {
-                break;
-            }
-        }
-        let never: Vec<_> = planned.difference(&reached).collect();
-        assert!(
-            never.is_empty(),
-            "{replicas} replicas: never steered to {never:?}"
-        );
-    }
-}
-
-/// Far more than needed: the most that any number of replicas takes is 54.
-const SEEDS: u64 = 500;

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use dtr_lb_filter::contract;
+
 use super::filter_config::filter_configuration;
-use super::routes::{named, names, routes, runners_up};
+use super::routes::{clusters, routes, runners_up};
 use super::{Admin, Cluster, Filter, Listener, Plan, Pool, Protocol};
 use crate::config::{self, Chain, ChainCluster, Config, ConfigFile};
 
@@ -32,7 +34,7 @@ impl Plan {
         let ports: BTreeSet<u16> = config.listeners.iter().map(|one| one.port).collect();
         let traffic = ports.iter().flat_map(|port| {
             config.replicas.iter().map(move |replica| Cluster {
-                name: named(port, &replica.name),
+                name: contract::replica_cluster(*port, &replica.name),
                 part_of: None,
                 replica: replica.name.clone(),
                 host: replica.address.clone(),
@@ -44,7 +46,7 @@ impl Plan {
         });
         let probes = config.checks.iter().flat_map(|check| {
             config.replicas.iter().map(move |replica| Cluster {
-                name: named(&check.name, &replica.name),
+                name: contract::probe_cluster(&check.name, &replica.name),
                 part_of: None,
                 replica: replica.name.clone(),
                 host: replica.address.clone(),
@@ -68,13 +70,13 @@ impl Plan {
             pools: ports
                 .iter()
                 .map(|port| Pool {
-                    name: port.to_string(),
-                    clusters: names(*port, &config.replicas),
+                    name: contract::pool(*port),
+                    clusters: clusters(*port, &config.replicas),
                 })
                 .collect(),
             network_filters: config.filters.clone(),
             balancer: Some(Filter {
-                vm_id: VM_ID.to_owned(),
+                vm_id: contract::VM_ID.to_owned(),
                 configuration: filter_configuration(config, runners_up),
             }),
             admin: config
@@ -152,9 +154,7 @@ fn listener(listener: &config::Listener, config: &Config) -> Listener {
     Listener {
         bind: listener.bind,
         port: listener.port,
-        fallback: listener.port.to_string(),
+        fallback: contract::pool(listener.port),
         idle_timeout: config.idle_timeout,
     }
 }
-
-const VM_ID: &str = "dtr-lb";

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{Cluster, Filter, Host, Plan, Pool, Protocol};
+use super::{Address, Cluster, Filter, Plan, Pool, Protocol};
 
 /// A cluster for each endpoint, of one replica of the same name, and the pool
 /// `all` of them. No listeners, no routes.
@@ -12,7 +12,7 @@ pub(crate) fn plan(endpoints: &[(&str, SocketAddr)]) -> Plan {
         name: name.to_owned(),
         part_of: None,
         replica: name.to_owned(),
-        host: Host::Ip(address.ip()),
+        host: Address::Ip(address.ip()),
         port: address.port(),
         tls: None,
         protocol: Protocol::Http1,

@@ -15,8 +15,8 @@ mod tests;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// The name until all users have moved on.
-pub use crate::config::Address as Host;
+pub use dtr_lb_filter::contract::{ADMIN_ROOT, STREAM_ROOT};
+
 pub use crate::config::{Address, Failure, NetworkFilter, Protocol, Verify, VmSettings};
 
 /// Everything a host needs to balance.
@@ -110,11 +110,6 @@ pub struct Filter {
     /// Handed to the filter's connection and admin roots alike, as JSON.
     pub configuration: serde_json::Value,
 }
-
-/// Root id of the plugin that picks a replica for each connection.
-pub const STREAM_ROOT: &str = "dtr-lb";
-/// Root id of the plugin that answers on the admin listener.
-pub const ADMIN_ROOT: &str = "dtr-lb-admin";
 
 /// The admin listener.
 #[derive(Clone, Debug)]

@@ -1,5 +1,7 @@
 //! Routes over the replicas of one port.
 
+use dtr_lb_filter::contract;
+
 use super::Route;
 use crate::config::Replica;
 
@@ -11,43 +13,39 @@ pub(super) fn runners_up(replicas: usize) -> usize {
     }
 }
 
-/// The routes of one port: each replica first, each of its runners-up second.
+/// The routes of one port: each replica first, each of its runners-up second. What
+/// the filter names without a runner-up is a cluster, which needs no route.
 pub(super) fn routes(port: u16, replicas: &[Replica], runners_up: usize) -> Vec<Route> {
-    let ring = names(port, replicas);
-    let every_pair = runners_up + 1 == ring.len();
-    let mut routes = Vec::new();
-    for (index, first) in ring.iter().enumerate() {
-        let followers = || ring.iter().enumerate().cycle().skip(index + 1);
-        for (second_index, second) in followers().take(runners_up) {
-            let mut clusters = vec![first.clone(), second.clone()];
-            if every_pair {
-                let rest = followers()
-                    .take(runners_up)
-                    .filter(|(other, _)| *other != second_index);
-                clusters.extend(rest.map(|(_, name)| name.clone()));
-            }
-            let runner_up = replicas
-                .get(second_index)
-                .map_or("", |one| one.name.as_str());
-            routes.push(Route {
-                name: format!("{first}>{runner_up}"),
-                clusters,
-                then: (!every_pair).then(|| port.to_string()),
-            });
+    let clusters = clusters(port, replicas);
+    let names: Vec<&str> = replicas.iter().map(|one| one.name.as_str()).collect();
+    let every_pair = runners_up + 1 >= replicas.len();
+    let route = |named: &contract::Route| {
+        let ahead = [named.first(), named.runner_up()?];
+        let mut order = ahead.to_vec();
+        if every_pair {
+            let followers = (0..clusters.len()).cycle().skip(named.first() + 1);
+            let rest = followers.take(clusters.len() - 1);
+            order.extend(rest.filter(|number| !ahead.contains(number)));
         }
-    }
-    routes
+        let order = order.into_iter();
+        Some(Route {
+            name: named.name().to_owned(),
+            clusters: order
+                .filter_map(|number| clusters.get(number).cloned())
+                .collect(),
+            then: (!every_pair).then(|| contract::pool(port)),
+        })
+    };
+    let named = contract::routes(port, &names, runners_up);
+    named.iter().filter_map(route).collect()
 }
 
 /// The clusters of one port.
-pub(super) fn names(port: u16, replicas: &[Replica]) -> Vec<String> {
-    let names = replicas.iter().map(|replica| named(port, &replica.name));
-    names.collect()
-}
-
-/// The cluster of a replica on a port of the service, or for a check.
-pub(super) fn named(what: impl std::fmt::Display, replica: &str) -> String {
-    format!("{what}/{replica}")
+pub(super) fn clusters(port: u16, replicas: &[Replica]) -> Vec<String> {
+    replicas
+        .iter()
+        .map(|replica| contract::replica_cluster(port, &replica.name))
+        .collect()
 }
 
 /// Up to this many replicas every ordered pair has a route.

@@ -4,12 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use dtr_lb_filter::contract::{METADATA, METADATA_REPLICA};
 use http::Uri;
 use rustls::ClientConfig;
 use serde_json::json;
 
 use crate::error::StartError;
-use crate::plan::{Cluster, Host, Protocol};
+use crate::plan::{Address, Cluster, Protocol};
 use crate::upstream::resolver::{DnsName, Resolver};
 use crate::upstream::tls;
 
@@ -39,15 +40,17 @@ impl Endpoint {
         Ok(Endpoint {
             cluster: name.as_str().into(),
             replica: cluster.replica.as_str().into(),
-            metadata: Arc::new(json!({"filter_metadata": {"dtr": {"name": cluster.replica}}})),
+            metadata: Arc::new(
+                json!({"filter_metadata": {METADATA: {METADATA_REPLICA: cluster.replica}}}),
+            ),
             connect_timeout: cluster.connect_timeout,
             tls: verify
                 .map(|verify| tls.config(verify, cluster.protocol))
                 .transpose()?,
             protocol: cluster.protocol,
             host: match &cluster.host {
-                Host::Ip(ip) => Addresses::Fixed(*ip),
-                Host::Name(host) => Addresses::Named(resolver.name(host)),
+                Address::Ip(ip) => Addresses::Fixed(*ip),
+                Address::Name(host) => Addresses::Named(resolver.name(host)),
             },
             port: cluster.port,
         })

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::plan::Host;
+use crate::plan::Address;
 use crate::plan::fixture::plan;
 use crate::upstream::cluster::Clusters;
 use crate::upstream::resolver::{Lookup, Resolver};
@@ -89,7 +89,7 @@ async fn the_first_that_accepts_serves_and_attempts_before_it_are_counted() {
 async fn all_addresses_of_a_name_are_tried() {
     let healthy = TcpListener::bind("127.0.0.3:0").await.unwrap();
     let mut plan = plan(&[("a", healthy.local_addr().unwrap())]);
-    plan.clusters[0].host = Host::Name("dtr.internal".to_owned());
+    plan.clusters[0].host = Address::Name("dtr.internal".to_owned());
     let lookup: Lookup = Arc::new(|_| {
         let found = [[127, 0, 0, 2], [127, 0, 0, 3]].map(Into::into).to_vec();
         Box::pin(std::future::ready(Ok(found)))
