@@ -8,7 +8,6 @@ use proxy_wasm_engine::{ContextId, Environment, Observer, Status, Trap, TrapReas
 
 use super::{KitState, LogLine, split_mix};
 use crate::transcript::{Argument, EntryKind, HostcallRecord, callback, decode};
-use proxy_wasm_engine::Status;
 
 /// A worker's part of the kit's state.
 pub(crate) struct WorkerState {
