@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use crate::control::{Control, Sessions};
+use crate::control::command::SessionControl;
+use crate::control::sessions::Sessions;
 use crate::error::StartError;
 use crate::filters::vm_owner::{ContextHandle, VmOwner};
 use crate::metrics::Counters;
@@ -123,7 +124,7 @@ pub(crate) enum Step {
 /// Who looks on: the connection itself.
 pub(crate) trait ConnectionInfo {
     fn chain(&self) -> &Chain;
-    fn control(&self) -> &Control;
+    fn control(&self) -> &SessionControl;
     /// What a filter may know of the connection when it first hears of it.
     fn info(&self) -> TcpInfo;
     /// What has changed of that since.

@@ -14,7 +14,8 @@ use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::{Instant, sleep};
 use tracing::{debug, error, info, warn};
 
-use crate::control::{CloseCommand, Sessions};
+use crate::control::CloseCommand;
+use crate::control::sessions::Sessions;
 use crate::filters::compiled_vm::CompiledVm;
 use crate::metrics::Counters;
 use crate::plan::Failure;

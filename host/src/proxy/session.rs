@@ -13,7 +13,8 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
-use crate::control::{CloseCommand, Control};
+use crate::control::CloseCommand;
+use crate::control::command::SessionControl;
 use crate::filters::chain::{Chain, ConnectionInfo, FilterChainState, Step};
 use crate::metrics::Reason;
 use crate::net::forward::{DataCallbacks, Forward, ForwardHooks, MOST_HELD};
@@ -44,7 +45,7 @@ struct Session {
     connection: u64,
     source: SocketAddr,
     began: Instant,
-    control: Rc<Control>,
+    control: Rc<SessionControl>,
     /// Its way through the filters.
     passage: FilterChainState,
     /// The socket's own end, where it differs from the listener's.
@@ -269,7 +270,7 @@ impl ConnectionInfo for Session {
         &self.worker.chain
     }
 
-    fn control(&self) -> &Control {
+    fn control(&self) -> &SessionControl {
         &self.control
     }
 

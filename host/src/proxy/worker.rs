@@ -13,8 +13,9 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinSet, LocalSet, spawn_local, yield_now};
 use tracing::Dispatch;
 
+use crate::control::CloseCommand;
 use crate::control::lifecycle::{Drained, Phase, reached};
-use crate::control::{CloseCommand, Sessions};
+use crate::control::sessions::Sessions;
 use crate::error::StartError;
 use crate::filters::chain::Chain;
 use crate::metrics::Counters;

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
 use super::*;
-use crate::control::Control;
+use crate::control::command::SessionControl;
 
 /// A guest that is shown chunks, may hold them, and writes in capitals.
 #[derive(Default)]
@@ -19,7 +19,7 @@ struct Seen {
     taken: Cell<usize>,
     moved: Cell<usize>,
     hold: Cell<bool>,
-    control: Control,
+    control: SessionControl,
 }
 
 impl ForwardHooks for Seen {
