@@ -13,7 +13,7 @@ use crate::error::StartError;
 use crate::filters::vm_owner::{ContextHandle, VmOwner};
 use crate::metrics::Counters;
 use crate::plan::Failure;
-use crate::proxy::host::SharedState;
+use crate::proxy::shared_state::SharedState;
 use proxy_wasm_engine::{Action, ContextId, Direction, End, Peer, TcpInfo, Trap, Vm};
 
 /// The filters of a worker.

@@ -19,7 +19,7 @@ use crate::control::sessions::Sessions;
 use crate::filters::compiled_vm::CompiledVm;
 use crate::metrics::Counters;
 use crate::plan::Failure;
-use crate::proxy::host::SharedState;
+use crate::proxy::shared_state::SharedState;
 use crate::upstream::cluster::{Clusters, RoundRobin};
 use crate::upstream::grpc_call::{self, GrpcEvent, Outbound, TooMuch};
 use crate::upstream::http_call::Call;

@@ -23,11 +23,11 @@ use tracing::{debug, warn};
 use crate::control::lifecycle::{Phase, reached};
 use crate::filters::vm_owner::{Answer, ContextHandle, VmOwner};
 use crate::metrics;
-use crate::proxy::worker::Worker;
+use crate::proxy::context::WorkerContext;
 use proxy_wasm_engine::{Action, End, Headers, HttpInfo, TcpInfo, Trap, Vm};
 
 /// Serves the admin listener for as long as the worker lives, or until others do.
-pub(crate) async fn serve(worker: Rc<Worker>, listener: TcpListener) {
+pub(crate) async fn serve(worker: Rc<WorkerContext>, listener: TcpListener) {
     let local = listener.local_addr().ok();
     let phases = worker.site.phases.clone();
     let mut failing = false;
@@ -79,7 +79,7 @@ async fn retiring(phases: &watch::Receiver<Phase>) {
 type Reply = Response<Full<Bytes>>;
 
 async fn answer(
-    worker: &Rc<Worker>,
+    worker: &Rc<WorkerContext>,
     (client, local): (SocketAddr, SocketAddr),
     request: Request<Incoming>,
 ) -> Reply {
@@ -111,7 +111,7 @@ async fn answer(
     }
 }
 
-fn ready(worker: &Worker) -> Reply {
+fn ready(worker: &WorkerContext) -> Reply {
     let site = &worker.site;
     // The last ones are the current ones; others are retired.
     let current = site.counters.iter().rev().take(site.options.workers.get());
@@ -135,7 +135,7 @@ fn ready(worker: &Worker) -> Reply {
 
 /// Hands a request to the filter's HTTP context.
 async fn ask(
-    worker: &Rc<Worker>,
+    worker: &Rc<WorkerContext>,
     client: SocketAddr,
     local: SocketAddr,
     request: Request<Incoming>,

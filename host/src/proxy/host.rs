@@ -1,11 +1,9 @@
 //! The host as its owner holds it.
 
-use std::net::{SocketAddr, TcpListener as StdListener};
-use std::num::NonZeroUsize;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -16,10 +14,13 @@ use crate::metrics::Counters;
 use crate::net::fd_limit;
 use crate::net::forward::DataCallbacks;
 use crate::plan::Plan;
-use crate::proxy::accept::{self, ListenerContext};
-use crate::proxy::worker::{self, WorkerArgs};
+use crate::proxy::context::{ListenerContext, posts};
+use crate::proxy::options::HostOptions;
+use crate::proxy::shared_state::SharedState;
+use crate::proxy::sockets::{BoundListener, open};
+use crate::proxy::worker::{self, Resolving, WorkerArgs};
 use crate::upstream::cluster::Clusters;
-use crate::upstream::resolver::{self, Lookup, Resolver};
+use crate::upstream::resolver::Resolver;
 use proxy_wasm_engine::Shared;
 
 /// A running host. Dropping it cuts every connection; [`Host::drain`] does not.
@@ -39,66 +40,6 @@ pub struct Host {
 struct Generation {
     workers: Vec<worker::WorkerHandle>,
     phases: watch::Sender<Phase>,
-}
-
-/// An address and the sockets that listen there, one for each worker. They outlive
-/// the workers, so that what the kernel has queued is not lost between two plans.
-struct BoundListener {
-    bind: SocketAddr,
-    address: SocketAddr,
-    sockets: Vec<StdListener>,
-}
-
-/// How a host runs; what it does is the plan's.
-#[derive(Clone)]
-pub struct HostOptions {
-    /// Threads, each with its own sockets and VM. Default: one per core.
-    pub workers: NonZeroUsize,
-    /// Sessions open at once; clients beyond that wait to be accepted. Fewer when
-    /// the process may not open files enough.
-    pub max_sessions: usize,
-    /// Which chunks of a connection the balancer is shown. Filters somebody else
-    /// wrote are shown all they have a callback for.
-    pub data_callbacks: DataCallbacks,
-    /// Before the first attempt to replace a filter that failed. Grows to 30 s.
-    pub reload_backoff: Duration,
-    /// How long the start waits for DNS; what takes longer is learnt later.
-    pub resolve_limit: Duration,
-    /// Looks up DNS names. Default: the system's resolver.
-    pub lookup: Lookup,
-}
-
-impl Default for HostOptions {
-    fn default() -> Self {
-        HostOptions {
-            workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-            max_sessions: 100_000,
-            data_callbacks: DataCallbacks::default(),
-            reload_backoff: Duration::from_secs(1),
-            resolve_limit: Duration::from_secs(2),
-            lookup: resolver::system(),
-        }
-    }
-}
-
-/// What all workers of a host share.
-pub(crate) struct SharedState {
-    pub(crate) options: HostOptions,
-    pub(crate) clusters: Arc<Clusters>,
-    /// One for each VM a worker has.
-    pub(crate) programs: Vec<CompiledVm>,
-    /// Which chunks the filters are shown.
-    pub(crate) data_callbacks: DataCallbacks,
-    pub(crate) shared: Shared,
-    pub(crate) phases: watch::Receiver<Phase>,
-    /// One for each worker there ever was.
-    pub(crate) counters: Vec<Arc<Counters>>,
-}
-
-/// Keeps DNS names up to date.
-pub(crate) struct Resolving {
-    pub(crate) resolver: Resolver,
-    pub(crate) refresh: Duration,
 }
 
 impl Host {
@@ -304,65 +245,8 @@ impl Generation {
     }
 }
 
-impl BoundListener {
-    /// The same sockets once more, for other workers.
-    fn copies(&self) -> Result<Vec<StdListener>, StartError> {
-        let copies = self.sockets.iter().map(StdListener::try_clone);
-        copies
-            .collect::<Result<_, _>>()
-            .map_err(|source| StartError::Bind {
-                address: self.address,
-                source,
-            })
-    }
-}
-
-/// A door that is open already, or a new one.
-fn open(
-    doors: &[BoundListener],
-    bind: SocketAddr,
-    workers: usize,
-) -> Result<BoundListener, StartError> {
-    if let Some(door) = doors.iter().find(|door| door.bind == bind) {
-        let sockets = door.copies()?;
-        return Ok(BoundListener { sockets, ..*door });
-    }
-    let sockets = accept::bind(bind, workers)?;
-    let address = address_of(&sockets, bind)?;
-    Ok(BoundListener {
-        bind,
-        address,
-        sockets,
-    })
-}
-
 fn enter(generations: &[Generation], phase: Phase) {
     for generation in generations {
         generation.phases.send_replace(phase);
-    }
-}
-
-fn posts(plan: &Plan, clusters: &Clusters) -> Result<Vec<ListenerContext>, StartError> {
-    plan.listeners
-        .iter()
-        .map(|listener| {
-            let missing = || StartError::NoSuchName(listener.fallback.clone());
-            Ok(ListenerContext {
-                address: listener.bind,
-                fallback: clusters.target(&listener.fallback).ok_or_else(missing)?,
-                metadata: Arc::new(
-                    json!({"filter_metadata": {"dtr": {"port": listener.port.to_string()}}}),
-                ),
-                idle_timeout: listener.idle_timeout,
-            })
-        })
-        .collect()
-}
-
-fn address_of(sockets: &[StdListener], address: SocketAddr) -> Result<SocketAddr, StartError> {
-    match sockets.first().map(StdListener::local_addr) {
-        Some(Ok(bound)) => Ok(bound),
-        Some(Err(source)) => Err(StartError::Bind { address, source }),
-        None => Ok(address),
     }
 }

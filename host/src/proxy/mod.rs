@@ -1,7 +1,11 @@
 //! The proxy: its start and end, its workers, and a connection from accept to log.
 
-pub(crate) mod accept;
-pub(crate) mod admin;
+mod accept;
+mod admin;
+mod context;
 pub(crate) mod host;
-pub(crate) mod session;
-pub(crate) mod worker;
+pub(crate) mod options;
+mod session;
+pub(crate) mod shared_state;
+mod sockets;
+mod worker;

@@ -18,8 +18,8 @@ use crate::control::command::SessionControl;
 use crate::filters::chain::{Chain, ConnectionInfo, FilterChainState, Step};
 use crate::metrics::Reason;
 use crate::net::forward::{DataCallbacks, Forward, ForwardHooks, MOST_HELD};
-use crate::proxy::accept::ListenerContext;
-use crate::proxy::worker::Worker;
+use crate::proxy::context::ListenerContext;
+use crate::proxy::context::WorkerContext;
 use crate::upstream::cluster::Target;
 use crate::upstream::dial::{Attempts, Dialed, UPSTREAM_RESET, dial};
 use proxy_wasm_engine::{Action, Direction, End, Peer, TcpInfo, Upstream};
@@ -27,7 +27,7 @@ use proxy_wasm_engine::{Action, Direction, End, Peer, TcpInfo, Upstream};
 /// Serves one connection. It counts from now on, not from the first poll:
 /// whoever limits or awaits sessions must not overlook it.
 pub(crate) fn serve(
-    worker: Rc<Worker>,
+    worker: Rc<WorkerContext>,
     post: Rc<ListenerContext>,
     client: TcpStream,
     source: SocketAddr,
@@ -40,7 +40,7 @@ pub(crate) fn serve(
 }
 
 struct Session {
-    worker: Rc<Worker>,
+    worker: Rc<WorkerContext>,
     post: Rc<ListenerContext>,
     connection: u64,
     source: SocketAddr,
@@ -65,7 +65,7 @@ struct Early {
 
 impl Session {
     fn admit(
-        worker: Rc<Worker>,
+        worker: Rc<WorkerContext>,
         post: Rc<ListenerContext>,
         source: SocketAddr,
         client: &TcpStream,

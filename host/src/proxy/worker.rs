@@ -5,6 +5,7 @@ use std::net::TcpListener as StdListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 use std::{io, thread};
 
 use tokio::net::TcpListener;
@@ -18,29 +19,17 @@ use crate::control::lifecycle::{Drained, Phase, reached};
 use crate::control::sessions::Sessions;
 use crate::error::StartError;
 use crate::filters::chain::Chain;
-use crate::metrics::Counters;
 use crate::net::pipe::Buffers;
-use crate::proxy::accept::{self, ListenerContext};
+use crate::proxy::accept;
 use crate::proxy::admin;
-use crate::proxy::host::{Resolving, SharedState};
-use crate::upstream::cluster::RoundRobin;
+use crate::proxy::context::{ListenerContext, WorkerContext};
+use crate::proxy::shared_state::SharedState;
+use crate::upstream::resolver::Resolver;
 
-/// What the sessions of one worker share.
-pub(crate) struct Worker {
-    pub(crate) site: Arc<SharedState>,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) chain: Chain,
-    pub(crate) sessions: Rc<Sessions>,
-    pub(crate) buffers: Buffers,
-    pub(crate) turns: RoundRobin,
-    next: Cell<u64>,
-}
-
-impl Worker {
-    /// A number no other connection of the process has.
-    pub(crate) fn next_connection(&self) -> u64 {
-        self.next.replace(self.next.get() + MOST_WORKERS)
-    }
+/// Keeps DNS names up to date.
+pub(crate) struct Resolving {
+    pub(crate) resolver: Resolver,
+    pub(crate) refresh: Duration,
 }
 
 /// What a worker needs to begin.
@@ -147,7 +136,7 @@ async fn run(
 
 type Listeners = Vec<(TcpListener, Rc<ListenerContext>)>;
 
-fn begin(outfit: WorkerArgs) -> Result<(Rc<Worker>, Listeners), StartError> {
+fn begin(outfit: WorkerArgs) -> Result<(Rc<WorkerContext>, Listeners), StartError> {
     let WorkerArgs {
         index,
         site,
@@ -166,7 +155,7 @@ fn begin(outfit: WorkerArgs) -> Result<(Rc<Worker>, Listeners), StartError> {
             .div_ceil(site.options.workers.get()),
     ));
     let chain = Chain::start(&site, &counters, &sessions)?;
-    let worker = Rc::new(Worker {
+    let worker = Rc::new(WorkerContext {
         turns: site.clusters.turns(),
         buffers: Buffers::new(),
         next: Cell::new(index as u64 + 1),
@@ -193,6 +182,3 @@ fn begin(outfit: WorkerArgs) -> Result<(Rc<Worker>, Listeners), StartError> {
         .collect::<Result<_, StartError>>()?;
     Ok((worker, listeners))
 }
-
-/// More workers than a process ever has, reloads included.
-const MOST_WORKERS: u64 = 1 << 20;
