@@ -37,7 +37,7 @@ mod upstream;
 
 pub use control::lifecycle::Drained;
 pub use error::StartError;
-pub use filters::compiled_vm::{Rehearsal, rehearse};
+pub use filters::rehearsal::{Rehearsal, rehearse};
 pub use net::forward::DataCallbacks;
 pub use proxy::host::Host;
 pub use proxy::options::HostOptions;

@@ -1,13 +1,8 @@
 //! What runs in a VM: a module, its plugins, and where they stand in the chain.
 
-use std::fmt;
-use std::sync::Arc;
-
-use tracing::debug;
-
 use crate::error::StartError;
 use crate::plan::{ADMIN_ROOT, Failure, NetworkFilter, Plan, STREAM_ROOT, VmSettings};
-use proxy_wasm_engine::{Engine, Module, Plugin, Shared, Vm, VmConfig};
+use proxy_wasm_engine::{Engine, Module, Plugin, VmConfig};
 
 /// A module, its plugins, and where they stand in the chain. Each worker has a
 /// VM of it.
@@ -57,65 +52,13 @@ impl CompiledVm {
     }
 }
 
-/// What [`rehearse`] saw of one VM.
-#[derive(Debug)]
-pub struct Rehearsal {
-    /// Names of the filters in it, in the order of the chain.
-    pub filters: Vec<String>,
-    /// Where the module came from; `None`: the balancer, which is built in.
-    pub file: Option<String>,
-    /// Whether it was loaded and its plugins started.
-    pub outcome: Result<(), StartError>,
-}
-
-impl fmt::Display for Rehearsal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.filters.join(", ");
-        match (&self.outcome, &self.file) {
-            (Err(error), _) => write!(f, "{error}"),
-            (Ok(()), Some(file)) => write!(f, "{names} ({file}): loaded and started"),
-            (Ok(()), None) => write!(f, "{names} (built in): loaded and started"),
-        }
-    }
-}
-
-/// Loads every module of a plan and starts its plugins, as each worker would,
-/// without listening anywhere. What a plugin asks for is not carried out.
-///
-/// # Errors
-/// When this machine can't run compiled guests at all.
-pub fn rehearse(plan: &Plan, balancer: &[u8]) -> Result<Vec<Rehearsal>, StartError> {
-    let engine = engine()?;
-    let shared = Shared::new();
-    let names: Arc<[String]> = (plan.clusters.iter().map(|one| &one.name))
-        .chain(plan.pools.iter().map(|one| &one.name))
-        .chain(plan.routes.iter().map(|one| &one.name))
-        .cloned()
-        .collect();
-    let rehearsals = parts(plan).into_iter().map(|part| {
-        let names = Arc::clone(&names);
-        let world = Arc::new(move |name: &str| names.iter().any(|known| known == name));
-        let outcome = part.compile(&engine, plan, balancer).and_then(|program| {
-            Vm::start(&program.module, &program.config, &shared, world)
-                .map(|vm| debug!(contexts = vm.context_count(), "started"))
-                .map_err(|error| program.failed(error))
-        });
-        Rehearsal {
-            filters: part.names(),
-            file: part.file(),
-            outcome,
-        }
-    });
-    Ok(rehearsals.collect())
-}
-
 /// Filters that share a VM.
-enum Part<'a> {
+pub(super) enum Part<'a> {
     Filters(Vec<(usize, &'a NetworkFilter)>),
     Balancer(usize, &'a crate::plan::Filter),
 }
 
-fn parts(plan: &Plan) -> Vec<Part<'_>> {
+pub(super) fn parts(plan: &Plan) -> Vec<Part<'_>> {
     let mut parts: Vec<Part<'_>> = Vec::new();
     for (link, filter) in plan.network_filters.iter().enumerate() {
         let together = parts.iter_mut().find_map(|part| match part {
@@ -140,21 +83,21 @@ fn share(one: &NetworkFilter, other: &NetworkFilter) -> bool {
 }
 
 impl Part<'_> {
-    fn names(&self) -> Vec<String> {
+    pub(super) fn names(&self) -> Vec<String> {
         match self {
             Part::Filters(filters) => filters.iter().map(|(_, one)| one.name.clone()).collect(),
             Part::Balancer(..) => vec![STREAM_ROOT.to_owned()],
         }
     }
 
-    fn file(&self) -> Option<String> {
+    pub(super) fn file(&self) -> Option<String> {
         match self {
             Part::Filters(filters) => filters.first().map(|(_, one)| one.file.clone()),
             Part::Balancer(..) => None,
         }
     }
 
-    fn compile(
+    pub(super) fn compile(
         &self,
         engine: &Engine,
         plan: &Plan,
@@ -231,7 +174,7 @@ fn balancer_plugin(root: &str, own: &crate::plan::Filter) -> Plugin {
     }
 }
 
-fn engine() -> Result<Engine, StartError> {
+pub(super) fn engine() -> Result<Engine, StartError> {
     Engine::new().map_err(|error| StartError::Filter(Box::new(error)))
 }
 

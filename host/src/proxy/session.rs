@@ -15,7 +15,8 @@ use tracing::{debug, info};
 
 use crate::control::CloseCommand;
 use crate::control::command::SessionControl;
-use crate::filters::chain::{Chain, ConnectionInfo, FilterChainState, Step};
+use crate::filters::chain::Chain;
+use crate::filters::chain_state::{ConnectionInfo, FilterChainState, Step};
 use crate::metrics::Reason;
 use crate::net::forward::{DataCallbacks, Forward, ForwardHooks, MOST_HELD};
 use crate::proxy::context::ListenerContext;

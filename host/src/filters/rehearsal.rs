@@ -1,0 +1,63 @@
+//! Loads and starts the filters of a plan without serving anybody.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tracing::debug;
+
+use crate::error::StartError;
+use crate::filters::compiled_vm::{engine, parts};
+use crate::plan::Plan;
+use proxy_wasm_engine::{Shared, Vm};
+
+/// What [`rehearse`] saw of one VM.
+#[derive(Debug)]
+pub struct Rehearsal {
+    /// Names of the filters in it, in the order of the chain.
+    pub filters: Vec<String>,
+    /// Where the module came from; `None`: the balancer, which is built in.
+    pub file: Option<String>,
+    /// Whether it was loaded and its plugins started.
+    pub outcome: Result<(), StartError>,
+}
+
+impl fmt::Display for Rehearsal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.filters.join(", ");
+        match (&self.outcome, &self.file) {
+            (Err(error), _) => write!(f, "{error}"),
+            (Ok(()), Some(file)) => write!(f, "{names} ({file}): loaded and started"),
+            (Ok(()), None) => write!(f, "{names} (built in): loaded and started"),
+        }
+    }
+}
+
+/// Loads every module of a plan and starts its plugins, as each worker would,
+/// without listening anywhere. What a plugin asks for is not carried out.
+///
+/// # Errors
+/// When this machine can't run compiled guests at all.
+pub fn rehearse(plan: &Plan, balancer: &[u8]) -> Result<Vec<Rehearsal>, StartError> {
+    let engine = engine()?;
+    let shared = Shared::new();
+    let names: Arc<[String]> = (plan.clusters.iter().map(|one| &one.name))
+        .chain(plan.pools.iter().map(|one| &one.name))
+        .chain(plan.routes.iter().map(|one| &one.name))
+        .cloned()
+        .collect();
+    let rehearsals = parts(plan).into_iter().map(|part| {
+        let names = Arc::clone(&names);
+        let world = Arc::new(move |name: &str| names.iter().any(|known| known == name));
+        let outcome = part.compile(&engine, plan, balancer).and_then(|program| {
+            Vm::start(&program.module, &program.config, &shared, world)
+                .map(|vm| debug!(contexts = vm.context_count(), "started"))
+                .map_err(|error| program.failed(error))
+        });
+        Rehearsal {
+            filters: part.names(),
+            file: part.file(),
+            outcome,
+        }
+    });
+    Ok(rehearsals.collect())
+}
