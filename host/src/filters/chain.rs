@@ -1,24 +1,21 @@
-//! The filters of a worker in the order connections meet them, and how one
-//! connection passes them.
+//! The filters of a worker, in the order in which connections pass them.
 
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::control::sessions::Sessions;
 use crate::error::StartError;
-use crate::filters::vm_owner::VmOwner;
-use crate::metrics::Counters;
-use crate::proxy::shared_state::SharedState;
+use crate::filters::compiled_vm::CompiledVm;
+use crate::filters::vm_owner::{VmOwner, VmResources};
 
 /// The filters of a worker.
 pub(crate) struct Chain {
-    guests: Vec<Rc<VmOwner>>,
-    pub(super) links: Vec<ChainFilter>,
+    owners: Vec<Rc<VmOwner>>,
+    pub(super) filters: Vec<ChainFilter>,
 }
 
 /// One filter: a plugin of a VM.
 pub(super) struct ChainFilter {
-    pub(super) guest: Rc<VmOwner>,
+    pub(super) owner: Rc<VmOwner>,
     pub(super) plugin: usize,
 }
 
@@ -28,47 +25,46 @@ impl Chain {
     /// # Errors
     /// When one does not start.
     pub(crate) fn start(
-        site: &Arc<SharedState>,
-        counters: &Arc<Counters>,
-        sessions: &Rc<Sessions>,
+        vms: &[Arc<CompiledVm>],
+        resources: &VmResources,
     ) -> Result<Chain, StartError> {
-        let mut guests = Vec::new();
-        let mut links = Vec::new();
-        for (at, program) in site.programs.iter().enumerate() {
-            let guest = VmOwner::start(at, Arc::clone(site), Arc::clone(counters), sessions)
-                .map_err(|error| program.failed(error))?;
-            for (plugin, link) in program.links.iter().enumerate() {
-                if let Some(link) = *link {
-                    let guest = Rc::clone(&guest);
-                    links.push((link, ChainFilter { guest, plugin }));
+        let mut owners = Vec::new();
+        let mut filters = Vec::new();
+        for compiled in vms {
+            let owner = VmOwner::start(Arc::clone(compiled), resources.clone())
+                .map_err(|error| compiled.failed(error))?;
+            for (plugin, slot) in compiled.slots.iter().enumerate() {
+                if let Some(slot) = *slot {
+                    let owner = Rc::clone(&owner);
+                    filters.push((slot, ChainFilter { owner, plugin }));
                 }
             }
-            guests.push(guest);
+            owners.push(owner);
         }
-        links.sort_by_key(|(link, _)| *link);
-        let links = links.into_iter().map(|(_, link)| link).collect();
-        Ok(Chain { guests, links })
+        filters.sort_by_key(|(slot, _)| *slot);
+        let filters = filters.into_iter().map(|(_, filter)| filter).collect();
+        Ok(Chain { owners, filters })
     }
 
     /// The VM that answers on the admin listener.
     pub(crate) fn admin(&self) -> Option<&Rc<VmOwner>> {
-        self.guests.iter().find(|guest| guest.has_admin())
+        self.owners.iter().find(|owner| owner.has_admin())
     }
 
     /// The worker accepts no more, and another one has taken over. The balancer's
-    /// roots say good-bye, so that its part is done by the new one alone; those of
-    /// other filters stay as long as their connections, as in Envoy, or who waits
-    /// for an answer would wait for ever.
+    /// roots end, so that from now on only the new one probes and shares what it
+    /// finds. Those of other filters stay as long as their connections, as in Envoy:
+    /// a connection may wait for the reply to a call.
     pub(crate) fn retire(&self) {
-        for guest in self.guests.iter().filter(|guest| guest.is_balancer()) {
-            guest.retire();
+        for owner in self.owners.iter().filter(|owner| owner.is_balancer()) {
+            owner.retire();
         }
     }
 
     /// Ends every VM.
     pub(crate) fn stop(&self) {
-        for guest in &self.guests {
-            guest.stop();
+        for owner in &self.owners {
+            owner.stop();
         }
     }
 }

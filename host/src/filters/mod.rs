@@ -2,8 +2,16 @@
 //! that connections pass.
 
 mod backoff;
+mod caller;
 pub(crate) mod chain;
 pub(crate) mod chain_state;
 pub(crate) mod compiled_vm;
+pub(crate) mod connection_info;
+pub(crate) mod effects;
+mod filter_slot;
+mod grpc;
 pub(crate) mod rehearsal;
+mod ticks;
+mod vm_group;
 pub(crate) mod vm_owner;
+mod world;

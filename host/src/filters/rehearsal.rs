@@ -6,7 +6,8 @@ use std::sync::Arc;
 use tracing::debug;
 
 use crate::error::StartError;
-use crate::filters::compiled_vm::{engine, parts};
+use crate::filters::compiled_vm::{CompiledVm, engine};
+use crate::filters::vm_group::VmGroup;
 use crate::plan::Plan;
 use proxy_wasm_engine::{Shared, Vm};
 
@@ -36,26 +37,26 @@ impl fmt::Display for Rehearsal {
 /// without listening anywhere. What a plugin asks for is not carried out.
 ///
 /// # Errors
-/// When this machine can't run compiled guests at all.
+/// When this machine can't run compiled modules at all.
 pub fn rehearse(plan: &Plan, balancer: &[u8]) -> Result<Vec<Rehearsal>, StartError> {
     let engine = engine()?;
-    let shared = Shared::new();
+    let vm_data = Shared::new();
     let names: Arc<[String]> = (plan.clusters.iter().map(|one| &one.name))
         .chain(plan.pools.iter().map(|one| &one.name))
         .chain(plan.routes.iter().map(|one| &one.name))
         .cloned()
         .collect();
-    let rehearsals = parts(plan).into_iter().map(|part| {
+    let rehearsals = VmGroup::all(plan).into_iter().map(|group| {
         let names = Arc::clone(&names);
         let world = Arc::new(move |name: &str| names.iter().any(|known| known == name));
-        let outcome = part.compile(&engine, plan, balancer).and_then(|program| {
-            Vm::start(&program.module, &program.config, &shared, world)
+        let outcome = CompiledVm::compile(&group, &engine, plan, balancer).and_then(|compiled| {
+            Vm::start(&compiled.module, &compiled.config, &vm_data, world)
                 .map(|vm| debug!(contexts = vm.context_count(), "started"))
-                .map_err(|error| program.failed(error))
+                .map_err(|error| compiled.failed(error))
         });
         Rehearsal {
-            filters: part.names(),
-            file: part.file(),
+            filters: group.names(),
+            file: group.file(),
             outcome,
         }
     });

@@ -21,10 +21,10 @@ use crate::proxy::session;
 /// kernel has accepted already, so that nobody who got through is turned away.
 pub(crate) async fn accept(
     worker: Rc<WorkerContext>,
-    post: Rc<ListenerContext>,
-    listener: TcpListener,
+    listener: Rc<ListenerContext>,
+    socket: TcpListener,
 ) {
-    let phases = worker.site.phases.clone();
+    let phases = worker.shared.phases.clone();
     let draining = reached(&phases, Phase::Retiring);
     let mut draining = std::pin::pin!(draining);
     let mut failing = false;
@@ -32,12 +32,12 @@ pub(crate) async fn accept(
         let accepted = tokio::select! {
             biased;
             () = &mut draining => break,
-            accepted = next(&worker, &listener) => accepted,
+            accepted = next(&worker, &socket) => accepted,
         };
         match accepted {
             Ok((client, source)) => {
                 failing = false;
-                admit(&worker, &post, client, source);
+                admit(&worker, &listener, client, source);
             }
             Err(error) => {
                 worker.counters.accept_errors.fetch_add(1, Relaxed);
@@ -46,7 +46,7 @@ pub(crate) async fn accept(
                     continue;
                 }
                 if !std::mem::replace(&mut failing, true) {
-                    warn!(%error, listener = %post.address, "can't accept; clients wait until it goes on");
+                    warn!(%error, listener = %listener.address, "can't accept; clients wait until it goes on");
                 }
                 sleep(ACCEPT_BACKOFF).await;
             }
@@ -56,8 +56,8 @@ pub(crate) async fn accept(
         // The others' sockets are the same: what waits is theirs.
         return;
     }
-    while let Some(Ok((client, source))) = waiting(&listener).await {
-        admit(&worker, &post, client, source);
+    while let Some(Ok((client, source))) = waiting(&socket).await {
+        admit(&worker, &listener, client, source);
     }
 }
 
@@ -71,11 +71,11 @@ async fn next(
 
 fn admit(
     worker: &Rc<WorkerContext>,
-    post: &Rc<ListenerContext>,
+    listener: &Rc<ListenerContext>,
     client: TcpStream,
     source: SocketAddr,
 ) {
-    let session = session::serve(Rc::clone(worker), Rc::clone(post), client, source);
+    let session = session::serve(Rc::clone(worker), Rc::clone(listener), client, source);
     spawn_local(session);
 }
 

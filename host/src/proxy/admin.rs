@@ -21,7 +21,8 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use crate::control::lifecycle::{Phase, reached};
-use crate::filters::vm_owner::{Answer, ContextHandle, VmOwner};
+use crate::filters::effects::LocalResponse;
+use crate::filters::vm_owner::{ContextHandle, VmOwner};
 use crate::metrics;
 use crate::proxy::context::WorkerContext;
 use proxy_wasm_engine::{Action, End, Headers, HttpInfo, TcpInfo, Trap, Vm};
@@ -29,7 +30,7 @@ use proxy_wasm_engine::{Action, End, Headers, HttpInfo, TcpInfo, Trap, Vm};
 /// Serves the admin listener for as long as the worker lives, or until others do.
 pub(crate) async fn serve(worker: Rc<WorkerContext>, listener: TcpListener) {
     let local = listener.local_addr().ok();
-    let phases = worker.site.phases.clone();
+    let phases = worker.shared.phases.clone();
     let mut failing = false;
     loop {
         let accepted = tokio::select! {
@@ -94,7 +95,7 @@ async fn answer(
     match request.uri().path() {
         "/ready" => ready(worker),
         "/metrics" => {
-            let text = metrics::render(&worker.site.counters, &worker.site.shared);
+            let text = metrics::render(&worker.shared.counters, &worker.shared.vm_data);
             reply(
                 StatusCode::OK,
                 "text/plain; version=0.0.4; charset=utf-8",
@@ -112,16 +113,20 @@ async fn answer(
 }
 
 fn ready(worker: &WorkerContext) -> Reply {
-    let site = &worker.site;
+    let shared = &worker.shared;
     // The last ones are the current ones; others are retired.
-    let current = site.counters.iter().rev().take(site.options.workers.get());
+    let current = shared
+        .counters
+        .iter()
+        .rev()
+        .take(shared.options.workers.get());
     let running: u64 = current
         .map(|counters| counters.vm_running.load(Relaxed))
         .sum();
-    let phase = *site.phases.borrow();
+    let phase = *shared.phases.borrow();
     match phase {
         Phase::Starting => error(StatusCode::SERVICE_UNAVAILABLE, "starting"),
-        Phase::Running | Phase::Retiring if running > 0 || site.programs.is_empty() => {
+        Phase::Running | Phase::Retiring if running > 0 || shared.vms.is_empty() => {
             reply(StatusCode::OK, JSON, "{\"ready\":true}\n".to_owned())
         }
         Phase::Running | Phase::Retiring => {
@@ -172,10 +177,10 @@ async fn ask(
     let Some(guest) = worker.chain.admin() else {
         return not_found(&head);
     };
-    let Some((seat, mut answer)) = guest.open_http(info) else {
+    let Some((handle, mut answer)) = guest.open_http(info) else {
         return down();
     };
-    let visit = Visit { guest, seat };
+    let visit = Visit { guest, handle };
     let end = if has_body { End::More } else { End::Last };
     let Some(mut action) = visit.call(|vm, context| vm.request_headers(context, end)) else {
         return down();
@@ -201,7 +206,7 @@ async fn ask(
 /// A request the guest knows of; it is told of the end however that comes.
 struct Visit<'a> {
     guest: &'a Rc<VmOwner>,
-    seat: ContextHandle,
+    handle: ContextHandle,
 }
 
 impl Visit<'_> {
@@ -209,13 +214,13 @@ impl Visit<'_> {
         &self,
         call: impl FnOnce(&mut Vm, proxy_wasm_engine::ContextId) -> Result<R, Trap>,
     ) -> Option<R> {
-        self.guest.visit(self.seat, call)
+        self.guest.visit(self.handle, call)
     }
 }
 
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
-        self.guest.forget_answer(self.seat);
+        self.guest.forget_response(self.handle);
         self.call(Vm::finish);
     }
 }
@@ -240,7 +245,7 @@ fn headers(head: &http::request::Parts) -> Headers {
     headers
 }
 
-fn from_filter(answer: Answer) -> Reply {
+fn from_filter(answer: LocalResponse) -> Reply {
     let mut reply = Response::new(Full::new(Bytes::from(answer.body)));
     let status = u16::try_from(answer.status)
         .ok()

@@ -19,12 +19,12 @@ use crate::upstream::cluster::{Clusters, RoundRobin, Target};
 
 /// What the sessions of one worker share.
 pub(crate) struct WorkerContext {
-    pub(crate) site: Arc<SharedState>,
+    pub(crate) shared: Arc<SharedState>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) chain: Chain,
     pub(crate) sessions: Rc<Sessions>,
     pub(crate) buffers: Buffers,
-    pub(crate) turns: RoundRobin,
+    pub(crate) round_robin: RoundRobin,
     pub(super) next: Cell<u64>,
 }
 
@@ -44,7 +44,10 @@ pub(crate) struct ListenerContext {
     pub(crate) idle_timeout: Option<Duration>,
 }
 
-pub(crate) fn posts(plan: &Plan, clusters: &Clusters) -> Result<Vec<ListenerContext>, StartError> {
+pub(crate) fn listeners(
+    plan: &Plan,
+    clusters: &Clusters,
+) -> Result<Vec<ListenerContext>, StartError> {
     plan.listeners
         .iter()
         .map(|listener| {

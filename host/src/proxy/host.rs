@@ -14,7 +14,7 @@ use crate::metrics::Counters;
 use crate::net::fd_limit;
 use crate::net::forward::DataCallbacks;
 use crate::plan::Plan;
-use crate::proxy::context::{ListenerContext, posts};
+use crate::proxy::context::{ListenerContext, listeners};
 use crate::proxy::options::HostOptions;
 use crate::proxy::shared_state::SharedState;
 use crate::proxy::sockets::{BoundListener, open};
@@ -26,9 +26,9 @@ use proxy_wasm_engine::Shared;
 /// A running host. Dropping it cuts every connection; [`Host::drain`] does not.
 pub struct Host {
     options: HostOptions,
-    shared: Shared,
+    vm_data: Shared,
     counters: Vec<Arc<Counters>>,
-    doors: Vec<BoundListener>,
+    bound: Vec<BoundListener>,
     admin: Option<BoundListener>,
     current: Generation,
     /// Those whose sessions are not over yet.
@@ -58,9 +58,9 @@ impl Host {
         };
         let mut host = Host {
             options,
-            shared: Shared::new(),
+            vm_data: Shared::new(),
             counters: Vec::new(),
-            doors: Vec::new(),
+            bound: Vec::new(),
             admin: None,
             current: Generation::default(),
             retired: Vec::new(),
@@ -83,12 +83,12 @@ impl Host {
 
     /// Where connections are accepted, in the order of the plan's listeners.
     pub fn listeners(&self) -> Vec<SocketAddr> {
-        self.doors.iter().map(|door| door.address).collect()
+        self.bound.iter().map(|bound| bound.address).collect()
     }
 
     /// Where the admin listener is.
     pub fn admin(&self) -> Option<SocketAddr> {
-        self.admin.as_ref().map(|door| door.address)
+        self.admin.as_ref().map(|bound| bound.address)
     }
 
     /// Accepts no more, waits up to `limit` for the open connections to end,
@@ -102,7 +102,7 @@ impl Host {
     /// that is: a second signal, say.
     pub async fn drain_until(mut self, limit: impl Future<Output = ()>) -> Drained {
         // Or the kernel would go on to queue clients nobody accepts.
-        self.doors.clear();
+        self.bound.clear();
         let mut generations = std::mem::take(&mut self.retired);
         generations.retain(Generation::is_alive);
         generations.push(std::mem::take(&mut self.current));
@@ -148,10 +148,10 @@ impl Host {
         let count = self.options.workers.get();
         let mut resolver = Resolver::new(Arc::clone(&self.options.lookup));
         let clusters = Arc::new(Clusters::of(&plan, &mut resolver)?);
-        let posts = posts(&plan, &clusters)?;
-        let mut doors = Vec::new();
+        let listeners = listeners(&plan, &clusters)?;
+        let mut bound = Vec::new();
         for listener in &plan.listeners {
-            doors.push(open(&self.doors, listener.bind, count)?);
+            bound.push(open(&self.bound, listener.bind, count)?);
         }
         let admin = match &plan.admin {
             Some(admin) => Some(open(self.admin.as_slice(), admin.bind, 1)?),
@@ -159,20 +159,20 @@ impl Host {
         };
         resolver.resolve(self.options.resolve_limit).await;
 
-        let programs = CompiledVm::all(&plan, wasm)?;
+        let vms = CompiledVm::all(&plan, wasm)?;
         let (phases, watching) = watch::channel(Phase::Starting);
         let known = self.counters.len();
         let mut counters = self.counters.clone();
         counters.resize_with(known + count, Arc::default);
-        let site = Arc::new(SharedState {
+        let shared = Arc::new(SharedState {
             clusters,
-            programs,
+            vms,
             data_callbacks: match plan.network_filters.is_empty() {
                 true => self.options.data_callbacks,
                 // Who knows what they read.
                 false => DataCallbacks::All,
             },
-            shared: self.shared.clone(),
+            vm_data: self.vm_data.clone(),
             phases: watching,
             counters: counters.clone(),
             options: self.options.clone(),
@@ -183,8 +183,8 @@ impl Host {
             refresh: plan.dns_refresh,
         });
         let mut sockets = Vec::new();
-        for door in &doors {
-            sockets.push(door.copies()?);
+        for bound in &bound {
+            sockets.push(bound.copies()?);
         }
         let mut admin_sockets = admin.as_ref().map(BoundListener::copies).transpose()?;
         let mut next = Generation {
@@ -192,17 +192,17 @@ impl Host {
             phases,
         };
         for index in known..known + count {
-            let of_worker = sockets.iter_mut().zip(&posts).zip(&doors);
-            let outfit = WorkerArgs {
+            let of_worker = sockets.iter_mut().zip(&listeners).zip(&bound);
+            let args = WorkerArgs {
                 index,
-                site: Arc::clone(&site),
+                shared: Arc::clone(&shared),
                 sockets: of_worker
-                    .filter_map(|((sockets, post), door)| {
+                    .filter_map(|((sockets, listener), bound)| {
                         Some((
                             sockets.pop()?,
                             ListenerContext {
-                                address: door.address,
-                                ..post.clone()
+                                address: bound.address,
+                                ..listener.clone()
                             },
                         ))
                     })
@@ -210,7 +210,7 @@ impl Host {
                 admin: admin_sockets.as_mut().and_then(Vec::pop),
                 resolving: resolving.take(),
             };
-            next.workers.push(worker::spawn(outfit, dispatch.clone())?);
+            next.workers.push(worker::spawn(args, dispatch.clone())?);
         }
         for (worker, running) in next.workers.iter_mut().enumerate() {
             let gone = |_| {
@@ -226,7 +226,7 @@ impl Host {
         if !last.workers.is_empty() {
             self.retired.push(last);
         }
-        (self.doors, self.admin, self.counters) = (doors, admin, counters);
+        (self.bound, self.admin, self.counters) = (bound, admin, counters);
         Ok(())
     }
 }

@@ -16,7 +16,8 @@ use tracing::{debug, info};
 use crate::control::CloseCommand;
 use crate::control::command::SessionControl;
 use crate::filters::chain::Chain;
-use crate::filters::chain_state::{ConnectionInfo, FilterChainState, Step};
+use crate::filters::chain_state::{FilterChainState, Step};
+use crate::filters::connection_info::ConnectionInfo;
 use crate::metrics::Reason;
 use crate::net::forward::{DataCallbacks, Forward, ForwardHooks, MOST_HELD};
 use crate::proxy::context::ListenerContext;
@@ -29,11 +30,11 @@ use proxy_wasm_engine::{Action, Direction, End, Peer, TcpInfo, Upstream};
 /// whoever limits or awaits sessions must not overlook it.
 pub(crate) fn serve(
     worker: Rc<WorkerContext>,
-    post: Rc<ListenerContext>,
+    listener: Rc<ListenerContext>,
     client: TcpStream,
     source: SocketAddr,
 ) -> impl Future<Output = ()> {
-    let mut session = Session::admit(worker, post, source, &client);
+    let mut session = Session::admit(worker, listener, source, &client);
     async move {
         let reason = session.run(client).await;
         session.close(reason);
@@ -42,13 +43,13 @@ pub(crate) fn serve(
 
 struct Session {
     worker: Rc<WorkerContext>,
-    post: Rc<ListenerContext>,
+    listener: Rc<ListenerContext>,
     connection: u64,
     source: SocketAddr,
     began: Instant,
     control: Rc<SessionControl>,
     /// Its way through the filters.
-    passage: FilterChainState,
+    chain_state: FilterChainState,
     /// The socket's own end, where it differs from the listener's.
     destination: SocketAddr,
     attempts: u32,
@@ -67,23 +68,23 @@ struct Early {
 impl Session {
     fn admit(
         worker: Rc<WorkerContext>,
-        post: Rc<ListenerContext>,
+        listener: Rc<ListenerContext>,
         source: SocketAddr,
         client: &TcpStream,
     ) -> Session {
         worker.counters.accepted.fetch_add(1, Relaxed);
         let connection = worker.next_connection();
-        let destination = match post.address.ip() {
+        let destination = match listener.address.ip() {
             // Only then does the socket know more than the listener.
-            ip if ip.is_unspecified() => client.local_addr().unwrap_or(post.address),
-            _ => post.address,
+            ip if ip.is_unspecified() => client.local_addr().unwrap_or(listener.address),
+            _ => listener.address,
         };
         Session {
             control: worker.sessions.enter(connection),
-            passage: FilterChainState::through(&worker.chain),
+            chain_state: FilterChainState::new(&worker.chain),
             destination,
             worker,
-            post,
+            listener,
             connection,
             source,
             began: Instant::now(),
@@ -115,7 +116,7 @@ impl Session {
             bytes: BytesMut::new(),
             end: End::More,
         };
-        let step = self.passage.down(self, 0, &mut early.bytes, early.end);
+        let step = self.chain_state.down(self, 0, &mut early.bytes, early.end);
         let step = match step {
             // On the heap as well: few connections wait.
             Step::Held(_) if self.control.ordered().is_none() => {
@@ -128,8 +129,8 @@ impl Session {
             None if step == Step::Refused => return Err(Reason::RefusedByFilter),
             None => {}
         }
-        let clusters = &self.worker.site.clusters;
-        let chosen = self.passage.filter_state(self, STEERING, |name| {
+        let clusters = &self.worker.shared.clusters;
+        let chosen = self.chain_state.filter_state(self, STEERING, |name| {
             let target = clusters.target(name);
             if target.is_none() {
                 debug!(name, "the filter steers to what does not exist");
@@ -137,7 +138,7 @@ impl Session {
             target
         });
         match chosen {
-            None => Ok((self.post.fallback, early)),
+            None => Ok((self.listener.fallback, early)),
             Some(target) => Ok((target.ok_or(Reason::NoReplica)?, early)),
         }
     }
@@ -157,7 +158,7 @@ impl Session {
                 biased;
                 resumed = self.control.until_resumed(at) => {
                     resumed.map_err(refused)?;
-                    self.passage.resume_down(self, at, bytes, *end)
+                    self.chain_state.resume_down(self, at, bytes, *end)
                 }
                 read = read_some(client, bytes), if more => {
                     match read {
@@ -165,7 +166,7 @@ impl Session {
                         Ok(read) => self.took(Direction::Downstream, read),
                         Err(_) => return Err(Reason::ClientReset),
                     }
-                    self.passage.down(self, 0, bytes, *end)
+                    self.chain_state.down(self, 0, bytes, *end)
                 }
             };
         }
@@ -175,9 +176,9 @@ impl Session {
     /// Connects to the first of the target's replicas that can be reached, and
     /// tells the filter which, and what came before.
     async fn dial(&mut self, target: Target) -> Result<TcpStream, Reason> {
-        let site = Arc::clone(&self.worker.site);
+        let shared = Arc::clone(&self.worker.shared);
         let worker = Rc::clone(&self.worker);
-        let order = site.clusters.in_order(target, &worker.turns);
+        let order = shared.clusters.in_order(target, &worker.round_robin);
         let mut attempts = Attempts::default();
         let dialed = {
             let dialing = dial(order, self.began + DIAL_LIMIT, &mut attempts);
@@ -209,15 +210,15 @@ impl Session {
 
     /// Moves bytes until both sides are done.
     fn forward(&self, client: TcpStream, replica: TcpStream, early: Early) -> Forward<'_, Session> {
-        let (up, down) = match self.worker.site.data_callbacks {
-            _ if !self.passage.seated() => (DataCallbacks::None, DataCallbacks::None),
+        let (up, down) = match self.worker.shared.data_callbacks {
+            _ if !self.chain_state.has_contexts() => (DataCallbacks::None, DataCallbacks::None),
             DataCallbacks::First => (DataCallbacks::First, DataCallbacks::None),
             both => (both, both),
         };
         Forward::new(client, replica, &self.worker.buffers, self)
             .show(up, down)
             .beginning_with(early.bytes, early.end)
-            .idle_timeout(self.post.idle_timeout)
+            .idle_timeout(self.listener.idle_timeout)
     }
 
     /// The one exit: tells the filters and the operator why.
@@ -229,16 +230,16 @@ impl Session {
             _ => Peer::Local,
         };
         if reason == Reason::ReplicaReset {
-            self.passage
-                .tell(&self, |info| info.response_flags |= UPSTREAM_RESET);
+            self.chain_state
+                .update_info(&self, |info| info.response_flags |= UPSTREAM_RESET);
         }
-        self.passage.close(&self, peer);
+        self.chain_state.close(&self, peer);
         self.worker.counters.closed(reason);
         self.worker.sessions.leave(self.connection);
         info!(
             target: "access",
             client = %self.source,
-            listener = %self.post.address,
+            listener = %self.listener.address,
             replica = self.replica.as_deref().unwrap_or("-"),
             attempts = self.attempts,
             up = self.sent_up.get(),
@@ -257,7 +258,7 @@ impl Session {
             // A socket without a name of its own is one that was reset.
             local_address: dialed.socket.local_addr().unwrap_or(dialed.address),
         });
-        self.passage.tell(self, |info| {
+        self.chain_state.update_info(self, |info| {
             info.attempts = attempts.count;
             info.response_flags |= attempts.flags;
             info.transport_failure.clone_from(&attempts.failure);
@@ -278,7 +279,7 @@ impl ConnectionInfo for Session {
     fn info(&self) -> TcpInfo {
         let (source, destination) = (unmapped(self.source), unmapped(self.destination));
         let mut info = TcpInfo::new(self.connection, source, destination);
-        info.listener_metadata = Arc::clone(&self.post.metadata);
+        info.listener_metadata = Arc::clone(&self.listener.metadata);
         info.time = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
@@ -296,22 +297,22 @@ impl ConnectionInfo for Session {
 impl ForwardHooks for Session {
     fn data(&self, direction: Direction, held: &mut BytesMut, end: End) -> Action {
         match direction {
-            Direction::Downstream => match self.passage.down(self, 0, held, end) {
+            Direction::Downstream => match self.chain_state.down(self, 0, held, end) {
                 Step::Through => Action::Continue,
                 Step::Held(_) | Step::Refused => Action::Pause,
             },
-            Direction::Upstream => self.passage.up(self, usize::MAX, held, end),
+            Direction::Upstream => self.chain_state.up(self, usize::MAX, held, end),
         }
     }
 
     fn wants_more(&self, direction: Direction) -> bool {
-        self.passage.wants_more(self, direction)
+        self.chain_state.wants_more(self, direction)
     }
 
     fn ended(&self, direction: Direction) {
-        let all = self.worker.site.data_callbacks == DataCallbacks::All;
+        let all = self.worker.shared.data_callbacks == DataCallbacks::All;
         if all && direction == Direction::Upstream {
-            self.passage.upstream_ended(self);
+            self.chain_state.upstream_ended(self);
         }
     }
 
@@ -331,7 +332,7 @@ impl ForwardHooks for Session {
     }
 
     fn resumed(&self, direction: Direction, held: &mut BytesMut, end: End) -> Option<Action> {
-        self.passage.resumed(self, direction, held, end)
+        self.chain_state.resumed(self, direction, held, end)
     }
 
     fn poll_order(&self, cx: &mut Context<'_>) -> Poll<CloseCommand> {

@@ -17,10 +17,11 @@ pub(crate) struct SharedState {
     pub(crate) options: HostOptions,
     pub(crate) clusters: Arc<Clusters>,
     /// One for each VM a worker has.
-    pub(crate) programs: Vec<CompiledVm>,
+    pub(crate) vms: Vec<Arc<CompiledVm>>,
     /// Which chunks the filters are shown.
     pub(crate) data_callbacks: DataCallbacks,
-    pub(crate) shared: Shared,
+    /// What the VMs of all workers share.
+    pub(crate) vm_data: Shared,
     pub(crate) phases: watch::Receiver<Phase>,
     /// One for each worker there ever was.
     pub(crate) counters: Vec<Arc<Counters>>,

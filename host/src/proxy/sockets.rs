@@ -29,15 +29,15 @@ impl BoundListener {
     }
 }
 
-/// A door that is open already, or a new one.
+/// A bound that is open already, or a new one.
 pub(crate) fn open(
-    doors: &[BoundListener],
+    bound: &[BoundListener],
     bind: SocketAddr,
     workers: usize,
 ) -> Result<BoundListener, StartError> {
-    if let Some(door) = doors.iter().find(|door| door.bind == bind) {
-        let sockets = door.copies()?;
-        return Ok(BoundListener { sockets, ..*door });
+    if let Some(bound) = bound.iter().find(|bound| bound.bind == bind) {
+        let sockets = bound.copies()?;
+        return Ok(BoundListener { sockets, ..*bound });
     }
     let sockets = self::bind(bind, workers)?;
     let address = address_of(&sockets, bind)?;

@@ -19,6 +19,7 @@ use crate::control::lifecycle::{Drained, Phase, reached};
 use crate::control::sessions::Sessions;
 use crate::error::StartError;
 use crate::filters::chain::Chain;
+use crate::filters::vm_owner::VmResources;
 use crate::net::pipe::Buffers;
 use crate::proxy::accept;
 use crate::proxy::admin;
@@ -35,7 +36,7 @@ pub(crate) struct Resolving {
 /// What a worker needs to begin.
 pub(crate) struct WorkerArgs {
     pub(crate) index: usize,
-    pub(crate) site: Arc<SharedState>,
+    pub(crate) shared: Arc<SharedState>,
     /// One for each of the plan's listeners.
     pub(crate) sockets: Vec<(StdListener, ListenerContext)>,
     /// The first worker's only: a filter's answers are given on the thread of
@@ -57,8 +58,8 @@ pub(crate) struct WorkerHandle {
 ///
 /// # Errors
 /// When the system gives no thread or no runtime.
-pub(crate) fn spawn(outfit: WorkerArgs, dispatch: Dispatch) -> Result<WorkerHandle, StartError> {
-    let worker = outfit.index;
+pub(crate) fn spawn(args: WorkerArgs, dispatch: Dispatch) -> Result<WorkerHandle, StartError> {
+    let worker = args.index;
     let failed = |source: io::Error| StartError::Worker { worker, source };
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -69,7 +70,7 @@ pub(crate) fn spawn(outfit: WorkerArgs, dispatch: Dispatch) -> Result<WorkerHand
     let run = move || {
         let _logs = tracing::dispatcher::set_default(&dispatch);
         let local = LocalSet::new();
-        local.block_on(&runtime, run(outfit, started_sender, drained_sender));
+        local.block_on(&runtime, run(args, started_sender, drained_sender));
         // What is left belongs to nobody: background tasks of the guest.
         drop(local);
         runtime.shutdown_background();
@@ -82,12 +83,12 @@ pub(crate) fn spawn(outfit: WorkerArgs, dispatch: Dispatch) -> Result<WorkerHand
 }
 
 async fn run(
-    outfit: WorkerArgs,
+    args: WorkerArgs,
     started: oneshot::Sender<Result<(), StartError>>,
     drained: oneshot::Sender<Drained>,
 ) {
-    let phases = outfit.site.phases.clone();
-    let (worker, listeners) = match begin(outfit) {
+    let phases = args.shared.phases.clone();
+    let (worker, listeners) = match begin(args) {
         Ok(begun) => begun,
         Err(error) => {
             // A host that is gone needs no answer; nor below.
@@ -103,8 +104,8 @@ async fn run(
     }
     worker.counters.alive.store(1, Relaxed);
     let mut accepting = JoinSet::new();
-    for (listener, post) in listeners {
-        accepting.spawn_local(accept::accept(Rc::clone(&worker), post, listener));
+    for (socket, listener) in listeners {
+        accepting.spawn_local(accept::accept(Rc::clone(&worker), listener, socket));
     }
     while accepting.join_next().await.is_some() {}
     if *phases.borrow() == Phase::Retiring {
@@ -136,33 +137,43 @@ async fn run(
 
 type Listeners = Vec<(TcpListener, Rc<ListenerContext>)>;
 
-fn begin(outfit: WorkerArgs) -> Result<(Rc<WorkerContext>, Listeners), StartError> {
+fn begin(args: WorkerArgs) -> Result<(Rc<WorkerContext>, Listeners), StartError> {
     let WorkerArgs {
         index,
-        site,
+        shared,
         sockets,
         admin,
         resolving,
-    } = outfit;
+    } = args;
     let failed = |source: io::Error| StartError::Worker {
         worker: index,
         source,
     };
-    let counters = Arc::clone(&site.counters[index]);
+    let counters = Arc::clone(&shared.counters[index]);
     let sessions = Rc::new(Sessions::new(
-        site.options
+        shared
+            .options
             .max_sessions
-            .div_ceil(site.options.workers.get()),
+            .div_ceil(shared.options.workers.get()),
     ));
-    let chain = Chain::start(&site, &counters, &sessions)?;
+    let chain = Chain::start(
+        &shared.vms,
+        &VmResources {
+            clusters: Arc::clone(&shared.clusters),
+            vm_data: shared.vm_data.clone(),
+            counters: Arc::clone(&counters),
+            sessions: Rc::clone(&sessions),
+            reload_backoff: shared.options.reload_backoff,
+        },
+    )?;
     let worker = Rc::new(WorkerContext {
-        turns: site.clusters.turns(),
+        round_robin: shared.clusters.turns(),
         buffers: Buffers::new(),
         next: Cell::new(index as u64 + 1),
         counters,
         chain,
         sessions,
-        site,
+        shared,
     });
     if let Some(socket) = admin {
         let listener = TcpListener::from_std(socket).map_err(failed)?;
@@ -173,10 +184,10 @@ fn begin(outfit: WorkerArgs) -> Result<(Rc<WorkerContext>, Listeners), StartErro
     }
     let listeners = sockets
         .into_iter()
-        .map(|(socket, post)| {
+        .map(|(socket, listener)| {
             Ok((
                 TcpListener::from_std(socket).map_err(failed)?,
-                Rc::new(post),
+                Rc::new(listener),
             ))
         })
         .collect::<Result<_, StartError>>()?;
