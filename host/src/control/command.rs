@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use proxy_wasm_engine::Direction;
 
-/// What a session is told to do.
+/// Why a session is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CloseCommand {
     /// The filter closes the connection.
@@ -15,11 +15,11 @@ pub(crate) enum CloseCommand {
     Cut,
 }
 
-/// A session's letter box.
+/// What others ask of a session; it looks whenever it is woken.
 #[derive(Default)]
 pub(crate) struct SessionControl {
     order: Cell<Option<CloseCommand>>,
-    /// Which filters of the chain let go, one bit each: of what goes up, and down.
+    /// Which slots of the chain let go, one bit each: of what goes up, and down.
     resumed: [Cell<u64>; 2],
     waker: RefCell<Option<Waker>>,
 }
@@ -33,21 +33,21 @@ impl SessionControl {
         self.wake();
     }
 
-    /// Lets go what the filter of this place in the chain holds one way.
-    pub(crate) fn resume(&self, direction: Direction, link: usize) {
-        let resumed = self.of(direction);
-        resumed.set(resumed.get() | bit(link));
+    /// The filter of this slot lets go what it holds of one way.
+    pub(crate) fn resume(&self, direction: Direction, slot: usize) {
+        let resumed = self.resumed_slots(direction);
+        resumed.set(resumed.get() | bit(slot));
         self.wake();
     }
 
     /// Whether this filter let go since it was last asked.
-    pub(crate) fn take_resumed(&self, direction: Direction, link: usize) -> bool {
-        let resumed = self.of(direction);
-        let before = resumed.replace(resumed.get() & !bit(link));
-        before & bit(link) != 0
+    pub(crate) fn take_resumed(&self, direction: Direction, slot: usize) -> bool {
+        let resumed = self.resumed_slots(direction);
+        let before = resumed.replace(resumed.get() & !bit(slot));
+        before & bit(slot) != 0
     }
 
-    fn of(&self, direction: Direction) -> &Cell<u64> {
+    fn resumed_slots(&self, direction: Direction) -> &Cell<u64> {
         let [up, down] = &self.resumed;
         match direction {
             Direction::Downstream => up,
@@ -79,11 +79,11 @@ impl SessionControl {
     }
 
     /// Waits until this filter lets go what it holds of the client, or until the
-    /// session is told to end.
-    pub(crate) async fn until_resumed(&self, link: usize) -> Result<(), CloseCommand> {
+    /// session is ordered to end.
+    pub(crate) async fn until_resumed(&self, slot: usize) -> Result<(), CloseCommand> {
         poll_fn(|cx| match self.poll_order(cx) {
             Poll::Ready(order) => Poll::Ready(Err(order)),
-            Poll::Pending if self.take_resumed(Direction::Downstream, link) => Poll::Ready(Ok(())),
+            Poll::Pending if self.take_resumed(Direction::Downstream, slot) => Poll::Ready(Ok(())),
             Poll::Pending => Poll::Pending,
         })
         .await
@@ -96,7 +96,7 @@ impl SessionControl {
     }
 }
 
-/// A filter's bit; configurations have no more filters than that.
-fn bit(link: usize) -> u64 {
-    1 << (link % 64)
+/// A slot's bit; no chain is longer.
+fn bit(slot: usize) -> u64 {
+    1 << (slot % 64)
 }

@@ -16,6 +16,26 @@ pub(crate) struct Sessions {
     left: Notify,
 }
 
+/// A session's place among the open ones; dropped, it has left, however it ended.
+pub(crate) struct OpenSession {
+    sessions: Rc<Sessions>,
+    connection: u64,
+    control: Rc<SessionControl>,
+}
+
+impl OpenSession {
+    pub(crate) fn control(&self) -> &SessionControl {
+        &self.control
+    }
+}
+
+impl Drop for OpenSession {
+    fn drop(&mut self) {
+        self.sessions.open.borrow_mut().remove(&self.connection);
+        self.sessions.left.notify_waiters();
+    }
+}
+
 impl Sessions {
     pub(crate) fn new(limit: usize) -> Sessions {
         Sessions {
@@ -25,19 +45,20 @@ impl Sessions {
         }
     }
 
-    pub(crate) fn enter(&self, connection: u64) -> Rc<SessionControl> {
+    /// Counts a session as open until what is returned is dropped.
+    pub(crate) fn enter(self: &Rc<Self>, connection: u64) -> OpenSession {
         let control = Rc::new(SessionControl::default());
         self.open
             .borrow_mut()
             .insert(connection, Rc::clone(&control));
-        control
+        OpenSession {
+            sessions: Rc::clone(self),
+            connection,
+            control,
+        }
     }
 
-    pub(crate) fn leave(&self, connection: u64) {
-        self.open.borrow_mut().remove(&connection);
-        self.left.notify_waiters();
-    }
-
+    /// How to reach a session, while it is open.
     pub(crate) fn get(&self, connection: u64) -> Option<Rc<SessionControl>> {
         self.open.borrow().get(&connection).cloned()
     }
@@ -46,11 +67,11 @@ impl Sessions {
         self.open.borrow().len()
     }
 
-    /// Lets every session go on that this filter holds: its guest is gone.
-    pub(crate) fn resume_all(&self, link: usize) {
+    /// Lets every session go on that the filter of this slot holds: its VM is gone.
+    pub(crate) fn resume_all(&self, slot: usize) {
         for control in self.open.borrow().values() {
-            control.resume(Direction::Downstream, link);
-            control.resume(Direction::Upstream, link);
+            control.resume(Direction::Downstream, slot);
+            control.resume(Direction::Upstream, slot);
         }
     }
 
@@ -71,7 +92,7 @@ impl Sessions {
     }
 
     async fn until(&self, enough: impl Fn(usize) -> bool) {
-        // One thread: nobody leaves between the look and the wait.
+        // On one thread no session leaves between the count and the wait.
         while !enough(self.count()) {
             self.left.notified().await;
         }

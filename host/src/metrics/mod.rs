@@ -6,6 +6,6 @@ mod label;
 mod reason;
 mod text;
 
-pub(crate) use counters::Counters;
+pub(crate) use counters::{Counters, OpenCount};
 pub(crate) use reason::Reason;
 pub(crate) use text::render;

@@ -15,10 +15,12 @@ pub(crate) enum Reason {
     NoReplica,
     Drained,
     Idle,
+    /// Its task panicked, or its worker.
+    InternalError,
 }
 
 impl Reason {
-    pub(super) const ALL: [Reason; 9] = [
+    pub(super) const ALL: [Reason; 10] = [
         Reason::ClientClosed,
         Reason::ReplicaClosed,
         Reason::ClientReset,
@@ -28,6 +30,7 @@ impl Reason {
         Reason::NoReplica,
         Reason::Drained,
         Reason::Idle,
+        Reason::InternalError,
     ];
 
     pub(crate) fn as_str(self) -> &'static str {
@@ -41,6 +44,7 @@ impl Reason {
             Reason::NoReplica => "no-replica",
             Reason::Drained => "drained",
             Reason::Idle => "idle",
+            Reason::InternalError => "internal-error",
         }
     }
 }

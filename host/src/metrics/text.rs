@@ -114,15 +114,16 @@ mod tests {
     #[test]
     fn what_is_open_is_what_was_accepted_and_not_closed() {
         let workers = [Arc::new(Counters::default()), Arc::new(Counters::default())];
-        workers[0].accepted.store(3, Relaxed);
-        workers[1].accepted.store(2, Relaxed);
-        workers[1].closed(Reason::Idle);
+        let _open = [workers[0].open(), workers[0].open(), workers[1].open()];
+        workers[0].open().close(Reason::Idle);
+        drop(workers[1].open());
         workers[0].moved(Direction::Upstream, 10);
         let mut text = render_host(&workers);
         text.push('\n');
         for line in [
+            "dtr_lb_host_connections_closed_total{reason=\"internal-error\"} 1\n",
             "dtr_lb_host_connections_accepted_total 5\n",
-            "dtr_lb_host_connections_active 4\n",
+            "dtr_lb_host_connections_active 3\n",
             "dtr_lb_host_connections_closed_total{reason=\"idle\"} 1\n",
             "dtr_lb_host_bytes_total{to=\"client\"} 10\n",
         ] {

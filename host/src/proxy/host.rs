@@ -14,11 +14,12 @@ use crate::metrics::Counters;
 use crate::net::fd_limit;
 use crate::net::forward::DataCallbacks;
 use crate::plan::Plan;
-use crate::proxy::context::{ListenerContext, listeners};
+use crate::proxy::context::ListenerContext;
+use crate::proxy::generation::{Generation, GenerationArgs};
 use crate::proxy::options::HostOptions;
 use crate::proxy::shared_state::SharedState;
-use crate::proxy::sockets::{BoundListener, open};
-use crate::proxy::worker::{self, Resolving, WorkerArgs};
+use crate::proxy::sockets::BoundListener;
+use crate::proxy::worker::Resolving;
 use crate::upstream::cluster::Clusters;
 use crate::upstream::resolver::Resolver;
 use proxy_wasm_engine::Shared;
@@ -28,18 +29,11 @@ pub struct Host {
     options: HostOptions,
     vm_data: Shared,
     counters: Vec<Arc<Counters>>,
-    bound: Vec<BoundListener>,
+    listeners: Vec<BoundListener>,
     admin: Option<BoundListener>,
     current: Generation,
     /// Those whose sessions are not over yet.
     retired: Vec<Generation>,
-}
-
-/// Workers that run one plan.
-#[derive(Default)]
-struct Generation {
-    workers: Vec<worker::WorkerHandle>,
-    phases: watch::Sender<Phase>,
 }
 
 impl Host {
@@ -60,12 +54,12 @@ impl Host {
             options,
             vm_data: Shared::new(),
             counters: Vec::new(),
-            bound: Vec::new(),
+            listeners: Vec::new(),
             admin: None,
             current: Generation::default(),
             retired: Vec::new(),
         };
-        host.take_up(plan, wasm).await?;
+        host.run(plan, wasm).await?;
         Ok(host)
     }
 
@@ -78,17 +72,17 @@ impl Host {
     /// As in [`Host::start`]; the host then goes on as before.
     pub async fn reload(&mut self, plan: Plan, wasm: &[u8]) -> Result<(), StartError> {
         self.retired.retain(Generation::is_alive);
-        self.take_up(plan, wasm).await
+        self.run(plan, wasm).await
     }
 
     /// Where connections are accepted, in the order of the plan's listeners.
     pub fn listeners(&self) -> Vec<SocketAddr> {
-        self.bound.iter().map(|bound| bound.address).collect()
+        self.listeners.iter().map(BoundListener::address).collect()
     }
 
     /// Where the admin listener is.
     pub fn admin(&self) -> Option<SocketAddr> {
-        self.admin.as_ref().map(|bound| bound.address)
+        self.admin.as_ref().map(BoundListener::address)
     }
 
     /// Accepts no more, waits up to `limit` for the open connections to end,
@@ -101,23 +95,22 @@ impl Host {
     /// As [`Host::drain`], but what is left is cut once `limit` is over, whatever
     /// that is: a second signal, say.
     pub async fn drain_until(mut self, limit: impl Future<Output = ()>) -> Drained {
-        // Or the kernel would go on to queue clients nobody accepts.
-        self.bound.clear();
+        // Or the kernel would go on to queue clients that nobody accepts.
+        self.listeners.clear();
         let mut generations = std::mem::take(&mut self.retired);
         generations.retain(Generation::is_alive);
         generations.push(std::mem::take(&mut self.current));
-        let mut waiting: Vec<_> = generations
+        let mut reports: Vec<_> = generations
             .iter_mut()
-            .flat_map(|one| one.workers.drain(..))
-            .map(|worker| worker.drained)
+            .flat_map(Generation::take_reports)
             .collect();
         enter(&generations, Phase::Draining);
         let mut total = Drained::default();
         let all = async {
-            while let Some(worker) = waiting.last_mut() {
+            while let Some(report) = reports.last_mut() {
                 // A worker that is gone has no sessions.
-                total += worker.await.unwrap_or_default();
-                waiting.pop();
+                total += report.await.unwrap_or_default();
+                reports.pop();
             }
         };
         let finished = tokio::select! {
@@ -126,8 +119,8 @@ impl Host {
         };
         if !finished {
             enter(&generations, Phase::Cutting);
-            for worker in waiting {
-                total += worker.await.unwrap_or_default();
+            for report in reports {
+                total += report.await.unwrap_or_default();
             }
         }
         enter(&generations, Phase::Over);
@@ -144,32 +137,33 @@ impl Host {
     }
 
     /// Starts workers for a plan and has them accept instead of the current ones.
-    async fn take_up(&mut self, plan: Plan, wasm: &[u8]) -> Result<(), StartError> {
+    async fn run(&mut self, plan: Plan, wasm: &[u8]) -> Result<(), StartError> {
         let count = self.options.workers.get();
         let mut resolver = Resolver::new(Arc::clone(&self.options.lookup));
         let clusters = Arc::new(Clusters::of(&plan, &mut resolver)?);
-        let listeners = listeners(&plan, &clusters)?;
-        let mut bound = Vec::new();
-        for listener in &plan.listeners {
-            bound.push(open(&self.bound, listener.bind, count)?);
+        let mut listeners = Vec::new();
+        for context in ListenerContext::all(&plan, &clusters)? {
+            let bound = BoundListener::open(&self.listeners, context.address, count)?;
+            let address = bound.address();
+            listeners.push((bound, ListenerContext { address, ..context }));
         }
         let admin = match &plan.admin {
-            Some(admin) => Some(open(self.admin.as_slice(), admin.bind, 1)?),
+            Some(admin) => Some(BoundListener::open(self.admin.as_slice(), admin.bind, 1)?),
             None => None,
         };
         resolver.resolve(self.options.resolve_limit).await;
 
         let vms = CompiledVm::all(&plan, wasm)?;
         let (phases, watching) = watch::channel(Phase::Starting);
-        let known = self.counters.len();
+        let first = self.counters.len();
         let mut counters = self.counters.clone();
-        counters.resize_with(known + count, Arc::default);
+        counters.resize_with(first + count, Arc::default);
         let shared = Arc::new(SharedState {
             clusters,
             vms,
             data_callbacks: match plan.network_filters.is_empty() {
                 true => self.options.data_callbacks,
-                // Who knows what they read.
+                // What they read is not known.
                 false => DataCallbacks::All,
             },
             vm_data: self.vm_data.clone(),
@@ -177,56 +171,27 @@ impl Host {
             counters: counters.clone(),
             options: self.options.clone(),
         });
-        let dispatch = tracing::dispatcher::get_default(Clone::clone);
-        let mut resolving = Some(Resolving {
-            resolver,
-            refresh: plan.dns_refresh,
-        });
-        let mut sockets = Vec::new();
-        for bound in &bound {
-            sockets.push(bound.copies()?);
-        }
-        let mut admin_sockets = admin.as_ref().map(BoundListener::copies).transpose()?;
-        let mut next = Generation {
-            workers: Vec::new(),
+        let next = Generation::start(GenerationArgs {
+            shared,
             phases,
-        };
-        for index in known..known + count {
-            let of_worker = sockets.iter_mut().zip(&listeners).zip(&bound);
-            let args = WorkerArgs {
-                index,
-                shared: Arc::clone(&shared),
-                sockets: of_worker
-                    .filter_map(|((sockets, listener), bound)| {
-                        Some((
-                            sockets.pop()?,
-                            ListenerContext {
-                                address: bound.address,
-                                ..listener.clone()
-                            },
-                        ))
-                    })
-                    .collect(),
-                admin: admin_sockets.as_mut().and_then(Vec::pop),
-                resolving: resolving.take(),
-            };
-            next.workers.push(worker::spawn(args, dispatch.clone())?);
-        }
-        for (worker, running) in next.workers.iter_mut().enumerate() {
-            let gone = |_| {
-                let source = std::io::Error::other("its thread ended");
-                Err(StartError::Worker { worker, source })
-            };
-            (&mut running.started).await.unwrap_or_else(gone)?;
-        }
+            first,
+            listeners: &listeners,
+            admin: admin.as_ref(),
+            resolving: Resolving {
+                resolver,
+                refresh: plan.dns_refresh,
+            },
+        })
+        .await?;
         // Nothing can fail any more.
-        next.phases.send_replace(Phase::Running);
+        next.enter(Phase::Running);
         let last = std::mem::replace(&mut self.current, next);
-        last.phases.send_replace(Phase::Retiring);
-        if !last.workers.is_empty() {
+        last.enter(Phase::Retiring);
+        if !last.is_empty() {
             self.retired.push(last);
         }
-        (self.bound, self.admin, self.counters) = (bound, admin, counters);
+        self.listeners = listeners.into_iter().map(|(bound, _)| bound).collect();
+        (self.admin, self.counters) = (admin, counters);
         Ok(())
     }
 }
@@ -234,19 +199,12 @@ impl Host {
 impl Drop for Host {
     fn drop(&mut self) {
         enter(&self.retired, Phase::Over);
-        self.current.phases.send_replace(Phase::Over);
-    }
-}
-
-impl Generation {
-    /// Whether there are threads of it; each holds a receiver.
-    fn is_alive(&self) -> bool {
-        self.phases.receiver_count() > 0
+        self.current.enter(Phase::Over);
     }
 }
 
 fn enter(generations: &[Generation], phase: Phase) {
     for generation in generations {
-        generation.phases.send_replace(phase);
+        generation.enter(phase);
     }
 }

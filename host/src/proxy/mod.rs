@@ -2,10 +2,13 @@
 
 mod accept;
 mod admin;
+mod connection;
 mod context;
+mod generation;
 pub(crate) mod host;
+mod listener;
 pub(crate) mod options;
 mod session;
-pub(crate) mod shared_state;
+mod shared_state;
 mod sockets;
 mod worker;

@@ -11,13 +11,50 @@ use crate::upstream::dial::keep_alive;
 /// An address and the sockets that listen there, one for each worker. They outlive
 /// the workers, so that what the kernel has queued is not lost between two plans.
 pub(crate) struct BoundListener {
-    pub(crate) bind: SocketAddr,
-    pub(crate) address: SocketAddr,
-    pub(crate) sockets: Vec<StdListener>,
+    bind: SocketAddr,
+    address: SocketAddr,
+    sockets: Vec<StdListener>,
 }
 
 impl BoundListener {
+    /// Takes over the sockets that listen on an address already, or opens new ones.
+    ///
+    /// # Errors
+    /// When the address can't be listened on.
+    pub(crate) fn open(
+        bound: &[BoundListener],
+        bind: SocketAddr,
+        workers: usize,
+    ) -> Result<BoundListener, StartError> {
+        if let Some(bound) = bound.iter().find(|bound| bound.bind == bind) {
+            let sockets = bound.copies()?;
+            return Ok(BoundListener { sockets, ..*bound });
+        }
+        let sockets = self::bind(bind, workers)?;
+        let address = match sockets.first().map(StdListener::local_addr) {
+            Some(Ok(address)) => address,
+            Some(Err(source)) => {
+                let address = bind;
+                return Err(StartError::Bind { address, source });
+            }
+            None => bind,
+        };
+        Ok(BoundListener {
+            bind,
+            address,
+            sockets,
+        })
+    }
+
+    /// Where it listens; never port 0.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The same sockets once more, for other workers.
+    ///
+    /// # Errors
+    /// When the process may not open more files.
     pub(crate) fn copies(&self) -> Result<Vec<StdListener>, StartError> {
         let copies = self.sockets.iter().map(StdListener::try_clone);
         copies
@@ -29,36 +66,9 @@ impl BoundListener {
     }
 }
 
-/// A bound that is open already, or a new one.
-pub(crate) fn open(
-    bound: &[BoundListener],
-    bind: SocketAddr,
-    workers: usize,
-) -> Result<BoundListener, StartError> {
-    if let Some(bound) = bound.iter().find(|bound| bound.bind == bind) {
-        let sockets = bound.copies()?;
-        return Ok(BoundListener { sockets, ..*bound });
-    }
-    let sockets = self::bind(bind, workers)?;
-    let address = address_of(&sockets, bind)?;
-    Ok(BoundListener {
-        bind,
-        address,
-        sockets,
-    })
-}
-
-fn address_of(sockets: &[StdListener], address: SocketAddr) -> Result<SocketAddr, StartError> {
-    match sockets.first().map(StdListener::local_addr) {
-        Some(Ok(bound)) => Ok(bound),
-        Some(Err(source)) => Err(StartError::Bind { address, source }),
-        None => Ok(address),
-    }
-}
-
 /// Opens one socket for each worker, all on one address: the kernel spreads
 /// connections over them. With port 0 all take the port the first one got.
-pub(crate) fn bind(address: SocketAddr, workers: usize) -> Result<Vec<StdListener>, StartError> {
+fn bind(address: SocketAddr, workers: usize) -> Result<Vec<StdListener>, StartError> {
     let failed = |source| StartError::Bind { address, source };
     // Sharing a port is for our own sockets: somebody else's is an error.
     if address.port() != 0 {

@@ -1,6 +1,5 @@
-//! One worker: a thread with its own runtime, sockets and VM.
+//! One worker's life: a thread with its own runtime, sockets and VMs.
 
-use std::cell::Cell;
 use std::net::TcpListener as StdListener;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,26 +11,15 @@ use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tokio::task::{JoinSet, LocalSet, spawn_local, yield_now};
-use tracing::Dispatch;
+use tracing::{Dispatch, error};
 
 use crate::control::CloseCommand;
 use crate::control::lifecycle::{Drained, Phase, reached};
-use crate::control::sessions::Sessions;
 use crate::error::StartError;
-use crate::filters::chain::Chain;
-use crate::filters::vm_owner::VmResources;
-use crate::net::pipe::Buffers;
-use crate::proxy::accept;
-use crate::proxy::admin;
 use crate::proxy::context::{ListenerContext, WorkerContext};
 use crate::proxy::shared_state::SharedState;
+use crate::proxy::{admin, listener};
 use crate::upstream::resolver::Resolver;
-
-/// Keeps DNS names up to date.
-pub(crate) struct Resolving {
-    pub(crate) resolver: Resolver,
-    pub(crate) refresh: Duration,
-}
 
 /// What a worker needs to begin.
 pub(crate) struct WorkerArgs {
@@ -39,22 +27,46 @@ pub(crate) struct WorkerArgs {
     pub(crate) shared: Arc<SharedState>,
     /// One for each of the plan's listeners.
     pub(crate) sockets: Vec<(StdListener, ListenerContext)>,
-    /// The first worker's only: a filter's answers are given on the thread of
+    /// The first worker's only: a filter's responses are given on the thread of
     /// its VM, and one VM knows as much as another. So a request costs no hop.
     pub(crate) admin: Option<StdListener>,
     /// The first worker's only.
     pub(crate) resolving: Option<Resolving>,
 }
 
+/// Keeps DNS names up to date.
+pub(crate) struct Resolving {
+    pub(crate) resolver: Resolver,
+    pub(crate) refresh: Duration,
+}
+
 /// A worker's life, as seen from the host.
 pub(crate) struct WorkerHandle {
-    /// Whether its VM started.
+    /// Whether its VMs started; an error when its thread ended before it was known.
     pub(crate) started: oneshot::Receiver<Result<(), StartError>>,
-    /// What became of its sessions.
+    /// What became of its sessions; an error when its thread ended early.
     pub(crate) drained: oneshot::Receiver<Drained>,
 }
 
-/// Starts a worker's thread.
+/// What a worker reports to its host, each once.
+struct Reports {
+    started: Option<oneshot::Sender<Result<(), StartError>>>,
+    drained: Option<oneshot::Sender<Drained>>,
+}
+
+impl Reports {
+    fn started(&mut self, outcome: Result<(), StartError>) {
+        // A host that is gone needs no report.
+        let _ = self.started.take().map(|host| host.send(outcome));
+    }
+
+    fn drained(&mut self, drained: Drained) {
+        let _ = self.drained.take().map(|host| host.send(drained));
+    }
+}
+
+/// Starts a worker's thread. A panic ends the thread and no other: what it had to
+/// report, it reports no more.
 ///
 /// # Errors
 /// When the system gives no thread or no runtime.
@@ -67,49 +79,52 @@ pub(crate) fn spawn(args: WorkerArgs, dispatch: Dispatch) -> Result<WorkerHandle
         .map_err(failed)?;
     let (started_sender, started) = oneshot::channel();
     let (drained_sender, drained) = oneshot::channel();
+    let mut reports = Reports {
+        started: Some(started_sender),
+        drained: Some(drained_sender),
+    };
+    let name = format!("worker-{worker}");
+    let thread = thread::Builder::new().name(name.clone());
     let run = move || {
         let _logs = tracing::dispatcher::set_default(&dispatch);
         let local = LocalSet::new();
-        local.block_on(&runtime, run(args, started_sender, drained_sender));
-        // What is left belongs to nobody: background tasks of the guest.
+        local.block_on(&runtime, live(args, &mut reports));
+        // What is left are background tasks of filters.
         drop(local);
         runtime.shutdown_background();
     };
-    thread::Builder::new()
-        .name(format!("worker-{worker}"))
-        .spawn(run)
-        .map_err(failed)?;
+    thread.spawn(run).map_err(failed)?;
     Ok(WorkerHandle { started, drained })
 }
 
-async fn run(
-    args: WorkerArgs,
-    started: oneshot::Sender<Result<(), StartError>>,
-    drained: oneshot::Sender<Drained>,
-) {
+/// From the start of the VMs to their end.
+async fn live(args: WorkerArgs, reports: &mut Reports) {
     let phases = args.shared.phases.clone();
     let (worker, listeners) = match begin(args) {
         Ok(begun) => begun,
         Err(error) => {
-            // A host that is gone needs no answer; nor below.
-            let _ = started.send(Err(error));
+            reports.started(Err(error));
             return;
         }
     };
-    let _ = started.send(Ok(()));
+    reports.started(Ok(()));
     reached(&phases, Phase::Running).await;
     if *phases.borrow() < Phase::Running {
-        // Given up before it began: what clients wait for is accepted by others.
+        // Given up before it began: other workers accept the clients that wait.
         return;
     }
     worker.counters.alive.store(1, Relaxed);
     let mut accepting = JoinSet::new();
     for (socket, listener) in listeners {
-        accepting.spawn_local(accept::accept(Rc::clone(&worker), listener, socket));
+        accepting.spawn_local(listener::serve(Rc::clone(&worker), listener, socket));
     }
-    while accepting.join_next().await.is_some() {}
+    while let Some(ended) = accepting.join_next().await {
+        if let Err(error) = ended {
+            error!(%error, "a listener is no longer served by one of the workers");
+        }
+    }
     if *phases.borrow() == Phase::Retiring {
-        // Who was accepted last is yet to ask the guest.
+        // Sessions accepted last are yet to open in the filters.
         yield_now().await;
         worker.chain.retire();
     }
@@ -122,12 +137,12 @@ async fn run(
     let cut = worker.sessions.count();
     worker.sessions.order_all(CloseCommand::Cut);
     worker.sessions.none().await;
-    let _ = drained.send(Drained {
+    reports.drained(Drained {
         finished: open.saturating_sub(cut),
         cut,
     });
-    // Until the end there are questions on the admin listener; others answer them
-    // when this worker is retired.
+    // The admin listener is served until the end, or by another worker when this one
+    // is retired.
     if *phases.borrow() != Phase::Retiring {
         reached(&phases, Phase::Over).await;
     }
@@ -139,45 +154,17 @@ type Listeners = Vec<(TcpListener, Rc<ListenerContext>)>;
 
 fn begin(args: WorkerArgs) -> Result<(Rc<WorkerContext>, Listeners), StartError> {
     let WorkerArgs {
-        index,
+        index: worker,
         shared,
         sockets,
         admin,
         resolving,
     } = args;
-    let failed = |source: io::Error| StartError::Worker {
-        worker: index,
-        source,
-    };
-    let counters = Arc::clone(&shared.counters[index]);
-    let sessions = Rc::new(Sessions::new(
-        shared
-            .options
-            .max_sessions
-            .div_ceil(shared.options.workers.get()),
-    ));
-    let chain = Chain::start(
-        &shared.vms,
-        &VmResources {
-            clusters: Arc::clone(&shared.clusters),
-            vm_data: shared.vm_data.clone(),
-            counters: Arc::clone(&counters),
-            sessions: Rc::clone(&sessions),
-            reload_backoff: shared.options.reload_backoff,
-        },
-    )?;
-    let worker = Rc::new(WorkerContext {
-        round_robin: shared.clusters.turns(),
-        buffers: Buffers::new(),
-        next: Cell::new(index as u64 + 1),
-        counters,
-        chain,
-        sessions,
-        shared,
-    });
+    let failed = |source: io::Error| StartError::Worker { worker, source };
+    let context = WorkerContext::start(shared, worker)?;
     if let Some(socket) = admin {
         let listener = TcpListener::from_std(socket).map_err(failed)?;
-        spawn_local(admin::serve(Rc::clone(&worker), listener));
+        spawn_local(admin::serve(Rc::clone(&context), listener));
     }
     if let Some(resolving) = resolving {
         spawn_local(async move { resolving.resolver.run(resolving.refresh).await });
@@ -185,11 +172,9 @@ fn begin(args: WorkerArgs) -> Result<(Rc<WorkerContext>, Listeners), StartError>
     let listeners = sockets
         .into_iter()
         .map(|(socket, listener)| {
-            Ok((
-                TcpListener::from_std(socket).map_err(failed)?,
-                Rc::new(listener),
-            ))
+            let socket = TcpListener::from_std(socket).map_err(failed)?;
+            Ok((socket, Rc::new(listener)))
         })
         .collect::<Result<_, StartError>>()?;
-    Ok((worker, listeners))
+    Ok((context, listeners))
 }
