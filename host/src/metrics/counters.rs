@@ -35,6 +35,12 @@ impl Counters {
         }
     }
 
+    /// The worker's thread panicked, and its VMs are gone with it.
+    pub(crate) fn worker_died(&self) {
+        self.alive.store(0, Relaxed);
+        self.vm_running.store(0, Relaxed);
+    }
+
     pub(crate) fn moved(&self, direction: Direction, bytes: usize) {
         let counter = match direction {
             Direction::Downstream => &self.sent_up,

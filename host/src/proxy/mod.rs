@@ -2,8 +2,11 @@
 
 mod accept;
 mod admin;
+mod caught_panic;
 mod connection;
 mod context;
+#[cfg(test)]
+mod fault;
 mod generation;
 pub(crate) mod host;
 mod listener;
@@ -12,3 +15,6 @@ mod session;
 mod shared_state;
 mod sockets;
 mod worker;
+
+#[cfg(test)]
+mod panic_tests;

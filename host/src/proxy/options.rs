@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use crate::net::forward::DataCallbacks;
+#[cfg(test)]
+use crate::proxy::fault::FaultSwitch;
 use crate::upstream::resolver::{self, Lookup};
 
 /// How a host runs; what it does is the plan's.
@@ -23,6 +25,8 @@ pub struct HostOptions {
     pub resolve_limit: Duration,
     /// Looks up DNS names. Default: the system's resolver.
     pub lookup: Lookup,
+    #[cfg(test)]
+    pub(crate) fault: FaultSwitch,
 }
 
 impl Default for HostOptions {
@@ -34,6 +38,8 @@ impl Default for HostOptions {
             reload_backoff: Duration::from_secs(1),
             resolve_limit: Duration::from_secs(2),
             lookup: resolver::system(),
+            #[cfg(test)]
+            fault: FaultSwitch::default(),
         }
     }
 }

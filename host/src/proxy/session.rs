@@ -1,6 +1,7 @@
 //! One connection, from the accept to the access log.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -8,15 +9,18 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::net::TcpStream;
-use tracing::{debug, info};
+use tracing::{debug, error, info};
 
 use crate::control::CloseCommand;
 use crate::filters::chain_state::Step;
 use crate::filters::connection_info::ConnectionInfo;
 use crate::metrics::{OpenCount, Reason};
 use crate::net::forward::{Forward, ForwardHooks, MOST_HELD};
+use crate::proxy::caught_panic::CaughtPanic;
 use crate::proxy::connection::Connection;
 use crate::proxy::context::{ListenerContext, WorkerContext};
+#[cfg(test)]
+use crate::proxy::fault::Fault;
 use crate::upstream::cluster::Target;
 use crate::upstream::dial::{Attempts, Dialed, UPSTREAM_RESET, dial};
 use proxy_wasm_engine::{Direction, End, Peer, Upstream};
@@ -36,7 +40,14 @@ pub(crate) fn serve(
         replica: None,
     };
     async move {
-        let reason = session.run(client).await;
+        let outcome = {
+            let running = pin!(session.run(client));
+            CaughtPanic::catch_async(running).await
+        };
+        let reason = outcome.unwrap_or_else(|panic| {
+            error!(client = %source, %panic, "a connection is closed: its task panicked");
+            Reason::InternalError
+        });
         session.close(reason);
     }
 }
@@ -65,6 +76,8 @@ impl Session {
             Ok(replica) => replica,
             Err(reason) => return reason,
         };
+        #[cfg(test)]
+        self.worker().shared.options.fault.strike(Fault::Session);
         self.forward(client, replica, early).await.into()
     }
 

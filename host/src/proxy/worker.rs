@@ -16,7 +16,10 @@ use tracing::{Dispatch, error};
 use crate::control::CloseCommand;
 use crate::control::lifecycle::{Drained, Phase, reached};
 use crate::error::StartError;
+use crate::proxy::caught_panic::CaughtPanic;
 use crate::proxy::context::{ListenerContext, WorkerContext};
+#[cfg(test)]
+use crate::proxy::fault::Fault;
 use crate::proxy::shared_state::SharedState;
 use crate::proxy::{admin, listener};
 use crate::upstream::resolver::Resolver;
@@ -87,11 +90,20 @@ pub(crate) fn spawn(args: WorkerArgs, dispatch: Dispatch) -> Result<WorkerHandle
     let thread = thread::Builder::new().name(name.clone());
     let run = move || {
         let _logs = tracing::dispatcher::set_default(&dispatch);
-        let local = LocalSet::new();
-        local.block_on(&runtime, live(args, &mut reports));
-        // What is left are background tasks of filters.
-        drop(local);
-        runtime.shutdown_background();
+        let counters = Arc::clone(&args.shared.counters[worker]);
+        let life = || {
+            let local = LocalSet::new();
+            local.block_on(&runtime, live(args, &mut reports));
+            // What is left are background tasks of filters.
+            drop(local);
+            runtime.shutdown_background();
+        };
+        if let Err(panic) = CaughtPanic::catch(life) {
+            counters.worker_died();
+            error!(worker = name, %panic, "a worker panicked; its connections were cut");
+        }
+        // Only now does a host that waits for a report learn that none will come.
+        drop(reports);
     };
     thread.spawn(run).map_err(failed)?;
     Ok(WorkerHandle { started, drained })
@@ -129,6 +141,8 @@ async fn live(args: WorkerArgs, reports: &mut Reports) {
         worker.chain.retire();
     }
 
+    #[cfg(test)]
+    worker.shared.options.fault.strike(Fault::Drain);
     let open = worker.sessions.count();
     tokio::select! {
         () = worker.sessions.none() => {}
@@ -161,6 +175,8 @@ fn begin(args: WorkerArgs) -> Result<(Rc<WorkerContext>, Listeners), StartError>
         resolving,
     } = args;
     let failed = |source: io::Error| StartError::Worker { worker, source };
+    #[cfg(test)]
+    shared.options.fault.strike(Fault::Start);
     let context = WorkerContext::start(shared, worker)?;
     if let Some(socket) = admin {
         let listener = TcpListener::from_std(socket).map_err(failed)?;
