@@ -52,6 +52,7 @@ mod instance;
 mod limits;
 mod linker;
 mod log;
+mod log_line;
 mod machine;
 mod memory;
 mod observe;
@@ -71,6 +72,7 @@ pub use abi::{
 pub use config::{Plugin, VmConfig, World};
 pub use effect::{CallReply, Effect, GrpcCall, HttpCall};
 pub use engine::{Engine, Module};
+pub use log_line::LogLine;
 pub use machine::{Finished, Vm};
 pub use observe::{Hostcall, Observer};
 pub use shared::{Metric, MetricKind, Shared};

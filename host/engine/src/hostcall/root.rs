@@ -16,7 +16,8 @@ pub(crate) fn log(call: &mut Call, level: u32, at: u32, len: u32) -> Answer {
 }
 
 pub(crate) fn log_level(call: &mut Call, to: u32) -> Answer {
-    call.put_u32(to, log::level() as u32)
+    let level = log::level(&*call.state().world);
+    call.put_u32(to, level as u32)
 }
 
 pub(crate) fn time(call: &mut Call, to: u32) -> Answer {
