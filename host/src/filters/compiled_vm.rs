@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::StartError;
+use crate::filters::log::LogSource;
 use crate::filters::vm_group::VmGroup;
 use crate::plan::{ADMIN_ROOT, Failure, Filter, NetworkFilter, Plan, STREAM_ROOT, VmSettings};
 use proxy_wasm_engine::{Engine, Module, Plugin, VmConfig};
@@ -85,6 +86,14 @@ impl CompiledVm {
     /// Whether it is the balancer itself.
     pub(crate) fn is_balancer(&self) -> bool {
         self.filter.is_none()
+    }
+
+    /// Whose log lines its VMs write.
+    pub(super) fn log_source(&self) -> LogSource {
+        match self.is_balancer() {
+            true => LogSource::Balancer,
+            false => LogSource::Filters,
+        }
     }
 
     /// The plugin that answers on the admin listener.

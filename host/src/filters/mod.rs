@@ -10,6 +10,7 @@ pub(crate) mod connection_info;
 pub(crate) mod effects;
 mod filter_slot;
 mod grpc;
+mod log;
 pub(crate) mod rehearsal;
 mod ticks;
 mod vm_group;

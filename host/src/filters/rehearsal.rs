@@ -3,13 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tracing::debug;
+use tracing::{Level, debug};
 
 use crate::error::StartError;
 use crate::filters::compiled_vm::{CompiledVm, engine};
+use crate::filters::log::LogSource;
 use crate::filters::vm_group::VmGroup;
 use crate::plan::Plan;
-use proxy_wasm_engine::{Shared, Vm};
+use proxy_wasm_engine::{LogLine, Shared, Vm, World};
 
 /// What [`rehearse`] saw of one VM.
 #[derive(Debug)]
@@ -48,8 +49,9 @@ pub fn rehearse(plan: &Plan, balancer: &[u8]) -> Result<Vec<Rehearsal>, StartErr
         .collect();
     let rehearsals = VmGroup::all(plan).into_iter().map(|group| {
         let names = Arc::clone(&names);
-        let world = Arc::new(move |name: &str| names.iter().any(|known| known == name));
         let outcome = CompiledVm::compile(&group, &engine, plan, balancer).and_then(|compiled| {
+            let log_source = compiled.log_source();
+            let world = Arc::new(RehearsalWorld { names, log_source });
             Vm::start(&compiled.module, &compiled.config, &vm_data, world)
                 .map(|vm| debug!(contexts = vm.context_count(), "started"))
                 .map_err(|error| compiled.failed(error))
@@ -61,4 +63,25 @@ pub fn rehearse(plan: &Plan, balancer: &[u8]) -> Result<Vec<Rehearsal>, StartErr
         }
     });
     Ok(rehearsals.collect())
+}
+
+/// What a VM may know of a host that will not serve.
+struct RehearsalWorld {
+    /// Of clusters, routes and pools.
+    names: Arc<[String]>,
+    log_source: LogSource,
+}
+
+impl World for RehearsalWorld {
+    fn has_cluster(&self, name: &str) -> bool {
+        self.names.iter().any(|known| known == name)
+    }
+
+    fn log(&self, line: &LogLine<'_>) {
+        self.log_source.write(line);
+    }
+
+    fn log_enabled(&self, level: Level) -> bool {
+        self.log_source.enabled(level)
+    }
 }

@@ -76,7 +76,7 @@ impl VmOwner {
             reload_backoff,
         } = resources;
         let owner = Rc::new(VmOwner {
-            world: Arc::new(HostWorld::new(Arc::clone(&clusters))),
+            world: Arc::new(HostWorld::new(Arc::clone(&clusters), compiled.log_source())),
             effects: Effects::new(Arc::clone(&compiled), Rc::clone(&sessions), clusters),
             backoff: RefCell::new(Backoff::new(reload_backoff)),
             compiled,

@@ -3,21 +3,25 @@
 use std::sync::Arc;
 
 use tokio::sync::Notify;
+use tracing::Level;
 
+use crate::filters::log::LogSource;
 use crate::upstream::cluster::Clusters;
-use proxy_wasm_engine::World;
+use proxy_wasm_engine::{LogLine, World};
 
 /// What a VM may know of this host.
 pub(super) struct HostWorld {
     clusters: Arc<Clusters>,
     woken: Notify,
+    log_source: LogSource,
 }
 
 impl HostWorld {
-    pub(super) fn new(clusters: Arc<Clusters>) -> HostWorld {
+    pub(super) fn new(clusters: Arc<Clusters>, log_source: LogSource) -> HostWorld {
         HostWorld {
             clusters,
             woken: Notify::new(),
+            log_source,
         }
     }
 
@@ -34,5 +38,13 @@ impl World for HostWorld {
 
     fn wake(&self) {
         self.woken.notify_one();
+    }
+
+    fn log(&self, line: &LogLine<'_>) {
+        self.log_source.write(line);
+    }
+
+    fn log_enabled(&self, level: Level) -> bool {
+        self.log_source.enabled(level)
     }
 }
