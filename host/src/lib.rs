@@ -37,9 +37,10 @@ mod upstream;
 
 pub use control::lifecycle::Drained;
 pub use error::StartError;
-pub use filters::compiled_vm::{Rehearsal, rehearse};
+pub use filters::rehearsal::{Rehearsal, rehearse};
 pub use net::forward::DataCallbacks;
-pub use proxy::host::{Host, HostOptions};
+pub use proxy::host::Host;
+pub use proxy::options::HostOptions;
 pub use upstream::resolver::{Lookup, LookupFuture};
 
 /// The filter, compiled to WebAssembly: the very module Envoy is given.

@@ -90,7 +90,7 @@ struct Said(Arc<Mutex<Vec<String>>>);
 
 impl<S: Subscriber> Layer<S> for Said {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        if event.metadata().target() == "guest" {
+        if event.metadata().target() == "filter" {
             event.record(&mut &*self);
         }
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ring::rand::SecureRandom as _;
 
 use super::abi::Profile;
+use super::log_line::LogLine;
 use super::observe::Observer;
 
 /// Identity and limits of a VM. `..VmConfig::default()` fills in the rest.
@@ -88,6 +89,17 @@ pub trait Environment: Send + Sync {
     /// Something waits for this VM, put there by another one: its owner is to
     /// call [`Vm::deliver`](super::Vm::deliver) soon. Called from any thread.
     fn wake(&self) {}
+
+    /// Takes a line the guest logs. Default: [`LogLine::trace`].
+    fn log(&self, line: &LogLine<'_>) {
+        line.trace();
+    }
+
+    /// Whether anybody reads log lines of a level: what guests ask before they write
+    /// one. Default: [`LogLine::trace_enabled`].
+    fn log_enabled(&self, level: tracing::Level) -> bool {
+        LogLine::trace_enabled(level)
+    }
 
     /// Who watches the VM; asked once, when it starts.
     fn observer(&self) -> Option<Arc<dyn Observer>> {

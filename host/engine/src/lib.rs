@@ -18,6 +18,7 @@ mod instance;
 mod limits;
 mod linker;
 mod log;
+mod log_line;
 mod map_access;
 mod memory;
 #[cfg(feature = "module-cache")]
@@ -45,6 +46,7 @@ pub use abi::{
 pub use config::{Environment, Plugin, VmConfig};
 pub use effect::{CallReply, Effect, GrpcCall, HttpCall};
 pub use engine::{Engine, Module};
+pub use log_line::LogLine;
 pub use observe::{Hostcall, Observer};
 pub use shared::{Metric, MetricKind, Shared};
 pub use status::Status;

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use tracing::Level;
+
 use super::abi::LogLevel;
+use super::config::Environment;
+use super::log_line::LogLine;
 use super::state::VmState;
 
 /// Counts a guest's lines against its limit.
@@ -66,33 +70,36 @@ pub(super) fn write(state: &mut VmState, level: LogLevel, line: &str) {
 }
 
 fn emit(state: &VmState, level: LogLevel, line: &str) {
-    let vm = state.vm_id.as_str();
-    let plugin = state.plugin().map_or("", |plugin| plugin.name.as_str());
-    match level {
-        LogLevel::Trace => tracing::trace!(target: "guest", vm, plugin, "{line}"),
-        LogLevel::Debug => tracing::debug!(target: "guest", vm, plugin, "{line}"),
-        LogLevel::Info => tracing::info!(target: "guest", vm, plugin, "{line}"),
-        LogLevel::Warn => tracing::warn!(target: "guest", vm, plugin, "{line}"),
-        LogLevel::Error | LogLevel::Critical => {
-            tracing::error!(target: "guest", vm, plugin, "{line}");
-        }
-    }
+    state.environment.log(&LogLine {
+        level: traced(level),
+        vm_id: &state.vm_id,
+        plugin: state.plugin().map_or("", |plugin| plugin.name.as_str()),
+        message: line,
+    });
 }
 
-/// The lowest level anybody listens to.
-pub(super) fn level() -> LogLevel {
-    if tracing::enabled!(target: "guest", tracing::Level::TRACE) {
-        LogLevel::Trace
-    } else if tracing::enabled!(target: "guest", tracing::Level::DEBUG) {
-        LogLevel::Debug
-    } else if tracing::enabled!(target: "guest", tracing::Level::INFO) {
-        LogLevel::Info
-    } else if tracing::enabled!(target: "guest", tracing::Level::WARN) {
-        LogLevel::Warn
-    } else if tracing::enabled!(target: "guest", tracing::Level::ERROR) {
-        LogLevel::Error
-    } else {
-        LogLevel::Critical
+/// The lowest level anybody reads.
+pub(super) fn level(environment: &dyn Environment) -> LogLevel {
+    let levels = [
+        LogLevel::Trace,
+        LogLevel::Debug,
+        LogLevel::Info,
+        LogLevel::Warn,
+        LogLevel::Error,
+    ];
+    let read = levels
+        .into_iter()
+        .find(|level| environment.log_enabled(traced(*level)));
+    read.unwrap_or(LogLevel::Critical)
+}
+
+fn traced(level: LogLevel) -> Level {
+    match level {
+        LogLevel::Trace => Level::TRACE,
+        LogLevel::Debug => Level::DEBUG,
+        LogLevel::Info => Level::INFO,
+        LogLevel::Warn => Level::WARN,
+        LogLevel::Error | LogLevel::Critical => Level::ERROR,
     }
 }
 

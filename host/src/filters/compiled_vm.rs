@@ -1,22 +1,20 @@
-//! What runs in a VM: a module, its plugins, and where they stand in the chain.
+//! What runs in a VM: a module, its plugins, and their slots in the chain.
 
-use std::fmt;
 use std::sync::Arc;
 
-use tracing::debug;
-
 use crate::error::StartError;
-use crate::plan::{ADMIN_ROOT, Failure, NetworkFilter, Plan, STREAM_ROOT, VmSettings};
-use proxy_wasm_engine::{Engine, Module, Plugin, Shared, Vm, VmConfig};
+use crate::filters::log::LogSource;
+use crate::filters::vm_group::VmGroup;
+use crate::plan::{ADMIN_ROOT, Failure, Filter, NetworkFilter, Plan, STREAM_ROOT, VmSettings};
+use proxy_wasm_engine::{Engine, Module, Plugin, VmConfig};
 
-/// A module, its plugins, and where they stand in the chain. Each worker has a
-/// VM of it.
+/// A module, its plugins, and their slots in the chain. Each worker has a VM of it.
 pub(crate) struct CompiledVm {
-    pub(crate) module: Module,
-    pub(crate) config: VmConfig,
-    pub(crate) failure: Failure,
-    /// For each plugin its place in the chain; the balancer's admin has none.
-    pub(crate) links: Vec<Option<usize>>,
+    pub(super) module: Module,
+    pub(super) config: VmConfig,
+    pub(super) failure: Failure,
+    /// For each plugin its slot in the chain; the balancer's admin has none.
+    pub(super) slots: Vec<Option<usize>>,
     /// Its first filter's name and file; `None`: the balancer.
     filter: Option<(String, String)>,
 }
@@ -26,13 +24,63 @@ impl CompiledVm {
     ///
     /// # Errors
     /// When a module does not compile.
-    pub(crate) fn all(plan: &Plan, balancer: &[u8]) -> Result<Vec<CompiledVm>, StartError> {
+    pub(crate) fn all(plan: &Plan, balancer: &[u8]) -> Result<Vec<Arc<CompiledVm>>, StartError> {
         let engine = engine()?;
-        let mut programs = Vec::new();
-        for part in parts(plan) {
-            programs.push(part.compile(&engine, plan, balancer)?);
+        let groups = VmGroup::all(plan);
+        groups
+            .iter()
+            .map(|group| CompiledVm::compile(group, &engine, plan, balancer).map(Arc::new))
+            .collect()
+    }
+
+    /// The VM of one group.
+    ///
+    /// # Errors
+    /// When its module does not compile.
+    pub(super) fn compile(
+        group: &VmGroup<'_>,
+        engine: &Engine,
+        plan: &Plan,
+        balancer: &[u8],
+    ) -> Result<CompiledVm, StartError> {
+        let filter = group.names().into_iter().next().zip(group.file());
+        let module = |code: &[u8]| {
+            Module::compile(engine, code).map_err(|error| failed(filter.clone(), Box::new(error)))
+        };
+        match group {
+            VmGroup::Filters(filters) => {
+                let first = filters.first().map(|(_, one)| *one);
+                Ok(CompiledVm {
+                    module: module(first.map_or(&[][..], |one| &one.code))?,
+                    config: vm_config(
+                        first.map_or_else(VmSettings::default, |one| one.vm.clone()),
+                        filters.iter().map(|(_, one)| plugin(one)).collect(),
+                    ),
+                    failure: first.map_or(Failure::Reload, |one| one.vm.failure),
+                    slots: filters.iter().map(|(slot, _)| Some(*slot)).collect(),
+                    filter,
+                })
+            }
+            VmGroup::Balancer(slot, own) => {
+                let mut slots = vec![Some(*slot)];
+                let mut plugins = vec![balancer_plugin(STREAM_ROOT, own)];
+                if plan.admin.is_some() {
+                    slots.push(None);
+                    plugins.push(balancer_plugin(ADMIN_ROOT, own));
+                }
+                let settings = VmSettings {
+                    id: own.vm_id.clone(),
+                    ..VmSettings::default()
+                };
+                Ok(CompiledVm {
+                    module: module(balancer)?,
+                    config: vm_config(settings, plugins),
+                    failure: Failure::Reload,
+                    slots,
+                    filter: None,
+                })
+            }
         }
-        Ok(programs)
     }
 
     /// Whether it is the balancer itself.
@@ -40,9 +88,17 @@ impl CompiledVm {
         self.filter.is_none()
     }
 
+    /// Whose log lines its VMs write.
+    pub(super) fn log_source(&self) -> LogSource {
+        match self.is_balancer() {
+            true => LogSource::Balancer,
+            false => LogSource::Filters,
+        }
+    }
+
     /// The plugin that answers on the admin listener.
     pub(crate) fn admin(&self) -> Option<usize> {
-        self.links.iter().position(Option::is_none)
+        self.slots.iter().position(Option::is_none)
     }
 
     /// The name of its (first) filter.
@@ -57,148 +113,10 @@ impl CompiledVm {
     }
 }
 
-/// What [`rehearse`] saw of one VM.
-#[derive(Debug)]
-pub struct Rehearsal {
-    /// Names of the filters in it, in the order of the chain.
-    pub filters: Vec<String>,
-    /// Where the module came from; `None`: the balancer, which is built in.
-    pub file: Option<String>,
-    /// Whether it was loaded and its plugins started.
-    pub outcome: Result<(), StartError>,
-}
-
-impl fmt::Display for Rehearsal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.filters.join(", ");
-        match (&self.outcome, &self.file) {
-            (Err(error), _) => write!(f, "{error}"),
-            (Ok(()), Some(file)) => write!(f, "{names} ({file}): loaded and started"),
-            (Ok(()), None) => write!(f, "{names} (built in): loaded and started"),
-        }
-    }
-}
-
-/// Loads every module of a plan and starts its plugins, as each worker would,
-/// without listening anywhere. What a plugin asks for is not carried out.
-///
 /// # Errors
-/// When this machine can't run compiled guests at all.
-pub fn rehearse(plan: &Plan, balancer: &[u8]) -> Result<Vec<Rehearsal>, StartError> {
-    let engine = engine()?;
-    let shared = Shared::new();
-    let names: Arc<[String]> = (plan.clusters.iter().map(|one| &one.name))
-        .chain(plan.pools.iter().map(|one| &one.name))
-        .chain(plan.routes.iter().map(|one| &one.name))
-        .cloned()
-        .collect();
-    let rehearsals = parts(plan).into_iter().map(|part| {
-        let names = Arc::clone(&names);
-        let world = Arc::new(move |name: &str| names.iter().any(|known| known == name));
-        let outcome = part.compile(&engine, plan, balancer).and_then(|program| {
-            Vm::start(&program.module, &program.config, &shared, world)
-                .map(|vm| debug!(contexts = vm.context_count(), "started"))
-                .map_err(|error| program.failed(error))
-        });
-        Rehearsal {
-            filters: part.names(),
-            file: part.file(),
-            outcome,
-        }
-    });
-    Ok(rehearsals.collect())
-}
-
-/// Filters that share a VM.
-enum Part<'a> {
-    Filters(Vec<(usize, &'a NetworkFilter)>),
-    Balancer(usize, &'a crate::plan::Filter),
-}
-
-fn parts(plan: &Plan) -> Vec<Part<'_>> {
-    let mut parts: Vec<Part<'_>> = Vec::new();
-    for (link, filter) in plan.network_filters.iter().enumerate() {
-        let together = parts.iter_mut().find_map(|part| match part {
-            Part::Filters(filters) if filters.iter().all(|(_, other)| share(other, filter)) => {
-                Some(filters)
-            }
-            _ => None,
-        });
-        match together {
-            Some(filters) => filters.push((link, filter)),
-            None => parts.push(Part::Filters(vec![(link, filter)])),
-        }
-    }
-    let balancer = plan.balancer.as_ref();
-    parts.extend(balancer.map(|filter| Part::Balancer(plan.network_filters.len(), filter)));
-    parts
-}
-
-/// Whether two filters live in one VM.
-fn share(one: &NetworkFilter, other: &NetworkFilter) -> bool {
-    !one.vm.id.is_empty() && one.vm == other.vm && one.code == other.code
-}
-
-impl Part<'_> {
-    fn names(&self) -> Vec<String> {
-        match self {
-            Part::Filters(filters) => filters.iter().map(|(_, one)| one.name.clone()).collect(),
-            Part::Balancer(..) => vec![STREAM_ROOT.to_owned()],
-        }
-    }
-
-    fn file(&self) -> Option<String> {
-        match self {
-            Part::Filters(filters) => filters.first().map(|(_, one)| one.file.clone()),
-            Part::Balancer(..) => None,
-        }
-    }
-
-    fn compile(
-        &self,
-        engine: &Engine,
-        plan: &Plan,
-        balancer: &[u8],
-    ) -> Result<CompiledVm, StartError> {
-        let filter = self.names().into_iter().next().zip(self.file());
-        let compiled = |code: &[u8]| {
-            Module::compile(engine, code).map_err(|error| failed(filter.clone(), Box::new(error)))
-        };
-        match self {
-            Part::Filters(filters) => {
-                let first = filters.first().map(|(_, one)| *one);
-                Ok(CompiledVm {
-                    module: compiled(first.map_or(&[][..], |one| &one.code))?,
-                    config: vm_config(
-                        first.map_or_else(VmSettings::default, |one| one.vm.clone()),
-                        filters.iter().map(|(_, one)| plugin(one)).collect(),
-                    ),
-                    failure: first.map_or(Failure::Reload, |one| one.vm.failure),
-                    links: filters.iter().map(|(link, _)| Some(*link)).collect(),
-                    filter,
-                })
-            }
-            Part::Balancer(link, own) => {
-                let mut links = vec![Some(*link)];
-                let mut plugins = vec![balancer_plugin(STREAM_ROOT, own)];
-                if plan.admin.is_some() {
-                    links.push(None);
-                    plugins.push(balancer_plugin(ADMIN_ROOT, own));
-                }
-                let settings = VmSettings {
-                    id: own.vm_id.clone(),
-                    ..VmSettings::default()
-                };
-                Ok(CompiledVm {
-                    module: compiled(balancer)?,
-                    config: vm_config(settings, plugins),
-                    failure: Failure::Reload,
-                    links,
-                    filter: None,
-                })
-            }
-        }
-    }
+/// When this machine can't run compiled modules at all.
+pub(super) fn engine() -> Result<Engine, StartError> {
+    Engine::new().map_err(|error| StartError::Filter(Box::new(error)))
 }
 
 fn vm_config(vm: VmSettings, plugins: Vec<Plugin>) -> VmConfig {
@@ -223,16 +141,12 @@ fn plugin(filter: &NetworkFilter) -> Plugin {
     }
 }
 
-fn balancer_plugin(root: &str, own: &crate::plan::Filter) -> Plugin {
+fn balancer_plugin(root: &str, own: &Filter) -> Plugin {
     Plugin {
         name: root.to_owned(),
         root_id: root.to_owned(),
         configuration: own.configuration.to_string().into_bytes(),
     }
-}
-
-fn engine() -> Result<Engine, StartError> {
-    Engine::new().map_err(|error| StartError::Filter(Box::new(error)))
 }
 
 fn failed(

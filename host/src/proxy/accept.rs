@@ -1,145 +1,104 @@
-//! Listening sockets, and the loop that accepts.
+//! The accept loop, of whatever listener and for whatever is done with its clients.
 
+use std::fmt::Display;
 use std::future::poll_fn;
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
-use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::task::Poll;
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::spawn_local;
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
-use crate::control::lifecycle::{Phase, reached};
-use crate::error::StartError;
-use crate::net::socket::keep_alive;
-use crate::proxy::session;
-use crate::proxy::worker::Worker;
-use crate::upstream::cluster::Target;
+/// What becomes of a listener's clients.
+pub(crate) trait Clients<C> {
+    /// Waits until one more may be accepted.
+    async fn room(&mut self) {}
 
-/// A listener as its sessions know it.
-#[derive(Clone)]
-pub(crate) struct ListenerContext {
-    pub(crate) address: SocketAddr,
-    pub(crate) fallback: Target,
-    pub(crate) metadata: Arc<serde_json::Value>,
-    pub(crate) idle_timeout: Option<Duration>,
+    /// Serves a client in a task of its own.
+    fn serve(&mut self, client: C, source: SocketAddr);
+
+    /// Counts an accept that failed.
+    fn failed(&mut self) {}
 }
 
-/// Opens one socket for each worker, all on one address: the kernel spreads
-/// connections over them. With port 0 all take the port the first one got.
-pub(crate) fn bind(address: SocketAddr, workers: usize) -> Result<Vec<StdListener>, StartError> {
-    let failed = |source| StartError::Bind { address, source };
-    // Sharing a port is for our own sockets: somebody else's is an error.
-    if address.port() != 0 {
-        drop(open(address, Sharing::No).map_err(failed)?);
-    }
-    let first = open(address, Sharing::Yes).map_err(failed)?;
-    let taken = first.local_addr().map_err(failed)?;
-    let mut sockets = vec![first];
-    for _ in 1..workers {
-        sockets.push(open(taken, Sharing::Yes).map_err(failed)?);
-    }
-    for socket in &sockets {
-        rustix::net::listen(socket, BACKLOG).map_err(|error| failed(error.into()))?;
-    }
-    Ok(sockets)
+/// Hands over connections.
+pub(crate) trait Accept {
+    type Client;
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Self::Client, SocketAddr)>>;
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Sharing {
-    No,
-    Yes,
-}
+impl Accept for TcpListener {
+    type Client = TcpStream;
 
-fn open(address: SocketAddr, sharing: Sharing) -> io::Result<StdListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    if address.is_ipv6() {
-        // As in Envoy: `[::]:443` and `0.0.0.0:443` are two listeners.
-        socket.set_only_v6(true)?;
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        TcpListener::poll_accept(self, cx)
     }
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(sharing == Sharing::Yes)?;
-    // Inherited by what is accepted.
-    socket.set_tcp_nodelay(true)?;
-    keep_alive(&socket)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    Ok(socket.into())
 }
 
-/// Accepts until other workers do it or the drain begins; then takes what the
-/// kernel has accepted already, so that nobody who got through is turned away.
-pub(crate) async fn accept(worker: Rc<Worker>, post: Rc<ListenerContext>, listener: TcpListener) {
-    let phases = worker.site.phases.clone();
-    let draining = reached(&phases, Phase::Retiring);
-    let mut draining = std::pin::pin!(draining);
+/// Accepts until `end`. An error of one client costs nobody else anything; while the
+/// process lacks something, as file descriptors, it tries again every so often.
+pub(crate) async fn accept_until<L: Accept>(
+    end: impl Future<Output = ()>,
+    listener: &L,
+    name: impl Display,
+    clients: &mut impl Clients<L::Client>,
+) {
+    let mut end = std::pin::pin!(end);
     let mut failing = false;
     loop {
+        let next = async {
+            clients.room().await;
+            poll_fn(|cx| listener.poll_accept(cx)).await
+        };
         let accepted = tokio::select! {
             biased;
-            () = &mut draining => break,
-            accepted = next(&worker, &listener) => accepted,
+            () = &mut end => return,
+            accepted = next => accepted,
         };
         match accepted {
             Ok((client, source)) => {
                 failing = false;
-                admit(&worker, &post, client, source);
+                clients.serve(client, source);
             }
             Err(error) => {
-                worker.counters.accept_errors.fetch_add(1, Relaxed);
-                if !of_the_process(&error) {
-                    debug!(%error, "a client went away before it was accepted");
+                clients.failed();
+                if !is_of_process(&error) {
+                    debug!(%error, listener = %name, "a client went away before it was accepted");
                     continue;
                 }
                 if !std::mem::replace(&mut failing, true) {
-                    warn!(%error, listener = %post.address, "can't accept; clients wait until it goes on");
+                    warn!(%error, listener = %name, "can't accept; clients wait until it goes on");
                 }
-                sleep(ACCEPT_BACKOFF).await;
+                tokio::select! {
+                    biased;
+                    () = &mut end => return,
+                    () = sleep(BACKOFF) => {}
+                }
             }
         }
     }
-    if *phases.borrow() == Phase::Retiring {
-        // The others' sockets are the same: what waits is theirs.
-        return;
-    }
-    while let Some(Ok((client, source))) = waiting(&listener).await {
-        admit(&worker, &post, client, source);
-    }
 }
 
-async fn next(worker: &Worker, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-    worker.sessions.room().await;
-    listener.accept().await
-}
-
-fn admit(worker: &Rc<Worker>, post: &Rc<ListenerContext>, client: TcpStream, source: SocketAddr) {
-    let session = session::serve(Rc::clone(worker), Rc::clone(post), client, source);
-    spawn_local(session);
-}
-
-/// A connection the kernel has ready, if there is one.
-async fn waiting(listener: &TcpListener) -> Option<io::Result<(TcpStream, SocketAddr)>> {
-    poll_fn(|cx| {
-        Poll::Ready(match listener.poll_accept(cx) {
-            Poll::Ready(accepted) => Some(accepted),
-            Poll::Pending => None,
+/// Accepts what the kernel has ready, and waits for no more.
+pub(crate) async fn accept_ready<L: Accept>(listener: &L, clients: &mut impl Clients<L::Client>) {
+    let ready = || {
+        poll_fn(|cx| {
+            Poll::Ready(match listener.poll_accept(cx) {
+                Poll::Ready(accepted) => accepted.ok(),
+                Poll::Pending => None,
+            })
         })
-    })
-    .await
+    };
+    while let Some((client, source)) = ready().await {
+        clients.serve(client, source);
+    }
 }
 
 /// Whether the process lacks something, so that the next accept fails as well.
-fn of_the_process(error: &io::Error) -> bool {
+fn is_of_process(error: &io::Error) -> bool {
     use rustix::io::Errno;
     matches!(
         Errno::from_io_error(error),
@@ -147,52 +106,131 @@ fn of_the_process(error: &io::Error) -> bool {
     )
 }
 
-/// Connections the kernel holds until they are accepted; it may allow fewer.
-const BACKLOG: i32 = 4096;
 /// Before another try when the process can't accept.
-const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+const BACKOFF: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use std::cell::{Cell, RefCell};
+    use std::collections::VecDeque;
+
+    use rustix::io::Errno;
+    use tokio::time::Instant;
 
     use super::*;
 
-    #[test]
-    fn all_workers_listen_on_the_port_the_first_one_got() {
-        let sockets = bind("127.0.0.1:0".parse().unwrap(), 3).unwrap();
-        let ports: Vec<_> = sockets
-            .iter()
-            .map(|s| s.local_addr().unwrap().port())
-            .collect();
-        assert_eq!(ports.len(), 3);
-        assert!(
-            ports[0] != 0 && ports.iter().all(|port| *port == ports[0]),
-            "{ports:?}"
-        );
+    /// A listener that hands over what a test has put there, then nothing.
+    struct Script(RefCell<VecDeque<Result<u32, Errno>>>);
+
+    impl Script {
+        fn new<const N: usize>(accepts: [Result<u32, Errno>; N]) -> Script {
+            Script(RefCell::new(accepts.into()))
+        }
     }
 
-    #[test]
-    fn a_listener_on_ipv6_leaves_ipv4_to_another() {
-        let socket = open("[::1]:0".parse().unwrap(), Sharing::No).unwrap();
-        assert!(Socket::from(socket).only_v6().unwrap());
+    impl Accept for Script {
+        type Client = u32;
+
+        fn poll_accept(&self, _: &mut Context<'_>) -> Poll<io::Result<(u32, SocketAddr)>> {
+            match self.0.borrow_mut().pop_front() {
+                Some(Ok(client)) => Poll::Ready(Ok((client, SocketAddr::from(([0; 4], 1))))),
+                Some(Err(error)) => Poll::Ready(Err(error.into())),
+                None => Poll::Pending,
+            }
+        }
     }
 
-    #[test]
-    fn a_port_somebody_else_holds_is_refused_with_a_remedy() {
-        let held = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
-        let address = held[0].local_addr().unwrap();
-        let error = bind(address, 2).unwrap_err().to_string();
-        assert!(
-            error.contains(&address.to_string()) && error.contains("in use"),
-            "{error}"
-        );
+    /// Who was served, and when; room for a few.
+    struct Served {
+        began: Instant,
+        clients: Vec<(u32, u128)>,
+        failures: usize,
+        room: usize,
     }
 
-    #[test]
-    fn both_families_can_listen_on_one_port() {
-        let v6 = bind("[::]:0".parse().unwrap(), 1).unwrap();
-        let port = v6[0].local_addr().unwrap().port();
-        bind(SocketAddr::from(([0, 0, 0, 0], port)), 1).unwrap();
+    impl Served {
+        fn new() -> Served {
+            Served {
+                began: Instant::now(),
+                clients: Vec::new(),
+                failures: 0,
+                room: usize::MAX,
+            }
+        }
+    }
+
+    impl Clients<u32> for Served {
+        async fn room(&mut self) {
+            if self.clients.len() >= self.room {
+                std::future::pending().await
+            }
+        }
+
+        fn serve(&mut self, client: u32, _: SocketAddr) {
+            self.clients
+                .push((client, self.began.elapsed().as_millis()));
+        }
+
+        fn failed(&mut self) {
+            self.failures += 1;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_error_of_the_process_backs_off_and_one_of_a_client_does_not() {
+        let cases = [
+            ("a client that is gone", Errno::CONNABORTED, 0),
+            ("no file descriptor in the process", Errno::MFILE, 100),
+            ("no file descriptor in the system", Errno::NFILE, 100),
+            ("no buffers", Errno::NOBUFS, 100),
+            ("no memory", Errno::NOMEM, 100),
+        ];
+        for (why, error, pause) in cases {
+            let listener = Script::new([Ok(1), Err(error), Err(error), Ok(2), Err(error), Ok(3)]);
+            let mut served = Served::new();
+            let end = sleep(Duration::from_secs(10));
+            accept_until(end, &listener, "test", &mut served).await;
+            let expected = [(1, 0), (2, 2 * pause), (3, 3 * pause)];
+            assert_eq!(served.clients, expected, "{why}: who was served, and when");
+            assert_eq!(served.failures, 3, "{why}: failures counted");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_does_not_wait_for_the_process_to_recover() {
+        let began = Instant::now();
+        let listener = Script::new([Err(Errno::MFILE), Ok(1)]);
+        let mut served = Served::new();
+        let end = sleep(Duration::from_millis(30));
+        accept_until(end, &listener, "test", &mut served).await;
+        assert_eq!(began.elapsed(), Duration::from_millis(30));
+        assert_eq!(served.clients, [], "the end came first");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_room_a_client_waits_in_the_kernel() {
+        let listener = Script::new([Ok(1), Ok(2), Ok(3)]);
+        let mut served = Served::new();
+        served.room = 2;
+        let end = sleep(Duration::from_secs(1));
+        accept_until(end, &listener, "test", &mut served).await;
+        assert_eq!(served.clients, [(1, 0), (2, 0)]);
+        assert_eq!(listener.0.borrow().len(), 1, "the third is still queued");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_the_end_those_the_kernel_has_accepted_are_served_without_waiting() {
+        let listener = Script::new([Ok(1), Ok(2)]);
+        let mut served = Served::new();
+        let polls = Cell::new(0);
+        let end = poll_fn(|_| {
+            polls.set(polls.get() + 1);
+            Poll::Ready(())
+        });
+        accept_until(end, &listener, "test", &mut served).await;
+        assert_eq!(served.clients, [], "the end counts before a client");
+        accept_ready(&listener, &mut served).await;
+        assert_eq!(served.clients, [(1, 0), (2, 0)]);
+        assert_eq!(polls.get(), 1);
     }
 }

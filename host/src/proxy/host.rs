@@ -1,11 +1,9 @@
 //! The host as its owner holds it.
 
-use std::net::{SocketAddr, TcpListener as StdListener};
-use std::num::NonZeroUsize;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -16,89 +14,26 @@ use crate::metrics::Counters;
 use crate::net::fd_limit;
 use crate::net::forward::DataCallbacks;
 use crate::plan::Plan;
-use crate::proxy::accept::{self, ListenerContext};
-use crate::proxy::worker::{self, WorkerArgs};
+use crate::proxy::context::ListenerContext;
+use crate::proxy::generation::{Generation, GenerationArgs};
+use crate::proxy::options::HostOptions;
+use crate::proxy::shared_state::SharedState;
+use crate::proxy::sockets::BoundListener;
+use crate::proxy::worker::Resolving;
 use crate::upstream::cluster::Clusters;
-use crate::upstream::resolver::{self, Lookup, Resolver};
+use crate::upstream::resolver::Resolver;
 use proxy_wasm_engine::Shared;
 
 /// A running host. Dropping it cuts every connection; [`Host::drain`] does not.
 pub struct Host {
     options: HostOptions,
-    shared: Shared,
+    vm_data: Shared,
     counters: Vec<Arc<Counters>>,
-    doors: Vec<BoundListener>,
+    listeners: Vec<BoundListener>,
     admin: Option<BoundListener>,
     current: Generation,
     /// Those whose sessions are not over yet.
     retired: Vec<Generation>,
-}
-
-/// Workers that run one plan.
-#[derive(Default)]
-struct Generation {
-    workers: Vec<worker::WorkerHandle>,
-    phases: watch::Sender<Phase>,
-}
-
-/// An address and the sockets that listen there, one for each worker. They outlive
-/// the workers, so that what the kernel has queued is not lost between two plans.
-struct BoundListener {
-    bind: SocketAddr,
-    address: SocketAddr,
-    sockets: Vec<StdListener>,
-}
-
-/// How a host runs; what it does is the plan's.
-#[derive(Clone)]
-pub struct HostOptions {
-    /// Threads, each with its own sockets and VM. Default: one per core.
-    pub workers: NonZeroUsize,
-    /// Sessions open at once; clients beyond that wait to be accepted. Fewer when
-    /// the process may not open files enough.
-    pub max_sessions: usize,
-    /// Which chunks of a connection the balancer is shown. Filters somebody else
-    /// wrote are shown all they have a callback for.
-    pub data_callbacks: DataCallbacks,
-    /// Before the first attempt to replace a filter that failed. Grows to 30 s.
-    pub reload_backoff: Duration,
-    /// How long the start waits for DNS; what takes longer is learnt later.
-    pub resolve_limit: Duration,
-    /// Looks up DNS names. Default: the system's resolver.
-    pub lookup: Lookup,
-}
-
-impl Default for HostOptions {
-    fn default() -> Self {
-        HostOptions {
-            workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-            max_sessions: 100_000,
-            data_callbacks: DataCallbacks::default(),
-            reload_backoff: Duration::from_secs(1),
-            resolve_limit: Duration::from_secs(2),
-            lookup: resolver::system(),
-        }
-    }
-}
-
-/// What all workers of a host share.
-pub(crate) struct SharedState {
-    pub(crate) options: HostOptions,
-    pub(crate) clusters: Arc<Clusters>,
-    /// One for each VM a worker has.
-    pub(crate) programs: Vec<CompiledVm>,
-    /// Which chunks the filters are shown.
-    pub(crate) data_callbacks: DataCallbacks,
-    pub(crate) shared: Shared,
-    pub(crate) phases: watch::Receiver<Phase>,
-    /// One for each worker there ever was.
-    pub(crate) counters: Vec<Arc<Counters>>,
-}
-
-/// Keeps DNS names up to date.
-pub(crate) struct Resolving {
-    pub(crate) resolver: Resolver,
-    pub(crate) refresh: Duration,
 }
 
 impl Host {
@@ -117,14 +52,14 @@ impl Host {
         };
         let mut host = Host {
             options,
-            shared: Shared::new(),
+            vm_data: Shared::new(),
             counters: Vec::new(),
-            doors: Vec::new(),
+            listeners: Vec::new(),
             admin: None,
             current: Generation::default(),
             retired: Vec::new(),
         };
-        host.take_up(plan, wasm).await?;
+        host.run(plan, wasm).await?;
         Ok(host)
     }
 
@@ -137,17 +72,17 @@ impl Host {
     /// As in [`Host::start`]; the host then goes on as before.
     pub async fn reload(&mut self, plan: Plan, wasm: &[u8]) -> Result<(), StartError> {
         self.retired.retain(Generation::is_alive);
-        self.take_up(plan, wasm).await
+        self.run(plan, wasm).await
     }
 
     /// Where connections are accepted, in the order of the plan's listeners.
     pub fn listeners(&self) -> Vec<SocketAddr> {
-        self.doors.iter().map(|door| door.address).collect()
+        self.listeners.iter().map(BoundListener::address).collect()
     }
 
     /// Where the admin listener is.
     pub fn admin(&self) -> Option<SocketAddr> {
-        self.admin.as_ref().map(|door| door.address)
+        self.admin.as_ref().map(BoundListener::address)
     }
 
     /// Accepts no more, waits up to `limit` for the open connections to end,
@@ -160,23 +95,22 @@ impl Host {
     /// As [`Host::drain`], but what is left is cut once `limit` is over, whatever
     /// that is: a second signal, say.
     pub async fn drain_until(mut self, limit: impl Future<Output = ()>) -> Drained {
-        // Or the kernel would go on to queue clients nobody accepts.
-        self.doors.clear();
+        // Or the kernel would go on to queue clients that nobody accepts.
+        self.listeners.clear();
         let mut generations = std::mem::take(&mut self.retired);
         generations.retain(Generation::is_alive);
         generations.push(std::mem::take(&mut self.current));
-        let mut waiting: Vec<_> = generations
+        let mut reports: Vec<_> = generations
             .iter_mut()
-            .flat_map(|one| one.workers.drain(..))
-            .map(|worker| worker.drained)
+            .flat_map(Generation::take_reports)
             .collect();
         enter(&generations, Phase::Draining);
         let mut total = Drained::default();
         let all = async {
-            while let Some(worker) = waiting.last_mut() {
+            while let Some(report) = reports.last_mut() {
                 // A worker that is gone has no sessions.
-                total += worker.await.unwrap_or_default();
-                waiting.pop();
+                total += report.await.unwrap_or_default();
+                reports.pop();
             }
         };
         let finished = tokio::select! {
@@ -185,8 +119,8 @@ impl Host {
         };
         if !finished {
             enter(&generations, Phase::Cutting);
-            for worker in waiting {
-                total += worker.await.unwrap_or_default();
+            for report in reports {
+                total += report.await.unwrap_or_default();
             }
         }
         enter(&generations, Phase::Over);
@@ -203,89 +137,61 @@ impl Host {
     }
 
     /// Starts workers for a plan and has them accept instead of the current ones.
-    async fn take_up(&mut self, plan: Plan, wasm: &[u8]) -> Result<(), StartError> {
+    async fn run(&mut self, plan: Plan, wasm: &[u8]) -> Result<(), StartError> {
         let count = self.options.workers.get();
         let mut resolver = Resolver::new(Arc::clone(&self.options.lookup));
         let clusters = Arc::new(Clusters::of(&plan, &mut resolver)?);
-        let posts = posts(&plan, &clusters)?;
-        let mut doors = Vec::new();
-        for listener in &plan.listeners {
-            doors.push(open(&self.doors, listener.bind, count)?);
+        let mut listeners = Vec::new();
+        for context in ListenerContext::all(&plan, &clusters)? {
+            let bound = BoundListener::open(&self.listeners, context.address, count)?;
+            let address = bound.address();
+            listeners.push((bound, ListenerContext { address, ..context }));
         }
         let admin = match &plan.admin {
-            Some(admin) => Some(open(self.admin.as_slice(), admin.bind, 1)?),
+            Some(admin) => Some(BoundListener::open(self.admin.as_slice(), admin.bind, 1)?),
             None => None,
         };
         resolver.resolve(self.options.resolve_limit).await;
 
-        let programs = CompiledVm::all(&plan, wasm)?;
+        let vms = CompiledVm::all(&plan, wasm)?;
         let (phases, watching) = watch::channel(Phase::Starting);
-        let known = self.counters.len();
+        let first = self.counters.len();
         let mut counters = self.counters.clone();
-        counters.resize_with(known + count, Arc::default);
-        let site = Arc::new(SharedState {
+        counters.resize_with(first + count, Arc::default);
+        let shared = Arc::new(SharedState {
             clusters,
-            programs,
+            vms,
             data_callbacks: match plan.network_filters.is_empty() {
                 true => self.options.data_callbacks,
-                // Who knows what they read.
+                // What they read is not known.
                 false => DataCallbacks::All,
             },
-            shared: self.shared.clone(),
+            vm_data: self.vm_data.clone(),
             phases: watching,
             counters: counters.clone(),
             options: self.options.clone(),
         });
-        let dispatch = tracing::dispatcher::get_default(Clone::clone);
-        let mut resolving = Some(Resolving {
-            resolver,
-            refresh: plan.dns_refresh,
-        });
-        let mut sockets = Vec::new();
-        for door in &doors {
-            sockets.push(door.copies()?);
-        }
-        let mut admin_sockets = admin.as_ref().map(BoundListener::copies).transpose()?;
-        let mut next = Generation {
-            workers: Vec::new(),
+        let next = Generation::start(GenerationArgs {
+            shared,
             phases,
-        };
-        for index in known..known + count {
-            let of_worker = sockets.iter_mut().zip(&posts).zip(&doors);
-            let outfit = WorkerArgs {
-                index,
-                site: Arc::clone(&site),
-                sockets: of_worker
-                    .filter_map(|((sockets, post), door)| {
-                        Some((
-                            sockets.pop()?,
-                            ListenerContext {
-                                address: door.address,
-                                ..post.clone()
-                            },
-                        ))
-                    })
-                    .collect(),
-                admin: admin_sockets.as_mut().and_then(Vec::pop),
-                resolving: resolving.take(),
-            };
-            next.workers.push(worker::spawn(outfit, dispatch.clone())?);
-        }
-        for (worker, running) in next.workers.iter_mut().enumerate() {
-            let gone = |_| {
-                let source = std::io::Error::other("its thread ended");
-                Err(StartError::Worker { worker, source })
-            };
-            (&mut running.started).await.unwrap_or_else(gone)?;
-        }
+            first,
+            listeners: &listeners,
+            admin: admin.as_ref(),
+            resolving: Resolving {
+                resolver,
+                refresh: plan.dns_refresh,
+            },
+        })
+        .await?;
         // Nothing can fail any more.
-        next.phases.send_replace(Phase::Running);
+        next.enter(Phase::Running);
         let last = std::mem::replace(&mut self.current, next);
-        last.phases.send_replace(Phase::Retiring);
-        if !last.workers.is_empty() {
+        last.enter(Phase::Retiring);
+        if !last.is_empty() {
             self.retired.push(last);
         }
-        (self.doors, self.admin, self.counters) = (doors, admin, counters);
+        self.listeners = listeners.into_iter().map(|(bound, _)| bound).collect();
+        (self.admin, self.counters) = (admin, counters);
         Ok(())
     }
 }
@@ -293,76 +199,12 @@ impl Host {
 impl Drop for Host {
     fn drop(&mut self) {
         enter(&self.retired, Phase::Over);
-        self.current.phases.send_replace(Phase::Over);
+        self.current.enter(Phase::Over);
     }
-}
-
-impl Generation {
-    /// Whether there are threads of it; each holds a receiver.
-    fn is_alive(&self) -> bool {
-        self.phases.receiver_count() > 0
-    }
-}
-
-impl BoundListener {
-    /// The same sockets once more, for other workers.
-    fn copies(&self) -> Result<Vec<StdListener>, StartError> {
-        let copies = self.sockets.iter().map(StdListener::try_clone);
-        copies
-            .collect::<Result<_, _>>()
-            .map_err(|source| StartError::Bind {
-                address: self.address,
-                source,
-            })
-    }
-}
-
-/// A door that is open already, or a new one.
-fn open(
-    doors: &[BoundListener],
-    bind: SocketAddr,
-    workers: usize,
-) -> Result<BoundListener, StartError> {
-    if let Some(door) = doors.iter().find(|door| door.bind == bind) {
-        let sockets = door.copies()?;
-        return Ok(BoundListener { sockets, ..*door });
-    }
-    let sockets = accept::bind(bind, workers)?;
-    let address = address_of(&sockets, bind)?;
-    Ok(BoundListener {
-        bind,
-        address,
-        sockets,
-    })
 }
 
 fn enter(generations: &[Generation], phase: Phase) {
     for generation in generations {
-        generation.phases.send_replace(phase);
-    }
-}
-
-fn posts(plan: &Plan, clusters: &Clusters) -> Result<Vec<ListenerContext>, StartError> {
-    plan.listeners
-        .iter()
-        .map(|listener| {
-            let missing = || StartError::NoSuchName(listener.fallback.clone());
-            Ok(ListenerContext {
-                address: listener.bind,
-                fallback: clusters.target(&listener.fallback).ok_or_else(missing)?,
-                metadata: Arc::new(
-                    json!({"filter_metadata": {"dtr": {"port": listener.port.to_string()}}}),
-                ),
-                idle_timeout: listener.idle_timeout,
-            })
-        })
-        .collect()
-}
-
-fn address_of(sockets: &[StdListener], address: SocketAddr) -> Result<SocketAddr, StartError> {
-    match sockets.first().map(StdListener::local_addr) {
-        Some(Ok(bound)) => Ok(bound),
-        Some(Err(source)) => Err(StartError::Bind { address, source }),
-        None => Ok(address),
+        generation.enter(phase);
     }
 }

@@ -1,7 +1,20 @@
 //! The proxy: its start and end, its workers, and a connection from accept to log.
 
-pub(crate) mod accept;
-pub(crate) mod admin;
+mod accept;
+mod admin;
+mod caught_panic;
+mod connection;
+mod context;
+#[cfg(test)]
+mod fault;
+mod generation;
 pub(crate) mod host;
-pub(crate) mod session;
-pub(crate) mod worker;
+mod listener;
+pub(crate) mod options;
+mod session;
+mod shared_state;
+mod sockets;
+mod worker;
+
+#[cfg(test)]
+mod panic_tests;

@@ -1,60 +1,64 @@
 //! One connection, from the accept to the access log.
 
-use std::cell::Cell;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::net::TcpStream;
-use tokio::time::Instant;
-use tracing::{debug, info};
+use tracing::{debug, error, info};
 
-use crate::control::{CloseCommand, Control};
-use crate::filters::chain::{Chain, ConnectionInfo, FilterChainState, Step};
-use crate::metrics::Reason;
-use crate::net::forward::{DataCallbacks, Forward, ForwardHooks, MOST_HELD};
-use crate::proxy::accept::ListenerContext;
-use crate::proxy::worker::Worker;
+use crate::control::CloseCommand;
+use crate::filters::chain_state::Step;
+use crate::filters::connection_info::ConnectionInfo;
+use crate::metrics::{OpenCount, Reason};
+use crate::net::forward::{Forward, ForwardHooks, MOST_HELD};
+use crate::proxy::caught_panic::CaughtPanic;
+use crate::proxy::connection::Connection;
+use crate::proxy::context::{ListenerContext, WorkerContext};
+#[cfg(test)]
+use crate::proxy::fault::Fault;
 use crate::upstream::cluster::Target;
 use crate::upstream::dial::{Attempts, Dialed, dial};
-use proxy_wasm_engine::envoy::{STEERING_KEY, response_flag::UPSTREAM_REMOTE_RESET};
-use proxy_wasm_engine::{Action, Direction, End, Peer, TcpInfo, Upstream};
+use proxy_wasm_engine::envoy::STEERING_KEY;
+use proxy_wasm_engine::envoy::response_flag::UPSTREAM_REMOTE_RESET;
+use proxy_wasm_engine::{Direction, End, Peer, Upstream};
 
-/// Serves one connection. It counts from now on, not from the first poll:
-/// whoever limits or awaits sessions must not overlook it.
+/// Serves one connection. It counts as open from now on, not from the first poll:
+/// a limit or a drain must not overlook it.
 pub(crate) fn serve(
-    worker: Rc<Worker>,
-    post: Rc<ListenerContext>,
+    worker: Rc<WorkerContext>,
+    listener: Rc<ListenerContext>,
     client: TcpStream,
     source: SocketAddr,
 ) -> impl Future<Output = ()> {
-    let mut session = Session::admit(worker, post, source, &client);
+    let mut session = Session {
+        count: worker.counters.open(),
+        connection: Connection::new(worker, listener, source, &client),
+        attempts: 0,
+        replica: None,
+    };
     async move {
-        let reason = session.run(client).await;
+        let outcome = {
+            let running = pin!(session.run(client));
+            CaughtPanic::catch_async(running).await
+        };
+        let reason = outcome.unwrap_or_else(|panic| {
+            error!(client = %source, %panic, "a connection is closed: its task panicked");
+            Reason::InternalError
+        });
         session.close(reason);
     }
 }
 
 struct Session {
-    worker: Rc<Worker>,
-    post: Rc<ListenerContext>,
-    connection: u64,
-    source: SocketAddr,
-    began: Instant,
-    control: Rc<Control>,
-    /// Its way through the filters.
-    passage: FilterChainState,
-    /// The socket's own end, where it differs from the listener's.
-    destination: SocketAddr,
+    connection: Connection,
+    count: OpenCount,
     attempts: u32,
     replica: Option<Arc<str>>,
-    received: Cell<u64>,
-    sent_up: Cell<u64>,
-    sent_down: Cell<u64>,
 }
 
 /// What the client sent before there was a replica.
@@ -64,39 +68,9 @@ struct Early {
 }
 
 impl Session {
-    fn admit(
-        worker: Rc<Worker>,
-        post: Rc<ListenerContext>,
-        source: SocketAddr,
-        client: &TcpStream,
-    ) -> Session {
-        worker.counters.accepted.fetch_add(1, Relaxed);
-        let connection = worker.next_connection();
-        let destination = match post.address.ip() {
-            // Only then does the socket know more than the listener.
-            ip if ip.is_unspecified() => client.local_addr().unwrap_or(post.address),
-            _ => post.address,
-        };
-        Session {
-            control: worker.sessions.enter(connection),
-            passage: FilterChainState::through(&worker.chain),
-            destination,
-            worker,
-            post,
-            connection,
-            source,
-            began: Instant::now(),
-            attempts: 0,
-            replica: None,
-            received: Cell::new(0),
-            sent_up: Cell::new(0),
-            sent_down: Cell::new(0),
-        }
-    }
-
     async fn run(&mut self, client: TcpStream) -> Reason {
-        let (target, early) = match self.ask(&client).await {
-            Ok(asked) => asked,
+        let (target, early) = match self.choose(&client).await {
+            Ok(chosen) => chosen,
             Err(reason) => return reason,
         };
         // On the heap, and so gone while bytes are forwarded: it is the larger part.
@@ -104,39 +78,50 @@ impl Session {
             Ok(replica) => replica,
             Err(reason) => return reason,
         };
+        #[cfg(test)]
+        self.worker().shared.options.fault.strike(Fault::Session);
         self.forward(client, replica, early).await.into()
     }
 
+    fn worker(&self) -> &WorkerContext {
+        &self.connection.worker
+    }
+
     /// Asks the filters where the connection goes. While there is none, and when
-    /// none says, the listener's fallback serves.
-    async fn ask(&self, client: &TcpStream) -> Result<(Target, Early), Reason> {
+    /// none chooses, the listener's fallback serves.
+    async fn choose(&self, client: &TcpStream) -> Result<(Target, Early), Reason> {
+        let connection = &self.connection;
         let mut early = Early {
             bytes: BytesMut::new(),
             end: End::More,
         };
-        let step = self.passage.down(self, 0, &mut early.bytes, early.end);
+        let step = connection
+            .chain_state
+            .down(connection, 0, &mut early.bytes, early.end);
         let step = match step {
             // On the heap as well: few connections wait.
-            Step::Held(_) if self.control.ordered().is_none() => {
+            Step::Held(_) if connection.control().ordered().is_none() => {
                 Box::pin(self.wait(client, step, &mut early)).await?
             }
             other => other,
         };
-        match self.control.ordered() {
-            Some(order) => return Err(refused(order)),
+        match connection.control().ordered() {
+            Some(command) => return Err(refused(command)),
             None if step == Step::Refused => return Err(Reason::RefusedByFilter),
             None => {}
         }
-        let clusters = &self.worker.site.clusters;
-        let chosen = self.passage.filter_state(self, STEERING_KEY, |name| {
-            let target = clusters.target(name);
-            if target.is_none() {
-                debug!(name, "the filter steers to what does not exist");
-            }
-            target
-        });
+        let clusters = &self.worker().shared.clusters;
+        let chosen = connection
+            .chain_state
+            .filter_state(connection, STEERING_KEY, |name| {
+                let target = clusters.target(name);
+                if target.is_none() {
+                    debug!(name, "a filter chose a cluster that does not exist");
+                }
+                target
+            });
         match chosen {
-            None => Ok((self.post.fallback, early)),
+            None => Ok((connection.listener.fallback, early)),
             Some(target) => Ok((target.ok_or(Reason::NoReplica)?, early)),
         }
     }
@@ -149,22 +134,24 @@ impl Session {
         mut step: Step,
         early: &mut Early,
     ) -> Result<Step, Reason> {
+        let connection = &self.connection;
+        let chain_state = &connection.chain_state;
         while let Step::Held(at) = step {
             let Early { bytes, end } = early;
             let more = *end == End::More && bytes.len() < MOST_HELD;
             step = tokio::select! {
                 biased;
-                resumed = self.control.until_resumed(at) => {
+                resumed = connection.control().until_resumed(at) => {
                     resumed.map_err(refused)?;
-                    self.passage.resume_down(self, at, bytes, *end)
+                    chain_state.resume_down(connection, at, bytes, *end)
                 }
                 read = read_some(client, bytes), if more => {
                     match read {
                         Ok(0) => *end = End::Last,
-                        Ok(read) => self.took(Direction::Downstream, read),
+                        Ok(read) => connection.took(Direction::Downstream, read),
                         Err(_) => return Err(Reason::ClientReset),
                     }
-                    self.passage.down(self, 0, bytes, *end)
+                    chain_state.down(connection, 0, bytes, *end)
                 }
             };
         }
@@ -172,17 +159,16 @@ impl Session {
     }
 
     /// Connects to the first of the target's replicas that can be reached, and
-    /// tells the filter which, and what came before.
+    /// shows the filters which, and what failed before.
     async fn dial(&mut self, target: Target) -> Result<TcpStream, Reason> {
-        let site = Arc::clone(&self.worker.site);
-        let worker = Rc::clone(&self.worker);
-        let order = site.clusters.in_order(target, &worker.turns);
+        let worker = Rc::clone(&self.connection.worker);
+        let order = worker.shared.clusters.in_order(target, &worker.round_robin);
         let mut attempts = Attempts::default();
         let dialed = {
-            let dialing = dial(order, self.began + DIAL_LIMIT, &mut attempts);
+            let dialing = dial(order, self.connection.began + DIAL_LIMIT, &mut attempts);
             tokio::select! {
                 dialed = dialing => Ok(dialed),
-                order = self.control.next_order() => Err(order),
+                command = self.connection.control().next_order() => Err(command),
             }
         };
         self.attempts = attempts.count;
@@ -194,11 +180,11 @@ impl Session {
         match dialed {
             Ok(Some(dialed)) => {
                 self.replica = Some(Arc::clone(&dialed.endpoint.replica));
-                self.tell(attempts, Some(&dialed));
+                self.show_upstream(attempts, Some(&dialed));
                 Ok(dialed.socket)
             }
             Ok(None) => {
-                self.tell(attempts, None);
+                self.show_upstream(attempts, None);
                 Err(Reason::NoReplica)
             }
             Err(CloseCommand::Close) => Err(Reason::ClosedByFilter),
@@ -207,19 +193,21 @@ impl Session {
     }
 
     /// Moves bytes until both sides are done.
-    fn forward(&self, client: TcpStream, replica: TcpStream, early: Early) -> Forward<'_, Session> {
-        let (up, down) = match self.worker.site.data_callbacks {
-            _ if !self.passage.seated() => (DataCallbacks::None, DataCallbacks::None),
-            DataCallbacks::First => (DataCallbacks::First, DataCallbacks::None),
-            both => (both, both),
-        };
-        Forward::new(client, replica, &self.worker.buffers, self)
+    fn forward(
+        &self,
+        client: TcpStream,
+        replica: TcpStream,
+        early: Early,
+    ) -> Forward<'_, Connection> {
+        let connection = &self.connection;
+        let (up, down) = connection.data_callbacks();
+        Forward::new(client, replica, &connection.worker.buffers, connection)
             .show(up, down)
             .beginning_with(early.bytes, early.end)
-            .idle_timeout(self.post.idle_timeout)
+            .idle_timeout(connection.listener.idle_timeout)
     }
 
-    /// The one exit: tells the filters and the operator why.
+    /// The one exit: counts, shows the filters the end, and logs why.
     fn close(self, reason: Reason) {
         let peer = match reason {
             // As in Envoy: when the client ended first, it is the proxy that closes
@@ -227,28 +215,30 @@ impl Session {
             Reason::ClientReset | Reason::ReplicaClosed => Peer::Remote,
             _ => Peer::Local,
         };
+        self.count.close(reason);
+        let connection = self.connection;
         if reason == Reason::ReplicaReset {
-            self.passage
-                .tell(&self, |info| info.response_flags |= UPSTREAM_REMOTE_RESET);
+            connection.chain_state.update_info(&connection, |info| {
+                info.response_flags |= UPSTREAM_REMOTE_RESET
+            });
         }
-        self.passage.close(&self, peer);
-        self.worker.counters.closed(reason);
-        self.worker.sessions.leave(self.connection);
+        connection.chain_state.close(&connection, peer);
         info!(
             target: "access",
-            client = %self.source,
-            listener = %self.post.address,
+            client = %connection.source,
+            listener = %connection.listener.address,
             replica = self.replica.as_deref().unwrap_or("-"),
             attempts = self.attempts,
-            up = self.sent_up.get(),
-            down = self.sent_down.get(),
-            ms = self.began.elapsed().as_millis() as u64,
+            up = connection.sent_up.get(),
+            down = connection.sent_down.get(),
+            ms = connection.began.elapsed().as_millis() as u64,
             reason = reason.as_str(),
             "connection"
         );
     }
 
-    fn tell(&self, attempts: Attempts, dialed: Option<&Dialed<'_>>) {
+    /// Shows the filters the replica, and what connecting took.
+    fn show_upstream(&self, attempts: Attempts, dialed: Option<&Dialed<'_>>) {
         let upstream = dialed.map(|dialed| Upstream {
             cluster: Arc::clone(&dialed.endpoint.cluster),
             metadata: Arc::clone(&dialed.endpoint.metadata),
@@ -256,85 +246,13 @@ impl Session {
             // A socket without a name of its own is one that was reset.
             local_address: dialed.socket.local_addr().unwrap_or(dialed.address),
         });
-        self.passage.tell(self, |info| {
+        let connection = &self.connection;
+        connection.chain_state.update_info(connection, |info| {
             info.attempts = attempts.count;
             info.response_flags |= attempts.flags;
             info.transport_failure.clone_from(&attempts.failure);
             info.upstream.clone_from(&upstream);
         });
-    }
-}
-
-impl ConnectionInfo for Session {
-    fn chain(&self) -> &Chain {
-        &self.worker.chain
-    }
-
-    fn control(&self) -> &Control {
-        &self.control
-    }
-
-    fn info(&self) -> TcpInfo {
-        let (source, destination) = (unmapped(self.source), unmapped(self.destination));
-        let mut info = TcpInfo::new(self.connection, source, destination);
-        info.listener_metadata = Arc::clone(&self.post.metadata);
-        info.time = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .saturating_sub(self.began.elapsed());
-        self.refresh(&mut info);
-        info
-    }
-
-    fn refresh(&self, info: &mut TcpInfo) {
-        info.received = self.received.get();
-        info.sent = self.sent_down.get();
-    }
-}
-
-impl ForwardHooks for Session {
-    fn data(&self, direction: Direction, held: &mut BytesMut, end: End) -> Action {
-        match direction {
-            Direction::Downstream => match self.passage.down(self, 0, held, end) {
-                Step::Through => Action::Continue,
-                Step::Held(_) | Step::Refused => Action::Pause,
-            },
-            Direction::Upstream => self.passage.up(self, usize::MAX, held, end),
-        }
-    }
-
-    fn wants_more(&self, direction: Direction) -> bool {
-        self.passage.wants_more(self, direction)
-    }
-
-    fn ended(&self, direction: Direction) {
-        let all = self.worker.site.data_callbacks == DataCallbacks::All;
-        if all && direction == Direction::Upstream {
-            self.passage.upstream_ended(self);
-        }
-    }
-
-    fn took(&self, direction: Direction, bytes: usize) {
-        if direction == Direction::Downstream {
-            self.received.set(self.received.get() + bytes as u64);
-        }
-    }
-
-    fn moved(&self, direction: Direction, bytes: usize) {
-        let count = match direction {
-            Direction::Downstream => &self.sent_up,
-            Direction::Upstream => &self.sent_down,
-        };
-        count.set(count.get() + bytes as u64);
-        self.worker.counters.moved(direction, bytes);
-    }
-
-    fn resumed(&self, direction: Direction, held: &mut BytesMut, end: End) -> Option<Action> {
-        self.passage.resumed(self, direction, held, end)
-    }
-
-    fn poll_order(&self, cx: &mut Context<'_>) -> Poll<CloseCommand> {
-        self.control.poll_order(cx)
     }
 }
 
@@ -349,18 +267,10 @@ async fn read_some(client: &TcpStream, bytes: &mut BytesMut) -> std::io::Result<
     }
 }
 
-fn refused(order: CloseCommand) -> Reason {
-    match order {
+fn refused(command: CloseCommand) -> Reason {
+    match command {
         CloseCommand::Close => Reason::RefusedByFilter,
         CloseCommand::Cut => Reason::Drained,
-    }
-}
-
-/// An IPv4 client of an IPv6 listener is an IPv4 client.
-fn unmapped(address: SocketAddr) -> SocketAddr {
-    match address.ip() {
-        IpAddr::V6(ip) => SocketAddr::new(ip.to_canonical(), address.port()),
-        IpAddr::V4(_) => address,
     }
 }
 

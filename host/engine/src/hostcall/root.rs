@@ -17,7 +17,8 @@ pub(crate) fn log(call: &mut Call, level: u32, at: u32, len: u32) -> HostcallRes
 }
 
 pub(crate) fn log_level(call: &mut Call, to: u32) -> HostcallResult {
-    call.put_u32(to, log::level() as u32)
+    let level = log::level(&*call.state().environment);
+    call.put_u32(to, level as u32)
 }
 
 pub(crate) fn time(call: &mut Call, to: u32) -> HostcallResult {

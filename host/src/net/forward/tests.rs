@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use proxy_wasm_engine::Action;
 
 use super::*;
-use crate::control::Control;
+use crate::control::command::SessionControl;
 
 /// A filter that is shown chunks, may hold them, and writes in capitals.
 #[derive(Default)]
@@ -23,7 +23,7 @@ struct Seen {
     taken: Cell<usize>,
     moved: Cell<usize>,
     hold: Cell<bool>,
-    control: Control,
+    control: SessionControl,
 }
 
 impl ForwardHooks for Seen {

@@ -1,0 +1,17 @@
+//! A connection as its filters see it.
+
+use crate::control::command::SessionControl;
+use crate::filters::chain::Chain;
+use proxy_wasm_engine::TcpInfo;
+
+/// A connection as its filters see it.
+pub(crate) trait ConnectionInfo {
+    /// The filters it passes.
+    fn chain(&self) -> &Chain;
+    /// Where filters ask it to close or to go on.
+    fn control(&self) -> &SessionControl;
+    /// What a filter may know of the connection when it opens.
+    fn info(&self) -> TcpInfo;
+    /// Brings up to date what changes with every chunk.
+    fn refresh(&self, info: &mut TcpInfo);
+}

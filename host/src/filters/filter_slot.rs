@@ -1,0 +1,115 @@
+//! One filter's part in one connection.
+
+use std::cell::Cell;
+
+use bytes::BytesMut;
+
+use crate::filters::chain::ChainFilter;
+use crate::filters::connection_info::ConnectionInfo;
+use crate::filters::vm_owner::ContextHandle;
+use crate::plan::Failure;
+use proxy_wasm_engine::{Action, ContextId, Direction, End, Peer, Trap, Vm};
+
+/// One filter's part in one connection.
+#[derive(Default)]
+pub(super) struct FilterSlot {
+    stage: Cell<Stage>,
+    handle: Cell<Option<ContextHandle>>,
+    upstream_closed: Cell<bool>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It does not know of the connection yet.
+    #[default]
+    Ahead,
+    /// It has held the connection since it opened.
+    Holding,
+    /// It has let it pass.
+    Passed,
+}
+
+impl FilterSlot {
+    pub(super) fn stage(&self) -> Stage {
+        self.stage.get()
+    }
+
+    /// The filter lets the connection pass.
+    pub(super) fn pass(&self) {
+        self.stage.set(Stage::Passed);
+    }
+
+    /// Whether the filter has a context for the connection.
+    pub(super) fn has_context(&self) -> bool {
+        self.handle.get().is_some()
+    }
+
+    /// `on_new_connection`. `None`: the filter is down, and must not be passed by.
+    pub(super) fn open(
+        &self,
+        filter: &ChainFilter,
+        connection: &impl ConnectionInfo,
+    ) -> Option<Action> {
+        let opened = filter.owner.open(filter.plugin, |vm, root| {
+            let context = vm.open_tcp(root, connection.info())?;
+            Ok((context, vm.new_connection(context)?))
+        });
+        let Some((handle, action)) = opened else {
+            self.pass();
+            let closed = filter.owner.failure() == Failure::Closed;
+            return (!closed).then_some(Action::Continue);
+        };
+        self.handle.set(Some(handle));
+        self.stage.set(match action {
+            Action::Continue => Stage::Passed,
+            Action::Pause => Stage::Holding,
+        });
+        Some(action)
+    }
+
+    /// Shows the filter what is held of one way; it may change it.
+    pub(super) fn data(
+        &self,
+        filter: &ChainFilter,
+        connection: &impl ConnectionInfo,
+        direction: Direction,
+        held: &mut BytesMut,
+        end: End,
+    ) -> Action {
+        let holding = self.stage.get() == Stage::Holding;
+        let action = self.visit(filter, |vm, context| {
+            // One that has held the connection since it opened is asked in any case:
+            // only its answer lets it pass.
+            if !holding && !vm.wants_data(context, direction) {
+                return Ok(Action::Continue);
+            }
+            if let Some(info) = vm.tcp_mut(context) {
+                connection.refresh(info);
+            }
+            match direction {
+                Direction::Downstream => vm.downstream_data(context, held, end),
+                Direction::Upstream => vm.upstream_data(context, held, end),
+            }
+        });
+        // Without a context nothing is held back.
+        action.unwrap_or(Action::Continue)
+    }
+
+    /// As in Envoy this says that the replica's FIN was seen, no more.
+    pub(super) fn close_upstream(&self, filter: &ChainFilter) {
+        if !self.upstream_closed.replace(true) {
+            self.visit(filter, |vm, context| {
+                vm.upstream_close(context, Peer::Unknown)
+            });
+        }
+    }
+
+    /// Calls the filter about the connection. `None`: it has no context for it.
+    pub(super) fn visit<R>(
+        &self,
+        filter: &ChainFilter,
+        visit: impl FnOnce(&mut Vm, ContextId) -> Result<R, Trap>,
+    ) -> Option<R> {
+        filter.owner.visit(self.handle.get()?, visit)
+    }
+}

@@ -1,0 +1,70 @@
+//! What workers count.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::metrics::Reason;
+use proxy_wasm_engine::Direction;
+
+/// What one worker counts. Its own, so that workers share no cache line on the
+/// path of a connection; added up for the metrics.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Counters {
+    /// 1 while the worker lives.
+    pub(crate) alive: AtomicU64,
+    pub(super) accepted: AtomicU64,
+    pub(crate) accept_errors: AtomicU64,
+    pub(super) closed: [AtomicU64; Reason::ALL.len()],
+    pub(super) sent_up: AtomicU64,
+    pub(super) sent_down: AtomicU64,
+    pub(crate) connect_failures: AtomicU64,
+    pub(crate) vm_running: AtomicU64,
+    pub(crate) vm_failures: AtomicU64,
+    pub(crate) vm_reloads: AtomicU64,
+}
+
+impl Counters {
+    /// Counts a connection as open until what is returned is closed or dropped.
+    pub(crate) fn open(self: &Arc<Self>) -> OpenCount {
+        self.accepted.fetch_add(1, Relaxed);
+        OpenCount {
+            counters: Arc::clone(self),
+            reason: Reason::InternalError,
+        }
+    }
+
+    /// The worker's thread panicked, and its VMs are gone with it.
+    pub(crate) fn worker_died(&self) {
+        self.alive.store(0, Relaxed);
+        self.vm_running.store(0, Relaxed);
+    }
+
+    pub(crate) fn moved(&self, direction: Direction, bytes: usize) {
+        let counter = match direction {
+            Direction::Downstream => &self.sent_up,
+            Direction::Upstream => &self.sent_down,
+        };
+        counter.fetch_add(bytes as u64, Relaxed);
+    }
+}
+
+/// A connection that counts as open. One that is dropped without a reason ended by
+/// an internal error.
+pub(crate) struct OpenCount {
+    counters: Arc<Counters>,
+    reason: Reason,
+}
+
+impl OpenCount {
+    pub(crate) fn close(mut self, reason: Reason) {
+        self.reason = reason;
+    }
+}
+
+impl Drop for OpenCount {
+    fn drop(&mut self) {
+        self.counters.closed[self.reason as usize].fetch_add(1, Relaxed);
+    }
+}

@@ -1,0 +1,140 @@
+//! The metrics of filters as Prometheus text.
+
+use std::fmt::Write;
+
+use crate::metrics::label::with_label;
+use proxy_wasm_engine::{Metric, MetricKind};
+
+/// The filter's own metrics, under the names Envoy prints them with.
+pub(super) fn render_filter(text: &mut String, metrics: Vec<Metric>) {
+    let mut samples: Vec<(String, String, Metric)> = metrics
+        .into_iter()
+        .map(|metric| {
+            let (name, labels) = prometheus_name(&metric.name);
+            (name, labels, metric)
+        })
+        .collect();
+    samples.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+    let mut family = None;
+    for (name, labels, metric) in &samples {
+        if family.replace(name) != Some(name) {
+            let kind = match metric.kind {
+                MetricKind::Counter => "counter",
+                MetricKind::Gauge => "gauge",
+                MetricKind::Histogram => "histogram",
+            };
+            let _ = writeln!(
+                text,
+                "# HELP {name} Set by the filter.\n# TYPE {name} {kind}"
+            );
+        }
+        if metric.kind == MetricKind::Histogram {
+            for (bound, count) in &metric.buckets {
+                let labels = with_label(labels, "le", &bound.to_string());
+                let _ = writeln!(text, "{name}_bucket{labels} {count}");
+            }
+            let (value, sum) = (metric.value, metric.sum);
+            let infinite = with_label(labels, "le", "+Inf");
+            let _ = writeln!(text, "{name}_bucket{infinite} {value}");
+            let _ = writeln!(
+                text,
+                "{name}_sum{labels} {sum}\n{name}_count{labels} {value}"
+            );
+        } else if metric.kind == MetricKind::Gauge {
+            // A gauge may fall below zero; the ABI hands it over as 64 bits.
+            let _ = writeln!(text, "{name}{labels} {}", metric.value.cast_signed());
+        } else {
+            let _ = writeln!(text, "{name}{labels} {}", metric.value);
+        }
+    }
+}
+
+/// `dtr_lb.replica.r1.active` is `dtr_lb_replica_active{replica="r1"}`, as the
+/// `stats_tags` of the Envoy bootstrap make it. Another filter's names have no labels.
+fn prometheus_name(name: &str) -> (String, String) {
+    let (name, labels) = dtr_lb_filter::contract::metric_name::labels(name);
+    let labels = labels.iter().fold(String::new(), |so_far, (label, value)| {
+        with_label(&so_far, label, value)
+    });
+    (sanitized(&name), labels)
+}
+
+fn sanitized(name: &str) -> String {
+    name.chars()
+        .enumerate()
+        .map(|(at, c)| match c {
+            '_' | ':' => c,
+            _ if c.is_ascii_alphabetic() => c,
+            _ if c.is_ascii_digit() && at > 0 => c,
+            _ => '_',
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_name_says_of_a_replica_becomes_a_label() {
+        let cases = [
+            (
+                "dtr_lb.replica.r1.active",
+                "dtr_lb_replica_active",
+                r#"{replica="r1"}"#,
+            ),
+            (
+                "dtr_lb.replica.a.b.c.usable",
+                "dtr_lb_replica_usable",
+                r#"{replica="a.b.c"}"#,
+            ),
+            (
+                "dtr_lb.replica.a\"b.probes_failed.refused",
+                "dtr_lb_replica_probes_failed",
+                r#"{replica="a\"b",reason="refused"}"#,
+            ),
+            ("dtr_lb.usable", "dtr_lb_usable", ""),
+            ("other-filter.count", "other_filter_count", ""),
+        ];
+        for (name, expected, labels) in cases {
+            assert_eq!(
+                prometheus_name(name),
+                (expected.to_owned(), labels.to_owned()),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn one_family_has_one_type_line() {
+        let metric = |name: &str, kind, value| Metric {
+            kind,
+            name: name.to_owned(),
+            value,
+            sum: 7,
+            buckets: vec![(5, 1)],
+        };
+        let mut text = String::new();
+        let metrics = vec![
+            metric("dtr_lb.replica.r2.active", MetricKind::Gauge, 2),
+            metric("dtr_lb.took", MetricKind::Histogram, 3),
+            metric("dtr_lb.replica.r1.active", MetricKind::Gauge, u64::MAX),
+        ];
+        render_filter(&mut text, metrics);
+        let lines: Vec<_> = text
+            .lines()
+            .filter(|line| !line.starts_with("# HELP"))
+            .collect();
+        let expected = [
+            "# TYPE dtr_lb_replica_active gauge",
+            "dtr_lb_replica_active{replica=\"r1\"} -1",
+            "dtr_lb_replica_active{replica=\"r2\"} 2",
+            "# TYPE dtr_lb_took histogram",
+            "dtr_lb_took_bucket{le=\"5\"} 1",
+            "dtr_lb_took_bucket{le=\"+Inf\"} 3",
+            "dtr_lb_took_sum 7",
+            "dtr_lb_took_count 3",
+        ];
+        assert_eq!(lines, expected);
+    }
+}

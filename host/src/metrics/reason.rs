@@ -1,0 +1,64 @@
+//! Why a session ended, as metrics and the access log name it.
+
+use crate::control::CloseCommand;
+use crate::net::forward::Outcome;
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    ClientClosed,
+    ReplicaClosed,
+    ClientReset,
+    ReplicaReset,
+    RefusedByFilter,
+    ClosedByFilter,
+    NoReplica,
+    Drained,
+    Idle,
+    /// Its task panicked, or its worker.
+    InternalError,
+}
+
+impl Reason {
+    pub(super) const ALL: [Reason; 10] = [
+        Reason::ClientClosed,
+        Reason::ReplicaClosed,
+        Reason::ClientReset,
+        Reason::ReplicaReset,
+        Reason::RefusedByFilter,
+        Reason::ClosedByFilter,
+        Reason::NoReplica,
+        Reason::Drained,
+        Reason::Idle,
+        Reason::InternalError,
+    ];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Reason::ClientClosed => "client-closed",
+            Reason::ReplicaClosed => "replica-closed",
+            Reason::ClientReset => "client-reset",
+            Reason::ReplicaReset => "replica-reset",
+            Reason::RefusedByFilter => "refused-by-filter",
+            Reason::ClosedByFilter => "closed-by-filter",
+            Reason::NoReplica => "no-replica",
+            Reason::Drained => "drained",
+            Reason::Idle => "idle",
+            Reason::InternalError => "internal-error",
+        }
+    }
+}
+
+impl From<Outcome> for Reason {
+    fn from(outcome: Outcome) -> Reason {
+        match outcome {
+            Outcome::ClientClosed => Reason::ClientClosed,
+            Outcome::ReplicaClosed => Reason::ReplicaClosed,
+            Outcome::ClientReset => Reason::ClientReset,
+            Outcome::ReplicaReset => Reason::ReplicaReset,
+            Outcome::Idle => Reason::Idle,
+            Outcome::Ordered(CloseCommand::Close) => Reason::ClosedByFilter,
+            Outcome::Ordered(CloseCommand::Cut) => Reason::Drained,
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! All metrics as Prometheus text.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::metrics::filter_text::render_filter;
+use crate::metrics::label::label;
+use crate::metrics::{Counters, Reason};
+use proxy_wasm_engine::Shared;
+
+/// Everything as Prometheus text, format 0.0.4.
+pub(crate) fn render(workers: &[Arc<Counters>], filter: &Shared) -> String {
+    let mut text = render_host(workers);
+    render_filter(&mut text, filter.metrics());
+    text
+}
+
+fn render_host(workers: &[Arc<Counters>]) -> String {
+    let sum = |count: fn(&Counters) -> &AtomicU64| {
+        workers
+            .iter()
+            .map(|worker| count(worker).load(Relaxed))
+            .sum::<u64>()
+    };
+    let closed = |reason: Reason| {
+        workers
+            .iter()
+            .map(|worker| worker.closed[reason as usize].load(Relaxed))
+            .sum::<u64>()
+    };
+    let accepted = sum(|worker| &worker.accepted);
+    let all_closed: u64 = Reason::ALL.iter().map(|&reason| closed(reason)).sum();
+    let mut text = String::new();
+    let mut family = |name: &str, kind: &str, help: &str, samples: &[(String, u64)]| {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        for (labels, value) in samples {
+            let _ = writeln!(text, "{name}{labels} {value}");
+        }
+    };
+    let one = |value| [(String::new(), value)];
+    family(
+        "dtr_lb_host_connections_accepted_total",
+        "counter",
+        "Connections accepted.",
+        &one(accepted),
+    );
+    family(
+        "dtr_lb_host_connections_active",
+        "gauge",
+        "Connections open now.",
+        &one(accepted.saturating_sub(all_closed)),
+    );
+    family(
+        "dtr_lb_host_connections_closed_total",
+        "counter",
+        "Connections closed, by reason.",
+        &Reason::ALL.map(|reason| (label("reason", reason.as_str()), closed(reason))),
+    );
+    family(
+        "dtr_lb_host_bytes_total",
+        "counter",
+        "Bytes forwarded, by the side they were sent to.",
+        &[
+            (label("to", "replica"), sum(|worker| &worker.sent_up)),
+            (label("to", "client"), sum(|worker| &worker.sent_down)),
+        ],
+    );
+    family(
+        "dtr_lb_host_connect_failures_total",
+        "counter",
+        "Connect attempts to replicas that failed.",
+        &one(sum(|worker| &worker.connect_failures)),
+    );
+    family(
+        "dtr_lb_host_accept_errors_total",
+        "counter",
+        "Connections the system could not hand over.",
+        &one(sum(|worker| &worker.accept_errors)),
+    );
+    family(
+        "dtr_lb_host_workers",
+        "gauge",
+        "Workers, those that only end their connections included.",
+        &one(sum(|worker| &worker.alive)),
+    );
+    family(
+        "dtr_lb_host_vm_running",
+        "gauge",
+        "Workers whose filter runs.",
+        &one(sum(|worker| &worker.vm_running)),
+    );
+    family(
+        "dtr_lb_host_vm_failures_total",
+        "counter",
+        "Times a filter failed and was taken out.",
+        &one(sum(|worker| &worker.vm_failures)),
+    );
+    family(
+        "dtr_lb_host_vm_reloads_total",
+        "counter",
+        "Times a filter was put back after a failure.",
+        &one(sum(|worker| &worker.vm_reloads)),
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proxy_wasm_engine::Direction;
+
+    #[test]
+    fn what_is_open_is_what_was_accepted_and_not_closed() {
+        let workers = [Arc::new(Counters::default()), Arc::new(Counters::default())];
+        let _open = [workers[0].open(), workers[0].open(), workers[1].open()];
+        workers[0].open().close(Reason::Idle);
+        drop(workers[1].open());
+        workers[0].moved(Direction::Upstream, 10);
+        let mut text = render_host(&workers);
+        text.push('\n');
+        for line in [
+            "dtr_lb_host_connections_closed_total{reason=\"internal-error\"} 1\n",
+            "dtr_lb_host_connections_accepted_total 5\n",
+            "dtr_lb_host_connections_active 3\n",
+            "dtr_lb_host_connections_closed_total{reason=\"idle\"} 1\n",
+            "dtr_lb_host_bytes_total{to=\"client\"} 10\n",
+        ] {
+            assert!(text.contains(line), "{line} is missing in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Replies on the admin listener.
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+
+use crate::filters::effects::LocalResponse;
+
+pub(super) type Reply = Response<Full<Bytes>>;
+
+/// A text of some kind.
+pub(super) fn reply(status: StatusCode, kind: &'static str, text: String) -> Reply {
+    let mut reply = Response::new(Full::new(Bytes::from(text)));
+    *reply.status_mut() = status;
+    reply
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    reply
+}
+
+/// An error as the filter's API shows it.
+pub(super) fn error(status: StatusCode, message: &str) -> Reply {
+    let text = format!("{}\n", serde_json::json!({ "error": message }));
+    reply(status, JSON, text)
+}
+
+pub(super) fn not_found(path: &str) -> Reply {
+    error(StatusCode::NOT_FOUND, &format!("nothing at {path}"))
+}
+
+/// What a filter replied.
+pub(super) fn from_filter(response: LocalResponse) -> Reply {
+    let mut reply = Response::new(Full::new(Bytes::from(response.body)));
+    let status = u16::try_from(response.status)
+        .ok()
+        .and_then(|code| StatusCode::from_u16(code).ok());
+    *reply.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in response.headers {
+        if name == http::header::CONTENT_LENGTH.as_str() {
+            continue;
+        }
+        let name = HeaderName::from_bytes(name.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(&value)) {
+            reply.headers_mut().append(name, value);
+        }
+    }
+    reply
+}
+
+pub(super) const JSON: &str = "application/json";

@@ -1,0 +1,158 @@
+//! A client's connection as filters and forwarding see it.
+
+use std::cell::Cell;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::BytesMut;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::control::CloseCommand;
+use crate::control::command::SessionControl;
+use crate::control::sessions::OpenSession;
+use crate::filters::chain::Chain;
+use crate::filters::chain_state::{FilterChainState, Step};
+use crate::filters::connection_info::ConnectionInfo;
+use crate::net::forward::{DataCallbacks, ForwardHooks};
+use crate::proxy::context::{ListenerContext, WorkerContext};
+use proxy_wasm_engine::{Action, Direction, End, TcpInfo};
+
+/// A client's connection as filters and forwarding see it.
+pub(super) struct Connection {
+    pub(super) worker: Rc<WorkerContext>,
+    pub(super) listener: Rc<ListenerContext>,
+    pub(super) source: SocketAddr,
+    pub(super) began: Instant,
+    /// Its way through the filters.
+    pub(super) chain_state: FilterChainState,
+    pub(super) sent_up: Cell<u64>,
+    pub(super) sent_down: Cell<u64>,
+    id: u64,
+    /// The socket's own end, where it differs from the listener's.
+    destination: SocketAddr,
+    received: Cell<u64>,
+    open: OpenSession,
+}
+
+impl Connection {
+    pub(super) fn new(
+        worker: Rc<WorkerContext>,
+        listener: Rc<ListenerContext>,
+        source: SocketAddr,
+        client: &TcpStream,
+    ) -> Connection {
+        let id = worker.next_connection();
+        let destination = match listener.address.ip() {
+            // Only then does the socket know more than the listener.
+            ip if ip.is_unspecified() => client.local_addr().unwrap_or(listener.address),
+            _ => listener.address,
+        };
+        Connection {
+            open: worker.sessions.enter(id),
+            chain_state: FilterChainState::new(&worker.chain),
+            worker,
+            listener,
+            source,
+            began: Instant::now(),
+            sent_up: Cell::new(0),
+            sent_down: Cell::new(0),
+            id,
+            destination,
+            received: Cell::new(0),
+        }
+    }
+
+    /// Which chunks the filters are shown of each way: up, down.
+    pub(super) fn data_callbacks(&self) -> (DataCallbacks, DataCallbacks) {
+        match self.worker.shared.data_callbacks {
+            _ if !self.chain_state.has_contexts() => (DataCallbacks::None, DataCallbacks::None),
+            DataCallbacks::First => (DataCallbacks::First, DataCallbacks::None),
+            both => (both, both),
+        }
+    }
+}
+
+impl ConnectionInfo for Connection {
+    fn chain(&self) -> &Chain {
+        &self.worker.chain
+    }
+
+    fn control(&self) -> &SessionControl {
+        self.open.control()
+    }
+
+    fn info(&self) -> TcpInfo {
+        let (source, destination) = (unmapped(self.source), unmapped(self.destination));
+        let mut info = TcpInfo::new(self.id, source, destination);
+        info.listener_metadata = Arc::clone(&self.listener.metadata);
+        info.time = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .saturating_sub(self.began.elapsed());
+        self.refresh(&mut info);
+        info
+    }
+
+    fn refresh(&self, info: &mut TcpInfo) {
+        info.received = self.received.get();
+        info.sent = self.sent_down.get();
+    }
+}
+
+impl ForwardHooks for Connection {
+    fn data(&self, direction: Direction, held: &mut BytesMut, end: End) -> Action {
+        match direction {
+            Direction::Downstream => match self.chain_state.down(self, 0, held, end) {
+                Step::Through => Action::Continue,
+                Step::Held(_) | Step::Refused => Action::Pause,
+            },
+            Direction::Upstream => self.chain_state.up(self, usize::MAX, held, end),
+        }
+    }
+
+    fn wants_more(&self, direction: Direction) -> bool {
+        self.chain_state.wants_more(self, direction)
+    }
+
+    fn ended(&self, direction: Direction) {
+        let all = self.worker.shared.data_callbacks == DataCallbacks::All;
+        if all && direction == Direction::Upstream {
+            self.chain_state.upstream_ended(self);
+        }
+    }
+
+    fn took(&self, direction: Direction, bytes: usize) {
+        if direction == Direction::Downstream {
+            self.received.set(self.received.get() + bytes as u64);
+        }
+    }
+
+    fn moved(&self, direction: Direction, bytes: usize) {
+        let count = match direction {
+            Direction::Downstream => &self.sent_up,
+            Direction::Upstream => &self.sent_down,
+        };
+        count.set(count.get() + bytes as u64);
+        self.worker.counters.moved(direction, bytes);
+    }
+
+    fn resumed(&self, direction: Direction, held: &mut BytesMut, end: End) -> Option<Action> {
+        self.chain_state.resumed(self, direction, held, end)
+    }
+
+    fn poll_order(&self, cx: &mut Context<'_>) -> Poll<CloseCommand> {
+        self.control().poll_order(cx)
+    }
+}
+
+/// An IPv4 client of an IPv6 listener is an IPv4 client.
+fn unmapped(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V6(ip) => SocketAddr::new(ip.to_canonical(), address.port()),
+        IpAddr::V4(_) => address,
+    }
+}

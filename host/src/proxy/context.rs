@@ -1,0 +1,107 @@
+//! What the sessions of a worker and of a listener share.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dtr_lb_filter::contract::{METADATA, METADATA_PORT};
+use serde_json::json;
+
+use crate::control::sessions::Sessions;
+use crate::error::StartError;
+use crate::filters::chain::Chain;
+use crate::filters::vm_owner::VmResources;
+use crate::metrics::Counters;
+use crate::net::pipe::Buffers;
+use crate::plan::Plan;
+use crate::proxy::shared_state::SharedState;
+use crate::upstream::cluster::{Clusters, RoundRobin, Target};
+
+/// What the sessions of one worker share.
+pub(crate) struct WorkerContext {
+    pub(crate) shared: Arc<SharedState>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) chain: Chain,
+    pub(crate) sessions: Rc<Sessions>,
+    pub(crate) buffers: Buffers,
+    pub(crate) round_robin: RoundRobin,
+    next_connection: Cell<u64>,
+}
+
+impl WorkerContext {
+    /// Starts the worker's filters. Must be called within a `LocalSet`.
+    ///
+    /// # Errors
+    /// When one does not start.
+    pub(crate) fn start(
+        shared: Arc<SharedState>,
+        index: usize,
+    ) -> Result<Rc<WorkerContext>, StartError> {
+        let options = &shared.options;
+        let counters = Arc::clone(&shared.counters[index]);
+        let limit = options.max_sessions.div_ceil(options.workers.get());
+        let sessions = Rc::new(Sessions::new(limit));
+        let resources = VmResources {
+            clusters: Arc::clone(&shared.clusters),
+            vm_data: shared.vm_data.clone(),
+            counters: Arc::clone(&counters),
+            sessions: Rc::clone(&sessions),
+            reload_backoff: options.reload_backoff,
+        };
+        Ok(Rc::new(WorkerContext {
+            chain: Chain::start(&shared.vms, &resources)?,
+            round_robin: shared.clusters.turns(),
+            buffers: Buffers::new(),
+            next_connection: Cell::new(index as u64 + 1),
+            counters,
+            sessions,
+            shared,
+        }))
+    }
+
+    /// A number no other connection of the process has.
+    pub(crate) fn next_connection(&self) -> u64 {
+        let next = self.next_connection.get();
+        self.next_connection.replace(next + MOST_WORKERS)
+    }
+}
+
+/// A listener as its sessions know it.
+#[derive(Clone)]
+pub(crate) struct ListenerContext {
+    pub(crate) address: SocketAddr,
+    /// Where connections go when no filter chooses.
+    pub(crate) fallback: Target,
+    /// What filters read as `xds.listener_metadata`.
+    pub(crate) metadata: Arc<serde_json::Value>,
+    pub(crate) idle_timeout: Option<Duration>,
+}
+
+impl ListenerContext {
+    /// The listeners of a plan; their addresses are those the plan gives.
+    ///
+    /// # Errors
+    /// When a fallback is not defined.
+    pub(crate) fn all(
+        plan: &Plan,
+        clusters: &Clusters,
+    ) -> Result<Vec<ListenerContext>, StartError> {
+        let contexts = plan.listeners.iter().map(|listener| {
+            let missing = || StartError::NoSuchName(listener.fallback.clone());
+            Ok(ListenerContext {
+                address: listener.bind,
+                fallback: clusters.target(&listener.fallback).ok_or_else(missing)?,
+                metadata: Arc::new(
+                    json!({"filter_metadata": {METADATA: {METADATA_PORT: listener.port.to_string()}}}),
+                ),
+                idle_timeout: listener.idle_timeout,
+            })
+        });
+        contexts.collect()
+    }
+}
+
+/// More workers than a process ever has, reloads included.
+const MOST_WORKERS: u64 = 1 << 20;

@@ -1,0 +1,45 @@
+//! How a host runs.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use crate::net::forward::DataCallbacks;
+#[cfg(test)]
+use crate::proxy::fault::FaultSwitch;
+use crate::upstream::resolver::{self, Lookup};
+
+/// How a host runs; what it does is the plan's.
+#[derive(Clone)]
+pub struct HostOptions {
+    /// Threads, each with its own sockets and VM. Default: one per core.
+    pub workers: NonZeroUsize,
+    /// Sessions open at once; clients beyond that wait to be accepted. Fewer when
+    /// the process may not open files enough.
+    pub max_sessions: usize,
+    /// Which chunks of a connection the balancer is shown. Filters somebody else
+    /// wrote are shown all they have a callback for.
+    pub data_callbacks: DataCallbacks,
+    /// Before the first attempt to replace a filter that failed. Grows to 30 s.
+    pub reload_backoff: Duration,
+    /// How long the start waits for DNS; what takes longer is learnt later.
+    pub resolve_limit: Duration,
+    /// Looks up DNS names. Default: the system's resolver.
+    pub lookup: Lookup,
+    #[cfg(test)]
+    pub(crate) fault: FaultSwitch,
+}
+
+impl Default for HostOptions {
+    fn default() -> Self {
+        HostOptions {
+            workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            max_sessions: 100_000,
+            data_callbacks: DataCallbacks::default(),
+            reload_backoff: Duration::from_secs(1),
+            resolve_limit: Duration::from_secs(2),
+            lookup: resolver::system(),
+            #[cfg(test)]
+            fault: FaultSwitch::default(),
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! What a panic ends, and what goes on.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tracing::subscriber::DefaultGuard;
+
+use crate::FILTER;
+use crate::config::Config;
+use crate::control::lifecycle::Drained;
+use crate::plan::Plan;
+use crate::proxy::fault::{Fault, FaultSwitch};
+use crate::proxy::host::Host;
+use crate::proxy::options::HostOptions;
+
+#[tokio::test]
+async fn a_panicking_session_leaves_nothing_behind_and_the_worker_goes_on() {
+    let (log, _guard) = Log::capture();
+    let replica = replica().await;
+    let host = Host::start(plan(replica), FILTER, options(1, Fault::Session));
+    let host = host.await.unwrap();
+    assert_eq!(
+        ask(host.listeners()[0]).await,
+        "",
+        "the session that panics is closed without a reply"
+    );
+    assert!(
+        ask(host.listeners()[0]).await.ends_with("\r\n\r\nOK"),
+        "the next one is served by the same worker"
+    );
+    let admin = host.admin().unwrap();
+    let expected = [
+        "dtr_lb_host_connections_accepted_total 2\n",
+        "dtr_lb_host_connections_active 0\n",
+        "dtr_lb_host_connections_closed_total{reason=\"internal-error\"} 1\n",
+        // The filter saw both begin and end.
+        "dtr_lb_replica_connections{replica=\"r1\"} 2\n",
+        "dtr_lb_replica_active{replica=\"r1\"} 0\n",
+        "dtr_lb_host_vm_failures_total 0\n",
+    ];
+    let mut metrics = String::new();
+    let shown = async {
+        while !expected.iter().all(|line| metrics.contains(line)) {
+            metrics = get(admin, "/metrics").await;
+        }
+    };
+    let shown = timeout(LIMIT, shown).await.is_ok();
+    assert!(shown, "expected {expected:#?} in\n{metrics}");
+    let drained = timeout(LIMIT, host.drain(LIMIT * 10)).await;
+    assert_eq!(
+        drained.ok(),
+        Some(Drained::default()),
+        "no session is open when the drain begins"
+    );
+    let log = log.text();
+    assert!(
+        log.contains("its task panicked") && log.contains("reason=\"internal-error\""),
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn the_start_reports_a_worker_that_panics() {
+    let (log, _guard) = Log::capture();
+    let replica = replica().await;
+    let starting = Host::start(without_filter(replica), &[], options(2, Fault::Start));
+    let started = timeout(LIMIT, starting).await.unwrap();
+    let error = started.err().map(|error| error.to_string());
+    assert!(
+        error
+            .as_ref()
+            .is_some_and(|error| error.contains("can't be started: its thread ended")),
+        "{error:?}"
+    );
+    let log = log.text();
+    assert!(
+        log.contains("a worker panicked") && log.contains("worker=\"worker-"),
+        "the log names the worker:\n{log}"
+    );
+}
+
+#[tokio::test]
+async fn a_drain_does_not_wait_for_a_worker_that_panicked() {
+    let (log, _guard) = Log::capture();
+    let replica = replica().await;
+    let host = Host::start(without_filter(replica), &[], options(1, Fault::Drain));
+    let host = host.await.unwrap();
+    let mut client = TcpStream::connect(host.listeners()[0]).await.unwrap();
+    let drained = timeout(LIMIT, host.drain(LIMIT * 10)).await;
+    assert_eq!(
+        drained.ok(),
+        Some(Drained::default()),
+        "nobody is left to report what became of its sessions"
+    );
+    let end = timeout(LIMIT, client.read(&mut [0; 1])).await.unwrap();
+    assert!(matches!(end, Ok(0) | Err(_)), "its client is cut: {end:?}");
+    let log = log.text();
+    assert!(
+        log.contains("a worker panicked") && log.contains("worker=\"worker-0\""),
+        "the log names the worker:\n{log}"
+    );
+}
+
+/// Answers every request on every connection with OK, then closes.
+async fn replica() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(socket.read_u8().await.unwrap_or(b'\n'));
+                    if head.ends_with(b"\n\n") {
+                        return;
+                    }
+                }
+                let reply = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nOK";
+                // A client that was cut reads nothing.
+                let _ = socket.write_all(reply).await;
+            });
+        }
+    });
+    address
+}
+
+fn plan(replica: SocketAddr) -> Plan {
+    let port = replica.port();
+    let text = format!(
+        r#"{{ "fqdn": "dtr.example.com",
+            "replicas": [{{ "address": "127.0.0.1", "ports": {{ "80": {port} }} }}],
+            "listeners": [{{ "bind": "127.0.0.1:0", "port": 80 }}],
+            "health": {{ "target": "http:80/_ping" }},
+            "admin": {{ "bind": "127.0.0.1:0" }} }}"#
+    );
+    Plan::of(&Config::parse(&text, "lb.json").unwrap())
+}
+
+/// Without a VM, which takes a while to compile.
+fn without_filter(replica: SocketAddr) -> Plan {
+    Plan {
+        balancer: None,
+        ..plan(replica)
+    }
+}
+
+fn options(workers: usize, fault: Fault) -> HostOptions {
+    HostOptions {
+        workers: NonZeroUsize::new(workers).unwrap(),
+        fault: FaultSwitch::new(fault),
+        ..HostOptions::default()
+    }
+}
+
+/// What comes back for a request; nothing when the connection is cut.
+async fn ask(address: SocketAddr) -> String {
+    get(address, "/").await
+}
+
+async fn get(address: SocketAddr, path: &str) -> String {
+    let exchange = async {
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut reply = Vec::new();
+        // A reset ends it as well.
+        let _ = socket.read_to_end(&mut reply).await;
+        String::from_utf8(reply).unwrap()
+    };
+    timeout(LIMIT, exchange).await.unwrap()
+}
+
+/// What the host logs, on all its threads.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn capture() -> (Log, DefaultGuard) {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Longer than anything here takes.
+const LIMIT: Duration = Duration::from_secs(10);

@@ -1,0 +1,28 @@
+//! What the workers of a host share.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::control::lifecycle::Phase;
+use crate::filters::compiled_vm::CompiledVm;
+use crate::metrics::Counters;
+use crate::net::forward::DataCallbacks;
+use crate::proxy::options::HostOptions;
+use crate::upstream::cluster::Clusters;
+use proxy_wasm_engine::Shared;
+
+/// What all workers of a host share.
+pub(crate) struct SharedState {
+    pub(crate) options: HostOptions,
+    pub(crate) clusters: Arc<Clusters>,
+    /// One for each VM a worker has.
+    pub(crate) vms: Vec<Arc<CompiledVm>>,
+    /// Which chunks the filters are shown.
+    pub(crate) data_callbacks: DataCallbacks,
+    /// What the VMs of all workers share.
+    pub(crate) vm_data: Shared,
+    pub(crate) phases: watch::Receiver<Phase>,
+    /// One for each worker there ever was.
+    pub(crate) counters: Vec<Arc<Counters>>,
+}
