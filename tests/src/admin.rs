@@ -77,6 +77,23 @@ impl Proxy {
         .await;
     }
 
+    /// Waits until `/status` counts failures to connect to the replica: so a
+    /// story knows that it was tried.
+    ///
+    /// # Panics
+    /// When none is counted.
+    pub async fn failed_to_reach(&self, replica: &Standin) {
+        let what = format!("a failure to connect to {}", replica.name());
+        eventually(LIMIT, what, async || {
+            let counts = self.status_of(replica).await?["connections"].take();
+            match counts["failures"].as_u64() {
+                Some(1..) => Ok(()),
+                _ => Err(counts.to_string()),
+            }
+        })
+        .await;
+    }
+
     /// The balancer's own `/_ping`: status and body.
     ///
     /// # Panics

@@ -103,20 +103,31 @@ on_each_proxy!(a_blip_of_all_replicas_is_over_when_it_is_over, |world| {
         world.replica(Replica::healthy()).await,
         world.replica(Replica::healthy()).await,
     ];
-    let proxy = world.proxy().await;
+    let proxy = world
+        .proxy_with(json!({ "passive": { "hold": "60s" } }))
+        .await;
     for replica in &replicas {
         proxy.sees(replica, Healthy).await;
         replica.refuses_clients().await;
     }
-
     for _ in 0..12 {
         proxy.connect().await.is_refused().await;
     }
+    for replica in &replicas {
+        proxy.is_in_state(replica, "held").await;
+    }
 
-    // No connect failure of before counts against the last ones there are.
     for replica in &replicas {
         replica.returns();
     }
+
+    // No hold counts against the last ones there are, and a connection ends it.
     let answers = proxy.answers(12).await;
-    assert_eq!(answers.values().sum::<usize>(), 12, "{answers:?}");
+    for replica in &replicas {
+        let state = match answers.get(replica.name()) {
+            Some(_) => "healthy",
+            None => "held",
+        };
+        proxy.is_in_state(replica, state).await;
+    }
 });
