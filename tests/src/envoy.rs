@@ -102,11 +102,10 @@ async fn listeners(admin: SocketAddr) -> Result<BTreeMap<String, SocketAddr>, St
         let address = &status["local_address"]["socket_address"];
         let (name, ip, port) = (&status["name"], &address["address"], &address["port_value"]);
         if let (Some(name), Some(ip), Some(port)) = (name.as_str(), ip.as_str(), port.as_u64()) {
-            let text = format!("{ip}:{port}");
-            let address = text
-                .parse()
-                .map_err(|_| format!("not an address: {text}"))?;
-            found.insert(name.to_owned(), address);
+            let not_an_address = || format!("not an address: {address}");
+            let ip = ip.parse().map_err(|_| not_an_address())?;
+            let port = u16::try_from(port).map_err(|_| not_an_address())?;
+            found.insert(name.to_owned(), SocketAddr::new(ip, port));
         }
     }
     Ok(found)

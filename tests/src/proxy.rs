@@ -1,6 +1,7 @@
 //! The proxy of a story.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
@@ -82,6 +83,14 @@ impl Proxy {
     /// When the proxy does not listen there.
     pub async fn connect_to(&self, listener: usize) -> Connection {
         Connection::open(self.addresses().listeners[listener]).await
+    }
+
+    /// Connects to any address the proxy may listen on.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn try_connect_at(&self, address: SocketAddr) -> io::Result<Connection> {
+        Connection::try_open(address).await
     }
 
     pub(crate) fn addresses(&self) -> &Addresses {

@@ -13,6 +13,7 @@ mod counts;
 mod failover;
 mod health;
 mod limits;
+mod listeners;
 mod metrics;
 mod orders;
 mod policies;
