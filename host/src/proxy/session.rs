@@ -1,7 +1,7 @@
 //! One connection, from the accept to the access log.
 
 use std::cell::Cell;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -274,8 +274,7 @@ impl Traveller for Session {
     }
 
     fn info(&self) -> TcpInfo {
-        let (source, destination) = (unmapped(self.source), unmapped(self.destination));
-        let mut info = TcpInfo::new(self.connection, source, destination);
+        let mut info = TcpInfo::new(self.connection, self.source, self.destination);
         info.listener_metadata = Arc::clone(&self.post.metadata);
         info.time = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -352,14 +351,6 @@ fn refused(order: Order) -> Reason {
     match order {
         Order::Close => Reason::RefusedByFilter,
         Order::Cut => Reason::Drained,
-    }
-}
-
-/// An IPv4 client of an IPv6 listener is an IPv4 client.
-fn unmapped(address: SocketAddr) -> SocketAddr {
-    match address.ip() {
-        IpAddr::V6(ip) => SocketAddr::new(ip.to_canonical(), address.port()),
-        IpAddr::V4(_) => address,
     }
 }
 
