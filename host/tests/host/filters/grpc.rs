@@ -18,7 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::chain::{Chain, LIMIT, guest};
+use super::chain::{Chain, LIMIT, guest};
 
 type Piece = Result<Frame<Bytes>, io::Error>;
 

@@ -1,8 +1,6 @@
 //! Chains of network filters on a running host, with real sockets: whose turn it
 //! is, what a pause holds, and what the failure of one means for the others.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 mod chain;
 mod grpc;
 

@@ -1,0 +1,15 @@
+//! A running host: what it does whatever filter it carries, told with a small
+//! guest, and what it does with a chain of filters.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod admin;
+mod filters;
+mod guest;
+mod lifecycle;
+mod log;
+mod plan;
+mod replica;
+mod running;
+mod sessions;
+mod steering;
