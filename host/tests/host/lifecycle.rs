@@ -1,15 +1,16 @@
 //! Start, reload and drain.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dtr_lb::{Host, StartError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::eventually::{eventually, within};
 use crate::guest::Guest;
 use crate::plan::plan;
 use crate::replica::Replica;
-use crate::running::{admin_at, admin_says, connect, echoes, get, options, start};
+use crate::running::{admin_at, admin_says, connect, echoes, get, is_closed, options, start};
 
 #[tokio::test]
 async fn what_cannot_work_is_refused_at_the_start() {
@@ -65,11 +66,14 @@ async fn a_drain_waits_up_to_its_limit_and_counts() {
     let (mut stays, _) = connect(&host).await;
 
     let drain = tokio::spawn(host.drain(Duration::from_secs(2)));
-    let limit = Instant::now() + Duration::from_secs(10);
-    while TcpStream::connect(address).await.is_ok() {
-        assert!(Instant::now() < limit, "it still accepts");
-        tokio::task::yield_now().await;
-    }
+    eventually(
+        "new clients to be refused",
+        async || match TcpStream::connect(address).await {
+            Ok(_) => Err("accepted".to_owned()),
+            Err(_) => Ok(()),
+        },
+    )
+    .await;
     let ready = admin_at(admin_address, &get("/ready")).await;
     assert!(
         ready.starts_with("HTTP/1.1 503 ") && ready.contains("draining"),
@@ -77,12 +81,13 @@ async fn a_drain_waits_up_to_its_limit_and_counts() {
     );
     echoes(&mut leaves, "open connections go on").await;
     leaves.shutdown().await.unwrap();
-    assert_eq!(leaves.read(&mut [0; 8]).await.unwrap(), 0);
+    is_closed(&mut leaves, "the replica ends as well").await;
 
-    let drained = drain.await.unwrap();
+    let drained = within("the drain", drain).await.unwrap();
     assert_eq!(drained.cut, 1, "the one that stayed");
     assert!(drained.finished >= 1, "the one that left: {drained:?}");
-    assert!(stays.read(&mut [0; 8]).await.is_err(), "a cut is a reset");
+    let cut = within("the cut", stays.read(&mut [0; 8])).await;
+    assert!(cut.is_err(), "a cut is a reset");
 }
 
 #[tokio::test]

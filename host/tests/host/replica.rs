@@ -1,6 +1,6 @@
 //! A stand-in replica.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpSocket};
@@ -13,7 +13,17 @@ pub(crate) struct Replica {
 
 impl Replica {
     pub(crate) async fn start(name: &'static str) -> Replica {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Replica::at([127, 0, 0, 1].into(), name).await
+    }
+
+    /// Sends back what it gets, and nothing before.
+    pub(crate) async fn echo() -> Replica {
+        Replica::start("").await
+    }
+
+    /// At this address of the machine.
+    pub(crate) async fn at(ip: IpAddr, name: &'static str) -> Replica {
+        let listener = TcpListener::bind((ip, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
             loop {

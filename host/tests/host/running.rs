@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dtr_lb::{Host, HostOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::eventually::{eventually, within};
 use crate::guest::Guest;
 use crate::log::log;
 use crate::plan::plan;
@@ -32,8 +33,16 @@ pub(crate) async fn start(guest: Guest, replicas: &[&Replica]) -> Host {
 pub(crate) async fn connect(host: &Host) -> (TcpStream, String) {
     let mut client = TcpStream::connect(host.listeners()[0]).await.unwrap();
     let mut name = [0; 2];
-    client.read_exact(&mut name).await.unwrap();
+    within("a replica's name", client.read_exact(&mut name))
+        .await
+        .unwrap();
     (client, String::from_utf8(name.to_vec()).unwrap())
+}
+
+/// Wants the connection to end without another byte.
+pub(crate) async fn is_closed(client: &mut TcpStream, why: &str) {
+    let read = within(why, client.read(&mut [0; 8])).await;
+    assert_eq!(read.unwrap_or(0), 0, "{why}: there was an answer");
 }
 
 pub(crate) async fn admin(host: &Host, request: &str) -> String {
@@ -42,10 +51,14 @@ pub(crate) async fn admin(host: &Host, request: &str) -> String {
 
 pub(crate) async fn admin_at(address: SocketAddr, request: &str) -> String {
     let mut socket = TcpStream::connect(address).await.unwrap();
-    socket.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
-    // A refused body may cost the connection after the answer.
-    let _ = socket.read_to_string(&mut answer).await;
+    let exchange = async {
+        // A refused body may cost the connection before all of it is sent, or
+        // after the answer.
+        let _ = socket.write_all(request.as_bytes()).await;
+        let _ = socket.read_to_string(&mut answer).await;
+    };
+    within("an answer of the admin listener", exchange).await;
     answer
 }
 
@@ -62,25 +75,28 @@ pub(crate) fn post(path: &str, length: usize) -> String {
 
 /// Asks the admin listener until the answer has a line; fails with the last answer.
 pub(crate) async fn admin_says(host: &Host, path: &str, line: &str) {
-    let limit = Instant::now() + Duration::from_secs(10);
-    loop {
+    eventually(&format!("{line:?} in {path}"), async || {
         let answer = admin(host, &get(path)).await;
-        if answer.lines().any(|said| said == line) {
-            return;
+        match answer.lines().any(|known| known == line) {
+            true => Ok(()),
+            false => Err(answer),
         }
-        assert!(
-            Instant::now() < limit,
-            "{path} never said {line:?}; at last it said:\n{answer}"
-        );
-        tokio::task::yield_now().await;
-    }
+    })
+    .await;
+}
+
+/// The value of a metric without labels.
+pub(crate) async fn metric(host: &Host, name: &str) -> Option<i64> {
+    let text = admin(host, &get("/metrics")).await;
+    let prefix = format!("{name} ");
+    let value = text.lines().find_map(|line| line.strip_prefix(&prefix))?;
+    Some(value.parse().unwrap())
 }
 
 pub(crate) async fn echoes(client: &mut TcpStream, why: &str) {
     client.write_all(b"still there?").await.unwrap();
     let mut answer = [0; 12];
-    client
-        .read_exact(&mut answer)
+    within(why, client.read_exact(&mut answer))
         .await
         .unwrap_or_else(|error| panic!("{why}: {error}"));
     assert_eq!(&answer, b"still there?", "{why}");

@@ -4,13 +4,13 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use dtr_lb::Host;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
 use crate::guest::Guest;
 use crate::log::log;
 use crate::plan::plan;
 use crate::replica::Replica;
-use crate::running::{admin_says, connect, echoes, options, start};
+use crate::running::{admin_says, connect, echoes, is_closed, options, start};
 
 #[tokio::test]
 async fn workers_share_a_port_and_every_connection_is_served() {
@@ -55,7 +55,7 @@ async fn each_connection_leaves_one_line_that_says_why_it_ended() {
     let me = format!("client={}", client.local_addr().unwrap());
     echoes(&mut client, "bytes pass").await;
     client.shutdown().await.unwrap();
-    assert_eq!(client.read(&mut [0; 8]).await.unwrap(), 0);
+    is_closed(&mut client, "the replica ends as well").await;
     host.drain(Duration::from_secs(5)).await;
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let mine = |line: &&str| line.contains(" access: ") && line.contains(&me);

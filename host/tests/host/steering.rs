@@ -1,15 +1,18 @@
 //! Where the guest sends connections, and what its failures cost.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dtr_lb::Host;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::eventually::{eventually, within};
 use crate::guest::{CRASH, Guest, PING, REFUSE, START_TICKS};
 use crate::plan::plan;
 use crate::replica::Replica;
-use crate::running::{admin, admin_says, connect, echoes, get, options, post, start};
+use crate::running::{
+    admin, admin_says, connect, echoes, get, is_closed, metric, options, post, start,
+};
 
 #[tokio::test]
 async fn the_guest_picks_the_replica() {
@@ -46,7 +49,7 @@ async fn without_a_replica_the_client_is_let_go() {
     let r0 = Replica::refusing().await;
     let host = start(Guest::PLAIN, &[&r0]).await;
     let mut client = TcpStream::connect(host.listeners()[0]).await.unwrap();
-    assert_eq!(client.read(&mut [0; 8]).await.unwrap_or(0), 0);
+    is_closed(&mut client, "nobody can serve it").await;
     let line = "dtr_lb_host_connections_closed_total{reason=\"no-replica\"} 1";
     admin_says(&host, "/metrics", line).await;
 }
@@ -63,11 +66,7 @@ async fn the_guest_may_refuse_a_connection() {
     )
     .await;
     let mut client = TcpStream::connect(host.listeners()[0]).await.unwrap();
-    assert_eq!(
-        client.read(&mut [0; 8]).await.unwrap_or(0),
-        0,
-        "closed before any replica"
-    );
+    is_closed(&mut client, "refused by the filter").await;
     let line = "dtr_lb_host_connections_closed_total{reason=\"refused-by-filter\"} 1";
     admin_says(&host, "/metrics", line).await;
 }
@@ -134,10 +133,11 @@ async fn the_guests_calls_are_made_and_answered() {
         ..Guest::PLAIN
     };
     let host = start(guest, &[&r0]).await;
-    let asked = tokio::time::timeout(Duration::from_secs(10), listener.accept()).await;
-    let (mut probe, _) = asked.expect("the guest asked nobody").unwrap();
+    let (mut probe, _) = within("the guest's call", listener.accept()).await.unwrap();
     let mut request = vec![0; 1024];
-    let read = probe.read(&mut request).await.unwrap();
+    let read = within("its request", probe.read(&mut request))
+        .await
+        .unwrap();
     let request = String::from_utf8_lossy(&request[..read]).into_owned();
     assert!(request.starts_with("GET /_ping HTTP/1.1\r\n"), "{request}");
     assert!(request.contains("host: dtr.test\r\n"), "{request}");
@@ -146,22 +146,16 @@ async fn the_guests_calls_are_made_and_answered() {
         .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
         .await
         .unwrap();
-    let limit = Instant::now() + Duration::from_secs(10);
-    loop {
-        let metrics = admin(&host, &get("/metrics")).await;
-        let answers = metrics
-            .lines()
-            .find_map(|line| line.strip_prefix("guest_answers "));
-        if answers.is_some_and(|count| count.parse::<u32>().unwrap() >= 1) {
-            assert!(
-                metrics.contains("# TYPE guest_answers counter\n"),
-                "{metrics}"
-            );
-            break;
+    eventually("the guest to count an answer", async || {
+        match metric(&host, "guest_answers").await {
+            Some(1..) => Ok(()),
+            other => Err(format!("{other:?}")),
         }
-        assert!(
-            Instant::now() < limit,
-            "the guest got no answer:\n{metrics}"
-        );
-    }
+    })
+    .await;
+    let metrics = admin(&host, &get("/metrics")).await;
+    assert!(
+        metrics.contains("# TYPE guest_answers counter\n"),
+        "{metrics}"
+    );
 }

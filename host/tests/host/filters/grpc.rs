@@ -18,7 +18,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::chain::{Chain, LIMIT, guest};
+use super::chain::{Chain, guest};
+use crate::eventually::within;
 
 type Piece = Result<Frame<Bytes>, io::Error>;
 
@@ -160,18 +161,11 @@ async fn what_came_of(name: &str, wasm: &[u8], greeter: SocketAddr, nobody: Valu
         .await;
     let mut client = host.connect().await;
     // It holds the connection until the call is over.
-    let accepting = tokio::time::timeout(LIMIT, replica.accept()).await;
-    let (mut socket, _) = accepting
-        .unwrap_or_else(|_| panic!("{name} never ended"))
-        .unwrap();
+    let (mut socket, _) = within(name, replica.accept()).await.unwrap();
     client.write_all(b"?").await.unwrap();
     client.shutdown().await.unwrap();
     let mut got = String::new();
-    let reading = tokio::time::timeout(LIMIT, socket.read_to_string(&mut got));
-    reading
-        .await
-        .unwrap_or_else(|_| panic!("{name}: no end"))
-        .unwrap();
+    within(name, socket.read_to_string(&mut got)).await.unwrap();
     got
 }
 
@@ -221,8 +215,8 @@ async fn a_call_and_a_stream_are_told_as_envoy_tells_them() {
         let got = what_came_of(name, &wasm, greeter, nobody).await;
         assert_eq!(got, expected, "{name}: {why}");
         if name == "Forever" {
-            let told = tokio::time::timeout(LIMIT, given_up.recv()).await;
-            assert_eq!(told.unwrap(), Some(()), "the server learns of it");
+            let learned = within("the server to learn of it", given_up.recv()).await;
+            assert_eq!(learned, Some(()));
         }
     }
 }

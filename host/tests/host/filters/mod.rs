@@ -18,11 +18,14 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use chain::{Chain, LIMIT, PAUSE, Wat, answers, echo, guest};
+use chain::{Chain, PAUSE, Wat, answers, guest};
+
+use crate::eventually::within;
+use crate::replica::Replica;
 
 #[tokio::test]
 async fn the_first_filter_meets_the_client_first_and_the_replica_last() {
-    let host = Chain::to(echo().await)
+    let host = Chain::to(Replica::echo().await.address)
         .filter("one", Wat::TAGS, json!({ "configuration": "1" }))
         .filter("two", Wat::TAGS, json!({ "configuration": "2" }))
         .start()
@@ -63,7 +66,7 @@ async fn filters_of_one_vm_id_and_one_module_share_a_vm() {
         ),
     ];
     for (why, first, second, vms) in cases {
-        let host = Chain::to(echo().await)
+        let host = Chain::to(Replica::echo().await.address)
             .module("shared", wat.as_bytes(), first)
             .module("shared", wat.as_bytes(), second)
             .start()
@@ -105,12 +108,9 @@ async fn a_pause_holds_later_filters_and_the_dial_until_data_is_let_pass() {
         "it is not asked yet"
     );
     client.write_all(b"go").await.unwrap();
-    let (mut socket, _) = tokio::time::timeout(LIMIT, replica.accept())
-        .await
-        .unwrap()
-        .unwrap();
+    let (mut socket, _) = within("a dial", replica.accept()).await.unwrap();
     let mut got = [0; 3];
-    socket.read_exact(&mut got).await.unwrap();
+    within("bytes", socket.read_exact(&mut got)).await.unwrap();
     assert_eq!(
         &got, b"Lgo",
         "what was held is shown to the later filter and sent on"
@@ -121,7 +121,9 @@ async fn a_pause_holds_later_filters_and_the_dial_until_data_is_let_pass() {
     client.shutdown().await.unwrap();
     socket.write_all(b"y").await.unwrap();
     let mut answer = [0; 2];
-    client.read_exact(&mut answer).await.unwrap();
+    within("bytes", client.read_exact(&mut answer))
+        .await
+        .unwrap();
     assert_eq!(&answer, b"Ly", "the other way is open");
 }
 
@@ -136,7 +138,7 @@ async fn a_pause_ends_when_the_guest_continues_the_stream() {
             (drop (call $continue (i32.const 2)))))",
         ..Wat::PLAIN
     };
-    let host = Chain::to(echo().await)
+    let host = Chain::to(Replica::echo().await.address)
         .filter("first", Wat::TAGS, json!({ "configuration": "1" }))
         .filter("holder", holder, json!({}))
         .filter("later", Wat::TAGS, json!({ "configuration": "2" }))
@@ -165,7 +167,7 @@ async fn a_filter_may_close_the_connection() {
         down: "(drop (call $close (i32.const 2))) (i32.const 1)",
         ..Wat::PLAIN
     };
-    let host = Chain::to(echo().await)
+    let host = Chain::to(Replica::echo().await.address)
         .filter("before", Wat::PLAIN, json!({}))
         .filter("closes", closes, json!({}))
         .start()
@@ -173,9 +175,7 @@ async fn a_filter_may_close_the_connection() {
     let mut client = host.connect().await;
     client.write_all(b"x").await.unwrap();
     let mut rest = Vec::new();
-    let read = tokio::time::timeout(LIMIT, client.read_to_end(&mut rest))
-        .await
-        .unwrap();
+    let read = within("the close", client.read_to_end(&mut rest)).await;
     assert!(read.is_err() || rest.is_empty(), "{rest:?}");
     for name in ["before_closed", "closes_closed"] {
         host.until(name, |closed| closed == 1).await;
@@ -198,13 +198,12 @@ async fn replies_wait_while_a_filter_wants_to_see_more_of_them() {
         .start()
         .await;
     let mut client = host.connect().await;
-    let accepting = tokio::time::timeout(LIMIT, replica.accept());
-    let (mut socket, _) = accepting.await.unwrap().unwrap();
+    let (mut socket, _) = within("a dial", replica.accept()).await.unwrap();
     socket.write_all(b"ab").await.unwrap();
     host.until("whole_items", |shown| shown == 1).await;
     socket.write_all(b"cd").await.unwrap();
     let mut got = [0; 6];
-    client.read_exact(&mut got).await.unwrap();
+    within("bytes", client.read_exact(&mut got)).await.unwrap();
     assert_eq!(
         &got, b"owabcd",
         "the outer filter sees what the inner one let go"
@@ -219,7 +218,7 @@ async fn a_filter_that_needs_no_more_is_not_asked_again() {
                 (i32.const 0) (i32.const 0))) (i32.const 0)",
         ..Wat::PLAIN
     };
-    let host = Chain::to(echo().await)
+    let host = Chain::to(Replica::echo().await.address)
         .filter("once", once, json!({ "configuration": "1" }))
         .filter("always", Wat::TAGS, json!({ "configuration": "2" }))
         .start()
@@ -237,7 +236,7 @@ async fn a_crash_of_one_filter_costs_no_other_filter_and_no_connection() {
             (call $tag (i32.const 2)) (i32.const 0)",
         ..Wat::PLAIN
     };
-    let host = Chain::to(echo().await)
+    let host = Chain::to(Replica::echo().await.address)
         .filter("fragile", fragile, json!({ "configuration": "F" }))
         .filter("sturdy", Wat::TAGS, json!({ "configuration": "S" }))
         .start()
@@ -270,7 +269,7 @@ async fn a_crash_lets_go_what_the_filter_held() {
         new_connection: "(global.set $held (i32.const 1)) (i32.const 1)",
         ..Wat::PLAIN
     };
-    let host = Chain::to(echo().await)
+    let host = Chain::to(Replica::echo().await.address)
         .filter("holder", holder, json!({}))
         .filter("sturdy", Wat::TAGS, json!({ "configuration": "S" }))
         .start()
@@ -297,7 +296,7 @@ async fn what_a_failed_filter_means_for_connections_is_the_operators_choice() {
     };
     for (failure, passes) in [("reload", true), ("open", true), ("closed", false)] {
         let more = json!({ "configuration": "F", "failure": failure });
-        let host = Chain::to(echo().await)
+        let host = Chain::to(Replica::echo().await.address)
             .filter("fragile", fragile, more)
             .start()
             .await;
@@ -311,8 +310,7 @@ async fn what_a_failed_filter_means_for_connections_is_the_operators_choice() {
         } else {
             for client in [&mut first, &mut second] {
                 let mut rest = Vec::new();
-                let read = tokio::time::timeout(LIMIT, client.read_to_end(&mut rest));
-                let read = read.await.unwrap();
+                let read = within(failure, client.read_to_end(&mut rest)).await;
                 assert!(read.is_err() || rest.is_empty(), "{failure}: {rest:?}");
             }
         }
@@ -341,7 +339,7 @@ async fn an_item_reaches_the_filter_that_registered_the_queue_on_its_own_thread(
             (i32.const 0)",
         ..Wat::PLAIN
     };
-    let mut chain = Chain::to(echo().await)
+    let mut chain = Chain::to(Replica::echo().await.address)
         .filter("reader", reader, json!({ "vm_id": "readers" }))
         .filter("writer", writer, json!({ "vm_id": "writers" }));
     chain.workers = NonZeroUsize::new(2).unwrap();
@@ -364,7 +362,7 @@ async fn a_filter_reads_how_much_came() {
                 (i64.load (i32.load (i32.const 2400)))))",
         ..Wat::PLAIN
     };
-    let host = Chain::to(echo().await)
+    let host = Chain::to(Replica::echo().await.address)
         .filter("reads", reads, json!({}))
         .start()
         .await;
@@ -391,7 +389,7 @@ async fn a_gate_that_asks_elsewhere_lets_in_who_may() {
             socket.write_all(answer.as_bytes()).await.unwrap();
             String::from_utf8(head).unwrap()
         });
-        let host = Chain::to(echo().await)
+        let host = Chain::to(Replica::echo().await.address)
             .cluster(json!({ "name": "gate", "endpoints": [address] }))
             .module("gate", &wasm, json!({}))
             .start()
@@ -402,17 +400,17 @@ async fn a_gate_that_asks_elsewhere_lets_in_who_may() {
             answers(&mut client, "x", "x", "it may pass").await;
         } else {
             let mut rest = Vec::new();
-            let reading = tokio::time::timeout(LIMIT, client.read_to_end(&mut rest));
-            assert_eq!(reading.await.unwrap().unwrap(), 0, "it may not");
+            let read = within("the close", client.read_to_end(&mut rest)).await;
+            assert_eq!(read.unwrap(), 0, "it may not");
         }
-        let asked = asked.await.unwrap();
+        let asked = within("the judge", asked).await.unwrap();
         assert!(asked.starts_with(&format!("GET /may/{me} ")), "{asked}");
     }
 }
 
 #[tokio::test]
 async fn the_balancer_is_the_last_filter_of_a_chain() {
-    let (one, two) = (echo().await, echo().await);
+    let (one, two) = (Replica::echo().await.address, Replica::echo().await.address);
     let replica = |name: &str, at: std::net::SocketAddr| json!({ "name": name, "address": at.ip(), "ports": { "443": at.port() } });
     let host = Chain::to(one)
         .filter("tags", Wat::TAGS, json!({ "configuration": "t" }))
@@ -460,7 +458,7 @@ async fn a_call_to_a_cluster_of_http2_speaks_it() {
             .serve_connection(TokioIo::new(socket), service)
             .await;
     });
-    let host = Chain::to(echo().await)
+    let host = Chain::to(Replica::echo().await.address)
         .cluster(json!({ "name": "gate", "endpoints": [address], "protocol": "http2" }))
         .module("gate", &guest("tcp_gate"), json!({}))
         .start()
@@ -472,7 +470,7 @@ async fn a_call_to_a_cluster_of_http2_speaks_it() {
 #[tokio::test]
 async fn a_reload_leaves_a_filter_to_the_connections_it_holds() {
     let judge = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut host = Chain::to(echo().await)
+    let mut host = Chain::to(Replica::echo().await.address)
         .cluster(json!({ "name": "gate", "endpoints": [judge.local_addr().unwrap()] }))
         .module("gate", &guest("tcp_gate"), json!({}))
         .filter("tags", Wat::TAGS, json!({ "configuration": "t" }))
