@@ -58,7 +58,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, listener: TcpListener) {
             });
             let serving = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
-                .header_read_timeout(READ_LIMIT)
+                .header_read_timeout(worker.site.options.admin_timeout)
                 .serve_connection(TokioIo::new(socket), service);
             if let Err(error) = serving.await {
                 debug!(%error, %client, "an admin connection failed");
@@ -101,7 +101,12 @@ async fn answer(
                 text,
             )
         }
-        _ => match timeout(ANSWER_LIMIT, ask(worker, client, local, request)).await {
+        _ => match timeout(
+            worker.site.options.admin_timeout,
+            ask(worker, client, local, request),
+        )
+        .await
+        {
             Ok(reply) => reply,
             Err(_) => error(
                 StatusCode::GATEWAY_TIMEOUT,
@@ -282,8 +287,4 @@ fn reply(status: StatusCode, kind: &'static str, text: String) -> Reply {
 const JSON: &str = "application/json";
 /// No request of the filter's API needs more.
 const MOST_BODY: usize = 64 * 1024;
-/// How long a client may take to send a request's head.
-const READ_LIMIT: Duration = Duration::from_secs(10);
-/// How long the filter may think about a request.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);

@@ -13,6 +13,7 @@ pub(crate) struct Guest {
 }
 
 pub(crate) const CONTINUE: &str = "(i32.const 0)";
+pub(crate) const PAUSE: &str = "(i32.const 1)";
 pub(crate) const CRASH: &str = "unreachable";
 /// Sets the filter state `envoy.tcp_proxy.cluster`.
 pub(crate) const STEER: &str = "(drop (call $foreign (i32.const 1000) (i32.const 22)

@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::eventually::{eventually, within};
+use crate::guest::CONTINUE;
 use crate::running::metric;
 
 /// A filter in WebAssembly text: the bodies of its callbacks, which leave an
@@ -30,9 +31,6 @@ pub(crate) struct Wat {
     pub(crate) queue_ready: &'static str,
     pub(crate) log: &'static str,
 }
-
-pub(crate) const CONTINUE: &str = "(i32.const 0)";
-pub(crate) const PAUSE: &str = "(i32.const 1)";
 
 impl Wat {
     pub(crate) const PLAIN: Wat = Wat {

@@ -18,9 +18,10 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use chain::{Chain, PAUSE, Wat, answers, guest};
+use chain::{Chain, Wat, answers, guest};
 
 use crate::eventually::within;
+use crate::guest::PAUSE;
 use crate::replica::Replica;
 
 #[tokio::test]
