@@ -1,6 +1,7 @@
 //! A stand-in replica.
 
-use std::net::{IpAddr, SocketAddr};
+use std::io;
+use std::net::SocketAddr;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpSocket};
@@ -13,7 +14,7 @@ pub(crate) struct Replica {
 
 impl Replica {
     pub(crate) async fn start(name: &'static str) -> Replica {
-        Replica::at([127, 0, 0, 1].into(), name).await
+        Replica::at(([127, 0, 0, 1], 0).into(), name).await.unwrap()
     }
 
     /// Sends back what it gets, and nothing before.
@@ -22,9 +23,9 @@ impl Replica {
     }
 
     /// At this address of the machine.
-    pub(crate) async fn at(ip: IpAddr, name: &'static str) -> Replica {
-        let listener = TcpListener::bind((ip, 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
+    pub(crate) async fn at(address: SocketAddr, name: &'static str) -> io::Result<Replica> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
         tokio::spawn(async move {
             loop {
                 let (mut socket, _) = listener.accept().await.unwrap();
@@ -36,10 +37,10 @@ impl Replica {
                 });
             }
         });
-        Replica {
+        Ok(Replica {
             address,
             _bound: None,
-        }
+        })
     }
 
     /// Nobody listens there; nor gets anybody else the port meanwhile.
