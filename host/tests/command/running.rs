@@ -1,0 +1,130 @@
+//! A program that runs, and what it is asked, each wait with a limit.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A program that is ended whatever happens.
+pub(crate) struct Running {
+    child: Child,
+    /// What it writes to the stream that is read.
+    lines: Receiver<String>,
+}
+
+impl Running {
+    /// Starts it and reads its log.
+    pub(crate) fn logging(command: &mut Command) -> Running {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let log = child.stderr.take().unwrap();
+        Running {
+            child,
+            lines: lines(log),
+        }
+    }
+
+    /// Starts it and reads what it prints.
+    pub(crate) fn printing(command: &mut Command) -> Running {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let printed = child.stdout.take().unwrap();
+        Running {
+            child,
+            lines: lines(printed),
+        }
+    }
+
+    /// The next line with this text; those before it are dropped.
+    pub(crate) fn until(&self, text: &str) -> String {
+        let mut seen = self.lines_until(text);
+        seen.pop().unwrap()
+    }
+
+    /// All lines up to the next one with this text.
+    pub(crate) fn lines_until(&self, text: &str) -> Vec<String> {
+        let limit = Instant::now() + LIMIT;
+        let mut seen = Vec::new();
+        loop {
+            let left = limit.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(left) else {
+                panic!("no {text:?} within {LIMIT:?}, but {seen:#?}");
+            };
+            let found = line.contains(text);
+            seen.push(line);
+            if found {
+                return seen;
+            }
+        }
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Waits for its end: the exit code.
+    pub(crate) fn ends(mut self) -> Option<i32> {
+        let limit = Instant::now() + LIMIT;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(Instant::now() < limit, "it goes on after {LIMIT:?}");
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Connects; whatever is read from it must come in time.
+pub(crate) fn connect(address: &str) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    stream
+}
+
+/// What a listener accepts.
+pub(crate) fn accepted(listener: TcpListener) -> Receiver<TcpStream> {
+    let (sender, accepted) = channel();
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            if sender.send(stream).is_err() {
+                return;
+            }
+        }
+    });
+    accepted
+}
+
+fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            // The rest is read as well, so that the program never waits for us.
+            let _ = sender.send(line);
+        }
+    });
+    lines
+}
+
+/// Longest wait for anything; only a failing test waits so long.
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+/// Between two looks at a process: it has no event for a wait with a limit.
+const PAUSE: Duration = Duration::from_millis(10);
