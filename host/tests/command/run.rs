@@ -7,7 +7,7 @@ use std::process::Command;
 use rustix::process::Signal;
 
 use crate::running::{LIMIT, Running, accepted, connect};
-use crate::{dtr_lb, output, text};
+use crate::{ask, dtr_lb, output, text};
 
 #[test]
 fn a_port_in_use_exits_with_1_and_is_named_once_with_a_remedy() {
@@ -94,6 +94,38 @@ fn clients_beyond_the_limit_of_open_files_wait_and_no_replica_is_blamed() {
     for (index, mut client) in clients.into_iter().enumerate() {
         is_greeted(&mut client, &format!("client {index}"));
     }
+}
+
+#[test]
+fn accepting_goes_on_after_the_process_could_open_no_more_files() {
+    let mut program = dtr_lb(&[]);
+    program.args(before(greeter()));
+    let program = Running::logging(program.args(["--admin", "127.0.0.1:0"]));
+    let listening = program.until("balancing port");
+    let (_, address) = listening.rsplit_once(' ').unwrap();
+    let metrics = program.until("metrics on http://");
+    let (_, admin) = metrics.rsplit_once("http://").unwrap();
+    is_greeted(&mut connect(address), "before");
+
+    // As many as standard streams.
+    program.may_open(Some(3));
+    let mut waits = connect(address);
+    program.until("can't accept");
+    program.may_open(None);
+
+    is_greeted(&mut waits, "who came meanwhile");
+    for _ in 0..20 {
+        is_greeted(&mut connect(address), "who comes after");
+    }
+    let metrics = ask(admin, "GET /metrics", "");
+    let errors = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("dtr_lb_host_accept_errors_total "));
+    let errors: u64 = errors
+        .unwrap_or_else(|| panic!("{metrics}"))
+        .parse()
+        .unwrap();
+    assert!(errors > 0, "none is counted");
 }
 
 /// A replica that greets whoever connects: its port.

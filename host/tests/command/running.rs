@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 /// A program that is ended whatever happens.
 pub(crate) struct Running {
@@ -67,6 +67,17 @@ impl Running {
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// How many files it may have open from now on.
+    pub(crate) fn may_open(&self, files: Option<u64>) {
+        // Without a limit of its own it has raised it as far as this.
+        let maximum = rustix::process::getrlimit(Resource::Nofile).maximum;
+        let limit = Rlimit {
+            current: files.or(maximum),
+            maximum,
+        };
+        prlimit(Some(self.pid()), Resource::Nofile, limit).unwrap();
     }
 
     /// Waits for its end: the exit code.
