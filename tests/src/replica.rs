@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
 use crate::certificate::Authority;
-use crate::door::Door;
+use crate::endpoint::Endpoint;
 use crate::eventually::{LIMIT, eventually};
 use crate::http::{Request, answer};
 use crate::ping::Ping;
@@ -106,13 +106,13 @@ impl Replica {
         probed.lock().unwrap().ping = Some(self.ping);
 
         let (owner, state) = (name.to_owned(), seen.clone());
-        let service = Door::new(Arc::new(move |stream| {
+        let service = Endpoint::new(Arc::new(move |stream| {
             let (owner, traffic, state) = (owner.clone(), self.traffic.clone(), state.clone());
             // A client that breaks off is the client's affair.
             Box::pin(async move { drop(traffic.serve(&owner, stream, &state).await) })
         }));
         let (https, state) = (self.https, probed.clone());
-        let health = Door::new(Arc::new(move |stream| {
+        let health = Endpoint::new(Arc::new(move |stream| {
             let (https, state) = (https.clone(), state.clone());
             Box::pin(async move {
                 let Some(https) = https else {
@@ -145,8 +145,8 @@ pub struct Standin {
     name: String,
     ports: Vec<(u16, Leads)>,
     config: Value,
-    service: Door,
-    health: Door,
+    service: Endpoint,
+    health: Endpoint,
     seen: Arc<Mutex<Seen>>,
     probed: Arc<Mutex<Probed>>,
 }
@@ -267,11 +267,11 @@ impl Standin {
         let mut config = self.config.clone();
         config["name"] = self.name.as_str().into();
         let ports = self.ports.iter().map(|(port, leads)| {
-            let door = match leads {
+            let endpoint = match leads {
                 Leads::ToService => &self.service,
                 Leads::ToHealth => &self.health,
             };
-            (port.to_string(), Value::from(door.address().port()))
+            (port.to_string(), Value::from(endpoint.address().port()))
         });
         config["ports"] = Value::Object(ports.collect());
         config
