@@ -125,8 +125,8 @@ fn every_field_is_in_the_reference() {
         r#"{ "filters": [{ "?": 0 }] }"#,
     ];
     for probe in probes {
-        let said = Setup::parse(probe, "lb.json").unwrap_err().to_string();
-        let (_, known) = said.split_once("known: ").expect(&said);
+        let error = Setup::parse(probe, "lb.json").unwrap_err().to_string();
+        let (_, known) = error.split_once("known: ").expect(&error);
         for field in known.split(", ") {
             assert!(
                 reference.contains(&format!("`{field}`")),

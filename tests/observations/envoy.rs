@@ -66,7 +66,7 @@ impl Envoy {
         let (sender, lines) = channel();
         std::thread::spawn(move || {
             for line in log.lines().map_while(Result::ok) {
-                if let Some(line) = words(&line)
+                if let Some(line) = guest_message(&line)
                     && sender.send(line).is_err()
                 {
                     return;
@@ -237,11 +237,11 @@ fn bootstrap(setting: Setting, wasm: &str, upstreams: &HashMap<&str, Upstream>) 
     })
 }
 
-/// What the guest says in a line of Envoy's log.
-fn words(line: &str) -> Option<String> {
-    let (_, said) = line.split_once("wasm log")?;
-    let (_, said) = said.split_once(": ")?;
-    Some(said.trim().to_owned())
+/// What the guest logged, in a line of Envoy's log.
+fn guest_message(line: &str) -> Option<String> {
+    let (_, message) = line.split_once("wasm log")?;
+    let (_, message) = message.split_once(": ")?;
+    Some(message.trim().to_owned())
 }
 
 /// Where the scene's listener is, asked of Envoy's own admin listener.

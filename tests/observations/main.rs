@@ -86,7 +86,7 @@ fn same(setting: Setting, acts: &[Act]) {
         // It carries network filters.
         proxies.push(("the host", Box::new(host::Host::open(setting))));
     }
-    // What is said while starting: by one VM here, by several there.
+    // What is logged while starting: by one VM here, by several there.
     let here = kit.logs().len();
     let there: Vec<usize> = proxies
         .iter()

@@ -1,4 +1,4 @@
-//! What the proxy says on its admin listener, and what it is told there.
+//! What the proxy answers on its admin listener, and orders given there.
 
 use serde_json::{Value, json};
 
@@ -40,17 +40,17 @@ impl Proxy {
         .await;
     }
 
-    /// Waits until `/status` gives this reason, and these words about it, for
+    /// Waits until `/status` gives this reason, with this text in the error, for
     /// why the replica is not healthy.
     ///
     /// # Panics
     /// When it gives others.
-    pub async fn gives_reason(&self, replica: &Standin, reason: &str, words: &str) {
-        let what = format!("{} to be {reason} with {words:?}", replica.name());
+    pub async fn gives_reason(&self, replica: &Standin, reason: &str, text: &str) {
+        let what = format!("{} to be {reason} with {text:?}", replica.name());
         eventually(LIMIT, what, async || {
             let entry = self.status_of(replica).await?;
             let error = entry["error"].as_str().unwrap_or_default();
-            if entry["reason"] == reason && error.contains(words) {
+            if entry["reason"] == reason && error.contains(text) {
                 Ok(())
             } else {
                 Err(entry.to_string())

@@ -75,27 +75,30 @@ on_each_proxy!(a_backup_serves_only_while_no_other_can, |world| {
     }
 });
 
-on_each_proxy!(with_all_replicas_down_they_are_tried_if_so_told, |world| {
-    let one = world
-        .replica(Replica::pings(Ping::fails("garant: down")))
-        .await;
-    let two = world
-        .replica(Replica::pings(Ping::fails("garant: down")))
-        .await;
-    let proxy = world
-        .proxy_with(json!({ "when_all_down": "try-all" }))
-        .await;
-    proxy.sees(&one, Unhealthy).await;
-    proxy.sees(&two, Unhealthy).await;
+on_each_proxy!(
+    with_all_replicas_down_they_are_tried_if_so_configured,
+    |world| {
+        let one = world
+            .replica(Replica::pings(Ping::fails("garant: down")))
+            .await;
+        let two = world
+            .replica(Replica::pings(Ping::fails("garant: down")))
+            .await;
+        let proxy = world
+            .proxy_with(json!({ "when_all_down": "try-all" }))
+            .await;
+        proxy.sees(&one, Unhealthy).await;
+        proxy.sees(&two, Unhealthy).await;
 
-    proxy.answers(10).await;
+        proxy.answers(10).await;
 
-    assert!(
-        one.connections() > 0 && two.connections() > 0,
-        "one of them was spared"
-    );
-    assert_eq!(proxy.ping().await.0, 503, "served, but not well");
-});
+        assert!(
+            one.connections() > 0 && two.connections() > 0,
+            "one of them was spared"
+        );
+        assert_eq!(proxy.ping().await.0, 503, "served, but not well");
+    }
+);
 
 on_each_proxy!(a_blip_of_all_replicas_is_over_when_it_is_over, |world| {
     let replicas = [

@@ -255,13 +255,13 @@ on_each_proxy!(with_a_token_only_its_holder_changes_anything, |world| {
     ];
     let answer = proxy.puts("r1", &right, drain).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let told: Value = serde_json::from_slice(&answer.body).unwrap();
-    assert_eq!(told, json!({ "name": "r1", "state": "drain" }));
+    let changed: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(changed, json!({ "name": "r1", "state": "drain" }));
     proxy.is_in_state(&replica, "drain").await;
     let status = proxy.asked("GET", "/status", &[], b"").await.text();
     assert!(
         !status.contains("a-long-secret"),
-        "the token is told to all"
+        "the token is shown to all"
     );
 });
 
@@ -300,8 +300,8 @@ on_each_proxy!(the_balancers_ping_counts_to_min_healthy, |world| {
     let (status, body) = proxy.ping().await;
     assert_eq!((status, &body["Healthy"]), (503, &false.into()), "{body}");
     let error = body["Error"].as_str().unwrap();
-    for words in ["1 of 3", "2 needed", "rethinkdb: down", "r2: drain"] {
-        assert!(error.contains(words), "{error}");
+    for part in ["1 of 3", "2 needed", "rethinkdb: down", "r2: drain"] {
+        assert!(error.contains(part), "{error}");
     }
     // Those there are serve all the same.
     proxy.connect().await.answered_by(&three).await;

@@ -4,7 +4,7 @@ use dtr_lb_tests::{Healthy, Ping, Replica, Traffic, Unhealthy, on_each_proxy};
 use serde_json::json;
 
 on_each_proxy!(
-    a_sessions_replica_turns_sick_and_it_goes_on_unless_told_otherwise,
+    a_sessions_replica_turns_sick_and_it_goes_on_unless_configured_otherwise,
     |world| {
         let replica = world.replica(Replica::serves(Traffic::Echoes)).await;
         for (on_down, goes_on) in [("keep", true), ("close", false)] {

@@ -1,4 +1,4 @@
-//! A running host: what it does whatever filter it carries, told with a small
+//! A running host: what it does whatever filter it carries, shown with a small
 //! guest, and what it does with a chain of filters.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]

@@ -73,17 +73,17 @@ async fn answer(
     let (sender, receiver) = unbounded_channel();
     let mut response = Response::new(Pieces(receiver));
     let headers = request.headers();
-    let said = |name: &str| {
+    let header = |name: &str| {
         headers
             .get(name)
             .map(|value| value.to_str().unwrap().to_owned())
     };
     let head = format!(
         "{:?} {:?} {:?} {:?}",
-        said("content-type"),
-        said("te"),
-        said("x-who"),
-        said("grpc-timeout")
+        header("content-type"),
+        header("te"),
+        header("x-who"),
+        header("grpc-timeout")
     );
     let path = request.uri().path().to_owned();
     let tell = move |piece| sender.send(piece);
@@ -170,7 +170,7 @@ async fn what_came_of(name: &str, wasm: &[u8], greeter: SocketAddr, nobody: Valu
 }
 
 #[tokio::test]
-async fn a_call_and_a_stream_are_told_as_envoy_tells_them() {
+async fn a_call_and_a_stream_arrive_as_on_envoy() {
     let wasm = guest("tcp_grpc");
     let (greeter, mut given_up) = greeter().await;
     let nobody = TcpSocket::new_v4().unwrap();
