@@ -7,11 +7,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Instant;
 
-use dtr_lb_tests::envoy_binary;
+use dtr_lb_tests::{LIMIT, envoy_binary};
 use proxy_wasm_testkit::Build;
 use serde_json::{Value, json};
 
-use super::ends::{Ends, LIMIT, eventually};
+use super::ends::{Ends, eventually};
 use super::upstream::Upstream;
 use super::{Act, Protocol, Setting, Stage};
 
@@ -73,7 +73,9 @@ impl Envoy {
                 }
             }
         });
-        let address = eventually(|| listener(&std::fs::read_to_string(&own_admin).ok()?));
+        let address = eventually("Envoy's listener", || {
+            listener(&std::fs::read_to_string(&own_admin).ok()?)
+        });
         Envoy {
             process,
             _folder: folder,
@@ -247,6 +249,7 @@ fn guest_message(line: &str) -> Option<String> {
 /// Where the scene's listener is, asked of Envoy's own admin listener.
 fn listener(admin: &str) -> Option<SocketAddr> {
     let mut admin = TcpStream::connect(admin.trim()).ok()?;
+    admin.set_read_timeout(Some(LIMIT)).ok()?;
     admin
         .write_all(b"GET /listeners HTTP/1.1\r\nhost: envoy\r\nconnection: close\r\n\r\n")
         .ok()?;

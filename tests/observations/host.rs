@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use dtr_lb::config::Setup;
 use dtr_lb::{FILTER, HostOptions};
+use dtr_lb_tests::LIMIT;
 use proxy_wasm_testkit::Build;
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -16,7 +17,7 @@ use tracing::instrument::WithSubscriber;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-use super::ends::{Ends, LIMIT};
+use super::ends::Ends;
 use super::{Act, Setting, Stage};
 
 pub(crate) struct Host {
