@@ -24,9 +24,9 @@ pub(crate) fn options() -> HostOptions {
 }
 
 pub(crate) async fn start(guest: Guest, replicas: &[&Replica]) -> Host {
-    Host::start(plan(replicas), guest.wat().as_bytes(), options())
-        .await
-        .unwrap()
+    let wat = guest.wat();
+    let started = Host::start(plan(replicas), wat.as_bytes(), options());
+    within("the start", started).await.unwrap()
 }
 
 /// Connects, and reads the name of the replica that answers.

@@ -226,7 +226,8 @@ impl Chain {
             reload_backoff: Duration::from_millis(20),
             ..HostOptions::default()
         };
-        let host = Host::start(plan.clone(), FILTER, options).await.unwrap();
+        let started = Host::start(plan.clone(), FILTER, options);
+        let host = within("the start", started).await.unwrap();
         Running { host, plan }
     }
 }
