@@ -7,8 +7,8 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use dtr_lb_tests::LIMIT;
 use tokio::runtime::Builder;
 
+use super::scene::{Act, Behaviour, Protocol, Setting};
 use super::upstream::Upstream;
-use super::{Act, Behaviour, Protocol, Setting};
 
 pub(crate) struct Ends {
     pub(crate) upstreams: HashMap<&'static str, Upstream>,

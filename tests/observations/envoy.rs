@@ -12,8 +12,8 @@ use proxy_wasm_testkit::Build;
 use serde_json::{Value, json};
 
 use super::ends::{Ends, eventually};
+use super::scene::{Act, Protocol, Setting, Stage};
 use super::upstream::Upstream;
-use super::{Act, Protocol, Setting, Stage};
 
 pub(crate) struct Envoy {
     process: Child,

@@ -18,7 +18,7 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use super::ends::Ends;
-use super::{Act, Setting, Stage};
+use super::scene::{Act, Setting, Stage};
 
 pub(crate) struct Host {
     _host: dtr_lb::Host,

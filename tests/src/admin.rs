@@ -6,7 +6,7 @@ use crate::connection::Connection;
 use crate::eventually::{LIMIT, eventually};
 use crate::http::Response;
 use crate::proxy::Proxy;
-use crate::replica::Standin;
+use crate::standin::Standin;
 use crate::world::FQDN;
 
 /// What the balancer thinks of a replica.

@@ -14,7 +14,7 @@ use crate::envoy::Envoy;
 use crate::eventually::{LIMIT, eventually};
 use crate::host::Host;
 use crate::log::Log;
-use crate::replica::Standin;
+use crate::standin::Standin;
 use crate::world::Kind;
 
 /// A running proxy; it ends with this value.

@@ -11,7 +11,8 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use crate::proxy::Proxy;
-use crate::replica::{Replica, Standin};
+use crate::replica::Replica;
+use crate::standin::Standin;
 
 /// Which proxy a story is run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
