@@ -10,7 +10,7 @@ impl Proxy {
     ///
     /// # Panics
     /// When there is no answer.
-    pub async fn asked(
+    pub async fn request_admin(
         &self,
         method: &str,
         path: &str,
@@ -44,10 +44,11 @@ impl Proxy {
     ///
     /// # Panics
     /// When there is no answer.
-    pub async fn puts(&self, name: &str, headers: &[(&str, &str)], body: &str) -> Response {
+    pub async fn put_replica(&self, name: &str, headers: &[(&str, &str)], body: &str) -> Response {
         let mut all = vec![("content-type", "application/json")];
         all.extend(headers);
         let path = format!("/replicas/{name}");
-        self.asked("PUT", &path, &all, body.as_bytes()).await
+        self.request_admin("PUT", &path, &all, body.as_bytes())
+            .await
     }
 }

@@ -20,5 +20,6 @@ mod policies;
 mod probes;
 mod rest;
 mod spread;
+mod status;
 mod trap;
 mod turns;
