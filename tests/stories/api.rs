@@ -63,11 +63,15 @@ on_each_proxy!(a_change_that_is_wrong_is_refused_with_the_reason, |world| {
 
 // Envoy answers the same, but closes while the client still sends, so that the
 // answer may be lost.
-on_host!(a_body_of_megabytes_is_not_read_to_its_end, |world| {
+on_host!(a_body_of_a_gigabyte_is_not_read_to_its_end, |world| {
     let _replica = world.replica(Replica::healthy()).await;
     let proxy = world.proxy().await;
 
-    let answer = proxy.put_replica("r1", &[], &"x".repeat(2 << 20)).await;
+    // Most of it is never sent.
+    let length = [("content-length", "1073741824")];
+    let answer = proxy
+        .put_replica("r1", &length, &"x".repeat(128 << 10))
+        .await;
 
     assert_eq!(answer.status, 413, "{}", answer.text());
 });
