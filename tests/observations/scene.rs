@@ -67,6 +67,7 @@ pub(crate) trait Stage {
 }
 
 pub(crate) fn same(setting: Setting, acts: &[Act]) {
+    dtr_lb_tests::subscribe_every_thread();
     let mut kit = kit::Kit::open(setting);
     let mut proxies: Vec<(&str, Box<dyn Stage>)> =
         vec![("Envoy", Box::new(envoy::Envoy::open(setting)))];

@@ -55,6 +55,7 @@ pub use connection::Connection;
 pub use envoy_binary::envoy_binary;
 pub use eventually::{LIMIT, eventually, within};
 pub use http::{Request, Response};
+pub use log::subscribe_every_thread;
 pub use metrics::Samples;
 pub use noise::Noise;
 pub use ping::Ping;

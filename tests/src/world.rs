@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
+use crate::log::subscribe_every_thread;
 use crate::proxy::Proxy;
 use crate::replica::Replica;
 use crate::standin::Standin;
@@ -37,6 +38,7 @@ impl World {
     /// # Panics
     /// When the story fails.
     pub fn run(kind: Kind, story: impl AsyncFnOnce(&Self)) {
+        subscribe_every_thread();
         let world = Self {
             kind,
             folder: TempDir::new().unwrap(),
