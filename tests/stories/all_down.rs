@@ -124,13 +124,17 @@ on_each_proxy!(a_blip_of_all_replicas_is_over_when_it_is_over, |world| {
         replica.returns();
     }
 
-    // No hold counts against the last ones there are, and a connection ends it.
-    let answers = proxy.answers(12).await;
-    for replica in &replicas {
-        let state = match answers.get(replica.name()) {
-            Some(_) => "healthy",
-            None => "held",
-        };
-        proxy.is_in_state(replica, state).await;
+    // All are held, and yet each serves when it is the last one there is.
+    for last in &replicas {
+        let others = || replicas.iter().filter(|one| one.name() != last.name());
+        for other in others() {
+            proxy.order(other, "drain").await;
+        }
+        for _ in 0..4 {
+            proxy.connect().await.answered_by(last).await;
+        }
+        for other in others() {
+            proxy.order(other, "ready").await;
+        }
     }
 });
