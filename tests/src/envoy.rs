@@ -17,7 +17,7 @@ use crate::certificate::Authority;
 use crate::child;
 use crate::connection::Connection;
 use crate::envoy_binary::envoy_binary;
-use crate::eventually::{LIMIT, eventually};
+use crate::eventually::{START_LIMIT, eventually};
 use crate::log::Log;
 use crate::proxy::Addresses;
 
@@ -54,7 +54,7 @@ impl Envoy {
         let own_admin = folder.join("admin");
         let mut process = Process::start(&binary, &yaml, &own_admin, log)?;
 
-        let addresses = eventually(LIMIT, "Envoy's listeners", async || {
+        let addresses = eventually(START_LIMIT, "Envoy's listeners", async || {
             if let Ok(Some(status)) = process.0.try_wait() {
                 return Ok(Err(anyhow!("it ended ({status}):\n{}", log.text())));
             }

@@ -43,5 +43,7 @@ pub(crate) fn eventually<T>(
 
 /// Longest wait for what should take a moment; only a failing test waits so long.
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
+/// How long a host may take to start: it compiles the filter.
+pub(crate) const START_LIMIT: Duration = Duration::from_secs(60);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(5);

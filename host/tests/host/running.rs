@@ -7,8 +7,9 @@ use std::time::Duration;
 use dtr_lb::{Host, HostOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-use crate::eventually::{eventually, within};
+use crate::eventually::{START_LIMIT, eventually, within};
 use crate::guest::Guest;
 use crate::log::log;
 use crate::plan::plan;
@@ -26,7 +27,7 @@ pub(crate) fn options() -> HostOptions {
 pub(crate) async fn start(guest: Guest, replicas: &[&Replica]) -> Host {
     let wat = guest.wat();
     let started = Host::start(plan(replicas), wat.as_bytes(), options());
-    within("the start", started).await.unwrap()
+    timeout(START_LIMIT, started).await.unwrap().unwrap()
 }
 
 /// Connects, and reads the name of the replica that answers.

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-use crate::eventually::{eventually, within};
+use crate::eventually::{START_LIMIT, eventually, within};
 use crate::guest::CONTINUE;
 use crate::running::metric;
 
@@ -227,7 +228,7 @@ impl Chain {
             ..HostOptions::default()
         };
         let started = Host::start(plan.clone(), FILTER, options);
-        let host = within("the start", started).await.unwrap();
+        let host = timeout(START_LIMIT, started).await.unwrap().unwrap();
         Running { host, plan }
     }
 }
