@@ -6,7 +6,7 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::running::{LIMIT, Running, accepted, connect};
+use crate::running::{LIMIT, Running, accepted, connect, eventually};
 use crate::{ask, dtr_lb, output, text};
 
 #[test]
@@ -105,6 +105,11 @@ fn accepting_goes_on_after_the_process_could_open_no_more_files() {
     let (_, address) = listening.rsplit_once(' ').unwrap();
     let metrics = program.until("metrics on http://");
     let (_, admin) = metrics.rsplit_once("http://").unwrap();
+    // A first probe without a file would be a verdict about the replica.
+    eventually("a healthy replica", || {
+        let status = ask(admin, "GET /status", "");
+        status.contains(r#""state":"healthy""#).then_some(())
+    });
     is_greeted(&mut connect(address), "before");
 
     // As many as standard streams.

@@ -82,14 +82,8 @@ impl Running {
 
     /// Waits for its end: the exit code.
     pub(crate) fn ends(mut self) -> Option<i32> {
-        let limit = Instant::now() + LIMIT;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            assert!(Instant::now() < limit, "it goes on after {LIMIT:?}");
-            thread::sleep(PAUSE);
-        }
+        let status = eventually("its end", || self.child.try_wait().unwrap());
+        status.code()
     }
 
     fn pid(&self) -> Pid {
@@ -101,6 +95,18 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Looks again and again until there is something.
+pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let limit = Instant::now() + LIMIT;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < limit, "waited {LIMIT:?} for {what}");
+        thread::sleep(PAUSE);
     }
 }
 
@@ -137,5 +143,5 @@ fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
 
 /// Longest wait for anything; only a failing test waits so long.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
-/// Between two looks at a process: it has no event for a wait with a limit.
+/// Between two looks.
 const PAUSE: Duration = Duration::from_millis(10);
