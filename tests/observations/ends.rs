@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::io::Write;
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
 
+use dtr_lb_tests::LIMIT;
+use tokio::runtime::Builder;
+
+use super::scene::{Act, Behaviour, Protocol, Setting};
 use super::upstream::Upstream;
-use super::{Act, Behaviour, Protocol, Setting};
 
 pub(crate) struct Ends {
     pub(crate) upstreams: HashMap<&'static str, Upstream>,
@@ -70,23 +72,17 @@ impl Ends {
                     .values()
                     .find_map(|one| one.accepted.try_recv().ok())
             };
-            self.replica = Some(eventually(accepted));
+            self.replica = Some(eventually("a connection to an upstream", accepted));
         }
         self.replica.as_mut().unwrap()
     }
 }
 
-/// Asks until there is an answer; sockets and files have no event for it.
-pub(crate) fn eventually<T>(mut ask: impl FnMut() -> Option<T>) -> T {
-    let limit = Instant::now() + LIMIT;
-    loop {
-        if let Some(found) = ask() {
-            return found;
-        }
-        assert!(Instant::now() < limit, "nothing within {LIMIT:?}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+/// Waits until there is one; sockets and files have no event for it.
+pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    let found = dtr_lb_tests::eventually(LIMIT, what, async || {
+        look().ok_or_else(|| "nothing".to_owned())
+    });
+    runtime.block_on(found)
 }
-
-/// Longest wait for anything.
-pub(crate) const LIMIT: Duration = Duration::from_secs(20);

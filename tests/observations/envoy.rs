@@ -7,13 +7,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Instant;
 
-use dtr_lb_tests::envoy_binary;
+use dtr_lb_tests::{LIMIT, envoy_binary};
 use proxy_wasm_testkit::Build;
 use serde_json::{Value, json};
 
-use super::ends::{Ends, LIMIT, eventually};
+use super::ends::{Ends, eventually};
+use super::scene::{Act, Protocol, Setting, Stage};
 use super::upstream::Upstream;
-use super::{Act, Protocol, Setting, Stage};
 
 pub(crate) struct Envoy {
     process: Child,
@@ -66,14 +66,16 @@ impl Envoy {
         let (sender, lines) = channel();
         std::thread::spawn(move || {
             for line in log.lines().map_while(Result::ok) {
-                if let Some(line) = words(&line)
+                if let Some(line) = guest_message(&line)
                     && sender.send(line).is_err()
                 {
                     return;
                 }
             }
         });
-        let address = eventually(|| listener(&std::fs::read_to_string(&own_admin).ok()?));
+        let address = eventually("Envoy's listener", || {
+            listener(&std::fs::read_to_string(&own_admin).ok()?)
+        });
         Envoy {
             process,
             _folder: folder,
@@ -237,16 +239,17 @@ fn bootstrap(setting: Setting, wasm: &str, upstreams: &HashMap<&str, Upstream>) 
     })
 }
 
-/// What the guest says in a line of Envoy's log.
-fn words(line: &str) -> Option<String> {
-    let (_, said) = line.split_once("wasm log")?;
-    let (_, said) = said.split_once(": ")?;
-    Some(said.trim().to_owned())
+/// What the guest logged, in a line of Envoy's log.
+fn guest_message(line: &str) -> Option<String> {
+    let (_, message) = line.split_once("wasm log")?;
+    let (_, message) = message.split_once(": ")?;
+    Some(message.trim().to_owned())
 }
 
 /// Where the scene's listener is, asked of Envoy's own admin listener.
 fn listener(admin: &str) -> Option<SocketAddr> {
     let mut admin = TcpStream::connect(admin.trim()).ok()?;
+    admin.set_read_timeout(Some(LIMIT)).ok()?;
     admin
         .write_all(b"GET /listeners HTTP/1.1\r\nhost: envoy\r\nconnection: close\r\n\r\n")
         .ok()?;

@@ -9,6 +9,7 @@ use std::time::Instant;
 use dtr_lb::config::ConfigFile;
 use dtr_lb::plan::Plan;
 use dtr_lb::{FILTER, HostOptions};
+use dtr_lb_tests::LIMIT;
 use proxy_wasm_testkit::Build;
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -17,15 +18,15 @@ use tracing::instrument::WithSubscriber;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-use super::ends::{Ends, LIMIT};
-use super::{Act, Setting, Stage};
+use super::ends::Ends;
+use super::scene::{Act, Setting, Stage};
 
 pub(crate) struct Host {
     _host: dtr_lb::Host,
     _runtime: Runtime,
     address: SocketAddr,
     ends: Ends,
-    said: Said,
+    log: GuestLog,
 }
 
 impl Host {
@@ -47,21 +48,21 @@ impl Host {
         let file = folder.path().join("scene.json");
         std::fs::write(&file, config.to_string()).unwrap();
         let plan = Plan::of_file(&ConfigFile::load(&file).unwrap());
-        let said = Said::default();
+        let log = GuestLog::default();
         let options = HostOptions {
             workers: NonZeroUsize::MIN,
             ..HostOptions::default()
         };
         let runtime = Runtime::new().unwrap();
         let start = dtr_lb::Host::start(plan, FILTER, options);
-        let subscriber = tracing_subscriber::registry().with(said.clone());
+        let subscriber = tracing_subscriber::registry().with(log.clone());
         let host = runtime.block_on(start.with_subscriber(subscriber)).unwrap();
         Host {
             address: host.listeners()[0],
             _host: host,
             _runtime: runtime,
             ends,
-            said,
+            log,
         }
     }
 }
@@ -72,7 +73,7 @@ impl Stage for Host {
     }
 
     fn logs(&self) -> Vec<String> {
-        let lines = self.said.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = self.log.0.lock().unwrap_or_else(PoisonError::into_inner);
         lines.clone()
     }
 
@@ -86,9 +87,9 @@ impl Stage for Host {
 
 /// What guests log.
 #[derive(Clone, Default)]
-struct Said(Arc<Mutex<Vec<String>>>);
+struct GuestLog(Arc<Mutex<Vec<String>>>);
 
-impl<S: Subscriber> Layer<S> for Said {
+impl<S: Subscriber> Layer<S> for GuestLog {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         if event.metadata().target() == "filter" {
             event.record(&mut &*self);
@@ -96,7 +97,7 @@ impl<S: Subscriber> Layer<S> for Said {
     }
 }
 
-impl Visit for &Said {
+impl Visit for &GuestLog {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "message" {
             let line = format!("{value:?}");

@@ -5,7 +5,7 @@ use proxy_wasm_testkit::{
     refuses,
 };
 
-use super::{Act, Behaviour, Protocol, Setting, Stage};
+use super::scene::{Act, Behaviour, Protocol, Setting, Stage};
 
 pub(crate) struct Kit {
     kit: TestKit,

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 use socket2::{Domain, Socket, Type};
 
-use super::Behaviour;
+use super::scene::Behaviour;
 
 /// One listening socket; what it accepts comes out of `accepted` unless it is
 /// answered here.

@@ -1,4 +1,4 @@
-//! What the proxy says on its admin listener, and what it is told there.
+//! What the proxy answers on its admin listener, and orders given there.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::connection::Connection;
 use crate::eventually::{LIMIT, eventually};
 use crate::http::Response;
 use crate::proxy::Proxy;
-use crate::replica::Standin;
+use crate::standin::Standin;
 use crate::world::FQDN;
 
 /// What the balancer thinks of a replica.
@@ -40,17 +40,17 @@ impl Proxy {
         .await;
     }
 
-    /// Waits until `/status` gives this reason, and these words about it, for
+    /// Waits until `/status` gives this reason, with this text in the error, for
     /// why the replica is not healthy.
     ///
     /// # Panics
     /// When it gives others.
-    pub async fn gives_reason(&self, replica: &Standin, reason: &str, words: &str) {
-        let what = format!("{} to be {reason} with {words:?}", replica.name());
+    pub async fn gives_reason(&self, replica: &Standin, reason: &str, text: &str) {
+        let what = format!("{} to be {reason} with {text:?}", replica.name());
         eventually(LIMIT, what, async || {
             let entry = self.status_of(replica).await?;
             let error = entry["error"].as_str().unwrap_or_default();
-            if entry["reason"] == reason && error.contains(words) {
+            if entry["reason"] == reason && error.contains(text) {
                 Ok(())
             } else {
                 Err(entry.to_string())
@@ -72,6 +72,23 @@ impl Proxy {
                 Ok(())
             } else {
                 Err(counts.to_string())
+            }
+        })
+        .await;
+    }
+
+    /// Waits until `/status` counts failures to connect to the replica: so a
+    /// story knows that it was tried.
+    ///
+    /// # Panics
+    /// When none is counted.
+    pub async fn failed_to_reach(&self, replica: &Standin) {
+        let what = format!("a failure to connect to {}", replica.name());
+        eventually(LIMIT, what, async || {
+            let counts = self.status_of(replica).await?["connections"].take();
+            match counts["failures"].as_u64() {
+                Some(1..) => Ok(()),
+                _ => Err(counts.to_string()),
             }
         })
         .await;

@@ -6,11 +6,12 @@ use crate::proxy::Proxy;
 
 impl Proxy {
     /// Sends a request to the admin listener, with these header lines and body.
-    /// `Host` is the listener's own address unless it is among them.
+    /// `Host` is the listener's own address and the length of a `PUT` its body's,
+    /// unless they are among them.
     ///
     /// # Panics
     /// When there is no answer.
-    pub async fn asked(
+    pub async fn request_admin(
         &self,
         method: &str,
         path: &str,
@@ -19,13 +20,14 @@ impl Proxy {
     ) -> Response {
         let admin = self.addresses().admin;
         let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
-        if !headers.iter().any(|(name, _)| *name == "host") {
+        let has = |wanted: &str| headers.iter().any(|(name, _)| *name == wanted);
+        if !has("host") {
             head.push_str(&format!("host: {admin}\r\n"));
         }
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
-        if method == "PUT" {
+        if method == "PUT" && !has("content-length") {
             head.push_str(&format!("content-length: {}\r\n", body.len()));
         }
         let request = [head.as_bytes(), b"\r\n", body].concat();
@@ -44,10 +46,11 @@ impl Proxy {
     ///
     /// # Panics
     /// When there is no answer.
-    pub async fn puts(&self, name: &str, headers: &[(&str, &str)], body: &str) -> Response {
+    pub async fn put_replica(&self, name: &str, headers: &[(&str, &str)], body: &str) -> Response {
         let mut all = vec![("content-type", "application/json")];
         all.extend(headers);
         let path = format!("/replicas/{name}");
-        self.asked("PUT", &path, &all, body.as_bytes()).await
+        self.request_admin("PUT", &path, &all, body.as_bytes())
+            .await
     }
 }

@@ -8,7 +8,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::eventually::within;
 use crate::http::Response;
-use crate::replica::Standin;
+use crate::standin::Standin;
 use crate::traffic::{receive_noise, send_noise};
 use crate::world::FQDN;
 

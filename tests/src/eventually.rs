@@ -11,6 +11,9 @@ use tokio::time::{Instant, sleep, timeout};
 /// machine is slow, and only a failing story waits so long.
 pub const LIMIT: Duration = Duration::from_secs(20);
 
+/// How long a proxy may take to start: it compiles the filter.
+pub(crate) const START_LIMIT: Duration = Duration::from_secs(60);
+
 /// Looks again and again until `look` returns `Ok`.
 ///
 /// `look` returns `Err` with what it saw instead.
@@ -49,11 +52,21 @@ where
 /// After [`LIMIT`], with what was waited for.
 #[track_caller]
 pub fn within<T>(what: impl Display, future: impl Future<Output = T>) -> impl Future<Output = T> {
+    within_limit(LIMIT, what, future)
+}
+
+/// Waits for one thing that should happen by itself, and may take long.
+#[track_caller]
+pub(crate) fn within_limit<T>(
+    limit: Duration,
+    what: impl Display,
+    future: impl Future<Output = T>,
+) -> impl Future<Output = T> {
     let caller = Location::caller();
     async move {
-        match timeout(LIMIT, future).await {
+        match timeout(limit, future).await {
             Ok(done) => done,
-            Err(_) => panic!("{caller}: waited {LIMIT:?} for {what}"),
+            Err(_) => panic!("{caller}: waited {limit:?} for {what}"),
         }
     }
 }

@@ -8,6 +8,7 @@ use dtr_lb::HostOptions;
 use dtr_lb::plan::Plan;
 use tracing::instrument::WithSubscriber;
 
+use crate::eventually::{START_LIMIT, within_limit};
 use crate::log::Log;
 use crate::proxy::Addresses;
 
@@ -29,7 +30,12 @@ impl Host {
             ..HostOptions::default()
         };
         let start = dtr_lb::Host::start(plan, filter, options);
-        let host = start.with_subscriber(log.dispatch()).await?;
+        let host = within_limit(
+            START_LIMIT,
+            "the host to start",
+            start.with_subscriber(log.dispatch()),
+        )
+        .await?;
         let admin = host.admin().context("the plan has no admin listener")?;
         let listeners = host.listeners().to_vec();
         Ok(Self {
@@ -48,6 +54,11 @@ impl Host {
     /// When it refuses; it then goes on as before.
     pub(crate) async fn reload(&mut self, plan: Plan, log: &Log) -> Result<()> {
         let reload = self.host.reload(plan, dtr_lb::FILTER);
-        Ok(reload.with_subscriber(log.dispatch()).await?)
+        Ok(within_limit(
+            START_LIMIT,
+            "the reload",
+            reload.with_subscriber(log.dispatch()),
+        )
+        .await?)
     }
 }

@@ -31,9 +31,9 @@ impl Request {
         let Some(message) = Message::read(stream, Until::Length).await? else {
             return Ok(None);
         };
-        let mut words = message.first_line.split(' ');
-        let method = words.next().unwrap_or_default().to_owned();
-        let path = words.next().unwrap_or_default().to_owned();
+        let mut tokens = message.first_line.split(' ');
+        let method = tokens.next().unwrap_or_default().to_owned();
+        let path = tokens.next().unwrap_or_default().to_owned();
         Ok(Some(Self {
             method,
             path,

@@ -1,11 +1,13 @@
 //! What a proxy wrote to its log.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use tracing::Dispatch;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
 
 /// Text that grows; clones share it.
 #[derive(Clone, Default)]
@@ -26,6 +28,19 @@ impl Log {
             .with_writer(self.clone())
             .into()
     }
+}
+
+/// Gives every thread of the process a subscriber, before anything logs.
+///
+/// While a process has a single one, `tracing` asks only the thread that meets an
+/// event first whether anybody wants it. A thread without a subscriber, such as
+/// one that runs a testkit, then silences the event for all others.
+pub fn subscribe_every_thread() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let nobody = tracing_subscriber::registry().with(LevelFilter::OFF);
+        tracing::subscriber::set_global_default(nobody).unwrap();
+    });
 }
 
 impl Write for Log {

@@ -1,6 +1,7 @@
 //! The proxy of a story.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
@@ -13,7 +14,7 @@ use crate::envoy::Envoy;
 use crate::eventually::{LIMIT, eventually};
 use crate::host::Host;
 use crate::log::Log;
-use crate::replica::Standin;
+use crate::standin::Standin;
 use crate::world::Kind;
 
 /// A running proxy; it ends with this value.
@@ -84,6 +85,14 @@ impl Proxy {
         Connection::open(self.addresses().listeners[listener]).await
     }
 
+    /// Connects to any address the proxy may listen on.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn try_connect_at(&self, address: SocketAddr) -> io::Result<Connection> {
+        Connection::try_open(address).await
+    }
+
     pub(crate) fn addresses(&self) -> &Addresses {
         match &self.process {
             Process::Envoy(envoy) => &envoy.addresses,
@@ -144,14 +153,14 @@ impl Proxy {
         .await;
     }
 
-    /// Waits until the log holds these words.
+    /// Waits until the log holds this text.
     ///
     /// # Panics
-    /// When it does not get them.
-    pub async fn logs(&self, words: &str) {
-        eventually(LIMIT, format!("{words:?} in the log"), async || {
+    /// When it does not get it.
+    pub async fn logs(&self, wanted: &str) {
+        eventually(LIMIT, format!("{wanted:?} in the log"), async || {
             let text = self.log.text();
-            if text.contains(words) {
+            if text.contains(wanted) {
                 Ok(())
             } else {
                 Err(text)
@@ -160,16 +169,16 @@ impl Proxy {
         .await;
     }
 
-    /// Waits until so many lines of the log hold these words.
+    /// Waits until so many lines of the log hold this text.
     ///
     /// # Panics
     /// When fewer do.
-    pub async fn logs_times(&self, words: &str, times: usize) {
+    pub async fn logs_times(&self, wanted: &str, times: usize) {
         eventually(
             LIMIT,
-            format!("{words:?} {times} times in the log"),
+            format!("{wanted:?} {times} times in the log"),
             async || {
-                let lines = self.logged(words);
+                let lines = self.logged(wanted);
                 if lines.len() >= times {
                     Ok(())
                 } else {
@@ -180,11 +189,11 @@ impl Proxy {
         .await;
     }
 
-    /// Lines of the log with these words.
-    pub fn logged(&self, words: &str) -> Vec<String> {
+    /// Lines of the log with this text.
+    pub fn logged(&self, wanted: &str) -> Vec<String> {
         let text = self.log.text();
         text.lines()
-            .filter(|line| line.contains(words))
+            .filter(|line| line.contains(wanted))
             .map(str::to_owned)
             .collect()
     }

@@ -2,14 +2,18 @@
 
 use std::cell::RefCell;
 use std::path::Path;
+use std::time::Duration;
 
 use dtr_lb::config::Config;
 use dtr_lb::plan::Plan;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::time::timeout;
 
+use crate::log::subscribe_every_thread;
 use crate::proxy::Proxy;
-use crate::replica::{Replica, Standin};
+use crate::replica::Replica;
+use crate::standin::Standin;
 
 /// Which proxy a story is run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +38,7 @@ impl World {
     /// # Panics
     /// When the story fails.
     pub fn run(kind: Kind, story: impl AsyncFnOnce(&Self)) {
+        subscribe_every_thread();
         let world = Self {
             kind,
             folder: TempDir::new().unwrap(),
@@ -43,7 +48,9 @@ impl World {
             .enable_all()
             .build()
             .unwrap();
-        runtime.block_on(story(&world));
+        let story = async { timeout(STORY_LIMIT, story(&world)).await };
+        let ended = runtime.block_on(story);
+        assert!(ended.is_ok(), "the story goes on after {STORY_LIMIT:?}");
     }
 
     /// Where a story may write files.
@@ -139,6 +146,8 @@ fn merge(into: &mut Value, from: Value) {
     }
 }
 
+/// Longest time of a story: each of its waits has a limit, and so has their sum.
+const STORY_LIMIT: Duration = Duration::from_secs(300);
 /// The registry's name.
 pub const FQDN: &str = "dtr.example.com";
 /// The service's port; each stand-in names its own for it.

@@ -75,27 +75,30 @@ on_each_proxy!(a_backup_serves_only_while_no_other_can, |world| {
     }
 });
 
-on_each_proxy!(with_all_replicas_down_they_are_tried_if_so_told, |world| {
-    let one = world
-        .replica(Replica::pings(Ping::fails("garant: down")))
-        .await;
-    let two = world
-        .replica(Replica::pings(Ping::fails("garant: down")))
-        .await;
-    let proxy = world
-        .proxy_with(json!({ "when_all_down": "try-all" }))
-        .await;
-    proxy.sees(&one, Unhealthy).await;
-    proxy.sees(&two, Unhealthy).await;
+on_each_proxy!(
+    with_all_replicas_down_they_are_tried_if_so_configured,
+    |world| {
+        let one = world
+            .replica(Replica::pings(Ping::fails("garant: down")))
+            .await;
+        let two = world
+            .replica(Replica::pings(Ping::fails("garant: down")))
+            .await;
+        let proxy = world
+            .proxy_with(json!({ "when_all_down": "try-all" }))
+            .await;
+        proxy.sees(&one, Unhealthy).await;
+        proxy.sees(&two, Unhealthy).await;
 
-    proxy.answers(10).await;
+        proxy.answers(10).await;
 
-    assert!(
-        one.connections() > 0 && two.connections() > 0,
-        "one of them was spared"
-    );
-    assert_eq!(proxy.ping().await.0, 503, "served, but not well");
-});
+        assert!(
+            one.connections() > 0 && two.connections() > 0,
+            "one of them was spared"
+        );
+        assert_eq!(proxy.ping().await.0, 503, "served, but not well");
+    }
+);
 
 on_each_proxy!(a_blip_of_all_replicas_is_over_when_it_is_over, |world| {
     let replicas = [
@@ -103,20 +106,35 @@ on_each_proxy!(a_blip_of_all_replicas_is_over_when_it_is_over, |world| {
         world.replica(Replica::healthy()).await,
         world.replica(Replica::healthy()).await,
     ];
-    let proxy = world.proxy().await;
+    let proxy = world
+        .proxy_with(json!({ "passive": { "hold": "60s" } }))
+        .await;
     for replica in &replicas {
         proxy.sees(replica, Healthy).await;
         replica.refuses_clients().await;
     }
-
     for _ in 0..12 {
         proxy.connect().await.is_refused().await;
     }
+    for replica in &replicas {
+        proxy.is_in_state(replica, "held").await;
+    }
 
-    // No connect failure of before counts against the last ones there are.
     for replica in &replicas {
         replica.returns();
     }
-    let answers = proxy.answers(12).await;
-    assert_eq!(answers.values().sum::<usize>(), 12, "{answers:?}");
+
+    // All are held, and yet each serves when it is the last one there is.
+    for last in &replicas {
+        let others = || replicas.iter().filter(|one| one.name() != last.name());
+        for other in others() {
+            proxy.order(other, "drain").await;
+        }
+        for _ in 0..4 {
+            proxy.connect().await.answered_by(last).await;
+        }
+        for other in others() {
+            proxy.order(other, "ready").await;
+        }
+    }
 });

@@ -129,7 +129,7 @@ on_each_proxy!(
             "{error}"
         );
         proxy.logs(r"\u{d}\u{a}\u{1b}[31mrethinkdb").await;
-        let page = proxy.asked("GET", "/", &[], b"").await;
+        let page = proxy.request_admin("GET", "/", &[], b"").await;
         assert!(
             !page.text().contains("onerror"),
             "texts are not in the page"

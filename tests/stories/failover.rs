@@ -1,6 +1,8 @@
 //! A replica that can't be reached costs no client anything.
 
-use dtr_lb_tests::{Healthy, Ping, Replica, Unhealthy, on_each_proxy};
+use std::collections::BTreeMap;
+
+use dtr_lb_tests::{Healthy, Ping, Replica, Standin, Unhealthy, on_each_proxy};
 
 on_each_proxy!(a_refusing_replica_costs_no_client_an_error, |world| {
     let well = world.replica(Replica::healthy()).await;
@@ -12,52 +14,47 @@ on_each_proxy!(a_refusing_replica_costs_no_client_an_error, |world| {
     // Its /_ping still answers, so only the connect attempts can tell.
     down.refuses_clients().await;
 
-    let answers = proxy.answers(60).await;
-    assert_eq!(answers.values().sum::<usize>(), 60, "{answers:?}");
-    assert!(answers.contains_key(well.name()), "{answers:?}");
-    assert!(answers.contains_key(other.name()), "{answers:?}");
+    assert_shared_by(&proxy.answers(60).await, [&well, &other]);
+    proxy.failed_to_reach(&down).await;
 });
 
 on_each_proxy!(a_vanished_replica_costs_no_client_an_error, |world| {
-    let _well = world.replica(Replica::healthy()).await;
-    let _other = world.replica(Replica::healthy()).await;
+    let well = world.replica(Replica::healthy()).await;
+    let other = world.replica(Replica::healthy()).await;
     let gone = world.replica(Replica::healthy()).await;
     let proxy = world.proxy().await;
     proxy.sees(&gone, Healthy).await;
 
     gone.swallows_clients().await;
 
-    let answers = proxy.answers(30).await;
-    assert_eq!(answers.values().sum::<usize>(), 30, "{answers:?}");
-    assert!(!answers.contains_key(gone.name()), "{answers:?}");
+    assert_shared_by(&proxy.answers(30).await, [&well, &other]);
+    proxy.failed_to_reach(&gone).await;
 });
 
 on_each_proxy!(a_crowd_does_not_notice_a_refusing_replica, |world| {
-    let _well = world.replica(Replica::healthy()).await;
+    let well = world.replica(Replica::healthy()).await;
     let down = world.replica(Replica::healthy()).await;
-    let _other = world.replica(Replica::healthy()).await;
+    let other = world.replica(Replica::healthy()).await;
     let proxy = world.proxy().await;
     proxy.sees(&down, Healthy).await;
 
     down.refuses_clients().await;
 
-    let answers = proxy.crowd(8, 40).await;
-    assert_eq!(answers.values().sum::<usize>(), 320, "{answers:?}");
-    assert_eq!(answers.len(), 2, "{answers:?}");
+    assert_shared_by(&proxy.crowd(8, 40).await, [&well, &other]);
+    proxy.failed_to_reach(&down).await;
 });
 
 on_each_proxy!(a_crowd_does_not_notice_a_vanished_replica, |world| {
-    let _well = world.replica(Replica::healthy()).await;
+    let well = world.replica(Replica::healthy()).await;
     let gone = world.replica(Replica::healthy()).await;
-    let _other = world.replica(Replica::healthy()).await;
+    let other = world.replica(Replica::healthy()).await;
     let proxy = world.proxy().await;
     proxy.sees(&gone, Healthy).await;
 
     gone.swallows_clients().await;
 
-    let answers = proxy.crowd(8, 20).await;
-    assert_eq!(answers.values().sum::<usize>(), 160, "{answers:?}");
-    assert_eq!(answers.len(), 2, "{answers:?}");
+    assert_shared_by(&proxy.crowd(8, 20).await, [&well, &other]);
+    proxy.failed_to_reach(&gone).await;
 });
 
 on_each_proxy!(a_replica_that_stops_leaves_and_comes_back, |world| {
@@ -109,6 +106,13 @@ on_each_proxy!(
         for _ in 0..50 {
             proxy.connect().await.answered_by(&third).await;
         }
+        proxy.failed_to_reach(&refusing).await;
         assert_eq!(sick.connections(), before, "the sick one was tried");
     }
 );
+
+/// Wants all of these to have answered, and nobody else.
+fn assert_shared_by(answers: &BTreeMap<String, usize>, replicas: [&Standin; 2]) {
+    let who: Vec<&str> = answers.keys().map(String::as_str).collect();
+    assert_eq!(who, replicas.map(Standin::name), "{answers:?}");
+}

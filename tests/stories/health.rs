@@ -81,7 +81,7 @@ on_each_proxy!(
         proxy.logs("notary: signer unreachable").await;
         sick.is_probed(5).await;
         let lines = proxy.logged("notary: signer unreachable");
-        assert_eq!(lines.len(), 1, "a change is said once: {lines:#?}");
+        assert_eq!(lines.len(), 1, "a change is logged once: {lines:#?}");
     }
 );
 

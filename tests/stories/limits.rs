@@ -31,7 +31,7 @@ on_each_proxy!(a_full_replica_is_passed_over, |world| {
 });
 
 on_each_proxy!(
-    when_all_are_full_clients_are_refused_and_told_apart,
+    when_all_are_full_clients_are_refused_with_a_reason_of_its_own,
     |world| {
         let one = world
             .replica(Replica::healthy().with("max_connections", 2))

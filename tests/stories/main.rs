@@ -1,4 +1,4 @@
-//! What an operator can rely on, each told once and run on Envoy and on the host.
+//! What an operator can rely on, each written once and run on Envoy and on the host.
 #![expect(
     clippy::unwrap_used,
     reason = "what can't happen fails the story that met it"
@@ -13,11 +13,13 @@ mod counts;
 mod failover;
 mod health;
 mod limits;
+mod listeners;
 mod metrics;
 mod orders;
 mod policies;
 mod probes;
 mod rest;
 mod spread;
+mod status;
 mod trap;
 mod turns;

@@ -159,7 +159,7 @@ on_each_proxy!(counts_return_to_the_truth_whatever_happened, |world| {
             connection.echoes(b"counted").await;
             held.push(connection);
         }
-        // By the next probe every VM has told its counts.
+        // By the next probe every VM has shared its counts.
         calm.is_probed(2).await;
         let status = proxy.status_of(&calm).await?;
         if status["connections"]["active"] == 4 {
@@ -219,7 +219,7 @@ on_host!(
     }
 );
 
-on_each_proxy!(an_order_is_told_with_its_own_time, |world| {
+on_each_proxy!(an_order_is_shown_with_its_own_time, |world| {
     let replica = world.replica(Replica::healthy()).await;
     let proxy = world.proxy().await;
     proxy.sees(&replica, Healthy).await;

@@ -3,52 +3,24 @@
 use dtr_lb_tests::{Healthy, Replica, on_each_proxy};
 use serde_json::json;
 
-on_each_proxy!(
-    held_connections_spread_evenly_over_healthy_replicas,
-    |world| {
-        let mut replicas = Vec::new();
-        for _ in 0..3 {
-            replicas.push(world.replica(Replica::healthy()).await);
-        }
-        let proxy = world.proxy().await;
-        for replica in &replicas {
-            proxy.sees(replica, Healthy).await;
-        }
-
-        let mut held = Vec::new();
-        for _ in 0..30 {
-            let mut connection = proxy.connect().await;
-            connection.who().await;
-            held.push(connection);
-        }
-
-        for replica in &replicas {
-            let share = replica.connections();
-            assert!(
-                (8..=12).contains(&share),
-                "{} of 30 went to {}",
-                share,
-                replica.name()
-            );
-        }
-    }
-);
-
 on_each_proxy!(connections_in_turn_reach_every_replica, |world| {
-    let _one = world.replica(Replica::healthy()).await;
-    let _two = world.replica(Replica::healthy()).await;
-    let _three = world.replica(Replica::healthy()).await;
-    let proxy = world.proxy_with(json!({ "policy": "round-robin" })).await;
-
-    let answers = proxy.answers(30).await;
-
-    for (name, share) in &answers {
-        assert!(
-            (8..=12).contains(share),
-            "{share} of 30 went to {name}: {answers:?}"
-        );
+    let mut replicas = Vec::new();
+    for _ in 0..3 {
+        replicas.push(world.replica(Replica::healthy()).await);
     }
+    let proxy = world.proxy_with(json!({ "policy": "round-robin" })).await;
+    for replica in &replicas {
+        proxy.sees(replica, Healthy).await;
+    }
+
+    let answers = proxy.answers(300).await;
+
+    // Each of two workers keeps its own turn; by pure chance shares are as even as
+    // this in one run of fifty.
     assert_eq!(answers.len(), 3, "{answers:?}");
+    for share in answers.values() {
+        assert!((98..=102).contains(share), "{answers:?} of 300");
+    }
 });
 
 on_each_proxy!(

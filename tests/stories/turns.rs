@@ -4,7 +4,7 @@ use dtr_lb_tests::{Healthy, Ping, Replica, Traffic, Unhealthy, on_each_proxy};
 use serde_json::json;
 
 on_each_proxy!(
-    a_sessions_replica_turns_sick_and_it_goes_on_unless_told_otherwise,
+    a_sessions_replica_turns_sick_and_it_goes_on_unless_configured_otherwise,
     |world| {
         let replica = world.replica(Replica::serves(Traffic::Echoes)).await;
         for (on_down, goes_on) in [("keep", true), ("close", false)] {
@@ -81,6 +81,7 @@ on_each_proxy!(too_few_connect_failures_do_not, |world| {
     for _ in 0..10 {
         proxy.connect().await.answered_by(&well).await;
     }
+    proxy.failed_to_reach(&flaky).await;
 
     flaky.returns();
     proxy.reaches(&flaky).await;
@@ -98,6 +99,7 @@ on_each_proxy!(a_hold_is_over_after_its_time, |world| {
     for _ in 0..6 {
         proxy.connect().await.answered_by(&well).await;
     }
+    proxy.logs("held back for").await;
 
     flaky.returns();
 

@@ -1,7 +1,7 @@
 //! A client's connection as filters and forwarding see it.
 
 use std::cell::Cell;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -86,8 +86,7 @@ impl ConnectionInfo for Connection {
     }
 
     fn info(&self) -> TcpInfo {
-        let (source, destination) = (unmapped(self.source), unmapped(self.destination));
-        let mut info = TcpInfo::new(self.id, source, destination);
+        let mut info = TcpInfo::new(self.id, self.source, self.destination);
         info.listener_metadata = Arc::clone(&self.listener.metadata);
         info.time = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -146,13 +145,5 @@ impl ForwardHooks for Connection {
 
     fn poll_order(&self, cx: &mut Context<'_>) -> Poll<CloseCommand> {
         self.control().poll_order(cx)
-    }
-}
-
-/// An IPv4 client of an IPv6 listener is an IPv4 client.
-fn unmapped(address: SocketAddr) -> SocketAddr {
-    match address.ip() {
-        IpAddr::V6(ip) => SocketAddr::new(ip.to_canonical(), address.port()),
-        IpAddr::V4(_) => address,
     }
 }

@@ -23,6 +23,9 @@ pub struct HostOptions {
     pub reload_backoff: Duration,
     /// How long the start waits for DNS; what takes longer is learnt later.
     pub resolve_limit: Duration,
+    /// How long a client of the admin listener may take to send the head of a
+    /// request, and the answer to it may take.
+    pub admin_timeout: Duration,
     /// Looks up DNS names. Default: the system's resolver.
     pub lookup: Lookup,
     #[cfg(test)]
@@ -37,6 +40,7 @@ impl Default for HostOptions {
             data_callbacks: DataCallbacks::default(),
             reload_backoff: Duration::from_secs(1),
             resolve_limit: Duration::from_secs(2),
+            admin_timeout: Duration::from_secs(10),
             lookup: resolver::system(),
             #[cfg(test)]
             fault: FaultSwitch::default(),

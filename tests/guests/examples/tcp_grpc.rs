@@ -17,13 +17,13 @@ struct Asker {
     cancels: bool,
     /// Sends its second message when the first one came.
     waits: bool,
-    said: Vec<String>,
+    events: Vec<String>,
     done: bool,
 }
 
 impl Asker {
     fn end(&mut self, how: String) {
-        self.said.push(how);
+        self.events.push(how);
         self.done = true;
         self.resume_downstream();
     }
@@ -35,22 +35,22 @@ fn text(bytes: Option<Vec<u8>>) -> String {
 
 impl Context for Asker {
     fn on_grpc_call_response(&mut self, _token: u32, status: u32, size: usize) {
-        let (_, words) = self.get_grpc_status();
+        let (_, message) = self.get_grpc_status();
         let body = match status {
             0 => text(self.get_grpc_call_response_body(0, size)),
-            _ => words.unwrap_or_default(),
+            _ => message.unwrap_or_default(),
         };
         self.end(format!("{status} {body}"));
     }
 
     fn on_grpc_stream_initial_metadata(&mut self, _token: u32, _count: u32) {
         let greeting = self.get_grpc_stream_initial_metadata_value("x-greeting");
-        self.said.push(format!("initial {}", text(greeting)));
+        self.events.push(format!("initial {}", text(greeting)));
     }
 
     fn on_grpc_stream_message(&mut self, token: u32, size: usize) {
         let message = text(self.get_grpc_stream_message(0, size));
-        self.said.push(format!("message {message}"));
+        self.events.push(format!("message {message}"));
         if self.cancels {
             self.cancel_grpc_stream(token);
             self.end("cancelled".to_owned());
@@ -62,12 +62,12 @@ impl Context for Asker {
 
     fn on_grpc_stream_trailing_metadata(&mut self, _token: u32, _count: u32) {
         let mood = self.get_grpc_stream_trailing_metadata_value("x-mood");
-        self.said.push(format!("trailing {}", text(mood)));
+        self.events.push(format!("trailing {}", text(mood)));
     }
 
     fn on_grpc_stream_close(&mut self, _token: u32, status: u32) {
-        let (_, words) = self.get_grpc_status();
-        self.end(format!("closed {status} {}", words.unwrap_or_default()));
+        let (_, message) = self.get_grpc_status();
+        self.end(format!("closed {status} {}", message.unwrap_or_default()));
     }
 }
 
@@ -109,8 +109,8 @@ impl StreamContext for Asker {
             return Action::Pause;
         }
         if size > 0 {
-            let said = format!("{}\n", self.said.join("\n"));
-            self.set_downstream_data(0, size, said.as_bytes());
+            let events = format!("{}\n", self.events.join("\n"));
+            self.set_downstream_data(0, size, events.as_bytes());
         }
         Action::Continue
     }

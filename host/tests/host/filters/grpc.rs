@@ -18,7 +18,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::chain::{Chain, LIMIT, guest};
+use super::chain::{Chain, guest};
+use crate::eventually::within;
 
 type Piece = Result<Frame<Bytes>, io::Error>;
 
@@ -85,12 +86,12 @@ async fn answer(
         header("grpc-timeout")
     );
     let path = request.uri().path().to_owned();
-    let send = move |piece| sender.send(piece);
+    let tell = move |piece| sender.send(piece);
     match path.as_str() {
         "/hello.Greeter/Say" => {
-            let received = messages(request.into_body()).await.join(",");
-            send(message(&format!("{received}: {head}"))).unwrap();
-            send(trailers(&[("grpc-status", "0")])).unwrap();
+            let heard = messages(request.into_body()).await.join(",");
+            tell(message(&format!("{heard}: {head}"))).unwrap();
+            tell(trailers(&[("grpc-status", "0")])).unwrap();
         }
         "/hello.Greeter/Fail" => {
             let headers = response.headers_mut();
@@ -103,28 +104,28 @@ async fn answer(
             let greeting = HeaderValue::from_static("welcome");
             response.headers_mut().insert("x-greeting", greeting);
             tokio::spawn(async move {
-                for received in messages(request.into_body()).await {
-                    send(message(&received.to_uppercase())).unwrap();
+                for heard in messages(request.into_body()).await {
+                    tell(message(&heard.to_uppercase())).unwrap();
                 }
-                send(trailers(&[("grpc-status", "0"), ("x-mood", "fine")])).unwrap();
+                tell(trailers(&[("grpc-status", "0"), ("x-mood", "fine")])).unwrap();
             });
         }
         "/hello.Greeter/Forever" => {
-            send(message("first")).unwrap();
+            tell(message("first")).unwrap();
             tokio::spawn(async move {
-                // Fails once the other end gives up.
-                while send(message("more")).is_ok() {
+                // Told once the other end gives up.
+                while tell(message("more")).is_ok() {
                     tokio::task::yield_now().await;
                 }
                 given_up.send(()).unwrap();
             });
         }
         "/hello.Greeter/Reset" => {
-            send(message("first")).unwrap();
+            tell(message("first")).unwrap();
             tokio::spawn(async move {
                 // By then the other end has the first message.
                 assert_eq!(messages(request.into_body()).await, ["one", "two"]);
-                send(Err(io::Error::other("enough"))).unwrap();
+                tell(Err(io::Error::other("enough"))).unwrap();
             });
         }
         _ => *response.status_mut() = http::StatusCode::NOT_FOUND,
@@ -160,23 +161,16 @@ async fn what_came_of(name: &str, wasm: &[u8], greeter: SocketAddr, nobody: Valu
         .await;
     let mut client = host.connect().await;
     // It holds the connection until the call is over.
-    let accepting = tokio::time::timeout(LIMIT, replica.accept()).await;
-    let (mut socket, _) = accepting
-        .unwrap_or_else(|_| panic!("{name} never ended"))
-        .unwrap();
+    let (mut socket, _) = within(name, replica.accept()).await.unwrap();
     client.write_all(b"?").await.unwrap();
     client.shutdown().await.unwrap();
     let mut got = String::new();
-    let reading = tokio::time::timeout(LIMIT, socket.read_to_string(&mut got));
-    reading
-        .await
-        .unwrap_or_else(|_| panic!("{name}: no end"))
-        .unwrap();
+    within(name, socket.read_to_string(&mut got)).await.unwrap();
     got
 }
 
 #[tokio::test]
-async fn a_call_and_a_stream_are_reported_as_envoy_reports_them() {
+async fn a_call_and_a_stream_arrive_as_on_envoy() {
     let wasm = guest("tcp_grpc");
     let (greeter, mut given_up) = greeter().await;
     let nobody = TcpSocket::new_v4().unwrap();
@@ -221,8 +215,8 @@ async fn a_call_and_a_stream_are_reported_as_envoy_reports_them() {
         let got = what_came_of(name, &wasm, greeter, nobody).await;
         assert_eq!(got, expected, "{name}: {why}");
         if name == "Forever" {
-            let cancelled = tokio::time::timeout(LIMIT, given_up.recv()).await;
-            assert_eq!(cancelled.unwrap(), Some(()), "the server sees the reset");
+            let learned = within("the server to learn of it", given_up.recv()).await;
+            assert_eq!(learned, Some(()));
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::child;
 use crate::eventually::eventually;
 
 /// An address with a reserved port, open or closed.
-pub(crate) struct Door {
+pub(crate) struct Endpoint {
     address: SocketAddr,
     /// Bound and never listening: nobody else gets the port while it is closed.
     _reserved: Socket,
@@ -30,8 +30,8 @@ pub(crate) struct Door {
 pub(crate) type Serve =
     Arc<dyn Fn(TcpStream) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
-impl Door {
-    /// A closed door on a free port: connections are refused.
+impl Endpoint {
+    /// A closed endpoint on a free port: connections are refused.
     pub(crate) fn new(serve: Serve) -> Self {
         let reserved = socket((Ipv4Addr::LOCALHOST, 0).into());
         Self {
@@ -119,7 +119,7 @@ impl Door {
     }
 }
 
-impl Drop for Door {
+impl Drop for Endpoint {
     fn drop(&mut self) {
         if let Some(accepting) = self.accepting.lock().unwrap().take() {
             accepting.abort();
@@ -143,33 +143,33 @@ mod tests {
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpStream;
 
-    use super::Door;
+    use super::Endpoint;
 
     #[tokio::test]
-    async fn a_door_opens_closes_and_opens_again_on_its_port() {
-        let door = Door::new(Arc::new(|mut stream| {
+    async fn an_endpoint_opens_closes_and_opens_again_on_its_port() {
+        let endpoint = Endpoint::new(Arc::new(|mut stream| {
             Box::pin(async move { stream.write_all(b"hello").await.unwrap() })
         }));
         for _ in 0..3 {
-            let refused = TcpStream::connect(door.address()).await.unwrap_err();
+            let refused = TcpStream::connect(endpoint.address()).await.unwrap_err();
             assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
-            door.open();
-            TcpStream::connect(door.address()).await.unwrap();
-            door.close().await;
+            endpoint.open();
+            TcpStream::connect(endpoint.address()).await.unwrap();
+            endpoint.close().await;
         }
     }
 
     #[tokio::test]
     async fn a_black_hole_neither_accepts_nor_refuses_and_can_open_again() {
-        let door = Door::new(Arc::new(|_| Box::pin(async {})));
-        door.black_hole().await;
-        let attempt = TcpStream::connect(door.address());
+        let endpoint = Endpoint::new(Arc::new(|_| Box::pin(async {})));
+        endpoint.black_hole().await;
+        let attempt = TcpStream::connect(endpoint.address());
         let limit = std::time::Duration::from_millis(300);
         assert!(
             tokio::time::timeout(limit, attempt).await.is_err(),
             "it got through"
         );
-        door.open();
-        TcpStream::connect(door.address()).await.unwrap();
+        endpoint.open();
+        TcpStream::connect(endpoint.address()).await.unwrap();
     }
 }

@@ -1,0 +1,48 @@
+//! `dtr-lb demo`.
+
+use std::net::TcpStream;
+
+use rustix::process::Signal;
+
+use crate::running::Running;
+use crate::{ask, dtr_lb};
+
+#[test]
+fn the_demo_says_where_everything_is_and_ends_at_sigterm() {
+    let ports = [
+        "demo",
+        "--http",
+        "0",
+        "--https",
+        "0",
+        "--admin",
+        "0",
+        "--control",
+        "0",
+    ];
+    let demo = Running::printing(&mut dtr_lb(&ports));
+    let tour = demo.lines_until("Ctrl-C");
+    let address = |start: &str| {
+        let line = tour.iter().find(|line| line.trim().starts_with(start));
+        let line = line.unwrap_or_else(|| panic!("no {start:?} in {tour:#?}"));
+        let (_, rest) = line.split_once("http://").unwrap();
+        rest.split([' ', '/']).next().unwrap().to_owned()
+    };
+
+    let answer = ask(&address("balancer"), "GET /", "");
+    assert!(answer.contains("x-replica: r"), "{answer}");
+    let status = ask(&address("admin"), "GET /status", "");
+    assert!(status.contains(r#""fqdn":"dtr.example.com""#), "{status}");
+    let order = ask(&address("curl -sd gone"), "POST /r2", "gone");
+    assert!(order.contains("r2 is gone"), "{order}");
+    let refused = TcpStream::connect(address("replica r2"));
+    assert!(refused.is_err(), "replica 2 still listens");
+    for _ in 0..6 {
+        let answer = ask(&address("balancer"), "GET /", "");
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        assert!(!answer.contains("x-replica: r2"), "{answer}");
+    }
+
+    demo.signal(Signal::TERM);
+    assert_eq!(demo.ends(), Some(0));
+}

@@ -1,0 +1,147 @@
+//! A program that runs, and what it is asked, each wait with a limit.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+
+/// A program that is ended whatever happens.
+pub(crate) struct Running {
+    child: Child,
+    /// What it writes to the stream that is read.
+    lines: Receiver<String>,
+}
+
+impl Running {
+    /// Starts it and reads its log.
+    pub(crate) fn logging(command: &mut Command) -> Running {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let log = child.stderr.take().unwrap();
+        Running {
+            child,
+            lines: lines(log),
+        }
+    }
+
+    /// Starts it and reads what it prints.
+    pub(crate) fn printing(command: &mut Command) -> Running {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let printed = child.stdout.take().unwrap();
+        Running {
+            child,
+            lines: lines(printed),
+        }
+    }
+
+    /// The next line with this text; those before it are dropped.
+    pub(crate) fn until(&self, text: &str) -> String {
+        let mut seen = self.lines_until(text);
+        seen.pop().unwrap()
+    }
+
+    /// All lines up to the next one with this text.
+    pub(crate) fn lines_until(&self, text: &str) -> Vec<String> {
+        let limit = Instant::now() + LIMIT;
+        let mut seen = Vec::new();
+        loop {
+            let left = limit.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(left) else {
+                panic!("no {text:?} within {LIMIT:?}, but {seen:#?}");
+            };
+            let found = line.contains(text);
+            seen.push(line);
+            if found {
+                return seen;
+            }
+        }
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// How many files it may have open from now on.
+    pub(crate) fn may_open(&self, files: Option<u64>) {
+        // Without a limit of its own it has raised it as far as this.
+        let maximum = rustix::process::getrlimit(Resource::Nofile).maximum;
+        let limit = Rlimit {
+            current: files.or(maximum),
+            maximum,
+        };
+        prlimit(Some(self.pid()), Resource::Nofile, limit).unwrap();
+    }
+
+    /// Waits for its end: the exit code.
+    pub(crate) fn ends(mut self) -> Option<i32> {
+        let status = eventually("its end", || self.child.try_wait().unwrap());
+        status.code()
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Looks again and again until there is something.
+pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let limit = Instant::now() + LIMIT;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < limit, "waited {LIMIT:?} for {what}");
+        thread::sleep(PAUSE);
+    }
+}
+
+/// Connects; whatever is read from it must come in time.
+pub(crate) fn connect(address: &str) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    stream
+}
+
+/// What a listener accepts.
+pub(crate) fn accepted(listener: TcpListener) -> Receiver<TcpStream> {
+    let (sender, accepted) = channel();
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            if sender.send(stream).is_err() {
+                return;
+            }
+        }
+    });
+    accepted
+}
+
+fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            // The rest is read as well, so that the program never waits for us.
+            let _ = sender.send(line);
+        }
+    });
+    lines
+}
+
+/// Longest wait for anything; only a failing test waits so long.
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(10);

@@ -1,0 +1,68 @@
+//! Replicas that are given by name.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+use dtr_lb::{Host, Lookup};
+use serde_json::json;
+
+use crate::eventually::eventually;
+use crate::guest::Guest;
+use crate::plan::plan_of;
+use crate::replica::Replica;
+use crate::running::{connect, echoes, options};
+
+#[tokio::test]
+async fn new_connections_go_where_the_name_points_now() {
+    let (r0, r1) = on_one_port().await;
+    let points_to = Arc::new(Mutex::new(r0.address.ip()));
+    let mut options = options();
+    options.lookup = lookup(&points_to);
+    let plan = plan_of(json!({
+        "replicas": [{
+            "name": "moving", "address": "moving.test", "ports": { "443": r0.address.port() },
+        }],
+        "dns_refresh": "10ms",
+    }));
+    let host = Host::start(plan, Guest::PLAIN.wat().as_bytes(), options)
+        .await
+        .unwrap();
+    let (mut before, name) = connect(&host).await;
+    assert_eq!(name, "r0");
+
+    *points_to.lock().unwrap() = r1.address.ip();
+
+    eventually("a connection to the new address", async || {
+        match connect(&host).await.1 {
+            name if name == "r1" => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
+    for _ in 0..5 {
+        assert_eq!(connect(&host).await.1, "r1", "the old address is forgotten");
+    }
+    echoes(&mut before, "open connections go on").await;
+}
+
+fn lookup(points_to: &Arc<Mutex<IpAddr>>) -> Lookup {
+    let points_to = Arc::clone(points_to);
+    Arc::new(move |name| {
+        assert_eq!(name, "moving.test");
+        let address = *points_to.lock().unwrap();
+        Box::pin(async move { Ok(vec![address]) })
+    })
+}
+
+/// Two replicas on one port of two addresses: a name knows no port.
+async fn on_one_port() -> (Replica, Replica) {
+    for _ in 0..100 {
+        let r0 = Replica::start("r0").await;
+        let other = SocketAddr::from(([127, 0, 0, 2], r0.address.port()));
+        // The port may be taken there.
+        if let Ok(r1) = Replica::at(other, "r1").await {
+            return (r0, r1);
+        }
+    }
+    panic!("no port is free on both addresses");
+}

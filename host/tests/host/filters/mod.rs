@@ -1,0 +1,7 @@
+//! Chains of network filters before a replica, with real sockets.
+
+mod chain;
+mod failure;
+mod grpc;
+mod order;
+mod pause;

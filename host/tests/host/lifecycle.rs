@@ -1,0 +1,133 @@
+//! Start, reload and drain.
+
+use std::time::Duration;
+
+use dtr_lb::{Host, StartError};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::eventually::{eventually, within};
+use crate::guest::Guest;
+use crate::plan::plan;
+use crate::replica::Replica;
+use crate::running::{admin_at, admin_says, connect, echoes, get, is_closed, options, start};
+
+#[tokio::test]
+async fn what_cannot_work_is_refused_at_the_start() {
+    let r0 = Replica::start("r0").await;
+    let held = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = held.local_addr().unwrap();
+    let mut taken = plan(&[&r0]);
+    taken.listeners[0].bind = address;
+    let refusing = Guest {
+        configure: "(i32.const 0)",
+        ..Guest::PLAIN
+    };
+    let wats = [Guest::PLAIN.wat(), refusing.wat()];
+    let cases = [
+        (
+            taken,
+            wats[0].as_str(),
+            address.to_string(),
+            "an address somebody holds",
+        ),
+        (
+            plan(&[&r0]),
+            wats[1].as_str(),
+            "proxy_on_configure".to_owned(),
+            "a refused configuration",
+        ),
+        (
+            plan(&[&r0]),
+            "(module)",
+            "proxy_abi_version".to_owned(),
+            "a module that is no filter",
+        ),
+    ];
+    for (plan, wat, part, why) in cases {
+        let error = match Host::start(plan, wat.as_bytes(), options()).await {
+            Ok(_) => panic!("{why} was accepted"),
+            Err(error) => error,
+        };
+        assert!(error.to_string().contains(&part), "{why}: {error}");
+        assert!(
+            matches!(error, StartError::Bind { .. } | StartError::Filter(_)),
+            "{why}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_drain_waits_up_to_its_limit_and_counts() {
+    let r0 = Replica::start("r0").await;
+    let host = start(Guest::PLAIN, &[&r0]).await;
+    let (address, admin_address) = (host.listeners()[0], host.admin().unwrap());
+    let (mut leaves, _) = connect(&host).await;
+    let (mut stays, _) = connect(&host).await;
+
+    let drain = tokio::spawn(host.drain(Duration::from_secs(2)));
+    eventually(
+        "new clients to be refused",
+        async || match TcpStream::connect(address).await {
+            Ok(_) => Err("accepted".to_owned()),
+            Err(_) => Ok(()),
+        },
+    )
+    .await;
+    let ready = admin_at(admin_address, &get("/ready")).await;
+    assert!(
+        ready.starts_with("HTTP/1.1 503 ") && ready.contains("draining"),
+        "{ready}"
+    );
+    echoes(&mut leaves, "open connections go on").await;
+    leaves.shutdown().await.unwrap();
+    is_closed(&mut leaves, "the replica ends as well").await;
+
+    let drained = within("the drain", drain).await.unwrap();
+    assert_eq!(drained.cut, 1, "the one that stayed");
+    assert!(drained.finished >= 1, "the one that left: {drained:?}");
+    let cut = within("the cut", stays.read(&mut [0; 8])).await;
+    assert!(cut.is_err(), "a cut is a reset");
+}
+
+#[tokio::test]
+async fn a_reload_cuts_nobody_and_new_connections_follow_the_new_plan() {
+    let (r0, r1) = (Replica::start("r0").await, Replica::start("r1").await);
+    let mut host = start(Guest::PLAIN, &[&r0]).await;
+    let (address, admin_address) = (host.listeners()[0], host.admin().unwrap());
+    let (mut old, name) = connect(&host).await;
+    assert_eq!(name, "r0");
+
+    let steering = Guest::steering_to("443/r1");
+    host.reload(plan(&[&r0, &r1]), steering.wat().as_bytes())
+        .await
+        .unwrap();
+    assert_eq!(host.listeners(), [address], "the port stays");
+    assert_eq!(host.admin(), Some(admin_address));
+    for _ in 0..5 {
+        assert_eq!(connect(&host).await.1, "r1", "as the new filter steers");
+    }
+    echoes(&mut old, "open connections go on").await;
+    admin_says(&host, "/metrics", "dtr_lb_host_workers 2").await;
+
+    drop(old);
+    admin_says(&host, "/metrics", "dtr_lb_host_workers 1").await;
+    admin_says(&host, "/metrics", "dtr_lb_host_vm_running 1").await;
+}
+
+#[tokio::test]
+async fn a_reload_that_cannot_work_changes_nothing() {
+    let r0 = Replica::start("r0").await;
+    let mut host = start(Guest::PLAIN, &[&r0]).await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut wanted = plan(&[&r0]);
+    wanted.listeners[0].bind = taken.local_addr().unwrap();
+
+    let refused = host.reload(wanted, Guest::PLAIN.wat().as_bytes()).await;
+    assert!(refused.unwrap_err().to_string().contains("in use"));
+    let refused = host.reload(plan(&[&r0]), b"no module").await;
+    assert!(refused.is_err());
+    for _ in 0..5 {
+        assert_eq!(connect(&host).await.1, "r0");
+    }
+}

@@ -1,0 +1,17 @@
+//! A running host: what it does whatever filter it carries, shown with a small
+//! guest, and what it does with a chain of filters.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod admin;
+mod dns;
+mod eventually;
+mod filters;
+mod guest;
+mod lifecycle;
+mod log;
+mod plan;
+mod replica;
+mod running;
+mod sessions;
+mod steering;

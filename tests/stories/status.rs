@@ -1,0 +1,145 @@
+//! What the admin listener shows: the page and `/status`.
+
+use dtr_lb_tests::{Healthy, LIMIT, Ping, Replica, Unhealthy, eventually, on_each_proxy};
+use serde_json::{Value, json};
+
+on_each_proxy!(the_page_needs_nothing_but_itself, |world| {
+    let replica = world.replica(Replica::healthy()).await;
+    let proxy = world.proxy().await;
+    proxy.sees(&replica, Healthy).await;
+
+    let page = proxy.request_admin("GET", "/", &[], b"").await;
+
+    assert_eq!(page.status, 200);
+    let kind = page.header("content-type").unwrap();
+    assert!(kind.starts_with("text/html"), "{kind}");
+    assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
+    let policy = page.header("content-security-policy").unwrap();
+    for rule in [
+        "default-src 'none'",
+        "connect-src 'self'",
+        "frame-ancestors 'none'",
+    ] {
+        assert!(policy.contains(rule), "{policy}");
+    }
+    let text = page.text();
+    for elsewhere in ["http://", "https://", "src=", "@import", "href=\"/"] {
+        let found = text.replace("http://www.w3.org/2000/svg", "");
+        assert!(!found.contains(elsewhere), "{elsewhere} in the page");
+    }
+});
+
+on_each_proxy!(status_has_the_documented_shape, |world| {
+    let well = world.replica(Replica::healthy()).await;
+    let sick = world
+        .replica(Replica::pings(Ping::fails("notary: no key")))
+        .await;
+    let proxy = world.proxy().await;
+    proxy.sees(&well, Healthy).await;
+    proxy.sees(&sick, Unhealthy).await;
+    // The worker that answers may hear of the other's answers somewhat later.
+    eventually(LIMIT, "two answers", async || {
+        let entry = proxy.status_of(&sick).await?;
+        let answers = entry["checks"][0]["answers"].as_array().unwrap();
+        match answers.len() {
+            2.. => Ok(()),
+            _ => Err(entry.to_string()),
+        }
+    })
+    .await;
+
+    let answer = proxy
+        .request_admin("GET", "/status?as=json", &[], b"")
+        .await;
+
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    let status: Value = serde_json::from_slice(&answer.body).unwrap();
+    let fields =
+        |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
+    assert_eq!(fields(&status), WHOLE, "{status}");
+    assert_eq!(status["version"], 1);
+    assert_eq!(status["healthy"], true);
+    assert_eq!(status["policy"], "least-connections");
+    assert_eq!(fields(&status["lease"]), LEASE, "{status}");
+    assert_eq!(
+        status["listeners"],
+        json!([{ "port": 443, "usable": 1, "checks": ["ping"] }])
+    );
+    let entry = &status["replicas"][1];
+    assert_eq!(fields(entry), REPLICA, "{entry}");
+    assert_eq!(entry["name"], "r2");
+    assert_eq!(entry["reason"], "status");
+    assert_eq!(entry["component"], "notary");
+    assert_eq!(entry["error"], "notary: no key");
+    let now = status["now_unix_ms"].as_u64().unwrap();
+    let since = entry["since_unix_ms"].as_u64().unwrap();
+    assert!((1..60_000).contains(&(now - since)), "{since} at {now}");
+    let check = &entry["checks"][0];
+    assert_eq!(fields(check), CHECK, "{check}");
+    let answers = check["answers"].as_array().unwrap();
+    assert!(answers.len() >= 2, "{check}");
+    for answer in answers {
+        assert_eq!(fields(answer), ["latency_us", "reason", "unix_ms"]);
+        assert_eq!(answer["reason"], "status");
+        assert!(answer["latency_us"].as_u64().unwrap() > 0, "{answer}");
+    }
+});
+
+const WHOLE: [&str; 11] = [
+    "error",
+    "fqdn",
+    "healthy",
+    "lease",
+    "listeners",
+    "min_healthy",
+    "now_unix_ms",
+    "policy",
+    "program",
+    "replicas",
+    "version",
+];
+const LEASE: [&str; 3] = ["held_for_ms", "mine", "renewed_ms_ago"];
+const REPLICA: [&str; 14] = [
+    "backup",
+    "checks",
+    "component",
+    "connections",
+    "error",
+    "held_for_ms",
+    "max_connections",
+    "name",
+    "order",
+    "reason",
+    "since_unix_ms",
+    "state",
+    "usable",
+    "weight",
+];
+const CHECK: [&str; 12] = [
+    "answers",
+    "bad",
+    "component",
+    "error",
+    "good",
+    "last",
+    "name",
+    "reason",
+    "settled",
+    "since_unix_ms",
+    "streak",
+    "verdict",
+];
+
+on_each_proxy!(head_is_get_without_the_body, |world| {
+    let replica = world.replica(Replica::healthy()).await;
+    let proxy = world.proxy().await;
+    proxy.sees(&replica, Healthy).await;
+
+    for path in ["/", "/status", "/_ping", "/nothing"] {
+        let get = proxy.request_admin("GET", path, &[], b"").await;
+        let head = proxy.request_admin("HEAD", path, &[], b"").await;
+        assert_eq!(head.status, get.status, "{path}");
+        assert_eq!(head.header("content-type"), get.header("content-type"));
+        assert!(head.body.is_empty(), "{path}: {}", head.text());
+    }
+});
