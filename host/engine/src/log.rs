@@ -11,7 +11,7 @@ pub(super) struct LogLimiter {
     second: u64,
     lines: u32,
     dropped: u32,
-    /// The last critical line of a callback: a panic says there why.
+    /// The last critical line of a callback: the message of a panic.
     pub(super) last_critical_line: Option<String>,
 }
 
@@ -44,9 +44,9 @@ impl LogLimiter {
     }
 }
 
-/// Logs one line in the name of the guest, as much of it as is sensible.
+/// Logs one line of the guest, up to a length.
 pub(super) fn write(state: &mut VmState, level: LogLevel, line: &str) {
-    let line = &line[..line.floor_char_boundary(LONGEST_LINE)];
+    let line = &line[..line.floor_char_boundary(MAX_LINE_LEN)];
     if level == LogLevel::Critical {
         state.log.last_critical_line = Some(line.to_owned());
     }
@@ -79,7 +79,7 @@ fn emit(state: &VmState, level: LogLevel, line: &str) {
     }
 }
 
-/// The lowest level anybody listens to.
+/// The lowest level a subscriber takes.
 pub(super) fn level() -> LogLevel {
     if tracing::enabled!(target: "guest", tracing::Level::TRACE) {
         LogLevel::Trace
@@ -97,4 +97,4 @@ pub(super) fn level() -> LogLevel {
 }
 
 /// Most bytes of a line.
-const LONGEST_LINE: usize = 64 << 10;
+const MAX_LINE_LEN: usize = 64 << 10;
