@@ -10,108 +10,31 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use proxy_wasm_engine::{
-    CallReply, CallToken, ContextId, Effect, Engine, End, Hostcall, HttpInfo, Module, Observer,
-    Peer, Plugin, Shared, TcpInfo, Trap, Vm, VmConfig, Environment,
-};
 use libfuzzer_sys::fuzz_target;
+use proxy_wasm_engine::{
+    CallReply, CallToken, ContextId, Effect, End, Engine, Environment, Hostcall, HttpInfo, Module,
+    Observer, Peer, Plugin, Shared, TcpInfo, Trap, Vm, VmConfig,
+};
 
-/// Host functions and their parameters: i for 32 bits, l for 64.
-const FUNCTIONS: &[(&str, &str, &str)] = &[
-    ("env", "proxy_log", "iii"),
-    ("env", "proxy_get_log_level", "i"),
-    ("env", "proxy_get_current_time_nanoseconds", "i"),
-    ("env", "proxy_set_tick_period_milliseconds", "i"),
-    ("env", "proxy_get_status", "iii"),
-    ("env", "proxy_get_configuration", "ii"),
-    ("env", "proxy_get_buffer_bytes", "iiiii"),
-    ("env", "proxy_get_buffer_status", "iii"),
-    ("env", "proxy_set_buffer_bytes", "iiiii"),
-    ("env", "proxy_get_header_map_size", "ii"),
-    ("env", "proxy_get_header_map_pairs", "iii"),
-    ("env", "proxy_set_header_map_pairs", "iii"),
-    ("env", "proxy_get_header_map_value", "iiiii"),
-    ("env", "proxy_add_header_map_value", "iiiii"),
-    ("env", "proxy_replace_header_map_value", "iiiii"),
-    ("env", "proxy_remove_header_map_value", "iii"),
-    ("env", "proxy_continue_stream", "i"),
-    ("env", "proxy_close_stream", "i"),
-    ("env", "proxy_continue_request", ""),
-    ("env", "proxy_continue_response", ""),
-    ("env", "proxy_clear_route_cache", ""),
-    ("env", "proxy_send_local_response", "iiiiiiii"),
-    ("env", "proxy_http_call", "iiiiiiiiii"),
-    ("env", "proxy_grpc_call", "iiiiiiiiiiii"),
-    ("env", "proxy_grpc_stream", "iiiiiiiii"),
-    ("env", "proxy_grpc_send", "iiii"),
-    ("env", "proxy_grpc_cancel", "i"),
-    ("env", "proxy_grpc_close", "i"),
-    ("env", "proxy_get_shared_data", "iiiii"),
-    ("env", "proxy_set_shared_data", "iiiii"),
-    ("env", "proxy_register_shared_queue", "iii"),
-    ("env", "proxy_resolve_shared_queue", "iiiii"),
-    ("env", "proxy_enqueue_shared_queue", "iii"),
-    ("env", "proxy_dequeue_shared_queue", "iii"),
-    ("env", "proxy_define_metric", "iiii"),
-    ("env", "proxy_increment_metric", "il"),
-    ("env", "proxy_record_metric", "il"),
-    ("env", "proxy_get_metric", "ii"),
-    ("env", "proxy_get_property", "iiii"),
-    ("env", "proxy_set_property", "iiii"),
-    ("env", "proxy_set_effective_context", "i"),
-    ("env", "proxy_done", ""),
-    ("env", "proxy_call_foreign_function", "iiiiii"),
-    ("wasi_snapshot_preview1", "fd_write", "iiii"),
-    ("wasi_snapshot_preview1", "fd_fdstat_get", "ii"),
-    ("wasi_snapshot_preview1", "clock_time_get", "ili"),
-    ("wasi_snapshot_preview1", "random_get", "ii"),
-    ("wasi_snapshot_preview1", "environ_sizes_get", "ii"),
-    ("wasi_snapshot_preview1", "args_sizes_get", "ii"),
-    ("wasi_snapshot_preview1", "poll_oneoff", "iiii"),
-];
+#[path = "../../host/engine/tests/vm/abi.rs"]
+mod abi;
 
-/// Callbacks that run a part of the program: parameters, and whether an action
-/// is the result.
-const CALLBACKS: &[(&str, usize, bool)] = &[
-    ("context_create", 2, false),
-    ("tick", 1, false),
-    ("new_connection", 1, true),
-    ("downstream_data", 3, true),
-    ("upstream_data", 3, true),
-    ("downstream_connection_close", 2, false),
-    ("upstream_connection_close", 2, false),
-    ("request_headers", 3, true),
-    ("request_body", 3, true),
-    ("request_trailers", 2, true),
-    ("response_headers", 3, true),
-    ("response_body", 3, true),
-    ("response_trailers", 2, true),
-    ("http_call_response", 5, false),
-    ("grpc_receive_initial_metadata", 3, false),
-    ("grpc_receive", 3, false),
-    ("grpc_receive_trailing_metadata", 3, false),
-    ("grpc_close", 3, false),
-    ("queue_ready", 2, false),
-    ("foreign_function", 3, false),
-    ("done", 1, true),
-    ("log", 1, false),
-    ("delete", 1, false),
-];
+use abi::{CALLBACKS, FUNCTIONS};
 
 fn guest() -> String {
     let mut imports = String::new();
     let mut steps = String::new();
-    for (number, (module, name, parameters)) in FUNCTIONS.iter().enumerate() {
-        let types: String = (parameters.chars())
-            .map(|kind| if kind == 'l' { " i64" } else { " i32" })
-            .collect();
+    for (number, (_, name, parameters)) in FUNCTIONS.iter().enumerate() {
+        imports.push_str(&abi::import(name));
         let arguments: String = (parameters.chars())
-            .map(|kind| if kind == 'l' { " (call $long)" } else { " (call $word)" })
+            .map(|kind| {
+                if kind == 'l' {
+                    " (call $long)"
+                } else {
+                    " (call $int)"
+                }
+            })
             .collect();
-        let _ = writeln!(
-            imports,
-            r#"(import "{module}" "{name}" (func ${name} (param{types}) (result i32)))"#
-        );
         let _ = writeln!(
             steps,
             "(if (i32.eq (local.get $op) (i32.const {number})) (then
@@ -119,15 +42,18 @@ fn guest() -> String {
         );
     }
     let mut callbacks = String::new();
-    for (name, parameters, acts) in CALLBACKS {
+    for (name, parameters, result) in CALLBACKS {
+        if !name.starts_with("proxy_on_") || OWN_CALLBACKS.contains(name) {
+            continue;
+        }
         let types = " i32".repeat(*parameters);
-        let (result, action) = match acts {
-            true => ("(result i32)", "(i32.and (call $word) (i32.const 1))"),
+        let (result, action) = match result {
+            true => ("(result i32)", "(i32.and (call $int) (i32.const 1))"),
             false => ("", ""),
         };
         let _ = writeln!(
             callbacks,
-            r#"(func (export "proxy_on_{name}") (param{types}) {result} (call $run) {action})"#
+            r#"(func (export "{name}") (param{types}) {result} (call $run) {action})"#
         );
     }
     format!(
@@ -144,22 +70,22 @@ fn guest() -> String {
 (data (i32.const 288) "\02\00\00\00\05\00\00\00\01\00\00\00\05\00\00\00\01\00\00\00:path\00/\00:auth\00a\00")
 (data (i32.const 400) "\04\00\00\00\05\00\00\00\01\00\00\00\07\00\00\00\03\00\00\00\0a\00\00\00\01\00\00\00\01\00\00\00\01\00\00\00:path\00/\00:method\00GET\00:authority\00a\00b\00c\00")
 (func (export "proxy_abi_version_0_2_1"))
-(func (export "malloc") (param $size i32) (result i32) (local $place i32)
+(func (export "malloc") (param $size i32) (result i32) (local $address i32)
   (if (i32.gt_u (local.get $size) (i32.const 16384)) (then (return (i32.const 0))))
-  (local.set $place (global.get $heap))
-  (global.set $heap (i32.add (local.get $place) (local.get $size)))
+  (local.set $address (global.get $heap))
+  (global.set $heap (i32.add (local.get $address) (local.get $size)))
   (if (i32.gt_u (global.get $heap) (i32.const 48000)) (then
     (global.set $heap (i32.const 16384))))
-  (local.get $place))
+  (local.get $address))
 ;; The next argument: small numbers as they are, the end of memory, numbers near 4 GiB.
-(func $word (result i32) (local $value i32)
+(func $int (result i32) (local $value i32)
   (if (i32.ge_u (global.get $at) (global.get $end)) (then (return (i32.const 0))))
   (local.set $value (i32.load16_s (global.get $at)))
   (global.set $at (i32.add (global.get $at) (i32.const 2)))
   (if (result i32) (i32.ge_s (local.get $value) (i32.const 32512))
     (then (i32.add (local.get $value) (i32.const 32768)))
     (else (local.get $value))))
-(func $long (result i64) (i64.extend_i32_s (call $word)))
+(func $long (result i64) (i64.extend_i32_s (call $int)))
 (func $run (local $op i32) (local $left i32)
   (local.set $left (i32.const 32))
   (loop $next
@@ -182,15 +108,18 @@ fn guest() -> String {
     )
 }
 
+/// Callbacks the guest writes out: they load its program.
+const OWN_CALLBACKS: &[&str] = &["proxy_on_vm_start", "proxy_on_configure"];
+
 static MODULE: LazyLock<Module> = LazyLock::new(|| {
     let engine = Engine::new().expect("this machine runs wasm");
     Module::compile(&engine, guest().as_bytes()).expect("the guest is well-formed")
 });
 
-/// Sees to it that the guest gets statuses it knows.
-struct Judge;
+/// Checks that the guest gets statuses of the ABI.
+struct KnownStatuses;
 
-impl Observer for Judge {
+impl Observer for KnownStatuses {
     fn returned(&self, call: &Hostcall<'_>, status: Option<u32>) {
         if !call.name.starts_with("proxy_") {
             return;
@@ -202,15 +131,15 @@ impl Observer for Judge {
     }
 }
 
-struct Place;
+struct OneCluster;
 
-impl Environment for Place {
+impl Environment for OneCluster {
     fn has_cluster(&self, name: &str) -> bool {
         name == "cluster"
     }
 
     fn observer(&self) -> Option<Arc<dyn Observer>> {
-        Some(Arc::new(Judge))
+        Some(Arc::new(KnownStatuses))
     }
 }
 
@@ -229,7 +158,7 @@ fuzz_target!(|program: &[u8]| {
         ..VmConfig::default()
     };
     let shared = Shared::new();
-    if let Ok(mut vm) = Vm::start(&MODULE, &config, &shared, Arc::new(Place)) {
+    if let Ok(mut vm) = Vm::start(&MODULE, &config, &shared, Arc::new(OneCluster)) {
         // Any callback may be the last.
         let _ = live(&mut vm, program);
     }

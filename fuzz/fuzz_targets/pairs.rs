@@ -9,7 +9,14 @@ fuzz_target!(|bytes: &[u8]| {
     let Some(headers) = pairs::decode(bytes) else {
         return;
     };
-    assert!(headers.len() <= 1024, "more pairs than a guest may hand over");
+    assert!(
+        headers.len() <= 1024,
+        "more pairs than a guest may hand over"
+    );
     let encoded = pairs::encode(&headers);
-    assert_eq!(pairs::decode(&encoded), Some(headers), "encoded and decoded again");
+    assert_eq!(
+        pairs::decode(&encoded),
+        Some(headers),
+        "encoded and decoded again"
+    );
 });

@@ -149,7 +149,7 @@ impl Vm {
     fn grpc<T>(
         &mut self,
         token: CallToken,
-        callback: fn(&Exports) -> &Callback<(u32, u32, u32), ()>,
+        callback: fn(&Exports) -> &GrpcCallback,
         slot: fn(&mut Root) -> &mut Option<T>,
         value: T,
         size: u32,
@@ -168,3 +168,6 @@ impl Vm {
         Ok(root.filter(|root| self.instance.state().contexts.root(*root).is_some()))
     }
 }
+
+/// Root, token, and size of what came.
+type GrpcCallback = Callback<(u32, u32, u32), ()>;

@@ -19,7 +19,7 @@ pub struct VmConfig {
     pub configuration: Vec<u8>,
     /// Most linear memory, bytes.
     pub memory_limit: usize,
-    /// Longest a single callback may run. Kept to within some 10 ms.
+    /// Longest a single callback may run. Exact to about 10 ms.
     pub callback_limit: Duration,
     /// Root contexts, in the order they are started.
     pub plugins: Vec<Plugin>,
@@ -60,8 +60,8 @@ pub struct Plugin {
     pub configuration: Vec<u8>,
 }
 
-/// What a VM asks of the place it lives in. A closure that says which
-/// clusters exist is the smallest one.
+/// What a VM needs of the process it runs in: clocks, randomness, the names of
+/// clusters. A closure that knows which clusters exist is the smallest one.
 pub trait Environment: Send + Sync {
     /// Whether HTTP and gRPC calls may name this cluster.
     fn has_cluster(&self, name: &str) -> bool;
@@ -73,7 +73,7 @@ pub trait Environment: Send + Sync {
             .unwrap_or_default()
     }
 
-    /// Time that never goes back; from where it counts is not said.
+    /// Time that never goes back, since any moment in the past.
     fn monotonic(&self) -> Duration {
         static START: std::sync::LazyLock<std::time::Instant> =
             std::sync::LazyLock::new(std::time::Instant::now);
@@ -82,7 +82,7 @@ pub trait Environment: Send + Sync {
 
     /// Unpredictable bytes.
     fn random(&self, bytes: &mut [u8]) {
-        // Should the system have none, the bytes stay as they are: zeros.
+        // Without a source of randomness the bytes stay zeros.
         let _ = ring::rand::SystemRandom::new().fill(bytes);
     }
 
@@ -95,13 +95,13 @@ pub trait Environment: Send + Sync {
         line.trace();
     }
 
-    /// Whether anybody reads log lines of a level: what guests ask before they write
-    /// one. Default: [`LogLine::trace_enabled`].
+    /// Whether log lines of a level are taken: what guests ask before they write one.
+    /// Default: [`LogLine::trace_enabled`].
     fn log_enabled(&self, level: tracing::Level) -> bool {
         LogLine::trace_enabled(level)
     }
 
-    /// Who watches the VM; asked once, when it starts.
+    /// An observer of the VM; called once, when it starts.
     fn observer(&self) -> Option<Arc<dyn Observer>> {
         None
     }

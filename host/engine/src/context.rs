@@ -47,12 +47,12 @@ pub(super) struct Root {
     pub(super) phase: RootPhase,
 }
 
-/// How far a root context is.
+/// Where a root context is in its life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum RootPhase {
     #[default]
     Running,
-    /// `on_done` said "not yet".
+    /// `on_done` returned that it is not done.
     Finishing,
     /// It called `proxy_done`.
     Finished,
@@ -60,7 +60,7 @@ pub(super) enum RootPhase {
 
 pub(super) struct Tcp {
     pub(super) info: TcpInfo,
-    /// The guest said it needs no more data callbacks.
+    /// The guest needs no more data callbacks.
     pub(super) skip_data: bool,
 }
 
@@ -94,7 +94,7 @@ impl Contexts {
     }
 
     pub(super) fn add(&mut self, parent: Parent, kind: Kind) -> ContextId {
-        // Ids are not used twice for as long as can be: a guest may remember one.
+        // An id comes again after 2^32 others only: a guest may remember one.
         loop {
             self.last = self.last.wrapping_add(1);
             if self.last != 0 && !self.map.contains_key(&self.last) {
@@ -160,7 +160,7 @@ impl Context {
     }
 }
 
-/// Where a new context hangs.
+/// The parent of a new context.
 pub(super) enum Parent {
     /// It is a root.
     None {
@@ -210,7 +210,7 @@ impl Http {
     }
 }
 
-/// Spreads consecutive ids; they come from ourselves, so nobody can choose them.
+/// Spreads consecutive ids. The host assigns them, so no guest can make them collide.
 #[derive(Default)]
 pub(super) struct IdHasher(u64);
 

@@ -9,7 +9,7 @@ use super::abi::{CallToken, ContextId, End, Headers};
 /// Exhaustive on purpose: an owner that overlooks a new effect should not compile.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Call `tick` every so often; `None`: stop. Restarts the interval.
+    /// Call `tick` once in each period; `None`: stop. Restarts the period.
     Tick {
         /// Whose tick.
         root: ContextId,
@@ -75,7 +75,7 @@ pub struct HttpCall {
     pub token: CallToken,
     /// Who gets the answer.
     pub root: ContextId,
-    /// Exists, says the [`Environment`](super::Environment).
+    /// Exists, by [`Environment::has_cluster`](super::Environment::has_cluster).
     pub cluster: String,
     /// With `:method`, `:path`, `:authority`.
     pub headers: Headers,
@@ -94,7 +94,7 @@ pub struct GrpcCall {
     pub token: CallToken,
     /// Who gets the answers.
     pub root: ContextId,
-    /// Exists, says the [`Environment`](super::Environment).
+    /// Exists, by [`Environment::has_cluster`](super::Environment::has_cluster).
     pub cluster: String,
     /// Such as `helloworld.Greeter`.
     pub service: String,

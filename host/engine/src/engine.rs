@@ -85,7 +85,7 @@ impl Module {
         })
     }
 
-    /// What the marker says.
+    /// The version of the marker.
     pub fn abi(&self) -> AbiVersion {
         self.abi
     }

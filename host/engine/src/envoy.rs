@@ -46,7 +46,7 @@ pub mod reset_reason {
 
 /// Statuses of gRPC (`envoy/grpc/status.h`).
 pub mod grpc_status {
-    /// An error nobody knows more of.
+    /// An error of no other kind.
     pub const UNKNOWN: u32 = 2;
     /// Not answered in time.
     pub const DEADLINE_EXCEEDED: u32 = 4;

@@ -62,10 +62,10 @@ impl FilterState {
         let size: usize = others
             .map(|entry| entry.key.len() + entry.value.bytes().len())
             .sum();
-        if size + key.len() + value.bytes().len() > MOST_BYTES {
+        if size + key.len() + value.bytes().len() > MAX_BYTES {
             return Err(HostcallError::Internal);
         }
-        let full = self.0.len() >= MOST_VALUES;
+        let full = self.0.len() >= MAX_VALUES;
         match self.get_mut(&key) {
             Some(old) => *old = value,
             None if full => return Err(HostcallError::Internal),
@@ -148,6 +148,6 @@ fn address(text: &str) -> bool {
 }
 
 /// Most values a stream may carry; they are searched in order.
-const MOST_VALUES: usize = 1024;
+const MAX_VALUES: usize = 1024;
 /// Most bytes of them.
-const MOST_BYTES: usize = 1 << 20;
+const MAX_BYTES: usize = 1 << 20;

@@ -1,4 +1,4 @@
-//! An instance of a guest and what guards it: time, memory, death.
+//! An instance of a guest and its guards: time, memory, and that none runs after a trap.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,7 +88,7 @@ impl Instance {
         state.scope.effective = None;
         state.scope.stop = false;
         state.limits.refused = false;
-        state.asked = 0;
+        state.recorded_bytes = 0;
         state.log.last_critical_line = None;
         self.store.set_epoch_deadline(self.ticks);
         if let Some(observer) = self.store.data().observer.clone() {
@@ -100,7 +100,7 @@ impl Instance {
         }
     }
 
-    /// Runs one callback under the eyes of an observer.
+    /// As [`Instance::call`], with an observer.
     #[cold]
     fn watched<P: WasmParams + CallbackArguments, R: WasmResults + CallbackResult>(
         &mut self,
@@ -111,15 +111,15 @@ impl Instance {
     ) -> Result<R, Trap> {
         let result = match observer.enter(name, arguments.to_u32s().as_ref()) {
             None => callback.call(&mut self.store, arguments),
-            Some(reason) => Err(self.mishap(reason)),
+            Some(reason) => Err(self.error_of(reason)),
         };
         let result = result.map_err(|error| self.die(name, &error));
         observer.leave(name, result.as_ref().map(CallbackResult::to_u32));
         result
     }
 
-    /// What wasmtime says when a guest ends so.
-    fn mishap(&mut self, reason: TrapReason) -> wasmtime::Error {
+    /// The error of wasmtime for a trap of this reason.
+    fn error_of(&mut self, reason: TrapReason) -> wasmtime::Error {
         let trap = match reason {
             TrapReason::Time => wasmtime::Trap::Interrupt,
             TrapReason::Stack => wasmtime::Trap::StackOverflow,
@@ -192,7 +192,7 @@ impl Instance {
         Ok(http.map(|http| http.map(kind).map_or(0, |map| map.len() as u32)))
     }
 
-    /// Notes why the VM is of no use any more, and forgets what it asked for.
+    /// Ends the VM: keeps the trap, and drops what the guest asked for.
     fn die(&mut self, callback: &'static str, error: &wasmtime::Error) -> Trap {
         let state = self.store.data_mut();
         let context = TrapContext {
@@ -220,7 +220,7 @@ impl Instance {
         self.store.set_epoch_deadline(self.ticks);
         let instance = match module.linked().instantiate(&mut self.store) {
             Ok(instance) => instance,
-            Err(error) => return Err(self.stillborn(&error)),
+            Err(error) => return Err(self.start_failed(&error)),
         };
         let allowed = self.state().policy.allowed();
         let exports = Exports::find(&instance, &mut self.store, allowed.as_deref())?;
@@ -239,7 +239,7 @@ impl Instance {
     }
 
     /// Instantiation runs the guest's start section, so it may fail like a callback.
-    fn stillborn(&mut self, error: &wasmtime::Error) -> StartError {
+    fn start_failed(&mut self, error: &wasmtime::Error) -> StartError {
         let trapped = error.downcast_ref::<wasmtime::Trap>().is_some()
             || error
                 .downcast_ref::<super::policy::ForbiddenCall>()

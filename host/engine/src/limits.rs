@@ -50,7 +50,7 @@ impl ResourceLimiter for Limits {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= MOST_ELEMENTS && maximum.is_none_or(|most| desired <= most))
+        Ok(desired <= MAX_ELEMENTS && maximum.is_none_or(|most| desired <= most))
     }
 
     fn instances(&self) -> usize {
@@ -67,4 +67,4 @@ impl ResourceLimiter for Limits {
 }
 
 /// Most elements of a table; large guests have some ten thousand.
-const MOST_ELEMENTS: usize = 100_000;
+const MAX_ELEMENTS: usize = 100_000;

@@ -37,7 +37,7 @@ pub(super) fn link(
         .map_err(|error| LoadError::Import(format!("{error:#}")))
 }
 
-/// Whether the import is there, be it because a stand-in for it was added.
+/// Whether the import is there, or a stand-in for it could be added.
 fn known(linker: &mut Linker<VmState>, import: &wasmtime::ImportType<'_>) -> bool {
     if linker.try_has(import) {
         return true;
@@ -60,7 +60,7 @@ impl TryHas for Linker<VmState> {
     }
 }
 
-/// Runs one host function: checks whether it may be called, turns its answer
+/// Runs one host function: checks whether it may be called, turns its result
 /// into a status.
 #[inline]
 fn serve(
@@ -92,11 +92,11 @@ fn checked(
             Decision::Trap(forbidden) => return Err(wasmtime::Error::new(forbidden)),
         }
     }
-    let answer = match Call::new(caller) {
+    let result = match Call::new(caller) {
         Some(mut call) => body(&mut call),
         None => Err(HostcallError::Memory),
     };
-    match answer {
+    match result {
         Ok(()) => Ok(Status::OK.0),
         Err(error) => error.status().map(|status| status.0),
     }

@@ -15,7 +15,7 @@ pub(super) struct LogLimiter {
     second: u64,
     lines: u32,
     dropped: u32,
-    /// The last critical line of a callback: a panic says there why.
+    /// The last critical line of a callback: the message of a panic.
     pub(super) last_critical_line: Option<String>,
 }
 
@@ -48,9 +48,9 @@ impl LogLimiter {
     }
 }
 
-/// Logs one line in the name of the guest, as much of it as is sensible.
+/// Logs one line of the guest, up to a length.
 pub(super) fn write(state: &mut VmState, level: LogLevel, line: &str) {
-    let line = &line[..line.floor_char_boundary(LONGEST_LINE)];
+    let line = &line[..line.floor_char_boundary(MAX_LINE_LEN)];
     if level == LogLevel::Critical {
         state.log.last_critical_line = Some(line.to_owned());
     }
@@ -78,7 +78,7 @@ fn emit(state: &VmState, level: LogLevel, line: &str) {
     });
 }
 
-/// The lowest level anybody reads.
+/// The lowest level is taken.
 pub(super) fn level(environment: &dyn Environment) -> LogLevel {
     let levels = [
         LogLevel::Trace,
@@ -104,4 +104,4 @@ fn traced(level: LogLevel) -> Level {
 }
 
 /// Most bytes of a line.
-const LONGEST_LINE: usize = 64 << 10;
+const MAX_LINE_LEN: usize = 64 << 10;

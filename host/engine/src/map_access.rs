@@ -55,7 +55,7 @@ impl VmState {
         self.profile == Profile::Spec
     }
 
-    /// The access log's turn: what is known can be read, and not changed.
+    /// Before `on_log`: what is known can be read, and not changed.
     pub(super) fn begin_log(&mut self, context: ContextId) {
         self.scope.logging = true;
         if let Some(http) = self.contexts.http_mut(context) {

@@ -21,7 +21,7 @@ pub(super) struct Call<'a, 'g> {
 }
 
 impl<'a, 'g> Call<'a, 'g> {
-    /// `None` when the guest shows no memory.
+    /// `None` when the guest exports no memory.
     pub(super) fn new(caller: &'a mut Caller<'g, VmState>) -> Option<Self> {
         let memory = match caller.data().memory {
             Some(memory) => memory,
@@ -49,8 +49,8 @@ impl<'a, 'g> Call<'a, 'g> {
         self.split().0.put(at, &value.to_le_bytes())
     }
 
-    /// Hands bytes over: into memory the guest allocates, which it then owns.
-    /// Nothing is allocated for nothing; the guest gets address 0.
+    /// Copies bytes into memory that the guest allocates and then owns, and writes
+    /// where they are. For no bytes nothing is allocated; their address is 0.
     pub(super) fn give(&mut self, to: OutPtr, bytes: &[u8]) -> HostcallResult {
         let at = if bytes.is_empty() {
             0

@@ -79,14 +79,14 @@ fn store(file: &Path, code: &[u8]) {
     for old in files.flatten() {
         let written = old.metadata().and_then(|metadata| metadata.modified());
         let age = written.map(|written| SystemTime::now().duration_since(written));
-        if matches!(age, Ok(Ok(age)) if age > LONGEST_AGE) {
+        if matches!(age, Ok(Ok(age)) if age > MAX_AGE) {
             let _ = std::fs::remove_file(old.path());
         }
     }
 }
 
 /// Older files are removed.
-const LONGEST_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
+const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 #[cfg(test)]
 mod tests {

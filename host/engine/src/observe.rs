@@ -8,8 +8,8 @@ use super::abi::ContextId;
 use super::state::VmState;
 use super::trap::{Trap, TrapReason};
 
-/// Watches what a guest and its host say to each other, and may put faults in
-/// between: what a transcript and a testkit need. A VM without one pays nothing.
+/// Sees each callback and each host function with its arguments, and may inject
+/// faults: for transcripts and tests. A VM without one pays nothing.
 ///
 /// It is called inside the VM, so it must not call the VM.
 pub trait Observer: Send + Sync {
@@ -49,7 +49,7 @@ pub trait Observer: Send + Sync {
 pub struct Hostcall<'a> {
     /// Such as `proxy_log`, or `fd_write` of WASI.
     pub name: &'a str,
-    /// On whose behalf.
+    /// The context the guest acts in.
     pub context: ContextId,
     /// As the guest gave them; 32-bit ones are zero-extended.
     pub arguments: &'a [u64],
@@ -57,7 +57,7 @@ pub struct Hostcall<'a> {
     pub memory: &'a [u8],
 }
 
-/// Runs a host function under the eyes of an observer.
+/// Runs a host function with an observer.
 pub(super) fn watched(
     mut caller: Caller<'_, VmState>,
     observer: &Arc<dyn Observer>,
@@ -75,10 +75,10 @@ pub(super) fn watched(
     if let Some(status) = fault {
         return Ok(status);
     }
-    let answer = run(&mut caller);
+    let result = run(&mut caller);
     let call = hostcall(&caller, memory, name, context, arguments);
-    observer.returned(&call, answer.as_ref().ok().copied());
-    answer
+    observer.returned(&call, result.as_ref().ok().copied());
+    result
 }
 
 fn hostcall<'a>(

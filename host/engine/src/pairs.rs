@@ -9,11 +9,11 @@ pub fn decode(bytes: &[u8]) -> Option<Headers> {
     if bytes.is_empty() {
         return Some(Headers::new());
     }
-    if bytes.len() > MOST_BYTES {
+    if bytes.len() > MAX_BYTES {
         return None;
     }
     let (count, rest) = number(bytes)?;
-    if count > MOST_PAIRS {
+    if count > MAX_PAIRS {
         return None;
     }
     let (mut sizes, mut body) = rest.split_at_checked(count * 8)?;
@@ -83,9 +83,9 @@ fn put(out: &mut Vec<u8>, len: usize) {
 }
 
 /// Most pairs a guest may hand over.
-const MOST_PAIRS: usize = 1024;
+const MAX_PAIRS: usize = 1024;
 /// Longest wire form a guest may hand over, bytes.
-const MOST_BYTES: usize = 1 << 20;
+const MAX_BYTES: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -104,7 +104,7 @@ pub(super) fn put_flag(out: &mut Vec<u8>, number: u64, flag: bool) {
     }
 }
 
-/// Appends a field of bytes, be it empty.
+/// Appends a field of bytes, also an empty one.
 pub(super) fn put_message(out: &mut Vec<u8>, number: u64, bytes: &[u8]) {
     put_varint(out, number << 3 | 2);
     put_varint(out, bytes.len() as u64);

@@ -25,9 +25,8 @@ pub(super) struct VmState {
     pub(super) allocate: Option<TypedFunc<(u32,), u32>>,
     pub(super) policy: HostcallPolicy,
     pub(super) limits: Limits,
-    /// Who watches this VM.
     pub(super) observer: Option<Arc<dyn Observer>>,
-    /// A buffer used again and again for what is handed to the guest.
+    /// A buffer kept for what is handed to the guest.
     pub(super) scratch: Vec<u8>,
 
     pub(super) environment: Arc<dyn Environment>,
@@ -48,24 +47,24 @@ pub(super) struct VmState {
     pub(super) calls: OpenCalls,
     pub(super) effects: VecDeque<Effect>,
     /// Bytes asked to be sent in this callback.
-    pub(super) asked: usize,
+    pub(super) recorded_bytes: usize,
     pub(super) scope: CallScope,
     /// Roots that called `proxy_done`; to be deleted once the callback returned.
     pub(super) finished: Vec<ContextId>,
 }
 
-/// What holds for the time of one callback.
+/// What holds for one callback.
 #[derive(Default)]
 pub(super) struct CallScope {
     /// Whose callback it is.
     pub(super) context: ContextId,
-    /// Whom the guest speaks for instead.
+    /// The context the guest chose to act in instead.
     pub(super) effective: Option<ContextId>,
     /// The bytes this callback is about.
     pub(super) data: Option<(BufferKind, BytesMut)>,
     /// Whether the plugin's configuration may be read.
     pub(super) configuring: bool,
-    /// Whether it is the access log's turn: maps can be read, not written.
+    /// Whether `on_log` runs: maps can be read, not written.
     pub(super) logging: bool,
     /// The guest answered the request itself: the stream stops here.
     pub(super) stop: bool,
@@ -104,23 +103,22 @@ impl VmState {
             contexts: Contexts::default(),
             calls: OpenCalls::default(),
             effects: VecDeque::new(),
-            asked: 0,
+            recorded_bytes: 0,
             scope: CallScope::default(),
             finished: Vec::new(),
         }
     }
 
-    /// Notes what is to be done once the guest returned, and the bytes it takes
-    /// along. What a guest asks for is bounded like its memory, or it could fill
-    /// the host's instead.
+    /// Records an effect and how many bytes it carries. They are bounded like the
+    /// guest's memory, or it could fill the host's instead.
     ///
     /// # Errors
     /// "Internal failure" when it is too much for one callback.
-    pub(super) fn ask(&mut self, effect: Effect, bytes: usize) -> HostcallResult {
-        if self.effects.len() >= MOST_EFFECTS || self.asked + bytes > self.limits.memory() {
+    pub(super) fn record(&mut self, effect: Effect, bytes: usize) -> HostcallResult {
+        if self.effects.len() >= MAX_EFFECTS || self.recorded_bytes + bytes > self.limits.memory() {
             return Err(HostcallError::Internal);
         }
-        self.asked += bytes;
+        self.recorded_bytes += bytes;
         self.effects.push_back(effect);
         Ok(())
     }
@@ -128,9 +126,9 @@ impl VmState {
     /// Whether one more call may be under way.
     pub(super) fn may_call(&self, bytes: usize) -> HostcallResult {
         let open = self.calls.http.len() + self.calls.grpc.len();
-        let fits = self.effects.len() < MOST_EFFECTS
-            && self.asked + bytes <= self.limits.memory()
-            && open < MOST_CALLS;
+        let fits = self.effects.len() < MAX_EFFECTS
+            && self.recorded_bytes + bytes <= self.limits.memory()
+            && open < MAX_CALLS;
         if fits {
             Ok(())
         } else {
@@ -138,10 +136,10 @@ impl VmState {
         }
     }
 
-    /// Whom the guest speaks for.
+    /// The context the guest acts in.
     pub(super) fn acting_id(&self) -> ContextId {
         match self.scope.effective {
-            // It may be gone by now; then the guest speaks for itself again.
+            // It may be gone by now; then the guest acts in its own context again.
             Some(id) if self.contexts.get(id).is_some() => id,
             _ => self.scope.context,
         }
@@ -156,7 +154,7 @@ impl VmState {
         self.contexts.get_mut(id)
     }
 
-    /// The root of whom the guest speaks for.
+    /// The root of the context the guest acts in.
     pub(super) fn acting_root(&self) -> ContextId {
         self.acting().map_or(ContextId(0), |context| context.root)
     }
@@ -167,6 +165,6 @@ impl VmState {
 }
 
 /// Most things a guest may ask for before its owner looks.
-const MOST_EFFECTS: usize = 1 << 16;
+const MAX_EFFECTS: usize = 1 << 16;
 /// Most calls a guest may have under way.
-const MOST_CALLS: usize = 1 << 14;
+const MAX_CALLS: usize = 1 << 14;

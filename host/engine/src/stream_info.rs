@@ -63,7 +63,7 @@ impl TcpInfo {
 /// Which way a listener's traffic flows, as Envoy numbers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListenerDirection {
-    /// Not said.
+    /// Not configured.
     Unspecified = 0,
     /// Towards the service.
     Inbound = 1,

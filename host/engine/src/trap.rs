@@ -19,7 +19,7 @@ pub struct Trap {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TrapReason {
-    /// It ran an illegal instruction; so a panic ends.
+    /// It ran an illegal instruction, as at the end of a panic.
     Crash,
     /// It ran longer than a callback may.
     Time,
@@ -153,13 +153,13 @@ pub enum StartError {
          returning an address"
     )]
     NoAllocator,
-    /// `proxy_on_vm_start` said no.
+    /// `proxy_on_vm_start` returned false.
     #[error("plugin {plugin:?}: proxy_on_vm_start refused the VM configuration")]
     VmRefused {
         /// Which plugin's root context.
         plugin: String,
     },
-    /// `proxy_on_configure` said no.
+    /// `proxy_on_configure` returned false.
     #[error("plugin {plugin:?}: proxy_on_configure refused the configuration")]
     PluginRefused {
         /// Which plugin.

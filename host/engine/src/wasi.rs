@@ -1,5 +1,5 @@
-//! The part of WASI preview 1 that guests' languages lean on, as far as
-//! Envoy's host library offers it: a clock, randomness, a log.
+//! The part of WASI preview 1 that guests' languages need, as far as
+//! Envoy's host library has it: a clock, randomness, a log.
 
 use wasmtime::{Caller, FuncType, Linker, Val};
 
@@ -105,7 +105,7 @@ fn time(call: &mut Call<'_, '_>, clock: u32, to: u32) -> Result<(), Errno> {
 }
 
 fn random(call: &mut Call<'_, '_>, at: u32, len: u32) -> Result<(), Errno> {
-    if len > MOST_RANDOM {
+    if len > MAX_RANDOM {
         return Err(Errno::INVALID);
     }
     let (mut view, state) = call.split();
@@ -137,7 +137,7 @@ fn write(
         let len = view.get_u32(piece.checked_add(4).ok_or(Errno::FAULT)?)?;
         if len > 0 {
             let bytes = view.get(GuestSlice(at, len))?;
-            if text.len() + bytes.len() > MOST_TEXT {
+            if text.len() + bytes.len() > MAX_TEXT {
                 return Err(Errno::INVALID);
             }
             text.extend_from_slice(bytes);
@@ -161,8 +161,8 @@ fn fdstat(call: &mut Call<'_, '_>, fd: u32, to: u32) -> Result<(), Errno> {
     Ok(call.split().0.put(to, &stat)?)
 }
 
-/// Defines a function of this name that always answers with the errno Envoy
-/// gives, or "no such function". Whether that could be done.
+/// Defines a function of this name that always returns the errno Envoy returns,
+/// or "no such function". Whether it has a shape that can be defined.
 pub(super) fn stand_in(
     linker: &mut Linker<VmState>,
     module: &str,
@@ -218,8 +218,8 @@ impl From<HostcallError> for Errno {
 }
 
 /// Most random bytes at once.
-const MOST_RANDOM: u32 = 64 << 10;
+const MAX_RANDOM: u32 = 64 << 10;
 /// Longest text written at once, bytes.
-const MOST_TEXT: usize = 1 << 20;
+const MAX_TEXT: usize = 1 << 20;
 /// `FD_WRITE` in the low byte of `fs_rights_base`.
 const RIGHT_TO_WRITE: u8 = 64;

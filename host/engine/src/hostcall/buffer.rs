@@ -60,7 +60,7 @@ pub(crate) fn set(
         return Err(HostcallError::Internal);
     }
     match profile {
-        // At the front, in place of so many bytes there, or at the end.
+        // Replaces `len` bytes at the front, or appends.
         Profile::Envoy if start == 0 => {
             let end = len.min(buffer.len());
             splice(buffer, 0, end, new);
@@ -113,7 +113,9 @@ fn bytes(state: &VmState, kind: BufferKind) -> Result<&[u8], HostcallError> {
         | BufferKind::DownstreamData
         | BufferKind::UpstreamData
         | BufferKind::ForeignArguments => match &state.scope.data {
-            Some((carried, bytes)) if *carried == kind && speaks_for_itself(state) => Ok(bytes),
+            Some((carried, bytes)) if *carried == kind && acts_in_its_own_context(state) => {
+                Ok(bytes)
+            }
             _ => held(state, kind).map_or_else(|| nothing(state), Ok),
         },
     }
@@ -157,7 +159,7 @@ fn writable(state: &mut VmState, kind: BufferKind) -> Result<&mut BytesMut, Host
         bytes(state, kind)?;
     }
     let carried = matches!(&state.scope.data, Some((carried, _)) if *carried == kind);
-    if !carried || !speaks_for_itself(state) {
+    if !carried || !acts_in_its_own_context(state) {
         return held_mut(state, kind).ok_or(HostcallError::BadArgument);
     }
     match &mut state.scope.data {
@@ -166,6 +168,6 @@ fn writable(state: &mut VmState, kind: BufferKind) -> Result<&mut BytesMut, Host
     }
 }
 
-fn speaks_for_itself(state: &VmState) -> bool {
+fn acts_in_its_own_context(state: &VmState) -> bool {
     state.acting_id() == state.scope.context
 }

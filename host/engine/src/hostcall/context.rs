@@ -1,4 +1,4 @@
-//! For whom the guest speaks, and when it is done.
+//! In which context the guest acts, and when it is done.
 
 use crate::abi::ContextId;
 use crate::context::RootPhase;
@@ -17,8 +17,8 @@ pub(crate) fn set_effective(call: &mut Call, context: u32) -> HostcallResult {
     Ok(())
 }
 
-/// Only for a root whose `on_done` said "not yet"; `on_delete` follows once the
-/// callback returned.
+/// Only for a root whose `on_done` returned that it is not done; `on_delete` follows
+/// once the callback returned.
 pub(crate) fn done(call: &mut Call) -> HostcallResult {
     let state = call.state();
     let id = state.acting_id();

@@ -97,7 +97,7 @@ fn declare_property(state: &mut VmState, arguments: &[u8], _: &mut Vec<u8>) -> H
         .root_mut(root)
         .ok_or(HostcallError::NotFound)?;
     let known = root.declared.contains_key(name.as_bytes());
-    if known || root.declared.len() >= MOST_DECLARED || name.len() > LONGEST_NAME {
+    if known || root.declared.len() >= MAX_DECLARED || name.len() > MAX_NAME_LEN {
         return Err(HostcallError::BadArgument);
     }
     root.declared.insert(name.as_bytes().to_vec(), write);
@@ -107,14 +107,14 @@ fn declare_property(state: &mut VmState, arguments: &[u8], _: &mut Vec<u8>) -> H
 fn clear_route_cache(state: &mut VmState, _: &[u8], _: &mut Vec<u8>) -> HostcallResult {
     let id = state.acting_id();
     if state.contexts.http_mut(id).is_some() {
-        state.ask(Effect::ClearRouteCache(id), 0)?;
+        state.record(Effect::ClearRouteCache(id), 0)?;
     }
     Ok(())
 }
 
 /// To zlib's form.
 fn compress(_: &mut VmState, plain: &[u8], answer: &mut Vec<u8>) -> HostcallResult {
-    if plain.len() > MOST_PLAIN {
+    if plain.len() > MAX_PLAIN {
         return Err(HostcallError::Serialization);
     }
     *answer = miniz_oxide::deflate::compress_to_vec_zlib(plain, ZLIB_LEVEL);
@@ -123,7 +123,7 @@ fn compress(_: &mut VmState, plain: &[u8], answer: &mut Vec<u8>) -> HostcallResu
 
 /// From zlib's form, as far as the result is not absurdly large.
 fn uncompress(_: &mut VmState, packed: &[u8], answer: &mut Vec<u8>) -> HostcallResult {
-    *answer = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(packed, MOST_PLAIN)
+    *answer = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(packed, MAX_PLAIN)
         .map_err(|_| HostcallError::Serialization)?;
     Ok(())
 }
@@ -137,7 +137,7 @@ fn skip_data(state: &mut VmState, _: &[u8], _: &mut Vec<u8>) -> HostcallResult {
         .tcp_mut(id)
         .ok_or(HostcallError::NotFound)?
         .skip_data = true;
-    state.ask(Effect::SkipData(id), 0)
+    state.record(Effect::SkipData(id), 0)
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, HostcallError> {
@@ -146,10 +146,10 @@ fn utf8(bytes: &[u8]) -> Result<&str, HostcallError> {
 
 /// zlib's own default.
 const ZLIB_LEVEL: u8 = 6;
-/// Most bytes to compress, or to come out of it: while it goes on nobody looks
-/// at the guest's time.
-const MOST_PLAIN: usize = 16 << 20;
+/// Most bytes to compress, or to uncompress to: meanwhile the limit of the
+/// callback's time is not checked.
+const MAX_PLAIN: usize = 16 << 20;
 /// Most properties a plugin may declare.
-const MOST_DECLARED: usize = 4096;
+const MAX_DECLARED: usize = 4096;
 /// Longest name of one, bytes.
-const LONGEST_NAME: usize = 4096;
+const MAX_NAME_LEN: usize = 4096;

@@ -61,7 +61,7 @@ pub(crate) fn open(call: &mut Call, request: &GrpcCallArguments) -> HostcallResu
         GrpcKind::Unary => Effect::GrpcCall(opened),
         GrpcKind::Stream => Effect::GrpcStream(opened),
     };
-    state.ask(effect, size)?;
+    state.record(effect, size)?;
     call.put_u32(request.token_to, token.0)
 }
 
@@ -90,7 +90,7 @@ pub(crate) fn send(call: &mut Call, token: u32, message: GuestSlice, last: u32) 
     }
     let end = if last == 0 { End::More } else { End::Last };
     let size = message.len();
-    state.ask(
+    state.record(
         Effect::GrpcSend {
             token,
             message,
@@ -108,7 +108,7 @@ pub(crate) fn cancel(call: &mut Call, token: u32) -> HostcallResult {
         .grpc
         .remove(&token)
         .ok_or(HostcallError::NotFound)?;
-    state.ask(Effect::GrpcCancel(token), 0)
+    state.record(Effect::GrpcCancel(token), 0)
 }
 
 /// Closing a unary call is giving it up.
@@ -121,5 +121,5 @@ pub(crate) fn close(call: &mut Call, token: u32) -> HostcallResult {
     if !state.calls.grpc.contains_key(&token) {
         return Err(HostcallError::NotFound);
     }
-    state.ask(Effect::GrpcClose(token), 0)
+    state.record(Effect::GrpcClose(token), 0)
 }

@@ -54,7 +54,7 @@ pub(crate) fn http_call(call: &mut Call, request: &HttpCallArguments) -> Hostcal
         trailers,
         timeout,
     };
-    state.ask(Effect::HttpCall(asked), size)?;
+    state.record(Effect::HttpCall(asked), size)?;
     call.put_u32(request.token_to, token.0)
 }
 

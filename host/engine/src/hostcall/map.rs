@@ -112,7 +112,7 @@ pub(crate) fn put(
         .iter()
         .map(|(name, value)| name.len() + value.len())
         .sum();
-    if map.len() >= MOST_PAIRS || size + name.len() + value.len() > MOST_BYTES {
+    if map.len() >= MAX_PAIRS || size + name.len() + value.len() > MAX_BYTES {
         return Err(HostcallError::BadArgument);
     }
     match change {
@@ -149,5 +149,5 @@ fn replace(map: &mut Headers, name: String, value: Vec<u8>) {
 }
 
 /// Most headers a guest may add to, and most bytes of them.
-const MOST_PAIRS: usize = 1024;
-const MOST_BYTES: usize = 1 << 20;
+const MAX_PAIRS: usize = 1024;
+const MAX_BYTES: usize = 1 << 20;

@@ -31,7 +31,7 @@ pub(crate) fn tick_period(call: &mut Call, millis: u32) -> HostcallResult {
     let state = call.state();
     let root = state.acting_root();
     let period = (millis > 0).then(|| Duration::from_millis(u64::from(millis)));
-    state.ask(Effect::Tick { root, period }, 0)
+    state.record(Effect::Tick { root, period }, 0)
 }
 
 pub(crate) fn status(call: &mut Call, code_to: u32, at_to: u32, len_to: u32) -> HostcallResult {

@@ -24,7 +24,7 @@ pub(crate) fn continue_stream(call: &mut Call, stream: u32) -> HostcallResult {
         (StreamKind::Upstream, Some(Kind::Tcp(_))) => Effect::ContinueUpstream(id),
         _ => return Ok(()),
     };
-    state.ask(effect, 0)
+    state.record(effect, 0)
 }
 
 pub(crate) fn close(call: &mut Call, stream: u32) -> HostcallResult {
@@ -39,7 +39,7 @@ pub(crate) fn close(call: &mut Call, stream: u32) -> HostcallResult {
         }
         _ => return Ok(()),
     };
-    state.ask(effect, 0)
+    state.record(effect, 0)
 }
 
 /// What a guest answers a request with.
@@ -79,14 +79,14 @@ pub(crate) fn respond(call: &mut Call, response: &LocalResponseArguments) -> Hos
         details,
         grpc_status,
     };
-    state.ask(answer, size)
+    state.record(answer, size)
 }
 
 pub(crate) fn clear_route_cache(call: &mut Call) -> HostcallResult {
     let state = call.state();
     let id = state.acting_id();
     if state.contexts.http_mut(id).is_some() {
-        state.ask(Effect::ClearRouteCache(id), 0)?;
+        state.record(Effect::ClearRouteCache(id), 0)?;
     }
     Ok(())
 }

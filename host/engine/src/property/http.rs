@@ -92,10 +92,10 @@ pub(super) fn response<'a>(
         }
         b"grpc_status" => {
             let maps = [trailers, headers].into_iter().flatten();
-            let told = maps
+            let status = maps
                 .filter_map(|map| first_value(map, "grpc-status"))
                 .next();
-            match told {
+            match status {
                 Some(status) => std::str::from_utf8(status)
                     .ok()?
                     .parse()

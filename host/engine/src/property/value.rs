@@ -21,7 +21,7 @@ pub(super) enum PropertyValue<'a> {
     Headers(&'a Headers),
     /// A map with nothing in it.
     Empty,
-    /// A map that does not tell what it holds.
+    /// A map that can only be descended into.
     Opaque,
     Json(&'a Json),
     Message(JsonMessage, &'a Json),

@@ -51,7 +51,7 @@ impl DataSpace {
             .as_ref()
             .map_or(0, |entry| ENTRY + key.len() + entry.value.len());
         let after = ENTRY + key.len() + value.len();
-        if after > before && self.size.load(Ordering::Relaxed) + (after - before) > MOST_BYTES {
+        if after > before && self.size.load(Ordering::Relaxed) + (after - before) > MAX_BYTES {
             return Err(HostcallError::Internal);
         }
         match old {
@@ -105,6 +105,6 @@ impl DataSpace {
 
 const SHARDS: usize = 16;
 /// Most bytes VMs of one id may share; a guest that fills more leaks.
-const MOST_BYTES: usize = 256 << 20;
+const MAX_BYTES: usize = 256 << 20;
 /// What an entry takes beside key and value, bytes.
 const ENTRY: usize = 64;

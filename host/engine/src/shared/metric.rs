@@ -77,7 +77,7 @@ impl MetricRegistry {
             return Ok(cell.clone());
         }
         let mut metrics = write(&self.0);
-        if metrics.len() >= MOST_METRICS {
+        if metrics.len() >= MAX_METRICS {
             return Err(HostcallError::Internal);
         }
         Ok(metrics
@@ -95,7 +95,7 @@ impl MetricTable {
         kind: MetricKind,
         name: &str,
     ) -> Result<u32, HostcallError> {
-        if name.len() > LONGEST_NAME {
+        if name.len() > MAX_NAME_LEN {
             return Err(HostcallError::BadArgument);
         }
         let key = (name.to_owned(), kind);
@@ -104,7 +104,7 @@ impl MetricTable {
         }
         let cells = &mut self.cells[kind as usize];
         cells.push(registry.cell(name, kind)?);
-        // Envoy's scheme: the two low bits tell the kind, and no id is 0.
+        // Envoy's scheme: the two low bits are the kind, and no id is 0.
         let id = (cells.len() as u32) << 2 | kind as u32;
         self.ids.insert(key, id);
         Ok(id)
@@ -212,6 +212,6 @@ const BOUNDS: [u64; 18] = [
     1_800_000, 3_600_000,
 ];
 /// Most metrics of a process; a guest that makes more leaks names.
-const MOST_METRICS: usize = 100_000;
+const MAX_METRICS: usize = 100_000;
 /// Longest name of a metric, bytes.
-const LONGEST_NAME: usize = 1024;
+const MAX_NAME_LEN: usize = 1024;

@@ -46,7 +46,7 @@ impl Inbox {
 }
 
 impl Queues {
-    /// The queue of this name, which from now on tells this root of its items.
+    /// The queue of this name; from now on its items call this root's `on_queue_ready`.
     ///
     /// # Errors
     /// "Internal failure" when there are too many queues.
@@ -62,7 +62,7 @@ impl Queues {
         let key = (vm_id.to_owned(), name.to_vec());
         let id = match inner.names.get(&key) {
             Some(id) => *id,
-            None if inner.queues.len() >= MOST_QUEUES || name.len() > LONGEST_NAME => {
+            None if inner.queues.len() >= MAX_QUEUES || name.len() > MAX_NAME_LEN => {
                 return Err(HostcallError::Internal);
             }
             None => {
@@ -90,7 +90,7 @@ impl Queues {
             let mut inner = lock(&self.0);
             let size = inner.size + item.len();
             let queue = inner.queues.get_mut(&id).ok_or(HostcallError::NotFound)?;
-            if size > MOST_BYTES || queue.items.len() >= MOST_ITEMS {
+            if size > MAX_BYTES || queue.items.len() >= MAX_ITEMS {
                 return Err(HostcallError::Internal);
             }
             queue.items.push_back(item.to_vec());
@@ -98,7 +98,7 @@ impl Queues {
             inner.size = size;
             reader
         };
-        // Told outside the lock: `wake` is the owner's code.
+        // Outside the lock: `wake` is the owner's code.
         if let Some((inbox, root)) = reader
             && let Some(inbox) = inbox.upgrade()
         {
@@ -123,9 +123,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Most bytes that may wait in all queues, and items in one nobody reads.
-const MOST_BYTES: usize = 256 << 20;
-const MOST_ITEMS: usize = 1 << 20;
+/// Most bytes that may wait in all queues, and items in one.
+const MAX_BYTES: usize = 256 << 20;
+const MAX_ITEMS: usize = 1 << 20;
 /// Most queues of a process, and the longest name of one, bytes.
-const MOST_QUEUES: usize = 4096;
-const LONGEST_NAME: usize = 1024;
+const MAX_QUEUES: usize = 4096;
+const MAX_NAME_LEN: usize = 1024;

@@ -1,14 +1,5 @@
 //! The ABI as guests for tests import and export it; the fuzz target uses it, too.
 
-/// Number of parameters of a callback, and whether it has a result.
-pub(crate) fn callback_shape(name: &str) -> (usize, bool) {
-    let known = CALLBACKS.iter().find(|(known, ..)| *known == name);
-    known.map_or_else(
-        || panic!("no shape known of {name}"),
-        |(_, parameters, result)| (*parameters, *result),
-    )
-}
-
 /// The import of a host function, in WebAssembly's text form.
 pub(crate) fn import(name: &str) -> String {
     let known = FUNCTIONS.iter().find(|(_, known, _)| *known == name);

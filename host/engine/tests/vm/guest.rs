@@ -11,7 +11,7 @@ use proxy_wasm_engine::{
     ContextId, Engine, LoadError, Module, Plugin, Shared, StartError, Vm, VmConfig,
 };
 
-use crate::abi::{callback_shape, import};
+use crate::abi::{CALLBACKS, import};
 use crate::run::Run;
 
 /// An argument of a host call.
@@ -232,6 +232,15 @@ impl Guest {
 }
 
 pub(crate) static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new().unwrap());
+
+/// Number of parameters of a callback, and whether it has a result.
+fn callback_shape(name: &str) -> (usize, bool) {
+    let known = CALLBACKS.iter().find(|(known, ..)| *known == name);
+    known.map_or_else(
+        || panic!("no shape known of {name}"),
+        |(_, parameters, result)| (*parameters, *result),
+    )
+}
 
 /// Gives out memory and takes none back.
 const MALLOC: &str = r#"
