@@ -18,6 +18,7 @@ mod instance;
 mod limits;
 mod linker;
 mod log;
+mod log_limiter;
 mod log_line;
 mod map_access;
 mod memory;
@@ -39,6 +40,7 @@ mod tcp;
 mod trap;
 mod vm;
 mod wasi;
+mod watched;
 
 pub use abi::{
     AbiVersion, Action, Body, CallToken, ContextId, Direction, End, Headers, Peer, Profile, QueueId,

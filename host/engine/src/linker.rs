@@ -7,12 +7,12 @@ use super::hostcall::{
     buffer, context, data, foreign, grpc, http_call, map, metric, property, queue, root, stream,
 };
 use super::memory::{Call, GuestSlice};
-use super::observe::{HostcallArgument, watched};
 use super::policy::Decision;
 use super::state::VmState;
 use super::status::{HostcallError, HostcallResult, Status};
 use super::trap::LoadError;
 use super::wasi;
+use super::watched::{HostcallArgument, watched};
 
 /// The module with all its imports found.
 pub(super) fn link(

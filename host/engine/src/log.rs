@@ -1,7 +1,5 @@
 //! Lines a guest logs.
 
-use std::time::Duration;
-
 use tracing::Level;
 
 use super::abi::LogLevel;
@@ -9,52 +7,13 @@ use super::config::Environment;
 use super::log_line::LogLine;
 use super::state::VmState;
 
-/// Counts a guest's lines against its limit.
-pub(super) struct LogLimiter {
-    limit: Option<u32>,
-    second: u64,
-    lines: u32,
-    dropped: u32,
-    /// The last critical line of a callback: the message of a panic.
-    pub(super) last_critical_line: Option<String>,
-}
-
-impl LogLimiter {
-    pub(super) fn new(limit: Option<u32>) -> LogLimiter {
-        LogLimiter {
-            limit,
-            second: 0,
-            lines: 0,
-            dropped: 0,
-            last_critical_line: None,
-        }
-    }
-
-    /// Whether one more line may pass; how many were dropped before it.
-    fn admit(&mut self, now: Duration) -> Option<u32> {
-        let Some(limit) = self.limit else {
-            return Some(0);
-        };
-        if now.as_secs() != self.second {
-            self.second = now.as_secs();
-            self.lines = 0;
-        }
-        if self.lines >= limit {
-            self.dropped = self.dropped.saturating_add(1);
-            return None;
-        }
-        self.lines += 1;
-        Some(std::mem::take(&mut self.dropped))
-    }
-}
-
 /// Logs one line of the guest, up to a length.
 pub(super) fn write(state: &mut VmState, level: LogLevel, line: &str) {
     let line = &line[..line.floor_char_boundary(MAX_LINE_LEN)];
     if level == LogLevel::Critical {
         state.log.last_critical_line = Some(line.to_owned());
     }
-    if state.log.limit.is_some() {
+    if state.log.is_limited() {
         let now = state.environment.monotonic();
         match state.log.admit(now) {
             Some(0) => {}
@@ -78,7 +37,7 @@ fn emit(state: &VmState, level: LogLevel, line: &str) {
     });
 }
 
-/// The lowest level is taken.
+/// The lowest level that is taken.
 pub(super) fn level(environment: &dyn Environment) -> LogLevel {
     let levels = [
         LogLevel::Trace,

@@ -11,7 +11,7 @@ use super::config::{Environment, Plugin, VmConfig};
 use super::context::{Context, Contexts};
 use super::effect::Effect;
 use super::limits::Limits;
-use super::log::LogLimiter;
+use super::log_limiter::LogLimiter;
 use super::observe::Observer;
 use super::open_calls::OpenCalls;
 use super::policy::HostcallPolicy;

@@ -7,10 +7,10 @@ use super::abi::LogLevel;
 use super::hostcall::root::nanos;
 use super::log;
 use super::memory::{Call, GuestSlice};
-use super::observe::{HostcallArgument, watched};
 use super::policy::Decision;
 use super::state::VmState;
 use super::status::HostcallError;
+use super::watched::{HostcallArgument, watched};
 
 /// Both names under which guests ask for it.
 pub(super) const MODULES: &[&str] = &["wasi_snapshot_preview1", "wasi_unstable"];

@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
+use super::http;
+use super::path::PathSegments;
 use super::value::{JsonMessage, NULL, PropertyValue};
-use super::{PathSegments, http};
 use crate::context::Context;
 use crate::hostcall::root::nanos;
 use crate::state::VmState;

@@ -123,25 +123,6 @@ fn first_value<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
         .map(|(_, value)| value.as_slice())
 }
 
-/// The values of a header that may be there several times, with commas between.
-pub(super) fn all_values<'a>(headers: &'a Headers, name: &str) -> Option<PropertyValue<'a>> {
-    let mut values = headers
-        .iter()
-        .filter(|(known, _)| known == name)
-        .map(|(_, value)| value);
-    let first = values.next()?;
-    let mut rest = values.peekable();
-    if rest.peek().is_none() {
-        return Some(PropertyValue::Bytes(first));
-    }
-    let mut joined = first.clone();
-    for value in rest {
-        joined.push(b',');
-        joined.extend_from_slice(value);
-    }
-    Some(PropertyValue::Owned(joined))
-}
-
 /// Bytes of all names and values.
 fn contents(headers: &Headers) -> i64 {
     headers

@@ -7,8 +7,10 @@
 mod address;
 mod attribute;
 mod http;
+mod path;
 mod value;
 
+use self::path::PathSegments;
 use self::value::{JsonMessage, PropertyValue};
 use super::abi::Profile;
 use super::context::{Context, Http, Kind};
@@ -68,7 +70,7 @@ fn top<'a>(
             let name = match state.profile {
                 Profile::Envoy => first,
                 Profile::Spec => {
-                    rest.0 = &[];
+                    *rest = PathSegments(&[]);
                     path
                 }
             };
@@ -99,27 +101,6 @@ impl Context {
         match &self.kind {
             Kind::Http(http) => Some(http),
             Kind::Root(_) | Kind::Tcp(_) => None,
-        }
-    }
-}
-
-/// The segments of a path, in order. A zero byte at the end ends the last one.
-struct PathSegments<'a>(&'a [u8]);
-
-impl<'a> Iterator for PathSegments<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        if self.0.is_empty() {
-            return None;
-        }
-        match self.0.iter().position(|byte| *byte == 0) {
-            Some(zero) => {
-                let (segment, rest) = self.0.split_at(zero);
-                self.0 = rest.get(1..).unwrap_or_default();
-                Some(segment)
-            }
-            None => Some(std::mem::take(&mut self.0)),
         }
     }
 }

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use serde_json::Value as Json;
 
 use super::address::put_address;
-use super::http::all_values;
 use crate::abi::Headers;
 use crate::status::{HostcallError, HostcallResult};
 use crate::{envoy_message, pairs};
@@ -118,6 +117,25 @@ impl JsonMessage {
             _ => None,
         }
     }
+}
+
+/// The values of a header that may be there several times, with commas between.
+fn all_values<'a>(headers: &'a Headers, name: &str) -> Option<PropertyValue<'a>> {
+    let mut values = headers
+        .iter()
+        .filter(|(known, _)| known == name)
+        .map(|(_, value)| value);
+    let first = values.next()?;
+    let mut rest = values.peekable();
+    if rest.peek().is_none() {
+        return Some(PropertyValue::Bytes(first));
+    }
+    let mut joined = first.clone();
+    for value in rest {
+        joined.push(b',');
+        joined.extend_from_slice(value);
+    }
+    Some(PropertyValue::Owned(joined))
 }
 
 /// `google.protobuf.Value` in Envoy's encoding: all numbers are doubles.
