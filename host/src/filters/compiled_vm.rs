@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::error::StartError;
 use crate::filters::log::LogSource;
 use crate::filters::vm_group::VmGroup;
-use crate::plan::{ADMIN_ROOT, Failure, Filter, NetworkFilter, Plan, STREAM_ROOT, VmSettings};
+use crate::plan::{ADMIN_ROOT, Balancer, Failure, NetworkFilter, Plan, STREAM_ROOT, VmSettings};
 use proxy_wasm_engine::{Engine, Module, Plugin, VmConfig};
 
 /// A module, its plugins, and their slots in the chain. Each worker has a VM of it.
@@ -141,7 +141,7 @@ fn plugin(filter: &NetworkFilter) -> Plugin {
     }
 }
 
-fn balancer_plugin(root: &str, own: &Filter) -> Plugin {
+fn balancer_plugin(root: &str, own: &Balancer) -> Plugin {
     Plugin {
         name: root.to_owned(),
         root_id: root.to_owned(),

@@ -1,11 +1,11 @@
 //! Which filters of a plan share a VM.
 
-use crate::plan::{Filter, NetworkFilter, Plan, STREAM_ROOT};
+use crate::plan::{Balancer, NetworkFilter, Plan, STREAM_ROOT};
 
 /// Filters that share a VM, each with its slot in the chain.
 pub(super) enum VmGroup<'a> {
     Filters(Vec<(usize, &'a NetworkFilter)>),
-    Balancer(usize, &'a Filter),
+    Balancer(usize, &'a Balancer),
 }
 
 impl<'a> VmGroup<'a> {

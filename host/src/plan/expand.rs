@@ -7,7 +7,7 @@ use dtr_lb_filter::contract;
 
 use super::filter_config::filter_configuration;
 use super::routes::{clusters, routes, runners_up};
-use super::{Admin, Cluster, Filter, Listener, Plan, Pool, Protocol};
+use super::{Admin, Balancer, Cluster, Listener, Plan, Pool, Protocol};
 use crate::config::{self, Chain, ChainCluster, Config, ConfigFile};
 
 impl Plan {
@@ -75,7 +75,7 @@ impl Plan {
                 })
                 .collect(),
             network_filters: config.filters.clone(),
-            balancer: Some(Filter {
+            balancer: Some(Balancer {
                 vm_id: contract::VM_ID.to_owned(),
                 configuration: filter_configuration(config, runners_up),
             }),

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{Address, Cluster, Filter, Plan, Pool, Protocol};
+use super::{Address, Balancer, Cluster, Plan, Pool, Protocol};
 
 /// A cluster for each endpoint, of one replica of the same name, and the pool
 /// `all` of them. No listeners, no routes.
@@ -28,7 +28,7 @@ pub(crate) fn plan(endpoints: &[(&str, SocketAddr)]) -> Plan {
             clusters: names.collect(),
         }],
         network_filters: Vec::new(),
-        balancer: Some(Filter {
+        balancer: Some(Balancer {
             vm_id: String::new(),
             configuration: serde_json::Value::Null,
         }),

@@ -35,7 +35,7 @@ pub struct Plan {
     pub network_filters: Vec<NetworkFilter>,
     /// The balancer itself, the last filter of the chain; `None`: connections go
     /// where the others steer them, or to the listener's fallback.
-    pub balancer: Option<Filter>,
+    pub balancer: Option<Balancer>,
     /// Where the page, the API and the metrics are served.
     pub admin: Option<Admin>,
     /// How long open connections may go on after SIGTERM.
@@ -104,7 +104,7 @@ pub struct Pool {
 /// The balancer's plugins: one for connections, one for the admin listener, both
 /// in one VM.
 #[derive(Clone, Debug)]
-pub struct Filter {
+pub struct Balancer {
     /// VMs of one id share their data.
     pub vm_id: String,
     /// Handed to the filter's connection and admin roots alike, as JSON.
