@@ -62,7 +62,7 @@ pub(crate) trait Stage {
     fn play(&mut self, act: Act);
     /// What the guest logged so far.
     fn logs(&self) -> Vec<String>;
-    /// Waits until the guest has logged so many lines, or for long enough.
+    /// Waits until the guest has logged `lines` lines, or for long enough.
     fn wait_for(&mut self, lines: usize);
 }
 

@@ -59,7 +59,7 @@ impl Proxy {
         .await;
     }
 
-    /// Waits until `/status` counts so many connections of the replica: `active`,
+    /// Waits until `/status` counts `number` connections of the replica: `active`,
     /// `total`, or `failures` to connect.
     ///
     /// # Panics

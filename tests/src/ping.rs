@@ -48,7 +48,7 @@ impl Ping {
         })
     }
 
-    /// Healthy, in a body of exactly so many bytes.
+    /// Healthy, in a body of exactly `length` bytes.
     pub fn healthy_in_bytes(length: usize) -> Self {
         let body = r#"{"Error":"","Healthy":true}"#;
         Self::Says(200, format!("{body:<length$}"))

@@ -100,7 +100,7 @@ impl Proxy {
         }
     }
 
-    /// Opens so many connections one after the other, each closed before the
+    /// Opens `connections` connections one after the other, each closed before the
     /// next: how many each replica answered.
     ///
     /// # Panics
@@ -113,7 +113,7 @@ impl Proxy {
         answers
     }
 
-    /// As [`Proxy::answers`], with so many clients at the same time.
+    /// As [`Proxy::answers`], with `clients` clients at the same time.
     ///
     /// # Panics
     /// When a connection is not answered.
@@ -169,7 +169,7 @@ impl Proxy {
         .await;
     }
 
-    /// Waits until so many lines of the log hold this text.
+    /// Waits until `times` lines of the log hold this text.
     ///
     /// # Panics
     /// When fewer do.

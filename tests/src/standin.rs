@@ -85,11 +85,11 @@ impl Standin {
         self.seen.lock().unwrap().requests.clone()
     }
 
-    /// Waits for a connection that sent so many bytes after this side's end.
-    pub async fn hears(&self, bytes: u64) {
+    /// Waits for a connection that sent `bytes` bytes after this side's end.
+    pub async fn receives_after_its_end(&self, bytes: u64) {
         eventually(
             LIMIT,
-            format!("{} to hear {bytes} bytes", self.name),
+            format!("{} to receive {bytes} bytes", self.name),
             async || {
                 let heard = self.seen.lock().unwrap().heard.clone();
                 if heard == [bytes] {
@@ -117,7 +117,7 @@ impl Standin {
         self.probed.lock().unwrap().probes.clone()
     }
 
-    /// Waits until so many more probes have come.
+    /// Waits until `more` probes have come.
     pub async fn is_probed(&self, more: usize) {
         let wanted = self.probes().len() + more;
         eventually(

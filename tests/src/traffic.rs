@@ -22,7 +22,7 @@ pub enum Traffic {
     AnswersAndResets,
     /// Says `bye` and ends its side, then counts what still comes.
     EndsFirst,
-    /// Sends so many bytes of noise and its end, and checks at the same time
+    /// Sends `bytes` bytes of noise and its end, and checks at the same time
     /// that the client sends the noise of the other seed.
     Noise {
         /// How many bytes are sent.
@@ -106,7 +106,7 @@ impl Traffic {
     }
 }
 
-/// Sends so many bytes of noise and the end.
+/// Sends `bytes` bytes of noise and the end.
 pub(crate) async fn send_noise(
     to: &mut (impl AsyncWriteExt + Unpin),
     bytes: usize,

@@ -76,7 +76,7 @@ on_each_proxy!(a_replica_that_half_closes_still_hears_the_client, |world| {
     connection.send(&[b'x'; 1234]).await;
     connection.half_close().await;
 
-    replica.hears(1234).await;
+    replica.receives_after_its_end(1234).await;
 });
 
 on_each_proxy!(a_server_may_speak_first, |world| {
@@ -94,7 +94,7 @@ on_each_proxy!(a_silent_connection_outlives_every_timer, |world| {
     let mut connection = proxy.connect().await;
     connection.echoes(b"before").await;
 
-    // Every timer of the configuration is at most a second long; so many probes
+    // Every timer of the configuration is at most a second long; this many probes
     // take over two.
     let started = std::time::Instant::now();
     while started.elapsed() < std::time::Duration::from_millis(2200) {

@@ -19,7 +19,7 @@ on_each_proxy!(a_full_replica_is_passed_over, |world| {
         held.push(connection);
     }
 
-    // A worker learns of the other's connections with its next sign of life, and
+    // A worker learns of the other's connections with its next heartbeat, and
     // so each of the two may give it two of its own.
     let share = small.connections();
     assert!((2..=4).contains(&share), "{share} of 30 at a limit of 2");

@@ -201,7 +201,7 @@ async fn all_are_healthy(proxy: &Proxy, replicas: &[Standin]) {
     }
 }
 
-/// Who answers each of so many clients, by the client's last number.
+/// Which replica answers each client, by the client's last number.
 async fn owners(proxy: &Proxy, clients: u8) -> BTreeMap<u8, String> {
     let mut owners = BTreeMap::new();
     for client in 1..=clients {

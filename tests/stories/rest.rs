@@ -241,7 +241,7 @@ on_each_proxy!(an_order_is_shown_with_its_own_time, |world| {
     assert_eq!(since("healthy").await, healthy);
 });
 
-/// A probe's answer of so many bytes kills the VM that asked.
+/// A probe's answer of this size kills the VM that asked.
 const DEADLY: usize = 4242;
 
 fn deadly_filter() -> Vec<u8> {

@@ -37,7 +37,7 @@ on_each_proxy!(status_has_the_documented_shape, |world| {
     let proxy = world.proxy().await;
     proxy.sees(&well, Healthy).await;
     proxy.sees(&sick, Unhealthy).await;
-    // The worker that answers may hear of the other's answers somewhat later.
+    // The worker that answers may read the other's answers somewhat later.
     eventually(LIMIT, "two answers", async || {
         let entry = proxy.status_of(&sick).await?;
         let answers = entry["checks"][0]["answers"].as_array().unwrap();

@@ -5,7 +5,7 @@ use dtr_lb_tests::{
 };
 use serde_json::json;
 
-/// A probe's answer of so many bytes kills the VM that asked.
+/// A probe's answer of this size kills the VM that asked.
 const DEADLY: usize = 4242;
 
 fn filter_that_dies_of_an_answer() -> Vec<u8> {

@@ -48,7 +48,7 @@ fn reason(balancer: &Balancer, id: ReplicaId, replica: &Replica) -> String {
     match bad.map(|watch| &watch.state.failure) {
         Some(Some(failure)) => failure.in_one_line(),
         Some(None) => "unhealthy".to_owned(),
-        None => "connect failures of late".to_owned(),
+        None => "recent connect failures".to_owned(),
     }
 }
 

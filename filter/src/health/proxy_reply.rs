@@ -68,7 +68,12 @@ const PHRASES: [(Reason, &[&str]); 9] = [
 /// The end of the proxy's standard sentence, which has the cause.
 fn last_part(text: &str) -> &str {
     let mut part = text;
-    for mark in ["reset reason: ", "transport failure reason: "] {
+    for mark in [
+        "reset reason: ",
+        "transport failure reason: ",
+        "delayed connect error: ",
+        "immediate connect error: ",
+    ] {
         if let Some((_, rest)) = part.split_once(mark) {
             part = rest;
         }
@@ -119,7 +124,7 @@ mod tests {
         }
         let text = failure(503, format!("{frame}{refused}").as_bytes()).text;
         assert_eq!(
-            text, "delayed connect error: Connection refused",
+            text, "Connection refused",
             "only the end, which has the cause"
         );
     }

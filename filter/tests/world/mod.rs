@@ -152,7 +152,7 @@ impl World {
         }
     }
 
-    /// The VM traps: its connections are gone, no other VM hears of it, and it starts anew.
+    /// The VM traps: its connections are gone, no other VM is notified, and it starts anew.
     pub fn crash(&mut self, vm: usize) {
         self.vms[vm] = self.fresh_vm();
         self.lives[vm] += 1;

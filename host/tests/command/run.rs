@@ -133,7 +133,7 @@ fn accepting_goes_on_after_the_process_could_open_no_more_files() {
     assert!(errors > 0, "none is counted");
 }
 
-/// A replica that greets whoever connects: its port.
+/// A replica that greets each client: its port.
 fn greeter() -> u16 {
     let replica = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = replica.local_addr().unwrap().port();

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpSocket};
 
-/// A replica that says its name to whoever connects, then echoes.
+/// A replica that sends its name to each client, then echoes.
 pub(crate) struct Replica {
     pub(crate) address: SocketAddr,
     pub(crate) _bound: Option<TcpSocket>,

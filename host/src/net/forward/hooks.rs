@@ -1,4 +1,4 @@
-//! What a session hears of its bytes while they are forwarded.
+//! What forwarding reports to the session whose bytes it moves.
 
 use std::task::{Context, Poll};
 
