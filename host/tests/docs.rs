@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 
 use dtr_lb::config::ConfigFile;
 
-const DOCUMENTS: [&str; 6] = [
+const DOCUMENTS: [&str; 9] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
+    "SECURITY.md",
     "host/README.md",
+    "host/engine/README.md",
+    "host/testkit/README.md",
     "envoy/README.md",
 ];
 
@@ -74,6 +77,33 @@ fn the_maps_folders_and_modules_exist() {
             );
         }
     }
+}
+
+#[test]
+fn the_modules_on_the_two_journeys_exist() {
+    let text = read("ARCHITECTURE.md");
+    let journeys = text
+        .split("\n## ")
+        .filter(|part| part.contains("'s journey\n"));
+    let mut found = 0;
+    for name in journeys.flat_map(|part| part.split('`').skip(1).step_by(2)) {
+        let Some((folder, _)) = name.split_once('/') else {
+            continue;
+        };
+        let sources = ["filter/src", "host/src"].map(|source| root().join(source));
+        if !folder.is_empty() && sources.iter().any(|source| source.join(folder).is_dir()) {
+            found += 1;
+            let file = |source: &PathBuf| source.join(format!("{name}.rs")).is_file();
+            let is_folder = |source: &PathBuf| source.join(name).is_dir();
+            assert!(
+                sources
+                    .iter()
+                    .any(|source| file(source) || is_folder(source)),
+                "a journey passes {name}, which is not there"
+            );
+        }
+    }
+    assert!(found > 8, "{found} modules on the journeys");
 }
 
 fn assert_module(path: &str) {
