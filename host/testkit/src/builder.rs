@@ -10,12 +10,13 @@ use serde_json::Value;
 
 use proxy_wasm_engine::{Plugin, Profile, Shared, VmConfig};
 
-use crate::cluster::{Cluster, accepts};
+use crate::cluster::{Cluster, DEFAULT, accepts};
 use crate::configuration::Configuration;
 use crate::fault::Fault;
 use crate::guest::Guest;
 use crate::kit::TestKit;
 use crate::kit_error::KitError;
+use crate::on_trap::OnTrap;
 use crate::simulator::Simulator;
 use crate::state::KitState;
 use crate::state::worker::Worker;
@@ -35,18 +36,15 @@ pub struct Builder {
     body_while_headers_paused: bool,
 }
 
-/// What a trap that no [`Fault`] brought about means to the test.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnTrap {
-    /// The test panics and says why the guest trapped.
-    #[default]
-    Panic,
-    /// The test goes on, as after a trap that a fault brought about.
-    GoOn,
+impl TestKit {
+    /// Begins a kit for this guest: see [`guest`](crate::guest()) and [`Guest`].
+    pub fn load(guest: impl Into<Guest>) -> Builder {
+        Builder::new(guest.into())
+    }
 }
 
 impl Builder {
-    pub(crate) fn new(guest: Guest) -> Builder {
+    fn new(guest: Guest) -> Builder {
         Builder {
             guest,
             config: VmConfig {
@@ -235,9 +233,6 @@ impl Builder {
         Ok(TestKit::new(Rc::new(RefCell::new(simulator))))
     }
 }
-
-/// Where streams go by default.
-pub(crate) const DEFAULT: &str = "default";
 
 /// 2026-01-01T00:00:00Z
 const START: Duration = Duration::from_secs(1_767_225_600);

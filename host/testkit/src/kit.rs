@@ -6,11 +6,9 @@ use std::time::Duration;
 
 use proxy_wasm_engine::{ContextId, Metric, Shared, StartError, Trap};
 
-use crate::builder::{Builder, DEFAULT};
 use crate::calls::grpc::GrpcStream;
-use crate::cluster::{Cluster, Request};
+use crate::cluster::{Cluster, DEFAULT, Request};
 use crate::fault::Fault;
-use crate::guest::Guest;
 use crate::http::request::HttpRequest;
 use crate::simulator::Simulator;
 use crate::state::LogLine;
@@ -30,11 +28,6 @@ pub struct TestKit {
 }
 
 impl TestKit {
-    /// Begins a kit for this guest: see [`guest`](crate::guest()) and [`Guest`].
-    pub fn load(guest: impl Into<Guest>) -> Builder {
-        Builder::new(guest.into())
-    }
-
     pub(crate) fn new(simulator: Rc<RefCell<Simulator>>) -> TestKit {
         TestKit { simulator }
     }

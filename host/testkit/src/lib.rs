@@ -13,6 +13,7 @@ mod http;
 mod kit;
 mod kit_error;
 mod leak;
+mod on_trap;
 mod simulator;
 mod state;
 mod tcp;
@@ -20,7 +21,7 @@ mod transcript;
 
 use std::time::Duration;
 
-pub use builder::{Builder, OnTrap};
+pub use builder::Builder;
 pub use calls::grpc::GrpcStream;
 pub use cluster::{
     Cluster, Request, accepts, answers, breaks_off, decides, first_of, grpc_answers, grpc_fails,
@@ -28,13 +29,15 @@ pub use cluster::{
 };
 pub use configuration::Configuration;
 pub use fault::{Fault, cas_lost, memory_exhausted, next_call, returns, trap_in, unknown_cluster};
+pub use guest::Guest;
 pub use guest::build::{Build, BuildError};
-pub use guest::{Guest, guest};
+pub use guest::find::guest;
 pub use http::exchange::Exchange;
 pub use http::request::HttpRequest;
 pub use kit::TestKit;
 pub use kit_error::KitError;
 pub use leak::Leaks;
+pub use on_trap::OnTrap;
 pub use proxy_wasm_engine::{
     ContextId, Headers, ListenerDirection, Metric, Peer, Profile, Shared, Status,
 };

@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use proxy_wasm_engine::{CallToken, End, GrpcCall, Headers};
 
-use crate::calls::{Call, CallKind, OpenGrpcStream, grpc_headers};
+use crate::calls::call::{Call, CallKind, OpenGrpcStream};
+use crate::calls::grpc_headers;
 use crate::cluster::{Behaviour, CannedResponse, Request};
 use crate::headers::pairs;
 use crate::simulator::Simulator;

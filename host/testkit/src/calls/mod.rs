@@ -1,5 +1,6 @@
 //! HTTP and gRPC calls the guest has under way.
 
+pub(crate) mod call;
 pub(crate) mod grpc;
 
 use std::time::Duration;
@@ -12,45 +13,11 @@ use proxy_wasm_engine::envoy::{
 };
 use proxy_wasm_engine::{CallReply, CallToken, ContextId, GrpcCall, Headers, HttpCall};
 
-use crate::cluster::{Behaviour, CannedResponse, Cluster, Request};
+use crate::calls::call::{Call, CallKind};
+use crate::cluster::{Behaviour, Cluster, Request};
 use crate::headers::pairs;
 use crate::simulator::Simulator;
 use crate::simulator::event_queue::{CallKey, Event};
-
-/// A call under way.
-pub(crate) struct Call {
-    pub(crate) cluster: String,
-    pub(crate) kind: CallKind,
-    /// How the cluster behaves, once it is known.
-    pub(crate) outcome: Option<Cluster>,
-    pub(crate) endless: bool,
-}
-
-pub(crate) enum CallKind {
-    Http { root: ContextId },
-    Unary,
-    Stream(OpenGrpcStream),
-}
-
-pub(crate) struct OpenGrpcStream {
-    pub(crate) headers: Headers,
-    /// Whether the guest has got initial metadata.
-    pub(crate) initial_metadata_sent: bool,
-    /// Answers that are not due yet.
-    pub(crate) answers: Vec<CannedResponse>,
-    pub(crate) half_closed: bool,
-}
-
-impl Call {
-    pub(crate) fn new(cluster: &str, kind: CallKind, timeout: Option<Duration>) -> Call {
-        Call {
-            cluster: cluster.to_owned(),
-            kind,
-            outcome: None,
-            endless: timeout.is_none(),
-        }
-    }
-}
 
 impl Simulator {
     pub(crate) fn key(&self, worker: usize, token: CallToken) -> CallKey {

@@ -241,3 +241,6 @@ impl fmt::Debug for Cluster {
 }
 
 const CONTENT_LENGTH: &str = "content-length";
+
+/// The cluster that is always there, where streams go by default.
+pub(crate) const DEFAULT: &str = "default";

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use crate::guest::Guest;
+use crate::guest::folder::{resolve, target_folder};
 
 /// How to build a guest crate; [`Guest::build`] is the short form.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +51,19 @@ pub enum BuildError {
         /// The crate.
         path: PathBuf,
     },
+}
+
+impl Guest {
+    /// Builds a guest crate for `wasm32-unknown-unknown`, in release mode, and
+    /// reads what comes out. A path that is not absolute counts from the tested
+    /// package's folder. Each crate is built once per process; a second process
+    /// waits for the first and finds it built.
+    ///
+    /// # Errors
+    /// When it cannot be built; the error shows what cargo printed.
+    pub fn build(path: impl AsRef<Path>) -> Result<Guest, BuildError> {
+        Build::new(path).run()
+    }
 }
 
 impl Build {
@@ -183,27 +197,4 @@ impl Build {
                     .map(PathBuf::from)
             })
     }
-}
-
-/// A path that is not absolute counts from the tested package's folder, which
-/// cargo names to its tests.
-pub(crate) fn resolve(path: &Path) -> PathBuf {
-    match std::env::var_os("CARGO_MANIFEST_DIR") {
-        Some(package) if path.is_relative() => Path::new(&package).join(path),
-        _ => path.to_owned(),
-    }
-}
-
-/// A folder of the testkit's own beside the running test, in its target folder:
-/// so that `cargo clean` cleans it, and apart from the rest, since cargo may hold
-/// that one's lock.
-pub(crate) fn target() -> Option<PathBuf> {
-    let running = std::env::current_exe().ok()?;
-    let mut folders = running.ancestors();
-    let target = folders.find(|folder| folder.join("CACHEDIR.TAG").exists())?;
-    Some(target.join("testkit"))
-}
-
-fn target_folder(krate: &Path) -> PathBuf {
-    target().unwrap_or_else(|| krate.join("target").join("testkit"))
 }

@@ -1,6 +1,8 @@
 //! Guests: loaded, built and compiled once.
 
 pub(crate) mod build;
+pub(crate) mod find;
+mod folder;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,8 +10,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use proxy_wasm_engine::{Engine, LoadError, Module};
-
-use build::{Build, BuildError};
 
 /// A guest's module, binary or text. Cheap to clone.
 #[derive(Clone)]
@@ -19,17 +19,6 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// Builds a guest crate for `wasm32-unknown-unknown`, in release mode, and
-    /// reads what comes out. A path that is not absolute counts from the tested
-    /// package's folder. Each crate is built once per process; a second process
-    /// waits for the first and finds it built.
-    ///
-    /// # Errors
-    /// When it cannot be built; the error shows what cargo printed.
-    pub fn build(path: impl AsRef<Path>) -> Result<Guest, BuildError> {
-        Build::new(path).run()
-    }
-
     /// Reads a `.wasm` or `.wat` file.
     ///
     /// # Errors
@@ -71,40 +60,12 @@ impl Guest {
         if let Some(module) = &*slot {
             return Ok(module.clone());
         }
-        let module = match build::target() {
+        let module = match folder::target() {
             Some(target) => Module::cached(engine, &self.wasm, &target.join("modules"))?,
             None => Module::compile(engine, &self.wasm)?,
         };
         *slot = Some(module.clone());
         Ok(module)
-    }
-}
-
-/// The guest of this name, for tests: a path to a `.wasm` or `.wat` file, a path
-/// to a crate, or the name of a package in the tested package's workspace. Paths
-/// count from the tested package's folder.
-///
-/// # Panics
-/// When it cannot be read or built; says why.
-#[track_caller]
-pub fn guest(name: &str) -> Guest {
-    let path = build::resolve(Path::new(name));
-    let is_module =
-        (path.extension()).is_some_and(|extension| extension == "wasm" || extension == "wat");
-    if is_module {
-        match Guest::file(&path) {
-            Ok(guest) => return guest,
-            Err(error) => panic!("guest {}: cannot be read: {error}", path.display()),
-        }
-    }
-    let build = if path.join("Cargo.toml").exists() {
-        Build::new(path)
-    } else {
-        Build::new(build::resolve(Path::new("."))).package(name)
-    };
-    match build.run() {
-        Ok(guest) => guest,
-        Err(error) => panic!("{error}"),
     }
 }
 

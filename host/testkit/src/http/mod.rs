@@ -6,6 +6,7 @@ mod local_reply;
 mod piece;
 pub(crate) mod request;
 mod response;
+mod show;
 pub(crate) mod stream;
 
 use std::collections::BTreeMap;

@@ -7,9 +7,8 @@ use bytes::BytesMut;
 
 use proxy_wasm_engine::{ContextId, Headers};
 
-use crate::http::piece::Piece;
-
 use crate::cluster::Cluster;
+use crate::http::piece::Piece;
 
 /// One HTTP request and its response.
 pub(crate) struct Stream {

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use proxy_wasm_engine::{ContextId, Shared, StartError, Trap, Vm};
 
-use crate::builder::OnTrap;
-use crate::calls::Call;
+use crate::calls::call::Call;
 use crate::cluster::clusters::Clusters;
 use crate::cluster::{Cluster, Request};
 use crate::fault::{Fault, Faults};
 use crate::http::stream::Stream;
+use crate::on_trap::OnTrap;
 use crate::simulator::event_queue::{CallKey, Event, EventQueue};
 use crate::state::KitState;
 use crate::state::worker::Worker;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use proxy_wasm_engine::{Peer, Trap, Vm};
 
-use crate::builder::OnTrap;
 use crate::http::stream::StreamEnd;
+use crate::on_trap::OnTrap;
 use crate::simulator::Simulator;
 use crate::simulator::event_queue::Event;
 use crate::transcript::explain;
