@@ -33,6 +33,7 @@ pub(crate) fn plan(endpoints: &[(&str, SocketAddr)]) -> Plan {
             configuration: serde_json::Value::Null,
         }),
         admin: None,
+        max_connections: None,
         drain_timeout: Duration::ZERO,
         dns_refresh: Duration::from_secs(1),
     }

@@ -38,6 +38,9 @@ pub struct Plan {
     pub balancer: Option<Balancer>,
     /// Where the page, the API and the metrics are served.
     pub admin: Option<Admin>,
+    /// At most this many clients' connections at once, 1 to 1000000; `None`: as many
+    /// as the process may open files for.
+    pub max_connections: Option<u32>,
     /// How long open connections may go on after SIGTERM.
     pub drain_timeout: Duration,
     /// How often DNS names are resolved again.
@@ -56,6 +59,9 @@ pub struct Listener {
     pub fallback: String,
     /// How long a connection may be silent both ways; `None`: for ever.
     pub idle_timeout: Option<Duration>,
+    /// At most this many clients' connections here at once, 1 to 1000000; `None`: no
+    /// limit of its own.
+    pub max_connections: Option<u32>,
 }
 
 /// A name for one endpoint: `443/r1` for traffic, `ping/r1` for probes.

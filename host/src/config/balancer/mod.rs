@@ -54,6 +54,9 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// How long a connection may be silent both ways; `None`: for ever.
     pub idle_timeout: Option<Duration>,
+    /// At most this many clients' connections at once, 1 to 1000000; `None`: as many
+    /// as the process may open files for.
+    pub max_connections: Option<u32>,
     /// How often DNS names are resolved again.
     pub dns_refresh: Duration,
     /// How long open connections may go on after SIGTERM.
@@ -92,6 +95,9 @@ pub struct Listener {
     pub bind: SocketAddr,
     /// The service's port; never 0.
     pub port: u16,
+    /// At most this many clients' connections here at once, 1 to 1000000; `None`: no
+    /// limit of its own.
+    pub max_connections: Option<u32>,
     /// Name of the [`Check`] a replica must pass to serve it.
     pub check: String,
 }
