@@ -1,8 +1,9 @@
 //! Start, reload and drain.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use dtr_lb::{Host, StartError};
+use dtr_lb::{Host, HostOptions, StartError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -128,6 +129,37 @@ async fn an_announced_drain_accepts_while_ready_and_ping_say_503() {
     drop(open);
     let drained = within("the drain", drain).await.unwrap();
     assert_eq!(drained.cut, 0);
+}
+
+#[tokio::test]
+async fn ready_never_says_503_while_the_host_reloads() {
+    let r0 = Replica::start("r0").await;
+    let wat = Guest::PLAIN.wat();
+    let options = HostOptions {
+        workers: NonZeroUsize::new(4).unwrap(),
+        ..options()
+    };
+    let started = Host::start(plan(&[&r0]), wat.as_bytes(), options).await;
+    let mut host = started.unwrap();
+    let admin_address = host.admin().unwrap();
+    let asking = async {
+        loop {
+            let ready = admin_at(admin_address, &get("/ready")).await;
+            // A worker that goes away as it answers answers nothing.
+            if !ready.is_empty() && !ready.starts_with("HTTP/1.1 200 ") {
+                return ready;
+            }
+        }
+    };
+    let reloads = async {
+        for _ in 0..10 {
+            host.reload(plan(&[&r0]), wat.as_bytes()).await.unwrap();
+        }
+    };
+    tokio::select! {
+        ready = asking => panic!("during a reload: {ready}"),
+        () = reloads => {}
+    }
 }
 
 #[tokio::test]

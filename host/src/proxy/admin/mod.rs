@@ -27,9 +27,14 @@ use crate::proxy::admin::reply::{JSON, Reply, error, reply};
 use crate::proxy::context::WorkerContext;
 
 /// Serves the admin listener for as long as the worker lives, or until another
-/// worker does.
+/// worker does. Whoever asks before the workers run waits: during a reload it is
+/// the last ones that are ready.
 pub(crate) async fn serve(worker: Rc<WorkerContext>, listener: TcpListener) {
     let phases = worker.shared.phases.clone();
+    reached(&phases, Phase::Running).await;
+    if *phases.borrow() < Phase::Running {
+        return;
+    }
     let mut requests = Requests {
         local: listener.local_addr().ok(),
         worker,
