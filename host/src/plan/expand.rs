@@ -83,6 +83,7 @@ impl Plan {
                 .admin
                 .as_ref()
                 .map(|admin| Admin { bind: admin.bind }),
+            drain_delay: config.drain_delay,
             drain_timeout: config.drain_timeout,
             dns_refresh: config.dns_refresh,
         }
@@ -115,6 +116,7 @@ impl Plan {
             network_filters: chain.filters.clone(),
             balancer: None,
             admin: chain.admin.map(|bind| Admin { bind }),
+            drain_delay: chain.drain_delay,
             drain_timeout: chain.drain_timeout,
             dns_refresh: chain.dns_refresh,
         }

@@ -38,7 +38,10 @@ pub struct Plan {
     pub balancer: Option<Balancer>,
     /// Where the page, the API and the metrics are served.
     pub admin: Option<Admin>,
-    /// How long open connections may go on after SIGTERM.
+    /// How long connections are still accepted after SIGTERM, while `/ready` and
+    /// `/_ping` say 503 already.
+    pub drain_delay: Duration,
+    /// How long open connections may go on then.
     pub drain_timeout: Duration,
     /// How often DNS names are resolved again.
     pub dns_refresh: Duration,
