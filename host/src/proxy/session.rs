@@ -184,8 +184,12 @@ impl Session {
                 Ok(dialed.socket)
             }
             Ok(None) => {
+                let reason = match attempts.lacking {
+                    true => Reason::LocalResources,
+                    false => Reason::NoReplica,
+                };
                 self.show_upstream(attempts, None);
-                Err(Reason::NoReplica)
+                Err(reason)
             }
             Err(CloseCommand::Close) => Err(Reason::ClosedByFilter),
             Err(CloseCommand::Cut) => Err(Reason::Drained),
