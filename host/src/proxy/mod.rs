@@ -4,6 +4,7 @@ mod accept;
 mod admin;
 mod caught_panic;
 mod connection;
+mod connection_limit;
 mod context;
 #[cfg(test)]
 mod fault;
