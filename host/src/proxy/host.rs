@@ -8,13 +8,16 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::control::admission::{Admission, Limit};
 use crate::control::lifecycle::{Drained, Phase};
 use crate::error::StartError;
 use crate::filters::compiled_vm::CompiledVm;
 use crate::metrics::Counters;
-use crate::net::fd_limit;
+use crate::net::fd_limit::FileBudget;
 use crate::net::forward::DataCallbacks;
+use crate::net::pipe::PipeBudget;
 use crate::plan::Plan;
+use crate::proxy::connection_limit;
 use crate::proxy::context::ListenerContext;
 use crate::proxy::generation::{Generation, GenerationArgs};
 use crate::proxy::options::HostOptions;
@@ -28,6 +31,10 @@ use proxy_wasm_engine::Shared;
 /// A running host. Dropping it cuts every connection; [`Host::drain`] does not.
 pub struct Host {
     options: HostOptions,
+    file_budget: FileBudget,
+    /// Counts the connections of all generations.
+    admission: Arc<Admission>,
+    pipes: Arc<PipeBudget>,
     vm_data: Shared,
     counters: Vec<Arc<Counters>>,
     listeners: Vec<BoundListener>,
@@ -46,13 +53,12 @@ impl Host {
     /// filter doesn't load or refuses its configuration. A DNS name that does
     /// not resolve is no error: it is logged and looked up again.
     pub async fn start(plan: Plan, wasm: &[u8], options: HostOptions) -> Result<Host, StartError> {
-        let fit = fd_limit::sessions_that_fit();
-        let options = HostOptions {
-            max_sessions: options.max_sessions.min(fit),
-            ..options
-        };
+        let file_budget = FileBudget::raise();
         let mut host = Host {
             options,
+            file_budget,
+            admission: Arc::default(),
+            pipes: PipeBudget::new(file_budget.pipes()),
             vm_data: Shared::new(),
             counters: Vec::new(),
             listeners: Vec::new(),
@@ -145,15 +151,24 @@ impl Host {
     }
 
     /// Starts workers for a plan and has them accept instead of the current ones.
-    async fn run(&mut self, plan: Plan, wasm: &[u8]) -> Result<(), StartError> {
+    async fn run(&mut self, mut plan: Plan, wasm: &[u8]) -> Result<(), StartError> {
         let count = self.options.workers.get();
+        let limit = self.connection_limit(&plan)?;
+        plan.show_limit(limit.connections);
         let mut resolver = Resolver::new(Arc::clone(&self.options.lookup));
         let clusters = Arc::new(Clusters::of(&plan, &mut resolver)?);
         let mut listeners = Vec::new();
         for context in ListenerContext::all(&plan, &clusters)? {
             let bound = BoundListener::open(&self.listeners, context.address, count)?;
             let address = bound.address();
-            listeners.push((bound, ListenerContext { address, ..context }));
+            let context = ListenerContext { address, ..context };
+            listeners.push((bound, context));
+        }
+        let own_limits = plan.listeners.iter().map(connection_limit::of_listener);
+        let own_limits: Vec<_> = own_limits.collect();
+        for ((bound, context), limit) in listeners.iter_mut().zip(&own_limits) {
+            let admission = || Arc::clone(bound.admission());
+            context.admission = limit.as_ref().map(|_| admission());
         }
         let admin = match &plan.admin {
             Some(admin) => Some(BoundListener::open(self.admin.as_slice(), admin.bind, 1)?),
@@ -175,6 +190,9 @@ impl Host {
                 false => DataCallbacks::All,
             },
             vm_data: self.vm_data.clone(),
+            admission: Arc::clone(&self.admission),
+            pipes: Arc::clone(&self.pipes),
+            admin_connections: self.file_budget.admin_connections(),
             phases: watching,
             counters: counters.clone(),
             options: self.options.clone(),
@@ -192,6 +210,15 @@ impl Host {
         })
         .await?;
         // Nothing can fail any more.
+        if let Some(shortfall) = connection_limit::shortfall(&plan, &limit, &self.file_budget) {
+            tracing::warn!("{shortfall}");
+        }
+        self.admission.set_limit(limit);
+        for ((bound, _), limit) in listeners.iter().zip(own_limits) {
+            if let Some(limit) = limit {
+                bound.admission().set_limit(limit);
+            }
+        }
         next.enter(Phase::Running);
         let last = std::mem::replace(&mut self.current, next);
         last.enter(Phase::Retiring);
@@ -201,6 +228,20 @@ impl Host {
         self.listeners = listeners.into_iter().map(|(bound, _)| bound).collect();
         (self.admin, self.counters) = (admin, counters);
         Ok(())
+    }
+
+    /// How many connections a plan allows.
+    ///
+    /// # Errors
+    /// When there are no files for another set of workers.
+    fn connection_limit(&self, plan: &Plan) -> Result<Limit, StartError> {
+        let last = usize::from(self.admission.open() > 0);
+        let needs = connection_limit::file_needs(plan, &self.options, self.retired.len() + last);
+        if !self.current.is_empty() {
+            self.file_budget.check_room(&needs)?;
+        }
+        let budget = &self.file_budget;
+        Ok(connection_limit::whole(plan, &self.options, budget, &needs))
     }
 }
 

@@ -6,6 +6,7 @@ mod admin;
 mod captured_log;
 mod caught_panic;
 mod connection;
+mod connection_limit;
 mod context;
 #[cfg(test)]
 mod fault;

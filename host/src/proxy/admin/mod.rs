@@ -57,7 +57,15 @@ struct Requests {
 }
 
 impl Clients<TcpStream> for Requests {
-    fn serve(&mut self, socket: TcpStream, client: SocketAddr) {
+    type Place = ();
+
+    async fn admit(&mut self) {}
+
+    fn admit_last(&mut self) -> Option<()> {
+        None
+    }
+
+    fn serve(&mut self, socket: TcpStream, client: SocketAddr, (): ()) {
         let (worker, local) = (Rc::clone(&self.worker), self.local.unwrap_or(client));
         spawn_local(async move {
             let service = service_fn(|request| {
@@ -102,7 +110,10 @@ async fn answer(
             reply(StatusCode::SERVICE_UNAVAILABLE, JSON, ping)
         }
         "/metrics" => {
-            let text = metrics::render(&worker.shared.counters, &worker.shared.vm_data);
+            let text = {
+                let shared = &worker.shared;
+                metrics::render(&shared.counters, &shared.admission, &shared.vm_data)
+            };
             reply(
                 StatusCode::OK,
                 "text/plain; version=0.0.4; charset=utf-8",
