@@ -39,7 +39,7 @@ struct All {
     #[arg(long)]
     list: bool,
     /// How many cases run at the same time.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 2)]
     jobs: usize,
     /// Writes the table here, in Markdown.
     #[arg(long, value_name = "FILE")]

@@ -15,7 +15,7 @@ fn no_client_of_envoy_sees_a_fault() {
 
 fn holds_on(proxy: &str) {
     let told = Command::new(env!("CARGO_BIN_EXE_chaos"))
-        .args(["--short", "--proven", "--proxy", proxy])
+        .args(["--short", "--proven", "--jobs", "1", "--proxy", proxy])
         .output();
     let told = told.unwrap_or_else(|error| panic!("can't run chaos: {error}"));
     assert!(

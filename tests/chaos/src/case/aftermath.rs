@@ -4,17 +4,20 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
+use crate::event::Wiring;
 use crate::process::Holdings;
 use crate::proxy::Proxy;
 
 /// How it began.
 pub(super) struct Start {
     pub(super) holdings: Holdings,
+    /// Threads it may have more of: the system's resolver blocks one for each name.
+    resolving: u64,
 }
 
 impl Start {
     /// The most it holds while nobody connects: a check opens and closes something.
-    pub(super) async fn of(proxy: &Proxy) -> Self {
+    pub(super) async fn of(proxy: &Proxy, wiring: Wiring) -> Self {
         let mut most = proxy.holdings();
         for _ in 0..LOOKS {
             sleep(PAUSE).await;
@@ -25,7 +28,11 @@ impl Start {
                 threads: most.threads.max(now.threads),
             };
         }
-        Self { holdings: most }
+        let resolving = if wiring == Wiring::Names { 3 } else { 0 };
+        Self {
+            holdings: most,
+            resolving,
+        }
     }
 }
 
@@ -46,7 +53,7 @@ pub(super) async fn settle(proxy: &mut Proxy, start: &Start) -> (Holdings, Vec<S
         };
         let before = start.holdings;
         compare("descriptors", before.descriptors, now.descriptors, 0);
-        compare("threads", before.threads, now.threads, 0);
+        compare("threads", before.threads, now.threads, start.resolving);
         compare("KiB of memory", before.memory, now.memory, MEMORY_SLACK);
         if let Some(sessions) = proxy.sessions().await {
             compare("open sessions", 0, sessions, 0);

@@ -104,7 +104,7 @@ async fn perform(
 ) -> Result<Played> {
     let network_name = network.describe();
     let mut stage = Stage::set(event, kind, network, folder).await?;
-    let start = Start::of(&stage.proxy).await;
+    let start = Start::of(&stage.proxy, event.wiring).await;
     let places = stage.proxy.places();
     let authority = stage.authority().to_owned();
     stage.load = Some(Generator::start(Demand {
@@ -118,7 +118,7 @@ async fn perform(
         rate: manner.rate.min(event.most),
         mix: event.mix,
     }));
-    sleep(WARM_UP).await;
+    sleep(WARM_UP.mul_f64(manner.pace)).await;
     let performed = stage.perform(event.script, manner.pace).await;
     if let Err(error) = performed {
         return Err(anyhow!("{error:#}\n{}", stage.proxy.log_tail(20)));
@@ -173,4 +173,4 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Looks at what a soaked balancer holds.
 const SOAK_STEPS: u64 = 20;
 /// Load before the first act, so that there are connections it may meet.
-const WARM_UP: Duration = Duration::from_millis(500);
+const WARM_UP: Duration = Duration::from_secs(1);

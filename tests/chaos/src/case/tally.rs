@@ -43,7 +43,8 @@ pub(crate) struct Tally {
     pub(crate) harness: u64,
     /// Clients that were not started, since too many were open.
     pub(crate) withheld: u64,
-    /// Longest wait for a first byte, of those that were served whole; milliseconds.
+    /// Longest wait for a first byte, of those that were served whole and not open
+    /// when a replica was cut; milliseconds.
     pub(crate) worst_wait: u64,
     /// The longest delay of the load itself; milliseconds.
     pub(crate) late: u64,
@@ -94,7 +95,9 @@ impl Tally {
             let errors = match record.outcome {
                 Outcome::Ok => {
                     let wait = record.first_byte.map_or(0, millis);
-                    tally.worst_wait = tally.worst_wait.max(wait);
+                    if !marks.severed(record) {
+                        tally.worst_wait = tally.worst_wait.max(wait);
+                    }
                     continue;
                 }
                 Outcome::Harness => {

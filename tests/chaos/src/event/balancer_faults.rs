@@ -5,7 +5,7 @@ use super::Act::{
     EndLoad, FloodAdmin, Idle, IdleOnAdmin, Pause, Release, Reload, Repeat, StopBalancer,
     StopWorker, Up,
 };
-use super::{BOTH, Change, Event, Expected, HOST, NO_RELOAD};
+use super::{BOTH, Change, Event, Expected, NO_RELOAD};
 use crate::load::{Mix, Request};
 use crate::proxy::{Kind, Log};
 
@@ -33,7 +33,6 @@ const RELOADS: Event = Event {
     ],
     mix: Mix::GetsAndPosts,
     absent: &[NO_RELOAD],
-    proven: HOST,
     ..Event::QUIET
 };
 

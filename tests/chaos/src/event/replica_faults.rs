@@ -269,5 +269,6 @@ const KILLED_RELOADED: Event = Event {
     )],
     mix: Mix::GetsAndPosts,
     absent: &[NO_RELOAD],
+    proven: HOST,
     ..Event::QUIET
 };

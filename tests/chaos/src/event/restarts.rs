@@ -1,7 +1,7 @@
 //! All replicas are restarted, one after the other, as for an upgrade.
 
 use super::Act::{Emptied, Kill, Order, Pause, Repeat, Start, Terminate};
-use super::{BOTH, Event, NO_ORDERS};
+use super::{Event, NO_ORDERS};
 use crate::load::Mix;
 
 pub(super) const ALL: &[&Event] = &[
@@ -35,7 +35,6 @@ const THREE_SLOWLY: Event = Event {
         Pause(2000),
     ],
     mix: Mix::GetsAndPosts,
-    proven: BOTH,
     ..Event::QUIET
 };
 

@@ -268,11 +268,14 @@ impl Proxy {
         Holdings::of(self.id())
     }
 
-    /// Its log's last lines.
+    /// Its log's last lines, without those of single connections.
     pub(crate) fn log_tail(&self, lines: usize) -> String {
         let text = std::fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text).into_owned();
-        let all: Vec<&str> = text.lines().collect();
+        let all: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.contains(" access: "))
+            .collect();
         all[all.len().saturating_sub(lines)..].join("\n")
     }
 
