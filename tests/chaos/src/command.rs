@@ -133,11 +133,11 @@ fn all(all: All) -> Result<ExitCode> {
     if all.proven {
         cases.retain(|case| case.event.proven.contains(&case.kind));
     }
-    let ended = run::run(cases, &all.how, all.jobs)?;
-    let table = report::markdown(&ended, &all.how);
-    if let Some(out) = &all.out {
-        std::fs::write(out, &table).with_context(|| format!("writing {}", out.display()))?;
-    }
+    let ended = run::run(cases, &all.how, all.jobs, |ended| {
+        let Some(out) = &all.out else { return Ok(()) };
+        let table = report::markdown(ended, &all.how);
+        std::fs::write(out, table).with_context(|| format!("writing {}", out.display()))
+    })?;
     println!("\n{}", report::text(&ended));
     Ok(if ended.iter().all(run::Ended::is_as_expected) {
         ExitCode::SUCCESS

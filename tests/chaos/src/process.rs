@@ -113,7 +113,10 @@ impl Drop for Process {
 pub(crate) struct Holdings {
     /// Resident memory, in KiB.
     pub(crate) memory: u64,
+    /// But pipes.
     pub(crate) descriptors: u64,
+    /// Ends of pipes, which may be kept for the next connection.
+    pub(crate) pipes: u64,
     pub(crate) threads: u64,
 }
 
@@ -131,8 +134,18 @@ impl Holdings {
             };
             whole.memory += field("VmRSS:");
             whole.threads += field("Threads:");
-            whole.descriptors +=
-                fs::read_dir(folder.join("fd")).map_or(0, |all| all.count() as u64);
+            for one in fs::read_dir(folder.join("fd"))
+                .into_iter()
+                .flatten()
+                .flatten()
+            {
+                let is = fs::read_link(one.path()).unwrap_or_default();
+                if is.as_os_str().as_encoded_bytes().starts_with(b"pipe:") {
+                    whole.pipes += 1;
+                } else {
+                    whole.descriptors += 1;
+                }
+            }
         }
         whole
     }

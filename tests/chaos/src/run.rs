@@ -25,6 +25,8 @@ pub(crate) struct Case {
 
 /// A case, and how it ended.
 pub(crate) struct Ended {
+    /// Its place in the table.
+    number: usize,
     pub(crate) case: Case,
     pub(crate) end: End,
 }
@@ -56,11 +58,17 @@ pub(crate) fn cases(events: &[&'static Event], kinds: &[Kind]) -> Vec<Case> {
     events.iter().copied().flat_map(each).collect()
 }
 
-/// Runs them, some at the same time, and says how each ended.
+/// Runs them, some at the same time, says how each ended, and shows all that have so
+/// far, in the order of the table.
 ///
 /// # Errors
 /// When this program can't be started again.
-pub(crate) fn run(cases: Vec<Case>, how: &How, jobs: usize) -> Result<Vec<Ended>> {
+pub(crate) fn run(
+    cases: Vec<Case>,
+    how: &How,
+    jobs: usize,
+    mut show: impl FnMut(&[Ended]) -> Result<()>,
+) -> Result<Vec<Ended>> {
     // One thread: a child ends with the thread that started it.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -73,7 +81,7 @@ pub(crate) fn run(cases: Vec<Case>, how: &How, jobs: usize) -> Result<Vec<Ended>
             .collect();
         let mut waiting: VecDeque<(usize, Case)> = cases.into_iter().enumerate().collect();
         let mut running = JoinSet::new();
-        let mut ended = Vec::new();
+        let mut ended: Vec<Ended> = Vec::new();
         while !waiting.is_empty() || !running.is_empty() {
             while running.len() < jobs.max(1) {
                 let Some((number, case)) = waiting.pop_front() else {
@@ -82,20 +90,22 @@ pub(crate) fn run(cases: Vec<Case>, how: &How, jobs: usize) -> Result<Vec<Ended>
                 let missing = missing.iter().find(|(kind, _)| *kind == case.kind);
                 let missing = missing.map(|(_, why)| why.clone());
                 let how = how.clone();
-                running.spawn(async move { (number, one(case, missing, &how).await) });
+                running.spawn(async move { one(number, case, missing, &how).await });
             }
             if let Some(done) = running.join_next().await {
-                let (number, one) = done?;
+                let one = done?;
+                let number = one.number;
                 report::progress(&one);
-                ended.push((number, one));
+                let place = ended.partition_point(|earlier| earlier.number < number);
+                ended.insert(place, one);
+                show(&ended)?;
             }
         }
-        ended.sort_by_key(|(number, _)| *number);
-        Ok(ended.into_iter().map(|(_, one)| one).collect())
+        Ok(ended)
     })
 }
 
-async fn one(case: Case, missing: Option<String>, how: &How) -> Ended {
+async fn one(number: usize, case: Case, missing: Option<String>, how: &How) -> Ended {
     let absent = case.event.absent(case.kind).map(str::to_owned).or(missing);
     let end = match absent {
         Some(why) => End::Absent(why),
@@ -105,7 +115,7 @@ async fn one(case: Case, missing: Option<String>, how: &How) -> Ended {
             Err(error) => End::Broken(format!("{error:#}")),
         },
     };
-    Ended { case, end }
+    Ended { number, case, end }
 }
 
 async fn play(case: Case, how: &How) -> Result<case::Case> {

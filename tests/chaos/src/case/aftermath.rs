@@ -25,6 +25,7 @@ impl Start {
             most = Holdings {
                 memory: most.memory.max(now.memory),
                 descriptors: most.descriptors.max(now.descriptors),
+                pipes: most.pipes.max(now.pipes),
                 threads: most.threads.max(now.threads),
             };
         }
@@ -53,6 +54,7 @@ pub(super) async fn settle(proxy: &mut Proxy, start: &Start) -> (Holdings, Vec<S
         };
         let before = start.holdings;
         compare("descriptors", before.descriptors, now.descriptors, 0);
+        compare("ends of pipes", before.pipes, now.pipes, SPARE_PIPES);
         compare("threads", before.threads, now.threads, start.resolving);
         compare("KiB of memory", before.memory, now.memory, MEMORY_SLACK);
         if let Some(sessions) = proxy.sessions().await {
@@ -69,5 +71,7 @@ const LOOKS: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(50);
 /// Buffers, pools and caches that grow to their size once; in KiB.
 const MEMORY_SLACK: u64 = 32 * 1024;
+/// Two workers keep 32 pipes each, of two ends, for later connections.
+const SPARE_PIPES: u64 = 128;
 /// Connections of clients that are gone take their time; so does an old generation.
 const LIMIT: Duration = Duration::from_secs(15);

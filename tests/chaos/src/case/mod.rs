@@ -131,8 +131,7 @@ async fn perform(
     let (load, marks) = stage.finish().await?;
     let tally = Tally::of(&load, &marks, event.expected);
     let (after, left) = match stage.balancer_ended() {
-        Some(status) if status.success() => (start.holdings, Vec::new()),
-        Some(status) => (start.holdings, vec![format!("ended with {status}")]),
+        Some(wrong) => (start.holdings, wrong),
         None => aftermath::settle(&mut stage.proxy, &start).await,
     };
     let mut played = Played {

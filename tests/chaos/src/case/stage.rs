@@ -2,7 +2,6 @@
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -43,7 +42,8 @@ pub(super) struct Stage {
     stopped: Option<StoppedThread>,
     marks: Marks,
     load_ended: bool,
-    ended: Option<ExitStatus>,
+    /// What was wrong with the balancer's end, where the script wanted it to end.
+    ended: Option<Vec<String>>,
 }
 
 impl Stage {
@@ -159,9 +159,9 @@ impl Stage {
         self.load_ended
     }
 
-    /// How the balancer ended, where the script wanted it to.
-    pub(super) fn balancer_ended(&self) -> Option<ExitStatus> {
-        self.ended
+    /// What was wrong with the balancer's end, where the script wanted it to end.
+    pub(super) fn balancer_ended(&self) -> Option<Vec<String>> {
+        self.ended.clone()
     }
 
     async fn act(&mut self, act: Act, pace: f64) -> Result<()> {
@@ -204,7 +204,15 @@ impl Stage {
                 let signal = self.proxy.ends_gracefully_at();
                 self.proxy.process().signal(signal)?;
             }
-            Act::BalancerEnded => self.ended = Some(self.proxy.process().ends().await?),
+            Act::FillLog => self.proxy.fill_log()?,
+            Act::BalancerEnded => {
+                let wrong = match self.proxy.process().ends().await {
+                    Ok(status) if status.success() => Vec::new(),
+                    Ok(status) => vec![format!("it ended with {status}")],
+                    Err(error) => vec![format!("asked to end, {error:#}")],
+                };
+                self.ended = Some(wrong);
+            }
             Act::EndLoad => self.end_load().await?,
             Act::Clients(count, request) => {
                 let client = self.client(Duration::from_secs(60));

@@ -46,6 +46,8 @@ pub(crate) enum Act {
     StopWorker,
     /// It goes on.
     ContinueWorker,
+    /// The pipe of the balancer's log is full from here on.
+    FillLog,
     /// The balancer is asked to end, and to let open connections finish.
     EndBalancer,
     /// Waits for its end.

@@ -2,7 +2,7 @@
 
 use super::Act::{
     AllDown, BalancerEnded, Clients, ClientsServed, ContinueBalancer, ContinueWorker, EndBalancer,
-    EndLoad, FloodAdmin, Idle, IdleOnAdmin, Pause, Release, Reload, Repeat, StopBalancer,
+    EndLoad, FillLog, FloodAdmin, Idle, IdleOnAdmin, Pause, Release, Reload, Repeat, StopBalancer,
     StopWorker, Up,
 };
 use super::{BOTH, Change, Event, Expected, NO_RELOAD};
@@ -147,9 +147,9 @@ const FLOODED: Event = Event {
 
 const LOG_FULL: Event = Event {
     name: "log-pipe-full",
-    what: "nobody reads the pipe of the log, which is full; then the balancer is asked to end",
-    script: &[Pause(3000), EndLoad, EndBalancer, BalancerEnded],
-    log: Log::FullPipe,
+    what: "the pipe of the log is full, and nobody reads it; then the balancer is asked to end",
+    script: &[FillLog, Pause(3000), EndLoad, EndBalancer, BalancerEnded],
+    log: Log::UnreadPipe,
     ..Event::QUIET
 };
 

@@ -56,7 +56,7 @@ const SECOND: Event = Event {
         Start(3),
         Pause(2000),
     ],
-    expected: Expected::NoErrorOnce("one serves again", 1500),
+    expected: Expected::NoErrorOnce("one serves again", 2500),
     ..Event::QUIET
 };
 
@@ -75,6 +75,6 @@ const FIVE: Event = Event {
         Start(3),
         Pause(3000),
     ],
-    expected: Expected::NoErrorOnce("one serves again", 1500),
+    expected: Expected::NoErrorOnce("one serves again", 2500),
     ..Event::QUIET
 };

@@ -149,10 +149,10 @@ const SLOW: Event = Event {
 
 const SICK: Event = Event {
     name: "ping-503",
-    what: "one of three says 503 to its probes for 3 s, and serves its clients",
+    what: "one of three says 503 to its probes for 5 s, and serves its clients",
     script: &[
         Does(1, Fault::Sick),
-        Pause(3000),
+        Pause(5000),
         Does(1, Fault::None),
         Pause(2000),
     ],
@@ -164,10 +164,10 @@ const SICK: Event = Event {
 
 const HANGS: Event = Event {
     name: "ping-hangs",
-    what: "one of three does not answer its probes for 3 s, and serves its clients",
+    what: "one of three does not answer its probes for 5 s, and serves its clients",
     script: &[
         Does(1, Fault::HangsPing),
-        Pause(3000),
+        Pause(5000),
         Does(1, Fault::None),
         Pause(2000),
     ],
@@ -189,7 +189,7 @@ const FLAPS: Event = Event {
 
 const SICK_FLAPS: Event = Event {
     name: "ping-flaps",
-    what: "the probes of one of three say 503 and 200 by turns, six times every 0.9 s",
+    what: "the probes of one of three say 503 and 200 by turns, six times every 1.8 s",
     script: &[
         Repeat(
             6,
@@ -209,10 +209,10 @@ const SICK_FLAPS: Event = Event {
 
 const WRONG_NAME: Event = Event {
     name: "certificate-wrong-name",
-    what: "the certificate of one of three is for another name, for 3 s",
+    what: "the certificate of one of three is for another name, for 5 s",
     script: &[
         Has(1, Certificate::WrongName),
-        Pause(3000),
+        Pause(5000),
         Has(1, Certificate::Right),
         Pause(2000),
     ],
@@ -224,10 +224,10 @@ const WRONG_NAME: Event = Event {
 
 const EXPIRED: Event = Event {
     name: "certificate-expired",
-    what: "the certificate of one of three has expired, for 3 s",
+    what: "the certificate of one of three has expired, for 5 s",
     script: &[
         Has(1, Certificate::Expired),
-        Pause(3000),
+        Pause(5000),
         Has(1, Certificate::Right),
         Pause(2000),
     ],
@@ -236,10 +236,10 @@ const EXPIRED: Event = Event {
 
 const SELF_SIGNED: Event = Event {
     name: "certificate-self-signed",
-    what: "the certificate of one of three is signed by itself, for 3 s",
+    what: "the certificate of one of three is signed by itself, for 5 s",
     script: &[
         Has(1, Certificate::SelfSigned),
-        Pause(3000),
+        Pause(5000),
         Has(1, Certificate::Right),
         Pause(2000),
     ],

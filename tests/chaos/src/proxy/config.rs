@@ -33,10 +33,10 @@ pub(crate) enum Check {
 }
 
 /// Between two checks, and how long one may take. The same for every kind.
-pub(super) const INTERVAL: &str = "500ms";
+pub(super) const INTERVAL: &str = "1s";
 /// Between two checks while a change is pending.
-pub(super) const FAST_INTERVAL: &str = "250ms";
+pub(super) const FAST_INTERVAL: &str = "500ms";
 /// How long a connect attempt may take.
-pub(super) const CONNECT_TIMEOUT: &str = "500ms";
+pub(super) const CONNECT_TIMEOUT: &str = "1s";
 /// How long the last connections may go on.
 pub(super) const DRAIN_TIMEOUT: &str = "20s";

@@ -12,6 +12,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -64,8 +65,8 @@ pub(crate) enum Log {
     /// A file.
     #[default]
     File,
-    /// A pipe that is full, and that nobody reads.
-    FullPipe,
+    /// A pipe that nobody reads.
+    UnreadPipe,
     /// A disk without room.
     FullDisk,
 }
@@ -76,8 +77,8 @@ pub(crate) struct Proxy {
     process: Process,
     places: Places,
     log: PathBuf,
-    /// The unread end of a full pipe.
-    _unread: Option<OwnedFd>,
+    /// The unread end of the log's pipe.
+    unread: Option<OwnedFd>,
 }
 
 /// Where a balancer listens, and keeps its files.
@@ -141,9 +142,9 @@ impl Proxy {
         let output: Stdio = match log_to {
             Log::File => File::create(&log)?.into(),
             Log::FullDisk => OpenOptions::new().write(true).open("/dev/full")?.into(),
-            Log::FullPipe => {
-                let (from, to) = full_pipe()?;
-                unread = Some(from);
+            Log::UnreadPipe => {
+                let (from, to) = io::pipe()?;
+                unread = Some(from.into());
                 to.into()
             }
         };
@@ -160,7 +161,7 @@ impl Proxy {
             process,
             places,
             log,
-            _unread: unread,
+            unread,
         };
         proxy.serves().await?;
         Ok(proxy)
@@ -193,6 +194,14 @@ impl Proxy {
             Kind::Nginx => nginx::write(site, &self.places)?,
         }
         self.process.signal(libc::SIGHUP)
+    }
+
+    /// Fills the pipe of its log.
+    ///
+    /// # Errors
+    /// When its log is no pipe.
+    pub(crate) fn fill_log(&self) -> Result<()> {
+        fill(self.unread.as_ref().context("the log is no pipe")?)
     }
 
     /// Gives a replica `drain` or `ready`.
@@ -335,21 +344,16 @@ fn limit_descriptors(command: &mut Command, limit: u64) {
     }
 }
 
-/// A pipe that takes no more: who writes to it waits, for ever.
-fn full_pipe() -> Result<(OwnedFd, OwnedFd)> {
-    let (from, to) = io::pipe()?;
-    let (from, to) = (OwnedFd::from(from), OwnedFd::from(to));
-    let mut writer = File::from(to.try_clone()?);
-    // SAFETY: fcntl on a descriptor of ours, with flags alone.
-    let flags = |flags: libc::c_int| unsafe { libc::fcntl(to.as_raw_fd(), libc::F_SETFL, flags) };
-    if flags(libc::O_NONBLOCK) != 0 {
-        return Err(io::Error::last_os_error().into());
+/// Fills a pipe, so that who writes to it waits, for ever.
+fn fill(unread: &OwnedFd) -> Result<()> {
+    // Opened once more: whether writes may wait is a property of what was opened, and
+    // those of the balancer must.
+    let mut writer = OpenOptions::new()
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(format!("/proc/self/fd/{}", unread.as_raw_fd()))?;
+    for size in [4096, 1] {
+        while writer.write(&vec![b'.'; size]).is_ok() {}
     }
-    while writer.write(&[b'.'; 4096]).is_ok() {}
-    while writer.write(b".").is_ok() {}
-    // The flag belongs to the pipe's end, not to our descriptor of it.
-    if flags(0) != 0 {
-        return Err(io::Error::last_os_error()).context("a pipe that blocks");
-    }
-    Ok((from, to))
+    Ok(())
 }
