@@ -226,7 +226,9 @@ impl Host {
     ///
     /// # Errors
     /// When there are no files for another set of workers.
-    fn connection_limit(&self, plan: &Plan) -> Result<Limit, StartError> {
+    fn connection_limit(&mut self, plan: &Plan) -> Result<Limit, StartError> {
+        // It may have been raised since.
+        self.file_budget = FileBudget::raise();
         let last = usize::from(self.admission.open() > 0);
         let needs = connection_limit::file_needs(plan, &self.options, self.retired.len() + last);
         if !self.current.is_empty() {
