@@ -166,6 +166,9 @@ impl Host {
             Some(admin) => Some(BoundListener::open(self.admin.as_slice(), admin.bind, 1)?),
             None => None,
         };
+        let traffic = listeners.iter().map(|(bound, _)| bound.address());
+        let own = traffic.chain(admin.as_ref().map(BoundListener::address));
+        clusters.refuse_loops(own.collect())?;
         resolver.resolve(self.options.resolve_limit).await;
 
         let vms = CompiledVm::all(&plan, wasm)?;
