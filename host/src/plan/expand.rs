@@ -84,6 +84,7 @@ impl Plan {
                 .as_ref()
                 .map(|admin| Admin { bind: admin.bind }),
             max_connections: config.max_connections,
+            drain_delay: config.drain_delay,
             drain_timeout: config.drain_timeout,
             dns_refresh: config.dns_refresh,
         }
@@ -118,6 +119,7 @@ impl Plan {
             balancer: None,
             admin: chain.admin.map(|bind| Admin { bind }),
             max_connections: chain.max_connections,
+            drain_delay: chain.drain_delay,
             drain_timeout: chain.drain_timeout,
             dns_refresh: chain.dns_refresh,
         }

@@ -34,6 +34,7 @@ pub(crate) fn plan(endpoints: &[(&str, SocketAddr)]) -> Plan {
         }),
         admin: None,
         max_connections: None,
+        drain_delay: Duration::ZERO,
         drain_timeout: Duration::ZERO,
         dns_refresh: Duration::from_secs(1),
     }

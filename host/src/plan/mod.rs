@@ -41,7 +41,10 @@ pub struct Plan {
     /// At most this many clients' connections at once, 1 to 1000000; `None`: as many
     /// as the process may open files for.
     pub max_connections: Option<u32>,
-    /// How long open connections may go on after SIGTERM.
+    /// How long connections are still accepted after SIGTERM, while `/ready` and
+    /// `/_ping` say 503 already.
+    pub drain_delay: Duration,
+    /// How long open connections may go on then.
     pub drain_timeout: Duration,
     /// How often DNS names are resolved again.
     pub dns_refresh: Duration,

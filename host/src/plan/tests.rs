@@ -142,7 +142,7 @@ fn a_chains_cluster_of_several_endpoints_is_a_pool_of_as_many_clusters() {
         "clusters": [
             { "name": "web", "endpoints": ["10.0.0.11:443", "web2.internal:8443"] },
             { "name": "auth", "endpoints": ["[::1]:9000"], "protocol": "http2" }],
-        "idle_timeout": "5m", "max_connections": 7 }"#;
+        "idle_timeout": "5m", "max_connections": 7, "drain_delay": "3s" }"#;
     let plan = Plan::of_file(&ConfigFile::parse(text, "chain.json").unwrap());
     let clusters: Vec<_> = plan
         .clusters
@@ -171,5 +171,6 @@ fn a_chains_cluster_of_several_endpoints_is_a_pool_of_as_many_clusters() {
         (plan.max_connections, listener.max_connections),
         (Some(7), Some(5))
     );
+    assert_eq!(plan.drain_delay, Duration::from_secs(3));
     assert!(plan.balancer.is_none() && plan.routes.is_empty());
 }

@@ -1,5 +1,6 @@
 //! The host as its owner holds it.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,9 +92,15 @@ impl Host {
         self.admin.as_ref().map(BoundListener::address)
     }
 
+    /// Has `/ready` and `/_ping` say 503 from now on, while connections are accepted
+    /// as before: whatever asks there moves its clients away before the drain.
+    pub fn announce_drain(&self) {
+        self.current.enter(Phase::Announcing);
+    }
+
     /// Accepts no more, waits up to `limit` for the open connections to end,
-    /// and cuts the rest. The admin listener stays until then; its `/ready`
-    /// says 503.
+    /// and cuts the rest. The admin listener stays until then; its `/ready` and
+    /// `/_ping` say 503. How many are still open is logged every 10 s.
     pub async fn drain(self, limit: Duration) -> Drained {
         self.drain_until(sleep(limit)).await
     }
@@ -122,6 +129,7 @@ impl Host {
         let finished = tokio::select! {
             () = all => true,
             () = limit => false,
+            never = log_active(&self.counters) => match never {},
         };
         if !finished {
             enter(&generations, Phase::Cutting);
@@ -249,8 +257,42 @@ impl Drop for Host {
     }
 }
 
+/// Logs every so often how many connections are still open.
+async fn log_active(counters: &[Arc<Counters>]) -> Infallible {
+    loop {
+        sleep(LOG_INTERVAL).await;
+        let active: u64 = counters.iter().map(|worker| worker.active()).sum();
+        tracing::info!(active, "draining; waiting for connections to end");
+    }
+}
+
 fn enter(generations: &[Generation], phase: Phase) {
     for generation in generations {
         generation.enter(phase);
+    }
+}
+
+/// Between two lines that say how many connections a drain still waits for.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::metrics::Reason;
+    use crate::proxy::captured_log::CapturedLog;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_says_every_10_s_how_many_are_open() {
+        let (log, _guard) = CapturedLog::start();
+        let workers = [Arc::new(Counters::default()), Arc::new(Counters::default())];
+        let _open = [workers[0].open(), workers[1].open(), workers[1].open()];
+        workers[0].open().close(Reason::ClientClosed);
+        let over = timeout(Duration::from_secs(25), log_active(&workers)).await;
+        assert!(over.is_err(), "it never ends by itself");
+        let text = log.text();
+        let said = text.matches("waiting for connections to end active=3\n");
+        assert_eq!(said.count(), 2, "{text}");
     }
 }

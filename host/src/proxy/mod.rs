@@ -2,6 +2,8 @@
 
 mod accept;
 mod admin;
+#[cfg(test)]
+mod captured_log;
 mod caught_panic;
 mod connection;
 mod connection_limit;

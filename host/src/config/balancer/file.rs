@@ -36,6 +36,7 @@ pub(in crate::config) struct File {
     pub(super) idle_timeout: Option<BoundedDuration<1>>,
     pub(super) max_connections: Option<MaxConnections>,
     pub(super) dns_refresh: Option<BoundedDuration<10>>,
+    pub(super) drain_delay: Option<BoundedDuration<0>>,
     pub(super) drain_timeout: Option<BoundedDuration<0>>,
 }
 

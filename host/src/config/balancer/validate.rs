@@ -69,6 +69,9 @@ pub(in crate::config) fn validate(file: File, source: &Source) -> Result<Config,
         idle_timeout: file.idle_timeout.map(BoundedDuration::get),
         max_connections: file.max_connections.map(MaxConnections::u32),
         dns_refresh: file.dns_refresh.map_or(DNS_REFRESH, BoundedDuration::get),
+        drain_delay: file
+            .drain_delay
+            .map_or(Duration::ZERO, BoundedDuration::get),
         drain_timeout: file
             .drain_timeout
             .map_or(DRAIN_TIMEOUT, BoundedDuration::get),

@@ -21,6 +21,7 @@ pub(in crate::config) struct ChainFile {
     pub(super) idle_timeout: Option<BoundedDuration<1>>,
     pub(super) max_connections: Option<MaxConnections>,
     pub(super) dns_refresh: Option<BoundedDuration<10>>,
+    pub(super) drain_delay: Option<BoundedDuration<0>>,
     pub(super) drain_timeout: Option<BoundedDuration<0>>,
 }
 

@@ -33,7 +33,10 @@ pub struct Chain {
     pub max_connections: Option<u32>,
     /// How often DNS names are resolved again.
     pub dns_refresh: Duration,
-    /// How long open connections may go on after SIGTERM.
+    /// How long connections are still accepted after SIGTERM, while `/ready` and
+    /// `/_ping` say 503 already.
+    pub drain_delay: Duration,
+    /// How long open connections may go on then.
     pub drain_timeout: Duration,
 }
 

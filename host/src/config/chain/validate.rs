@@ -1,6 +1,7 @@
 //! What no single field of a chain's file shows; defaults.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -40,6 +41,9 @@ pub(in crate::config) fn validate(file: ChainFile, source: &Source) -> Result<Ch
         idle_timeout: file.idle_timeout.map(BoundedDuration::get),
         max_connections: file.max_connections.map(MaxConnections::u32),
         dns_refresh: file.dns_refresh.map_or(DNS_REFRESH, BoundedDuration::get),
+        drain_delay: file
+            .drain_delay
+            .map_or(Duration::ZERO, BoundedDuration::get),
         drain_timeout: file
             .drain_timeout
             .map_or(DRAIN_TIMEOUT, BoundedDuration::get),

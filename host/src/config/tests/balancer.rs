@@ -49,6 +49,8 @@ fn the_defaults_are_those_of_the_reference() {
     assert_eq!(config.idle_timeout, None);
     assert_eq!(config.max_connections, None);
     assert_eq!(config.listeners[0].max_connections, None);
+    assert_eq!(config.drain_delay, Duration::ZERO);
+    assert_eq!(config.drain_timeout, Duration::from_secs(60));
     let check = &config.checks[0];
     assert_eq!((check.name.as_str(), check.port), ("ping", 443));
     assert_eq!(check.tls, Some(Verify::System));
