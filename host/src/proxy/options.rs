@@ -24,7 +24,8 @@ pub struct HostOptions {
     /// How long the start waits for DNS; what takes longer is learnt later.
     pub resolve_limit: Duration,
     /// How long a client of the admin listener may take to send the head of a
-    /// request, and the answer to it may take.
+    /// request, and its body, and may go without reading what it asked for; and how
+    /// long the filter's answer may take.
     pub admin_timeout: Duration,
     /// Looks up DNS names. Default: the system's resolver.
     pub lookup: Lookup,
