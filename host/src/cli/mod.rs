@@ -36,7 +36,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Balance until SIGTERM or ctrl-C, then drain.
+    /// Balance until SIGTERM, ctrl-C, SIGQUIT or SIGUSR1, then drain.
     Run(config_args::ConfigArgs),
     /// Check a configuration; print a summary of it, or what is wrong.
     Check(check::Check),

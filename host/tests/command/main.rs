@@ -7,6 +7,7 @@ mod demo;
 mod envoy;
 mod run;
 mod running;
+mod signals;
 
 use std::io::{Read, Write};
 use std::process::{Command, Output, Stdio};
