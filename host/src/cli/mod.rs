@@ -6,13 +6,19 @@ mod demo;
 mod envoy;
 mod failure;
 mod log;
+mod log_writer;
 mod output;
+mod panic_hook;
 mod run;
 mod signal;
+mod standard_error;
 
 use clap::{Parser, Subcommand};
 
+use dtr_lb::HostOptions;
+
 use failure::Failure;
+pub(crate) use log::Log;
 
 /// Balances TCP connections over the replicas of a registry, and probes each
 /// replica's /_ping.
@@ -48,13 +54,17 @@ enum Command {
 
 impl Cli {
     /// Runs the command.
-    pub(crate) fn run(self) -> Result<(), Failure> {
-        log::start(self.log_format)?;
+    pub(crate) fn run(self, log: &Log) -> Result<(), Failure> {
+        log.start(self.log_format)?;
+        let options = HostOptions {
+            log_lines_dropped: log.dropped(),
+            ..HostOptions::default()
+        };
         match self.command {
-            Command::Run(config_args) => run::run(&config_args),
+            Command::Run(config_args) => run::run(&config_args, options),
             Command::Check(check) => check.run(),
             Command::Envoy(envoy) => envoy.run(),
-            Command::Demo(demo) => demo.run(),
+            Command::Demo(demo) => demo.run(options),
         }
     }
 }

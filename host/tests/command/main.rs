@@ -5,6 +5,7 @@ mod chain;
 mod check;
 mod demo;
 mod envoy;
+mod log;
 mod run;
 mod running;
 mod signals;
