@@ -1,5 +1,6 @@
 //! The log on standard error.
 
+use std::env::VarError;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -9,9 +10,10 @@ use clap::ValueEnum;
 use tracing::warn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
+use tracing_subscriber::{Layer, fmt, registry};
 
 use super::failure::Failure;
+use super::log_level;
 use super::log_writer::LogWriter;
 use super::panic_hook;
 use super::standard_error::StandardError;
@@ -44,12 +46,19 @@ impl Log {
     /// # Errors
     /// When the variable is wrong.
     pub(super) fn start(&self, format: Format) -> Result<(), Failure> {
-        let level = std::env::var(LEVEL).unwrap_or_else(|_| "info".to_owned());
-        let filter = EnvFilter::try_new(&level).map_err(|_| {
+        let asked = match std::env::var(LEVEL) {
+            Err(VarError::NotPresent) => Ok(String::new()),
+            Ok(text) => Ok(text),
+            Err(VarError::NotUnicode(text)) => Err(text),
+        };
+        let wrong = |is: &dyn std::fmt::Debug, problem: &str| {
+            let forms = log_level::FORMS;
             Failure::Usage(anyhow::anyhow!(
-                r#"{LEVEL} is {level:?}; expected error, warn, info or debug, or by part, as in "info,dtr_lb=debug""#
+                "{LEVEL} is {is:?}: {problem}; expected {forms}"
             ))
-        })?;
+        };
+        let asked = asked.map_err(|text| wrong(&text, "it is not text"))?;
+        let targets = log_level::parse(&asked).map_err(|problem| wrong(&asked, &problem))?;
         let writer = self.0.clone();
         let lines = fmt::layer()
             .with_writer(move || writer.clone())
@@ -60,7 +69,7 @@ impl Log {
             Format::Text => lines.boxed(),
             Format::Json => lines.json().boxed(),
         };
-        registry().with(lines).with(filter).init();
+        registry().with(lines).with(targets).init();
         panic_hook::install();
         Ok(())
     }

@@ -6,6 +6,7 @@ mod demo;
 mod envoy;
 mod failure;
 mod log;
+mod log_level;
 mod log_writer;
 mod output;
 mod panic_hook;
@@ -28,7 +29,7 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
     /// Format of the log on standard error. The variable DTR_LB_LOG sets its level:
-    /// error, warn, info or debug, or by part, as in "info,dtr_lb=debug".
+    /// off, error, warn, info, debug or trace, or by part, as in "info,dtr_lb=debug".
     #[arg(
         long,
         value_name = "FORMAT",

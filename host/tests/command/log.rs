@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::running::{Running, connect, eventually};
-use crate::{ask, dtr_lb};
+use crate::{ask, dtr_lb, output_of, text};
 
 #[test]
 fn a_full_pipe_stops_neither_connections_nor_the_end() {
@@ -70,6 +70,44 @@ fn the_last_lines_are_written_before_the_end() {
     let last = log.lines().last().unwrap_or_default();
     assert!(last.contains(" drained finished="), "{log}");
     assert!(log.contains("reason=\"replica-closed\""), "{log}");
+}
+
+#[test]
+fn what_the_log_is_asked_for_is_right_or_refused() {
+    let (_folder, file) = configuration(443);
+    let check = |asked: &str| {
+        let mut command = dtr_lb(&["check", "--config", &file]);
+        let output = output_of(command.env("DTR_LB_LOG", asked).stdout(Stdio::null()));
+        (output.status.code(), text(&output.stderr))
+    };
+    for right in [
+        "",
+        "info",
+        "WARN",
+        "off",
+        "trace",
+        "debug,access=off",
+        "balancer=debug",
+    ] {
+        assert_eq!(check(right), (Some(0), String::new()), "{right:?}");
+    }
+    for wrong in [
+        "verbose",
+        "WARNING",
+        "info debug",
+        "info,",
+        "rustls=debug",
+        "access=1",
+    ] {
+        let (code, stderr) = check(wrong);
+        assert_eq!(code, Some(2), "{wrong:?}: {stderr}");
+        let says = format!("error: DTR_LB_LOG is {wrong:?}: ");
+        assert!(stderr.starts_with(&says), "{stderr}");
+        assert!(
+            stderr.contains("expected off, error, warn, info, debug or trace"),
+            "{stderr}"
+        );
+    }
 }
 
 /// A balancer before a replica that sends back what it gets.
