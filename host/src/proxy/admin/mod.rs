@@ -142,7 +142,13 @@ async fn answer(
         "/metrics" => {
             let text = {
                 let shared = &worker.shared;
-                metrics::render(&shared.counters, &shared.admission, &shared.vm_data)
+                let dropped = &shared.options.log_lines_dropped;
+                metrics::render(
+                    &shared.counters,
+                    &shared.admission,
+                    dropped,
+                    &shared.vm_data,
+                )
             };
             reply(
                 StatusCode::OK,
