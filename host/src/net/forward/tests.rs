@@ -14,6 +14,7 @@ use proxy_wasm_engine::Action;
 
 use super::*;
 use crate::control::command::SessionControl;
+use crate::net::pipe::PipeBudget;
 use crate::net::socket::reset_on_close;
 
 /// A filter that is shown chunks, may hold them, and writes in capitals.
@@ -134,7 +135,7 @@ fn forward(
     let seen = Rc::new(seen);
     let hooks = Rc::clone(&seen);
     let outcome = spawn_local(async move {
-        let buffers = Buffers::new();
+        let buffers = Buffers::new(PipeBudget::new(usize::MAX));
         Forward::new(&downstream, &upstream, &buffers, &*hooks)
             .show(shown.0, shown.1)
             .timeouts(timeouts)
