@@ -83,6 +83,8 @@ impl Plan {
                 .admin
                 .as_ref()
                 .map(|admin| Admin { bind: admin.bind }),
+            max_connections: config.max_connections,
+            drain_delay: config.drain_delay,
             drain_timeout: config.drain_timeout,
             dns_refresh: config.dns_refresh,
         }
@@ -102,6 +104,7 @@ impl Plan {
                     port: one.bind.port(),
                     fallback: one.cluster.clone(),
                     idle_timeout: chain.idle_timeout,
+                    max_connections: one.max_connections,
                 })
                 .collect(),
             clusters: chain.clusters.iter().flat_map(endpoints).collect(),
@@ -115,6 +118,8 @@ impl Plan {
             network_filters: chain.filters.clone(),
             balancer: None,
             admin: chain.admin.map(|bind| Admin { bind }),
+            max_connections: chain.max_connections,
+            drain_delay: chain.drain_delay,
             drain_timeout: chain.drain_timeout,
             dns_refresh: chain.dns_refresh,
         }
@@ -156,5 +161,6 @@ fn listener(listener: &config::Listener, config: &Config) -> Listener {
         port: listener.port,
         fallback: contract::pool(listener.port),
         idle_timeout: config.idle_timeout,
+        max_connections: listener.max_connections,
     }
 }
