@@ -174,6 +174,9 @@ impl Host {
             Some(admin) => Some(BoundListener::open(self.admin.as_slice(), admin.bind, 1)?),
             None => None,
         };
+        let traffic = listeners.iter().map(|(bound, _)| bound.address());
+        let own = traffic.chain(admin.as_ref().map(BoundListener::address));
+        clusters.refuse_loops(own.collect())?;
         resolver.resolve(self.options.resolve_limit).await;
 
         let vms = CompiledVm::all(&plan, wasm)?;
@@ -234,7 +237,9 @@ impl Host {
     ///
     /// # Errors
     /// When there are no files for another set of workers.
-    fn connection_limit(&self, plan: &Plan) -> Result<Limit, StartError> {
+    fn connection_limit(&mut self, plan: &Plan) -> Result<Limit, StartError> {
+        // It may have been raised since.
+        self.file_budget = FileBudget::raise();
         let last = usize::from(self.admission.open() > 0);
         let needs = connection_limit::file_needs(plan, &self.options, self.retired.len() + last);
         if !self.current.is_empty() {
