@@ -16,7 +16,7 @@ use crate::control::admission::Places;
 use crate::filters::chain_state::Step;
 use crate::filters::connection_info::ConnectionInfo;
 use crate::metrics::{OpenCount, Reason};
-use crate::net::forward::{Forward, ForwardHooks, MOST_HELD, Timeouts};
+use crate::net::forward::{Forward, ForwardHooks, MOST_HELD};
 use crate::proxy::caught_panic::CaughtPanic;
 use crate::proxy::connection::Connection;
 use crate::proxy::context::{ListenerContext, WorkerContext};
@@ -213,10 +213,7 @@ impl Session {
         Forward::new(client, replica, &connection.worker.buffers, connection)
             .show(up, down)
             .beginning_with(early.bytes, early.end)
-            .timeouts(Timeouts {
-                idle: connection.listener.idle_timeout,
-                ..Timeouts::default()
-            })
+            .timeouts(connection.listener.timeouts)
     }
 
     /// The one exit: counts, shows the filters the end, and logs why.
