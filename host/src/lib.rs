@@ -23,10 +23,13 @@
 //!
 //! Filters run in the engine of [`proxy_wasm_engine`].
 
+mod caught_panic;
 pub mod config;
 mod control;
 pub mod envoy;
 mod error;
+#[cfg(test)]
+mod fault;
 mod filters;
 mod metrics;
 mod net;

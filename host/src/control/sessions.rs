@@ -1,6 +1,6 @@
 //! The open sessions of a worker.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -14,6 +14,9 @@ pub(crate) struct Sessions {
     open: RefCell<HashMap<u64, Rc<SessionControl>>>,
     limit: usize,
     left: Notify,
+    /// How many the filters have not seen yet.
+    unseen: Cell<usize>,
+    all_seen: Notify,
 }
 
 /// A session's place among the open ones; dropped, it has left, however it ended.
@@ -21,9 +24,21 @@ pub(crate) struct OpenSession {
     sessions: Rc<Sessions>,
     connection: u64,
     control: Rc<SessionControl>,
+    seen: Cell<bool>,
 }
 
 impl OpenSession {
+    /// The filters have been shown the session.
+    pub(crate) fn seen(&self) {
+        if !self.seen.replace(true) {
+            let unseen = &self.sessions.unseen;
+            unseen.set(unseen.get().saturating_sub(1));
+            if unseen.get() == 0 {
+                self.sessions.all_seen.notify_waiters();
+            }
+        }
+    }
+
     pub(crate) fn control(&self) -> &SessionControl {
         &self.control
     }
@@ -31,6 +46,7 @@ impl OpenSession {
 
 impl Drop for OpenSession {
     fn drop(&mut self) {
+        self.seen();
         self.sessions.open.borrow_mut().remove(&self.connection);
         self.sessions.left.notify_waiters();
     }
@@ -42,6 +58,8 @@ impl Sessions {
             open: RefCell::default(),
             limit,
             left: Notify::new(),
+            unseen: Cell::new(0),
+            all_seen: Notify::new(),
         }
     }
 
@@ -51,10 +69,12 @@ impl Sessions {
         self.open
             .borrow_mut()
             .insert(connection, Rc::clone(&control));
+        self.unseen.set(self.unseen.get() + 1);
         OpenSession {
             sessions: Rc::clone(self),
             connection,
             control,
+            seen: Cell::new(false),
         }
     }
 
@@ -78,6 +98,15 @@ impl Sessions {
     pub(crate) fn order_all(&self, order: CloseCommand) {
         for control in self.open.borrow().values() {
             control.order(order);
+        }
+    }
+
+    /// Waits until every session that was entered has been shown to the filters, or
+    /// has left.
+    pub(crate) async fn all_seen(&self) {
+        // On one thread nothing happens between the look and the wait.
+        while self.unseen.get() > 0 {
+            self.all_seen.notified().await;
         }
     }
 

@@ -4,12 +4,16 @@ use std::fmt::Display;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::unconstrained;
 use tokio::time::sleep;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
+
+use crate::caught_panic::CaughtPanic;
 
 /// What becomes of a listener's clients.
 pub(crate) trait Clients<C> {
@@ -38,6 +42,30 @@ impl Accept for TcpListener {
     }
 }
 
+/// As [`accept_until`], and goes on after a panic: what the kernel has queued meanwhile
+/// is accepted then.
+pub(crate) async fn keep_accepting<L: Accept>(
+    end: impl Future<Output = ()>,
+    listener: &L,
+    name: impl Display,
+    clients: &mut impl Clients<L::Client>,
+) {
+    let mut end = pin!(end);
+    loop {
+        let accepted = {
+            let accepting = pin!(accept_until(end.as_mut(), listener, &name, clients));
+            CaughtPanic::catch_async(accepting).await
+        };
+        let Err(panic) = accepted else { return };
+        error!(%panic, listener = %name, "accepting panicked; it goes on in {BACKOFF:?}");
+        tokio::select! {
+            biased;
+            () = &mut end => return,
+            () = sleep(BACKOFF) => {}
+        }
+    }
+}
+
 /// Accepts until `end`. An error of one client costs nobody else anything; while the
 /// process lacks something, as file descriptors, it tries again every so often.
 pub(crate) async fn accept_until<L: Accept>(
@@ -46,7 +74,7 @@ pub(crate) async fn accept_until<L: Accept>(
     name: impl Display,
     clients: &mut impl Clients<L::Client>,
 ) {
-    let mut end = std::pin::pin!(end);
+    let mut end = pin!(end);
     let mut failing = false;
     loop {
         let next = async {
@@ -84,13 +112,14 @@ pub(crate) async fn accept_until<L: Accept>(
 
 /// Accepts what the kernel has ready, and waits for no more.
 pub(crate) async fn accept_ready<L: Accept>(listener: &L, clients: &mut impl Clients<L::Client>) {
+    // A task that has used up its budget would be told that there is nothing more.
     let ready = || {
-        poll_fn(|cx| {
+        unconstrained(poll_fn(|cx| {
             Poll::Ready(match listener.poll_accept(cx) {
                 Poll::Ready(accepted) => accepted.ok(),
                 Poll::Pending => None,
             })
-        })
+        }))
     };
     while let Some((client, source)) = ready().await {
         clients.serve(client, source);

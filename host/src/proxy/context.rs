@@ -40,7 +40,7 @@ impl WorkerContext {
         index: usize,
     ) -> Result<Rc<WorkerContext>, StartError> {
         let options = &shared.options;
-        let counters = Arc::clone(&shared.counters[index]);
+        let counters = Arc::clone(shared.counters_of(index));
         let limit = options.max_sessions.div_ceil(options.workers.get());
         let sessions = Rc::new(Sessions::new(limit));
         let resources = VmResources {

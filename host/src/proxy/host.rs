@@ -8,28 +8,35 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::caught_panic::CaughtPanic;
 use crate::control::lifecycle::{Drained, Phase};
 use crate::error::StartError;
 use crate::filters::compiled_vm::CompiledVm;
-use crate::metrics::Counters;
+use crate::metrics::WorkerCounters;
 use crate::net::fd_limit;
 use crate::net::forward::DataCallbacks;
 use crate::plan::Plan;
+use crate::proxy::admin::desk::AdminDesk;
 use crate::proxy::context::ListenerContext;
 use crate::proxy::generation::{Generation, GenerationArgs};
+use crate::proxy::main_thread::{MainThread, Resolving};
 use crate::proxy::options::HostOptions;
 use crate::proxy::shared_state::SharedState;
 use crate::proxy::sockets::BoundListener;
-use crate::proxy::worker::Resolving;
 use crate::upstream::cluster::Clusters;
-use crate::upstream::resolver::Resolver;
+use crate::upstream::resolver::{DnsName, Resolver};
 use proxy_wasm_engine::Shared;
 
 /// A running host. Dropping it cuts every connection; [`Host::drain`] does not.
 pub struct Host {
     options: HostOptions,
     vm_data: Shared,
-    counters: Vec<Arc<Counters>>,
+    main_thread: MainThread,
+    counters: Arc<WorkerCounters>,
+    /// How many workers there have been.
+    workers: usize,
+    /// What DNS has said of the plan's names.
+    names: Vec<Arc<DnsName>>,
     listeners: Vec<BoundListener>,
     admin: Option<BoundListener>,
     current: Generation,
@@ -51,10 +58,15 @@ impl Host {
             max_sessions: options.max_sessions.min(fit),
             ..options
         };
+        CaughtPanic::note_places();
+        let failed = |source| StartError::Worker { worker: 0, source };
         let mut host = Host {
             options,
             vm_data: Shared::new(),
-            counters: Vec::new(),
+            main_thread: MainThread::spawn().map_err(failed)?,
+            counters: Arc::default(),
+            workers: 0,
+            names: Vec::new(),
             listeners: Vec::new(),
             admin: None,
             current: Generation::default(),
@@ -147,25 +159,35 @@ impl Host {
     /// Starts workers for a plan and has them accept instead of the current ones.
     async fn run(&mut self, plan: Plan, wasm: &[u8]) -> Result<(), StartError> {
         let count = self.options.workers.get();
-        let mut resolver = Resolver::new(Arc::clone(&self.options.lookup));
+        let lookup = Arc::clone(&self.options.lookup);
+        let mut resolver = Resolver::new(lookup).after(&self.names);
         let clusters = Arc::new(Clusters::of(&plan, &mut resolver)?);
+        let contexts = ListenerContext::all(&plan, &clusters)?;
+        let binds: Vec<_> = contexts.iter().map(|context| context.address).collect();
         let mut listeners = Vec::new();
-        for context in ListenerContext::all(&plan, &clusters)? {
-            let bound = BoundListener::open(&self.listeners, context.address, count)?;
+        for context in contexts {
+            let bound = BoundListener::open(&self.listeners, context.address, &binds, count)?;
             let address = bound.address();
             listeners.push((bound, ListenerContext { address, ..context }));
         }
         let admin = match &plan.admin {
-            Some(admin) => Some(BoundListener::open(self.admin.as_slice(), admin.bind, 1)?),
+            Some(admin) => {
+                let known = self.admin.as_slice();
+                Some(BoundListener::open(known, admin.bind, &[admin.bind], 1)?)
+            }
             None => None,
+        };
+        // The one there is goes on.
+        let new_admin = match (&admin, &self.admin) {
+            (Some(next), Some(last)) if Arc::ptr_eq(next.succession(), last.succession()) => None,
+            (Some(next), _) => Some(Some(next.copy()?)),
+            (None, Some(_)) => Some(None),
+            (None, None) => None,
         };
         resolver.resolve(self.options.resolve_limit).await;
 
         let vms = CompiledVm::all(&plan, wasm)?;
         let (phases, watching) = watch::channel(Phase::Starting);
-        let first = self.counters.len();
-        let mut counters = self.counters.clone();
-        counters.resize_with(first + count, Arc::default);
         let shared = Arc::new(SharedState {
             clusters,
             vms,
@@ -176,30 +198,46 @@ impl Host {
             },
             vm_data: self.vm_data.clone(),
             phases: watching,
-            counters: counters.clone(),
+            first_worker: self.workers,
+            counters: self.counters.add(count),
+            all_counters: Arc::clone(&self.counters),
+            admin_desk: AdminDesk::default(),
             options: self.options.clone(),
         });
+        self.workers += count;
         let next = Generation::start(GenerationArgs {
-            shared,
+            shared: Arc::clone(&shared),
             phases,
-            first,
             listeners: &listeners,
-            admin: admin.as_ref(),
-            resolving: Resolving {
-                resolver,
-                refresh: plan.dns_refresh,
-            },
         })
         .await?;
+        let listeners: Vec<_> = listeners.into_iter().map(|(bound, _)| bound).collect();
+        // Not before: a client whom the kernel has accepted must find a worker.
+        for bound in listeners.iter().chain(&admin) {
+            bound.listen()?;
+        }
         // Nothing can fail any more.
         next.enter(Phase::Running);
+        self.main_thread.set_current(shared);
+        if let Some(listener) = new_admin {
+            self.main_thread.serve_admin(listener);
+        }
+        self.names = resolver.names().to_vec();
+        self.main_thread.resolve(Resolving {
+            resolver,
+            refresh: plan.dns_refresh,
+            #[cfg(test)]
+            fault: self.options.fault.clone(),
+        });
+        for bound in &self.listeners {
+            bound.end_unless_in(&listeners);
+        }
         let last = std::mem::replace(&mut self.current, next);
         last.enter(Phase::Retiring);
         if !last.is_empty() {
             self.retired.push(last);
         }
-        self.listeners = listeners.into_iter().map(|(bound, _)| bound).collect();
-        (self.admin, self.counters) = (admin, counters);
+        (self.listeners, self.admin) = (listeners, admin);
         Ok(())
     }
 }
@@ -212,10 +250,10 @@ impl Drop for Host {
 }
 
 /// Logs every so often how many connections are still open.
-async fn log_active(counters: &[Arc<Counters>]) -> Infallible {
+async fn log_active(counters: &WorkerCounters) -> Infallible {
     loop {
         sleep(LOG_INTERVAL).await;
-        let active: u64 = counters.iter().map(|worker| worker.active()).sum();
+        let active = counters.total().active();
         tracing::info!(active, "draining; waiting for connections to end");
     }
 }
@@ -240,10 +278,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_drain_says_every_10_s_how_many_are_open() {
         let (log, _guard) = CapturedLog::start();
-        let workers = [Arc::new(Counters::default()), Arc::new(Counters::default())];
+        let counters = WorkerCounters::default();
+        let workers = counters.add(2);
         let _open = [workers[0].open(), workers[1].open(), workers[1].open()];
         workers[0].open().close(Reason::ClientClosed);
-        let over = timeout(Duration::from_secs(25), log_active(&workers)).await;
+        let over = timeout(Duration::from_secs(25), log_active(&counters)).await;
         assert!(over.is_err(), "it never ends by itself");
         let text = log.text();
         let said = text.matches("waiting for connections to end active=3\n");

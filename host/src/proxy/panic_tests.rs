@@ -13,9 +13,9 @@ use tokio::time::timeout;
 use crate::FILTER;
 use crate::config::Config;
 use crate::control::lifecycle::Drained;
+use crate::fault::{Fault, FaultSwitch};
 use crate::plan::Plan;
 use crate::proxy::captured_log::CapturedLog;
-use crate::proxy::fault::{Fault, FaultSwitch};
 use crate::proxy::host::Host;
 use crate::proxy::options::HostOptions;
 

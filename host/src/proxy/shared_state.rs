@@ -6,13 +6,14 @@ use tokio::sync::watch;
 
 use crate::control::lifecycle::Phase;
 use crate::filters::compiled_vm::CompiledVm;
-use crate::metrics::Counters;
+use crate::metrics::{Counters, WorkerCounters};
 use crate::net::forward::DataCallbacks;
+use crate::proxy::admin::desk::AdminDesk;
 use crate::proxy::options::HostOptions;
 use crate::upstream::cluster::Clusters;
 use proxy_wasm_engine::Shared;
 
-/// What all workers of a host share.
+/// What all workers of a generation share.
 pub(crate) struct SharedState {
     pub(crate) options: HostOptions,
     pub(crate) clusters: Arc<Clusters>,
@@ -23,6 +24,19 @@ pub(crate) struct SharedState {
     /// What the VMs of all workers share.
     pub(crate) vm_data: Shared,
     pub(crate) phases: watch::Receiver<Phase>,
-    /// One for each worker there ever was.
+    /// The number of its first worker.
+    pub(crate) first_worker: usize,
+    /// One for each of its workers.
     pub(crate) counters: Vec<Arc<Counters>>,
+    /// Those of other generations among them.
+    pub(crate) all_counters: Arc<WorkerCounters>,
+    /// Where its workers take requests of the admin listener.
+    pub(crate) admin_desk: AdminDesk,
+}
+
+impl SharedState {
+    /// What a worker counts; by its number.
+    pub(crate) fn counters_of(&self, worker: usize) -> &Arc<Counters> {
+        &self.counters[worker - self.first_worker]
+    }
 }
