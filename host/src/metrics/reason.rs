@@ -15,12 +15,14 @@ pub(crate) enum Reason {
     NoReplica,
     Drained,
     Idle,
+    /// This machine lacked what a connection to a replica takes.
+    LocalResources,
     /// Its task panicked, or its worker.
     InternalError,
 }
 
 impl Reason {
-    pub(super) const ALL: [Reason; 10] = [
+    pub(super) const ALL: [Reason; 11] = [
         Reason::ClientClosed,
         Reason::ReplicaClosed,
         Reason::ClientReset,
@@ -30,6 +32,7 @@ impl Reason {
         Reason::NoReplica,
         Reason::Drained,
         Reason::Idle,
+        Reason::LocalResources,
         Reason::InternalError,
     ];
 
@@ -44,6 +47,7 @@ impl Reason {
             Reason::NoReplica => "no-replica",
             Reason::Drained => "drained",
             Reason::Idle => "idle",
+            Reason::LocalResources => "local-resources",
             Reason::InternalError => "internal-error",
         }
     }

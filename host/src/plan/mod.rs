@@ -50,6 +50,16 @@ pub struct Plan {
     pub dns_refresh: Duration,
 }
 
+impl Plan {
+    /// Has the balancer show the limit of connections that holds where it runs.
+    pub(crate) fn show_limit(&mut self, connections: usize) {
+        let configuration = self.balancer.as_mut().map(|it| &mut it.configuration);
+        if let Some(serde_json::Value::Object(fields)) = configuration {
+            fields.insert("max_connections".to_owned(), connections.into());
+        }
+    }
+}
+
 /// One address where connections are accepted.
 #[derive(Clone, Debug)]
 pub struct Listener {

@@ -9,14 +9,17 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::caught_panic::CaughtPanic;
+use crate::control::admission::{Admission, Limit};
 use crate::control::lifecycle::{Drained, Phase};
 use crate::error::StartError;
 use crate::filters::compiled_vm::CompiledVm;
 use crate::metrics::WorkerCounters;
-use crate::net::fd_limit;
+use crate::net::fd_limit::FileBudget;
 use crate::net::forward::DataCallbacks;
+use crate::net::pipe::PipeBudget;
 use crate::plan::Plan;
 use crate::proxy::admin::desk::AdminDesk;
+use crate::proxy::connection_limit;
 use crate::proxy::context::ListenerContext;
 use crate::proxy::generation::{Generation, GenerationArgs};
 use crate::proxy::main_thread::{MainThread, Resolving};
@@ -30,6 +33,10 @@ use proxy_wasm_engine::Shared;
 /// A running host. Dropping it cuts every connection; [`Host::drain`] does not.
 pub struct Host {
     options: HostOptions,
+    file_budget: FileBudget,
+    /// Counts the connections of all generations.
+    admission: Arc<Admission>,
+    pipes: Arc<PipeBudget>,
     vm_data: Shared,
     main_thread: MainThread,
     counters: Arc<WorkerCounters>,
@@ -53,15 +60,14 @@ impl Host {
     /// filter doesn't load or refuses its configuration. A DNS name that does
     /// not resolve is no error: it is logged and looked up again.
     pub async fn start(plan: Plan, wasm: &[u8], options: HostOptions) -> Result<Host, StartError> {
-        let fit = fd_limit::sessions_that_fit();
-        let options = HostOptions {
-            max_sessions: options.max_sessions.min(fit),
-            ..options
-        };
         CaughtPanic::note_places();
         let failed = |source| StartError::Worker { worker: 0, source };
+        let file_budget = FileBudget::raise();
         let mut host = Host {
             options,
+            file_budget,
+            admission: Arc::default(),
+            pipes: PipeBudget::new(file_budget.pipes()),
             vm_data: Shared::new(),
             main_thread: MainThread::spawn().map_err(failed)?,
             counters: Arc::default(),
@@ -157,8 +163,10 @@ impl Host {
     }
 
     /// Starts workers for a plan and has them accept instead of the current ones.
-    async fn run(&mut self, plan: Plan, wasm: &[u8]) -> Result<(), StartError> {
+    async fn run(&mut self, mut plan: Plan, wasm: &[u8]) -> Result<(), StartError> {
         let count = self.options.workers.get();
+        let limit = self.connection_limit(&plan)?;
+        plan.show_limit(limit.connections);
         let lookup = Arc::clone(&self.options.lookup);
         let mut resolver = Resolver::new(lookup).after(&self.names);
         let clusters = Arc::new(Clusters::of(&plan, &mut resolver)?);
@@ -168,7 +176,14 @@ impl Host {
         for context in contexts {
             let bound = BoundListener::open(&self.listeners, context.address, &binds, count)?;
             let address = bound.address();
-            listeners.push((bound, ListenerContext { address, ..context }));
+            let context = ListenerContext { address, ..context };
+            listeners.push((bound, context));
+        }
+        let own_limits = plan.listeners.iter().map(connection_limit::of_listener);
+        let own_limits: Vec<_> = own_limits.collect();
+        for ((bound, context), limit) in listeners.iter_mut().zip(&own_limits) {
+            let admission = || Arc::clone(bound.admission());
+            context.admission = limit.as_ref().map(|_| admission());
         }
         let admin = match &plan.admin {
             Some(admin) => {
@@ -197,6 +212,9 @@ impl Host {
                 false => DataCallbacks::All,
             },
             vm_data: self.vm_data.clone(),
+            admission: Arc::clone(&self.admission),
+            pipes: Arc::clone(&self.pipes),
+            admin_connections: self.file_budget.admin_connections(),
             phases: watching,
             first_worker: self.workers,
             counters: self.counters.add(count),
@@ -217,6 +235,15 @@ impl Host {
             bound.listen()?;
         }
         // Nothing can fail any more.
+        if let Some(shortfall) = connection_limit::shortfall(&plan, &limit, &self.file_budget) {
+            tracing::warn!("{shortfall}");
+        }
+        self.admission.set_limit(limit);
+        for (bound, limit) in listeners.iter().zip(own_limits) {
+            if let Some(limit) = limit {
+                bound.admission().set_limit(limit);
+            }
+        }
         next.enter(Phase::Running);
         self.main_thread.set_current(shared);
         if let Some(listener) = new_admin {
@@ -239,6 +266,22 @@ impl Host {
         }
         (self.listeners, self.admin) = (listeners, admin);
         Ok(())
+    }
+
+    /// How many connections a plan allows.
+    ///
+    /// # Errors
+    /// When there are no files for another set of workers.
+    fn connection_limit(&mut self, plan: &Plan) -> Result<Limit, StartError> {
+        // It may have been raised since.
+        self.file_budget = FileBudget::raise();
+        let last = usize::from(self.admission.open() > 0);
+        let needs = connection_limit::file_needs(plan, &self.options, self.retired.len() + last);
+        if !self.current.is_empty() {
+            self.file_budget.check_room(&needs)?;
+        }
+        let budget = &self.file_budget;
+        Ok(connection_limit::whole(plan, &self.options, budget, &needs))
     }
 }
 

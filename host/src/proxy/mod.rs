@@ -5,6 +5,7 @@ mod admin;
 #[cfg(test)]
 mod captured_log;
 mod connection;
+mod connection_limit;
 mod context;
 mod generation;
 pub(crate) mod host;

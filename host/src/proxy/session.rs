@@ -13,6 +13,7 @@ use tracing::{debug, error, info};
 
 use crate::caught_panic::CaughtPanic;
 use crate::control::CloseCommand;
+use crate::control::admission::Places;
 #[cfg(test)]
 use crate::fault::Fault;
 use crate::filters::chain_state::Step;
@@ -34,12 +35,14 @@ pub(crate) fn serve(
     listener: Rc<ListenerContext>,
     client: TcpStream,
     source: SocketAddr,
+    places: Places,
 ) -> impl Future<Output = ()> {
     let mut session = Session {
         count: worker.counters.open(),
         connection: Connection::new(worker, listener, source, &client),
         attempts: 0,
         replica: None,
+        _places: places,
     };
     async move {
         let outcome = {
@@ -59,6 +62,8 @@ struct Session {
     count: OpenCount,
     attempts: u32,
     replica: Option<Arc<str>>,
+    /// Given up last, when both sockets are closed.
+    _places: Places,
 }
 
 /// What the client sent before there was a replica.
@@ -185,8 +190,12 @@ impl Session {
                 Ok(dialed.socket)
             }
             Ok(None) => {
+                let reason = match attempts.lacking {
+                    true => Reason::LocalResources,
+                    false => Reason::NoReplica,
+                };
                 self.show_upstream(attempts, None);
-                Err(Reason::NoReplica)
+                Err(reason)
             }
             Err(CloseCommand::Close) => Err(Reason::ClosedByFilter),
             Err(CloseCommand::Cut) => Err(Reason::Drained),

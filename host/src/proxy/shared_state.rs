@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::control::admission::Admission;
 use crate::control::lifecycle::Phase;
 use crate::filters::compiled_vm::CompiledVm;
 use crate::metrics::{Counters, WorkerCounters};
 use crate::net::forward::DataCallbacks;
+use crate::net::pipe::PipeBudget;
 use crate::proxy::admin::desk::AdminDesk;
 use crate::proxy::options::HostOptions;
 use crate::upstream::cluster::Clusters;
@@ -23,6 +25,11 @@ pub(crate) struct SharedState {
     pub(crate) data_callbacks: DataCallbacks,
     /// What the VMs of all workers share.
     pub(crate) vm_data: Shared,
+    /// Counts the connections of all workers, those of earlier plans included.
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) pipes: Arc<PipeBudget>,
+    /// How many clients the admin listener may have.
+    pub(crate) admin_connections: usize,
     pub(crate) phases: watch::Receiver<Phase>,
     /// The number of its first worker.
     pub(crate) first_worker: usize,

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::control::admission::Admission;
 use crate::error::StartError;
 use crate::net::socket::keep_alive;
 
@@ -21,6 +22,8 @@ pub(crate) struct BoundListener {
     within: Vec<SocketSet>,
     /// Shared by the plans that have this listener.
     succession: Arc<Succession>,
+    /// Counts its connections, where it has a limit of its own.
+    admission: Arc<Admission>,
 }
 
 /// One socket for each worker, all on one address.
@@ -55,18 +58,14 @@ impl BoundListener {
     ) -> Result<BoundListener, StartError> {
         let known = |one: &&BoundListener| one.bind == bind || one.sockets.address == bind;
         if let Some(bound) = bound.iter().find(known) {
-            let sockets = bound.sockets.clone();
-            let within = bound
-                .within
-                .iter()
-                .filter(|set| !binds.contains(&set.address));
-            let within = within.cloned().collect();
-            let succession = Arc::clone(&bound.succession);
+            let within = bound.within.iter();
+            let within = within.filter(|set| !binds.contains(&set.address));
             return Ok(BoundListener {
                 bind,
-                sockets,
-                within,
-                succession,
+                sockets: bound.sockets.clone(),
+                within: within.cloned().collect(),
+                succession: Arc::clone(&bound.succession),
+                admission: Arc::clone(&bound.admission),
             });
         }
         let sets = || bound.iter().flat_map(BoundListener::sets);
@@ -93,6 +92,7 @@ impl BoundListener {
             within: within.cloned().collect(),
             sockets,
             succession: Arc::default(),
+            admission: Arc::default(),
         })
     }
 
@@ -122,6 +122,10 @@ impl BoundListener {
     /// Where it listens; never port 0.
     pub(crate) fn address(&self) -> SocketAddr {
         self.sockets.address
+    }
+
+    pub(crate) fn admission(&self) -> &Arc<Admission> {
+        &self.admission
     }
 
     /// One of its sockets, once more.

@@ -5,6 +5,7 @@ mod chain;
 mod check;
 mod demo;
 mod envoy;
+mod files;
 mod run;
 mod running;
 

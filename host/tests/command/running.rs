@@ -1,5 +1,6 @@
 //! A program that runs, and what it is asked, each wait with a limit.
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -71,10 +72,36 @@ impl Running {
 
     /// How many files it may have open from now on.
     pub(crate) fn may_open(&self, files: Option<u64>) {
-        // Without a limit of its own it has raised it as far as this.
-        let maximum = rustix::process::getrlimit(Resource::Nofile).maximum;
+        let maximum = self.maximum();
         let limit = Rlimit {
             current: files.or(maximum),
+            maximum,
+        };
+        prlimit(Some(self.pid()), Resource::Nofile, limit).unwrap();
+    }
+
+    /// How many files it may open from now on; it can't raise what holds for ever.
+    pub(crate) fn may_open_more(&self, files: usize, forever: Forever) {
+        let open = format!("/proc/{}/fd", self.child.id());
+        let open: HashSet<u64> = (std::fs::read_dir(open).unwrap())
+            .map(|entry| {
+                entry
+                    .unwrap()
+                    .file_name()
+                    .to_str()
+                    .unwrap()
+                    .parse()
+                    .unwrap()
+            })
+            .collect();
+        let mut free = (0..).filter(|number| !open.contains(number));
+        let limit = free.nth(files);
+        let maximum = match forever {
+            Forever::Yes => limit,
+            Forever::No => self.maximum(),
+        };
+        let limit = Rlimit {
+            current: limit,
             maximum,
         };
         prlimit(Some(self.pid()), Resource::Nofile, limit).unwrap();
@@ -84,6 +111,16 @@ impl Running {
     pub(crate) fn ends(mut self) -> Option<i32> {
         let status = eventually("its end", || self.child.try_wait().unwrap());
         status.code()
+    }
+
+    /// How far it may raise its limit of open files; it has done so.
+    fn maximum(&self) -> Option<u64> {
+        let limits = format!("/proc/{}/limits", self.child.id());
+        let limits = std::fs::read_to_string(limits).unwrap();
+        let files = limits
+            .lines()
+            .find(|line| line.starts_with("Max open files"));
+        files.unwrap().split_whitespace().nth(4)?.parse().ok()
     }
 
     fn pid(&self) -> Pid {
@@ -96,6 +133,12 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Whether a limit can be raised again.
+pub(crate) enum Forever {
+    Yes,
+    No,
 }
 
 /// Looks again and again until there is something.

@@ -14,6 +14,7 @@ use proxy_wasm_engine::Action;
 
 use super::*;
 use crate::control::command::SessionControl;
+use crate::net::pipe::PipeBudget;
 
 /// A filter that is shown chunks, may hold them, and writes in capitals.
 #[derive(Default)]
@@ -85,7 +86,7 @@ async fn pair(seen: Seen, shown: (DataCallbacks, DataCallbacks), idle: Option<Du
     let seen = Rc::new(seen);
     let hooks = Rc::clone(&seen);
     let outcome = spawn_local(async move {
-        let buffers = Buffers::new();
+        let buffers = Buffers::new(PipeBudget::new(usize::MAX));
         let forward = Forward::new(downstream, upstream, &buffers, &*hooks);
         forward.show(shown.0, shown.1).idle_timeout(idle).await
     });

@@ -1,9 +1,11 @@
 //! The admin listener: `/ready`, `/metrics` and, during a drain, `/_ping` are the
 //! host's own, everything else is answered by the filter.
 
+mod connections;
 pub(crate) mod desk;
 mod reply;
 mod request;
+mod write_timeout;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -28,9 +30,11 @@ use crate::control::lifecycle::Phase;
 #[cfg(test)]
 use crate::fault::Fault;
 use crate::metrics;
-use crate::proxy::accept::{Clients, accept_ready, keep_accepting};
+use crate::proxy::accept::{Clients, keep_accepting};
+use crate::proxy::admin::connections::{AdminConnections, AdminPlace};
 use crate::proxy::admin::desk::{AdminRequest, Waiting};
 use crate::proxy::admin::reply::{JSON, Reply, error, filter_is_down, reply};
+use crate::proxy::admin::write_timeout::WriteTimeout;
 use crate::proxy::context::WorkerContext;
 use crate::proxy::shared_state::SharedState;
 
@@ -40,14 +44,18 @@ pub(crate) type Current = watch::Receiver<Option<Arc<SharedState>>>;
 /// Serves the admin listener until `end`. Its connections go on after that; each
 /// request is answered by the generation that runs then.
 pub(crate) async fn serve(current: Current, listener: TcpListener, end: oneshot::Receiver<()>) {
+    let most = current
+        .borrow()
+        .as_ref()
+        .map_or(1, |shared| shared.admin_connections);
     let mut requests = Requests {
         local: listener.local_addr().ok(),
+        connections: AdminConnections::new(most),
         current,
     };
     // An error: the host is gone.
     let end = async { drop(end.await) };
     keep_accepting(end, &listener, "admin", &mut requests).await;
-    accept_ready(&listener, &mut requests).await;
 }
 
 /// Has a worker answer what comes to its desk, for as long as it is the current one.
@@ -86,25 +94,44 @@ pub(crate) async fn answer_all(
 struct Requests {
     current: Current,
     local: Option<SocketAddr>,
+    connections: Rc<AdminConnections>,
 }
 
 impl Clients<TcpStream> for Requests {
-    fn serve(&mut self, socket: TcpStream, client: SocketAddr) {
-        let (current, local) = (self.current.clone(), self.local.unwrap_or(client));
+    type Place = Option<AdminPlace>;
+
+    async fn admit(&mut self) -> Option<AdminPlace> {
+        self.connections.admit().await
+    }
+
+    fn admit_last(&mut self) -> Option<Option<AdminPlace>> {
+        // The listener is elsewhere by now.
+        None
+    }
+
+    fn serve(&mut self, socket: TcpStream, client: SocketAddr, place: Option<AdminPlace>) {
         // Nobody is accepted before there are workers.
-        let Some(shared) = self.shared() else { return };
+        let Some(shared) = self.current.borrow().clone() else {
+            return;
+        };
         #[cfg(test)]
         shared.options.fault.strike(Fault::AdminAccept);
+        let Some(place) = place else {
+            refuse(&socket, client);
+            return;
+        };
+        let (current, local) = (self.current.clone(), self.local.unwrap_or(client));
         let limit = shared.options.admin_timeout;
-        spawn_local(async move {
-            let service = service_fn(|request| {
-                let current = current.clone();
-                async move { Ok::<_, Infallible>(answer(&current, client, local, request).await) }
+        let id = place.id();
+        let serving = spawn_local(async move {
+            let (current, place) = (&current, &place);
+            let service = service_fn(async |request| {
+                Ok::<_, Infallible>(answer(current, place, client, local, request).await)
             });
             let serving = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(limit)
-                .serve_connection(TokioIo::new(socket), service);
+                .serve_connection(TokioIo::new(WriteTimeout::new(socket, limit)), service);
             let serving = std::pin::pin!(serving);
             match CaughtPanic::catch_async(serving).await {
                 Ok(Ok(())) => {}
@@ -112,17 +139,26 @@ impl Clients<TcpStream> for Requests {
                 Err(panic) => error!(%client, %panic, "an admin connection's task panicked"),
             }
         });
+        self.connections.set_task(id, serving.abort_handle());
     }
 }
 
-impl Requests {
-    fn shared(&self) -> Option<Arc<SharedState>> {
-        self.current.borrow().clone()
-    }
+/// Every other connection is being answered.
+fn refuse(socket: &TcpStream, client: SocketAddr) {
+    debug!(%client, "an admin connection is refused: as many are being answered as may be");
+    let body = "{\"error\":\"as many requests are being answered as may be; try again\"}\n";
+    let head = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: {JSON}\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    // Few bytes, which a new socket has room for.
+    let _ = socket.try_write((head + body).as_bytes());
 }
 
 async fn answer(
     current: &Current,
+    place: &AdminPlace,
     client: SocketAddr,
     local: SocketAddr,
     request: Request<Incoming>,
@@ -151,7 +187,8 @@ async fn answer(
             reply(StatusCode::SERVICE_UNAVAILABLE, JSON, ping)
         }
         "/metrics" => {
-            let text = metrics::render(&[shared.all_counters.total()], &shared.vm_data);
+            let counters = [shared.all_counters.total()];
+            let text = metrics::render(&counters, &shared.admission, &shared.vm_data);
             reply(
                 StatusCode::OK,
                 "text/plain; version=0.0.4; charset=utf-8",
@@ -172,6 +209,7 @@ async fn answer(
                 local,
                 request,
             };
+            let _answering = place.answering();
             let asking = ask_current(current, request);
             timeout(limit, asking).await.unwrap_or_else(|_| {
                 error(

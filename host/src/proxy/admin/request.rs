@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
+use http::header::CONNECTION;
 use http::{HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
@@ -31,10 +32,11 @@ pub(super) async fn read(
         Ok(body) => Ok(Request::from_parts(head, Some(body?))),
         Err(_) => {
             let limit = humantime::format_duration(limit);
-            Err(error(
-                StatusCode::REQUEST_TIMEOUT,
-                &format!("the body did not arrive within {limit}"),
-            ))
+            let message = format!("the body did not arrive within {limit}");
+            let mut reply = error(StatusCode::REQUEST_TIMEOUT, &message);
+            let close = HeaderValue::from_static("close");
+            reply.headers_mut().insert(CONNECTION, close);
+            Err(reply)
         }
     }
 }
