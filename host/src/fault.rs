@@ -18,8 +18,6 @@ pub(crate) enum Fault {
     Tick,
     /// In the task of a filter's HTTP call.
     HttpCall,
-    /// In the task of a filter's gRPC call.
-    GrpcCall,
     /// In a call into a VM.
     VmCall,
     /// In the task that accepts clients of the admin listener.
@@ -50,19 +48,6 @@ impl FaultSwitch {
     /// The first to come by waits, with all its thread.
     pub(crate) fn stopping(fault: Fault, until: Receiver<()>) -> FaultSwitch {
         FaultSwitch(Arc::new(Mutex::new(Some((fault, Event::Wait(until))))))
-    }
-
-    /// Has the next to come by a place panic.
-    pub(crate) fn arm(&self, fault: Fault) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((fault, Event::Panic));
-    }
-
-    /// Whether it has yet to happen.
-    pub(crate) fn is_armed(&self) -> bool {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some()
     }
 
     /// Panics, or waits, if this is the place.

@@ -23,6 +23,8 @@
 //!
 //! Filters run in the engine of [`proxy_wasm_engine`].
 
+#[cfg(test)]
+mod captured_log;
 mod caught_panic;
 pub mod config;
 mod control;

@@ -108,3 +108,31 @@ impl Sessions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    #[test]
+    fn all_are_seen_when_each_was_shown_or_has_left() {
+        let sessions: Rc<Sessions> = Rc::default();
+        let entered: Vec<_> = (0..1000).map(|id| sessions.enter(id)).collect();
+        let mut waiting = Box::pin(sessions.all_seen());
+        let mut is_over = || {
+            let mut cx = Context::from_waker(Waker::noop());
+            waiting.as_mut().poll(&mut cx) == Poll::Ready(())
+        };
+        for (nth, session) in entered.into_iter().enumerate() {
+            assert!(!is_over(), "{nth} of 1000 were shown");
+            session.seen();
+            session.seen();
+            // Those that stay count no more than those that leave.
+            if nth % 2 == 0 {
+                std::mem::forget(session);
+            }
+        }
+        assert!(is_over());
+    }
+}

@@ -246,6 +246,63 @@ mod tests {
         }
     }
 
+    /// Panics over its first client.
+    struct Panicking(Served);
+
+    impl Clients<u32> for Panicking {
+        type Place = ();
+
+        async fn admit(&mut self) {}
+
+        fn admit_last(&mut self) -> Option<()> {
+            None
+        }
+
+        fn serve(&mut self, client: u32, source: SocketAddr, place: ()) {
+            assert_ne!(client, 1, "a panic");
+            self.0.serve(client, source, place);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_panic_the_next_clients_are_accepted() {
+        let listener = Script::new([Ok(1), Ok(2), Ok(3)]);
+        let mut clients = Panicking(Served::new());
+        let end = sleep(Duration::from_secs(10));
+        keep_accepting(end, &listener, "test", &mut clients).await;
+        assert_eq!(clients.0.clients, [(2, 100), (3, 100)]);
+    }
+
+    #[tokio::test]
+    async fn at_the_end_all_are_served_that_the_kernel_has_accepted() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut clients = Vec::new();
+        // More than a task is told of before it must yield.
+        for _ in 0..300 {
+            clients.push(std::net::TcpStream::connect(address).unwrap());
+        }
+        let mut served = Counted(0);
+        accept_ready(&listener, &mut served).await;
+        assert_eq!(served.0, 300);
+    }
+
+    struct Counted(usize);
+
+    impl Clients<TcpStream> for Counted {
+        type Place = ();
+
+        async fn admit(&mut self) {}
+
+        fn admit_last(&mut self) -> Option<()> {
+            Some(())
+        }
+
+        fn serve(&mut self, _: TcpStream, _: SocketAddr, (): ()) {
+            self.0 += 1;
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_end_does_not_wait_for_the_process_to_recover() {
         let began = Instant::now();

@@ -51,6 +51,8 @@ impl WorkerContext {
             counters: Arc::clone(&counters),
             sessions: Rc::clone(&sessions),
             reload_backoff: options.reload_backoff,
+            #[cfg(test)]
+            fault: options.fault.clone(),
         };
         Ok(Rc::new(WorkerContext {
             chain: Chain::start(&shared.vms, &resources)?,

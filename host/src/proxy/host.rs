@@ -205,6 +205,7 @@ impl Host {
         let (phases, watching) = watch::channel(Phase::Starting);
         let shared = Arc::new(SharedState {
             clusters,
+            replicas: plan.clusters.iter().map(|it| it.replica.clone()).collect(),
             vms,
             data_callbacks: match plan.network_filters.is_empty() {
                 true => self.options.data_callbacks,
@@ -253,6 +254,7 @@ impl Host {
         self.main_thread.resolve(Resolving {
             resolver,
             refresh: plan.dns_refresh,
+            backoff: self.options.reload_backoff,
             #[cfg(test)]
             fault: self.options.fault.clone(),
         });
@@ -315,8 +317,8 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+    use crate::captured_log::CapturedLog;
     use crate::metrics::Reason;
-    use crate::proxy::captured_log::CapturedLog;
 
     #[tokio::test(start_paused = true)]
     async fn a_drain_says_every_10_s_how_many_are_open() {

@@ -9,12 +9,13 @@ use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, LocalSet, spawn_local};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::error;
 
 use crate::caught_panic::CaughtPanic;
 #[cfg(test)]
 use crate::fault::{Fault, FaultSwitch};
+use crate::filters::backoff::Backoff;
 use crate::proxy::admin::{self, Current};
 use crate::proxy::shared_state::SharedState;
 use crate::upstream::resolver::Resolver;
@@ -37,6 +38,8 @@ enum Order {
 pub(super) struct Resolving {
     pub(super) resolver: Resolver,
     pub(super) refresh: Duration,
+    /// Before it goes on after a panic, at first.
+    pub(super) backoff: Duration,
     #[cfg(test)]
     pub(super) fault: FaultSwitch,
 }
@@ -104,6 +107,7 @@ async fn live(mut orders: mpsc::UnboundedReceiver<Order>, current: Current) {
 }
 
 async fn keep_resolving(names: Resolving) {
+    let mut backoff = Backoff::new(names.backoff);
     loop {
         #[cfg(test)]
         let running = async {
@@ -115,10 +119,7 @@ async fn keep_resolving(names: Resolving) {
         let Err(panic) = CaughtPanic::catch_async(std::pin::pin!(running)).await else {
             return;
         };
-        error!(%panic, "looking up names panicked; it goes on in {PAUSE:?}");
-        sleep(PAUSE).await;
+        error!(%panic, "looking up names panicked; it goes on");
+        sleep(backoff.next(Instant::now())).await;
     }
 }
-
-/// After a panic.
-const PAUSE: Duration = Duration::from_secs(1);

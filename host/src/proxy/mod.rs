@@ -2,8 +2,6 @@
 
 mod accept;
 mod admin;
-#[cfg(test)]
-mod captured_log;
 mod connection;
 mod connection_limit;
 mod context;

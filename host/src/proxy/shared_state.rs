@@ -1,5 +1,6 @@
 //! What the workers of a host share.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -19,6 +20,8 @@ use proxy_wasm_engine::Shared;
 pub(crate) struct SharedState {
     pub(crate) options: HostOptions,
     pub(crate) clusters: Arc<Clusters>,
+    /// The names of the plan's replicas.
+    pub(crate) replicas: HashSet<String>,
     /// One for each VM a worker has.
     pub(crate) vms: Vec<Arc<CompiledVm>>,
     /// Which chunks the filters are shown.

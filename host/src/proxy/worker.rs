@@ -4,14 +4,14 @@ use std::net::TcpListener as StdListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{io, thread};
 
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::{JoinSet, LocalSet, spawn_local};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::{Dispatch, error, info};
 
 use crate::caught_panic::CaughtPanic;
@@ -131,7 +131,7 @@ fn supervise(mut args: WorkerArgs, mut reports: Reports, mut runtime: Runtime) {
         if !accepting || !reports.has_started() {
             break;
         }
-        let delay = backoff.next(Instant::now().into());
+        let delay = backoff.next(Instant::now());
         runtime = match wait(&shared, delay) {
             Some(next) => next,
             None => break,

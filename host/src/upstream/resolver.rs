@@ -100,19 +100,19 @@ impl DnsName {
                     Err(error) => error.to_string(),
                 };
                 let kept = resolution.addresses.len();
-                if resolution.state == LookupState::Failing {
-                } else if kept > 0 {
-                    warn!(
-                        name,
-                        error, kept, "name does not resolve; the last good answer stands"
-                    );
-                } else {
-                    warn!(
+                match kept {
+                    // It has been said.
+                    _ if resolution.state == LookupState::Failing => {}
+                    0 => warn!(
                         name,
                         error,
-                        "name does not resolve, and has never: what it stands for can't be \
+                        "name does not resolve, and never has: what it stands for can't be \
                          reached until it does"
-                    );
+                    ),
+                    _ => warn!(
+                        name,
+                        error, kept, "name does not resolve; the last good answer stands"
+                    ),
                 }
                 resolution.state = LookupState::Failing;
             }

@@ -188,7 +188,8 @@ async fn answer(
         }
         "/metrics" => {
             let counters = [shared.all_counters.total()];
-            let text = metrics::render(&counters, &shared.admission, &shared.vm_data);
+            let filter = metrics::of_replicas(shared.vm_data.metrics(), &shared.replicas);
+            let text = metrics::render(&counters, &shared.admission, filter);
             reply(
                 StatusCode::OK,
                 "text/plain; version=0.0.4; charset=utf-8",
