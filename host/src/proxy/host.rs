@@ -199,6 +199,9 @@ impl Host {
             (None, Some(_)) => Some(None),
             (None, None) => None,
         };
+        let traffic = listeners.iter().map(|(bound, _)| bound.address());
+        let own = traffic.chain(admin.as_ref().map(BoundListener::address));
+        clusters.refuse_loops(own.collect())?;
         resolver.resolve(self.options.resolve_limit).await;
 
         let vms = CompiledVm::all(&plan, wasm)?;

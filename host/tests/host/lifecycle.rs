@@ -292,6 +292,14 @@ async fn a_reload_that_cannot_work_changes_nothing() {
     assert!(refused.unwrap_err().to_string().contains("in use"));
     let refused = host.reload(plan(&[&r0]), b"no module").await;
     assert!(refused.is_err());
+    let itself = Replica {
+        address: host.listeners()[0],
+        _bound: None,
+    };
+    let wat = Guest::PLAIN.wat();
+    let refused = host.reload(plan(&[&itself]), wat.as_bytes()).await;
+    let error = refused.unwrap_err().to_string();
+    assert!(error.contains("would connect to itself"), "{error}");
     for _ in 0..5 {
         assert_eq!(connect(&host).await.1, "r0");
     }

@@ -189,7 +189,8 @@ async fn answer(
         "/metrics" => {
             let counters = [shared.all_counters.total()];
             let filter = metrics::of_replicas(shared.vm_data.metrics(), &shared.replicas);
-            let text = metrics::render(&counters, &shared.admission, filter);
+            let dropped = &shared.options.log_lines_dropped;
+            let text = metrics::render(&counters, &shared.admission, dropped, filter);
             reply(
                 StatusCode::OK,
                 "text/plain; version=0.0.4; charset=utf-8",
