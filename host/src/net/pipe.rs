@@ -23,6 +23,8 @@ pub(crate) struct Buffers {
     /// Read into and written out of within one poll, never kept across one.
     pub(crate) chunk: RefCell<Box<[u8]>>,
     pipes: RefCell<Vec<Pipe>>,
+    /// How many pipes are kept open for later.
+    spare: Cell<usize>,
     budget: Arc<PipeBudget>,
     /// When the system last had no pipe that is worth having.
     refused: Cell<Option<Instant>>,
@@ -33,6 +35,7 @@ impl Buffers {
         Buffers {
             chunk: RefCell::new(vec![0; CHUNK].into_boxed_slice()),
             pipes: RefCell::new(Vec::new()),
+            spare: Cell::new(SPARE_PIPES),
             budget,
             refused: Cell::new(None),
         }
@@ -57,11 +60,17 @@ impl Buffers {
         pipe
     }
 
+    /// Closes the spare pipes, and keeps none from now on: no more streams will come.
+    pub(crate) fn shrink(&self) {
+        self.pipes.borrow_mut().clear();
+        self.spare.set(0);
+    }
+
     /// Keeps a pipe for the next stream. One that still holds bytes is closed,
     /// since they belong to the stream it served.
     pub(crate) fn give_back(&self, pipe: Pipe) {
         let mut pipes = self.pipes.borrow_mut();
-        if pipe.held == 0 && pipes.len() < SPARE_PIPES {
+        if pipe.held == 0 && pipes.len() < self.spare.get() {
             pipes.push(pipe);
         }
     }

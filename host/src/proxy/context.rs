@@ -43,7 +43,7 @@ impl WorkerContext {
         index: usize,
     ) -> Result<Rc<WorkerContext>, StartError> {
         let options = &shared.options;
-        let counters = Arc::clone(&shared.counters[index]);
+        let counters = Arc::clone(shared.counters_of(index));
         let sessions = Rc::new(Sessions::default());
         let resources = VmResources {
             clusters: Arc::clone(&shared.clusters),
@@ -51,6 +51,8 @@ impl WorkerContext {
             counters: Arc::clone(&counters),
             sessions: Rc::clone(&sessions),
             reload_backoff: options.reload_backoff,
+            #[cfg(test)]
+            fault: options.fault.clone(),
         };
         Ok(Rc::new(WorkerContext {
             chain: Chain::start(&shared.vms, &resources)?,

@@ -11,17 +11,17 @@ use bytes::BytesMut;
 use tokio::net::TcpStream;
 use tracing::{debug, error, info};
 
+use crate::caught_panic::CaughtPanic;
 use crate::control::CloseCommand;
 use crate::control::admission::Places;
+#[cfg(test)]
+use crate::fault::Fault;
 use crate::filters::chain_state::Step;
 use crate::filters::connection_info::ConnectionInfo;
 use crate::metrics::{OpenCount, Reason};
 use crate::net::forward::{Forward, ForwardHooks, MOST_HELD};
-use crate::proxy::caught_panic::CaughtPanic;
 use crate::proxy::connection::Connection;
 use crate::proxy::context::{ListenerContext, WorkerContext};
-#[cfg(test)]
-use crate::proxy::fault::Fault;
 use crate::upstream::cluster::Target;
 use crate::upstream::dial::{Attempts, Dialed, dial};
 use proxy_wasm_engine::envoy::STEERING_KEY;
@@ -103,6 +103,7 @@ impl Session {
         let step = connection
             .chain_state
             .down(connection, 0, &mut early.bytes, early.end);
+        connection.seen();
         let step = match step {
             // On the heap as well: few connections wait.
             Step::Held(_) if connection.control().ordered().is_none() => {
