@@ -15,6 +15,7 @@ pub(crate) enum Reason {
     NoReplica,
     Drained,
     Idle,
+    HalfClosed,
     /// This machine lacked what a connection to a replica takes.
     LocalResources,
     /// Its task panicked, or its worker.
@@ -22,7 +23,7 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    pub(super) const ALL: [Reason; 11] = [
+    pub(super) const ALL: [Reason; 12] = [
         Reason::ClientClosed,
         Reason::ReplicaClosed,
         Reason::ClientReset,
@@ -32,6 +33,7 @@ impl Reason {
         Reason::NoReplica,
         Reason::Drained,
         Reason::Idle,
+        Reason::HalfClosed,
         Reason::LocalResources,
         Reason::InternalError,
     ];
@@ -47,6 +49,7 @@ impl Reason {
             Reason::NoReplica => "no-replica",
             Reason::Drained => "drained",
             Reason::Idle => "idle",
+            Reason::HalfClosed => "half-closed",
             Reason::LocalResources => "local-resources",
             Reason::InternalError => "internal-error",
         }
@@ -61,6 +64,7 @@ impl From<Outcome> for Reason {
             Outcome::ClientReset => Reason::ClientReset,
             Outcome::ReplicaReset => Reason::ReplicaReset,
             Outcome::Idle => Reason::Idle,
+            Outcome::HalfClosed => Reason::HalfClosed,
             Outcome::Ordered(CloseCommand::Close) => Reason::ClosedByFilter,
             Outcome::Ordered(CloseCommand::Cut) => Reason::Drained,
         }
