@@ -20,6 +20,8 @@ pub enum Traffic {
     CountsToTheEnd,
     /// Answers one request with the replica's name, then breaks off with a reset.
     AnswersAndResets,
+    /// Breaks off with a reset at once.
+    ResetsAtOnce,
     /// Says `bye` and ends its side, then counts what still comes.
     EndsFirst,
     /// Sends `bytes` bytes of noise and its end, and checks at the same time
@@ -83,6 +85,7 @@ impl Traffic {
                 stream.readable().await?;
                 return stream.set_zero_linger();
             }
+            Self::ResetsAtOnce => return stream.set_zero_linger(),
             Self::EndsFirst => {
                 stream.write_all(b"bye").await?;
                 stream.shutdown().await?;

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use dtr_lb_tests::{Healthy, Ping, Replica, Standin, Unhealthy, on_each_proxy};
+use dtr_lb_tests::{
+    Healthy, LIMIT, Ping, Replica, Standin, Traffic, Unhealthy, eventually, on_each_proxy,
+};
+use serde_json::json;
 
 on_each_proxy!(a_refusing_replica_costs_no_client_an_error, |world| {
     let well = world.replica(Replica::healthy()).await;
@@ -110,6 +113,33 @@ on_each_proxy!(
         assert_eq!(sick.connections(), before, "the sick one was tried");
     }
 );
+
+on_each_proxy!(a_replica_that_resets_unserved_clients_leaves, |world| {
+    let well = world.replica(Replica::healthy()).await;
+    let broken = world.replica(Replica::serves(Traffic::ResetsAtOnce)).await;
+    let proxy = world
+        .proxy_with(json!({ "policy": "round-robin", "passive": { "hold": "60s" } }))
+        .await;
+    proxy.sees(&well, Healthy).await;
+    proxy.sees(&broken, Healthy).await;
+
+    // What the first of each worker meets can't be known before.
+    while broken.connections() == 0 {
+        let _ = proxy.connect().await.try_who().await;
+    }
+    proxy.is_in_state(&broken, "held").await;
+    // The other worker learns of it with its next heartbeat.
+    eventually(LIMIT, "everybody to be served", async || {
+        for _ in 0..10 {
+            let who = proxy.connect().await.try_who().await;
+            if who.as_deref().ok() != Some(well.name()) {
+                return Err(format!("{who:?}"));
+            }
+        }
+        Ok(())
+    })
+    .await;
+});
 
 /// Wants all of these to have answered, and nobody else.
 fn assert_shared_by(answers: &BTreeMap<String, usize>, replicas: [&Standin; 2]) {

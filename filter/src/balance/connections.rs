@@ -26,7 +26,9 @@ pub(crate) struct Progress {
     pub(crate) changed: [Option<ReplicaId>; 2],
     /// The replica that a connect attempt failed at.
     pub(crate) failed: Option<ReplicaId>,
-    /// The replica that the connection reached.
+    /// The replica that took the connection and reset it unserved: a failure as well.
+    pub(crate) reset: Option<ReplicaId>,
+    /// The replica that the connection reached, and was not reset by.
     pub(crate) reached: Option<ReplicaId>,
 }
 
@@ -124,7 +126,10 @@ impl Connections {
         let mut progress = Progress::default();
         if connection.settled == Settled::NotYet {
             progress = self.settle(&mut connection, outcome, names);
+        } else if let UpstreamOutcome::Reset(_) = outcome {
+            progress.reset = connection.replica;
         }
+        self.count_failure(progress.reset);
         self.count_closed(connection.replica);
         let left = connection.replica.filter(|left| Some(*left) != chosen);
         progress.changed = [chosen, left];
@@ -203,7 +208,7 @@ impl Connections {
         match outcome {
             UpstreamOutcome::Pending => return progress,
             UpstreamOutcome::Failed => progress.failed = chosen,
-            UpstreamOutcome::Reached(name) => {
+            UpstreamOutcome::Reached(name) | UpstreamOutcome::Reset(name) => {
                 // By far the most reach the chosen one: no look-up for those.
                 let is_chosen = |id: &ReplicaId| names.is_named(*id, name);
                 let reached = match chosen.filter(is_chosen) {
@@ -219,19 +224,18 @@ impl Connections {
                     }
                     connection.replica = reached;
                 }
-                progress.reached = reached;
+                if let Some(reached) = reached {
+                    self.count(reached, |here| {
+                        here.connections = here.connections.saturating_add(1);
+                    });
+                }
+                match outcome {
+                    UpstreamOutcome::Reset(_) => progress.reset = reached,
+                    _ => progress.reached = reached,
+                }
             }
         }
-        if let Some(failed) = progress.failed {
-            self.count(failed, |here| {
-                here.failures = here.failures.saturating_add(1)
-            });
-        }
-        if let Some(reached) = progress.reached {
-            self.count(reached, |here| {
-                here.connections = here.connections.saturating_add(1);
-            });
-        }
+        self.count_failure(progress.failed);
         connection.settled = Settled::Yes;
         progress
     }
@@ -250,6 +254,12 @@ impl Connections {
     fn count_closed(&mut self, id: Option<ReplicaId>) {
         if let Some(id) = id {
             self.count(id, |here| here.active = here.active.saturating_sub(1));
+        }
+    }
+
+    fn count_failure(&mut self, id: Option<ReplicaId>) {
+        if let Some(id) = id {
+            self.count(id, |here| here.failures = here.failures.saturating_add(1));
         }
     }
 

@@ -1,7 +1,7 @@
 //! Connections: each is given a route when it opens, and counted when it ends.
 
 use super::host::{self, Shared};
-use super::upstream::observe_outcome;
+use super::upstream::{self, observe_outcome};
 use super::vm::Vm;
 use crate::balance::stream::{StreamId, UpstreamOutcome};
 use crate::balancer::Admission;
@@ -60,7 +60,8 @@ pub(super) fn closed(vm: &mut Vm, context: u32) {
         return;
     };
     let stream = StreamId(context);
-    if balancer.is_unsettled(stream) {
+    // Where one went that is settled matters again only when nothing came from there.
+    if balancer.is_unsettled(stream) || upstream::sent() == 0 {
         observe_outcome(balancer, |outcome| Fact::Closed(stream, outcome), now);
     } else {
         balancer.observe(Fact::Closed(stream, UpstreamOutcome::Pending), now);

@@ -36,23 +36,34 @@ pub(super) fn observe_outcome(
     fact: impl for<'a> FnOnce(UpstreamOutcome<'a>) -> Fact<'a>,
     now: Moment,
 ) {
-    // The marker of success: flags stay set after an attempt that failed, and the
-    // replica's name is there while it is still being connected to.
-    if host::property(&CONNECTED).is_none() {
-        let flags = host::number(&FLAGS).unwrap_or_default();
-        let outcome = if flags & CONNECT_FAILED == 0 {
-            UpstreamOutcome::Pending
-        } else {
-            UpstreamOutcome::Failed
-        };
-        return balancer.observe(fact(outcome), now);
-    }
     let name = host::property(&REPLICA_PROPERTY).unwrap_or_default();
     let name = std::str::from_utf8(&name).unwrap_or_default();
-    balancer.observe(fact(UpstreamOutcome::Reached(name)), now);
+    // A byte that came from a replica says as much as all that is asked for below.
+    if !name.is_empty() && sent() > 0 {
+        return balancer.observe(fact(UpstreamOutcome::Reached(name)), now);
+    }
+    // The marker of success: flags stay set after an attempt that failed, and the
+    // replica's name is there while it is still being connected to.
+    let is_connected = host::property(&CONNECTED).is_some();
+    let flags = host::number(&FLAGS).unwrap_or_default();
+    let outcome = match is_connected {
+        true if flags & REMOTE_RESET != 0 => UpstreamOutcome::Reset(name),
+        true => UpstreamOutcome::Reached(name),
+        false if flags & CONNECT_FAILED != 0 => UpstreamOutcome::Failed,
+        false => UpstreamOutcome::Pending,
+    };
+    balancer.observe(fact(outcome), now);
+}
+
+/// How many bytes the client of the connection at hand has been sent.
+pub(super) fn sent() -> u64 {
+    host::number(&SENT).unwrap_or_default()
 }
 
 const CONNECTED: [&str; 2] = ["upstream", "local_address"];
+const SENT: [&str; 2] = ["response", "size"];
 const FLAGS: [&str; 2] = ["response", "flags"];
+/// UpstreamRemoteReset. A replica's orderly end has no flag, and looks like a client's.
+const REMOTE_RESET: u64 = 16;
 /// UpstreamConnectionFailure (32) and UpstreamRetryLimitExceeded (32768).
 const CONNECT_FAILED: u64 = 32 | 32768;

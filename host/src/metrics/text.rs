@@ -9,17 +9,17 @@ use crate::control::admission::Admission;
 use crate::metrics::filter_text::render_filter;
 use crate::metrics::label::label;
 use crate::metrics::{Counters, Reason};
-use proxy_wasm_engine::Shared;
+use proxy_wasm_engine::Metric;
 
 /// Everything as Prometheus text, format 0.0.4.
 pub(crate) fn render(
     workers: &[Arc<Counters>],
     admission: &Admission,
     log_lines_dropped: &AtomicU64,
-    filter: &Shared,
+    filter: Vec<Metric>,
 ) -> String {
     let mut text = render_host(workers, admission, log_lines_dropped.load(Relaxed));
-    render_filter(&mut text, filter.metrics());
+    render_filter(&mut text, filter);
     text
 }
 

@@ -72,6 +72,8 @@ pub struct Listener {
     pub fallback: String,
     /// How long a connection may be silent both ways; `None`: for ever.
     pub idle_timeout: Option<Duration>,
+    /// How long one side may be silent once the other has finished.
+    pub half_close_timeout: Duration,
     /// At most this many clients' connections here at once, 1 to 1000000; `None`: no
     /// limit of its own.
     pub max_connections: Option<u32>,

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use crate::net::forward::DataCallbacks;
 #[cfg(test)]
-use crate::proxy::fault::FaultSwitch;
+use crate::fault::FaultSwitch;
+use crate::net::forward::DataCallbacks;
 use crate::upstream::resolver::{self, Lookup};
 
 /// How a host runs; what it does is the plan's.

@@ -11,17 +11,17 @@ use bytes::BytesMut;
 use tokio::net::TcpStream;
 use tracing::{debug, error, info};
 
+use crate::caught_panic::CaughtPanic;
 use crate::control::CloseCommand;
 use crate::control::admission::Places;
+#[cfg(test)]
+use crate::fault::Fault;
 use crate::filters::chain_state::Step;
 use crate::filters::connection_info::ConnectionInfo;
 use crate::metrics::{OpenCount, Reason};
-use crate::net::forward::{Forward, ForwardHooks, MOST_HELD, Timeouts};
-use crate::proxy::caught_panic::CaughtPanic;
+use crate::net::forward::{Forward, ForwardHooks, MOST_HELD};
 use crate::proxy::connection::Connection;
 use crate::proxy::context::{ListenerContext, WorkerContext};
-#[cfg(test)]
-use crate::proxy::fault::Fault;
 use crate::upstream::cluster::Target;
 use crate::upstream::dial::{Attempts, Dialed, dial};
 use proxy_wasm_engine::envoy::STEERING_KEY;
@@ -103,6 +103,7 @@ impl Session {
         let step = connection
             .chain_state
             .down(connection, 0, &mut early.bytes, early.end);
+        connection.seen();
         let step = match step {
             // On the heap as well: few connections wait.
             Step::Held(_) if connection.control().ordered().is_none() => {
@@ -213,10 +214,7 @@ impl Session {
         Forward::new(client, replica, &connection.worker.buffers, connection)
             .show(up, down)
             .beginning_with(early.bytes, early.end)
-            .timeouts(Timeouts {
-                idle: connection.listener.idle_timeout,
-                ..Timeouts::default()
-            })
+            .timeouts(connection.listener.timeouts)
     }
 
     /// The one exit: counts, shows the filters the end, and logs why.

@@ -194,3 +194,41 @@ fn everything_goes_on_after_the_process_could_open_no_more_files() {
     let errors = program.metric("dtr_lb_host_accept_errors_total");
     assert!(errors > 0, "none is counted");
 }
+
+#[test]
+fn reloads_leave_nothing_behind_but_the_worker_of_an_open_session() {
+    let program = Program::forwarding(Files(1024));
+    let settles = |threads: usize, files: std::ops::RangeInclusive<usize>, when: &str| {
+        eventually(
+            &format!("{threads} threads and {files:?} files {when}"),
+            || {
+                let costs = program.program.costs();
+                (costs.0 == threads && files.contains(&costs.1)).then_some(costs.1)
+            },
+        )
+    };
+    let reload = || {
+        program.program.signal(Signal::HUP);
+        program
+            .program
+            .until("SIGHUP: the configuration was read again");
+    };
+    // Until the first has been accepted, not all may be there.
+    is_greeted(&mut program.connect(), "before");
+    let (threads, files) = eventually("a quiet program", || {
+        let active = program.metric("dtr_lb_host_connections_active");
+        let costs = program.program.costs();
+        (active == 0 && program.program.costs() == costs).then_some(costs)
+    });
+    let mut held = program.connect();
+    is_greeted(&mut held, "the one that stays");
+    reload();
+    // Its two sockets, and the event loop of its worker.
+    let one = settles(threads + 1, files + 2..=files + 2 + 4, "after a reload");
+    for _ in 0..10 {
+        reload();
+    }
+    settles(threads + 1, one..=one, "after ten more");
+    drop(held);
+    settles(threads, files - 2..=files, "when the session is over");
+}

@@ -134,6 +134,15 @@ impl Running {
         prlimit(Some(self.pid()), Resource::Nofile, limit).unwrap();
     }
 
+    /// How many threads it has, and how many files open.
+    pub(crate) fn costs(&self) -> (usize, usize) {
+        let count = |what| {
+            let entries = std::fs::read_dir(format!("/proc/{}/{what}", self.child.id()));
+            entries.unwrap().count()
+        };
+        (count("task"), count("fd"))
+    }
+
     /// Waits for its end: the exit code.
     pub(crate) fn ends(mut self) -> Option<i32> {
         let status = eventually("its end", || self.child.try_wait().unwrap());

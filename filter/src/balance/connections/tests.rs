@@ -91,6 +91,51 @@ fn a_connection_counts_where_it_ends_up() {
 }
 
 #[test]
+fn a_reset_before_the_first_byte_is_a_failure_of_the_replica_reached() {
+    let (first, second) = (ReplicaId(0), ReplicaId(1));
+    type Steps<'a> = &'a [UpstreamOutcome<'a>];
+    let cases: [(&str, Steps<'_>, _, Option<ReplicaId>, _); 3] = [
+        (
+            "by the chosen one",
+            &[],
+            UpstreamOutcome::Reset("r1"),
+            None,
+            (first, [(1, 1), (0, 0), (0, 0)]),
+        ),
+        (
+            "by the runner-up",
+            &[],
+            UpstreamOutcome::Reset("r2"),
+            Some(first),
+            (second, [(0, 1), (1, 1), (0, 0)]),
+        ),
+        (
+            "after it was known to be there",
+            &[UpstreamOutcome::Reached("r2")],
+            UpstreamOutcome::Reset("r2"),
+            None,
+            (second, [(0, 1), (1, 1), (0, 0)]),
+        ),
+    ];
+    for (why, before, end, failed, (reset, expected)) in cases {
+        let mut connections = Connections::default();
+        connections.opened(STREAM, LISTENER, first);
+        for outcome in before {
+            connections.located(STREAM, *outcome, &Names);
+        }
+        let progress = connections.closed(STREAM, end, &Names);
+        assert_eq!(progress.reached, None, "{why}: that would end a hold");
+        assert_eq!(
+            (progress.failed, progress.reset),
+            (failed, Some(reset)),
+            "{why}"
+        );
+        assert_eq!(totals(&connections), expected, "{why}");
+        assert_eq!(active(&connections), [0, 0, 0], "{why}");
+    }
+}
+
+#[test]
 fn closed_twice_or_never_opened_changes_nothing() {
     let mut connections = Connections::default();
     connections.opened(STREAM, LISTENER, ReplicaId(0));

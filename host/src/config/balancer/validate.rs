@@ -10,7 +10,7 @@ use super::check_builder::CheckBuilder;
 use super::file::{self, File};
 use super::replicas::replicas;
 use super::{Admin, Check, Config, Health, Listener, Passive, Replica};
-use crate::config::defaults::{CONNECT_TIMEOUT, DNS_REFRESH, DRAIN_TIMEOUT};
+use crate::config::defaults::{CONNECT_TIMEOUT, DNS_REFRESH, DRAIN_TIMEOUT, HALF_CLOSE_TIMEOUT};
 use crate::config::duration::BoundedDuration;
 use crate::config::error::ConfigError;
 use crate::config::network_filter;
@@ -67,6 +67,9 @@ pub(in crate::config) fn validate(file: File, source: &Source) -> Result<Config,
             .connect_timeout
             .map_or(CONNECT_TIMEOUT, BoundedDuration::get),
         idle_timeout: file.idle_timeout.map(BoundedDuration::get),
+        half_close_timeout: file
+            .half_close_timeout
+            .map_or(HALF_CLOSE_TIMEOUT, BoundedDuration::get),
         max_connections: file.max_connections.map(MaxConnections::u32),
         dns_refresh: file.dns_refresh.map_or(DNS_REFRESH, BoundedDuration::get),
         drain_delay: file

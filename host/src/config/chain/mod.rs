@@ -28,6 +28,8 @@ pub struct Chain {
     pub admin: Option<SocketAddr>,
     /// How long a connection may be silent both ways; `None`: for ever.
     pub idle_timeout: Option<Duration>,
+    /// How long one side may be silent once the other has finished.
+    pub half_close_timeout: Duration,
     /// At most this many clients' connections at once, 1 to 1000000; `None`: as many
     /// as the process may open files for.
     pub max_connections: Option<u32>,

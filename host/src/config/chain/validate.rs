@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::file::{self, ChainFile};
 use super::{Chain, ChainCluster, ChainListener};
-use crate::config::defaults::{CONNECT_TIMEOUT, DNS_REFRESH, DRAIN_TIMEOUT};
+use crate::config::defaults::{CONNECT_TIMEOUT, DNS_REFRESH, DRAIN_TIMEOUT, HALF_CLOSE_TIMEOUT};
 use crate::config::duration::BoundedDuration;
 use crate::config::error::ConfigError;
 use crate::config::network_filter;
@@ -39,6 +39,9 @@ pub(in crate::config) fn validate(file: ChainFile, source: &Source) -> Result<Ch
         filters,
         admin,
         idle_timeout: file.idle_timeout.map(BoundedDuration::get),
+        half_close_timeout: file
+            .half_close_timeout
+            .map_or(HALF_CLOSE_TIMEOUT, BoundedDuration::get),
         max_connections: file.max_connections.map(MaxConnections::u32),
         dns_refresh: file.dns_refresh.map_or(DNS_REFRESH, BoundedDuration::get),
         drain_delay: file

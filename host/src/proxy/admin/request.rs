@@ -1,6 +1,5 @@
 //! A request on the admin listener that a filter answers.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,7 +11,8 @@ use hyper::body::{Body, Incoming};
 use tokio::time::timeout;
 
 use crate::filters::vm_owner::{ContextHandle, VmOwner};
-use crate::proxy::admin::reply::{Reply, error, from_filter, not_found};
+use crate::proxy::admin::desk::AdminRequest;
+use crate::proxy::admin::reply::{Reply, error, filter_is_down, from_filter, not_found};
 use crate::proxy::context::WorkerContext;
 use proxy_wasm_engine::{Action, ContextId, End, Headers, HttpInfo, TcpInfo, Trap, Vm};
 
@@ -42,12 +42,12 @@ pub(super) async fn read(
 }
 
 /// Hands a request to the filter's HTTP context.
-pub(super) async fn ask(
-    worker: &WorkerContext,
-    client: SocketAddr,
-    local: SocketAddr,
-    request: Request<Option<Bytes>>,
-) -> Reply {
+pub(super) async fn ask(worker: &WorkerContext, request: AdminRequest) -> Reply {
+    let AdminRequest {
+        client,
+        local,
+        request,
+    } = request;
     let (head, body) = request.into_parts();
     let has_body = body.is_some();
     let body = body.unwrap_or_default();
@@ -98,13 +98,6 @@ async fn read_body(body: Incoming) -> Result<Bytes, Reply> {
             &format!("the body is broken: {error}"),
         )),
     }
-}
-
-fn filter_is_down() -> Reply {
-    error(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "the filter is down; it is being restarted",
-    )
 }
 
 /// The filter's context of a request, which ends with it, answered or not.
