@@ -414,13 +414,14 @@ impl Balancer {
             self.take_failures(failed, 1, now);
         }
         if let Some(reached) = progress.reached {
-            self.pool.reached(reached, now);
+            self.pool.reached(reached, progress.opening, now);
         }
     }
 
     /// Takes in connect failures of a replica, whichever VM saw them.
     fn take_failures(&mut self, id: ReplicaId, failures: u64, now: Moment) {
-        let ejection = self.pool.connect_failed(id, failures, now);
+        let last = self.connections.last();
+        let ejection = self.pool.connect_failed(id, failures, last, now);
         // The VM that probes logs for all: it learns of everybody's failures.
         if ejection == Ejection::Unchanged || !self.is_holder() {
             return;
