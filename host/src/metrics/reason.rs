@@ -15,12 +15,15 @@ pub(crate) enum Reason {
     NoReplica,
     Drained,
     Idle,
+    HalfClosed,
+    /// This machine lacked what a connection to a replica takes.
+    LocalResources,
     /// Its task panicked, or its worker.
     InternalError,
 }
 
 impl Reason {
-    pub(super) const ALL: [Reason; 10] = [
+    pub(super) const ALL: [Reason; 12] = [
         Reason::ClientClosed,
         Reason::ReplicaClosed,
         Reason::ClientReset,
@@ -30,6 +33,8 @@ impl Reason {
         Reason::NoReplica,
         Reason::Drained,
         Reason::Idle,
+        Reason::HalfClosed,
+        Reason::LocalResources,
         Reason::InternalError,
     ];
 
@@ -44,6 +49,8 @@ impl Reason {
             Reason::NoReplica => "no-replica",
             Reason::Drained => "drained",
             Reason::Idle => "idle",
+            Reason::HalfClosed => "half-closed",
+            Reason::LocalResources => "local-resources",
             Reason::InternalError => "internal-error",
         }
     }
@@ -57,6 +64,7 @@ impl From<Outcome> for Reason {
             Outcome::ClientReset => Reason::ClientReset,
             Outcome::ReplicaReset => Reason::ReplicaReset,
             Outcome::Idle => Reason::Idle,
+            Outcome::HalfClosed => Reason::HalfClosed,
             Outcome::Ordered(CloseCommand::Close) => Reason::ClosedByFilter,
             Outcome::Ordered(CloseCommand::Cut) => Reason::Drained,
         }

@@ -3,5 +3,7 @@
 pub(crate) mod fd_limit;
 pub(crate) mod forward;
 pub(crate) mod headers;
+pub(crate) mod local_resources;
+pub(crate) mod own_address;
 pub(crate) mod pipe;
 pub(crate) mod socket;

@@ -23,11 +23,11 @@ impl Plan {
     /// The plan of the balancer's configuration.
     ///
     /// Every replica gets a cluster for each port of the service and for each
-    /// check, and routes that name its runners-up. Up to eight replicas there is
-    /// a route for every ordered pair and it goes on with all the others; above
-    /// that a replica has three runners-up (the next ones of the list, which is
-    /// a ring) and the route goes on with the pool, so that the number of routes
-    /// grows no faster than the number of replicas.
+    /// check, and routes that name its runners-up: for each pair one that ends
+    /// there, and one that goes on with all the others. Up to eight replicas
+    /// every ordered pair has them; above that a replica has three runners-up
+    /// (the next ones of the list, which is a ring) and the others are the pool,
+    /// so that the number of routes grows no faster than the number of replicas.
     #[must_use]
     pub fn of(config: &Config) -> Self {
         let runners_up = runners_up(config.replicas.len());
@@ -83,6 +83,8 @@ impl Plan {
                 .admin
                 .as_ref()
                 .map(|admin| Admin { bind: admin.bind }),
+            max_connections: config.max_connections,
+            drain_delay: config.drain_delay,
             drain_timeout: config.drain_timeout,
             dns_refresh: config.dns_refresh,
         }
@@ -102,6 +104,7 @@ impl Plan {
                     port: one.bind.port(),
                     fallback: one.cluster.clone(),
                     idle_timeout: chain.idle_timeout,
+                    max_connections: one.max_connections,
                 })
                 .collect(),
             clusters: chain.clusters.iter().flat_map(endpoints).collect(),
@@ -115,6 +118,8 @@ impl Plan {
             network_filters: chain.filters.clone(),
             balancer: None,
             admin: chain.admin.map(|bind| Admin { bind }),
+            max_connections: chain.max_connections,
+            drain_delay: chain.drain_delay,
             drain_timeout: chain.drain_timeout,
             dns_refresh: chain.dns_refresh,
         }
@@ -156,5 +161,6 @@ fn listener(listener: &config::Listener, config: &Config) -> Listener {
         port: listener.port,
         fallback: contract::pool(listener.port),
         idle_timeout: config.idle_timeout,
+        max_connections: listener.max_connections,
     }
 }

@@ -26,7 +26,7 @@ pub struct Plan {
     pub listeners: Vec<Listener>,
     /// One endpoint each: a replica's port, or the target of a replica's probes.
     pub clusters: Vec<Cluster>,
-    /// Clusters in order of preference, such as `443/r1>r3`.
+    /// Clusters in order of preference, such as `443/r1>r3>*`.
     pub routes: Vec<Route>,
     /// All replicas of one port, taken in turn: where connections go when no
     /// filter is there to choose.
@@ -38,10 +38,26 @@ pub struct Plan {
     pub balancer: Option<Balancer>,
     /// Where the page, the API and the metrics are served.
     pub admin: Option<Admin>,
-    /// How long open connections may go on after SIGTERM.
+    /// At most this many clients' connections at once, 1 to 1000000; `None`: as many
+    /// as the process may open files for.
+    pub max_connections: Option<u32>,
+    /// How long connections are still accepted after SIGTERM, while `/ready` and
+    /// `/_ping` say 503 already.
+    pub drain_delay: Duration,
+    /// How long open connections may go on then.
     pub drain_timeout: Duration,
     /// How often DNS names are resolved again.
     pub dns_refresh: Duration,
+}
+
+impl Plan {
+    /// Has the balancer show the limit of connections that holds where it runs.
+    pub(crate) fn show_limit(&mut self, connections: usize) {
+        let configuration = self.balancer.as_mut().map(|it| &mut it.configuration);
+        if let Some(serde_json::Value::Object(fields)) = configuration {
+            fields.insert("max_connections".to_owned(), connections.into());
+        }
+    }
 }
 
 /// One address where connections are accepted.
@@ -56,6 +72,9 @@ pub struct Listener {
     pub fallback: String,
     /// How long a connection may be silent both ways; `None`: for ever.
     pub idle_timeout: Option<Duration>,
+    /// At most this many clients' connections here at once, 1 to 1000000; `None`: no
+    /// limit of its own.
+    pub max_connections: Option<u32>,
 }
 
 /// A name for one endpoint: `443/r1` for traffic, `ping/r1` for probes.
@@ -84,7 +103,7 @@ pub struct Cluster {
 /// Clusters in order: the next is tried when a connect attempt fails.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// Such as `443/r1>r3`.
+    /// Such as `443/r1>r3>*`.
     pub name: String,
     /// Names of clusters; never empty.
     pub clusters: Vec<String>,

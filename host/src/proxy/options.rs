@@ -1,6 +1,8 @@
 //! How a host runs.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use crate::net::forward::DataCallbacks;
@@ -13,8 +15,8 @@ use crate::upstream::resolver::{self, Lookup};
 pub struct HostOptions {
     /// Threads, each with its own sockets and VM. Default: one per core.
     pub workers: NonZeroUsize,
-    /// Sessions open at once; clients beyond that wait to be accepted. Fewer when
-    /// the process may not open files enough.
+    /// Sessions open at once, over all workers; clients beyond that wait. Fewer when
+    /// the plan says so, or the process may not open files enough.
     pub max_sessions: usize,
     /// Which chunks of a connection the balancer is shown. Filters somebody else
     /// wrote are shown all they have a callback for.
@@ -24,8 +26,12 @@ pub struct HostOptions {
     /// How long the start waits for DNS; what takes longer is learnt later.
     pub resolve_limit: Duration,
     /// How long a client of the admin listener may take to send the head of a
-    /// request, and the answer to it may take.
+    /// request, and its body, and may go without reading what it asked for; and how
+    /// long the filter's answer may take.
     pub admin_timeout: Duration,
+    /// Counted by whoever writes the log, and shown among the metrics: lines that
+    /// were dropped because they could not be written.
+    pub log_lines_dropped: Arc<AtomicU64>,
     /// Looks up DNS names. Default: the system's resolver.
     pub lookup: Lookup,
     #[cfg(test)]
@@ -36,11 +42,12 @@ impl Default for HostOptions {
     fn default() -> Self {
         HostOptions {
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-            max_sessions: 100_000,
+            max_sessions: 1_000_000,
             data_callbacks: DataCallbacks::default(),
             reload_backoff: Duration::from_secs(1),
             resolve_limit: Duration::from_secs(2),
             admin_timeout: Duration::from_secs(10),
+            log_lines_dropped: Arc::default(),
             lookup: resolver::system(),
             #[cfg(test)]
             fault: FaultSwitch::default(),

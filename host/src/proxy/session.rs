@@ -12,10 +12,11 @@ use tokio::net::TcpStream;
 use tracing::{debug, error, info};
 
 use crate::control::CloseCommand;
+use crate::control::admission::Places;
 use crate::filters::chain_state::Step;
 use crate::filters::connection_info::ConnectionInfo;
 use crate::metrics::{OpenCount, Reason};
-use crate::net::forward::{Forward, ForwardHooks, MOST_HELD};
+use crate::net::forward::{Forward, ForwardHooks, MOST_HELD, Timeouts};
 use crate::proxy::caught_panic::CaughtPanic;
 use crate::proxy::connection::Connection;
 use crate::proxy::context::{ListenerContext, WorkerContext};
@@ -34,12 +35,14 @@ pub(crate) fn serve(
     listener: Rc<ListenerContext>,
     client: TcpStream,
     source: SocketAddr,
+    places: Places,
 ) -> impl Future<Output = ()> {
     let mut session = Session {
         count: worker.counters.open(),
         connection: Connection::new(worker, listener, source, &client),
         attempts: 0,
         replica: None,
+        _places: places,
     };
     async move {
         let outcome = {
@@ -59,6 +62,8 @@ struct Session {
     count: OpenCount,
     attempts: u32,
     replica: Option<Arc<str>>,
+    /// Given up last, when both sockets are closed.
+    _places: Places,
 }
 
 /// What the client sent before there was a replica.
@@ -80,7 +85,7 @@ impl Session {
         };
         #[cfg(test)]
         self.worker().shared.options.fault.strike(Fault::Session);
-        self.forward(client, replica, early).await.into()
+        self.forward(&client, &replica, early).await.into()
     }
 
     fn worker(&self) -> &WorkerContext {
@@ -184,8 +189,12 @@ impl Session {
                 Ok(dialed.socket)
             }
             Ok(None) => {
+                let reason = match attempts.lacking {
+                    true => Reason::LocalResources,
+                    false => Reason::NoReplica,
+                };
                 self.show_upstream(attempts, None);
-                Err(Reason::NoReplica)
+                Err(reason)
             }
             Err(CloseCommand::Close) => Err(Reason::ClosedByFilter),
             Err(CloseCommand::Cut) => Err(Reason::Drained),
@@ -193,18 +202,21 @@ impl Session {
     }
 
     /// Moves bytes until both sides are done.
-    fn forward(
-        &self,
-        client: TcpStream,
-        replica: TcpStream,
+    fn forward<'a>(
+        &'a self,
+        client: &'a TcpStream,
+        replica: &'a TcpStream,
         early: Early,
-    ) -> Forward<'_, Connection> {
+    ) -> Forward<'a, Connection> {
         let connection = &self.connection;
         let (up, down) = connection.data_callbacks();
         Forward::new(client, replica, &connection.worker.buffers, connection)
             .show(up, down)
             .beginning_with(early.bytes, early.end)
-            .idle_timeout(connection.listener.idle_timeout)
+            .timeouts(Timeouts {
+                idle: connection.listener.idle_timeout,
+                ..Timeouts::default()
+            })
     }
 
     /// The one exit: counts, shows the filters the end, and logs why.

@@ -6,10 +6,10 @@ use proxy_wasm_engine::envoy::response_flag::{
     NO_HEALTHY_UPSTREAM, UPSTREAM_CONNECTION_FAILURE, UPSTREAM_RETRY_LIMIT_EXCEEDED,
 };
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tracing::debug;
 
-use crate::upstream::connect::{connect_address, failure_reason};
+use crate::upstream::connect::{Connect, connect_address, connect_patiently, failure_reason};
 use crate::upstream::endpoint::Endpoint;
 
 /// A connected endpoint.
@@ -29,6 +29,9 @@ pub(crate) struct Attempts {
     /// Envoy's transport failure reason of the first that failed other than by a
     /// timeout.
     pub(crate) failure: Option<String>,
+    /// This machine lacked what a connect takes until the deadline: what ended the
+    /// dial is no failure of an endpoint.
+    pub(crate) lacking: bool,
 }
 
 /// Tries each endpoint once, each of its addresses in turn, until `deadline`.
@@ -44,22 +47,31 @@ pub(crate) async fn dial<'a>(
                 break;
             }
             attempts.count += 1;
-            let limit = deadline.min(now + endpoint.connect_timeout);
-            match timeout_at(limit, connect_address(address)).await {
-                Ok(Ok(socket)) => {
+            let limit = endpoint.connect_timeout;
+            let connect = async || connect_address(address).await;
+            match connect_patiently(address, limit, deadline, connect).await {
+                Connect::Connected(socket) => {
                     return Some(Dialed {
                         socket,
                         endpoint,
                         address,
                     });
                 }
-                Ok(Err(error)) => {
+                Connect::Lacking(error) => {
+                    debug!(cluster = &*endpoint.cluster, %address, %error, "not connected");
+                    attempts.count -= 1;
+                    attempts.lacking = true;
+                    return None;
+                }
+                Connect::Failed(error) => {
                     debug!(cluster = &*endpoint.cluster, %address, %error, "connect failed");
                     attempts
                         .failure
                         .get_or_insert_with(|| failure_reason(&error));
                 }
-                Err(_) => debug!(cluster = &*endpoint.cluster, %address, "connect timed out"),
+                Connect::TimedOut => {
+                    debug!(cluster = &*endpoint.cluster, %address, "connect timed out")
+                }
             }
             attempts.flags |= UPSTREAM_CONNECTION_FAILURE;
         }

@@ -65,6 +65,10 @@ impl DnsName {
         }
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The last good answer; empty when there has been none.
     pub(crate) fn addresses(&self) -> Arc<[IpAddr]> {
         Arc::clone(

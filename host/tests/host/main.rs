@@ -9,6 +9,7 @@ mod eventually;
 mod filters;
 mod guest;
 mod lifecycle;
+mod limits;
 mod log;
 mod plan;
 mod replica;

@@ -54,9 +54,15 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// How long a connection may be silent both ways; `None`: for ever.
     pub idle_timeout: Option<Duration>,
+    /// At most this many clients' connections at once, 1 to 1000000; `None`: as many
+    /// as the process may open files for.
+    pub max_connections: Option<u32>,
     /// How often DNS names are resolved again.
     pub dns_refresh: Duration,
-    /// How long open connections may go on after SIGTERM.
+    /// How long connections are still accepted after SIGTERM, while `/ready` and
+    /// `/_ping` say 503 already.
+    pub drain_delay: Duration,
+    /// How long open connections may go on then.
     pub drain_timeout: Duration,
 }
 
@@ -92,6 +98,9 @@ pub struct Listener {
     pub bind: SocketAddr,
     /// The service's port; never 0.
     pub port: u16,
+    /// At most this many clients' connections here at once, 1 to 1000000; `None`: no
+    /// limit of its own.
+    pub max_connections: Option<u32>,
     /// Name of the [`Check`] a replica must pass to serve it.
     pub check: String,
 }

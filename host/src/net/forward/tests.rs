@@ -14,6 +14,8 @@ use proxy_wasm_engine::Action;
 
 use super::*;
 use crate::control::command::SessionControl;
+use crate::net::pipe::PipeBudget;
+use crate::net::socket::reset_on_close;
 
 /// A filter that is shown chunks, may hold them, and writes in capitals.
 #[derive(Default)]
@@ -23,6 +25,8 @@ struct Seen {
     taken: Cell<usize>,
     moved: Cell<usize>,
     hold: Cell<bool>,
+    /// Has the connection closed, and lets the bytes go all the same.
+    close: Cell<bool>,
     control: SessionControl,
 }
 
@@ -30,7 +34,11 @@ impl ForwardHooks for Seen {
     fn data(&self, direction: Direction, held: &mut BytesMut, end: End) -> Action {
         let text = String::from_utf8_lossy(held).into_owned();
         self.shown.borrow_mut().push((direction, text, end));
-        if self.hold.get() {
+        if self.close.get() {
+            self.control.order(CloseCommand::Close);
+        }
+        // What a filter is shown as it closes is held by the chain, whatever it says.
+        if self.hold.get() || self.control.ordered().is_some() {
             return Action::Pause;
         }
         held.make_ascii_uppercase();
@@ -80,20 +88,72 @@ async fn connected() -> (TcpStream, TcpStream) {
 }
 
 async fn pair(seen: Seen, shown: (DataCallbacks, DataCallbacks), idle: Option<Duration>) -> Pair {
-    let (client, downstream) = connected().await;
-    let (upstream, replica) = connected().await;
+    let timeouts = Timeouts {
+        idle,
+        ..Timeouts::default()
+    };
+    pair_with(seen, shown, timeouts).await
+}
+
+async fn pair_with(seen: Seen, shown: (DataCallbacks, DataCallbacks), timeouts: Timeouts) -> Pair {
+    forward(Sockets::connect().await, seen, shown, timeouts)
+}
+
+/// Both connections of a forwarder, from either end.
+struct Sockets {
+    client: TcpStream,
+    downstream: TcpStream,
+    upstream: TcpStream,
+    replica: TcpStream,
+}
+
+impl Sockets {
+    async fn connect() -> Sockets {
+        let (client, downstream) = connected().await;
+        let (upstream, replica) = connected().await;
+        Sockets {
+            client,
+            downstream,
+            upstream,
+            replica,
+        }
+    }
+}
+
+fn forward(
+    sockets: Sockets,
+    seen: Seen,
+    shown: (DataCallbacks, DataCallbacks),
+    timeouts: Timeouts,
+) -> Pair {
+    let Sockets {
+        client,
+        downstream,
+        upstream,
+        replica,
+    } = sockets;
     let seen = Rc::new(seen);
     let hooks = Rc::clone(&seen);
     let outcome = spawn_local(async move {
-        let buffers = Buffers::new();
-        let forward = Forward::new(downstream, upstream, &buffers, &*hooks);
-        forward.show(shown.0, shown.1).idle_timeout(idle).await
+        let buffers = Buffers::new(PipeBudget::new(usize::MAX));
+        Forward::new(&downstream, &upstream, &buffers, &*hooks)
+            .show(shown.0, shown.1)
+            .timeouts(timeouts)
+            .await
     });
     Pair {
         client,
         replica,
         seen,
         outcome,
+    }
+}
+
+/// What follows the end of a connection does not take ten seconds.
+fn quick() -> Timeouts {
+    Timeouts {
+        close: Duration::from_millis(50),
+        ..Timeouts::default()
     }
 }
 
@@ -377,3 +437,7 @@ fn silence_ends_a_connection_only_when_asked_to() {
         assert!(!not_asked.outcome.is_finished());
     });
 }
+
+mod closing;
+mod half_closed;
+mod lost;

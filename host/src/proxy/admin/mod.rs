@@ -1,8 +1,10 @@
-//! The admin listener: `/ready` and `/metrics` are the host's own, everything
-//! else is answered by the filter.
+//! The admin listener: `/ready`, `/metrics` and, during a drain, `/_ping` are the
+//! host's own, everything else is answered by the filter.
 
+mod connections;
 mod reply;
 mod request;
+mod write_timeout;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -23,15 +25,23 @@ use tracing::debug;
 use crate::control::lifecycle::{Phase, reached};
 use crate::metrics;
 use crate::proxy::accept::{Clients, accept_until};
+use crate::proxy::admin::connections::{AdminConnections, AdminPlace};
 use crate::proxy::admin::reply::{JSON, Reply, error, reply};
+use crate::proxy::admin::write_timeout::WriteTimeout;
 use crate::proxy::context::WorkerContext;
 
 /// Serves the admin listener for as long as the worker lives, or until another
-/// worker does.
+/// worker does. Whoever asks before the workers run waits: during a reload it is
+/// the last ones that are ready.
 pub(crate) async fn serve(worker: Rc<WorkerContext>, listener: TcpListener) {
     let phases = worker.shared.phases.clone();
+    reached(&phases, Phase::Running).await;
+    if *phases.borrow() < Phase::Running {
+        return;
+    }
     let mut requests = Requests {
         local: listener.local_addr().ok(),
+        connections: AdminConnections::new(worker.shared.admin_connections),
         worker,
     };
     accept_until(retiring(&phases), &listener, "admin", &mut requests).await;
@@ -49,34 +59,73 @@ async fn retiring(phases: &watch::Receiver<Phase>) {
 struct Requests {
     worker: Rc<WorkerContext>,
     local: Option<SocketAddr>,
+    connections: Rc<AdminConnections>,
 }
 
 impl Clients<TcpStream> for Requests {
-    fn serve(&mut self, socket: TcpStream, client: SocketAddr) {
+    type Place = Option<AdminPlace>;
+
+    async fn admit(&mut self) -> Option<AdminPlace> {
+        self.connections.admit().await
+    }
+
+    fn admit_last(&mut self) -> Option<Option<AdminPlace>> {
+        // Whoever takes over has a copy of the socket, and this one's place.
+        None
+    }
+
+    fn serve(&mut self, socket: TcpStream, client: SocketAddr, place: Option<AdminPlace>) {
+        let Some(place) = place else {
+            refuse(&socket, client);
+            return;
+        };
         let (worker, local) = (Rc::clone(&self.worker), self.local.unwrap_or(client));
-        spawn_local(async move {
-            let service = service_fn(|request| {
-                let worker = Rc::clone(&worker);
-                async move { Ok::<_, Infallible>(answer(&worker, client, local, request).await) }
+        let id = place.id();
+        let serving = spawn_local(async move {
+            let limit = worker.shared.options.admin_timeout;
+            let (worker, place) = (&worker, &place);
+            let service = service_fn(async |request| {
+                Ok::<_, Infallible>(answer(worker, place, client, local, request).await)
             });
             let serving = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
-                .header_read_timeout(worker.shared.options.admin_timeout)
-                .serve_connection(TokioIo::new(socket), service);
+                .header_read_timeout(limit)
+                .serve_connection(TokioIo::new(WriteTimeout::new(socket, limit)), service);
             if let Err(error) = serving.await {
                 debug!(%error, %client, "an admin connection failed");
             }
         });
+        self.connections.set_task(id, serving.abort_handle());
     }
+}
+
+/// Every other connection is being answered.
+fn refuse(socket: &TcpStream, client: SocketAddr) {
+    debug!(%client, "an admin connection is refused: as many are being answered as may be");
+    let body = "{\"error\":\"as many requests are being answered as may be; try again\"}\n";
+    let head = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: {JSON}\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    // Few bytes, which a new socket has room for.
+    let _ = socket.try_write((head + body).as_bytes());
 }
 
 async fn answer(
     worker: &WorkerContext,
+    place: &AdminPlace,
     client: SocketAddr,
     local: SocketAddr,
     request: Request<Incoming>,
 ) -> Reply {
-    let own = matches!(request.uri().path(), "/ready" | "/metrics");
+    let phase = *worker.shared.phases.borrow();
+    let own = match request.uri().path() {
+        "/ready" | "/metrics" => true,
+        // The filter knows of no drain.
+        "/_ping" => phase.is_drain(),
+        _ => false,
+    };
     if own && !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut refused = error(StatusCode::METHOD_NOT_ALLOWED, "read only: use GET");
         refused
@@ -85,9 +134,22 @@ async fn answer(
         return refused;
     }
     match request.uri().path() {
-        "/ready" => ready(worker),
+        "/ready" => ready(worker, phase),
+        "/_ping" if own => {
+            let ping = "{\"Error\":\"draining\",\"Healthy\":false}".to_owned();
+            reply(StatusCode::SERVICE_UNAVAILABLE, JSON, ping)
+        }
         "/metrics" => {
-            let text = metrics::render(&worker.shared.counters, &worker.shared.vm_data);
+            let text = {
+                let shared = &worker.shared;
+                let dropped = &shared.options.log_lines_dropped;
+                metrics::render(
+                    &shared.counters,
+                    &shared.admission,
+                    dropped,
+                    &shared.vm_data,
+                )
+            };
             reply(
                 StatusCode::OK,
                 "text/plain; version=0.0.4; charset=utf-8",
@@ -95,20 +157,25 @@ async fn answer(
             )
         }
         _ => {
+            let limit = worker.shared.options.admin_timeout;
+            // Who sends its body slowly gives way to others.
+            let request = match request::read(request, limit).await {
+                Ok(request) => request,
+                Err(reply) => return reply,
+            };
+            let _answering = place.answering();
             let asking = request::ask(worker, client, local, request);
-            timeout(worker.shared.options.admin_timeout, asking)
-                .await
-                .unwrap_or_else(|_| {
-                    error(
-                        StatusCode::GATEWAY_TIMEOUT,
-                        "the filter gave no answer in time",
-                    )
-                })
+            timeout(limit, asking).await.unwrap_or_else(|_| {
+                error(
+                    StatusCode::GATEWAY_TIMEOUT,
+                    "the filter gave no answer in time",
+                )
+            })
         }
     }
 }
 
-fn ready(worker: &WorkerContext) -> Reply {
+fn ready(worker: &WorkerContext, phase: Phase) -> Reply {
     let shared = &worker.shared;
     // The last ones are the current ones; others are retired.
     let current = shared
@@ -119,7 +186,6 @@ fn ready(worker: &WorkerContext) -> Reply {
     let running: u64 = current
         .map(|counters| counters.vm_running.load(Relaxed))
         .sum();
-    let phase = *shared.phases.borrow();
     match phase {
         Phase::Starting => error(StatusCode::SERVICE_UNAVAILABLE, "starting"),
         Phase::Running | Phase::Retiring if running > 0 || shared.vms.is_empty() => {
@@ -128,7 +194,7 @@ fn ready(worker: &WorkerContext) -> Reply {
         Phase::Running | Phase::Retiring => {
             error(StatusCode::SERVICE_UNAVAILABLE, "no filter runs")
         }
-        Phase::Draining | Phase::Cutting | Phase::Over => {
+        Phase::Announcing | Phase::Draining | Phase::Cutting | Phase::Over => {
             error(StatusCode::SERVICE_UNAVAILABLE, "draining")
         }
     }
