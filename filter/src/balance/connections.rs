@@ -2,7 +2,7 @@
 
 use super::listener::ListenerId;
 use super::replica::{ReplicaId, ReplicaNames};
-use super::stream::{StreamId, UpstreamOutcome};
+use super::stream::{Opening, StreamId, UpstreamOutcome};
 use super::tally::Tally;
 use crate::random;
 use std::collections::{HashMap, VecDeque};
@@ -17,6 +17,7 @@ pub(crate) struct Connections {
     unsettled: VecDeque<StreamId>,
     /// By replica's number.
     counts: Vec<Counts>,
+    last: Opening,
 }
 
 /// What a connection's progress changed.
@@ -30,6 +31,8 @@ pub(crate) struct Progress {
     pub(crate) reset: Option<ReplicaId>,
     /// The replica that the connection reached, and was not reset by.
     pub(crate) reached: Option<ReplicaId>,
+    /// Which connection it is.
+    pub(crate) opening: Opening,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +41,7 @@ struct Connection {
     /// Where it is counted; `None`: the proxy chose, and it is not known yet which.
     replica: Option<ReplicaId>,
     settled: Settled,
+    opening: Opening,
 }
 
 /// Whether it is known where a connection went.
@@ -65,10 +69,12 @@ impl Connections {
         replica: ReplicaId,
     ) -> Option<ReplicaId> {
         self.unsettled.push_back(stream);
+        self.last = Opening(self.last.0.wrapping_add(1));
         let connection = Connection {
             listener,
             replica: Some(replica),
             settled: Settled::NotYet,
+            opening: self.last,
         };
         let before = self.open.insert(stream, connection);
         self.count_open(replica);
@@ -134,6 +140,11 @@ impl Connections {
         let left = connection.replica.filter(|left| Some(*left) != chosen);
         progress.changed = [chosen, left];
         progress
+    }
+
+    /// The connection opened last.
+    pub(crate) fn last(&self) -> Opening {
+        self.last
     }
 
     /// Whether no connection is open.
@@ -204,7 +215,10 @@ impl Connections {
         names: &impl ReplicaNames,
     ) -> Progress {
         let chosen = connection.replica;
-        let mut progress = Progress::default();
+        let mut progress = Progress {
+            opening: connection.opening,
+            ..Progress::default()
+        };
         match outcome {
             UpstreamOutcome::Pending => return progress,
             UpstreamOutcome::Failed => progress.failed = chosen,
