@@ -25,9 +25,10 @@ pub(crate) struct SessionControl {
 }
 
 impl SessionControl {
-    /// Leaves an order; the first one counts.
+    /// Leaves an order; the first one counts, but for a cut, which does not wait for
+    /// a close.
     pub(crate) fn order(&self, order: CloseCommand) {
-        if self.order.get().is_none() {
+        if self.order.get().is_none() || order == CloseCommand::Cut {
             self.order.set(Some(order));
         }
         self.wake();
@@ -62,15 +63,16 @@ impl SessionControl {
 
     /// The order, once there is one. Wakes the task for a resume as well.
     pub(crate) fn poll_order(&self, cx: &mut Context<'_>) -> Poll<CloseCommand> {
-        if let Some(order) = self.order.get() {
-            return Poll::Ready(order);
-        }
+        // After an order, too: a cut may follow a close.
         let mut waker = self.waker.borrow_mut();
         match &mut *waker {
             Some(waker) => waker.clone_from(cx.waker()),
             None => *waker = Some(cx.waker().clone()),
         }
-        Poll::Pending
+        match self.order.get() {
+            Some(order) => Poll::Ready(order),
+            None => Poll::Pending,
+        }
     }
 
     /// Waits for an order.

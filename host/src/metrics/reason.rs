@@ -15,12 +15,13 @@ pub(crate) enum Reason {
     NoReplica,
     Drained,
     Idle,
+    HalfClosed,
     /// Its task panicked, or its worker.
     InternalError,
 }
 
 impl Reason {
-    pub(super) const ALL: [Reason; 10] = [
+    pub(super) const ALL: [Reason; 11] = [
         Reason::ClientClosed,
         Reason::ReplicaClosed,
         Reason::ClientReset,
@@ -30,6 +31,7 @@ impl Reason {
         Reason::NoReplica,
         Reason::Drained,
         Reason::Idle,
+        Reason::HalfClosed,
         Reason::InternalError,
     ];
 
@@ -44,6 +46,7 @@ impl Reason {
             Reason::NoReplica => "no-replica",
             Reason::Drained => "drained",
             Reason::Idle => "idle",
+            Reason::HalfClosed => "half-closed",
             Reason::InternalError => "internal-error",
         }
     }
@@ -57,6 +60,7 @@ impl From<Outcome> for Reason {
             Outcome::ClientReset => Reason::ClientReset,
             Outcome::ReplicaReset => Reason::ReplicaReset,
             Outcome::Idle => Reason::Idle,
+            Outcome::HalfClosed => Reason::HalfClosed,
             Outcome::Ordered(CloseCommand::Close) => Reason::ClosedByFilter,
             Outcome::Ordered(CloseCommand::Cut) => Reason::Drained,
         }

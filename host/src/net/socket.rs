@@ -20,5 +20,21 @@ pub(crate) fn reset_on_close(socket: impl AsFd) {
     let _ = sockopt::set_socket_linger(socket, Some(Duration::ZERO));
 }
 
+/// How many of the bytes written to a socket its peer has not acknowledged, the FIN
+/// counted as one. What a reset discards is still counted.
+pub(crate) fn unacknowledged(socket: impl AsFd) -> usize {
+    // SAFETY: SIOCOUTQ (TIOCOUTQ by its number) writes one int to where it is told,
+    // which is what `Getter` has room for.
+    let rest = unsafe {
+        rustix::ioctl::ioctl(
+            &socket,
+            rustix::ioctl::Getter::<{ libc::TIOCOUTQ as rustix::ioctl::Opcode }, libc::c_int>::new(
+            ),
+        )
+    };
+    // Fails only on what is no socket, and is never negative.
+    rest.ok().and_then(|rest| rest.try_into().ok()).unwrap_or(0)
+}
+
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);

@@ -15,7 +15,7 @@ use crate::control::CloseCommand;
 use crate::filters::chain_state::Step;
 use crate::filters::connection_info::ConnectionInfo;
 use crate::metrics::{OpenCount, Reason};
-use crate::net::forward::{Forward, ForwardHooks, MOST_HELD};
+use crate::net::forward::{Forward, ForwardHooks, MOST_HELD, Timeouts};
 use crate::proxy::caught_panic::CaughtPanic;
 use crate::proxy::connection::Connection;
 use crate::proxy::context::{ListenerContext, WorkerContext};
@@ -80,7 +80,7 @@ impl Session {
         };
         #[cfg(test)]
         self.worker().shared.options.fault.strike(Fault::Session);
-        self.forward(client, replica, early).await.into()
+        self.forward(&client, &replica, early).await.into()
     }
 
     fn worker(&self) -> &WorkerContext {
@@ -193,18 +193,21 @@ impl Session {
     }
 
     /// Moves bytes until both sides are done.
-    fn forward(
-        &self,
-        client: TcpStream,
-        replica: TcpStream,
+    fn forward<'a>(
+        &'a self,
+        client: &'a TcpStream,
+        replica: &'a TcpStream,
         early: Early,
-    ) -> Forward<'_, Connection> {
+    ) -> Forward<'a, Connection> {
         let connection = &self.connection;
         let (up, down) = connection.data_callbacks();
         Forward::new(client, replica, &connection.worker.buffers, connection)
             .show(up, down)
             .beginning_with(early.bytes, early.end)
-            .idle_timeout(connection.listener.idle_timeout)
+            .timeouts(Timeouts {
+                idle: connection.listener.idle_timeout,
+                ..Timeouts::default()
+            })
     }
 
     /// The one exit: counts, shows the filters the end, and logs why.

@@ -1,67 +1,62 @@
 //! One way of a connection.
 
-use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
 
 use super::hooks::{DataCallbacks, ForwardHooks};
+use super::side::{Input, Side};
 use super::splicer::Splicer;
 use crate::net::pipe::Buffers;
 use proxy_wasm_engine::{Action, Direction, End};
 
-/// One way of a connection.
+/// One way of a connection: what one side sends, on its way to the other.
 pub(super) struct Flow {
     direction: Direction,
-    pub(super) state: FlowState,
+    intake: Intake,
     pub(super) shown: DataCallbacks,
+    /// What the filters said of what they were shown last.
+    action: Action,
     /// Read, and held back by a filter.
     held: BytesMut,
     /// Not held back, not yet taken by the other side.
     pub(super) unsent: BytesMut,
     pub(super) splicer: Splicer,
     pub(super) moved: u64,
+    /// Whether bytes were dropped.
+    pub(super) loss: Loss,
 }
 
-/// How far a flow is.
+/// What becomes of what the sender sends from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FlowState {
-    /// More may come.
-    Open,
-    /// The end was read; something is still to be sent.
-    Ended,
-    /// All is sent but the FIN.
-    Sent,
-    /// The FIN is sent too.
-    Shut,
+pub(super) enum Intake {
+    /// It is passed on.
+    Passed,
+    /// It is read and dropped.
+    Dropped,
+    /// It is not read.
+    Left,
 }
 
-/// The side whose socket failed.
-pub(super) enum Side {
-    From,
-    To,
-}
-
-/// The two sockets of a flow.
-pub(super) struct Ends<'a, 'b> {
-    pub(super) from: &'a mut ReadHalf<'b>,
-    pub(super) to: &'a mut WriteHalf<'b>,
+/// Whether bytes of a flow were dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Loss {
+    None,
+    Some,
 }
 
 impl Flow {
     pub(super) fn new(direction: Direction) -> Flow {
         Flow {
             direction,
-            state: FlowState::Open,
+            intake: Intake::Passed,
             shown: DataCallbacks::None,
+            action: Action::Continue,
             held: BytesMut::new(),
             unsent: BytesMut::new(),
             splicer: Splicer::default(),
             moved: 0,
+            loss: Loss::None,
         }
     }
 
@@ -69,118 +64,162 @@ impl Flow {
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        ends: &mut Ends<'_, '_>,
+        (from, to): (&mut Side<'_>, &mut Side<'_>),
         buffers: &Buffers,
         hooks: &impl ForwardHooks,
-    ) -> Result<(), Side> {
-        let limit = self.moved + MAX_PER_POLL;
-        while self.moved < limit {
-            if self.send(cx, ends, hooks)?.is_pending() {
-                return Ok(());
+    ) {
+        let mut read = 0;
+        while read < MAX_PER_POLL {
+            if to.is_gone() {
+                self.discard();
             }
-            match self.state {
-                FlowState::Ended if self.held.is_empty() => {
-                    self.state = FlowState::Sent;
-                    return Ok(());
-                }
-                FlowState::Open if self.held.len() < MOST_HELD => {}
-                _ => return Ok(()),
+            if self.send(cx, to, hooks).is_pending() {
+                return;
+            }
+            if from.input != Input::Open || !self.wants_input() {
+                return;
             }
             let unseen = self.shown == DataCallbacks::None;
-            let read = if unseen && self.splicer.is_ready(buffers) {
-                let spliced = self.splicer.poll_read(cx, ends.from.as_ref());
-                if let Poll::Ready(Ok(bytes)) = spliced {
-                    hooks.took(self.direction, bytes);
+            let bytes = match self.intake {
+                Intake::Passed if unseen && self.splicer.is_ready(buffers) => {
+                    let filled = self.splicer.poll_read(cx, from.socket);
+                    filled.map(|filled| {
+                        let bytes = from.received(filled);
+                        hooks.took(self.direction, bytes);
+                        bytes
+                    })
                 }
-                spliced
-            } else {
-                self.copy(cx, ends, buffers, hooks)?
+                _ => self.copy(cx, (from, to), buffers, hooks),
             };
-            match read {
-                Poll::Ready(Ok(0)) => self.end(buffers, hooks),
-                Poll::Ready(Ok(bytes)) => self.splicer.count(bytes),
-                Poll::Ready(Err(_)) => return Err(Side::From),
+            match bytes {
+                Poll::Ready(0) => self.end(from.input, buffers, hooks),
+                Poll::Ready(bytes) => {
+                    self.splicer.count(bytes);
+                    read += bytes;
+                }
                 Poll::Pending => {
                     self.splicer.run_dry(buffers);
-                    return Ok(());
+                    return;
                 }
             }
         }
         cx.waker().wake_by_ref();
-        Ok(())
+    }
+
+    /// Goes on with what is held if the filter that holds it resumes.
+    pub(super) fn resume(&mut self, input: Input, hooks: &impl ForwardHooks) {
+        if self.action == Action::Continue || self.intake != Intake::Passed {
+            return;
+        }
+        let end = match input {
+            Input::Finished => End::Last,
+            Input::Open | Input::Broken => End::More,
+        };
+        if hooks.resumed(self.direction, &mut self.held, end) == Some(Action::Continue) {
+            self.release();
+        }
+    }
+
+    /// Passes nothing on but what was let go before.
+    pub(super) fn close(&mut self, intake: Intake) {
+        self.intake = intake;
+        if !self.held.is_empty() {
+            self.held = BytesMut::new();
+            self.loss = Loss::Some;
+        }
+    }
+
+    /// Whether nothing that was let go waits to be sent.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.unsent.is_empty() && !self.splicer.holds_bytes()
+    }
+
+    /// Whether all that the receiver will get has been sent, but the FIN. A filter
+    /// that pauses holds the FIN as well.
+    pub(super) fn is_delivered(&self, input: Input) -> bool {
+        let ended = match (self.intake, input) {
+            (Intake::Dropped | Intake::Left, _) => true,
+            (Intake::Passed, Input::Open) => false,
+            (Intake::Passed, Input::Finished) => self.action == Action::Continue,
+            (Intake::Passed, Input::Broken) => self.held.is_empty(),
+        };
+        ended && self.is_flushed()
     }
 
     /// Sends what is not held back; pending: the other side takes no more now.
     fn send(
         &mut self,
         cx: &mut Context<'_>,
-        ends: &mut Ends<'_, '_>,
+        to: &mut Side<'_>,
         hooks: &impl ForwardHooks,
-    ) -> Result<Poll<()>, Side> {
-        while !self.unsent.is_empty() {
-            match Pin::new(&mut *ends.to).poll_write(cx, &self.unsent) {
-                Poll::Ready(Ok(sent)) => {
-                    self.unsent.advance(sent);
-                    self.count(sent, hooks);
+    ) -> Poll<()> {
+        while !self.is_flushed() {
+            let sent = if self.unsent.is_empty() {
+                let poured = self.splicer.poll_write(cx, to.socket);
+                poured.map(|poured| to.sent(poured))
+            } else {
+                to.poll_write(cx, &self.unsent)
+            };
+            let Poll::Ready(sent) = sent else {
+                return Poll::Pending;
+            };
+            if to.is_gone() {
+                self.discard();
+                break;
+            }
+            if !self.unsent.is_empty() {
+                self.unsent.advance(sent);
+                if self.unsent.is_empty() {
+                    self.unsent = BytesMut::new();
                 }
-                Poll::Ready(Err(_)) => return Err(Side::To),
-                Poll::Pending => return Ok(Poll::Pending),
             }
-            if self.unsent.is_empty() {
-                self.unsent = BytesMut::new();
-            }
+            self.count(sent, hooks);
         }
-        while self.splicer.holds_bytes() {
-            match self.splicer.poll_write(cx, ends.to.as_ref()) {
-                Poll::Ready(Ok(sent)) => self.count(sent, hooks),
-                Poll::Ready(Err(_)) => return Err(Side::To),
-                Poll::Pending => return Ok(Poll::Pending),
-            }
-        }
-        Ok(Poll::Ready(()))
+        Poll::Ready(())
     }
 
     /// Reads a chunk and writes it at once; keeps what the other side leaves.
     fn copy(
         &mut self,
         cx: &mut Context<'_>,
-        ends: &mut Ends<'_, '_>,
+        (from, to): (&mut Side<'_>, &mut Side<'_>),
         buffers: &Buffers,
         hooks: &impl ForwardHooks,
-    ) -> Result<Poll<io::Result<usize>>, Side> {
+    ) -> Poll<usize> {
         let mut chunk = buffers.chunk.borrow_mut();
-        let mut chunk = ReadBuf::new(&mut chunk);
-        match Pin::new(&mut *ends.from).poll_read(cx, &mut chunk) {
-            Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(error)) => return Ok(Poll::Ready(Err(error))),
-            Poll::Pending => return Ok(Poll::Pending),
-        }
-        let read = chunk.filled();
-        if read.is_empty() {
-            return Ok(Poll::Ready(Ok(0)));
-        }
-        hooks.took(self.direction, read.len());
-        if self.shown != DataCallbacks::None {
-            self.held.extend_from_slice(read);
-            self.show(End::More, hooks);
-            return Ok(Poll::Ready(Ok(read.len())));
-        }
-        let sent = match Pin::new(&mut *ends.to).poll_write(cx, read) {
-            Poll::Ready(Ok(sent)) => sent,
-            Poll::Ready(Err(_)) => return Err(Side::To),
-            Poll::Pending => 0,
+        let Poll::Ready(read) = from.poll_read(cx, &mut chunk) else {
+            return Poll::Pending;
         };
-        self.count(sent, hooks);
-        if sent < read.len() {
-            self.unsent.extend_from_slice(&read[sent..]);
+        if read == 0 {
+            return Poll::Ready(0);
         }
-        Ok(Poll::Ready(Ok(read.len())))
+        let bytes = &chunk[..read];
+        hooks.took(self.direction, read);
+        if self.intake != Intake::Passed {
+            self.loss = Loss::Some;
+        } else if self.shown != DataCallbacks::None {
+            self.held.extend_from_slice(bytes);
+            self.show(End::More, hooks);
+        } else {
+            let sent = match to.poll_write(cx, bytes) {
+                Poll::Ready(sent) => sent,
+                Poll::Pending => 0,
+            };
+            self.count(sent, hooks);
+            if sent < read {
+                // Dropped with the rest if the other side is gone.
+                self.unsent.extend_from_slice(&bytes[sent..]);
+            }
+        }
+        Poll::Ready(read)
     }
 
-    /// The sender has finished.
-    fn end(&mut self, buffers: &Buffers, hooks: &impl ForwardHooks) {
-        self.state = FlowState::Ended;
+    /// The sender sends no more.
+    fn end(&mut self, input: Input, buffers: &Buffers, hooks: &impl ForwardHooks) {
         self.splicer.give_back(buffers);
+        if input != Input::Finished || self.intake != Intake::Passed {
+            return;
+        }
         if self.shown == DataCallbacks::None {
             hooks.ended(self.direction);
         } else {
@@ -190,7 +229,8 @@ impl Flow {
 
     /// Shows the filters what is held.
     fn show(&mut self, end: End, hooks: &impl ForwardHooks) {
-        if hooks.data(self.direction, &mut self.held, end) == Action::Continue {
+        self.action = hooks.data(self.direction, &mut self.held, end);
+        if self.action == Action::Continue {
             self.release();
             if self.shown == DataCallbacks::First || !hooks.wants_more(self.direction) {
                 self.shown = DataCallbacks::None;
@@ -198,18 +238,8 @@ impl Flow {
         }
     }
 
-    /// Goes on with what is held if the filter that holds it resumes.
-    pub(super) fn resume(&mut self, hooks: &impl ForwardHooks) {
-        let end = match self.state {
-            FlowState::Open => End::More,
-            FlowState::Ended | FlowState::Sent | FlowState::Shut => End::Last,
-        };
-        if hooks.resumed(self.direction, &mut self.held, end) == Some(Action::Continue) {
-            self.release();
-        }
-    }
-
     fn release(&mut self) {
+        self.action = Action::Continue;
         if self.unsent.is_empty() {
             self.unsent = std::mem::take(&mut self.held);
         } else {
@@ -218,10 +248,19 @@ impl Flow {
         }
     }
 
-    pub(super) fn shut(&mut self, to: &TcpStream) {
-        // Fails only on a socket that is gone already; reading from it says so.
-        let _ = rustix::net::shutdown(to, rustix::net::Shutdown::Write);
-        self.state = FlowState::Shut;
+    /// Drops what nobody will take any more.
+    fn discard(&mut self) {
+        if !self.is_flushed() {
+            self.unsent = BytesMut::new();
+            self.splicer.abandon();
+            self.loss = Loss::Some;
+        }
+        self.close(Intake::Dropped);
+    }
+
+    /// A filter is shown no more than it may hold back.
+    fn wants_input(&self) -> bool {
+        self.intake != Intake::Left && self.held.len() < MOST_HELD
     }
 
     fn count(&mut self, bytes: usize, hooks: &impl ForwardHooks) {
@@ -231,6 +270,6 @@ impl Flow {
 }
 
 /// Bytes one way may move before the worker's other connections are polled.
-const MAX_PER_POLL: u64 = 512 * 1024;
+const MAX_PER_POLL: usize = 512 * 1024;
 /// Bytes a filter may hold back before the client is read no further.
 pub(crate) const MOST_HELD: usize = 1024 * 1024;

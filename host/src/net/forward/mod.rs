@@ -1,12 +1,25 @@
 //! Moves bytes both ways between a client and a replica until both are done.
 //!
-//! A half-close passes through: FIN one way leaves the other way open. A reset
-//! passes through as a reset. Nothing is buffered beyond what is in flight, and
-//! a connection that is quiet holds no memory but its own state.
+//! A half-close passes through: FIN one way leaves the other way open. A socket
+//! that fails ends what was sent to it, and no more: what came from it before is
+//! delivered. Nothing is buffered beyond what is in flight, and a connection that
+//! is quiet holds no memory but its own state.
+//!
+//! How a side's stream ends, once it has all that there is for it:
+//!
+//! - the other side finished: with a FIN;
+//! - the other side was reset: with a reset, so that it is not taken for complete.
+//!   Except an answer, when what the client sent was not all taken: then that is
+//!   what the reset is about. A server that answers 413 and closes leaves the rest
+//!   unread, and its kernel says so by a reset.
+//!
+//! A client that still sends then is read for a while, into nothing: closing on it
+//! would be a reset, which may overtake the answer.
 
 mod flow;
 mod hooks;
-mod idle;
+mod side;
+mod silence;
 mod splicer;
 
 pub(crate) use flow::MOST_HELD;
@@ -19,57 +32,100 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::control::CloseCommand;
 use crate::net::pipe::Buffers;
-use crate::net::socket::reset_on_close;
-use flow::{Ends, Flow, FlowState, Side};
-use idle::Idle;
+use flow::{Flow, Intake, Loss};
 use proxy_wasm_engine::{Direction, End};
+use side::{Input, Side};
+use silence::{Activity, Silence};
 
 /// Why forwarding ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// Both sides finished; the client first.
     ClientClosed,
-    /// Both sides finished; the replica first.
+    /// The replica finished, and the client has what it sent: the replica was the
+    /// first, or takes no more of what the client sends.
     ReplicaClosed,
-    /// The client reset its connection, and so the replica's was reset.
+    /// The client's connection was lost, and so the replica's was closed.
     ClientReset,
-    /// The replica reset its connection, and so the client's was reset.
+    /// The replica's connection was lost, and so the client's was reset.
     ReplicaReset,
     /// Silent both ways for longer than allowed.
     Idle,
+    /// One side finished, and the other was silent for longer than allowed.
+    HalfClosed,
     /// By command of a filter or the drain.
     Ordered(CloseCommand),
 }
 
+/// How long a connection may be silent; `None` is for ever.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timeouts {
+    /// Both ways.
+    pub(crate) idle: Option<Duration>,
+    /// Once one side has finished.
+    pub(crate) half_close: Option<Duration>,
+    /// While it is being closed: a side takes nothing of what is left for it, or a
+    /// client goes on sending what nobody reads.
+    pub(crate) close: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Timeouts {
+        Timeouts {
+            idle: None,
+            half_close: None,
+            close: CLOSE_LIMIT,
+        }
+    }
+}
+
 /// A connected client and replica.
 pub(crate) struct Forward<'a, T> {
-    client: TcpStream,
-    replica: TcpStream,
+    client: Side<'a>,
+    replica: Side<'a>,
     up: Flow,
     down: Flow,
     first_end: Option<Direction>,
-    idle: Option<Idle>,
+    /// Set once nothing more is let through: why.
+    closing: Option<Outcome>,
+    timeouts: Timeouts,
+    silence: Silence,
+    /// What one side has not acknowledged, while that is waited for.
+    unacknowledged: usize,
+    recheck: Option<Pin<Box<Sleep>>>,
     buffers: &'a Buffers,
     hooks: &'a T,
 }
 
+/// How a side's stream ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Fin,
+    Reset,
+}
+
 impl<'a, T: ForwardHooks> Forward<'a, T> {
     pub(crate) fn new(
-        client: TcpStream,
-        replica: TcpStream,
+        client: &'a TcpStream,
+        replica: &'a TcpStream,
         buffers: &'a Buffers,
         hooks: &'a T,
     ) -> Self {
         Forward {
-            client,
-            replica,
+            client: Side::new(client),
+            replica: Side::new(replica),
             up: Flow::new(Direction::Downstream),
             down: Flow::new(Direction::Upstream),
             first_end: None,
-            idle: None,
+            closing: None,
+            timeouts: Timeouts::default(),
+            silence: Silence::default(),
+            unacknowledged: 0,
+            recheck: None,
             buffers,
             hooks,
         }
@@ -86,97 +142,229 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
     pub(crate) fn beginning_with(mut self, sent: BytesMut, end: End) -> Self {
         self.up.unsent = sent;
         if end == End::Last {
-            self.up.state = FlowState::Ended;
+            self.client.input = Input::Finished;
         }
         self
     }
 
-    /// Ends the connection once it has been silent both ways for this long.
-    pub(crate) fn idle_timeout(mut self, limit: Option<Duration>) -> Self {
-        self.idle = limit.map(Idle::new);
+    /// Ends the connection once it has been silent for this long.
+    pub(crate) fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
         self
     }
 
-    /// Makes closing the sockets a reset where the outcome asks for one.
-    fn prepare_close(&mut self, outcome: Outcome) {
-        match outcome {
-            Outcome::ClientReset => reset_on_close(&self.replica),
-            Outcome::ReplicaReset => reset_on_close(&self.client),
-            // Not an end of stream, which would make what the peer has look complete.
-            Outcome::Ordered(CloseCommand::Cut) => {
-                reset_on_close(&self.client);
-                reset_on_close(&self.replica);
+    fn advance(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let before = self.progress();
+        for direction in [Direction::Downstream, Direction::Upstream] {
+            // What a filter is shown as it closes does not pass, nor does anything
+            // that comes after; a cut is for now.
+            match self.hooks.poll_order(cx) {
+                Poll::Ready(CloseCommand::Cut) => {
+                    return Poll::Ready(Outcome::Ordered(CloseCommand::Cut));
+                }
+                Poll::Ready(order) => self.close(Outcome::Ordered(order)),
+                Poll::Pending => {}
             }
-            Outcome::ClientClosed
-            | Outcome::ReplicaClosed
-            | Outcome::Idle
-            | Outcome::Ordered(CloseCommand::Close) => {}
+            self.move_bytes(direction, cx);
+        }
+        self.note_first_end();
+        loop {
+            if let Poll::Ready(outcome) = self.settle(cx) {
+                return Poll::Ready(outcome);
+            }
+            if self.is_half_closed() && self.poll_hang_up(cx).is_ready() {
+                continue;
+            }
+            let activity = match before == self.progress() {
+                true => Activity::None,
+                false => Activity::Some,
+            };
+            ready!(self.silence.poll(cx, self.silence_limit(), activity));
+            match self.closing {
+                Some(outcome) => return Poll::Ready(outcome),
+                None => self.close(self.timed_out()),
+            }
+        }
+    }
+
+    fn move_bytes(&mut self, direction: Direction, cx: &mut Context<'_>) {
+        let (flow, from, to) = match direction {
+            Direction::Downstream => (&mut self.up, &mut self.client, &mut self.replica),
+            Direction::Upstream => (&mut self.down, &mut self.replica, &mut self.client),
+        };
+        flow.resume(from.input, self.hooks);
+        flow.poll(cx, (from, to), self.buffers, self.hooks);
+    }
+
+    /// Lets nothing more through; what was let go before is still delivered.
+    fn close(&mut self, outcome: Outcome) {
+        if self.closing.is_none() {
+            self.closing = Some(outcome);
+            self.up.close(Intake::Dropped);
+            self.down.close(Intake::Left);
+        }
+    }
+
+    /// Decides from what both sides can still do whether the connection is over, and
+    /// sends the FIN that is due.
+    fn settle(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let up_delivered = self.up.is_delivered(self.client.input);
+        let down_delivered = self.down.is_delivered(self.replica.input);
+        let outcome = match (self.client.is_gone(), self.replica.is_gone()) {
+            (true, true) => Outcome::ClientReset,
+            (true, false) => {
+                if !up_delivered {
+                    return Poll::Pending;
+                }
+                if self.client.input == Input::Finished {
+                    self.replica.finish();
+                }
+                // A close with unread input is a reset, which may overtake the rest.
+                ready!(self.poll_acknowledged(cx, self.replica.unacknowledged()));
+                Outcome::ClientReset
+            }
+            (false, true) => {
+                if !down_delivered {
+                    return Poll::Pending;
+                }
+                if self.ending(Direction::Upstream) == Ending::Reset {
+                    ready!(self.poll_acknowledged(cx, self.client.unacknowledged()));
+                    Outcome::ReplicaReset
+                } else if self.client.input == Input::Open {
+                    self.client.finish();
+                    self.close(Outcome::ReplicaClosed);
+                    return Poll::Pending;
+                } else {
+                    Outcome::ReplicaClosed
+                }
+            }
+            (false, false) => {
+                let interrupted = self.client.input == Input::Open && self.up.loss == Loss::Some;
+                match (up_delivered, down_delivered) {
+                    // Closing both sockets says what a shutdown of either would.
+                    (true, true) if !interrupted => match self.first_end {
+                        Some(Direction::Upstream) => Outcome::ReplicaClosed,
+                        _ => Outcome::ClientClosed,
+                    },
+                    (up_delivered, down_delivered) => {
+                        if up_delivered {
+                            self.replica.finish();
+                        }
+                        if down_delivered {
+                            self.client.finish();
+                        }
+                        return Poll::Pending;
+                    }
+                }
+            }
+        };
+        Poll::Ready(self.closing.unwrap_or(outcome))
+    }
+
+    /// Waits until a side has acknowledged all it was sent: a reset discards the rest.
+    /// There is no event for it.
+    fn poll_acknowledged(&mut self, cx: &mut Context<'_>, rest: usize) -> Poll<()> {
+        self.unacknowledged = rest;
+        if rest == 0 {
+            return Poll::Ready(());
+        }
+        let recheck = self.recheck.get_or_insert_with(|| Box::pin(sleep(RECHECK)));
+        while recheck.as_mut().poll(cx).is_ready() {
+            recheck.as_mut().reset(Instant::now() + RECHECK);
+        }
+        Poll::Pending
+    }
+
+    /// How the receiver of one way sees it end.
+    fn ending(&self, direction: Direction) -> Ending {
+        let (flow, from) = match direction {
+            Direction::Downstream => (&self.up, &self.client),
+            Direction::Upstream => (&self.down, &self.replica),
+        };
+        let lost = from.input == Input::Broken
+            && !(direction == Direction::Upstream && self.is_early_answer());
+        if lost || !flow.is_flushed() {
+            Ending::Reset
+        } else {
+            Ending::Fin
+        }
+    }
+
+    /// Whether a replica that was reset had answered, and had not taken all that the
+    /// client sent.
+    fn is_early_answer(&self) -> bool {
+        self.down.moved > 0 && (self.up.loss == Loss::Some || self.replica.unacknowledged() > 0)
+    }
+
+    fn note_first_end(&mut self) {
+        if self.first_end.is_none() {
+            self.first_end = match (self.client.input, self.replica.input) {
+                (Input::Open, Input::Open) => None,
+                (Input::Open, _) => Some(Direction::Upstream),
+                _ => Some(Direction::Downstream),
+            };
+        }
+    }
+
+    fn is_half_closed(&self) -> bool {
+        self.first_end.is_some() || self.client.is_gone() || self.replica.is_gone()
+    }
+
+    /// Whether one that had finished was found to be gone.
+    fn poll_hang_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match (self.client.poll_hang_up(cx), self.replica.poll_hang_up(cx)) {
+            (Poll::Pending, Poll::Pending) => Poll::Pending,
+            _ => Poll::Ready(()),
+        }
+    }
+
+    fn silence_limit(&self) -> Option<Duration> {
+        let Timeouts {
+            idle,
+            half_close,
+            close,
+        } = self.timeouts;
+        match self.closing {
+            Some(_) => Some(close),
+            None if self.is_half_closed() => idle.into_iter().chain(half_close).min(),
+            None => idle,
+        }
+    }
+
+    fn timed_out(&self) -> Outcome {
+        match self.timeouts.idle {
+            idle if idle.is_some() && idle == self.silence_limit() => Outcome::Idle,
+            _ => Outcome::HalfClosed,
+        }
+    }
+
+    /// What grows as long as something goes on.
+    fn progress(&self) -> (u64, usize) {
+        (
+            self.up.moved.wrapping_add(self.down.moved),
+            self.unacknowledged,
+        )
+    }
+
+    /// Makes closing the sockets a reset where the stream is not whole.
+    fn prepare_close(&mut self, outcome: Outcome) {
+        // Not an end of stream, which would make what the peer has look complete.
+        let cut = outcome == Outcome::Ordered(CloseCommand::Cut);
+        for (side, direction) in [
+            (&self.client, Direction::Upstream),
+            (&self.replica, Direction::Downstream),
+        ] {
+            if cut || !side.is_gone() && self.ending(direction) == Ending::Reset {
+                side.reset();
+            }
         }
         for flow in [&mut self.up, &mut self.down] {
             flow.splicer.give_back(self.buffers);
         }
     }
-
-    fn advance(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
-        if let Poll::Ready(command) = self.hooks.poll_order(cx) {
-            return Poll::Ready(Outcome::Ordered(command));
-        }
-        for flow in [&mut self.up, &mut self.down] {
-            if let FlowState::Open | FlowState::Ended = flow.state {
-                flow.resume(self.hooks);
-            }
-        }
-        let before = self.up.moved.wrapping_add(self.down.moved);
-        let (mut client_read, mut client_write) = self.client.split();
-        let (mut replica_read, mut replica_write) = self.replica.split();
-        let mut ends = Ends {
-            from: &mut client_read,
-            to: &mut replica_write,
-        };
-        if let Err(side) = self.up.poll(cx, &mut ends, self.buffers, self.hooks) {
-            return Poll::Ready(match side {
-                Side::From => Outcome::ClientReset,
-                Side::To => Outcome::ReplicaReset,
-            });
-        }
-        let mut ends = Ends {
-            from: &mut replica_read,
-            to: &mut client_write,
-        };
-        if let Err(side) = self.down.poll(cx, &mut ends, self.buffers, self.hooks) {
-            return Poll::Ready(match side {
-                Side::From => Outcome::ReplicaReset,
-                Side::To => Outcome::ClientReset,
-            });
-        }
-        if self.first_end.is_none() {
-            self.first_end = match (self.up.state, self.down.state) {
-                (FlowState::Open, FlowState::Open) => None,
-                (FlowState::Open, _) => Some(Direction::Upstream),
-                _ => Some(Direction::Downstream),
-            };
-        }
-        match (self.up.state, self.down.state) {
-            // Closing both sockets says what a shutdown of either would.
-            (FlowState::Sent | FlowState::Shut, FlowState::Sent | FlowState::Shut) => {
-                return Poll::Ready(match self.first_end {
-                    Some(Direction::Upstream) => Outcome::ReplicaClosed,
-                    _ => Outcome::ClientClosed,
-                });
-            }
-            (FlowState::Sent, _) => self.up.shut(&self.replica),
-            (_, FlowState::Sent) => self.down.shut(&self.client),
-            _ => {}
-        }
-        let active = before != self.up.moved.wrapping_add(self.down.moved);
-        match &mut self.idle {
-            Some(idle) => idle.poll(cx, active).map(|()| Outcome::Idle),
-            None => Poll::Pending,
-        }
-    }
 }
 
-/// Goes on until both ways are done, one side resets, or a command ends it.
+/// Goes on until both ways are done, one side is gone, or a command ends it.
 /// Implemented by hand, since an async function would hold a second copy of `self`.
 impl<T: ForwardHooks> Future for Forward<'_, T> {
     type Output = Outcome;
@@ -187,6 +375,11 @@ impl<T: ForwardHooks> Future for Forward<'_, T> {
         Poll::Ready(outcome)
     }
 }
+
+/// How long a connection that is being closed may stand still, unless told otherwise.
+const CLOSE_LIMIT: Duration = Duration::from_secs(10);
+/// Between two looks at what a side has acknowledged.
+const RECHECK: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests;

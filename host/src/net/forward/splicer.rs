@@ -69,6 +69,11 @@ impl Splicer {
         self.give_back(buffers);
     }
 
+    /// Drops what the pipe holds.
+    pub(super) fn abandon(&mut self) {
+        self.pipe = None;
+    }
+
     /// Gives an empty pipe to other streams.
     pub(super) fn give_back(&mut self, buffers: &Buffers) {
         if let Some(pipe) = self.pipe.take_if(|pipe| pipe.is_empty()) {

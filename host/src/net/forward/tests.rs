@@ -14,6 +14,7 @@ use proxy_wasm_engine::Action;
 
 use super::*;
 use crate::control::command::SessionControl;
+use crate::net::socket::reset_on_close;
 
 /// A filter that is shown chunks, may hold them, and writes in capitals.
 #[derive(Default)]
@@ -80,14 +81,58 @@ async fn connected() -> (TcpStream, TcpStream) {
 }
 
 async fn pair(seen: Seen, shown: (DataCallbacks, DataCallbacks), idle: Option<Duration>) -> Pair {
-    let (client, downstream) = connected().await;
-    let (upstream, replica) = connected().await;
+    let timeouts = Timeouts {
+        idle,
+        ..Timeouts::default()
+    };
+    pair_with(seen, shown, timeouts).await
+}
+
+async fn pair_with(seen: Seen, shown: (DataCallbacks, DataCallbacks), timeouts: Timeouts) -> Pair {
+    forward(Sockets::connect().await, seen, shown, timeouts)
+}
+
+/// Both connections of a forwarder, from either end.
+struct Sockets {
+    client: TcpStream,
+    downstream: TcpStream,
+    upstream: TcpStream,
+    replica: TcpStream,
+}
+
+impl Sockets {
+    async fn connect() -> Sockets {
+        let (client, downstream) = connected().await;
+        let (upstream, replica) = connected().await;
+        Sockets {
+            client,
+            downstream,
+            upstream,
+            replica,
+        }
+    }
+}
+
+fn forward(
+    sockets: Sockets,
+    seen: Seen,
+    shown: (DataCallbacks, DataCallbacks),
+    timeouts: Timeouts,
+) -> Pair {
+    let Sockets {
+        client,
+        downstream,
+        upstream,
+        replica,
+    } = sockets;
     let seen = Rc::new(seen);
     let hooks = Rc::clone(&seen);
     let outcome = spawn_local(async move {
         let buffers = Buffers::new();
-        let forward = Forward::new(downstream, upstream, &buffers, &*hooks);
-        forward.show(shown.0, shown.1).idle_timeout(idle).await
+        Forward::new(&downstream, &upstream, &buffers, &*hooks)
+            .show(shown.0, shown.1)
+            .timeouts(timeouts)
+            .await
     });
     Pair {
         client,
@@ -377,3 +422,5 @@ fn silence_ends_a_connection_only_when_asked_to() {
         assert!(!not_asked.outcome.is_finished());
     });
 }
+
+mod lost;
