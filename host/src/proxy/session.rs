@@ -5,10 +5,10 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tracing::{debug, error, info};
 
 use crate::control::CloseCommand;
@@ -165,7 +165,8 @@ impl Session {
         let order = worker.shared.clusters.in_order(target, &worker.round_robin);
         let mut attempts = Attempts::default();
         let dialed = {
-            let dialing = dial(order, self.connection.began + DIAL_LIMIT, &mut attempts);
+            let deadline = Instant::now() + worker.shared.options.dial_limit;
+            let dialing = dial(order, deadline, &mut attempts);
             tokio::select! {
                 dialed = dialing => Ok(dialed),
                 command = self.connection.control().next_order() => Err(command),
@@ -276,6 +277,3 @@ fn refused(command: CloseCommand) -> Reason {
         CloseCommand::Cut => Reason::Drained,
     }
 }
-
-/// All connect attempts of a connection together.
-const DIAL_LIMIT: Duration = Duration::from_secs(30);
