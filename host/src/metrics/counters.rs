@@ -20,6 +20,7 @@ pub(crate) struct Counters {
     pub(super) sent_up: AtomicU64,
     pub(super) sent_down: AtomicU64,
     pub(crate) connect_failures: AtomicU64,
+    pub(crate) first_flight_resent: AtomicU64,
     pub(crate) vm_running: AtomicU64,
     pub(crate) vm_failures: AtomicU64,
     pub(crate) vm_reloads: AtomicU64,

@@ -102,6 +102,7 @@ impl Plan {
                     port: one.bind.port(),
                     fallback: one.cluster.clone(),
                     idle_timeout: chain.idle_timeout,
+                    resend_first_flight: chain.resend_first_flight,
                 })
                 .collect(),
             clusters: chain.clusters.iter().flat_map(endpoints).collect(),
@@ -156,5 +157,6 @@ fn listener(listener: &config::Listener, config: &Config) -> Listener {
         port: listener.port,
         fallback: contract::pool(listener.port),
         idle_timeout: config.idle_timeout,
+        resend_first_flight: config.resend_first_flight,
     }
 }

@@ -56,6 +56,9 @@ pub struct Listener {
     pub fallback: String,
     /// How long a connection may be silent both ways; `None`: for ever.
     pub idle_timeout: Option<Duration>,
+    /// Whether what a client sent first goes to another replica when the one that
+    /// accepted ends before its first byte. The standalone host's alone.
+    pub resend_first_flight: bool,
 }
 
 /// A name for one endpoint: `443/r1` for traffic, `ping/r1` for probes.

@@ -77,6 +77,7 @@ pub(crate) struct ListenerContext {
     /// What filters read as `xds.listener_metadata`.
     pub(crate) metadata: Arc<serde_json::Value>,
     pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) resend_first_flight: bool,
 }
 
 impl ListenerContext {
@@ -97,6 +98,7 @@ impl ListenerContext {
                     json!({"filter_metadata": {METADATA: {METADATA_PORT: listener.port.to_string()}}}),
                 ),
                 idle_timeout: listener.idle_timeout,
+                resend_first_flight: listener.resend_first_flight,
             })
         });
         contexts.collect()

@@ -9,6 +9,7 @@ mod context;
 mod fault;
 mod generation;
 pub(crate) mod host;
+mod landing;
 mod listener;
 pub(crate) mod options;
 mod session;

@@ -54,6 +54,9 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// How long a connection may be silent both ways; `None`: for ever.
     pub idle_timeout: Option<Duration>,
+    /// Whether what a client sent first goes to another replica when the one that
+    /// accepted ends before its first byte. The standalone host's alone.
+    pub resend_first_flight: bool,
     /// How often DNS names are resolved again.
     pub dns_refresh: Duration,
     /// How long open connections may go on after SIGTERM.

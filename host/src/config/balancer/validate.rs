@@ -64,6 +64,7 @@ pub(in crate::config) fn validate(file: File, source: &Source) -> Result<Config,
             .connect_timeout
             .map_or(CONNECT_TIMEOUT, BoundedDuration::get),
         idle_timeout: file.idle_timeout.map(BoundedDuration::get),
+        resend_first_flight: file.resend_first_flight.unwrap_or(true),
         dns_refresh: file.dns_refresh.map_or(DNS_REFRESH, BoundedDuration::get),
         drain_timeout: file
             .drain_timeout

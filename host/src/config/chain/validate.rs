@@ -28,6 +28,7 @@ pub(in crate::config) fn validate(file: ChainFile, source: &Source) -> Result<Ch
         filters,
         admin: file.admin.map(|admin| admin.bind.0),
         idle_timeout: file.idle_timeout.map(BoundedDuration::get),
+        resend_first_flight: file.resend_first_flight.unwrap_or(true),
         dns_refresh: file.dns_refresh.map_or(DNS_REFRESH, BoundedDuration::get),
         drain_timeout: file
             .drain_timeout

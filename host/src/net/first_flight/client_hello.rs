@@ -5,10 +5,8 @@ use super::Resend;
 /// Judges what begins as a ClientHello may, complete or not. It may be spread over
 /// several records.
 pub(super) fn judge(sent: &[u8]) -> Resend {
-    match handshake(sent).and_then(|message| begins_hello(&message)) {
-        Some(()) => Resend::Safe,
-        None => Resend::Unsafe,
-    }
+    let message = handshake(sent);
+    message.map_or(Resend::Never, |message| judge_hello(&message))
 }
 
 /// The handshake bytes of all records; `None`: there are other records.
@@ -52,39 +50,29 @@ struct Handshake {
     announced: usize,
 }
 
-/// `Some`: it is a ClientHello without early data as far as it goes, and nothing
+/// Whether it is a ClientHello without early data, as far as it goes, and nothing
 /// follows it.
-fn begins_hello(message: &Handshake) -> Option<()> {
+fn judge_hello(message: &Handshake) -> Resend {
     let Some((kind, rest)) = message.bytes.split_first() else {
-        return Some(());
+        return Resend::Part;
     };
     if *kind != CLIENT_HELLO {
-        return None;
+        return Resend::Never;
     }
     let Some((length, body)) = rest.split_at_checked(3) else {
-        return Some(());
+        return Resend::Part;
     };
     let length = number(length);
     if length > LONGEST_HELLO || message.announced > HANDSHAKE_HEADER + length {
-        return None;
+        return Resend::Never;
     }
-    let completeness = match body.len() < length {
-        true => Completeness::Partial,
-        false => Completeness::Whole,
-    };
+    let is_whole = body.len() == length;
     let mut body = Body(body);
-    match (walk(&mut body), completeness) {
-        (Walk::Done, Completeness::Whole) if body.0.is_empty() => Some(()),
-        (Walk::Done | Walk::Short, Completeness::Partial) => Some(()),
-        _ => None,
+    match walk(&mut body) {
+        Walk::Done if is_whole && body.0.is_empty() => Resend::Whole,
+        Walk::Done | Walk::Short if !is_whole => Resend::Part,
+        _ => Resend::Never,
     }
-}
-
-/// Whether all of a ClientHello has arrived.
-#[derive(Clone, Copy)]
-enum Completeness {
-    Partial,
-    Whole,
 }
 
 /// How far a ClientHello can be read.

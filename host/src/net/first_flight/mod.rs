@@ -12,11 +12,14 @@
 //!   may be another protocol's message, and until the head is whole no server acts.
 //!
 //! A client that has finished asks for an answer only by a whole request: one that
-//! leaves before or during a handshake wants nothing more.
+//! leaves before or during a handshake wants nothing more. And a replica that ends
+//! a connection on which nobody has asked anything yet may have lost patience, which
+//! is no fault of its own: so what is sent in part is told from what is whole.
 
 mod client_hello;
 mod request;
 
+use bytes::BytesMut;
 use proxy_wasm_engine::End;
 
 /// What a client has sent so far, as long as the replica has said nothing.
@@ -28,14 +31,33 @@ pub(crate) enum FirstFlight {
     Over,
 }
 
-/// Whether bytes may be sent to a second replica.
+/// Whether what was sent may be sent to a second replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Resend {
-    Safe,
-    Unsafe,
+    /// Yes; and it asks for an answer.
+    Whole,
+    /// Yes; but a server waits for more before it says anything.
+    Part,
+    Never,
 }
 
 impl FirstFlight {
+    pub(crate) fn new() -> FirstFlight {
+        FirstFlight::Kept(Vec::new())
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        *self == FirstFlight::Over
+    }
+
+    /// All of it, again.
+    pub(crate) fn copy(&self) -> BytesMut {
+        match self {
+            FirstFlight::Kept(sent) => sent.as_slice().into(),
+            FirstFlight::Over => BytesMut::new(),
+        }
+    }
+
     /// Keeps a copy of what is sent to the replica, if it may ever be sent again.
     pub(crate) fn keep(&mut self, bytes: &[u8]) {
         let FirstFlight::Kept(kept) = self else {
@@ -55,7 +77,7 @@ impl FirstFlight {
     pub(crate) fn resend(&self, end: End) -> Resend {
         match self {
             FirstFlight::Kept(sent) => judge(sent, end),
-            FirstFlight::Over => Resend::Unsafe,
+            FirstFlight::Over => Resend::Never,
         }
     }
 }
@@ -63,10 +85,10 @@ impl FirstFlight {
 /// Judges what a client has sent; `end` says whether it has finished.
 fn judge(sent: &[u8], end: End) -> Resend {
     match (sent.first(), end) {
-        (None, End::More) => Resend::Safe,
+        (None, End::More) => Resend::Part,
         (Some(&client_hello::FIRST_BYTE), End::More) => client_hello::judge(sent),
         (Some(first), _) if request::FIRST_BYTES.contains(first) => request::judge(sent, end),
-        _ => Resend::Unsafe,
+        _ => Resend::Never,
     }
 }
 

@@ -9,14 +9,10 @@ use proxy_wasm_engine::End;
 pub(super) fn judge(sent: &[u8], end: End) -> Resend {
     let mut headers = [EMPTY_HEADER; MOST_HEADERS];
     let mut request = Request::new(&mut headers);
-    let is_safe = match request.parse(sent) {
-        Ok(Status::Complete(length)) => length == sent.len() && is_safe(&request),
-        Ok(Status::Partial) => end == End::More && begins_safely(sent),
-        Err(_) => false,
-    };
-    match is_safe {
-        true => Resend::Safe,
-        false => Resend::Unsafe,
+    match request.parse(sent) {
+        Ok(Status::Complete(length)) if length == sent.len() && is_safe(&request) => Resend::Whole,
+        Ok(Status::Partial) if end == End::More && begins_safely(sent) => Resend::Part,
+        _ => Resend::Never,
     }
 }
 

@@ -76,21 +76,20 @@ fn a_client_hello_may_be_sent_again_wherever_it_is_cut() {
     ] {
         for length in 0..=sent.len() {
             let part = &sent[..length];
-            assert_eq!(
-                open(part),
-                Resend::Safe,
-                "{why}, {length} of {}",
-                sent.len()
-            );
+            let expected = match length < sent.len() {
+                true => Resend::Part,
+                false => Resend::Whole,
+            };
+            assert_eq!(open(part), expected, "{why}, {length} of {}", sent.len());
             assert_eq!(
                 judge(part, End::Last),
-                Resend::Unsafe,
+                Resend::Never,
                 "{why}, {length} bytes, and the client has left"
             );
         }
         for more in [0, 20, 22, 23, b'G'] {
             let sent = [&sent[..], &[more]].concat();
-            assert_eq!(open(&sent), Resend::Unsafe, "{why}, then {more}");
+            assert_eq!(open(&sent), Resend::Never, "{why}, then {more}");
         }
     }
 }
@@ -104,22 +103,22 @@ fn early_data_is_never_sent_twice() {
     let announced_at = number.unwrap() + 2;
     for length in 0..=hello.len() {
         let expected = match length < announced_at {
-            true => Resend::Safe,
-            false => Resend::Unsafe,
+            true => Resend::Part,
+            false => Resend::Never,
         };
         assert_eq!(open(&hello[..length]), expected, "{length} bytes");
     }
     let with_data = [hello, record(23, b"GET /")].concat();
-    assert_eq!(open(&with_data), Resend::Unsafe);
+    assert_eq!(open(&with_data), Resend::Never);
     let not_announced = record(22, &hello_with(&[(0, b"name"), (41, &[0, 42])]));
     assert_eq!(
         open(&not_announced),
-        Resend::Safe,
+        Resend::Whole,
         "42 within an extension is no early data"
     );
     for next in [record(20, &[1]), record(23, b"x"), not_announced.clone()] {
         let sent = [&not_announced[..], &next].concat();
-        assert_eq!(open(&sent), Resend::Unsafe, "something after the hello");
+        assert_eq!(open(&sent), Resend::Never, "something after the hello");
     }
 }
 
@@ -144,7 +143,7 @@ fn what_is_no_client_hello_is_not_sent_again() {
         ("two hellos in one record", record(22, &hello.repeat(2))),
     ];
     for (why, sent) in cases {
-        assert_eq!(open(&sent), Resend::Unsafe, "{why}: {sent:?}");
+        assert_eq!(open(&sent), Resend::Never, "{why}: {sent:?}");
     }
 }
 
@@ -161,26 +160,26 @@ fn a_whole_request_of_a_safe_method_may_be_sent_again() {
     ];
     for sent in safe {
         for end in [End::More, End::Last] {
-            assert_eq!(judge(sent.as_bytes(), end), Resend::Safe, "{sent:?}");
+            assert_eq!(judge(sent.as_bytes(), end), Resend::Whole, "{sent:?}");
         }
         let line = sent.find('\n').unwrap() + 1;
         for length in 1..sent.len() {
             let part = &sent[..length];
             let expected = match length < line {
-                true => Resend::Unsafe,
-                false => Resend::Safe,
+                true => Resend::Never,
+                false => Resend::Part,
             };
             assert_eq!(open(part.as_bytes()), expected, "{part:?}");
             assert_eq!(
                 judge(part.as_bytes(), End::Last),
-                Resend::Unsafe,
+                Resend::Never,
                 "{part:?}, and no more comes"
             );
         }
         let again = sent.repeat(2);
         for length in sent.len() + 1..=again.len() {
             let more = &again[..length];
-            assert_eq!(open(more.as_bytes()), Resend::Unsafe, "{more:?}");
+            assert_eq!(open(more.as_bytes()), Resend::Never, "{more:?}");
         }
     }
 }
@@ -219,47 +218,43 @@ fn every_other_request_is_not_sent_again() {
     ];
     for sent in cases {
         let bytes = sent.as_bytes();
-        let mut flight = FirstFlight::Kept(Vec::new());
+        let mut flight = FirstFlight::new();
         flight.keep(bytes);
-        assert_eq!(flight.resend(End::More), Resend::Unsafe, "{sent:?}");
-        assert_eq!(judge(bytes, End::Last), Resend::Unsafe, "{sent:?}");
+        assert_eq!(flight.resend(End::More), Resend::Never, "{sent:?}");
+        assert_eq!(judge(bytes, End::Last), Resend::Never, "{sent:?}");
     }
     let headers = "a: b\r\n".repeat(200);
     let sent = format!("GET / HTTP/1.1\r\n{headers}\r\n");
-    assert_eq!(open(sent.as_bytes()), Resend::Unsafe, "200 headers");
+    assert_eq!(open(sent.as_bytes()), Resend::Never, "200 headers");
 }
 
 #[test]
 fn only_what_may_be_sent_again_is_kept() {
-    let mut flight = FirstFlight::Kept(Vec::new());
-    assert_eq!(flight.resend(End::More), Resend::Safe, "nothing was sent");
-    assert_eq!(
-        flight.resend(End::Last),
-        Resend::Unsafe,
-        "nothing is wanted"
-    );
+    let mut flight = FirstFlight::new();
+    assert_eq!(flight.resend(End::More), Resend::Part, "nothing was sent");
+    assert_eq!(flight.resend(End::Last), Resend::Never, "nothing is wanted");
     for part in ["GET / HT", "TP/1.1\r\nHost: a\r\n", "\r\n"] {
         flight.keep(part.as_bytes());
     }
     let whole = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     assert_eq!(flight, FirstFlight::Kept(whole.to_vec()));
     flight.keep(b"");
-    assert_eq!(flight.resend(End::Last), Resend::Safe);
+    assert_eq!(flight.resend(End::Last), Resend::Whole);
 
     let path = "x".repeat(MOST_KEPT - whole.len());
     let longest = format!("GET /{path} HTTP/1.1\r\nHost: a\r\n\r\n");
-    let mut flight = FirstFlight::Kept(Vec::new());
+    let mut flight = FirstFlight::new();
     for part in longest.as_bytes().chunks(1000) {
         flight.keep(part);
     }
-    assert_eq!(flight.resend(End::More), Resend::Safe, "as long as may be");
+    assert_eq!(flight.resend(End::More), Resend::Whole, "as long as may be");
     flight.keep(b"x");
     assert_eq!(flight, FirstFlight::Over, "and one more");
     flight.keep(whole);
     assert_eq!(flight, FirstFlight::Over, "and that's it");
 
     for first in 0..=u8::MAX {
-        let mut flight = FirstFlight::Kept(Vec::new());
+        let mut flight = FirstFlight::new();
         flight.keep(&[first]);
         let kept = matches!(flight, FirstFlight::Kept(_));
         assert_eq!(kept, b"\x16GHO".contains(&first), "{first}");

@@ -172,6 +172,13 @@ impl Chain {
         }
     }
 
+    /// Another endpoint beside the replica.
+    pub(crate) fn endpoint(mut self, address: SocketAddr) -> Chain {
+        let endpoints = self.clusters[0]["endpoints"].as_array_mut();
+        endpoints.unwrap().push(json!(address));
+        self
+    }
+
     pub(crate) fn cluster(mut self, cluster: Value) -> Chain {
         self.clusters.push(cluster);
         self
