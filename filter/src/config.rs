@@ -19,6 +19,10 @@ pub struct Config {
     pub on_down: OnDown,
     /// The balancer's own `/_ping` says 200 while this many replicas are usable.
     pub min_healthy: u32,
+    /// At most this many connections are open at once, over all workers: shown in the
+    /// status, kept by the host. `None`: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<u64>,
     /// A recovered replica's share grows to its weight within this time; 0: at once.
     pub slow_start_ms: u64,
     /// When connect failures of real connections take a replica out.

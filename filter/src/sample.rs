@@ -19,6 +19,7 @@ pub(crate) fn config(replicas: usize) -> Config {
         when_all_down: WhenAllDown::Refuse,
         on_down: OnDown::Keep,
         min_healthy: 1,
+        max_connections: None,
         slow_start_ms: 0,
         passive: Passive {
             fails: 2,

@@ -4,12 +4,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::net::fd_limit::FilesLacking;
+use crate::net::local_resources;
+
 /// Why a host did not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// An address can't be listened on.
-    #[error("can't listen on {address}: {source}; {}", bind_remedy(source.kind()))]
+    #[error("can't listen on {address}: {source}; {}", bind_remedy(source))]
     Bind {
         /// The address of the listener.
         address: SocketAddr,
@@ -47,8 +50,11 @@ pub enum StartError {
         /// What is wrong with it.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Another set of workers would need more files than the process may open.
+    #[error(transparent)]
+    Files(#[from] FilesLacking),
     /// A worker's thread or runtime can't be made.
-    #[error("worker {worker} can't be started: {source}")]
+    #[error("worker {worker} can't be started: {source}{}", worker_remedy(source))]
     Worker {
         /// Which one, from 0.
         worker: usize,
@@ -57,9 +63,19 @@ pub enum StartError {
     },
 }
 
-fn bind_remedy(kind: io::ErrorKind) -> &'static str {
-    match kind {
+fn bind_remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
         io::ErrorKind::AddrNotAvailable => "choose an address this machine has",
+        _ if local_resources::are_lacking(error) => FILES_REMEDY,
         _ => "choose a free address, or stop what holds it",
     }
 }
+
+fn worker_remedy(error: &io::Error) -> String {
+    match local_resources::are_lacking(error) {
+        true => format!("; {FILES_REMEDY}"),
+        false => String::new(),
+    }
+}
+
+const FILES_REMEDY: &str = "raise LimitNOFILE (ulimit -n)";

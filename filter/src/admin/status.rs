@@ -27,12 +27,24 @@ pub struct Status {
     pub error: String,
     /// This many replicas have to be usable.
     pub min_healthy: u32,
+    /// The clients' connections.
+    pub connections: ConnectionsStatus,
     /// Who probes.
     pub lease: LeaseStatus,
     /// The service's ports.
     pub listeners: Vec<ListenerStatus>,
     /// The replicas, in the operator's order.
     pub replicas: Vec<ReplicaStatus>,
+}
+
+/// The clients' connections, over all workers.
+#[derive(Clone, Debug, Serialize)]
+pub struct ConnectionsStatus {
+    /// Open with a replica, or on their way to one.
+    pub active: u64,
+    /// At most this many may be open; `None`: the proxy has no limit, or keeps it to
+    /// itself.
+    pub limit: Option<u64>,
 }
 
 /// Who probes.
@@ -82,6 +94,13 @@ impl Status {
             healthy: readiness.is_ok(),
             error: readiness.err().unwrap_or_default(),
             min_healthy: config.min_healthy,
+            connections: ConnectionsStatus {
+                active: replicas
+                    .clone()
+                    .map(|id| u64::from(balancer.active(*id)))
+                    .sum(),
+                limit: config.max_connections,
+            },
             lease: LeaseStatus {
                 mine: balancer.is_holder(),
                 held_for_ms: lease.map(|lease| ms(lease.since())),

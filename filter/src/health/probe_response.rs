@@ -41,6 +41,12 @@ impl ProbeResponse {
         }
     }
 
+    /// Whether it says nothing of the replica: the proxy was at a limit of its own and
+    /// asked nobody.
+    pub(crate) fn is_not_asked(&self) -> bool {
+        self.source == ReplySource::Proxy && proxy_reply::is_not_asked(self.status, &self.body)
+    }
+
     /// Judges the response to a check: `Ok` is that of a healthy replica.
     ///
     /// # Errors

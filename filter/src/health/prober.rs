@@ -129,6 +129,10 @@ impl Prober {
         effects: &mut Effects,
     ) -> Option<Change> {
         let watch = self.watches.get(self.schedule.number_of(probe)?)?;
+        if response.is_not_asked() {
+            self.schedule.ask_again(probe, now.moment);
+            return None;
+        }
         let mut outcome = response.judge(&self.checks.get(watch.check)?.kind);
         if response.status == 0 && self.schedule.is_late(probe, now.moment) {
             outcome = outcome.map_err(|failure| ProbeFailure {

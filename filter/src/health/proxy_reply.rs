@@ -19,6 +19,12 @@ pub(crate) fn judge_connection(status: u16, body: &[u8]) -> Result<(), ProbeFail
     }
 }
 
+/// Whether the proxy made this up because it is at a limit of its own, before anything
+/// was asked of the replica: too few files, say, or a circuit breaker.
+pub(crate) fn is_not_asked(status: u16, body: &[u8]) -> bool {
+    status == 503 && body.ends_with(NOT_ASKED)
+}
+
 /// Reads from the proxy's text why a probe got no answer.
 pub(crate) fn failure(status: u16, body: &[u8]) -> ProbeFailure {
     let text = String::from_utf8_lossy(body);
@@ -38,6 +44,10 @@ pub(crate) fn failure(status: u16, body: &[u8]) -> ProbeFailure {
         text => ProbeFailure::new(reason, text),
     }
 }
+
+/// The end of Envoy's sentence about its own limits
+/// (`source/common/http/utility.cc`, `resetReasonToString`).
+const NOT_ASKED: &[u8] = b"reset reason: overflow";
 
 /// What proxies write, the most exact first: a certificate's failure is also one
 /// of TLS, and that one of the connection.
@@ -121,6 +131,11 @@ mod tests {
         ];
         for (status, body, expected) in cases {
             assert_eq!(failure(status, body.as_bytes()).reason, expected, "{body}");
+        }
+        let overflow = format!("{frame}overflow");
+        assert!(is_not_asked(503, overflow.as_bytes()));
+        for (status, body) in [(503, refused), (503, ""), (504, overflow.as_str())] {
+            assert!(!is_not_asked(status, body.as_bytes()), "{body}");
         }
         let text = failure(503, format!("{frame}{refused}").as_bytes()).text;
         assert_eq!(

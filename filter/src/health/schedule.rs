@@ -156,6 +156,14 @@ impl Schedule {
         }
     }
 
+    /// A probe was never asked: it is due again soon, as while a change is pending.
+    pub(crate) fn ask_again(&mut self, probe: ProbeId, now: Moment) {
+        let interval = Duration::from_millis(self.health.fast_interval_ms);
+        if let Some(finished) = self.finish(probe, now) {
+            self.plan_next(finished, interval);
+        }
+    }
+
     /// Whether a probe has been under way for about as long as it may: a busy host
     /// counts from when it woke up, before it handed the request over.
     pub(crate) fn is_late(&self, probe: ProbeId, now: Moment) -> bool {

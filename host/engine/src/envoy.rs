@@ -38,6 +38,8 @@ pub mod reset_reason {
     pub const CONNECTION_TERMINATION: &str = "connection termination";
     /// Not connected within the cluster's connect timeout.
     pub const CONNECTION_TIMEOUT: &str = "connection timeout";
+    /// The proxy's own limits are reached; the upstream was not asked.
+    pub const OVERFLOW: &str = "overflow";
     /// What came is no HTTP.
     pub const PROTOCOL_ERROR: &str = "protocol error";
     /// The upstream could not be connected to.

@@ -56,21 +56,38 @@ async fn reload(host: &mut Host, config_args: &ConfigArgs) -> Result<Plan, Failu
     Ok(plan)
 }
 
-/// Lets the open connections end; a second signal ends them at once.
+/// Announces the drain, then lets the open connections end; a second signal ends
+/// them at once.
 pub(super) async fn drain(host: Host, plan: &Plan, signal: &str, mut signals: Signals) {
-    let limit = plan.drain_timeout;
+    host.announce_drain();
+    let (delay, limit) = (plan.drain_delay, plan.drain_timeout);
+    if !delay.is_zero() {
+        tracing::info!(
+            "{signal}: /ready and /_ping say 503; connections are accepted for {} more; \
+             a second signal cuts them",
+            humantime::format_duration(delay)
+        );
+        if let Some(signal) = signals.end_within(delay).await {
+            log_cut(signal);
+            host.drain_until(std::future::ready(())).await;
+            return;
+        }
+    }
     tracing::info!(
         "{signal}: no more connections are accepted; the open ones have {} to end; \
          a second signal cuts them",
         humantime::format_duration(limit)
     );
     let over = async {
-        tokio::select! {
-            () = tokio::time::sleep(limit) => {}
-            signal = signals.end() => tracing::warn!("{signal}: the open connections are cut"),
+        if let Some(signal) = signals.end_within(limit).await {
+            log_cut(signal);
         }
     };
     host.drain_until(over).await;
+}
+
+fn log_cut(signal: &str) {
+    tracing::warn!("{signal}: the open connections are cut");
 }
 
 fn log_addresses(host: &Host, plan: &Plan) {

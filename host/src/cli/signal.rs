@@ -1,8 +1,10 @@
 //! The signals that end or reload the balancer.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
 
 /// What follows from a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,5 +46,10 @@ impl Signals {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "ctrl-C",
         }
+    }
+
+    /// As [`Signals::end`], but no longer than this; `None`: there was none.
+    pub(super) async fn end_within(&mut self, limit: Duration) -> Option<&'static str> {
+        timeout(limit, self.end()).await.ok()
     }
 }

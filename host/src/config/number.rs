@@ -12,6 +12,9 @@ pub(super) struct BoundedInt<const MIN: u64, const MAX: u64>(u64);
 /// A TCP port.
 pub(super) type Port = BoundedInt<1, 65535>;
 
+/// Connections open at once.
+pub(super) type MaxConnections = BoundedInt<1, 1_000_000>;
+
 impl<const MIN: u64, const MAX: u64> BoundedInt<MIN, MAX> {
     /// The number, or the largest `u32` when it is larger.
     pub(super) fn u32(self) -> u32 {

@@ -10,6 +10,8 @@ pub(crate) enum Phase {
     Starting,
     /// Accepting.
     Running,
+    /// Accepting still; `/ready` and `/_ping` say that a drain follows.
+    Announcing,
     /// Other workers accept now, by another plan; sessions go on, as long as they like.
     Retiring,
     /// Accepting no more; sessions go on.
@@ -18,6 +20,16 @@ pub(crate) enum Phase {
     Cutting,
     /// The threads end.
     Over,
+}
+
+impl Phase {
+    /// Whether clients had better go elsewhere: a drain has begun, or is about to.
+    pub(crate) fn is_drain(self) -> bool {
+        match self {
+            Phase::Starting | Phase::Running | Phase::Retiring => false,
+            Phase::Announcing | Phase::Draining | Phase::Cutting | Phase::Over => true,
+        }
+    }
 }
 
 /// Waits for a phase or a later one. A host that is gone counts as over.

@@ -1,6 +1,7 @@
 //! Reaching sessions from outside: which are open, what they are asked to do, and
 //! the phases of the host that asks.
 
+pub(crate) mod admission;
 pub(crate) mod command;
 pub(crate) mod lifecycle;
 pub(crate) mod sessions;

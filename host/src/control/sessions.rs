@@ -10,9 +10,9 @@ use crate::control::command::{CloseCommand, SessionControl};
 use proxy_wasm_engine::Direction;
 
 /// The open sessions of one worker, by connection id.
+#[derive(Default)]
 pub(crate) struct Sessions {
     open: RefCell<HashMap<u64, Rc<SessionControl>>>,
-    limit: usize,
     left: Notify,
 }
 
@@ -37,14 +37,6 @@ impl Drop for OpenSession {
 }
 
 impl Sessions {
-    pub(crate) fn new(limit: usize) -> Sessions {
-        Sessions {
-            open: RefCell::default(),
-            limit,
-            left: Notify::new(),
-        }
-    }
-
     /// Counts a session as open until what is returned is dropped.
     pub(crate) fn enter(self: &Rc<Self>, connection: u64) -> OpenSession {
         let control = Rc::new(SessionControl::default());
@@ -81,19 +73,10 @@ impl Sessions {
         }
     }
 
-    /// Waits until one more session is allowed.
-    pub(crate) async fn room(&self) {
-        self.until(|count| count < self.limit).await;
-    }
-
     /// Waits until there is none.
     pub(crate) async fn none(&self) {
-        self.until(|count| count == 0).await;
-    }
-
-    async fn until(&self, enough: impl Fn(usize) -> bool) {
         // On one thread no session leaves between the count and the wait.
-        while !enough(self.count()) {
+        while self.count() > 0 {
             self.left.notified().await;
         }
     }

@@ -14,7 +14,9 @@ use proxy_wasm_engine::{Action, Direction, End, Peer, TcpInfo};
 /// The order is Envoy's. What comes from the client is shown to the first filter
 /// first, and what comes from the replica to the last one; all look at the same
 /// bytes, and one that pauses keeps them from those that follow. A filter learns
-/// of the connection when those before it let it pass.
+/// of the connection when those before it let it pass. From the moment one of them
+/// orders the connection closed none is shown more, and nothing goes on: not even
+/// what it was shown in that very call.
 pub(crate) struct FilterChainState {
     slots: Box<[FilterSlot]>,
     /// The slot that holds the bytes of each way.
@@ -59,7 +61,7 @@ impl FilterChainState {
         end: End,
     ) -> Step {
         for (at, slot, filter) in self.filters(connection).skip(from) {
-            if connection.control().ordered().is_some() {
+            if is_over(connection) {
                 return self.hold(Direction::Downstream, at);
             }
             if slot.stage() == Stage::Ahead {
@@ -93,6 +95,10 @@ impl FilterChainState {
         for (at, slot, filter) in self.filters(connection).rev() {
             if at >= count {
                 continue;
+            }
+            if is_over(connection) {
+                self.hold(Direction::Upstream, at);
+                return Action::Pause;
             }
             let action = self.data(connection, Direction::Upstream, at, held, end);
             if end == End::Last {
@@ -231,9 +237,13 @@ impl FilterChainState {
         // What it resumed before these bytes came does not count for them.
         connection.control().take_resumed(direction, at);
         let filter = connection.chain().filters.get(at);
-        match self.slots.get(at).zip(filter) {
+        let action = match self.slots.get(at).zip(filter) {
             Some((slot, filter)) => slot.data(filter, connection, direction, held, end),
             None => Action::Continue,
+        };
+        match is_over(connection) {
+            true => Action::Pause,
+            false => action,
         }
     }
 
@@ -249,4 +259,9 @@ impl FilterChainState {
             Direction::Upstream => up,
         }
     }
+}
+
+/// Whether the connection has been ordered to end.
+fn is_over(connection: &impl ConnectionInfo) -> bool {
+    connection.control().ordered().is_some()
 }

@@ -91,8 +91,11 @@ impl FilterSlot {
                 Direction::Upstream => vm.upstream_data(context, held, end),
             }
         });
-        // Without a context nothing is held back.
-        action.unwrap_or(Action::Continue)
+        // Without a context nothing is held back, unless it must be inspected.
+        action.unwrap_or(match filter.owner.failure() {
+            Failure::Closed => Action::Pause,
+            Failure::Open | Failure::Reload => Action::Continue,
+        })
     }
 
     /// As in Envoy this says that the replica's FIN was seen, no more.

@@ -36,6 +36,12 @@ impl Counters {
         }
     }
 
+    /// Connections open now.
+    pub(crate) fn active(&self) -> u64 {
+        let closed: u64 = self.closed.iter().map(|count| count.load(Relaxed)).sum();
+        self.accepted.load(Relaxed).saturating_sub(closed)
+    }
+
     /// The worker's thread panicked, and its VMs are gone with it.
     pub(crate) fn worker_died(&self) {
         self.alive.store(0, Relaxed);

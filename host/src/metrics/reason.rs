@@ -16,12 +16,14 @@ pub(crate) enum Reason {
     Drained,
     Idle,
     HalfClosed,
+    /// This machine lacked what a connection to a replica takes.
+    LocalResources,
     /// Its task panicked, or its worker.
     InternalError,
 }
 
 impl Reason {
-    pub(super) const ALL: [Reason; 11] = [
+    pub(super) const ALL: [Reason; 12] = [
         Reason::ClientClosed,
         Reason::ReplicaClosed,
         Reason::ClientReset,
@@ -32,6 +34,7 @@ impl Reason {
         Reason::Drained,
         Reason::Idle,
         Reason::HalfClosed,
+        Reason::LocalResources,
         Reason::InternalError,
     ];
 
@@ -47,6 +50,7 @@ impl Reason {
             Reason::Drained => "drained",
             Reason::Idle => "idle",
             Reason::HalfClosed => "half-closed",
+            Reason::LocalResources => "local-resources",
             Reason::InternalError => "internal-error",
         }
     }

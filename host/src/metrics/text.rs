@@ -5,19 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
+use crate::control::admission::Admission;
 use crate::metrics::filter_text::render_filter;
 use crate::metrics::label::label;
 use crate::metrics::{Counters, Reason};
 use proxy_wasm_engine::Shared;
 
 /// Everything as Prometheus text, format 0.0.4.
-pub(crate) fn render(workers: &[Arc<Counters>], filter: &Shared) -> String {
-    let mut text = render_host(workers);
+pub(crate) fn render(workers: &[Arc<Counters>], admission: &Admission, filter: &Shared) -> String {
+    let mut text = render_host(workers, admission);
     render_filter(&mut text, filter.metrics());
     text
 }
 
-fn render_host(workers: &[Arc<Counters>]) -> String {
+fn render_host(workers: &[Arc<Counters>], admission: &Admission) -> String {
     let sum = |count: fn(&Counters) -> &AtomicU64| {
         workers
             .iter()
@@ -51,6 +52,18 @@ fn render_host(workers: &[Arc<Counters>]) -> String {
         "gauge",
         "Connections open now.",
         &one(accepted.saturating_sub(all_closed)),
+    );
+    family(
+        "dtr_lb_host_connections_limit",
+        "gauge",
+        "Connections that may be open at once.",
+        &one(admission.limit() as u64),
+    );
+    family(
+        "dtr_lb_host_connections_limit_reached_total",
+        "counter",
+        "Connections that waited since as many were open as may be.",
+        &one(admission.waited() as u64),
     );
     family(
         "dtr_lb_host_connections_closed_total",
@@ -124,7 +137,7 @@ mod tests {
         workers[0].open().close(Reason::Idle);
         drop(workers[1].open());
         workers[0].moved(Direction::Upstream, 10);
-        let mut text = render_host(&workers);
+        let mut text = render_host(&workers, &Admission::default());
         text.push('\n');
         for line in [
             "dtr_lb_host_connections_closed_total{reason=\"internal-error\"} 1\n",

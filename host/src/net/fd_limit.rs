@@ -1,42 +1,165 @@
-//! How many files the process may open, and how many sessions follow from it.
+//! How many files the process may open, and what they are kept for.
+
+use std::fs;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the process's limit as far as it may, and gives the number of sessions
-/// that fit. Without this bound clients could use up all files, and every replica
-/// would look as if it refused.
-pub(crate) fn sessions_that_fit() -> usize {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    let current = match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => limit.maximum,
-        Err(_) => limit.current,
-    };
-    match current {
-        Some(files) => sessions_with(usize::try_from(files).unwrap_or(usize::MAX)),
-        None => usize::MAX,
+/// The files a process may open, shared out: without that clients could use up all
+/// of them, and every replica would look as if it refused.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FileBudget {
+    files: usize,
+}
+
+/// What files are needed for beside connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileNeeds {
+    pub(crate) workers: usize,
+    /// Those for traffic.
+    pub(crate) listeners: usize,
+    /// Generations of workers whose connections are not over.
+    pub(crate) retired: usize,
+    /// Calls of filters, probes among them, under way at once.
+    pub(crate) calls: usize,
+}
+
+impl FileNeeds {
+    /// For all of it, and one more set of workers: a reload needs it before the old
+    /// ones end.
+    fn reserved(&self) -> usize {
+        let waiting = self.workers * self.listeners;
+        let retired = self.retired * self.workers * RUNTIME;
+        PROCESS + 2 * self.generation() + retired + waiting + self.calls
+    }
+
+    /// For a set of workers: their runtimes, and the listening sockets, which the host
+    /// holds once more.
+    fn generation(&self) -> usize {
+        self.workers * (RUNTIME + 2 * self.listeners) + 2
     }
 }
 
-/// Two sockets each, beside a quarter for pipes and what the host itself needs.
-fn sessions_with(files: usize) -> usize {
-    ((files - files / 4).saturating_sub(OWN) / 2).max(1)
+impl FileBudget {
+    /// Raises the process's limit as far as it may.
+    pub(crate) fn raise() -> FileBudget {
+        let limit = getrlimit(Resource::Nofile);
+        let raised = Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        };
+        let current = match setrlimit(Resource::Nofile, raised) {
+            Ok(()) => limit.maximum,
+            Err(_) => limit.current,
+        };
+        let files = current.map_or(usize::MAX, |files| files.try_into().unwrap_or(usize::MAX));
+        FileBudget { files }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(files: usize) -> FileBudget {
+        FileBudget { files }
+    }
+
+    /// How many files the process may open.
+    pub(crate) fn files(&self) -> usize {
+        self.files
+    }
+
+    /// How many clients fit, each with two sockets.
+    pub(crate) fn connections(&self, needs: &FileNeeds) -> usize {
+        let kept = needs.reserved() + 2 * self.pipes() + self.admin_connections();
+        (self.files.saturating_sub(kept) / 2).max(1)
+    }
+
+    /// How many pipes there may be: an eighth of the files.
+    pub(crate) fn pipes(&self) -> usize {
+        self.files / 16
+    }
+
+    /// How many clients the admin listener may have.
+    pub(crate) fn admin_connections(&self) -> usize {
+        (self.files / 16).clamp(FEWEST_ADMIN, MOST_ADMIN)
+    }
+
+    /// Whether another set of workers can be started now.
+    ///
+    /// # Errors
+    /// When it lacks files: how many it needs, and how many are open.
+    pub(crate) fn check_room(&self, needs: &FileNeeds) -> Result<(), FilesLacking> {
+        let needed = needs.generation();
+        // Without /proc nobody knows, and the attempt will tell.
+        let open = fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+        match open.saturating_add(needed) > self.files {
+            true => Err(FilesLacking {
+                needed,
+                open,
+                files: self.files,
+            }),
+            false => Ok(()),
+        }
+    }
 }
 
-/// Listeners, VMs, probes, the admin listener.
-const OWN: usize = 64;
+/// What a set of workers lacks.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error(
+    "new workers need about {needed} files, and of {files} the process may open {open} are open; \
+     raise LimitNOFILE (ulimit -n), or wait until connections have ended"
+)]
+pub struct FilesLacking {
+    needed: usize,
+    open: usize,
+    files: usize,
+}
+
+/// Standard streams, signals, the log, look-ups of names.
+const PROCESS: usize = 24;
+/// A worker's event loop.
+const RUNTIME: usize = 4;
+const FEWEST_ADMIN: usize = 4;
+const MOST_ADMIN: usize = 64;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const NEEDS: FileNeeds = FileNeeds {
+        workers: 2,
+        listeners: 2,
+        retired: 0,
+        calls: 6,
+    };
+
     #[test]
-    fn sessions_leave_files_for_everything_else() {
-        for (files, sessions) in [(0, 1), (64, 1), (200, 43), (1024, 352), (1 << 20, 393_184)] {
-            assert_eq!(sessions_with(files), sessions, "{files} files");
+    fn connections_leave_files_for_everything_else() {
+        for (files, connections) in [(0, 1), (64, 1), (200, 47), (1024, 381), (1 << 20, 458_685)] {
+            let budget = FileBudget { files };
+            assert_eq!(budget.connections(&NEEDS), connections, "{files} files");
         }
+        let unlimited = FileBudget { files: usize::MAX };
+        assert!(unlimited.connections(&NEEDS) > 1 << 40);
+    }
+
+    #[test]
+    fn workers_of_earlier_reloads_and_probes_leave_fewer() {
+        let budget = FileBudget { files: 300 };
+        let few = budget.connections(&NEEDS);
+        let retired = FileNeeds {
+            retired: 3,
+            ..NEEDS
+        };
+        assert_eq!(budget.connections(&retired), few - 3 * 2 * RUNTIME / 2);
+        let probes = FileNeeds { calls: 46, ..NEEDS };
+        assert_eq!(budget.connections(&probes), few - 20);
+    }
+
+    #[test]
+    fn a_set_of_workers_that_does_not_fit_is_refused_with_numbers_and_remedy() {
+        let error = FileBudget { files: 10 }.check_room(&NEEDS).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("need about 18 files"), "{text}");
+        assert!(text.contains("of 10 the process may open"), "{text}");
+        assert!(text.contains("raise LimitNOFILE"), "{text}");
+        assert!(FileBudget { files: 1 << 20 }.check_room(&NEEDS).is_ok());
     }
 }

@@ -4,5 +4,6 @@ pub(crate) mod fd_limit;
 pub(crate) mod first_flight;
 pub(crate) mod forward;
 pub(crate) mod headers;
+pub(crate) mod local_resources;
 pub(crate) mod pipe;
 pub(crate) mod socket;

@@ -3,6 +3,9 @@
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 
 use rustix::io::Errno;
@@ -16,22 +19,24 @@ pub(crate) struct Buffers {
     /// Read into and written out of within one poll, never kept across one.
     pub(crate) chunk: RefCell<Box<[u8]>>,
     pipes: RefCell<Vec<Pipe>>,
+    budget: Arc<PipeBudget>,
 }
 
 impl Buffers {
-    pub(crate) fn new() -> Buffers {
+    pub(crate) fn new(budget: Arc<PipeBudget>) -> Buffers {
         Buffers {
             chunk: RefCell::new(vec![0; CHUNK].into_boxed_slice()),
             pipes: RefCell::new(Vec::new()),
+            budget,
         }
     }
 
-    /// An empty pipe, or none when the process may open no more files: the
-    /// caller then copies.
+    /// An empty pipe, or none when there are as many as there may be, or the process
+    /// may open no more files: the caller then copies.
     pub(crate) fn take_pipe(&self) -> Option<Pipe> {
         match self.pipes.borrow_mut().pop() {
             Some(pipe) => Some(pipe),
-            None => Pipe::open().ok(),
+            None => Pipe::open(self.budget.take()?).ok(),
         }
     }
 
@@ -45,16 +50,44 @@ impl Buffers {
     }
 }
 
+/// How many more pipes the workers of a process may open: the files of two would
+/// connect another client to its replica.
+#[derive(Debug)]
+pub(crate) struct PipeBudget(AtomicUsize);
+
+impl PipeBudget {
+    pub(crate) fn new(pipes: usize) -> Arc<PipeBudget> {
+        Arc::new(PipeBudget(AtomicUsize::new(pipes)))
+    }
+
+    fn take(self: &Arc<Self>) -> Option<PipeShare> {
+        let less = |left: usize| left.checked_sub(1);
+        let taken = self.0.fetch_update(Relaxed, Relaxed, less);
+        taken.is_ok().then(|| PipeShare(Arc::clone(self)))
+    }
+}
+
+/// One pipe's part of the budget, until it is closed.
+#[derive(Debug)]
+struct PipeShare(Arc<PipeBudget>);
+
+impl Drop for PipeShare {
+    fn drop(&mut self) {
+        self.0.0.fetch_add(1, Relaxed);
+    }
+}
+
 /// A pipe through which bytes go from one socket to another without being copied.
 #[derive(Debug)]
 pub(crate) struct Pipe {
     read: OwnedFd,
     write: OwnedFd,
     held: usize,
+    _share: PipeShare,
 }
 
 impl Pipe {
-    fn open() -> io::Result<Pipe> {
+    fn open(share: PipeShare) -> io::Result<Pipe> {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         // Refused when the user's pipes have used up their share of memory; a
         // pipe of the usual size moves the same bytes in more calls.
@@ -63,6 +96,7 @@ impl Pipe {
             read,
             write,
             held: 0,
+            _share: share,
         })
     }
 

@@ -83,6 +83,8 @@ impl Plan {
                 .admin
                 .as_ref()
                 .map(|admin| Admin { bind: admin.bind }),
+            max_connections: config.max_connections,
+            drain_delay: config.drain_delay,
             drain_timeout: config.drain_timeout,
             dns_refresh: config.dns_refresh,
         }
@@ -103,6 +105,7 @@ impl Plan {
                     fallback: one.cluster.clone(),
                     idle_timeout: chain.idle_timeout,
                     resend_first_flight: chain.resend_first_flight,
+                    max_connections: one.max_connections,
                 })
                 .collect(),
             clusters: chain.clusters.iter().flat_map(endpoints).collect(),
@@ -116,6 +119,8 @@ impl Plan {
             network_filters: chain.filters.clone(),
             balancer: None,
             admin: chain.admin.map(|bind| Admin { bind }),
+            max_connections: chain.max_connections,
+            drain_delay: chain.drain_delay,
             drain_timeout: chain.drain_timeout,
             dns_refresh: chain.dns_refresh,
         }
@@ -158,5 +163,6 @@ fn listener(listener: &config::Listener, config: &Config) -> Listener {
         fallback: contract::pool(listener.port),
         idle_timeout: config.idle_timeout,
         resend_first_flight: config.resend_first_flight,
+        max_connections: listener.max_connections,
     }
 }

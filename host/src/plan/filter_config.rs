@@ -34,6 +34,7 @@ pub(super) fn filter_configuration(config: &Config, runners_up: usize) -> serde_
         when_all_down: config.when_all_down,
         on_down: config.on_down,
         min_healthy: config.min_healthy,
+        max_connections: config.max_connections.map(u64::from),
         slow_start_ms: milliseconds(config.slow_start),
         passive: filter::Passive {
             fails: config.passive.fails,

@@ -33,6 +33,8 @@ pub(crate) fn plan(endpoints: &[(&str, SocketAddr)]) -> Plan {
             configuration: serde_json::Value::Null,
         }),
         admin: None,
+        max_connections: None,
+        drain_delay: Duration::ZERO,
         drain_timeout: Duration::ZERO,
         dns_refresh: Duration::from_secs(1),
     }

@@ -38,10 +38,26 @@ pub struct Plan {
     pub balancer: Option<Balancer>,
     /// Where the page, the API and the metrics are served.
     pub admin: Option<Admin>,
-    /// How long open connections may go on after SIGTERM.
+    /// At most this many clients' connections at once, 1 to 1000000; `None`: as many
+    /// as the process may open files for.
+    pub max_connections: Option<u32>,
+    /// How long connections are still accepted after SIGTERM, while `/ready` and
+    /// `/_ping` say 503 already.
+    pub drain_delay: Duration,
+    /// How long open connections may go on then.
     pub drain_timeout: Duration,
     /// How often DNS names are resolved again.
     pub dns_refresh: Duration,
+}
+
+impl Plan {
+    /// Has the balancer show the limit of connections that holds where it runs.
+    pub(crate) fn show_limit(&mut self, connections: usize) {
+        let configuration = self.balancer.as_mut().map(|it| &mut it.configuration);
+        if let Some(serde_json::Value::Object(fields)) = configuration {
+            fields.insert("max_connections".to_owned(), connections.into());
+        }
+    }
 }
 
 /// One address where connections are accepted.
@@ -59,6 +75,9 @@ pub struct Listener {
     /// Whether what a client sent first goes to another replica when the one that
     /// accepted ends before its first byte. The standalone host's alone.
     pub resend_first_flight: bool,
+    /// At most this many clients' connections here at once, 1 to 1000000; `None`: no
+    /// limit of its own.
+    pub max_connections: Option<u32>,
 }
 
 /// A name for one endpoint: `443/r1` for traffic, `ping/r1` for probes.

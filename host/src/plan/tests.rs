@@ -138,11 +138,11 @@ fn two_addresses_of_one_port_share_its_clusters() {
 #[test]
 fn a_chains_cluster_of_several_endpoints_is_a_pool_of_as_many_clusters() {
     let text = r#"{
-        "listeners": [{ "bind": "127.0.0.1:8443", "cluster": "web" }],
+        "listeners": [{ "bind": "127.0.0.1:8443", "cluster": "web", "max_connections": 5 }],
         "clusters": [
             { "name": "web", "endpoints": ["10.0.0.11:443", "web2.internal:8443"] },
             { "name": "auth", "endpoints": ["[::1]:9000"], "protocol": "http2" }],
-        "idle_timeout": "5m" }"#;
+        "idle_timeout": "5m", "max_connections": 7, "drain_delay": "3s" }"#;
     let plan = Plan::of_file(&ConfigFile::parse(text, "chain.json").unwrap());
     let clusters: Vec<_> = plan
         .clusters
@@ -167,5 +167,10 @@ fn a_chains_cluster_of_several_endpoints_is_a_pool_of_as_many_clusters() {
     let listener = &plan.listeners[0];
     assert_eq!((listener.port, listener.fallback.as_str()), (8443, "web"));
     assert_eq!(listener.idle_timeout, Some(Duration::from_secs(300)));
+    assert_eq!(
+        (plan.max_connections, listener.max_connections),
+        (Some(7), Some(5))
+    );
+    assert_eq!(plan.drain_delay, Duration::from_secs(3));
     assert!(plan.balancer.is_none() && plan.routes.is_empty());
 }

@@ -11,13 +11,22 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
+use crate::net::local_resources;
+
 /// What becomes of a listener's clients.
 pub(crate) trait Clients<C> {
-    /// Waits until one more may be accepted.
-    async fn room(&mut self) {}
+    /// What a client holds while it is served.
+    type Place;
+
+    /// Waits until one more may be served.
+    async fn admit(&mut self) -> Self::Place;
+
+    /// A place for a client that can't wait, since no more are accepted; `None`: there
+    /// is no room at all.
+    fn admit_last(&mut self) -> Option<Self::Place>;
 
     /// Serves a client in a task of its own.
-    fn serve(&mut self, client: C, source: SocketAddr);
+    fn serve(&mut self, client: C, source: SocketAddr, place: Self::Place);
 
     /// Counts an accept that failed.
     fn failed(&mut self) {}
@@ -38,8 +47,10 @@ impl Accept for TcpListener {
     }
 }
 
-/// Accepts until `end`. An error of one client costs nobody else anything; while the
-/// process lacks something, as file descriptors, it tries again every so often.
+/// Accepts until `end`. At a limit one client waits here for its place, the others in
+/// the kernel; a place is asked for only by who has a client for it. An error of one
+/// client costs nobody else anything; while the process lacks something, as file
+/// descriptors, it tries again every so often.
 pub(crate) async fn accept_until<L: Accept>(
     end: impl Future<Output = ()>,
     listener: &L,
@@ -49,23 +60,31 @@ pub(crate) async fn accept_until<L: Accept>(
     let mut end = std::pin::pin!(end);
     let mut failing = false;
     loop {
-        let next = async {
-            clients.room().await;
-            poll_fn(|cx| listener.poll_accept(cx)).await
-        };
         let accepted = tokio::select! {
             biased;
             () = &mut end => return,
-            accepted = next => accepted,
+            accepted = poll_fn(|cx| listener.poll_accept(cx)) => accepted,
         };
         match accepted {
             Ok((client, source)) => {
                 failing = false;
-                clients.serve(client, source);
+                let place = tokio::select! {
+                    biased;
+                    place = clients.admit() => Some(place),
+                    () = &mut end => None,
+                };
+                if let Some(place) = place {
+                    clients.serve(client, source, place);
+                    continue;
+                }
+                if let Some(place) = clients.admit_last() {
+                    clients.serve(client, source, place);
+                }
+                return;
             }
             Err(error) => {
                 clients.failed();
-                if !is_of_process(&error) {
+                if !local_resources::are_lacking(&error) {
                     debug!(%error, listener = %name, "a client went away before it was accepted");
                     continue;
                 }
@@ -92,18 +111,12 @@ pub(crate) async fn accept_ready<L: Accept>(listener: &L, clients: &mut impl Cli
             })
         })
     };
-    while let Some((client, source)) = ready().await {
-        clients.serve(client, source);
+    while let Some(place) = clients.admit_last() {
+        match ready().await {
+            Some((client, source)) => clients.serve(client, source, place),
+            None => return,
+        }
     }
-}
-
-/// Whether the process lacks something, so that the next accept fails as well.
-fn is_of_process(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    matches!(
-        Errno::from_io_error(error),
-        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
-    )
 }
 
 /// Before another try when the process can't accept.
@@ -146,6 +159,8 @@ mod tests {
         clients: Vec<(u32, u128)>,
         failures: usize,
         room: usize,
+        /// And for those that can't wait.
+        last_room: usize,
     }
 
     impl Served {
@@ -155,18 +170,25 @@ mod tests {
                 clients: Vec::new(),
                 failures: 0,
                 room: usize::MAX,
+                last_room: usize::MAX,
             }
         }
     }
 
     impl Clients<u32> for Served {
-        async fn room(&mut self) {
+        type Place = ();
+
+        async fn admit(&mut self) {
             if self.clients.len() >= self.room {
                 std::future::pending().await
             }
         }
 
-        fn serve(&mut self, client: u32, _: SocketAddr) {
+        fn admit_last(&mut self) -> Option<()> {
+            (self.clients.len() < self.last_room).then_some(())
+        }
+
+        fn serve(&mut self, client: u32, _: SocketAddr, (): ()) {
             self.clients
                 .push((client, self.began.elapsed().as_millis()));
         }
@@ -208,14 +230,26 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_room_a_client_waits_in_the_kernel() {
-        let listener = Script::new([Ok(1), Ok(2), Ok(3)]);
-        let mut served = Served::new();
-        served.room = 2;
-        let end = sleep(Duration::from_secs(1));
-        accept_until(end, &listener, "test", &mut served).await;
-        assert_eq!(served.clients, [(1, 0), (2, 0)]);
-        assert_eq!(listener.0.borrow().len(), 1, "the third is still queued");
+    async fn without_room_one_client_waits_here_and_the_others_in_the_kernel() {
+        let cases = [
+            (
+                3,
+                vec![(1, 0), (2, 0), (3, 1000)],
+                "served when no more come",
+            ),
+            (2, vec![(1, 0), (2, 0)], "given up: there is no room at all"),
+        ];
+        for (last_room, expected, why) in cases {
+            let listener = Script::new([Ok(1), Ok(2), Ok(3), Ok(4)]);
+            let mut served = Served::new();
+            (served.room, served.last_room) = (2, last_room);
+            let end = sleep(Duration::from_secs(1));
+            accept_until(end, &listener, "test", &mut served).await;
+            assert_eq!(served.clients, expected, "the third is {why}");
+            assert_eq!(listener.0.borrow().len(), 1, "the fourth is still queued");
+            accept_ready(&listener, &mut served).await;
+            assert_eq!(served.clients, expected, "no room for the fourth");
+        }
     }
 
     #[tokio::test(start_paused = true)]

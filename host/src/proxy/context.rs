@@ -9,6 +9,7 @@ use std::time::Duration;
 use dtr_lb_filter::contract::{METADATA, METADATA_PORT};
 use serde_json::json;
 
+use crate::control::admission::{Admission, Gate};
 use crate::control::sessions::Sessions;
 use crate::error::StartError;
 use crate::filters::chain::Chain;
@@ -25,6 +26,8 @@ pub(crate) struct WorkerContext {
     pub(crate) counters: Arc<Counters>,
     pub(crate) chain: Chain,
     pub(crate) sessions: Rc<Sessions>,
+    /// To the places of the whole process.
+    pub(crate) gate: Gate,
     pub(crate) buffers: Buffers,
     pub(crate) round_robin: RoundRobin,
     next_connection: Cell<u64>,
@@ -41,8 +44,7 @@ impl WorkerContext {
     ) -> Result<Rc<WorkerContext>, StartError> {
         let options = &shared.options;
         let counters = Arc::clone(&shared.counters[index]);
-        let limit = options.max_sessions.div_ceil(options.workers.get());
-        let sessions = Rc::new(Sessions::new(limit));
+        let sessions = Rc::new(Sessions::default());
         let resources = VmResources {
             clusters: Arc::clone(&shared.clusters),
             vm_data: shared.vm_data.clone(),
@@ -53,7 +55,8 @@ impl WorkerContext {
         Ok(Rc::new(WorkerContext {
             chain: Chain::start(&shared.vms, &resources)?,
             round_robin: shared.clusters.turns(),
-            buffers: Buffers::new(),
+            buffers: Buffers::new(Arc::clone(&shared.pipes)),
+            gate: Gate::new(Arc::clone(&shared.admission)),
             next_connection: Cell::new(index as u64 + 1),
             counters,
             sessions,
@@ -78,6 +81,8 @@ pub(crate) struct ListenerContext {
     pub(crate) metadata: Arc<serde_json::Value>,
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) resend_first_flight: bool,
+    /// Its own limit of connections, where it has one.
+    pub(crate) admission: Option<Arc<Admission>>,
 }
 
 impl ListenerContext {
@@ -99,6 +104,7 @@ impl ListenerContext {
                 ),
                 idle_timeout: listener.idle_timeout,
                 resend_first_flight: listener.resend_first_flight,
+                admission: None,
             })
         });
         contexts.collect()

@@ -1,5 +1,6 @@
 //! The host as its owner holds it.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,13 +8,16 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::control::admission::{Admission, Limit};
 use crate::control::lifecycle::{Drained, Phase};
 use crate::error::StartError;
 use crate::filters::compiled_vm::CompiledVm;
 use crate::metrics::Counters;
-use crate::net::fd_limit;
+use crate::net::fd_limit::FileBudget;
 use crate::net::forward::DataCallbacks;
+use crate::net::pipe::PipeBudget;
 use crate::plan::Plan;
+use crate::proxy::connection_limit;
 use crate::proxy::context::ListenerContext;
 use crate::proxy::generation::{Generation, GenerationArgs};
 use crate::proxy::options::HostOptions;
@@ -27,6 +31,10 @@ use proxy_wasm_engine::Shared;
 /// A running host. Dropping it cuts every connection; [`Host::drain`] does not.
 pub struct Host {
     options: HostOptions,
+    file_budget: FileBudget,
+    /// Counts the connections of all generations.
+    admission: Arc<Admission>,
+    pipes: Arc<PipeBudget>,
     vm_data: Shared,
     counters: Vec<Arc<Counters>>,
     listeners: Vec<BoundListener>,
@@ -45,13 +53,12 @@ impl Host {
     /// filter doesn't load or refuses its configuration. A DNS name that does
     /// not resolve is no error: it is logged and looked up again.
     pub async fn start(plan: Plan, wasm: &[u8], options: HostOptions) -> Result<Host, StartError> {
-        let fit = fd_limit::sessions_that_fit();
-        let options = HostOptions {
-            max_sessions: options.max_sessions.min(fit),
-            ..options
-        };
+        let file_budget = FileBudget::raise();
         let mut host = Host {
             options,
+            file_budget,
+            admission: Arc::default(),
+            pipes: PipeBudget::new(file_budget.pipes()),
             vm_data: Shared::new(),
             counters: Vec::new(),
             listeners: Vec::new(),
@@ -85,9 +92,15 @@ impl Host {
         self.admin.as_ref().map(BoundListener::address)
     }
 
+    /// Has `/ready` and `/_ping` say 503 from now on, while connections are accepted
+    /// as before: whatever asks there moves its clients away before the drain.
+    pub fn announce_drain(&self) {
+        self.current.enter(Phase::Announcing);
+    }
+
     /// Accepts no more, waits up to `limit` for the open connections to end,
-    /// and cuts the rest. The admin listener stays until then; its `/ready`
-    /// says 503.
+    /// and cuts the rest. The admin listener stays until then; its `/ready` and
+    /// `/_ping` say 503. How many are still open is logged every 10 s.
     pub async fn drain(self, limit: Duration) -> Drained {
         self.drain_until(sleep(limit)).await
     }
@@ -116,6 +129,7 @@ impl Host {
         let finished = tokio::select! {
             () = all => true,
             () = limit => false,
+            never = log_active(&self.counters) => match never {},
         };
         if !finished {
             enter(&generations, Phase::Cutting);
@@ -137,15 +151,24 @@ impl Host {
     }
 
     /// Starts workers for a plan and has them accept instead of the current ones.
-    async fn run(&mut self, plan: Plan, wasm: &[u8]) -> Result<(), StartError> {
+    async fn run(&mut self, mut plan: Plan, wasm: &[u8]) -> Result<(), StartError> {
         let count = self.options.workers.get();
+        let limit = self.connection_limit(&plan)?;
+        plan.show_limit(limit.connections);
         let mut resolver = Resolver::new(Arc::clone(&self.options.lookup));
         let clusters = Arc::new(Clusters::of(&plan, &mut resolver)?);
         let mut listeners = Vec::new();
         for context in ListenerContext::all(&plan, &clusters)? {
             let bound = BoundListener::open(&self.listeners, context.address, count)?;
             let address = bound.address();
-            listeners.push((bound, ListenerContext { address, ..context }));
+            let context = ListenerContext { address, ..context };
+            listeners.push((bound, context));
+        }
+        let own_limits = plan.listeners.iter().map(connection_limit::of_listener);
+        let own_limits: Vec<_> = own_limits.collect();
+        for ((bound, context), limit) in listeners.iter_mut().zip(&own_limits) {
+            let admission = || Arc::clone(bound.admission());
+            context.admission = limit.as_ref().map(|_| admission());
         }
         let admin = match &plan.admin {
             Some(admin) => Some(BoundListener::open(self.admin.as_slice(), admin.bind, 1)?),
@@ -167,6 +190,9 @@ impl Host {
                 false => DataCallbacks::All,
             },
             vm_data: self.vm_data.clone(),
+            admission: Arc::clone(&self.admission),
+            pipes: Arc::clone(&self.pipes),
+            admin_connections: self.file_budget.admin_connections(),
             phases: watching,
             counters: counters.clone(),
             options: self.options.clone(),
@@ -184,6 +210,15 @@ impl Host {
         })
         .await?;
         // Nothing can fail any more.
+        if let Some(shortfall) = connection_limit::shortfall(&plan, &limit, &self.file_budget) {
+            tracing::warn!("{shortfall}");
+        }
+        self.admission.set_limit(limit);
+        for ((bound, _), limit) in listeners.iter().zip(own_limits) {
+            if let Some(limit) = limit {
+                bound.admission().set_limit(limit);
+            }
+        }
         next.enter(Phase::Running);
         let last = std::mem::replace(&mut self.current, next);
         last.enter(Phase::Retiring);
@@ -194,6 +229,20 @@ impl Host {
         (self.admin, self.counters) = (admin, counters);
         Ok(())
     }
+
+    /// How many connections a plan allows.
+    ///
+    /// # Errors
+    /// When there are no files for another set of workers.
+    fn connection_limit(&self, plan: &Plan) -> Result<Limit, StartError> {
+        let last = usize::from(self.admission.open() > 0);
+        let needs = connection_limit::file_needs(plan, &self.options, self.retired.len() + last);
+        if !self.current.is_empty() {
+            self.file_budget.check_room(&needs)?;
+        }
+        let budget = &self.file_budget;
+        Ok(connection_limit::whole(plan, &self.options, budget, &needs))
+    }
 }
 
 impl Drop for Host {
@@ -203,8 +252,42 @@ impl Drop for Host {
     }
 }
 
+/// Logs every so often how many connections are still open.
+async fn log_active(counters: &[Arc<Counters>]) -> Infallible {
+    loop {
+        sleep(LOG_INTERVAL).await;
+        let active: u64 = counters.iter().map(|worker| worker.active()).sum();
+        tracing::info!(active, "draining; waiting for connections to end");
+    }
+}
+
 fn enter(generations: &[Generation], phase: Phase) {
     for generation in generations {
         generation.enter(phase);
+    }
+}
+
+/// Between two lines that say how many connections a drain still waits for.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::metrics::Reason;
+    use crate::proxy::captured_log::CapturedLog;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_says_every_10_s_how_many_are_open() {
+        let (log, _guard) = CapturedLog::start();
+        let workers = [Arc::new(Counters::default()), Arc::new(Counters::default())];
+        let _open = [workers[0].open(), workers[1].open(), workers[1].open()];
+        workers[0].open().close(Reason::ClientClosed);
+        let over = timeout(Duration::from_secs(25), log_active(&workers)).await;
+        assert!(over.is_err(), "it never ends by itself");
+        let text = log.text();
+        let said = text.matches("waiting for connections to end active=3\n");
+        assert_eq!(said.count(), 2, "{text}");
     }
 }

@@ -72,7 +72,10 @@ impl Landing {
             }
             Ok(None) => {
                 self.show(connection, None);
-                Err(Reason::NoReplica)
+                Err(match self.attempts.lacking {
+                    true => Reason::LocalResources,
+                    false => Reason::NoReplica,
+                })
             }
             Err(CloseCommand::Close) => Err(Reason::ClosedByFilter),
             Err(CloseCommand::Cut) => Err(Reason::Drained),

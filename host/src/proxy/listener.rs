@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
 
+use crate::control::admission::{Gate, Places};
 use crate::control::lifecycle::{Phase, reached};
 use crate::proxy::accept::{Clients, accept_ready, accept_until};
 use crate::proxy::context::{ListenerContext, WorkerContext};
@@ -21,7 +22,11 @@ pub(crate) async fn serve(
 ) {
     let phases = worker.shared.phases.clone();
     let address = listener.address;
-    let mut sessions = Sessions { worker, listener };
+    let mut sessions = Sessions {
+        own_gate: listener.admission.clone().map(Gate::new),
+        worker,
+        listener,
+    };
     let end = reached(&phases, Phase::Retiring);
     accept_until(end, &socket, address, &mut sessions).await;
     // When the worker is retired, its successor has a copy of the socket: what waits
@@ -34,16 +39,32 @@ pub(crate) async fn serve(
 struct Sessions {
     worker: Rc<WorkerContext>,
     listener: Rc<ListenerContext>,
+    /// Where the listener has a limit of its own.
+    own_gate: Option<Gate>,
 }
 
 impl Clients<TcpStream> for Sessions {
-    async fn room(&mut self) {
-        self.worker.sessions.room().await;
+    type Place = Places;
+
+    /// The listener's own limit comes first: who waits for it takes nothing from
+    /// other listeners.
+    async fn admit(&mut self) -> Places {
+        let own = match &self.own_gate {
+            Some(gate) => Some(gate.enter().await),
+            None => None,
+        };
+        Places::new(own, self.worker.gate.enter().await)
     }
 
-    fn serve(&mut self, client: TcpStream, source: SocketAddr) {
+    fn admit_last(&mut self) -> Option<Places> {
+        let whole = self.worker.gate.enter_now()?;
+        let own = self.own_gate.as_ref().and_then(Gate::enter_now);
+        Some(Places::new(own, whole))
+    }
+
+    fn serve(&mut self, client: TcpStream, source: SocketAddr, places: Places) {
         let (worker, listener) = (Rc::clone(&self.worker), Rc::clone(&self.listener));
-        spawn_local(session::serve(worker, listener, client, source));
+        spawn_local(session::serve(worker, listener, client, source, places));
     }
 
     fn failed(&mut self) {

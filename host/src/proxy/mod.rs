@@ -2,8 +2,11 @@
 
 mod accept;
 mod admin;
+#[cfg(test)]
+mod captured_log;
 mod caught_panic;
 mod connection;
+mod connection_limit;
 mod context;
 #[cfg(test)]
 mod fault;

@@ -13,8 +13,8 @@ use crate::upstream::resolver::{self, Lookup};
 pub struct HostOptions {
     /// Threads, each with its own sockets and VM. Default: one per core.
     pub workers: NonZeroUsize,
-    /// Sessions open at once; clients beyond that wait to be accepted. Fewer when
-    /// the process may not open files enough.
+    /// Sessions open at once, over all workers; clients beyond that wait. Fewer when
+    /// the plan says so, or the process may not open files enough.
     pub max_sessions: usize,
     /// Which chunks of a connection the balancer is shown. Filters somebody else
     /// wrote are shown all they have a callback for.
@@ -38,7 +38,7 @@ impl Default for HostOptions {
     fn default() -> Self {
         HostOptions {
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-            max_sessions: 100_000,
+            max_sessions: 1_000_000,
             data_callbacks: DataCallbacks::default(),
             reload_backoff: Duration::from_secs(1),
             dial_limit: Duration::from_secs(30),

@@ -2,28 +2,26 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::Write;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
-use tracing::subscriber::DefaultGuard;
 
 use crate::FILTER;
 use crate::config::Config;
 use crate::control::lifecycle::Drained;
 use crate::plan::Plan;
+use crate::proxy::captured_log::CapturedLog;
 use crate::proxy::fault::{Fault, FaultSwitch};
 use crate::proxy::host::Host;
 use crate::proxy::options::HostOptions;
 
 #[tokio::test]
 async fn a_panicking_session_leaves_nothing_behind_and_the_worker_goes_on() {
-    let (log, _guard) = Log::capture();
+    let (log, _guard) = CapturedLog::start();
     let replica = replica().await;
     let host = Host::start(plan(replica), FILTER, options(1, Fault::Session));
     let host = host.await.unwrap();
@@ -69,7 +67,7 @@ async fn a_panicking_session_leaves_nothing_behind_and_the_worker_goes_on() {
 
 #[tokio::test]
 async fn the_start_reports_a_worker_that_panics() {
-    let (log, _guard) = Log::capture();
+    let (log, _guard) = CapturedLog::start();
     let replica = replica().await;
     let starting = Host::start(without_filter(replica), &[], options(2, Fault::Start));
     let started = timeout(LIMIT, starting).await.unwrap();
@@ -89,7 +87,7 @@ async fn the_start_reports_a_worker_that_panics() {
 
 #[tokio::test]
 async fn a_drain_does_not_wait_for_a_worker_that_panicked() {
-    let (log, _guard) = Log::capture();
+    let (log, _guard) = CapturedLog::start();
     let replica = replica().await;
     let host = Host::start(without_filter(replica), &[], options(1, Fault::Drain));
     let host = host.await.unwrap();
@@ -176,37 +174,6 @@ async fn get(address: SocketAddr, path: &str) -> String {
         String::from_utf8(reply).unwrap()
     };
     timeout(LIMIT, exchange).await.unwrap()
-}
-
-/// What the host logs, on all its threads.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn capture() -> (Log, DefaultGuard) {
-        let log = Log::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Longer than anything here takes.

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tracing::{debug, error, info};
 
 use crate::control::CloseCommand;
+use crate::control::admission::Places;
 use crate::filters::chain_state::Step;
 use crate::filters::connection_info::ConnectionInfo;
 use crate::metrics::{OpenCount, Reason};
@@ -31,11 +32,13 @@ pub(crate) fn serve(
     listener: Rc<ListenerContext>,
     client: TcpStream,
     source: SocketAddr,
+    places: Places,
 ) -> impl Future<Output = ()> {
     let mut session = Session {
         count: worker.counters.open(),
         connection: Connection::new(worker, listener, source, &client),
         landing: Landing::default(),
+        _places: places,
     };
     async move {
         let outcome = {
@@ -54,6 +57,8 @@ struct Session {
     connection: Connection,
     count: OpenCount,
     landing: Landing,
+    /// Given up last, when both sockets are closed.
+    _places: Places,
 }
 
 /// What the client sent before there was a replica.

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::control::admission::Admission;
 use crate::control::lifecycle::Phase;
 use crate::filters::compiled_vm::CompiledVm;
 use crate::metrics::Counters;
 use crate::net::forward::DataCallbacks;
+use crate::net::pipe::PipeBudget;
 use crate::proxy::options::HostOptions;
 use crate::upstream::cluster::Clusters;
 use proxy_wasm_engine::Shared;
@@ -22,6 +24,11 @@ pub(crate) struct SharedState {
     pub(crate) data_callbacks: DataCallbacks,
     /// What the VMs of all workers share.
     pub(crate) vm_data: Shared,
+    /// Counts the connections of all workers, those of earlier plans included.
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) pipes: Arc<PipeBudget>,
+    /// How many clients the admin listener may have.
+    pub(crate) admin_connections: usize,
     pub(crate) phases: watch::Receiver<Phase>,
     /// One for each worker there ever was.
     pub(crate) counters: Vec<Arc<Counters>>,

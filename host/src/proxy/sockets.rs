@@ -2,9 +2,11 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::control::admission::Admission;
 use crate::error::StartError;
 use crate::net::socket::keep_alive;
 
@@ -14,6 +16,8 @@ pub(crate) struct BoundListener {
     bind: SocketAddr,
     address: SocketAddr,
     sockets: Vec<StdListener>,
+    /// Counts its connections, where it has a limit of its own.
+    admission: Arc<Admission>,
 }
 
 impl BoundListener {
@@ -28,7 +32,11 @@ impl BoundListener {
     ) -> Result<BoundListener, StartError> {
         if let Some(bound) = bound.iter().find(|bound| bound.bind == bind) {
             let sockets = bound.copies()?;
-            return Ok(BoundListener { sockets, ..*bound });
+            return Ok(BoundListener {
+                sockets,
+                admission: Arc::clone(&bound.admission),
+                ..*bound
+            });
         }
         let sockets = self::bind(bind, workers)?;
         let address = match sockets.first().map(StdListener::local_addr) {
@@ -43,12 +51,17 @@ impl BoundListener {
             bind,
             address,
             sockets,
+            admission: Arc::default(),
         })
     }
 
     /// Where it listens; never port 0.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    pub(crate) fn admission(&self) -> &Arc<Admission> {
+        &self.admission
     }
 
     /// The same sockets once more, for other workers.

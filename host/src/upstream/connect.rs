@@ -4,16 +4,18 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
+use crate::net::local_resources::{self, are_lacking_towards};
 use crate::net::socket::keep_alive;
 use crate::upstream::endpoint::Endpoint;
 use crate::upstream::tls;
-use proxy_wasm_engine::envoy::reset_reason::CONNECTION_TIMEOUT;
+use proxy_wasm_engine::envoy::reset_reason::{CONNECTION_TIMEOUT, OVERFLOW};
 use proxy_wasm_engine::envoy::{not_connected, reset_before_headers};
 
 /// A connection to an endpoint, in the clear or over TLS.
@@ -27,6 +29,8 @@ pub(crate) enum ConnectError {
     TimedOut,
     /// Envoy's transport failure reason.
     Failed(String),
+    /// This machine lacked what a connection takes.
+    Lacking,
 }
 
 impl ConnectError {
@@ -36,6 +40,7 @@ impl ConnectError {
         match self {
             ConnectError::TimedOut => reset_before_headers(CONNECTION_TIMEOUT),
             ConnectError::Failed(reason) => not_connected(reason),
+            ConnectError::Lacking => reset_before_headers(OVERFLOW),
         }
     }
 }
@@ -62,6 +67,10 @@ async fn connect_tcp(to: &Endpoint) -> Result<TcpStream, ConnectError> {
     for address in to.addresses() {
         match timeout(to.connect_timeout, connect_address(address)).await {
             Ok(Ok(socket)) => return Ok(socket),
+            Ok(Err(error)) if are_lacking_towards(address, &error) => {
+                local_resources::warn_of(&error);
+                failure = ConnectError::Lacking;
+            }
             Ok(Err(error)) => failure = ConnectError::Failed(failure_reason(&error)),
             Err(_) => failure = ConnectError::TimedOut,
         }
@@ -78,6 +87,40 @@ pub(crate) async fn connect_address(address: SocketAddr) -> io::Result<TcpStream
     socket.set_nodelay(true)?;
     keep_alive(&socket)?;
     socket.connect(address).await
+}
+
+/// How a connect ended.
+pub(crate) enum Connect<T> {
+    Connected(T),
+    Failed(io::Error),
+    TimedOut,
+    /// This machine lacked what a connect takes; the address is not to blame.
+    Lacking(io::Error),
+}
+
+/// Connects, each attempt within `limit`. While this machine lacks what a connect
+/// takes, it is tried again until `deadline`.
+pub(crate) async fn connect_patiently<T>(
+    address: SocketAddr,
+    limit: Duration,
+    deadline: Instant,
+    mut connect: impl AsyncFnMut() -> io::Result<T>,
+) -> Connect<T> {
+    loop {
+        let end = deadline.min(Instant::now() + limit);
+        let error = match timeout_at(end, connect()).await {
+            Ok(Ok(connected)) => return Connect::Connected(connected),
+            Ok(Err(error)) if are_lacking_towards(address, &error) => error,
+            Ok(Err(error)) => return Connect::Failed(error),
+            Err(_) => return Connect::TimedOut,
+        };
+        local_resources::warn_of(&error);
+        let again = Instant::now() + LACKING_PAUSE;
+        if again >= deadline {
+            return Connect::Lacking(error);
+        }
+        sleep_until(again).await;
+    }
 }
 
 /// Envoy's transport failure reason for a failed connect, such as
@@ -102,5 +145,51 @@ pub(crate) async fn drive<T>(connection: impl Future, exchange: impl Future<Outp
         biased;
         outcome = &mut exchange => outcome,
         _ = &mut connection => exchange.await,
+    }
+}
+
+/// Before another try while this machine lacks something.
+const LACKING_PAUSE: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use rustix::io::Errno;
+
+    use super::*;
+
+    /// What comes of connecting while the first attempts fail with an error.
+    async fn outcome(error: Errno, failures: u32) -> (&'static str, u32, u128) {
+        let began = Instant::now();
+        let attempts = Cell::new(0);
+        let connect = async || {
+            attempts.set(attempts.get() + 1);
+            match attempts.get() <= failures {
+                true => Err(io::Error::from(error)),
+                false => Ok(()),
+            }
+        };
+        let address = SocketAddr::from(([127, 0, 0, 1], 443));
+        let (limit, deadline) = (Duration::from_secs(1), began + Duration::from_secs(3));
+        let outcome = match connect_patiently(address, limit, deadline, connect).await {
+            Connect::Connected(()) => "connected",
+            Connect::Failed(_) => "failed",
+            Connect::TimedOut => "timed out",
+            Connect::Lacking(_) => "lacking",
+        };
+        (outcome, attempts.get(), began.elapsed().as_millis())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_lacking_here_is_waited_for_and_no_failure_of_the_other_side() {
+        for lacking in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM] {
+            assert_eq!(outcome(lacking, 5).await, ("connected", 6, 100));
+            let (found, attempts, waited) = outcome(lacking, u32::MAX).await;
+            assert_eq!(found, "lacking", "after {attempts} attempts");
+            assert!((2900..3000).contains(&waited), "for {waited} ms of 3000");
+        }
+        assert_eq!(outcome(Errno::ADDRNOTAVAIL, 2).await, ("connected", 3, 40));
+        assert_eq!(outcome(Errno::CONNREFUSED, 5).await, ("failed", 1, 0));
     }
 }

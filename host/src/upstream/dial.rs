@@ -7,10 +7,10 @@ use proxy_wasm_engine::envoy::response_flag::{
     NO_HEALTHY_UPSTREAM, UPSTREAM_CONNECTION_FAILURE, UPSTREAM_RETRY_LIMIT_EXCEEDED,
 };
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tracing::debug;
 
-use crate::upstream::connect::{connect_address, failure_reason};
+use crate::upstream::connect::{Connect, connect_address, connect_patiently, failure_reason};
 use crate::upstream::endpoint::Endpoint;
 
 /// A connected endpoint.
@@ -34,6 +34,9 @@ pub(crate) struct Attempts {
     pub(crate) failure: Option<String>,
     /// The endpoints that failed, by their own name for the replica.
     failed: Vec<Arc<str>>,
+    /// This machine lacked what a connect takes until the deadline: what ended the
+    /// dial is no failure of an endpoint.
+    pub(crate) lacking: bool,
 }
 
 impl Attempts {
@@ -69,23 +72,32 @@ pub(crate) async fn dial<'a>(
                 break;
             }
             attempts.count += 1;
-            let limit = deadline.min(now + endpoint.connect_timeout);
-            match timeout_at(limit, connect_address(address)).await {
-                Ok(Ok(socket)) => {
+            let limit = endpoint.connect_timeout;
+            let connect = async || connect_address(address).await;
+            match connect_patiently(address, limit, deadline, connect).await {
+                Connect::Connected(socket) => {
                     return Some(Dialed {
                         socket,
                         endpoint,
                         address,
-                        limit,
+                        limit: now + limit,
                     });
                 }
-                Ok(Err(error)) => {
+                Connect::Lacking(error) => {
+                    debug!(cluster = &*endpoint.cluster, %address, %error, "not connected");
+                    attempts.count -= 1;
+                    attempts.lacking = true;
+                    return None;
+                }
+                Connect::Failed(error) => {
                     debug!(cluster = &*endpoint.cluster, %address, %error, "connect failed");
                     attempts
                         .failure
                         .get_or_insert_with(|| failure_reason(&error));
                 }
-                Err(_) => debug!(cluster = &*endpoint.cluster, %address, "connect timed out"),
+                Connect::TimedOut => {
+                    debug!(cluster = &*endpoint.cluster, %address, "connect timed out")
+                }
             }
             attempts.flags |= UPSTREAM_CONNECTION_FAILURE;
         }

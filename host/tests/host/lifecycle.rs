@@ -1,8 +1,9 @@
 //! Start, reload and drain.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use dtr_lb::{Host, StartError};
+use dtr_lb::{Host, HostOptions, StartError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -10,7 +11,9 @@ use crate::eventually::{eventually, within};
 use crate::guest::Guest;
 use crate::plan::plan;
 use crate::replica::Replica;
-use crate::running::{admin_at, admin_says, connect, echoes, get, is_closed, options, start};
+use crate::running::{
+    admin, admin_at, admin_says, connect, echoes, get, is_closed, options, start,
+};
 
 #[tokio::test]
 async fn what_cannot_work_is_refused_at_the_start() {
@@ -88,6 +91,75 @@ async fn a_drain_waits_up_to_its_limit_and_counts() {
     assert!(drained.finished >= 1, "the one that left: {drained:?}");
     let cut = within("the cut", stays.read(&mut [0; 8])).await;
     assert!(cut.is_err(), "a cut is a reset");
+}
+
+#[tokio::test]
+async fn an_announced_drain_accepts_while_ready_and_ping_say_503() {
+    let r0 = Replica::start("r0").await;
+    let host = start(Guest::PLAIN, &[&r0]).await;
+    let (address, admin_address) = (host.listeners()[0], host.admin().unwrap());
+    let says_draining = async |when: &str| {
+        let ready = admin_at(admin_address, &get("/ready")).await;
+        assert!(ready.starts_with("HTTP/1.1 503 "), "{when}: {ready}");
+        assert!(ready.contains("draining"), "{when}: {ready}");
+        let ping = admin_at(admin_address, &get("/_ping")).await;
+        assert!(ping.starts_with("HTTP/1.1 503 "), "{when}: {ping}");
+        let body = r#"{"Error":"draining","Healthy":false}"#;
+        assert!(ping.ends_with(body), "{when}: {ping}");
+    };
+    let ping = admin(&host, &get("/_ping")).await;
+    assert!(ping.contains("hello from the guest"), "before: {ping}");
+
+    host.announce_drain();
+    says_draining("announced").await;
+    let (mut open, name) = connect(&host).await;
+    assert_eq!(name, "r0", "who comes meanwhile is served");
+
+    let drain = tokio::spawn(host.drain(Duration::from_secs(60)));
+    eventually(
+        "new clients to be refused",
+        async || match TcpStream::connect(address).await {
+            Ok(_) => Err("accepted".to_owned()),
+            Err(_) => Ok(()),
+        },
+    )
+    .await;
+    says_draining("draining").await;
+    echoes(&mut open, "open connections go on").await;
+    drop(open);
+    let drained = within("the drain", drain).await.unwrap();
+    assert_eq!(drained.cut, 0);
+}
+
+#[tokio::test]
+async fn ready_never_says_503_while_the_host_reloads() {
+    let r0 = Replica::start("r0").await;
+    let wat = Guest::PLAIN.wat();
+    let options = HostOptions {
+        workers: NonZeroUsize::new(4).unwrap(),
+        ..options()
+    };
+    let started = Host::start(plan(&[&r0]), wat.as_bytes(), options).await;
+    let mut host = started.unwrap();
+    let admin_address = host.admin().unwrap();
+    let asking = async {
+        loop {
+            let ready = admin_at(admin_address, &get("/ready")).await;
+            // A worker that goes away as it answers answers nothing.
+            if !ready.is_empty() && !ready.starts_with("HTTP/1.1 200 ") {
+                return ready;
+            }
+        }
+    };
+    let reloads = async {
+        for _ in 0..10 {
+            host.reload(plan(&[&r0]), wat.as_bytes()).await.unwrap();
+        }
+    };
+    tokio::select! {
+        ready = asking => panic!("during a reload: {ready}"),
+        () = reloads => {}
+    }
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod filters;
 mod first_flight;
 mod guest;
 mod lifecycle;
+mod limits;
 mod log;
 mod plan;
 mod replica;

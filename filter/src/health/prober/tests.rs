@@ -226,3 +226,31 @@ fn another_vm_goes_on_with_details_and_newer_verdicts() {
     let health = second.watches()[1].state.health;
     assert_eq!((health.verdict, health.settled), (Verdict::Unhealthy, true));
 }
+
+#[test]
+fn a_probe_that_the_proxy_never_sent_says_nothing_and_is_sent_again_soon() {
+    let mut prober = started(&sample::config(1));
+    let mut effects = Effects::default();
+    let not_asked = ProbeResponse {
+        status: 503,
+        source: ReplySource::Proxy,
+        body: b"upstream connect error or disconnect/reset before headers. reset reason: overflow"
+            .to_vec(),
+    };
+    round(&mut prober, 0, 200, &mut effects);
+    texts(&mut effects);
+    // Far more often than would take it out.
+    for again in 0..10 {
+        let ms = 1000 + again * 250;
+        assert!(send(&mut prober, ms - 1).is_empty(), "not before {ms} ms");
+        let probe = send(&mut prober, ms)[0].probe;
+        let change = prober.answered(probe, &not_asked, at(ms + 10), &mut effects);
+        assert_eq!(change, None);
+    }
+    assert_eq!(texts(&mut effects), [""; 0], "nothing is logged or counted");
+    let state = &prober.watches()[0].state;
+    assert_eq!((state.good, state.bad, state.answers.len()), (1, 0, 1));
+    let mut replica_said_so = not_asked;
+    replica_said_so.source = ReplySource::Replica;
+    assert!(!replica_said_so.is_not_asked(), "a replica's own words");
+}

@@ -8,6 +8,7 @@ use super::check_spec::CheckSpec;
 use super::file;
 use super::{Check, Listener};
 use crate::config::error::ConfigError;
+use crate::config::number::MaxConnections;
 use crate::config::source::Source;
 use crate::config::target::{Scheme, Target};
 use crate::config::verify::Verify;
@@ -57,6 +58,9 @@ impl CheckBuilder<'_> {
             listeners.push(Listener {
                 bind,
                 port,
+                max_connections: (file.get(index))
+                    .and_then(|listener| listener.max_connections)
+                    .map(MaxConnections::u32),
                 check: check.name.clone(),
             });
             if !checks.contains(&check) {

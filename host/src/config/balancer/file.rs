@@ -8,7 +8,7 @@ use super::preset::Preset;
 use crate::config::address::{Address, Bind, Fqdn, PortName};
 use crate::config::duration::BoundedDuration;
 use crate::config::network_filter::NetworkFilterSpec;
-use crate::config::number::{BoundedInt, Fraction, Port, Statuses};
+use crate::config::number::{BoundedInt, Fraction, MaxConnections, Port, Statuses};
 use crate::config::string::{HeaderName, HeaderValue, ReplicaName, Token};
 use crate::config::target::Target;
 use crate::config::unique_map::UniqueMap;
@@ -35,7 +35,9 @@ pub(in crate::config) struct File {
     pub(super) connect_timeout: Option<BoundedDuration<1>>,
     pub(super) idle_timeout: Option<BoundedDuration<1>>,
     pub(super) resend_first_flight: Option<bool>,
+    pub(super) max_connections: Option<MaxConnections>,
     pub(super) dns_refresh: Option<BoundedDuration<10>>,
+    pub(super) drain_delay: Option<BoundedDuration<0>>,
     pub(super) drain_timeout: Option<BoundedDuration<0>>,
 }
 
@@ -48,7 +50,7 @@ pub(super) struct Replica {
     pub(super) weight: Option<BoundedInt<1, 1000>>,
     #[serde(default)]
     pub(super) backup: bool,
-    pub(super) max_connections: Option<BoundedInt<1, 1_000_000>>,
+    pub(super) max_connections: Option<MaxConnections>,
     #[serde(default)]
     pub(super) ports: UniqueMap<PortName, Port>,
 }
@@ -59,6 +61,7 @@ pub(super) struct Replica {
 pub(super) struct Listener {
     pub(super) bind: Bind,
     pub(super) port: Option<Port>,
+    pub(super) max_connections: Option<MaxConnections>,
     pub(super) health: Option<CheckSpec>,
 }
 

@@ -13,7 +13,7 @@ use crate::config::defaults::{CONNECT_TIMEOUT, DNS_REFRESH, DRAIN_TIMEOUT};
 use crate::config::duration::BoundedDuration;
 use crate::config::error::ConfigError;
 use crate::config::network_filter;
-use crate::config::number::BoundedInt;
+use crate::config::number::{BoundedInt, MaxConnections};
 use crate::config::source::Source;
 
 /// Checks the file, reads what it names, and fills in defaults.
@@ -65,7 +65,11 @@ pub(in crate::config) fn validate(file: File, source: &Source) -> Result<Config,
             .map_or(CONNECT_TIMEOUT, BoundedDuration::get),
         idle_timeout: file.idle_timeout.map(BoundedDuration::get),
         resend_first_flight: file.resend_first_flight.unwrap_or(true),
+        max_connections: file.max_connections.map(MaxConnections::u32),
         dns_refresh: file.dns_refresh.map_or(DNS_REFRESH, BoundedDuration::get),
+        drain_delay: file
+            .drain_delay
+            .map_or(Duration::ZERO, BoundedDuration::get),
         drain_timeout: file
             .drain_timeout
             .map_or(DRAIN_TIMEOUT, BoundedDuration::get),

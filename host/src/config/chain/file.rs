@@ -6,6 +6,7 @@ use super::Protocol;
 use crate::config::address::{Bind, Endpoint};
 use crate::config::duration::BoundedDuration;
 use crate::config::network_filter::NetworkFilterSpec;
+use crate::config::number::MaxConnections;
 use crate::config::string::ClusterName;
 
 /// The whole file.
@@ -19,7 +20,9 @@ pub(in crate::config) struct ChainFile {
     pub(super) admin: Option<Admin>,
     pub(super) idle_timeout: Option<BoundedDuration<1>>,
     pub(super) resend_first_flight: Option<bool>,
+    pub(super) max_connections: Option<MaxConnections>,
     pub(super) dns_refresh: Option<BoundedDuration<10>>,
+    pub(super) drain_delay: Option<BoundedDuration<0>>,
     pub(super) drain_timeout: Option<BoundedDuration<0>>,
 }
 
@@ -29,6 +32,7 @@ pub(in crate::config) struct ChainFile {
 pub(super) struct Listener {
     pub(super) bind: Bind,
     pub(super) cluster: ClusterName,
+    pub(super) max_connections: Option<MaxConnections>,
 }
 
 /// One cluster.

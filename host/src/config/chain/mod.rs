@@ -31,9 +31,15 @@ pub struct Chain {
     /// Whether what a client sent first goes to another replica when the one that
     /// accepted ends before its first byte. The standalone host's alone.
     pub resend_first_flight: bool,
+    /// At most this many clients' connections at once, 1 to 1000000; `None`: as many
+    /// as the process may open files for.
+    pub max_connections: Option<u32>,
     /// How often DNS names are resolved again.
     pub dns_refresh: Duration,
-    /// How long open connections may go on after SIGTERM.
+    /// How long connections are still accepted after SIGTERM, while `/ready` and
+    /// `/_ping` say 503 already.
+    pub drain_delay: Duration,
+    /// How long open connections may go on then.
     pub drain_timeout: Duration,
 }
 
@@ -44,6 +50,9 @@ pub struct ChainListener {
     pub bind: SocketAddr,
     /// Name of the [`ChainCluster`] that serves when no filter steers.
     pub cluster: String,
+    /// At most this many clients' connections here at once, 1 to 1000000; `None`: no
+    /// limit of its own.
+    pub max_connections: Option<u32>,
 }
 
 /// Where connections and the filters' calls may go.

@@ -1,6 +1,7 @@
 //! What no single field of a chain's file shows; defaults.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -10,6 +11,7 @@ use crate::config::defaults::{CONNECT_TIMEOUT, DNS_REFRESH, DRAIN_TIMEOUT};
 use crate::config::duration::BoundedDuration;
 use crate::config::error::ConfigError;
 use crate::config::network_filter;
+use crate::config::number::MaxConnections;
 use crate::config::source::Source;
 use crate::config::verify::Verify;
 
@@ -29,7 +31,11 @@ pub(in crate::config) fn validate(file: ChainFile, source: &Source) -> Result<Ch
         admin: file.admin.map(|admin| admin.bind.0),
         idle_timeout: file.idle_timeout.map(BoundedDuration::get),
         resend_first_flight: file.resend_first_flight.unwrap_or(true),
+        max_connections: file.max_connections.map(MaxConnections::u32),
         dns_refresh: file.dns_refresh.map_or(DNS_REFRESH, BoundedDuration::get),
+        drain_delay: file
+            .drain_delay
+            .map_or(Duration::ZERO, BoundedDuration::get),
         drain_timeout: file
             .drain_timeout
             .map_or(DRAIN_TIMEOUT, BoundedDuration::get),
@@ -99,7 +105,11 @@ fn listeners(
             let problem = format!("listeners[{other}] has this address too; remove one");
             return Err(source.refuse(&field, bind.to_string(), problem));
         }
-        listeners.push(ChainListener { bind, cluster });
+        listeners.push(ChainListener {
+            bind,
+            cluster,
+            max_connections: listener.max_connections.map(MaxConnections::u32),
+        });
     }
     Ok(listeners)
 }

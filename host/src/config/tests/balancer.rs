@@ -25,6 +25,10 @@ fn other_wrong_fields_are_refused_with_value_and_remedy() {
             "lb.json: passive.fails is 0; expected a whole number from 1 to 1000",
         ),
         (
+            with(r#""max_connections": 0"#),
+            "lb.json: max_connections is 0; expected a whole number from 1 to 1000000",
+        ),
+        (
             with(r#""dns_refresh": "1ms""#),
             r#"lb.json: dns_refresh is "1ms"; expected a time with its unit, such as "2s" or "500ms", of at least 10ms"#,
         ),
@@ -43,6 +47,10 @@ fn the_defaults_are_those_of_the_reference() {
     assert_eq!((config.health.rise, config.health.fall), (2, 3));
     assert_eq!(config.connect_timeout, Duration::from_secs(1));
     assert_eq!(config.idle_timeout, None);
+    assert_eq!(config.max_connections, None);
+    assert_eq!(config.listeners[0].max_connections, None);
+    assert_eq!(config.drain_delay, Duration::ZERO);
+    assert_eq!(config.drain_timeout, Duration::from_secs(60));
     let check = &config.checks[0];
     assert_eq!((check.name.as_str(), check.port), ("ping", 443));
     assert_eq!(check.tls, Some(Verify::System));

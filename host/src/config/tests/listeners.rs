@@ -18,6 +18,10 @@ fn wrong_listeners_are_refused_with_field_value_and_remedy() {
             "lb.json: listeners is []; no listener; add one such as",
         ),
         (
+            with(r#""listeners": [{"bind": "0.0.0.0:443", "max_connections": "many"}]"#),
+            r#"lb.json: listeners[0].max_connections is "many"; expected a whole number from 1 to 1000000"#,
+        ),
+        (
             with(r#""listeners": [{"bind": "443"}]"#),
             r#"lb.json: listeners[0].bind is "443"; expected an IP address and a port, such as "0.0.0.0:443""#,
         ),

@@ -90,11 +90,12 @@ const MAX_PACE: usize = 1024 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::pipe::PipeBudget;
 
     #[test]
     fn a_pipe_is_given_back_when_a_stream_runs_dry() {
         let mut splicer = Splicer::default();
-        let buffers = Buffers::new();
+        let buffers = Buffers::new(PipeBudget::new(1));
         splicer.count(SPLICE_FROM - 1);
         assert!(!splicer.is_ready(&buffers), "a slow stream is copied");
         splicer.count(1);
@@ -103,5 +104,27 @@ mod tests {
         assert!(splicer.pipe.is_none(), "a quiet stream holds no pipe");
         assert!(buffers.take_pipe().is_some_and(|pipe| pipe.is_empty()));
         assert!(!splicer.is_ready(&buffers), "and counts as slow again");
+    }
+
+    #[test]
+    fn a_stream_is_copied_while_there_are_as_many_pipes_as_there_may_be() {
+        let buffers = Buffers::new(PipeBudget::new(1));
+        let other = Buffers::new(PipeBudget::new(0));
+        let mut fast = [Splicer::default(), Splicer::default()];
+        for splicer in &mut fast {
+            splicer.count(SPLICE_FROM);
+        }
+        let [first, second] = &mut fast;
+        assert!(first.is_ready(&buffers));
+        assert!(!second.is_ready(&buffers), "the other has the only pipe");
+        assert!(!second.is_ready(&other), "there may be none");
+        first.give_back(&buffers);
+        assert!(second.is_ready(&buffers), "it was given back");
+        drop(second.pipe.take());
+        first.count(SPLICE_FROM);
+        assert!(
+            first.is_ready(&buffers),
+            "a pipe that is closed counts no more"
+        );
     }
 }

@@ -14,6 +14,7 @@ use proxy_wasm_engine::Action;
 
 use super::*;
 use crate::control::command::SessionControl;
+use crate::net::pipe::PipeBudget;
 use crate::net::socket::reset_on_close;
 
 /// A filter that is shown chunks, may hold them, and writes in capitals.
@@ -24,6 +25,8 @@ struct Seen {
     taken: Cell<usize>,
     moved: Cell<usize>,
     hold: Cell<bool>,
+    /// Has the connection closed, and lets the bytes go all the same.
+    close: Cell<bool>,
     control: SessionControl,
 }
 
@@ -31,7 +34,11 @@ impl ForwardHooks for Seen {
     fn data(&self, direction: Direction, held: &mut BytesMut, end: End) -> Action {
         let text = String::from_utf8_lossy(held).into_owned();
         self.shown.borrow_mut().push((direction, text, end));
-        if self.hold.get() {
+        if self.close.get() {
+            self.control.order(CloseCommand::Close);
+        }
+        // What a filter is shown as it closes is held by the chain, whatever it says.
+        if self.hold.get() || self.control.ordered().is_some() {
             return Action::Pause;
         }
         held.make_ascii_uppercase();
@@ -128,7 +135,7 @@ fn forward(
     let seen = Rc::new(seen);
     let hooks = Rc::clone(&seen);
     let outcome = spawn_local(async move {
-        let buffers = Buffers::new();
+        let buffers = Buffers::new(PipeBudget::new(usize::MAX));
         Forward::new(&downstream, &upstream, &buffers, &*hooks)
             .show(shown.0, shown.1)
             .timeouts(timeouts)
@@ -139,6 +146,14 @@ fn forward(
         replica,
         seen,
         outcome,
+    }
+}
+
+/// What follows the end of a connection does not take ten seconds.
+fn quick() -> Timeouts {
+    Timeouts {
+        close: Duration::from_millis(50),
+        ..Timeouts::default()
     }
 }
 
@@ -423,4 +438,6 @@ fn silence_ends_a_connection_only_when_asked_to() {
     });
 }
 
+mod closing;
+mod half_closed;
 mod lost;

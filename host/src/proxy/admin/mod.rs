@@ -1,5 +1,5 @@
-//! The admin listener: `/ready` and `/metrics` are the host's own, everything
-//! else is answered by the filter.
+//! The admin listener: `/ready`, `/metrics` and, during a drain, `/_ping` are the
+//! host's own, everything else is answered by the filter.
 
 mod reply;
 mod request;
@@ -27,9 +27,14 @@ use crate::proxy::admin::reply::{JSON, Reply, error, reply};
 use crate::proxy::context::WorkerContext;
 
 /// Serves the admin listener for as long as the worker lives, or until another
-/// worker does.
+/// worker does. Whoever asks before the workers run waits: during a reload it is
+/// the last ones that are ready.
 pub(crate) async fn serve(worker: Rc<WorkerContext>, listener: TcpListener) {
     let phases = worker.shared.phases.clone();
+    reached(&phases, Phase::Running).await;
+    if *phases.borrow() < Phase::Running {
+        return;
+    }
     let mut requests = Requests {
         local: listener.local_addr().ok(),
         worker,
@@ -52,7 +57,15 @@ struct Requests {
 }
 
 impl Clients<TcpStream> for Requests {
-    fn serve(&mut self, socket: TcpStream, client: SocketAddr) {
+    type Place = ();
+
+    async fn admit(&mut self) {}
+
+    fn admit_last(&mut self) -> Option<()> {
+        None
+    }
+
+    fn serve(&mut self, socket: TcpStream, client: SocketAddr, (): ()) {
         let (worker, local) = (Rc::clone(&self.worker), self.local.unwrap_or(client));
         spawn_local(async move {
             let service = service_fn(|request| {
@@ -76,7 +89,13 @@ async fn answer(
     local: SocketAddr,
     request: Request<Incoming>,
 ) -> Reply {
-    let own = matches!(request.uri().path(), "/ready" | "/metrics");
+    let phase = *worker.shared.phases.borrow();
+    let own = match request.uri().path() {
+        "/ready" | "/metrics" => true,
+        // The filter knows of no drain.
+        "/_ping" => phase.is_drain(),
+        _ => false,
+    };
     if own && !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut refused = error(StatusCode::METHOD_NOT_ALLOWED, "read only: use GET");
         refused
@@ -85,9 +104,16 @@ async fn answer(
         return refused;
     }
     match request.uri().path() {
-        "/ready" => ready(worker),
+        "/ready" => ready(worker, phase),
+        "/_ping" if own => {
+            let ping = "{\"Error\":\"draining\",\"Healthy\":false}".to_owned();
+            reply(StatusCode::SERVICE_UNAVAILABLE, JSON, ping)
+        }
         "/metrics" => {
-            let text = metrics::render(&worker.shared.counters, &worker.shared.vm_data);
+            let text = {
+                let shared = &worker.shared;
+                metrics::render(&shared.counters, &shared.admission, &shared.vm_data)
+            };
             reply(
                 StatusCode::OK,
                 "text/plain; version=0.0.4; charset=utf-8",
@@ -108,7 +134,7 @@ async fn answer(
     }
 }
 
-fn ready(worker: &WorkerContext) -> Reply {
+fn ready(worker: &WorkerContext, phase: Phase) -> Reply {
     let shared = &worker.shared;
     // The last ones are the current ones; others are retired.
     let current = shared
@@ -119,7 +145,6 @@ fn ready(worker: &WorkerContext) -> Reply {
     let running: u64 = current
         .map(|counters| counters.vm_running.load(Relaxed))
         .sum();
-    let phase = *shared.phases.borrow();
     match phase {
         Phase::Starting => error(StatusCode::SERVICE_UNAVAILABLE, "starting"),
         Phase::Running | Phase::Retiring if running > 0 || shared.vms.is_empty() => {
@@ -128,7 +153,7 @@ fn ready(worker: &WorkerContext) -> Reply {
         Phase::Running | Phase::Retiring => {
             error(StatusCode::SERVICE_UNAVAILABLE, "no filter runs")
         }
-        Phase::Draining | Phase::Cutting | Phase::Over => {
+        Phase::Announcing | Phase::Draining | Phase::Cutting | Phase::Over => {
             error(StatusCode::SERVICE_UNAVAILABLE, "draining")
         }
     }

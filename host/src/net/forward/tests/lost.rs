@@ -1,29 +1,55 @@
 //! A side whose connection is lost: what came from it before is delivered.
 
+use tokio::net::TcpSocket;
+
 use super::*;
 use crate::net::socket::unacknowledged;
 
-const SMALL: usize = 8 * 1024;
+const SMALL: u32 = 8 * 1024;
 
 /// A pair whose sides, and what is between, take little at a time.
-async fn narrow() -> Pair {
-    let sockets = Sockets::connect().await;
-    for socket in [&sockets.client, &sockets.replica] {
-        rustix::net::sockopt::set_socket_recv_buffer_size(socket, SMALL).unwrap();
-    }
-    for socket in [&sockets.downstream, &sockets.upstream] {
-        rustix::net::sockopt::set_socket_send_buffer_size(socket, SMALL).unwrap();
-    }
-    forward(sockets, Seen::default(), UNSEEN, Timeouts::default())
+pub(super) async fn narrow() -> Pair {
+    narrow_with(Timeouts::default()).await
 }
 
-/// What a side that is not reading leaves with the forwarder, and in its sockets.
-fn more_than_is_taken() -> Arc<Vec<u8>> {
-    Arc::new(pattern(100_000))
+pub(super) async fn narrow_with(timeouts: Timeouts) -> Pair {
+    // Set before there is a window: one that was offered is not taken back.
+    let small = || {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(SMALL).unwrap();
+        socket
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let connecting = small().connect(listener.local_addr().unwrap());
+    let client = connecting.await.unwrap();
+    let (downstream, _) = listener.accept().await.unwrap();
+    let listener = small();
+    listener.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let listener = listener.listen(1).unwrap();
+    let connecting = TcpStream::connect(listener.local_addr().unwrap());
+    let upstream = connecting.await.unwrap();
+    let (replica, _) = listener.accept().await.unwrap();
+    for socket in [&downstream, &upstream] {
+        let size = SMALL as usize;
+        rustix::net::sockopt::set_socket_send_buffer_size(socket, size).unwrap();
+    }
+    let sockets = Sockets {
+        client,
+        downstream,
+        upstream,
+        replica,
+    };
+    forward(sockets, Seen::default(), UNSEEN, timeouts)
+}
+
+/// More than a side takes that is not reading; the rest stays with the forwarder and
+/// in its sockets, which have room for it.
+pub(super) fn more_than_is_taken() -> Arc<Vec<u8>> {
+    Arc::new(pattern(60_000))
 }
 
 /// Sends, and waits until all of it has arrived.
-async fn send_and_see_it_arrive(socket: &mut TcpStream, bytes: &[u8]) {
+pub(super) async fn send_and_see_it_arrive(socket: &mut TcpStream, bytes: &[u8]) {
     socket.write_all(bytes).await.unwrap();
     while unacknowledged(&*socket) > 0 {
         tokio::task::yield_now().await;
@@ -31,7 +57,7 @@ async fn send_and_see_it_arrive(socket: &mut TcpStream, bytes: &[u8]) {
 }
 
 /// Waits until the forwarder has read this much, of both sides together.
-async fn until_taken(seen: &Seen, bytes: usize) {
+pub(super) async fn until_taken(seen: &Seen, bytes: usize) {
     while seen.taken.get() < bytes {
         tokio::task::yield_now().await;
     }
