@@ -340,7 +340,9 @@ impl World {
 
     /// Waits for a client's line in the access log.
     async fn is_logged(&self, client: &TcpStream, attempts: u32, resent: u32, up: usize) {
-        let me = format!("client={} ", client.local_addr().unwrap());
+        // Another test's client may have had this port.
+        let (client, listener) = (client.local_addr().unwrap(), self.host.listeners()[0]);
+        let me = format!("client={client} listener={listener} ");
         let line = eventually("a line in the access log", async || {
             let text = String::from_utf8(log().0.lock().unwrap().clone()).unwrap();
             let mine = |line: &&str| line.contains(" access: ") && line.contains(&me);
