@@ -22,6 +22,14 @@ e2e *args:
 bench *args:
     cargo build --release && bench/compare.py {{ args }}
 
+# Make faults under load and count what clients see: just chaos --event NAME --proxy host
+chaos *args:
+    cargo build --release --workspace --bins && "${CARGO_TARGET_DIR:-target}/release/chaos" {{ args }}
+
+# All of them, on all four balancers, and the table of it: takes half an hour.
+chaos-results *args:
+    cargo build --release --workspace --bins && "${CARGO_TARGET_DIR:-target}/release/chaos" --out tests/chaos/RESULTS.md {{ args }}
+
 # Look for inputs that break the engine, for two minutes: just fuzz hostcalls, just fuzz pairs.
 fuzz target *args:
     cargo +nightly fuzz run {{ target }} -- -max_total_time=120 {{ args }}

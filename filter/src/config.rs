@@ -106,7 +106,7 @@ pub struct Replica {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
-    /// Names the listener's routes: `443/r1>r3`.
+    /// Names the listener's routes: `443/r1>r3>*`.
     pub port: u16,
     /// Names of the checks a replica must pass to serve this port.
     pub checks: Vec<String>,

@@ -8,6 +8,7 @@
 //! | the cluster a check probes a replica through | `ping/r1` |
 //! | all replicas of a port, for want of a choice | `443` |
 //! | a route: a replica, and its runner-up | `443/r1>r3` |
+//! | a route that goes on with all the others | `443/r1>r3>*` |
 
 mod cluster_name;
 mod key;
@@ -19,4 +20,4 @@ pub use key::{
     ADMIN_ROOT, METADATA, METADATA_PORT, METADATA_REPLICA, PORT_PROPERTY, REPLICA_ANSWERED,
     REPLICA_PROPERTY, STEERING_FUNCTION, STEERING_KEY, STREAM_ROOT, VM_ID,
 };
-pub use route::{Route, Routes, routes};
+pub use route::{Others, Route, Routes, routes};

@@ -25,6 +25,19 @@ pub enum StartError {
     /// A route, a pool or a listener names something that isn't there.
     #[error("plan: {0:?} is named but not defined")]
     NoSuchName(String),
+    /// A replica is where the host itself listens.
+    #[error(
+        "{replica:?} is at {address}, where this host itself listens ({listener}), so that it \
+         would connect to itself; give another address or port, or bind to another"
+    )]
+    Loop {
+        /// The replica's name.
+        replica: String,
+        /// Its address.
+        address: SocketAddr,
+        /// The listener's.
+        listener: SocketAddr,
+    },
     /// A CA file can't be used.
     #[error("{path:?}: not usable as CA certificates: {reason}; give a PEM file")]
     CaFile {

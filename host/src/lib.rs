@@ -23,10 +23,15 @@
 //!
 //! Filters run in the engine of [`proxy_wasm_engine`].
 
+#[cfg(test)]
+mod captured_log;
+mod caught_panic;
 pub mod config;
 mod control;
 pub mod envoy;
 mod error;
+#[cfg(test)]
+mod fault;
 mod filters;
 mod metrics;
 mod net;

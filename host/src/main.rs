@@ -9,11 +9,18 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    match cli.run() {
+    let log = match cli::Log::new() {
+        Ok(log) => log,
+        Err(error) => {
+            // Without standard error, the exit code alone reports the failure.
+            let _ = writeln!(std::io::stderr(), "error: no thread for the log: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match cli.run(&log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // Without standard error, the exit code alone reports the failure.
-            let _ = writeln!(std::io::stderr(), "error: {failure}");
+            log.print(&format!("error: {failure}"));
             failure.exit_code()
         }
     }

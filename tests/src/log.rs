@@ -4,7 +4,6 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use tracing::Dispatch;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -24,7 +23,6 @@ impl Log {
     pub(crate) fn dispatch(&self) -> Dispatch {
         tracing_subscriber::fmt()
             .with_ansi(false)
-            .with_env_filter(EnvFilter::new("info"))
             .with_writer(self.clone())
             .into()
     }

@@ -30,6 +30,14 @@ impl Availability {
         self < Availability::Full
     }
 
+    /// Whether a connection that others did not take may try it: also one of which
+    /// the last that was heard is bad. That may be seconds old, and costs a client
+    /// that has no other way no more than another refusal. What the operator keeps
+    /// out is not tried.
+    pub(crate) fn may_be_tried(self) -> bool {
+        !matches!(self, Availability::Full | Availability::Away)
+    }
+
     /// Whether it serves for being healthy, not for want of a better one.
     pub(crate) fn is_healthy(self) -> bool {
         self <= Availability::Backup

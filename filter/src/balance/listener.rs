@@ -4,7 +4,7 @@ use super::availability::Availability;
 use super::choice::{Choice, Load};
 use super::replica::ReplicaId;
 use crate::config::Policy;
-use crate::contract::{Route, Routes};
+use crate::contract::{Others, Route, Routes};
 use crate::random::Random;
 use std::collections::HashMap;
 
@@ -54,6 +54,8 @@ pub(crate) struct Listener {
     pub(crate) checks: Vec<usize>,
     routes: Routes,
     choice: Choice,
+    /// How many replicas may be tried.
+    tryable: usize,
     /// Connections given to a replica, ever.
     pub(crate) given: u64,
     /// Connections refused, ever.
@@ -78,6 +80,7 @@ pub(crate) struct Chosen {
     position: usize,
     /// How far ahead in the ring the runner-up is; 0: none.
     ahead: usize,
+    others: Others,
 }
 
 impl Listener {
@@ -94,6 +97,7 @@ impl Listener {
             checks: parts.checks,
             routes: parts.routes,
             choice: Choice::among(parts.policy, parts.seed, keys),
+            tryable: 0,
             given,
             refused,
         }
@@ -101,7 +105,11 @@ impl Listener {
 
     /// Takes in what changed of a replica.
     pub(crate) fn set(&mut self, id: ReplicaId, load: Load) {
+        let tryable = |listener: &Listener| usize::from(listener.availability(id).may_be_tried());
+        let before = tryable(self);
         self.choice.set(id.index(), load);
+        let rest = self.tryable.saturating_sub(before);
+        self.tryable = rest.saturating_add(tryable(self));
     }
 
     /// Chooses a replica for a connection from a client, given as an even hash.
@@ -128,8 +136,8 @@ impl Listener {
         Ok(ReplicaId(chosen as u32))
     }
 
-    /// Adds the best runner-up that a route has, or none when none is better than
-    /// the proxy's own fallback.
+    /// Adds the best runner-up that a route has, and all the others unless one of
+    /// them must not be tried.
     pub(crate) fn with_runner_up(
         &self,
         replica: ReplicaId,
@@ -139,13 +147,18 @@ impl Listener {
         Chosen {
             replica,
             position,
-            ahead: self.runner_up(replica, position, ring),
+            ahead: self.runner_up(position, ring),
+            others: match self.tryable == ring.len() {
+                true => Others::Tried,
+                false => Others::Spared,
+            },
         }
     }
 
     /// The route of a choice.
     pub(crate) fn route(&self, chosen: Chosen) -> Option<&Route> {
-        self.routes.get(chosen.position, chosen.ahead)
+        self.routes
+            .get(chosen.position, chosen.ahead, chosen.others)
     }
 
     /// How available a replica is here.
@@ -160,20 +173,16 @@ impl Listener {
         availability.is_healthy() || availability == Availability::Full
     }
 
-    fn runner_up(&self, chosen: ReplicaId, position: usize, ring: &[ReplicaId]) -> usize {
-        let of_chosen = self.availability(chosen);
+    fn runner_up(&self, position: usize, ring: &[ReplicaId]) -> usize {
         let followers = ring
             .iter()
             .cycle()
             .skip(position.saturating_add(1))
             .take(self.routes.reach());
-        let usable = followers.enumerate().filter_map(|(before, id)| {
+        let tried = followers.enumerate().filter_map(|(before, id)| {
             let key = self.choice.key(id.index())?;
-            let availability = key.availability;
-            let is_good = availability.is_healthy()
-                || (availability.may_serve() && availability <= of_chosen);
-            is_good.then_some((key, before + 1))
+            key.availability.may_be_tried().then_some((key, before + 1))
         });
-        usable.min().map_or(0, |(_, ahead)| ahead)
+        tried.min().map_or(0, |(_, ahead)| ahead)
     }
 }

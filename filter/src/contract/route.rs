@@ -1,4 +1,5 @@
-//! Routes: `443/r1>r3` is r1, and r3 when r1 does not answer.
+//! Routes: `443/r1>r3` is r1, and r3 when r1 does not answer; `443/r1>r3>*` goes on
+//! with all the others.
 
 use super::cluster_name::replica_cluster;
 use super::key::STEERING_KEY;
@@ -9,26 +10,40 @@ pub struct Route {
     name: String,
     first: usize,
     runner_up: Option<usize>,
+    others: Others,
     steering: Box<[u8]>,
 }
 
+/// What a route does when neither its first replica nor the runner-up answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Others {
+    /// It ends.
+    Spared,
+    /// It goes on with all the other replicas of the port.
+    Tried,
+}
+
 impl Route {
-    fn over(port: u16, replicas: &[&str], first: usize, runner_up: Option<usize>) -> Route {
+    fn over(port: u16, replicas: &[&str], first: usize, then: Option<(usize, Others)>) -> Route {
         let named = |number: usize| replicas.get(number).copied().unwrap_or_default();
         let mut name = replica_cluster(port, named(first));
-        if let Some(runner_up) = runner_up {
+        if let Some((runner_up, others)) = then {
             name.push('>');
             name.push_str(named(runner_up));
+            if others == Others::Tried {
+                name.push_str(">*");
+            }
         }
         Route {
             steering: steering(&name),
             name,
             first,
-            runner_up,
+            runner_up: then.map(|(runner_up, _)| runner_up),
+            others: then.map_or(Others::Spared, |(_, others)| others),
         }
     }
 
-    /// Such as `443/r1>r3`; without a runner-up the cluster's own, `443/r1`.
+    /// Such as `443/r1>r3>*`; without a runner-up the cluster's own, `443/r1`.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -44,6 +59,11 @@ impl Route {
         self.runner_up
     }
 
+    /// Whether it goes on after the runner-up.
+    pub fn others(&self) -> Others {
+        self.others
+    }
+
     /// The argument of [`STEERING_FUNCTION`](super::key::STEERING_FUNCTION) that sends a
     /// connection there.
     pub fn steering(&self) -> &[u8] {
@@ -54,9 +74,17 @@ impl Route {
 /// The routes of one port, from each replica.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
-    /// By number of the first replica: the route without a runner-up, then those
+    /// By number of the first replica: its route without a runner-up, then those
     /// with the first, second ... replica that follows in the ring.
-    by_first: Vec<Vec<Route>>,
+    by_first: Vec<Vec<Ways>>,
+}
+
+/// The routes with one first replica and one runner-up.
+#[derive(Clone, Debug)]
+struct Ways {
+    ending: Route,
+    /// `None`: there are no others.
+    going_on: Option<Route>,
 }
 
 impl Routes {
@@ -66,8 +94,13 @@ impl Routes {
         let from = |first: usize| {
             let followers = (0..size).cycle().skip(first + 1).take(reach);
             let runners_up = std::iter::once(None).chain(followers.map(Some));
-            let route = |runner_up| Route::over(port, replicas, first, runner_up);
-            runners_up.map(route).collect()
+            let route = |then| Route::over(port, replicas, first, then);
+            let ways = |runner_up: Option<usize>| Ways {
+                ending: route(runner_up.map(|it| (it, Others::Spared))),
+                going_on: (runner_up.filter(|_| size > 2))
+                    .map(|it| route(Some((it, Others::Tried)))),
+            };
+            runners_up.map(ways).collect()
         };
         Routes {
             by_first: (0..size).map(from).collect(),
@@ -75,14 +108,19 @@ impl Routes {
     }
 
     /// The route from a replica, with the `ahead`-th that follows as runner-up; 0 is
-    /// the route without one.
-    pub fn get(&self, first: usize, ahead: usize) -> Option<&Route> {
-        self.by_first.get(first)?.get(ahead)
+    /// the route without one. Where there are no others, none are tried.
+    pub fn get(&self, first: usize, ahead: usize, others: Others) -> Option<&Route> {
+        let ways = self.by_first.get(first)?.get(ahead)?;
+        match others {
+            Others::Tried => ways.going_on.as_ref().or(Some(&ways.ending)),
+            Others::Spared => Some(&ways.ending),
+        }
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Route> {
-        self.by_first.iter().flatten()
+        let ways = self.by_first.iter().flatten();
+        ways.flat_map(|ways| std::iter::once(&ways.ending).chain(&ways.going_on))
     }
 
     /// How many replicas of the ring follow as possible runners-up.
@@ -94,18 +132,22 @@ impl Routes {
 
 /// The routes of one port: those the filter may name, and no others, whatever the
 /// replicas' health, weights and limits. From each replica there is one without a
-/// runner-up, and one with each of the `runners_up` replicas that follow in the
-/// list, which is a ring. Backups have theirs like all others, though the filter
-/// never names one from a backup to a primary: the primary would come first.
+/// runner-up, and with each of the `runners_up` replicas that follow in the list,
+/// which is a ring, there are two: one that ends there, for when a replica must not
+/// be tried (it is in drain, in maintenance or full), and one that goes on with all
+/// the others, if there are any.
 ///
 /// ```
-/// use dtr_lb_filter::contract::{Route, routes};
+/// use dtr_lb_filter::contract::routes;
 ///
-/// let routes = routes(443, &["r1", "r2", "r3"], 1);
-/// let names: Vec<&str> = routes.iter().map(Route::name).collect();
+/// let names = |replicas| -> Vec<String> {
+///     let routes = routes(443, replicas, 1);
+///     routes.iter().map(|route| route.name().to_owned()).collect()
+/// };
+/// assert_eq!(names(&["r1", "r2"]), ["443/r1", "443/r1>r2", "443/r2", "443/r2>r1"]);
 /// assert_eq!(
-///     names,
-///     ["443/r1", "443/r1>r2", "443/r2", "443/r2>r3", "443/r3", "443/r3>r1"]
+///     names(&["r1", "r2", "r3"])[..3],
+///     ["443/r1", "443/r1>r2", "443/r1>r2>*"]
 /// );
 /// ```
 pub fn routes(port: u16, replicas: &[&str], runners_up: usize) -> Routes {
@@ -141,19 +183,26 @@ mod tests {
     #[test]
     fn routes_follow_the_ring() {
         let routes = Routes::over(443, &["r1", "r2", "r3", "r4"], 2);
+        use Others::{Spared, Tried};
         let cases = [
-            ("alone", 0, 0, Some("443/r1")),
-            ("with the next", 0, 1, Some("443/r1>r2")),
-            ("with the one after it", 0, 2, Some("443/r1>r3")),
-            ("no further than configured", 0, 3, None),
-            ("the list is a ring", 3, 1, Some("443/r4>r1")),
-            ("no such replica", 4, 0, None),
+            ("alone", 0, 0, Spared, Some("443/r1")),
+            ("with the next", 0, 1, Spared, Some("443/r1>r2")),
+            ("and all others", 0, 1, Tried, Some("443/r1>r2>*")),
+            ("with the one after it", 0, 2, Spared, Some("443/r1>r3")),
+            ("no further than configured", 0, 3, Spared, None),
+            ("the list is a ring", 3, 1, Tried, Some("443/r4>r1>*")),
+            ("no runner-up, no others", 1, 0, Tried, Some("443/r2")),
+            ("no such replica", 4, 0, Spared, None),
         ];
-        for (why, first, ahead, expected) in cases {
-            assert_eq!(routes.get(first, ahead).map(Route::name), expected, "{why}");
+        for (why, first, ahead, others, expected) in cases {
+            let route = routes.get(first, ahead, others);
+            assert_eq!(route.map(Route::name), expected, "{why}");
         }
         let alone = Routes::over(443, &["r1"], 5);
         assert_eq!(alone.reach(), 0, "a replica is not its own runner-up");
+        let two = Routes::over(443, &["r1", "r2"], 1);
+        let route = two.get(0, 1, Tried).map(Route::name);
+        assert_eq!(route, Some("443/r1>r2"), "of two there are no others");
     }
 
     #[test]
@@ -164,14 +213,19 @@ mod tests {
             for runners_up in [0, 1, 3, 7, 40] {
                 let routes = Routes::over(80, &names, runners_up);
                 let distinct: HashSet<&str> = routes.iter().map(Route::name).collect();
-                let each = 1 + runners_up.min(replicas.saturating_sub(1));
+                let ways = if replicas > 2 { 2 } else { 1 };
+                let each = 1 + ways * runners_up.min(replicas.saturating_sub(1));
                 let why = format!("{replicas} replicas with {runners_up} runners-up");
                 assert_eq!(routes.iter().count(), replicas * each, "{why}");
                 assert_eq!(distinct.len(), replicas * each, "{why}");
                 for route in routes.iter() {
                     let first = names[route.first()];
+                    let others = match route.others() {
+                        Others::Tried => ">*",
+                        Others::Spared => "",
+                    };
                     let expected = match route.runner_up() {
-                        Some(second) => format!("80/{first}>{}", names[second]),
+                        Some(second) => format!("80/{first}>{}{others}", names[second]),
                         None => format!("80/{first}"),
                     };
                     assert_eq!(route.name(), expected, "{why}");
@@ -189,11 +243,14 @@ mod tests {
         expected.extend_from_slice(&[0x12, 4]);
         expected.extend_from_slice(b"80/a");
         expected.extend_from_slice(&[0x18, 2]);
-        assert_eq!(short.get(0, 0).unwrap().steering(), expected);
+        assert_eq!(
+            short.get(0, 0, Others::Spared).unwrap().steering(),
+            expected
+        );
 
         let name = "x".repeat(200);
         let long = Routes::over(80, &[&name], 0);
-        let steering = long.get(0, 0).unwrap().steering();
+        let steering = long.get(0, 0, Others::Spared).unwrap().steering();
         assert_eq!(steering[25..28], [0x12, 0xcb, 0x01], "203 as a varint");
     }
 }

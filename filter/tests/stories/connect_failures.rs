@@ -1,6 +1,7 @@
 //! What failures of connections lead to.
 
 use crate::world::{Does, End, World, sample_config};
+use dtr_lb_filter::balance::order::Order;
 use dtr_lb_filter::balance::stream::UpstreamOutcome;
 use dtr_lb_filter::effect::Fact;
 
@@ -99,4 +100,92 @@ fn a_blip_of_all_replicas_lasts_no_longer_than_the_blip() {
             "held back only, so tried"
         );
     }
+}
+
+#[test]
+fn while_replicas_restart_one_after_the_other_nobody_fails() {
+    for replicas in [2, 3, 9] {
+        let mut world = World::settled(sample_config(replicas), 1);
+        for restarted in (0..replicas).cycle().take(3 * replicas) {
+            world.does[restarted] = Does::Refuse;
+            for _ in 0..30 {
+                let end = world.visit(0);
+                assert!(
+                    matches!(end, End::Served(_)),
+                    "of {replicas} only {restarted} is away, the others at most held: {end:?}"
+                );
+            }
+            // It is back before probes notice, and while it is still held.
+            world.does[restarted] = Does::Well;
+            world.pass(100);
+        }
+    }
+}
+
+#[test]
+fn a_connection_goes_on_with_whatever_may_be_tried() {
+    type Prepare = fn(&mut World);
+    let cases: [(&str, usize, Prepare, &[usize]); 5] = [
+        ("one that is well", 2, |_| (), &[0, 1]),
+        (
+            "a held one after those that are well",
+            3,
+            |world| fail(world, 1),
+            &[0, 2, 1],
+        ),
+        (
+            "and before one that is sick",
+            3,
+            |world| {
+                sicken(world, 1);
+                fail(world, 2);
+            },
+            &[0, 2, 1],
+        ),
+        (
+            "a sick one rather than none",
+            2,
+            |world| sicken(world, 1),
+            &[0, 1],
+        ),
+        (
+            "never one in drain",
+            3,
+            |world| {
+                world.order(0, 1, Order::Drain).unwrap();
+                fail(world, 2);
+            },
+            &[0, 2],
+        ),
+    ];
+    for (why, replicas, prepare, expected) in cases {
+        let mut config = sample_config(replicas);
+        config.passive.fails = 1;
+        let mut world = World::settled(config, 1);
+        prepare(&mut world);
+        let mut routes = (0..replicas).map(|_| world.route(0, 443, 0).unwrap().1);
+        let route = routes.find(|route| route[0] == 0);
+        assert_eq!(route.as_deref(), Some(expected), "{why}");
+    }
+    let mut world = World::settled(sample_config(3), 1);
+    for away in [1, 2] {
+        world.order(0, away, Order::Maintenance).unwrap();
+    }
+    assert_eq!(world.route(0, 443, 0).unwrap().1, [0], "both are worked on");
+}
+
+/// A replica is sick, and all know.
+fn sicken(world: &mut World, replica: usize) {
+    world.does[replica] = Does::Sick;
+    world.pass(2000);
+    assert_eq!(world.state(0, replica), "unhealthy");
+}
+
+/// A connection to a replica failed, and it is held.
+fn fail(world: &mut World, replica: usize) {
+    let before = std::mem::replace(&mut world.does[replica], Does::Refuse);
+    while world.state(0, replica) != "held" {
+        world.visit(0);
+    }
+    world.does[replica] = before;
 }

@@ -259,7 +259,7 @@ impl World {
         self.open_from(vm, 443, 0)
     }
 
-    /// The names on the route that the filter chose, in order.
+    /// The replicas of the route that the filter chose, in the order they are tried.
     pub fn route(
         &mut self,
         vm: usize,
@@ -284,25 +284,26 @@ impl World {
             Admission::Refuse(refusal) => return Err(refusal),
         };
         balancer.share_limits(&mut self.board, now);
-        let (_, names) = name.split_once('/').expect("PORT/FIRST>SECOND");
+        let (_, names) = name.split_once('/').expect("PORT/FIRST>SECOND>*");
         let place = |name| self.config.replicas.iter().position(|it| it.name == name);
-        let route = names
+        let (named, others) = match names.strip_suffix(">*") {
+            Some(named) => (named, 0..self.does.len()),
+            None => (names, 0..0),
+        };
+        let mut route: Vec<usize> = named
             .split('>')
-            .map(|name| place(name).expect("a configured replica"));
-        Ok((stream, route.collect()))
+            .map(|name| place(name).expect("a configured replica"))
+            .collect();
+        let others: Vec<usize> = others.filter(|other| !route.contains(other)).collect();
+        route.extend(others);
+        Ok((stream, route))
     }
 
     pub fn open_from(&mut self, vm: usize, port: u16, client: u64) -> (Option<StreamId>, End) {
-        let (stream, mut route) = match self.route(vm, port, client) {
+        let (stream, route) = match self.route(vm, port, client) {
             Ok(routed) => routed,
             Err(refusal) => return (None, End::Refused(refusal)),
         };
-        // As the proxy does: the rest of the pool follows.
-        for replica in 0..self.does.len() {
-            if !route.contains(&replica) {
-                route.push(replica);
-            }
-        }
         let accepts = |replica: &usize| self.does[*replica].accepts();
         match route.iter().copied().find(accepts) {
             Some(at) => {

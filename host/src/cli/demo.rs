@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use dtr_lb::Host;
 use dtr_lb::config::Config;
 use dtr_lb::plan::Plan;
 use dtr_lb::standin::{Control, Registry, Replica};
+use dtr_lb::{Host, HostOptions};
 use serde_json::json;
 
 use super::failure::Failure;
@@ -34,7 +34,7 @@ pub(crate) struct Demo {
 
 impl Demo {
     /// Runs it until a signal.
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(self, options: HostOptions) -> Result<(), Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -44,7 +44,7 @@ impl Demo {
             let mut signals = Signals::new().context("signals can't be awaited")?;
             let (replicas, control) = self.stand_ins().await?;
             let plan = self.plan(&replicas)?;
-            let host = run::start(&plan).await.context(
+            let host = run::start(&plan, options).await.context(
                 "the demo can't start; other ports can be chosen with --http, --https and --admin",
             )?;
             print(tour(&host, &replicas, &control))?;

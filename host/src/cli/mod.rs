@@ -6,13 +6,20 @@ mod demo;
 mod envoy;
 mod failure;
 mod log;
+mod log_level;
+mod log_writer;
 mod output;
+mod panic_hook;
 mod run;
 mod signal;
+mod standard_error;
 
 use clap::{Parser, Subcommand};
 
+use dtr_lb::HostOptions;
+
 use failure::Failure;
+pub(crate) use log::Log;
 
 /// Balances TCP connections over the replicas of a registry, and probes each
 /// replica's /_ping.
@@ -22,7 +29,7 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
     /// Format of the log on standard error. The variable DTR_LB_LOG sets its level:
-    /// error, warn, info or debug, or by part, as in "info,dtr_lb=debug".
+    /// off, error, warn, info, debug or trace, or by part, as in "info,dtr_lb=debug".
     #[arg(
         long,
         value_name = "FORMAT",
@@ -36,7 +43,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Balance until SIGTERM or ctrl-C, then drain.
+    /// Balance until SIGTERM, ctrl-C, SIGQUIT or SIGUSR1, then drain.
     Run(config_args::ConfigArgs),
     /// Check a configuration; print a summary of it, or what is wrong.
     Check(check::Check),
@@ -48,13 +55,17 @@ enum Command {
 
 impl Cli {
     /// Runs the command.
-    pub(crate) fn run(self) -> Result<(), Failure> {
-        log::start(self.log_format)?;
+    pub(crate) fn run(self, log: &Log) -> Result<(), Failure> {
+        log.start(self.log_format)?;
+        let options = HostOptions {
+            log_lines_dropped: log.dropped(),
+            ..HostOptions::default()
+        };
         match self.command {
-            Command::Run(config_args) => run::run(&config_args),
+            Command::Run(config_args) => run::run(&config_args, options),
             Command::Check(check) => check.run(),
             Command::Envoy(envoy) => envoy.run(),
-            Command::Demo(demo) => demo.run(),
+            Command::Demo(demo) => demo.run(options),
         }
     }
 }

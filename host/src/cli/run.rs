@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::signal::{SignalAction, Signals};
 
 /// Balances until a signal, then drains. SIGHUP has the configuration read again.
-pub(super) fn run(config_args: &ConfigArgs) -> Result<(), Failure> {
+pub(super) fn run(config_args: &ConfigArgs, options: HostOptions) -> Result<(), Failure> {
     let file = config_args.read()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -20,7 +20,7 @@ pub(super) fn run(config_args: &ConfigArgs) -> Result<(), Failure> {
     runtime.block_on(async {
         let mut signals = Signals::new().context("signals can't be awaited")?;
         let mut plan = Plan::of_file(&file);
-        let mut host = start(&plan).await?;
+        let mut host = start(&plan, options).await?;
         log_addresses(&host, &plan);
         let signal = loop {
             match signals.next().await {
@@ -39,8 +39,8 @@ pub(super) fn run(config_args: &ConfigArgs) -> Result<(), Failure> {
 }
 
 /// Binds everything and starts the filter.
-pub(super) async fn start(plan: &Plan) -> Result<Host, anyhow::Error> {
-    Host::start(plan.clone(), FILTER, HostOptions::default())
+pub(super) async fn start(plan: &Plan, options: HostOptions) -> Result<Host, anyhow::Error> {
+    Host::start(plan.clone(), FILTER, options)
         .await
         .map_err(with_remedy)
 }

@@ -22,6 +22,7 @@ mod flags;
 mod json_error;
 mod network_filter;
 mod number;
+mod own_listener;
 mod source;
 mod string;
 mod target;

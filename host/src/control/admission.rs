@@ -154,6 +154,10 @@ impl Line {
 /// A worker's way to an admission: no connection touches its reference count, which
 /// all workers share.
 #[derive(Clone)]
+#[expect(
+    clippy::redundant_allocation,
+    reason = "a clone of the Rc is no atomic operation, one of the Arc is"
+)]
 pub(crate) struct Gate(Rc<Arc<Admission>>);
 
 impl Gate {

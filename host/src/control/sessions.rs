@@ -1,6 +1,6 @@
 //! The open sessions of a worker.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -14,6 +14,9 @@ use proxy_wasm_engine::Direction;
 pub(crate) struct Sessions {
     open: RefCell<HashMap<u64, Rc<SessionControl>>>,
     left: Notify,
+    /// How many the filters have not seen yet.
+    unseen: Cell<usize>,
+    all_seen: Notify,
 }
 
 /// A session's place among the open ones; dropped, it has left, however it ended.
@@ -21,9 +24,21 @@ pub(crate) struct OpenSession {
     sessions: Rc<Sessions>,
     connection: u64,
     control: Rc<SessionControl>,
+    seen: Cell<bool>,
 }
 
 impl OpenSession {
+    /// The filters have been shown the session.
+    pub(crate) fn seen(&self) {
+        if !self.seen.replace(true) {
+            let unseen = &self.sessions.unseen;
+            unseen.set(unseen.get().saturating_sub(1));
+            if unseen.get() == 0 {
+                self.sessions.all_seen.notify_waiters();
+            }
+        }
+    }
+
     pub(crate) fn control(&self) -> &SessionControl {
         &self.control
     }
@@ -31,6 +46,7 @@ impl OpenSession {
 
 impl Drop for OpenSession {
     fn drop(&mut self) {
+        self.seen();
         self.sessions.open.borrow_mut().remove(&self.connection);
         self.sessions.left.notify_waiters();
     }
@@ -43,10 +59,12 @@ impl Sessions {
         self.open
             .borrow_mut()
             .insert(connection, Rc::clone(&control));
+        self.unseen.set(self.unseen.get() + 1);
         OpenSession {
             sessions: Rc::clone(self),
             connection,
             control,
+            seen: Cell::new(false),
         }
     }
 
@@ -73,11 +91,48 @@ impl Sessions {
         }
     }
 
+    /// Waits until every session that was entered has been shown to the filters, or
+    /// has left.
+    pub(crate) async fn all_seen(&self) {
+        // On one thread nothing happens between the look and the wait.
+        while self.unseen.get() > 0 {
+            self.all_seen.notified().await;
+        }
+    }
+
     /// Waits until there is none.
     pub(crate) async fn none(&self) {
         // On one thread no session leaves between the count and the wait.
         while self.count() > 0 {
             self.left.notified().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    #[test]
+    fn all_are_seen_when_each_was_shown_or_has_left() {
+        let sessions: Rc<Sessions> = Rc::default();
+        let entered: Vec<_> = (0..1000).map(|id| sessions.enter(id)).collect();
+        let mut waiting = Box::pin(sessions.all_seen());
+        let mut is_over = || {
+            let mut cx = Context::from_waker(Waker::noop());
+            waiting.as_mut().poll(&mut cx) == Poll::Ready(())
+        };
+        for (nth, session) in entered.into_iter().enumerate() {
+            assert!(!is_over(), "{nth} of 1000 were shown");
+            session.seen();
+            session.seen();
+            // Those that stay count no more than those that leave.
+            if nth % 2 == 0 {
+                std::mem::forget(session);
+            }
+        }
+        assert!(is_over());
     }
 }

@@ -4,7 +4,7 @@ use dtr_lb_filter::contract::metric_name::tags;
 
 use super::options::BootstrapOptions;
 use super::yaml::{Node, socket_address, yaml};
-use super::{cluster, listener};
+use super::{cluster, listener, overload};
 use crate::plan::Plan;
 
 /// Writes the plan as YAML that Envoy 1.40 starts with.
@@ -25,15 +25,11 @@ pub fn bootstrap(plan: &Plan, options: &BootstrapOptions) -> String {
         "layered_runtime": {
             "layers": [{
                 "name": "dtr-lb",
-                // Without it Envoy 1.38.1 and later keep to themselves why a probe
-                // failed, and an untrusted certificate looks like a refused
-                // connection. Nobody but the filter reads those replies: Envoy's
-                // only HTTP listener is the filter's own.
-                "static_layer": {
-                    "envoy.reloadable_features.hide_transport_failure_reason_in_response_body": false,
-                },
+                "static_layer": (runtime(plan)),
             }],
         },
+        "typed_dns_resolver_config": (resolver()),
+        "overload_manager": (overload::manager(plan)),
         "stats_config": { "stats_tags": (stats_tags()) },
         "static_resources": {
             "listeners": (traffic.chain(admin).collect::<Vec<Node>>()),
@@ -42,7 +38,18 @@ pub fn bootstrap(plan: &Plan, options: &BootstrapOptions) -> String {
     });
     // Maps, lists, texts and numbers: nothing in it can fail to become YAML.
     let yaml = yaml_serde::to_string(&bootstrap).unwrap_or_default();
-    format!("{HEADER}{yaml}")
+    format!("{}{yaml}", header(plan))
+}
+
+fn runtime(plan: &Plan) -> Node {
+    // Without it Envoy 1.38.1 and later keep to themselves why a probe failed, and an
+    // untrusted certificate looks like a refused connection. Nobody but the filter
+    // reads those replies: Envoy's only HTTP listener is the filter's own.
+    let hide = "envoy.reloadable_features.hide_transport_failure_reason_in_response_body";
+    let limits = overload::listener_limits(plan);
+    let limits = limits.map(|(key, most)| (Node::from(key), Node::from(most)));
+    let flags = [(Node::from(hide), Node::from(false))];
+    Node::Mapping(flags.into_iter().chain(limits).collect())
 }
 
 /// Which parts of the filter's metric names become labels.
@@ -53,7 +60,28 @@ fn stats_tags() -> Vec<Node> {
         .collect()
 }
 
-const HEADER: &str = "\
+/// The system's resolver. For Envoy's usual one, c-ares, that a name does not exist is
+/// as good an answer as any, and empties the cluster.
+fn resolver() -> Node {
+    yaml!({
+        "name": "envoy.network.dns_resolver.getaddrinfo",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.network.dns_resolver.getaddrinfo.v3.GetAddrInfoDnsResolverConfig",
+            // Left out it asks for ever, and Envoy does not listen before it knows.
+            "num_retries": 0,
+            // A name server that is silent holds up each for about ten seconds.
+            "num_resolver_threads": 8,
+        },
+    })
+}
+
+fn header(plan: &Plan) -> String {
+    let (connections, files) = (overload::connections(plan), overload::open_files(plan));
+    format!(
+        "\
 # Written by `dtr-lb envoy`; write it again rather than edit it.
 # envoy -c envoy.yaml --drain-time-s 600
-";
+# At most {connections} clients at once, by max_connections: LimitNOFILE={files} or more.
+"
+    )
+}

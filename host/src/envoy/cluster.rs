@@ -106,7 +106,8 @@ fn endpoints<const N: usize>(
     extend(node, extra)
 }
 
-/// DNS names are resolved again while running; the last good answer is kept.
+/// DNS names are resolved again while running; the last good answer is kept, since the
+/// bootstrap names the resolver that takes a name that is gone for a failure.
 fn dns(plan: &Plan) -> Node {
     yaml!({
         "name": "envoy.clusters.dns",
@@ -129,10 +130,11 @@ fn outlier_detection() -> Node {
         "enforcing_consecutive_local_origin_failure": 100,
         "max_ejection_percent": 100,
         // Long enough for the retry, no longer: which replica is out, and for how
-        // long, the filter decides.
-        "interval": "0.5s",
-        "base_ejection_time": "1s",
-        "max_ejection_time": "2s",
+        // long, the filter decides. A replica that is up again but still ejected is
+        // what the next one that restarts would need.
+        "interval": "0.1s",
+        "base_ejection_time": "0.3s",
+        "max_ejection_time": "0.3s",
         "enforcing_consecutive_5xx": 0,
         "enforcing_consecutive_gateway_failure": 0,
         "enforcing_success_rate": 0,

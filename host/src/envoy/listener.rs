@@ -6,6 +6,7 @@ use dtr_lb_filter::contract::METADATA_PORT;
 
 use super::connection::{BUFFER_LIMIT, keepalive};
 use super::options::BootstrapOptions;
+use super::overload::{ADMIN_NAME, traffic_name};
 use super::plugin::plugin;
 use super::yaml::{Node, metadata, socket_address, time, yaml};
 use crate::plan::{ADMIN_ROOT, Admin, Listener, Plan, STREAM_ROOT};
@@ -19,7 +20,7 @@ pub(super) fn traffic(
 ) -> Node {
     let port = listener.port;
     yaml!({
-        "name": (format!("traffic-{index}-{port}")),
+        "name": (traffic_name(index, port)),
         "address": (socket_address(listener.bind)),
         // How the filter learns which of the service's ports this is.
         "metadata": (metadata(METADATA_PORT, &port.to_string())),
@@ -42,10 +43,12 @@ pub(super) fn traffic(
                         "cluster": (listener.fallback.as_str()),
                         // 0s is no limit; left out it would be an hour.
                         "idle_timeout": (time(listener.idle_timeout.unwrap_or_default())),
-                        // Enough for each runner-up once more while an ejection is
-                        // still on its way from the main thread to this worker.
-                        "max_connect_attempts": 6,
-                        "backoff_options": { "base_interval": "0.025s", "max_interval": "0.1s" },
+                        // An ejection takes from a few to 200 ms from the main thread
+                        // to this worker, and that of a replica that is up again ends
+                        // within 400 ms: the waits are random, up to the double of the
+                        // last, and with ten attempts half a second or more in all.
+                        "max_connect_attempts": 10,
+                        "backoff_options": { "base_interval": "0.025s", "max_interval": "0.25s" },
                     },
                 },
             ],
@@ -56,8 +59,10 @@ pub(super) fn traffic(
 /// Where the filter itself answers: the page, the API, the balancer's `/_ping`.
 pub(super) fn admin(admin: &Admin, plan: &Plan, options: &BootstrapOptions) -> Node {
     yaml!({
-        "name": "admin",
+        "name": (ADMIN_NAME),
         "address": (socket_address(admin.bind)),
+        // It has a limit of its own.
+        "ignore_global_conn_limit": true,
         "filter_chains": [{
             "filters": [{
                 "name": "envoy.filters.network.http_connection_manager",

@@ -6,6 +6,7 @@ mod cluster;
 mod connection;
 mod listener;
 mod options;
+mod overload;
 mod plugin;
 #[cfg(test)]
 mod tests;

@@ -67,7 +67,47 @@ fn a_replica_with_a_dns_name_is_resolved_again_and_others_are_not() {
     assert_eq!(named["cluster_type"]["name"], *"envoy.clusters.dns");
     let dns = &named["cluster_type"]["typed_config"];
     assert_eq!(dns["dns_refresh_rate"], *"1.500s");
+    assert_eq!(
+        bootstrap["typed_dns_resolver_config"]["name"], *"envoy.network.dns_resolver.getaddrinfo",
+        "with c-ares a name that is gone for a moment empties the cluster"
+    );
     assert_eq!(cluster(&bootstrap, "443/r2")["type"], *"STATIC");
+}
+
+#[test]
+fn clients_are_limited_to_what_there_are_files_for() {
+    let limits = |fields: &str| {
+        let text = format!(
+            r#"{{ "fqdn": "dtr.example.com", "replicas": [{{ "address": "10.0.0.1" }}],
+            "admin": {{ "bind": "127.0.0.1:8181" }}, {fields}
+            "listeners": [{{ "bind": "127.0.0.1:443", "max_connections": 30 }}] }}"#
+        );
+        let plan = Plan::of(&Config::parse(&text, "lb.json").unwrap());
+        let yaml = bootstrap(&plan, &BootstrapOptions::with_wasm("/filter.wasm"));
+        let line = yaml.lines().find(|line| line.contains("LimitNOFILE"));
+        let line = line.unwrap().to_owned();
+        let bootstrap: Node = yaml_serde::from_str(&yaml).unwrap();
+        (line, bootstrap)
+    };
+    let monitor = |bootstrap: &Node| {
+        let monitor = &bootstrap["overload_manager"]["resource_monitors"][0];
+        monitor["typed_config"]["max_active_downstream_connections"].as_u64()
+    };
+    let (line, given) = limits(r#""max_connections": 400,"#);
+    assert_eq!(monitor(&given), Some(400));
+    assert!(line.ends_with("LimitNOFILE=1312 or more."), "{line}");
+    let (line, default) = limits("");
+    assert_eq!(monitor(&default), Some(10_000));
+    assert!(line.ends_with("LimitNOFILE=20512 or more."), "{line}");
+
+    let listeners = &given["static_resources"]["listeners"];
+    for (number, name, most) in [(0, "traffic-0-443", 30), (1, "admin", 64)] {
+        assert_eq!(listeners[number]["name"], *name);
+        let key = format!("envoy.resource_limits.listener.{name}.connection_limit");
+        let runtime = &given["layered_runtime"]["layers"][0]["static_layer"];
+        assert_eq!(runtime[key.as_str()].as_u64(), Some(most), "{name}");
+    }
+    assert_eq!(listeners[1]["ignore_global_conn_limit"], true);
 }
 
 #[test]

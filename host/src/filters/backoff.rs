@@ -8,14 +8,14 @@ use tokio::time::Instant;
 /// How long to wait before the next VM: doubles with each failure, is reset by
 /// a quiet time, and varies so that workers do not start in step.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     base: Duration,
     step: u32,
     last: Option<Instant>,
 }
 
 impl Backoff {
-    pub(super) fn new(base: Duration) -> Backoff {
+    pub(crate) fn new(base: Duration) -> Backoff {
         Backoff {
             base,
             step: 0,
@@ -23,7 +23,7 @@ impl Backoff {
         }
     }
 
-    pub(super) fn next(&mut self, now: Instant) -> Duration {
+    pub(crate) fn next(&mut self, now: Instant) -> Duration {
         if self
             .last
             .is_some_and(|last| now.duration_since(last) > QUIET)

@@ -6,18 +6,20 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use tokio::task::spawn_local;
-use tracing::debug;
+use tracing::{debug, error};
 
+use crate::caught_panic::CaughtPanic;
 use crate::control::CloseCommand;
 use crate::control::command::SessionControl;
 use crate::control::sessions::Sessions;
-use crate::filters::caller::VmCaller;
+#[cfg(test)]
+use crate::fault::{Fault, FaultSwitch};
+use crate::filters::caller::{VmCaller, spawn_for};
 use crate::filters::compiled_vm::CompiledVm;
 use crate::filters::grpc::{GrpcCalls, GrpcKind};
 use crate::filters::ticks::Ticks;
 use crate::upstream::cluster::{Clusters, RoundRobin};
-use crate::upstream::http_call::Call;
+use crate::upstream::http_call::{Call, reset_reply};
 use proxy_wasm_engine::{ContextId, Direction, Effect, Headers, HttpCall, Vm};
 
 /// Carries out what a VM asks for, and owns what of it goes on: timers, calls, and
@@ -58,6 +60,13 @@ impl Effects {
             grpc_calls: Rc::new(grpc_calls),
             responses: RefCell::default(),
         }
+    }
+
+    /// Has a place panic.
+    #[cfg(test)]
+    pub(super) fn with_fault(mut self, fault: FaultSwitch) -> Effects {
+        self.ticks.fault = fault;
+        self
     }
 
     /// Carries out one effect. The VM is never called from here: what comes of the
@@ -156,7 +165,9 @@ impl Effects {
             timeout,
             ..
         } = call;
-        spawn_local(async move {
+        #[cfg(test)]
+        let fault = self.ticks.fault.clone();
+        spawn_for(caller.clone(), async move {
             // The VM let the call pass because the cluster exists.
             let Some(endpoint) = clusters.endpoint(&cluster, &round_robin) else {
                 return;
@@ -166,7 +177,18 @@ impl Effects {
                 body,
                 timeout,
             };
-            let reply = call.make(endpoint).await;
+            let making = std::pin::pin!(async {
+                #[cfg(test)]
+                fault.strike(Fault::HttpCall);
+                call.make(endpoint).await
+            });
+            // What the other end sends may be why: it costs its call, not the VM.
+            let reply = CaughtPanic::catch_async(making)
+                .await
+                .unwrap_or_else(|panic| {
+                    error!(cluster, %panic, "a filter's HTTP call failed: its task panicked");
+                    reset_reply()
+                });
             caller.call(|vm| vm.http_call_response(root, token, reply));
         });
     }

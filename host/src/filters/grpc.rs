@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tokio::task::{AbortHandle, spawn_local};
+use tokio::task::AbortHandle;
+use tracing::error;
 
-use crate::filters::caller::VmCaller;
+use crate::caught_panic::CaughtPanic;
+use crate::filters::caller::{VmCaller, spawn_for};
 use crate::upstream::cluster::{Clusters, RoundRobin};
 use crate::upstream::grpc_call::{self, GrpcEvent, Outbound, TooMuch};
 use proxy_wasm_engine::envoy::grpc_status::{INTERNAL, RESOURCE_EXHAUSTED};
@@ -56,18 +58,27 @@ impl GrpcCalls {
             GrpcKind::Stream => Some(outbound),
         };
         let (calls, token) = (Rc::clone(self), call.token);
-        let task = spawn_local(async move {
+        let task = spawn_for(caller.clone(), async move {
             // The VM let the call pass because the cluster exists.
             let Some(endpoint) = calls.clusters.endpoint(&call.cluster, &calls.round_robin) else {
                 return;
             };
             let mut report = Report::new(caller.clone(), token, kind);
-            grpc_call::converse(&call, endpoint, outgoing, |event| report.event(event)).await;
+            let outcome = {
+                let report = |event| report.event(event);
+                let talk = grpc_call::converse(&call, endpoint, outgoing, report);
+                CaughtPanic::catch_async(std::pin::pin!(talk)).await
+            };
+            if let Err(panic) = outcome {
+                let cluster = &call.cluster;
+                error!(cluster, %panic, "a filter's gRPC call failed: its task panicked");
+                let message = "the call's task panicked".to_owned();
+                report.event(GrpcEvent::Closed(INTERNAL, message));
+            }
             if caller.is_current() {
                 calls.open_calls.borrow_mut().remove(&token);
             }
         });
-        let task = task.abort_handle();
         self.open_calls
             .borrow_mut()
             .insert(token, OpenGrpcCall { task, outbound });
@@ -87,7 +98,7 @@ impl GrpcCalls {
             && let Some(call) = open_calls.remove(&token)
         {
             call.task.abort();
-            spawn_local(async move {
+            spawn_for(caller.clone(), async move {
                 let message = "the other end does not keep up";
                 caller.call(|vm| vm.grpc_close(token, RESOURCE_EXHAUSTED, message));
             });

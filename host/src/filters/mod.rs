@@ -1,7 +1,7 @@
 //! The filters of a worker: what runs in each VM, who owns it, and the chain
 //! that connections pass.
 
-mod backoff;
+pub(crate) mod backoff;
 mod caller;
 pub(crate) mod chain;
 pub(crate) mod chain_state;

@@ -1,6 +1,8 @@
 //! A worker's VM: calls it, and replaces it when it fails.
 
 use std::cell::{Cell, RefCell};
+use std::fmt::Display;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,8 +13,11 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 
+use crate::caught_panic::CaughtPanic;
 use crate::control::CloseCommand;
 use crate::control::sessions::Sessions;
+#[cfg(test)]
+use crate::fault::{Fault, FaultSwitch};
 use crate::filters::backoff::Backoff;
 use crate::filters::caller::VmCaller;
 use crate::filters::compiled_vm::CompiledVm;
@@ -38,6 +43,8 @@ pub(crate) struct VmOwner {
     roots: RefCell<Vec<ContextId>>,
     effects: Effects,
     backoff: RefCell<Backoff>,
+    #[cfg(test)]
+    fault: FaultSwitch,
 }
 
 /// What a worker gives each of its VMs.
@@ -50,6 +57,8 @@ pub(crate) struct VmResources {
     pub(crate) sessions: Rc<Sessions>,
     /// Before the first attempt to replace a VM that failed.
     pub(crate) reload_backoff: Duration,
+    #[cfg(test)]
+    pub(crate) fault: FaultSwitch,
 }
 
 /// A context, and the VM it lives in.
@@ -74,13 +83,21 @@ impl VmOwner {
             counters,
             sessions,
             reload_backoff,
+            #[cfg(test)]
+            fault,
         } = resources;
+        let effects = Effects::new(
+            Arc::clone(&compiled),
+            Rc::clone(&sessions),
+            Arc::clone(&clusters),
+        );
+        #[cfg(test)]
+        let effects = effects.with_fault(fault.clone());
         let owner = Rc::new(VmOwner {
-            environment: Arc::new(HostEnvironment::new(
-                Arc::clone(&clusters),
-                compiled.log_source(),
-            )),
-            effects: Effects::new(Arc::clone(&compiled), Rc::clone(&sessions), clusters),
+            environment: Arc::new(HostEnvironment::new(clusters, compiled.log_source())),
+            effects,
+            #[cfg(test)]
+            fault,
             backoff: RefCell::new(Backoff::new(reload_backoff)),
             compiled,
             vm_data,
@@ -187,14 +204,27 @@ impl VmOwner {
         if generation != self.generation.get() {
             return None;
         }
-        let outcome = call(self.vm.borrow_mut().as_mut()?);
+        let outcome = {
+            let mut vm = self.vm.borrow_mut();
+            let vm = vm.as_mut()?;
+            CaughtPanic::catch(|| {
+                #[cfg(test)]
+                self.fault.strike(Fault::VmCall);
+                call(vm)
+            })
+        };
         match outcome {
-            Ok(outcome) => {
+            Ok(Ok(outcome)) => {
                 self.carry_out_effects();
                 Some(outcome)
             }
-            Err(trap) => {
+            Ok(Err(trap)) => {
                 self.replace(&trap);
+                None
+            }
+            // What state it left the VM in, nobody knows.
+            Err(panic) => {
+                self.replace(&format_args!("the host panicked: {panic}"));
                 None
             }
         }
@@ -214,8 +244,13 @@ impl VmOwner {
 
     async fn deliver_when_woken(self: Rc<Self>) {
         loop {
-            self.environment.woken().await;
-            self.call(self.generation.get(), Vm::deliver);
+            let delivering = pin!(async {
+                self.environment.woken().await;
+                self.call(self.generation.get(), Vm::deliver);
+            });
+            if let Err(panic) = CaughtPanic::catch_async(delivering).await {
+                self.fail(self.generation.get(), &panic);
+            }
         }
     }
 
@@ -230,8 +265,15 @@ impl VmOwner {
         Ok(())
     }
 
+    /// What was done for a VM panicked: another takes its place.
+    fn fail(self: &Rc<Self>, generation: u64, panic: &CaughtPanic) {
+        if generation == self.generation.get() && self.vm.borrow().is_some() {
+            self.replace(&format_args!("the host panicked: {panic}"));
+        }
+    }
+
     /// Takes the VM out and makes another one after a while.
-    fn replace(self: &Rc<Self>, trap: &Trap) {
+    fn replace(self: &Rc<Self>, reason: &dyn Display) {
         self.clear();
         let compiled = &self.compiled;
         match compiled.failure {
@@ -247,7 +289,7 @@ impl VmOwner {
         let filter = compiled.name();
         if compiled.failure == Failure::Open {
             error!(
-                reason = %trap,
+                %reason,
                 failures,
                 filter,
                 "the filter failed; from now on connections pass without it"
@@ -262,7 +304,7 @@ impl VmOwner {
             Failure::Reload | Failure::Open => "connections pass without it",
         };
         error!(
-            reason = %trap,
+            %reason,
             failures,
             retry_in_ms,
             filter,
@@ -275,7 +317,12 @@ impl VmOwner {
         let filter = self.compiled.name();
         loop {
             sleep(delay).await;
-            match self.install() {
+            let installed = CaughtPanic::catch(|| self.install()).map_err(|panic| {
+                // It may be half there.
+                self.clear();
+                panic.to_string()
+            });
+            match installed.and_then(|installed| installed.map_err(|error| error.to_string())) {
                 Ok(()) => {
                     self.counters.vm_reloads.fetch_add(1, Relaxed);
                     info!(filter, "the filter is back");
@@ -284,7 +331,7 @@ impl VmOwner {
                 Err(error) => {
                     delay = self.backoff.borrow_mut().next(Instant::now());
                     let retry_in_ms = delay.as_millis() as u64;
-                    warn!(%error, filter, retry_in_ms, "the filter does not start");
+                    warn!(error, filter, retry_in_ms, "the filter does not start");
                 }
             }
         }
@@ -314,6 +361,10 @@ impl VmCaller for GenerationCaller {
 
     fn is_current(&self) -> bool {
         self.generation == self.owner.generation.get()
+    }
+
+    fn fail(&self, panic: &CaughtPanic) {
+        self.owner.fail(self.generation, panic);
     }
 }
 

@@ -36,6 +36,40 @@ impl Counters {
         }
     }
 
+    /// Adds what others have counted.
+    pub(super) fn add(&self, others: &Counters) {
+        let Counters {
+            alive,
+            accepted,
+            accept_errors,
+            closed,
+            sent_up,
+            sent_down,
+            connect_failures,
+            first_flight_resent,
+            vm_running,
+            vm_failures,
+            vm_reloads,
+        } = others;
+        for (own, other) in [
+            (&self.alive, alive),
+            (&self.accepted, accepted),
+            (&self.accept_errors, accept_errors),
+            (&self.sent_up, sent_up),
+            (&self.sent_down, sent_down),
+            (&self.connect_failures, connect_failures),
+            (&self.first_flight_resent, first_flight_resent),
+            (&self.vm_running, vm_running),
+            (&self.vm_failures, vm_failures),
+            (&self.vm_reloads, vm_reloads),
+        ]
+        .into_iter()
+        .chain(self.closed.iter().zip(closed))
+        {
+            own.fetch_add(other.load(Relaxed), Relaxed);
+        }
+    }
+
     /// Connections open now.
     pub(crate) fn active(&self) -> u64 {
         let closed: u64 = self.closed.iter().map(|count| count.load(Relaxed)).sum();

@@ -1,9 +1,23 @@
 //! The metrics of filters as Prometheus text.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 
 use crate::metrics::label::with_label;
 use proxy_wasm_engine::{Metric, MetricKind};
+
+/// Without the gauges of replicas that are not among these: the filter that set them
+/// is gone, and what they say holds no more. Counters stay, since they never fall.
+pub(crate) fn of_replicas(metrics: Vec<Metric>, replicas: &HashSet<String>) -> Vec<Metric> {
+    let is_gone = |metric: &Metric| {
+        let (_, labels) = dtr_lb_filter::contract::metric_name::labels(&metric.name);
+        let mut names = labels.iter().filter(|(label, _)| *label == "replica");
+        names.any(|(_, name)| !replicas.contains(name))
+    };
+    let mut metrics = metrics;
+    metrics.retain(|metric| metric.kind != MetricKind::Gauge || !is_gone(metric));
+    metrics
+}
 
 /// The filter's own metrics, under the names Envoy prints them with.
 pub(super) fn render_filter(text: &mut String, metrics: Vec<Metric>) {
@@ -103,6 +117,33 @@ mod tests {
                 "{name}"
             );
         }
+    }
+
+    #[test]
+    fn a_replica_that_is_gone_has_no_gauges() {
+        let metric = |name: &str, kind| Metric {
+            kind,
+            name: name.to_owned(),
+            value: 1,
+            sum: 0,
+            buckets: Vec::new(),
+        };
+        let metrics = vec![
+            metric("dtr_lb.replica.r1.active", MetricKind::Gauge),
+            metric("dtr_lb.replica.r2.active", MetricKind::Gauge),
+            metric("dtr_lb.replica.r2.connections", MetricKind::Counter),
+            metric("dtr_lb.usable", MetricKind::Gauge),
+            metric("other.filter", MetricKind::Gauge),
+        ];
+        let left = of_replicas(metrics, &HashSet::from(["r1".to_owned()]));
+        let left: Vec<_> = left.iter().map(|metric| metric.name.as_str()).collect();
+        let expected = [
+            "dtr_lb.replica.r1.active",
+            "dtr_lb.replica.r2.connections",
+            "dtr_lb.usable",
+            "other.filter",
+        ];
+        assert_eq!(left, expected);
     }
 
     #[test]

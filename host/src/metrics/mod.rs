@@ -5,7 +5,10 @@ mod filter_text;
 mod label;
 mod reason;
 mod text;
+mod worker_counters;
 
 pub(crate) use counters::{Counters, OpenCount};
+pub(crate) use filter_text::of_replicas;
 pub(crate) use reason::Reason;
 pub(crate) use text::render;
+pub(crate) use worker_counters::WorkerCounters;

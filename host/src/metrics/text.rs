@@ -9,16 +9,21 @@ use crate::control::admission::Admission;
 use crate::metrics::filter_text::render_filter;
 use crate::metrics::label::label;
 use crate::metrics::{Counters, Reason};
-use proxy_wasm_engine::Shared;
+use proxy_wasm_engine::Metric;
 
 /// Everything as Prometheus text, format 0.0.4.
-pub(crate) fn render(workers: &[Arc<Counters>], admission: &Admission, filter: &Shared) -> String {
-    let mut text = render_host(workers, admission);
-    render_filter(&mut text, filter.metrics());
+pub(crate) fn render(
+    workers: &[Arc<Counters>],
+    admission: &Admission,
+    log_lines_dropped: &AtomicU64,
+    filter: Vec<Metric>,
+) -> String {
+    let mut text = render_host(workers, admission, log_lines_dropped.load(Relaxed));
+    render_filter(&mut text, filter);
     text
 }
 
-fn render_host(workers: &[Arc<Counters>], admission: &Admission) -> String {
+fn render_host(workers: &[Arc<Counters>], admission: &Admission, log_lines_dropped: u64) -> String {
     let sum = |count: fn(&Counters) -> &AtomicU64| {
         workers
             .iter()
@@ -122,6 +127,12 @@ fn render_host(workers: &[Arc<Counters>], admission: &Admission) -> String {
         "Times a filter was put back after a failure.",
         &one(sum(|worker| &worker.vm_reloads)),
     );
+    family(
+        "dtr_lb_host_log_lines_dropped_total",
+        "counter",
+        "Log lines dropped because they could not be written.",
+        &one(log_lines_dropped),
+    );
     text
 }
 
@@ -137,7 +148,7 @@ mod tests {
         workers[0].open().close(Reason::Idle);
         drop(workers[1].open());
         workers[0].moved(Direction::Upstream, 10);
-        let mut text = render_host(&workers, &Admission::default());
+        let mut text = render_host(&workers, &Admission::default(), 7);
         text.push('\n');
         for line in [
             "dtr_lb_host_connections_closed_total{reason=\"internal-error\"} 1\n",
@@ -145,6 +156,7 @@ mod tests {
             "dtr_lb_host_connections_active 3\n",
             "dtr_lb_host_connections_closed_total{reason=\"idle\"} 1\n",
             "dtr_lb_host_bytes_total{to=\"client\"} 10\n",
+            "dtr_lb_host_log_lines_dropped_total 7\n",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");
         }

@@ -121,6 +121,8 @@ const MOST_ADMIN: usize = 64;
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::*;
 
     const NEEDS: FileNeeds = FileNeeds {

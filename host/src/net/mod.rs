@@ -5,5 +5,6 @@ pub(crate) mod first_flight;
 pub(crate) mod forward;
 pub(crate) mod headers;
 pub(crate) mod local_resources;
+pub(crate) mod own_address;
 pub(crate) mod pipe;
 pub(crate) mod socket;

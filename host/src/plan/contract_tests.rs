@@ -118,7 +118,8 @@ fn a_route_leads_where_its_name_says() {
             assert_eq!(cluster.port, replica.port(port), "{}", cluster.name);
         }
         for route in &plan.routes {
-            let (first, runner_up) = route.name.split_once('>').unwrap();
+            let ending = route.name.strip_suffix(">*");
+            let (first, runner_up) = ending.unwrap_or(&route.name).split_once('>').unwrap();
             let (port, _) = first.split_once('/').unwrap();
             let ahead = [first.to_owned(), format!("{port}/{runner_up}")];
             assert_eq!(route.clusters[..2], ahead, "{}", route.name);
@@ -126,10 +127,13 @@ fn a_route_leads_where_its_name_says() {
             let tried = distinct(route.clusters.iter().map(String::as_str));
             let all = distinct(pool.clusters.iter().map(String::as_str));
             assert!(tried.is_subset(&all), "{route:?}");
-            assert!(
-                tried == all || route.then.as_ref() == Some(&pool.name),
-                "{route:?}"
-            );
+            match ending {
+                None => assert!(tried.len() == 2 && route.then.is_none(), "{route:?}"),
+                Some(_) => assert!(
+                    tried == all || route.then.as_ref() == Some(&pool.name),
+                    "{route:?}"
+                ),
+            }
         }
     }
 }

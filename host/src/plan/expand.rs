@@ -23,11 +23,11 @@ impl Plan {
     /// The plan of the balancer's configuration.
     ///
     /// Every replica gets a cluster for each port of the service and for each
-    /// check, and routes that name its runners-up. Up to eight replicas there is
-    /// a route for every ordered pair and it goes on with all the others; above
-    /// that a replica has three runners-up (the next ones of the list, which is
-    /// a ring) and the route goes on with the pool, so that the number of routes
-    /// grows no faster than the number of replicas.
+    /// check, and routes that name its runners-up: for each pair one that ends
+    /// there, and one that goes on with all the others. Up to eight replicas
+    /// every ordered pair has them; above that a replica has three runners-up
+    /// (the next ones of the list, which is a ring) and the others are the pool,
+    /// so that the number of routes grows no faster than the number of replicas.
     #[must_use]
     pub fn of(config: &Config) -> Self {
         let runners_up = runners_up(config.replicas.len());
@@ -105,6 +105,7 @@ impl Plan {
                     fallback: one.cluster.clone(),
                     idle_timeout: chain.idle_timeout,
                     resend_first_flight: chain.resend_first_flight,
+                    half_close_timeout: chain.half_close_timeout,
                     max_connections: one.max_connections,
                 })
                 .collect(),
@@ -163,6 +164,7 @@ fn listener(listener: &config::Listener, config: &Config) -> Listener {
         fallback: contract::pool(listener.port),
         idle_timeout: config.idle_timeout,
         resend_first_flight: config.resend_first_flight,
+        half_close_timeout: config.half_close_timeout,
         max_connections: listener.max_connections,
     }
 }

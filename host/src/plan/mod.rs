@@ -26,7 +26,7 @@ pub struct Plan {
     pub listeners: Vec<Listener>,
     /// One endpoint each: a replica's port, or the target of a replica's probes.
     pub clusters: Vec<Cluster>,
-    /// Clusters in order of preference, such as `443/r1>r3`.
+    /// Clusters in order of preference, such as `443/r1>r3>*`.
     pub routes: Vec<Route>,
     /// All replicas of one port, taken in turn: where connections go when no
     /// filter is there to choose.
@@ -75,6 +75,8 @@ pub struct Listener {
     /// Whether what a client sent first goes to another replica when the one that
     /// accepted ends before its first byte. The standalone host's alone.
     pub resend_first_flight: bool,
+    /// How long one side may be silent once the other has finished.
+    pub half_close_timeout: Duration,
     /// At most this many clients' connections here at once, 1 to 1000000; `None`: no
     /// limit of its own.
     pub max_connections: Option<u32>,
@@ -106,7 +108,7 @@ pub struct Cluster {
 /// Clusters in order: the next is tried when a connect attempt fails.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// Such as `443/r1>r3`.
+    /// Such as `443/r1>r3>*`.
     pub name: String,
     /// Names of clusters; never empty.
     pub clusters: Vec<String>,

@@ -13,8 +13,9 @@ pub(super) fn runners_up(replicas: usize) -> usize {
     }
 }
 
-/// The routes of one port: each replica first, each of its runners-up second. What
-/// the filter names without a runner-up is a cluster, which needs no route.
+/// The routes of one port: each replica first, each of its runners-up second, and
+/// then, where the name says so, all the others. What the filter names without a
+/// runner-up is a cluster, which needs no route.
 pub(super) fn routes(port: u16, replicas: &[Replica], runners_up: usize) -> Vec<Route> {
     let clusters = clusters(port, replicas);
     let names: Vec<&str> = replicas.iter().map(|one| one.name.as_str()).collect();
@@ -22,7 +23,8 @@ pub(super) fn routes(port: u16, replicas: &[Replica], runners_up: usize) -> Vec<
     let route = |named: &contract::Route| {
         let ahead = [named.first(), named.runner_up()?];
         let mut order = ahead.to_vec();
-        if every_pair {
+        let goes_on = named.others() == contract::Others::Tried;
+        if goes_on && every_pair {
             let followers = (0..clusters.len()).cycle().skip(named.first() + 1);
             let rest = followers.take(clusters.len() - 1);
             order.extend(rest.filter(|number| !ahead.contains(number)));
@@ -33,7 +35,7 @@ pub(super) fn routes(port: u16, replicas: &[Replica], runners_up: usize) -> Vec<
             clusters: order
                 .filter_map(|number| clusters.get(number).cloned())
                 .collect(),
-            then: (!every_pair).then(|| contract::pool(port)),
+            then: (goes_on && !every_pair).then(|| contract::pool(port)),
         })
     };
     let named = contract::routes(port, &names, runners_up);

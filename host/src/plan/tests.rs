@@ -45,12 +45,15 @@ fn up_to_eight_replicas_every_ordered_pair_has_a_route_over_all() {
     let plan = plan(3, "");
     assert_eq!(
         plan.routes.len(),
-        2 * 3 * 2,
-        "two ports, three replicas, two others each"
+        2 * 3 * 2 * 2,
+        "two ports, three replicas, two others each, ending there or going on"
     );
-    let route = route(&plan, "443/r3>r2");
-    assert_eq!(route.clusters, ["443/r3", "443/r2", "443/r1"]);
-    assert_eq!(route.then, None);
+    let going_on = route(&plan, "443/r3>r2>*");
+    assert_eq!(going_on.clusters, ["443/r3", "443/r2", "443/r1"]);
+    assert_eq!(going_on.then, None);
+    let ending = route(&plan, "443/r3>r2");
+    assert_eq!(ending.clusters, ["443/r3", "443/r2"]);
+    assert_eq!(ending.then, None);
     assert_eq!(
         plan.balancer.as_ref().unwrap().configuration["runners_up"],
         2
@@ -79,10 +82,11 @@ fn one_replica_has_no_runner_up() {
 #[test]
 fn above_eight_replicas_each_has_the_three_that_follow_in_the_ring() {
     let plan = plan(9, "");
-    assert_eq!(plan.routes.len(), 2 * 9 * 3);
-    let route = route(&plan, "443/r8>r1");
-    assert_eq!(route.clusters, ["443/r8", "443/r1"]);
-    assert_eq!(route.then.as_deref(), Some("443"));
+    assert_eq!(plan.routes.len(), 2 * 9 * 3 * 2);
+    let going_on = route(&plan, "443/r8>r1>*");
+    assert_eq!(going_on.clusters, ["443/r8", "443/r1"]);
+    assert_eq!(going_on.then.as_deref(), Some("443"));
+    assert_eq!(route(&plan, "443/r8>r1").then, None);
     assert_eq!(
         plan.balancer.as_ref().unwrap().configuration["runners_up"],
         3
@@ -142,8 +146,8 @@ fn a_chains_cluster_of_several_endpoints_is_a_pool_of_as_many_clusters() {
         "clusters": [
             { "name": "web", "endpoints": ["10.0.0.11:443", "web2.internal:8443"] },
             { "name": "auth", "endpoints": ["[::1]:9000"], "protocol": "http2" }],
-        "idle_timeout": "5m", "resend_first_flight": false, "max_connections": 7,
-        "drain_delay": "3s" }"#;
+        "idle_timeout": "5m", "half_close_timeout": "9m", "resend_first_flight": false,
+        "max_connections": 7, "drain_delay": "3s" }"#;
     let plan = Plan::of_file(&ConfigFile::parse(text, "chain.json").unwrap());
     let clusters: Vec<_> = plan
         .clusters
@@ -169,6 +173,7 @@ fn a_chains_cluster_of_several_endpoints_is_a_pool_of_as_many_clusters() {
     assert_eq!((listener.port, listener.fallback.as_str()), (8443, "web"));
     assert_eq!(listener.idle_timeout, Some(Duration::from_secs(300)));
     assert!(!listener.resend_first_flight);
+    assert_eq!(listener.half_close_timeout, Duration::from_secs(540));
     assert_eq!(
         (plan.max_connections, listener.max_connections),
         (Some(7), Some(5))

@@ -4,13 +4,16 @@ use std::fmt::Display;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::unconstrained;
 use tokio::time::sleep;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
+use crate::caught_panic::CaughtPanic;
 use crate::net::local_resources;
 
 /// What becomes of a listener's clients.
@@ -47,6 +50,30 @@ impl Accept for TcpListener {
     }
 }
 
+/// As [`accept_until`], and goes on after a panic: what the kernel has queued meanwhile
+/// is accepted then.
+pub(crate) async fn keep_accepting<L: Accept>(
+    end: impl Future<Output = ()>,
+    listener: &L,
+    name: impl Display,
+    clients: &mut impl Clients<L::Client>,
+) {
+    let mut end = pin!(end);
+    loop {
+        let accepted = {
+            let accepting = pin!(accept_until(end.as_mut(), listener, &name, clients));
+            CaughtPanic::catch_async(accepting).await
+        };
+        let Err(panic) = accepted else { return };
+        error!(%panic, listener = %name, "accepting panicked; it goes on in {BACKOFF:?}");
+        tokio::select! {
+            biased;
+            () = &mut end => return,
+            () = sleep(BACKOFF) => {}
+        }
+    }
+}
+
 /// Accepts until `end`. At a limit one client waits here for its place, the others in
 /// the kernel; a place is asked for only by who has a client for it. An error of one
 /// client costs nobody else anything; while the process lacks something, as file
@@ -57,7 +84,7 @@ pub(crate) async fn accept_until<L: Accept>(
     name: impl Display,
     clients: &mut impl Clients<L::Client>,
 ) {
-    let mut end = std::pin::pin!(end);
+    let mut end = pin!(end);
     let mut failing = false;
     loop {
         let accepted = tokio::select! {
@@ -103,13 +130,14 @@ pub(crate) async fn accept_until<L: Accept>(
 
 /// Accepts what the kernel has ready, and waits for no more.
 pub(crate) async fn accept_ready<L: Accept>(listener: &L, clients: &mut impl Clients<L::Client>) {
+    // A task that has used up its budget would be told that there is nothing more.
     let ready = || {
-        poll_fn(|cx| {
+        unconstrained(poll_fn(|cx| {
             Poll::Ready(match listener.poll_accept(cx) {
                 Poll::Ready(accepted) => accepted.ok(),
                 Poll::Pending => None,
             })
-        })
+        }))
     };
     while let Some(place) = clients.admit_last() {
         match ready().await {
@@ -215,6 +243,63 @@ mod tests {
             let expected = [(1, 0), (2, 2 * pause), (3, 3 * pause)];
             assert_eq!(served.clients, expected, "{why}: who was served, and when");
             assert_eq!(served.failures, 3, "{why}: failures counted");
+        }
+    }
+
+    /// Panics over its first client.
+    struct Panicking(Served);
+
+    impl Clients<u32> for Panicking {
+        type Place = ();
+
+        async fn admit(&mut self) {}
+
+        fn admit_last(&mut self) -> Option<()> {
+            None
+        }
+
+        fn serve(&mut self, client: u32, source: SocketAddr, place: ()) {
+            assert_ne!(client, 1, "a panic");
+            self.0.serve(client, source, place);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_panic_the_next_clients_are_accepted() {
+        let listener = Script::new([Ok(1), Ok(2), Ok(3)]);
+        let mut clients = Panicking(Served::new());
+        let end = sleep(Duration::from_secs(10));
+        keep_accepting(end, &listener, "test", &mut clients).await;
+        assert_eq!(clients.0.clients, [(2, 100), (3, 100)]);
+    }
+
+    #[tokio::test]
+    async fn at_the_end_all_are_served_that_the_kernel_has_accepted() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut clients = Vec::new();
+        // More than a task is told of before it must yield.
+        for _ in 0..300 {
+            clients.push(std::net::TcpStream::connect(address).unwrap());
+        }
+        let mut served = Counted(0);
+        accept_ready(&listener, &mut served).await;
+        assert_eq!(served.0, 300);
+    }
+
+    struct Counted(usize);
+
+    impl Clients<TcpStream> for Counted {
+        type Place = ();
+
+        async fn admit(&mut self) {}
+
+        fn admit_last(&mut self) -> Option<()> {
+            Some(())
+        }
+
+        fn serve(&mut self, _: TcpStream, _: SocketAddr, (): ()) {
+            self.0 += 1;
         }
     }
 

@@ -66,6 +66,11 @@ impl Connection {
         }
     }
 
+    /// The filters have been shown the connection.
+    pub(super) fn seen(&self) {
+        self.open.seen();
+    }
+
     /// Which chunks the filters are shown of each way: up, down.
     pub(super) fn data_callbacks(&self) -> (DataCallbacks, DataCallbacks) {
         match self.worker.shared.data_callbacks {

@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use dtr_lb_filter::contract::{METADATA, METADATA_PORT};
 use serde_json::json;
@@ -15,6 +14,7 @@ use crate::error::StartError;
 use crate::filters::chain::Chain;
 use crate::filters::vm_owner::VmResources;
 use crate::metrics::Counters;
+use crate::net::forward::Timeouts;
 use crate::net::pipe::Buffers;
 use crate::plan::Plan;
 use crate::proxy::shared_state::SharedState;
@@ -43,7 +43,7 @@ impl WorkerContext {
         index: usize,
     ) -> Result<Rc<WorkerContext>, StartError> {
         let options = &shared.options;
-        let counters = Arc::clone(&shared.counters[index]);
+        let counters = Arc::clone(shared.counters_of(index));
         let sessions = Rc::new(Sessions::default());
         let resources = VmResources {
             clusters: Arc::clone(&shared.clusters),
@@ -51,6 +51,8 @@ impl WorkerContext {
             counters: Arc::clone(&counters),
             sessions: Rc::clone(&sessions),
             reload_backoff: options.reload_backoff,
+            #[cfg(test)]
+            fault: options.fault.clone(),
         };
         Ok(Rc::new(WorkerContext {
             chain: Chain::start(&shared.vms, &resources)?,
@@ -79,8 +81,8 @@ pub(crate) struct ListenerContext {
     pub(crate) fallback: Target,
     /// What filters read as `xds.listener_metadata`.
     pub(crate) metadata: Arc<serde_json::Value>,
-    pub(crate) idle_timeout: Option<Duration>,
     pub(crate) resend_first_flight: bool,
+    pub(crate) timeouts: Timeouts,
     /// Its own limit of connections, where it has one.
     pub(crate) admission: Option<Arc<Admission>>,
 }
@@ -102,8 +104,12 @@ impl ListenerContext {
                 metadata: Arc::new(
                     json!({"filter_metadata": {METADATA: {METADATA_PORT: listener.port.to_string()}}}),
                 ),
-                idle_timeout: listener.idle_timeout,
                 resend_first_flight: listener.resend_first_flight,
+                timeouts: Timeouts {
+                    idle: listener.idle_timeout,
+                    half_close: Some(listener.half_close_timeout),
+                    ..Timeouts::default()
+                },
                 admission: None,
             })
         });

@@ -9,7 +9,7 @@ use crate::error::StartError;
 use crate::proxy::context::ListenerContext;
 use crate::proxy::shared_state::SharedState;
 use crate::proxy::sockets::BoundListener;
-use crate::proxy::worker::{self, Resolving, WorkerArgs, WorkerHandle};
+use crate::proxy::worker::{self, WorkerArgs, WorkerHandle, WorkerListener};
 
 /// The workers that run one plan.
 #[derive(Default)]
@@ -23,12 +23,8 @@ pub(super) struct GenerationArgs<'a> {
     pub(super) shared: Arc<SharedState>,
     /// The sender of the phases in `shared`.
     pub(super) phases: watch::Sender<Phase>,
-    /// The number of its first worker.
-    pub(super) first: usize,
     /// One for each of the plan's listeners.
     pub(super) listeners: &'a [(BoundListener, ListenerContext)],
-    pub(super) admin: Option<&'a BoundListener>,
-    pub(super) resolving: Resolving,
 }
 
 impl Generation {
@@ -42,29 +38,22 @@ impl Generation {
         let GenerationArgs {
             shared,
             phases,
-            first,
             listeners,
-            admin,
-            resolving,
         } = args;
-        let mut sockets = Vec::new();
-        for (bound, _) in listeners {
-            sockets.push(bound.copies()?);
-        }
-        let mut admin_sockets = admin.map(BoundListener::copies).transpose()?;
-        let mut resolving = Some(resolving);
         let dispatch = tracing::dispatcher::get_default(Clone::clone);
         let mut workers = Vec::new();
-        for index in first..first + shared.options.workers.get() {
-            let own = sockets.iter_mut().zip(listeners);
+        for worker in 0..shared.options.workers.get() {
+            let own = listeners.iter().flat_map(|(bound, context)| {
+                bound.of_worker(worker).map(|socket| WorkerListener {
+                    socket,
+                    context: context.clone(),
+                    succession: Arc::clone(bound.succession()),
+                })
+            });
             let args = WorkerArgs {
-                index,
+                index: shared.first_worker + worker,
                 shared: Arc::clone(&shared),
-                sockets: own
-                    .filter_map(|(sockets, (_, context))| Some((sockets.pop()?, context.clone())))
-                    .collect(),
-                admin: admin_sockets.as_mut().and_then(Vec::pop),
-                resolving: resolving.take(),
+                listeners: own.collect(),
             };
             workers.push(worker::spawn(args, dispatch.clone())?);
         }

@@ -8,24 +8,26 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::caught_panic::CaughtPanic;
 use crate::control::admission::{Admission, Limit};
 use crate::control::lifecycle::{Drained, Phase};
 use crate::error::StartError;
 use crate::filters::compiled_vm::CompiledVm;
-use crate::metrics::Counters;
+use crate::metrics::WorkerCounters;
 use crate::net::fd_limit::FileBudget;
 use crate::net::forward::DataCallbacks;
 use crate::net::pipe::PipeBudget;
 use crate::plan::Plan;
+use crate::proxy::admin::desk::AdminDesk;
 use crate::proxy::connection_limit;
 use crate::proxy::context::ListenerContext;
 use crate::proxy::generation::{Generation, GenerationArgs};
+use crate::proxy::main_thread::{MainThread, Resolving};
 use crate::proxy::options::HostOptions;
 use crate::proxy::shared_state::SharedState;
 use crate::proxy::sockets::BoundListener;
-use crate::proxy::worker::Resolving;
 use crate::upstream::cluster::Clusters;
-use crate::upstream::resolver::Resolver;
+use crate::upstream::resolver::{DnsName, Resolver};
 use proxy_wasm_engine::Shared;
 
 /// A running host. Dropping it cuts every connection; [`Host::drain`] does not.
@@ -36,7 +38,12 @@ pub struct Host {
     admission: Arc<Admission>,
     pipes: Arc<PipeBudget>,
     vm_data: Shared,
-    counters: Vec<Arc<Counters>>,
+    main_thread: MainThread,
+    counters: Arc<WorkerCounters>,
+    /// How many workers there have been.
+    workers: usize,
+    /// What DNS has said of the plan's names.
+    names: Vec<Arc<DnsName>>,
     listeners: Vec<BoundListener>,
     admin: Option<BoundListener>,
     current: Generation,
@@ -53,6 +60,8 @@ impl Host {
     /// filter doesn't load or refuses its configuration. A DNS name that does
     /// not resolve is no error: it is logged and looked up again.
     pub async fn start(plan: Plan, wasm: &[u8], options: HostOptions) -> Result<Host, StartError> {
+        CaughtPanic::note_places();
+        let failed = |source| StartError::Worker { worker: 0, source };
         let file_budget = FileBudget::raise();
         let mut host = Host {
             options,
@@ -60,7 +69,10 @@ impl Host {
             admission: Arc::default(),
             pipes: PipeBudget::new(file_budget.pipes()),
             vm_data: Shared::new(),
-            counters: Vec::new(),
+            main_thread: MainThread::spawn().map_err(failed)?,
+            counters: Arc::default(),
+            workers: 0,
+            names: Vec::new(),
             listeners: Vec::new(),
             admin: None,
             current: Generation::default(),
@@ -155,11 +167,14 @@ impl Host {
         let count = self.options.workers.get();
         let limit = self.connection_limit(&plan)?;
         plan.show_limit(limit.connections);
-        let mut resolver = Resolver::new(Arc::clone(&self.options.lookup));
+        let lookup = Arc::clone(&self.options.lookup);
+        let mut resolver = Resolver::new(lookup).after(&self.names);
         let clusters = Arc::new(Clusters::of(&plan, &mut resolver)?);
+        let contexts = ListenerContext::all(&plan, &clusters)?;
+        let binds: Vec<_> = contexts.iter().map(|context| context.address).collect();
         let mut listeners = Vec::new();
-        for context in ListenerContext::all(&plan, &clusters)? {
-            let bound = BoundListener::open(&self.listeners, context.address, count)?;
+        for context in contexts {
+            let bound = BoundListener::open(&self.listeners, context.address, &binds, count)?;
             let address = bound.address();
             let context = ListenerContext { address, ..context };
             listeners.push((bound, context));
@@ -171,18 +186,29 @@ impl Host {
             context.admission = limit.as_ref().map(|_| admission());
         }
         let admin = match &plan.admin {
-            Some(admin) => Some(BoundListener::open(self.admin.as_slice(), admin.bind, 1)?),
+            Some(admin) => {
+                let known = self.admin.as_slice();
+                Some(BoundListener::open(known, admin.bind, &[admin.bind], 1)?)
+            }
             None => None,
         };
+        // The one there is goes on.
+        let new_admin = match (&admin, &self.admin) {
+            (Some(next), Some(last)) if Arc::ptr_eq(next.succession(), last.succession()) => None,
+            (Some(next), _) => Some(Some(next.copy()?)),
+            (None, Some(_)) => Some(None),
+            (None, None) => None,
+        };
+        let traffic = listeners.iter().map(|(bound, _)| bound.address());
+        let own = traffic.chain(admin.as_ref().map(BoundListener::address));
+        clusters.refuse_loops(own.collect())?;
         resolver.resolve(self.options.resolve_limit).await;
 
         let vms = CompiledVm::all(&plan, wasm)?;
         let (phases, watching) = watch::channel(Phase::Starting);
-        let first = self.counters.len();
-        let mut counters = self.counters.clone();
-        counters.resize_with(first + count, Arc::default);
         let shared = Arc::new(SharedState {
             clusters,
+            replicas: plan.clusters.iter().map(|it| it.replica.clone()).collect(),
             vms,
             data_callbacks: match plan.network_filters.is_empty() {
                 true => self.options.data_callbacks,
@@ -194,39 +220,56 @@ impl Host {
             pipes: Arc::clone(&self.pipes),
             admin_connections: self.file_budget.admin_connections(),
             phases: watching,
-            counters: counters.clone(),
+            first_worker: self.workers,
+            counters: self.counters.add(count),
+            all_counters: Arc::clone(&self.counters),
+            admin_desk: AdminDesk::default(),
             options: self.options.clone(),
         });
+        self.workers += count;
         let next = Generation::start(GenerationArgs {
-            shared,
+            shared: Arc::clone(&shared),
             phases,
-            first,
             listeners: &listeners,
-            admin: admin.as_ref(),
-            resolving: Resolving {
-                resolver,
-                refresh: plan.dns_refresh,
-            },
         })
         .await?;
+        let listeners: Vec<_> = listeners.into_iter().map(|(bound, _)| bound).collect();
+        // Not before: a client whom the kernel has accepted must find a worker.
+        for bound in listeners.iter().chain(&admin) {
+            bound.listen()?;
+        }
         // Nothing can fail any more.
         if let Some(shortfall) = connection_limit::shortfall(&plan, &limit, &self.file_budget) {
             tracing::warn!("{shortfall}");
         }
         self.admission.set_limit(limit);
-        for ((bound, _), limit) in listeners.iter().zip(own_limits) {
+        for (bound, limit) in listeners.iter().zip(own_limits) {
             if let Some(limit) = limit {
                 bound.admission().set_limit(limit);
             }
         }
         next.enter(Phase::Running);
+        self.main_thread.set_current(shared);
+        if let Some(listener) = new_admin {
+            self.main_thread.serve_admin(listener);
+        }
+        self.names = resolver.names().to_vec();
+        self.main_thread.resolve(Resolving {
+            resolver,
+            refresh: plan.dns_refresh,
+            backoff: self.options.reload_backoff,
+            #[cfg(test)]
+            fault: self.options.fault.clone(),
+        });
+        for bound in &self.listeners {
+            bound.end_unless_in(&listeners);
+        }
         let last = std::mem::replace(&mut self.current, next);
         last.enter(Phase::Retiring);
         if !last.is_empty() {
             self.retired.push(last);
         }
-        self.listeners = listeners.into_iter().map(|(bound, _)| bound).collect();
-        (self.admin, self.counters) = (admin, counters);
+        (self.listeners, self.admin) = (listeners, admin);
         Ok(())
     }
 
@@ -234,7 +277,9 @@ impl Host {
     ///
     /// # Errors
     /// When there are no files for another set of workers.
-    fn connection_limit(&self, plan: &Plan) -> Result<Limit, StartError> {
+    fn connection_limit(&mut self, plan: &Plan) -> Result<Limit, StartError> {
+        // It may have been raised since.
+        self.file_budget = FileBudget::raise();
         let last = usize::from(self.admission.open() > 0);
         let needs = connection_limit::file_needs(plan, &self.options, self.retired.len() + last);
         if !self.current.is_empty() {
@@ -253,10 +298,10 @@ impl Drop for Host {
 }
 
 /// Logs every so often how many connections are still open.
-async fn log_active(counters: &[Arc<Counters>]) -> Infallible {
+async fn log_active(counters: &WorkerCounters) -> Infallible {
     loop {
         sleep(LOG_INTERVAL).await;
-        let active: u64 = counters.iter().map(|worker| worker.active()).sum();
+        let active = counters.total().active();
         tracing::info!(active, "draining; waiting for connections to end");
     }
 }
@@ -275,16 +320,17 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+    use crate::captured_log::CapturedLog;
     use crate::metrics::Reason;
-    use crate::proxy::captured_log::CapturedLog;
 
     #[tokio::test(start_paused = true)]
     async fn a_drain_says_every_10_s_how_many_are_open() {
         let (log, _guard) = CapturedLog::start();
-        let workers = [Arc::new(Counters::default()), Arc::new(Counters::default())];
+        let counters = WorkerCounters::default();
+        let workers = counters.add(2);
         let _open = [workers[0].open(), workers[1].open(), workers[1].open()];
         workers[0].open().close(Reason::ClientClosed);
-        let over = timeout(Duration::from_secs(25), log_active(&workers)).await;
+        let over = timeout(Duration::from_secs(25), log_active(&counters)).await;
         assert!(over.is_err(), "it never ends by itself");
         let text = log.text();
         let said = text.matches("waiting for connections to end active=3\n");

@@ -2,22 +2,29 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
+use tokio::time::sleep;
 
 use crate::control::admission::{Gate, Places};
 use crate::control::lifecycle::{Phase, reached};
-use crate::proxy::accept::{Clients, accept_ready, accept_until};
+#[cfg(test)]
+use crate::fault::Fault;
+use crate::proxy::accept::{Clients, accept_ready, keep_accepting};
 use crate::proxy::context::{ListenerContext, WorkerContext};
 use crate::proxy::session;
+use crate::proxy::sockets::Succession;
 
 /// Accepts until another worker does so instead or the drain begins; then takes what
 /// the kernel has accepted already, so that nobody who got through is turned away.
 pub(crate) async fn serve(
     worker: Rc<WorkerContext>,
     listener: Rc<ListenerContext>,
+    succession: Arc<Succession>,
     socket: TcpListener,
 ) {
     let phases = worker.shared.phases.clone();
@@ -28,12 +35,23 @@ pub(crate) async fn serve(
         listener,
     };
     let end = reached(&phases, Phase::Retiring);
-    accept_until(end, &socket, address, &mut sessions).await;
-    // When the worker is retired, its successor has a copy of the socket: what waits
-    // there is accepted by it.
-    if *phases.borrow() != Phase::Retiring {
-        accept_ready(&socket, &mut sessions).await;
+    keep_accepting(end, &socket, address, &mut sessions).await;
+    if *phases.borrow() == Phase::Retiring {
+        if !succession.is_over() {
+            // The worker's successor has the same socket: it accepts what waits there.
+            return;
+        }
+        // The address may be part of another listener's now, which new clients find;
+        // those that were about to get through here still do.
+        let end = async {
+            tokio::select! {
+                () = reached(&phases, Phase::Draining) => {}
+                () = sleep(HANDSHAKE) => {}
+            }
+        };
+        keep_accepting(end, &socket, address, &mut sessions).await;
     }
+    accept_ready(&socket, &mut sessions).await;
 }
 
 struct Sessions {
@@ -63,6 +81,8 @@ impl Clients<TcpStream> for Sessions {
     }
 
     fn serve(&mut self, client: TcpStream, source: SocketAddr, places: Places) {
+        #[cfg(test)]
+        self.worker.shared.options.fault.strike(Fault::Accept);
         let (worker, listener) = (Rc::clone(&self.worker), Rc::clone(&self.listener));
         spawn_local(session::serve(worker, listener, client, source, places));
     }
@@ -71,3 +91,6 @@ impl Clients<TcpStream> for Sessions {
         self.worker.counters.accept_errors.fetch_add(1, Relaxed);
     }
 }
+
+/// How long a handshake takes that loses a segment: the kernel sends it again after 1 s.
+const HANDSHAKE: Duration = Duration::from_secs(1);

@@ -2,18 +2,14 @@
 
 mod accept;
 mod admin;
-#[cfg(test)]
-mod captured_log;
-mod caught_panic;
 mod connection;
 mod connection_limit;
 mod context;
-#[cfg(test)]
-mod fault;
 mod generation;
 pub(crate) mod host;
 mod landing;
 mod listener;
+mod main_thread;
 pub(crate) mod options;
 mod session;
 mod shared_state;

@@ -1,11 +1,13 @@
 //! How a host runs.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use crate::net::forward::DataCallbacks;
 #[cfg(test)]
-use crate::proxy::fault::FaultSwitch;
+use crate::fault::FaultSwitch;
+use crate::net::forward::DataCallbacks;
 use crate::upstream::resolver::{self, Lookup};
 
 /// How a host runs; what it does is the plan's.
@@ -26,8 +28,12 @@ pub struct HostOptions {
     /// How long the start waits for DNS; what takes longer is learnt later.
     pub resolve_limit: Duration,
     /// How long a client of the admin listener may take to send the head of a
-    /// request, and the answer to it may take.
+    /// request, and its body, and may go without reading what it asked for; and how
+    /// long the filter's answer may take.
     pub admin_timeout: Duration,
+    /// Counted by whoever writes the log, and shown among the metrics: lines that
+    /// were dropped because they could not be written.
+    pub log_lines_dropped: Arc<AtomicU64>,
     /// Looks up DNS names. Default: the system's resolver.
     pub lookup: Lookup,
     #[cfg(test)]
@@ -44,6 +50,7 @@ impl Default for HostOptions {
             dial_limit: Duration::from_secs(30),
             resolve_limit: Duration::from_secs(2),
             admin_timeout: Duration::from_secs(10),
+            log_lines_dropped: Arc::default(),
             lookup: resolver::system(),
             #[cfg(test)]
             fault: FaultSwitch::default(),

@@ -4,6 +4,9 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,11 +14,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use crate::FILTER;
+use crate::captured_log::CapturedLog;
 use crate::config::Config;
 use crate::control::lifecycle::Drained;
-use crate::plan::Plan;
-use crate::proxy::captured_log::CapturedLog;
-use crate::proxy::fault::{Fault, FaultSwitch};
+use crate::fault::{Fault, FaultSwitch};
+use crate::plan::{Address, Plan};
 use crate::proxy::host::Host;
 use crate::proxy::options::HostOptions;
 
@@ -34,7 +37,6 @@ async fn a_panicking_session_leaves_nothing_behind_and_the_worker_goes_on() {
         ask(host.listeners()[0]).await.ends_with("\r\n\r\nOK"),
         "the next one is served by the same worker"
     );
-    let admin = host.admin().unwrap();
     let expected = [
         "dtr_lb_host_connections_accepted_total 2\n",
         "dtr_lb_host_connections_active 0\n",
@@ -44,14 +46,7 @@ async fn a_panicking_session_leaves_nothing_behind_and_the_worker_goes_on() {
         "dtr_lb_replica_active{replica=\"r1\"} 0\n",
         "dtr_lb_host_vm_failures_total 0\n",
     ];
-    let mut metrics = String::new();
-    let shown = async {
-        while !expected.iter().all(|line| metrics.contains(line)) {
-            metrics = get(admin, "/metrics").await;
-        }
-    };
-    let shown = timeout(LIMIT, shown).await.is_ok();
-    assert!(shown, "expected {expected:#?} in\n{metrics}");
+    shows(&host, &expected).await;
     let drained = timeout(LIMIT, host.drain(LIMIT * 10)).await;
     assert_eq!(
         drained.ok(),
@@ -107,6 +102,184 @@ async fn a_drain_does_not_wait_for_a_worker_that_panicked() {
     );
 }
 
+#[tokio::test]
+async fn a_worker_that_panics_is_built_again_on_the_same_sockets() {
+    let (log, _guard) = CapturedLog::start();
+    let replica = replica().await;
+    let host = Host::start(without_filter(replica), &[], options(1, Fault::Life));
+    let host = host.await.unwrap();
+    for _ in 0..3 {
+        let reply = ask(host.listeners()[0]).await;
+        assert!(
+            reply.ends_with("OK"),
+            "who comes meanwhile is served: {reply:?}"
+        );
+    }
+    let expected = [
+        "dtr_lb_host_workers 1\n",
+        "dtr_lb_host_connections_accepted_total 3\n",
+        "dtr_lb_host_connections_active 0\n",
+    ];
+    shows(&host, &expected).await;
+    let text = log.text();
+    assert!(
+        text.contains("a worker panicked") && text.contains("it is started again"),
+        "{text}"
+    );
+    assert!(text.contains("host/src/fault.rs:"), "the place: {text}");
+    let drained = timeout(LIMIT, host.drain(LIMIT * 10)).await;
+    assert_eq!(drained.ok(), Some(Drained::default()));
+}
+
+#[tokio::test]
+async fn accepting_goes_on_after_a_panic() {
+    let (log, _guard) = CapturedLog::start();
+    let replica = replica().await;
+    let host = Host::start(without_filter(replica), &[], options(1, Fault::Accept));
+    let host = host.await.unwrap();
+    assert_eq!(
+        ask(host.listeners()[0]).await,
+        "",
+        "the client it was about"
+    );
+    assert!(ask(host.listeners()[0]).await.ends_with("OK"), "the next");
+    shows(&host, &["dtr_lb_host_connections_active 0\n"]).await;
+    let text = log.text();
+    assert!(
+        text.contains("accepting panicked") && text.contains("host/src/fault.rs:"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn the_admin_listener_goes_on_after_a_panic() {
+    let (log, _guard) = CapturedLog::start();
+    let replica = replica().await;
+    let host = Host::start(without_filter(replica), &[], options(1, Fault::AdminAccept));
+    let host = host.await.unwrap();
+    let admin = host.admin().unwrap();
+    assert_eq!(get(admin, "/ready").await, "", "the client it was about");
+    let ready = get(admin, "/ready").await;
+    assert!(ready.starts_with("HTTP/1.1 200 "), "{ready}");
+    let text = log.text();
+    assert!(text.contains("accepting panicked"), "{text}");
+}
+
+#[tokio::test]
+async fn names_are_looked_up_again_after_a_panic() {
+    let (log, _guard) = CapturedLog::start();
+    let lookups = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&lookups);
+    let options = HostOptions {
+        lookup: Arc::new(move |_| {
+            counted.fetch_add(1, Relaxed);
+            Box::pin(std::future::ready(Ok(vec![[127, 0, 0, 1].into()])))
+        }),
+        ..options(1, Fault::Resolver)
+    };
+    let mut named = without_filter(([127, 0, 0, 1], 1).into());
+    named.dns_refresh = Duration::from_millis(10);
+    for cluster in &mut named.clusters {
+        cluster.host = Address::Name("moving.test".to_owned());
+    }
+    let _host = Host::start(named, &[], options).await.unwrap();
+    let looked_up = async {
+        while lookups.load(Relaxed) < 3 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    assert!(timeout(LIMIT, looked_up).await.is_ok(), "no more look-ups");
+    let text = log.text();
+    assert!(text.contains("looking up names panicked"), "{text}");
+}
+
+#[tokio::test]
+async fn a_panic_in_what_is_done_for_a_vm_has_the_vm_replaced() {
+    for fault in [Fault::Tick, Fault::VmCall] {
+        let (log, _guard) = CapturedLog::start();
+        let replica = replica().await;
+        let host = Host::start(plan(replica), FILTER, options(1, fault));
+        let host = host.await.unwrap();
+        assert!(ask(host.listeners()[0]).await.ends_with("OK"), "{fault:?}");
+        let expected = [
+            "dtr_lb_host_vm_failures_total 1\n",
+            "dtr_lb_host_vm_reloads_total 1\n",
+            "dtr_lb_host_vm_running 1\n",
+            // The new one probes.
+            "dtr_lb_replica_healthy{replica=\"r1\"} 1\n",
+        ];
+        shows(&host, &expected).await;
+        let text = log.text();
+        assert!(text.contains("the filter failed"), "{fault:?}: {text}");
+        assert!(text.contains("the host panicked"), "{fault:?}: {text}");
+        assert!(text.contains("host/src/fault.rs:"), "{fault:?}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_in_a_filters_call_fails_the_call_alone() {
+    let (log, _guard) = CapturedLog::start();
+    let replica = replica().await;
+    let host = Host::start(plan(replica), FILTER, options(1, Fault::HttpCall));
+    let host = host.await.unwrap();
+    let expected = [
+        "dtr_lb_host_vm_failures_total 0\n",
+        "dtr_lb_replica_healthy{replica=\"r1\"} 1\n",
+    ];
+    shows(&host, &expected).await;
+    let text = log.text();
+    assert!(
+        text.contains("a filter's HTTP call failed: its task panicked"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn who_waits_at_a_listener_that_a_reload_gives_up_is_served_as_the_filter_says() {
+    let replica = replica().await;
+    let (go_on, stopped) = std::sync::mpsc::channel();
+    let options = HostOptions {
+        fault: FaultSwitch::stopping(Fault::Accept, stopped),
+        ..options(1, Fault::Accept)
+    };
+    let mut host = Host::start(plan(replica), FILTER, options).await.unwrap();
+    let address = host.listeners()[0];
+    // The kernel accepts them; the worker stands still.
+    let mut clients = Vec::new();
+    for _ in 0..200 {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        clients.push(client);
+    }
+    let mut next = plan(replica);
+    next.listeners[0].bind = ([127, 0, 0, 2], 0).into();
+    host.reload(next, FILTER).await.unwrap();
+    drop(go_on);
+    for (nth, mut client) in clients.into_iter().enumerate() {
+        let mut reply = String::new();
+        let read = timeout(LIMIT, client.read_to_string(&mut reply)).await;
+        assert!(
+            read.unwrap().is_ok() && reply.ends_with("OK"),
+            "client {nth}: {reply:?}"
+        );
+    }
+    let expected = ["dtr_lb_replica_connections{replica=\"r1\"} 200\n"];
+    shows(&host, &expected).await;
+}
+
+/// Waits until the metrics have all these lines.
+async fn shows(host: &Host, expected: &[&str]) {
+    let admin = host.admin().unwrap();
+    let mut metrics = String::new();
+    let shown = async {
+        while !expected.iter().all(|line| metrics.contains(line)) {
+            metrics = get(admin, "/metrics").await;
+        }
+    };
+    let shown = timeout(LIMIT, shown).await.is_ok();
+    assert!(shown, "expected {expected:#?} in\n{metrics}");
+}
+
 /// Answers every request on every connection with OK, then closes.
 async fn replica() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -136,7 +309,7 @@ fn plan(replica: SocketAddr) -> Plan {
         r#"{{ "fqdn": "dtr.example.com",
             "replicas": [{{ "address": "127.0.0.1", "ports": {{ "80": {port} }} }}],
             "listeners": [{{ "bind": "127.0.0.1:0", "port": 80 }}],
-            "health": {{ "target": "http:80/_ping" }},
+            "health": {{ "target": "http:80/_ping", "interval": "100ms" }},
             "admin": {{ "bind": "127.0.0.1:0" }} }}"#
     );
     Plan::of(&Config::parse(&text, "lb.json").unwrap())
@@ -154,6 +327,7 @@ fn options(workers: usize, fault: Fault) -> HostOptions {
     HostOptions {
         workers: NonZeroUsize::new(workers).unwrap(),
         fault: FaultSwitch::new(fault),
+        reload_backoff: Duration::from_millis(20),
         ..HostOptions::default()
     }
 }

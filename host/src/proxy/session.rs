@@ -8,17 +8,17 @@ use bytes::BytesMut;
 use tokio::net::TcpStream;
 use tracing::{debug, error, info};
 
+use crate::caught_panic::CaughtPanic;
 use crate::control::CloseCommand;
 use crate::control::admission::Places;
+#[cfg(test)]
+use crate::fault::Fault;
 use crate::filters::chain_state::Step;
 use crate::filters::connection_info::ConnectionInfo;
 use crate::metrics::{OpenCount, Reason};
-use crate::net::forward::{Forward, ForwardHooks, MOST_HELD, Outcome, Timeouts};
-use crate::proxy::caught_panic::CaughtPanic;
+use crate::net::forward::{Forward, ForwardHooks, MOST_HELD, Outcome};
 use crate::proxy::connection::Connection;
 use crate::proxy::context::{ListenerContext, WorkerContext};
-#[cfg(test)]
-use crate::proxy::fault::Fault;
 use crate::proxy::landing::Landing;
 use crate::upstream::cluster::Target;
 use proxy_wasm_engine::envoy::STEERING_KEY;
@@ -129,6 +129,7 @@ impl Session {
         let step = connection
             .chain_state
             .down(connection, 0, &mut early.bytes, early.end);
+        connection.seen();
         let step = match step {
             // On the heap as well: few connections wait.
             Step::Held(_) if connection.control().ordered().is_none() => {
@@ -227,10 +228,8 @@ fn forward<'a>(
     client: &'a TcpStream,
     replica: &'a TcpStream,
 ) -> Forward<'a, Connection> {
-    Forward::new(client, replica, &connection.worker.buffers, connection).timeouts(Timeouts {
-        idle: connection.listener.idle_timeout,
-        ..Timeouts::default()
-    })
+    Forward::new(client, replica, &connection.worker.buffers, connection)
+        .timeouts(connection.listener.timeouts)
 }
 
 /// Appends what the client has sent; 0 bytes: it has finished.

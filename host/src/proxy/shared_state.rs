@@ -1,5 +1,6 @@
 //! What the workers of a host share.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -7,17 +8,20 @@ use tokio::sync::watch;
 use crate::control::admission::Admission;
 use crate::control::lifecycle::Phase;
 use crate::filters::compiled_vm::CompiledVm;
-use crate::metrics::Counters;
+use crate::metrics::{Counters, WorkerCounters};
 use crate::net::forward::DataCallbacks;
 use crate::net::pipe::PipeBudget;
+use crate::proxy::admin::desk::AdminDesk;
 use crate::proxy::options::HostOptions;
 use crate::upstream::cluster::Clusters;
 use proxy_wasm_engine::Shared;
 
-/// What all workers of a host share.
+/// What all workers of a generation share.
 pub(crate) struct SharedState {
     pub(crate) options: HostOptions,
     pub(crate) clusters: Arc<Clusters>,
+    /// The names of the plan's replicas.
+    pub(crate) replicas: HashSet<String>,
     /// One for each VM a worker has.
     pub(crate) vms: Vec<Arc<CompiledVm>>,
     /// Which chunks the filters are shown.
@@ -30,6 +34,19 @@ pub(crate) struct SharedState {
     /// How many clients the admin listener may have.
     pub(crate) admin_connections: usize,
     pub(crate) phases: watch::Receiver<Phase>,
-    /// One for each worker there ever was.
+    /// The number of its first worker.
+    pub(crate) first_worker: usize,
+    /// One for each of its workers.
     pub(crate) counters: Vec<Arc<Counters>>,
+    /// Those of other generations among them.
+    pub(crate) all_counters: Arc<WorkerCounters>,
+    /// Where its workers take requests of the admin listener.
+    pub(crate) admin_desk: AdminDesk,
+}
+
+impl SharedState {
+    /// What a worker counts; by its number.
+    pub(crate) fn counters_of(&self, worker: usize) -> &Arc<Counters> {
+        &self.counters[worker - self.first_worker]
+    }
 }

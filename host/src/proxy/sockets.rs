@@ -3,6 +3,8 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{Acquire, Release};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -14,89 +16,186 @@ use crate::net::socket::keep_alive;
 /// the workers, so that what the kernel has queued is not lost between two plans.
 pub(crate) struct BoundListener {
     bind: SocketAddr,
-    address: SocketAddr,
-    sockets: Vec<StdListener>,
+    sockets: SocketSet,
+    /// Sockets of an earlier plan whose address is part of this one: a client that the
+    /// kernel has given to one of them would be lost with it, so they stay.
+    within: Vec<SocketSet>,
+    /// Shared by the plans that have this listener.
+    succession: Arc<Succession>,
     /// Counts its connections, where it has a limit of its own.
     admission: Arc<Admission>,
 }
 
+/// One socket for each worker, all on one address.
+#[derive(Clone)]
+struct SocketSet {
+    address: SocketAddr,
+    sockets: Vec<Arc<StdListener>>,
+}
+
+/// Whether a listener goes on when its workers are retired.
+#[derive(Debug, Default)]
+pub(crate) struct Succession(AtomicBool);
+
+impl Succession {
+    /// Whether nobody else accepts from these sockets.
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.load(Acquire)
+    }
+}
+
 impl BoundListener {
-    /// Takes over the sockets that listen on an address already, or opens new ones.
+    /// Takes over the sockets that listen on an address already, or binds new ones,
+    /// which listen at [`BoundListener::listen`]. `binds`: every address of the plan.
     ///
     /// # Errors
-    /// When the address can't be listened on.
+    /// When the address can't be bound.
     pub(crate) fn open(
         bound: &[BoundListener],
         bind: SocketAddr,
+        binds: &[SocketAddr],
         workers: usize,
     ) -> Result<BoundListener, StartError> {
-        if let Some(bound) = bound.iter().find(|bound| bound.bind == bind) {
-            let sockets = bound.copies()?;
+        let known = |one: &&BoundListener| one.bind == bind || one.sockets.address == bind;
+        if let Some(bound) = bound.iter().find(known) {
+            let within = bound.within.iter();
+            let within = within.filter(|set| !binds.contains(&set.address));
             return Ok(BoundListener {
-                sockets,
+                bind,
+                sockets: bound.sockets.clone(),
+                within: within.cloned().collect(),
+                succession: Arc::clone(&bound.succession),
                 admission: Arc::clone(&bound.admission),
-                ..*bound
             });
         }
-        let sockets = self::bind(bind, workers)?;
-        let address = match sockets.first().map(StdListener::local_addr) {
-            Some(Ok(address)) => address,
-            Some(Err(source)) => {
-                let address = bind;
-                return Err(StartError::Bind { address, source });
+        let sets = || bound.iter().flat_map(BoundListener::sets);
+        let sockets = match sets().find(|set| set.address == bind) {
+            Some(set) => set.clone(),
+            None if sets().any(|set| overlap(set.address, bind)) => {
+                // Nobody else can have it: with our sockets there, no other could be
+                // bound unless it shares ports as well, and is the same user's.
+                SocketSet::bind(bind, workers)?
             }
-            None => bind,
+            None => {
+                check_free(bind)?;
+                SocketSet::bind(bind, workers)?
+            }
         };
+        let within = sets().filter(|set| {
+            set.address != bind
+                && bind.ip().is_unspecified()
+                && overlap(set.address, bind)
+                && !binds.contains(&set.address)
+        });
         Ok(BoundListener {
             bind,
-            address,
+            within: within.cloned().collect(),
             sockets,
+            succession: Arc::default(),
             admission: Arc::default(),
         })
     }
 
+    /// Has the kernel queue clients; those that listen already go on.
+    ///
+    /// # Errors
+    /// When somebody else has begun to listen there.
+    pub(crate) fn listen(&self) -> Result<(), StartError> {
+        for socket in &self.sockets.sockets {
+            rustix::net::listen(socket, BACKLOG).map_err(|error| StartError::Bind {
+                address: self.bind,
+                source: error.into(),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Says to the workers that have its sockets, before they are retired, that no
+    /// others go on with them; unless one of the next plan's listeners does.
+    pub(crate) fn end_unless_in(&self, next: &[BoundListener]) {
+        let goes_on = |one: &BoundListener| Arc::ptr_eq(&one.succession, &self.succession);
+        if !next.iter().any(goes_on) {
+            self.succession.0.store(true, Release);
+        }
+    }
+
     /// Where it listens; never port 0.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        self.sockets.address
     }
 
     pub(crate) fn admission(&self) -> &Arc<Admission> {
         &self.admission
     }
 
-    /// The same sockets once more, for other workers.
+    /// One of its sockets, once more.
     ///
     /// # Errors
     /// When the process may not open more files.
-    pub(crate) fn copies(&self) -> Result<Vec<StdListener>, StartError> {
-        let copies = self.sockets.iter().map(StdListener::try_clone);
-        copies
-            .collect::<Result<_, _>>()
+    pub(crate) fn copy(&self) -> Result<StdListener, StartError> {
+        let socket = self
+            .sockets
+            .sockets
+            .first()
+            .map(|socket| socket.try_clone());
+        let none = || Err(io::ErrorKind::NotFound.into());
+        socket
+            .unwrap_or_else(none)
             .map_err(|source| StartError::Bind {
-                address: self.address,
+                address: self.bind,
                 source,
             })
     }
+
+    pub(crate) fn succession(&self) -> &Arc<Succession> {
+        &self.succession
+    }
+
+    /// The sockets of one of the workers.
+    pub(crate) fn of_worker(&self, worker: usize) -> impl Iterator<Item = Arc<StdListener>> {
+        self.sets()
+            .filter_map(move |set| set.sockets.get(worker).cloned())
+    }
+
+    fn sets(&self) -> impl Iterator<Item = &SocketSet> {
+        std::iter::once(&self.sockets).chain(&self.within)
+    }
 }
 
-/// Opens one socket for each worker, all on one address: the kernel spreads
-/// connections over them. With port 0 all take the port the first one got.
-fn bind(address: SocketAddr, workers: usize) -> Result<Vec<StdListener>, StartError> {
-    let failed = |source| StartError::Bind { address, source };
-    // Sharing a port is for our own sockets: somebody else's is an error.
+impl SocketSet {
+    /// Binds one socket for each worker, all to one address: once they listen, the
+    /// kernel spreads connections over them. With port 0 all take the port the first
+    /// one got.
+    fn bind(address: SocketAddr, workers: usize) -> Result<SocketSet, StartError> {
+        let failed = |source| StartError::Bind { address, source };
+        let first = socket(address, Sharing::Yes).map_err(failed)?;
+        let taken = first.local_addr().map_err(failed)?;
+        let mut sockets = vec![Arc::new(first)];
+        for _ in 1..workers {
+            sockets.push(Arc::new(socket(taken, Sharing::Yes).map_err(failed)?));
+        }
+        Ok(SocketSet {
+            address: taken,
+            sockets,
+        })
+    }
+}
+
+/// Sharing a port is for our own sockets: somebody else's is an error.
+fn check_free(address: SocketAddr) -> Result<(), StartError> {
     if address.port() != 0 {
-        drop(socket(address, Sharing::No).map_err(failed)?);
+        let bound = socket(address, Sharing::No);
+        drop(bound.map_err(|source| StartError::Bind { address, source })?);
     }
-    let first = socket(address, Sharing::Yes).map_err(failed)?;
-    let taken = first.local_addr().map_err(failed)?;
-    let mut sockets = vec![first];
-    for _ in 1..workers {
-        sockets.push(socket(taken, Sharing::Yes).map_err(failed)?);
-    }
-    for socket in &sockets {
-        rustix::net::listen(socket, BACKLOG).map_err(|error| failed(error.into()))?;
-    }
-    Ok(sockets)
+    Ok(())
+}
+
+/// Whether a socket on one address keeps others from the other: every address of a
+/// family is part of its unspecified one.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let same_ip = one.ip() == other.ip();
+    let unspecified = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && one.is_ipv4() == other.is_ipv4() && (same_ip || unspecified)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -136,9 +235,8 @@ mod tests {
 
     #[test]
     fn all_workers_listen_on_the_port_the_first_one_got() {
-        let sockets = bind("127.0.0.1:0".parse().unwrap(), 3).unwrap();
-        let ports: Vec<_> = sockets
-            .iter()
+        let set = SocketSet::bind("127.0.0.1:0".parse().unwrap(), 3).unwrap();
+        let ports: Vec<_> = (set.sockets.iter())
             .map(|s| s.local_addr().unwrap().port())
             .collect();
         assert_eq!(ports.len(), 3);
@@ -156,9 +254,11 @@ mod tests {
 
     #[test]
     fn a_port_somebody_else_holds_is_refused_with_a_remedy() {
-        let held = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
-        let address = held[0].local_addr().unwrap();
-        let error = bind(address, 2).unwrap_err().to_string();
+        let held = open(&[], "127.0.0.1:0");
+        held.listen().unwrap();
+        let address = held.address();
+        let taken = BoundListener::open(&[], address, &[address], 2);
+        let error = taken.err().unwrap().to_string();
         assert!(
             error.contains(&address.to_string()) && error.contains("in use"),
             "{error}"
@@ -167,8 +267,46 @@ mod tests {
 
     #[test]
     fn both_families_can_listen_on_one_port() {
-        let v6 = bind("[::]:0".parse().unwrap(), 1).unwrap();
-        let port = v6[0].local_addr().unwrap().port();
-        bind(SocketAddr::from(([0, 0, 0, 0], port)), 1).unwrap();
+        let v6 = open(&[], "[::]:0");
+        let v4 = open(&[], &format!("0.0.0.0:{}", v6.address().port()));
+        v6.listen().unwrap();
+        v4.listen().unwrap();
+    }
+
+    #[test]
+    fn a_listener_moves_to_an_address_that_overlaps_and_back() {
+        let narrow = open(&[], "127.0.0.1:0");
+        narrow.listen().unwrap();
+        let port = narrow.address().port();
+        let wide = open(&[narrow], &format!("0.0.0.0:{port}"));
+        wide.listen().unwrap();
+        let kept: Vec<_> = wide
+            .sets()
+            .map(|set| set.address.ip().to_string())
+            .collect();
+        assert_eq!(kept, ["0.0.0.0", "127.0.0.1"], "what has clients stays");
+        let narrow = open(&[wide], &format!("127.0.0.1:{port}"));
+        narrow.listen().unwrap();
+        assert_eq!(narrow.sets().count(), 1);
+        let other = open(&[narrow], &format!("127.0.0.2:{port}"));
+        other.listen().unwrap();
+    }
+
+    #[test]
+    fn a_listener_goes_on_where_it_has_its_port_already() {
+        let chosen = open(&[], "127.0.0.1:0");
+        let address = chosen.address();
+        let succession = Arc::clone(chosen.succession());
+        let chosen = [chosen];
+        let named = open(&chosen, &address.to_string());
+        chosen[0].end_unless_in(&[named]);
+        assert!(!succession.is_over());
+        chosen[0].end_unless_in(&[]);
+        assert!(succession.is_over());
+    }
+
+    fn open(bound: &[BoundListener], bind: &str) -> BoundListener {
+        let bind = bind.parse().unwrap();
+        BoundListener::open(bound, bind, &[bind], 1).unwrap()
     }
 }

@@ -1,4 +1,4 @@
-//! One worker's life: a thread with its own runtime, sockets and VMs.
+//! One worker: a thread with its own runtime, sockets and VMs.
 
 use std::net::TcpListener as StdListener;
 use std::rc::Rc;
@@ -8,39 +8,39 @@ use std::time::Duration;
 use std::{io, thread};
 
 use tokio::net::TcpListener;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
-use tokio::task::{JoinSet, LocalSet, spawn_local, yield_now};
-use tracing::{Dispatch, error};
+use tokio::task::{JoinSet, LocalSet, spawn_local};
+use tokio::time::{Instant, sleep};
+use tracing::{Dispatch, error, info};
 
+use crate::caught_panic::CaughtPanic;
 use crate::control::CloseCommand;
 use crate::control::lifecycle::{Drained, Phase, reached};
 use crate::error::StartError;
-use crate::proxy::caught_panic::CaughtPanic;
-use crate::proxy::context::{ListenerContext, WorkerContext};
 #[cfg(test)]
-use crate::proxy::fault::Fault;
+use crate::fault::Fault;
+use crate::filters::backoff::Backoff;
+use crate::proxy::context::{ListenerContext, WorkerContext};
 use crate::proxy::shared_state::SharedState;
+use crate::proxy::sockets::Succession;
 use crate::proxy::{admin, listener};
-use crate::upstream::resolver::Resolver;
 
 /// What a worker needs to begin.
 pub(crate) struct WorkerArgs {
+    /// No other worker of the host ever had this number.
     pub(crate) index: usize,
     pub(crate) shared: Arc<SharedState>,
-    /// One for each of the plan's listeners.
-    pub(crate) sockets: Vec<(StdListener, ListenerContext)>,
-    /// The first worker's only: a filter's responses are given on the thread of
-    /// its VM, and one VM knows as much as another. So a request costs no hop.
-    pub(crate) admin: Option<StdListener>,
-    /// The first worker's only.
-    pub(crate) resolving: Option<Resolving>,
+    pub(crate) listeners: Vec<WorkerListener>,
 }
 
-/// Keeps DNS names up to date.
-pub(crate) struct Resolving {
-    pub(crate) resolver: Resolver,
-    pub(crate) refresh: Duration,
+/// One socket of one of the plan's listeners.
+pub(crate) struct WorkerListener {
+    /// The host's, and whoever's of the workers accepts: the thread's own copy is made
+    /// of it when it begins, and again after a panic.
+    pub(crate) socket: Arc<StdListener>,
+    pub(crate) context: ListenerContext,
+    pub(crate) succession: Arc<Succession>,
 }
 
 /// A worker's life, as seen from the host.
@@ -63,82 +63,149 @@ impl Reports {
         let _ = self.started.take().map(|host| host.send(outcome));
     }
 
+    fn has_started(&self) -> bool {
+        self.started.is_none()
+    }
+
     fn drained(&mut self, drained: Drained) {
         let _ = self.drained.take().map(|host| host.send(drained));
     }
 }
 
-/// Starts a worker's thread. A panic ends the thread and no other: what it had to
-/// report, it reports no more.
+/// Starts a worker's thread. A panic cuts the worker's connections and no others; while
+/// it is to accept, the worker is then built again on the same sockets.
 ///
 /// # Errors
 /// When the system gives no thread or no runtime.
 pub(crate) fn spawn(args: WorkerArgs, dispatch: Dispatch) -> Result<WorkerHandle, StartError> {
     let worker = args.index;
     let failed = |source: io::Error| StartError::Worker { worker, source };
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(failed)?;
+    let runtime = runtime().map_err(failed)?;
     let (started_sender, started) = oneshot::channel();
     let (drained_sender, drained) = oneshot::channel();
-    let mut reports = Reports {
+    let reports = Reports {
         started: Some(started_sender),
         drained: Some(drained_sender),
     };
-    let name = format!("worker-{worker}");
-    let thread = thread::Builder::new().name(name.clone());
+    let thread = thread::Builder::new().name(format!("worker-{worker}"));
     let run = move || {
         let _logs = tracing::dispatcher::set_default(&dispatch);
-        let counters = Arc::clone(&args.shared.counters[worker]);
-        let life = || {
-            let local = LocalSet::new();
-            local.block_on(&runtime, live(args, &mut reports));
-            // What is left are background tasks of filters.
-            drop(local);
-            runtime.shutdown_background();
-        };
-        if let Err(panic) = CaughtPanic::catch(life) {
-            counters.worker_died();
-            error!(worker = name, %panic, "a worker panicked; its connections were cut");
-        }
-        // Only now does a host that waits for a report learn that none will come.
-        drop(reports);
+        supervise(args, reports, runtime);
     };
     thread.spawn(run).map_err(failed)?;
     Ok(WorkerHandle { started, drained })
 }
 
-/// From the start of the VMs to their end.
-async fn live(args: WorkerArgs, reports: &mut Reports) {
-    let phases = args.shared.phases.clone();
-    let (worker, listeners) = match begin(args) {
-        Ok(begun) => begun,
-        Err(error) => {
-            reports.started(Err(error));
-            return;
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+/// Lives until the host needs the worker no more, in as many lives as it takes.
+fn supervise(mut args: WorkerArgs, mut reports: Reports, mut runtime: Runtime) {
+    let shared = Arc::clone(&args.shared);
+    let worker = format!("worker-{}", args.index);
+    let counters = Arc::clone(shared.counters_of(args.index));
+    let mut backoff = Backoff::new(shared.options.reload_backoff);
+    loop {
+        let life = || {
+            let local = LocalSet::new();
+            let ended = local.block_on(&runtime, live(&mut args, &mut reports));
+            // What is left are background tasks of filters.
+            drop(local);
+            ended
+        };
+        let ended = CaughtPanic::catch(life);
+        let accepting = *shared.phases.borrow() < Phase::Retiring;
+        match ended {
+            Ok(Ok(())) => break,
+            Ok(Err(error)) => error!(worker, %error, "a worker does not start"),
+            Err(panic) => {
+                counters.worker_died();
+                let next = match accepting && reports.has_started() {
+                    true => "it is started again",
+                    false => "it is not started again: it was to accept no more",
+                };
+                error!(worker, %panic, "a worker panicked; its connections were cut; {next}");
+            }
         }
+        if !accepting || !reports.has_started() {
+            break;
+        }
+        let delay = backoff.next(Instant::now());
+        runtime = match wait(&shared, delay) {
+            Some(next) => next,
+            None => break,
+        };
+        info!(worker, "a worker is started again");
+    }
+    runtime.shutdown_background();
+    // Only now does a host that waits for a report learn that none will come.
+    drop(reports);
+}
+
+/// A runtime for the next life, after a while; `None`: others accept by now, or nobody.
+fn wait(shared: &SharedState, delay: Duration) -> Option<Runtime> {
+    loop {
+        let Ok(runtime) = runtime() else {
+            // It lacks files, probably.
+            thread::sleep(delay);
+            if *shared.phases.borrow() >= Phase::Retiring {
+                return None;
+            }
+            continue;
+        };
+        let may_begin = runtime.block_on(async {
+            tokio::select! {
+                () = reached(&shared.phases, Phase::Retiring) => false,
+                () = sleep(delay) => true,
+            }
+        });
+        return may_begin.then_some(runtime);
+    }
+}
+
+/// From the start of the VMs to their end.
+///
+/// # Errors
+/// When a worker that has been started before does not start again.
+async fn live(args: &mut WorkerArgs, reports: &mut Reports) -> Result<(), StartError> {
+    let phases = args.shared.phases.clone();
+    let index = args.index;
+    let (worker, listeners) = match begin(args) {
+        Err(error) if !reports.has_started() => {
+            reports.started(Err(error));
+            return Ok(());
+        }
+        begun => begun?,
     };
     reports.started(Ok(()));
     reached(&phases, Phase::Running).await;
     if *phases.borrow() < Phase::Running {
         // Given up before it began: other workers accept the clients that wait.
-        return;
+        return Ok(());
     }
     worker.counters.alive.store(1, Relaxed);
+    let requests = worker.shared.admin_desk.open(index);
+    spawn_local(admin::answer_all(Rc::clone(&worker), requests));
     let mut accepting = JoinSet::new();
-    for (socket, listener) in listeners {
-        accepting.spawn_local(listener::serve(Rc::clone(&worker), listener, socket));
+    for (socket, listener, succession) in listeners {
+        let worker = Rc::clone(&worker);
+        accepting.spawn_local(listener::serve(worker, listener, succession, socket));
     }
+    #[cfg(test)]
+    worker.shared.options.fault.strike(Fault::Life);
     while let Some(ended) = accepting.join_next().await {
         if let Err(error) = ended {
             error!(%error, "a listener is no longer served by one of the workers");
         }
     }
+    // Kept by it, a listener that is closed would go on to queue clients.
+    args.listeners.clear();
     if *phases.borrow() == Phase::Retiring {
-        // Sessions accepted last are yet to open in the filters.
-        yield_now().await;
+        worker.sessions.all_seen().await;
         worker.chain.retire();
+        worker.shared.admin_desk.close(index);
+        worker.buffers.shrink();
     }
 
     #[cfg(test)]
@@ -155,42 +222,36 @@ async fn live(args: WorkerArgs, reports: &mut Reports) {
         finished: open.saturating_sub(cut),
         cut,
     });
-    // The admin listener is served until the end, or by another worker when this one
-    // is retired.
+    // Requests on the admin listener are answered until the end, or by another worker
+    // when this one is retired.
     if *phases.borrow() != Phase::Retiring {
         reached(&phases, Phase::Over).await;
     }
+    worker.shared.admin_desk.close(index);
     worker.chain.stop();
     worker.counters.alive.store(0, Relaxed);
+    Ok(())
 }
 
-type Listeners = Vec<(TcpListener, Rc<ListenerContext>)>;
+type Listeners = Vec<(TcpListener, Rc<ListenerContext>, Arc<Succession>)>;
 
-fn begin(args: WorkerArgs) -> Result<(Rc<WorkerContext>, Listeners), StartError> {
-    let WorkerArgs {
-        index: worker,
-        shared,
-        sockets,
-        admin,
-        resolving,
-    } = args;
+fn begin(args: &WorkerArgs) -> Result<(Rc<WorkerContext>, Listeners), StartError> {
+    let worker = args.index;
+    let shared = Arc::clone(&args.shared);
     let failed = |source: io::Error| StartError::Worker { worker, source };
     #[cfg(test)]
     shared.options.fault.strike(Fault::Start);
     let context = WorkerContext::start(shared, worker)?;
-    if let Some(socket) = admin {
-        let listener = TcpListener::from_std(socket).map_err(failed)?;
-        spawn_local(admin::serve(Rc::clone(&context), listener));
-    }
-    if let Some(resolving) = resolving {
-        spawn_local(async move { resolving.resolver.run(resolving.refresh).await });
-    }
-    let listeners = sockets
-        .into_iter()
-        .map(|(socket, listener)| {
-            let socket = TcpListener::from_std(socket).map_err(failed)?;
-            Ok((socket, Rc::new(listener)))
-        })
+    let listener = |listener: &WorkerListener| {
+        let socket = listener.socket.try_clone().map_err(failed)?;
+        let socket = TcpListener::from_std(socket).map_err(failed)?;
+        let context = Rc::new(listener.context.clone());
+        Ok((socket, context, Arc::clone(&listener.succession)))
+    };
+    let listeners = args
+        .listeners
+        .iter()
+        .map(listener)
         .collect::<Result<_, StartError>>()?;
     Ok((context, listeners))
 }

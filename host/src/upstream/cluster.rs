@@ -2,10 +2,11 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
 use crate::error::StartError;
 use crate::plan::Plan;
-use crate::upstream::endpoint::Endpoint;
+use crate::upstream::endpoint::{Endpoint, OwnListeners};
 use crate::upstream::resolver::Resolver;
 use crate::upstream::tls;
 
@@ -17,6 +18,7 @@ pub(crate) struct Clusters {
     names: Names,
     routes: Vec<Route>,
     pools: Vec<Vec<usize>>,
+    own_listeners: OwnListeners,
 }
 
 /// What a name stands for.
@@ -45,10 +47,12 @@ impl Clusters {
     pub(crate) fn of(plan: &Plan, resolver: &mut Resolver) -> Result<Clusters, StartError> {
         let mut names = Names::default();
         let mut tls = tls::Configs::default();
+        let own_listeners = OwnListeners::default();
         let mut endpoints = Vec::with_capacity(plan.clusters.len());
         for (at, cluster) in plan.clusters.iter().enumerate() {
             names.add(&cluster.name, Target::Cluster(at))?;
-            endpoints.push(Endpoint::of(cluster, &mut tls, resolver)?);
+            let endpoint = Endpoint::of(cluster, &mut tls, resolver, &own_listeners)?;
+            endpoints.push(endpoint);
         }
         for (at, pool) in plan.pools.iter().enumerate() {
             names.add(&pool.name, Target::Pool(at))?;
@@ -75,7 +79,21 @@ impl Clusters {
             names,
             routes,
             pools,
+            own_listeners,
         })
+    }
+
+    /// Sees to it that nothing connects to where the host itself listens.
+    ///
+    /// # Errors
+    /// When the fixed address of an endpoint is there.
+    pub(crate) fn refuse_loops(&self, own: Vec<SocketAddr>) -> Result<(), StartError> {
+        for endpoint in &self.endpoints {
+            endpoint.refuse_loop(&own)?;
+        }
+        // Set once, before anybody connects.
+        let _ = self.own_listeners.set(own);
+        Ok(())
     }
 
     pub(crate) fn target(&self, name: &str) -> Option<Target> {

@@ -1,15 +1,17 @@
 //! One replica's port, and how it is connected to.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use dtr_lb_filter::contract::{METADATA, METADATA_REPLICA};
 use http::Uri;
 use rustls::ClientConfig;
 use serde_json::json;
+use tracing::warn;
 
 use crate::error::StartError;
+use crate::net::own_address::reaches;
 use crate::plan::{Address, Cluster, Protocol};
 use crate::upstream::resolver::{DnsName, Resolver};
 use crate::upstream::tls;
@@ -25,7 +27,11 @@ pub(crate) struct Endpoint {
     pub(crate) protocol: Protocol,
     host: Addresses,
     port: u16,
+    own_listeners: OwnListeners,
 }
+
+/// Where the host itself listens, once that is known.
+pub(super) type OwnListeners = Arc<OnceLock<Vec<SocketAddr>>>;
 
 impl Endpoint {
     /// # Errors
@@ -34,6 +40,7 @@ impl Endpoint {
         cluster: &Cluster,
         tls: &mut tls::Configs,
         resolver: &mut Resolver,
+        own_listeners: &OwnListeners,
     ) -> Result<Endpoint, StartError> {
         let name = cluster.part_of.as_ref().unwrap_or(&cluster.name);
         let verify = cluster.tls.as_ref();
@@ -50,17 +57,41 @@ impl Endpoint {
             protocol: cluster.protocol,
             host: match &cluster.host {
                 Address::Ip(ip) => Addresses::Fixed(*ip),
-                Address::Name(host) => Addresses::Named(resolver.name(host)),
+                Address::Name(host) => Addresses::Named(NamedHost::new(resolver.name(host))),
             },
             port: cluster.port,
+            own_listeners: Arc::clone(own_listeners),
         })
     }
 
-    /// Its addresses as they are known now, in the resolver's order.
+    /// Whether its fixed address is one where the host itself listens.
+    ///
+    /// # Errors
+    /// When it is.
+    pub(super) fn refuse_loop(&self, own: &[SocketAddr]) -> Result<(), StartError> {
+        let Addresses::Fixed(ip) = self.host else {
+            return Ok(());
+        };
+        let address = SocketAddr::new(ip, self.port);
+        match own.iter().find(|bind| reaches(address, **bind)) {
+            None => Ok(()),
+            Some(listener) => Err(StartError::Loop {
+                replica: self.replica.to_string(),
+                address,
+                listener: *listener,
+            }),
+        }
+    }
+
+    /// Its addresses as they are known now, in the resolver's order. Those of a name
+    /// where the host itself listens are left out.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> + use<> {
         let (fixed, named) = match &self.host {
             Addresses::Fixed(ip) => (Some(*ip), None),
-            Addresses::Named(name) => (None, Some(name.addresses())),
+            Addresses::Named(host) => {
+                let own = self.own_listeners.get().map_or(&[][..], Vec::as_slice);
+                (None, Some(host.addresses(self.port, own)))
+            }
         };
         let port = self.port;
         let mut next = 0;
@@ -89,5 +120,77 @@ impl Endpoint {
 /// Where a replica is.
 enum Addresses {
     Fixed(IpAddr),
-    Named(Arc<DnsName>),
+    Named(NamedHost),
+}
+
+/// A name, and which of its addresses may be connected to.
+struct NamedHost {
+    name: Arc<DnsName>,
+    sorted_out: RwLock<SortedOut>,
+}
+
+/// An answer of DNS, and what of it is not the host itself.
+#[derive(Default)]
+struct SortedOut {
+    answer: Option<Arc<[IpAddr]>>,
+    others: Arc<[IpAddr]>,
+}
+
+impl NamedHost {
+    fn new(name: Arc<DnsName>) -> NamedHost {
+        NamedHost {
+            name,
+            sorted_out: RwLock::default(),
+        }
+    }
+
+    fn addresses(&self, port: u16, own: &[SocketAddr]) -> Arc<[IpAddr]> {
+        let answer = self.name.addresses();
+        if own.iter().all(|bind| bind.port() != port) {
+            return answer;
+        }
+        let known = self.sorted_out.read();
+        let known = known.unwrap_or_else(PoisonError::into_inner);
+        if known
+            .answer
+            .as_ref()
+            .is_some_and(|known| Arc::ptr_eq(known, &answer))
+        {
+            return Arc::clone(&known.others);
+        }
+        drop(known);
+        self.sort_out(answer, port, own)
+    }
+
+    /// Asks the machine which addresses are its own: once for each answer of DNS.
+    fn sort_out(&self, answer: Arc<[IpAddr]>, port: u16, own: &[SocketAddr]) -> Arc<[IpAddr]> {
+        let is_own = |ip: &IpAddr| {
+            let address = SocketAddr::new(*ip, port);
+            own.iter().find(|bind| reaches(address, **bind))
+        };
+        let others: Arc<[IpAddr]> = answer
+            .iter()
+            .filter(|ip| match is_own(ip) {
+                None => true,
+                Some(listener) => {
+                    warn!(
+                        name = self.name.name(),
+                        address = %SocketAddr::new(**ip, port),
+                        %listener,
+                        "a replica's name leads to this host itself, which does not connect to \
+                         itself; correct the name, or give the replica another port"
+                    );
+                    false
+                }
+            })
+            .copied()
+            .collect();
+        let sorted_out = SortedOut {
+            answer: Some(answer),
+            others: Arc::clone(&others),
+        };
+        let mut known = self.sorted_out.write();
+        **known.as_mut().unwrap_or_else(|error| error.get_mut()) = sorted_out;
+        others
+    }
 }

@@ -88,6 +88,11 @@ impl Call {
     }
 }
 
+/// The reply to a call that broke off.
+pub(crate) fn reset_reply() -> CallReply {
+    CallFailure::Reset.into_reply()
+}
+
 async fn exchange(
     sending: impl Future<Output = hyper::Result<Response<Incoming>>>,
     connection: impl Future,

@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// Looks up the addresses of a name. The host uses the system's resolver unless
 /// it is given another.
@@ -65,6 +65,10 @@ impl DnsName {
         }
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The last good answer; empty when there has been none.
     pub(crate) fn addresses(&self) -> Arc<[IpAddr]> {
         Arc::clone(
@@ -99,12 +103,20 @@ impl DnsName {
                     Ok(_) => "no address".to_owned(),
                     Err(error) => error.to_string(),
                 };
-                if resolution.state != LookupState::Failing {
-                    let kept = resolution.addresses.len();
-                    warn!(
+                let kept = resolution.addresses.len();
+                match kept {
+                    // It has been said.
+                    _ if resolution.state == LookupState::Failing => {}
+                    0 => warn!(
+                        name,
+                        error,
+                        "name does not resolve, and never has: what it stands for can't be \
+                         reached until it does"
+                    ),
+                    _ => warn!(
                         name,
                         error, kept, "name does not resolve; the last good answer stands"
-                    );
+                    ),
                 }
                 resolution.state = LookupState::Failing;
             }
@@ -115,6 +127,8 @@ impl DnsName {
 /// Every name of a plan.
 pub(crate) struct Resolver {
     names: Vec<Arc<DnsName>>,
+    /// Those of the plan before.
+    earlier: Vec<Arc<DnsName>>,
     lookup: Lookup,
 }
 
@@ -122,8 +136,19 @@ impl Resolver {
     pub(crate) fn new(lookup: Lookup) -> Resolver {
         Resolver {
             names: Vec::new(),
+            earlier: Vec::new(),
             lookup,
         }
+    }
+
+    /// Goes on with what is known of the names of an earlier plan.
+    pub(crate) fn after(self, earlier: &[Arc<DnsName>]) -> Resolver {
+        let earlier = earlier.to_vec();
+        Resolver { earlier, ..self }
+    }
+
+    pub(crate) fn names(&self) -> &[Arc<DnsName>] {
+        &self.names
     }
 
     /// The entry of a name, made at the first call.
@@ -131,15 +156,26 @@ impl Resolver {
         if let Some(known) = self.names.iter().find(|known| known.name == name) {
             return Arc::clone(known);
         }
-        let made = Arc::new(DnsName::new(name));
-        self.names.push(Arc::clone(&made));
-        made
+        let earlier = self.earlier.iter().find(|known| known.name == name);
+        let entry = match earlier {
+            Some(known) => Arc::clone(known),
+            None => Arc::new(DnsName::new(name)),
+        };
+        self.names.push(Arc::clone(&entry));
+        entry
     }
 
-    /// Looks up every name at once; what takes longer than `limit` counts as failed.
+    /// Looks up the names that have no address, all at once; what takes longer than
+    /// `limit` counts as failed. [`Resolver::run`] looks up the others.
     pub(crate) async fn resolve(&self, limit: Duration) {
+        let unknown = |name: &&Arc<DnsName>| name.addresses().is_empty();
+        let unknown = self.names.iter().filter(unknown);
+        self.look_up(unknown, limit).await;
+    }
+
+    async fn look_up(&self, names: impl Iterator<Item = &Arc<DnsName>>, limit: Duration) {
         let mut lookups = tokio::task::JoinSet::new();
-        for name in &self.names {
+        for name in names {
             let name = Arc::clone(name);
             let lookup = (self.lookup)(name.name.clone());
             lookups.spawn(async move {
@@ -149,21 +185,25 @@ impl Resolver {
             });
         }
         while let Some(done) = lookups.join_next().await {
-            // A look-up that panicked leaves the name as it was.
-            if let Ok((name, outcome)) = done {
-                name.take_in(outcome);
+            match done {
+                Ok((name, outcome)) => name.take_in(outcome),
+                Err(error) => error!(%error, "a look-up panicked; its name stays as it was"),
             }
         }
     }
 
-    /// Looks up again every `refresh`, and sooner while a name has no address.
+    /// Looks up what an earlier plan knew already, then all of it again every `refresh`,
+    /// and sooner while a name has no address.
     pub(crate) async fn run(&self, refresh: Duration) {
         if self.names.is_empty() {
             return std::future::pending().await;
         }
+        let known = |name: &&Arc<DnsName>| self.earlier.iter().any(|it| Arc::ptr_eq(it, name));
+        let known: Vec<_> = self.names.iter().filter(known).cloned().collect();
+        self.look_up(known.iter(), LIMIT).await;
         loop {
             sleep(self.pause(refresh)).await;
-            self.resolve(LIMIT).await;
+            self.look_up(self.names.iter(), LIMIT).await;
         }
     }
 

@@ -5,8 +5,11 @@ mod chain;
 mod check;
 mod demo;
 mod envoy;
+mod files;
+mod log;
 mod run;
 mod running;
+mod signals;
 
 use std::io::{Read, Write};
 use std::process::{Command, Output, Stdio};

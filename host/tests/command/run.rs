@@ -6,8 +6,8 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::running::{LIMIT, Running, accepted, connect, eventually};
-use crate::{ask, dtr_lb, output, text};
+use crate::running::{LIMIT, Running, accepted, connect};
+use crate::{dtr_lb, output, text};
 
 #[test]
 fn a_port_in_use_exits_with_1_and_is_named_once_with_a_remedy() {
@@ -96,45 +96,8 @@ fn clients_beyond_the_limit_of_open_files_wait_and_no_replica_is_blamed() {
     }
 }
 
-#[test]
-fn accepting_goes_on_after_the_process_could_open_no_more_files() {
-    let mut program = dtr_lb(&[]);
-    program.args(before(greeter()));
-    let program = Running::logging(program.args(["--admin", "127.0.0.1:0"]));
-    let listening = program.until("balancing port");
-    let (_, address) = listening.rsplit_once(' ').unwrap();
-    let metrics = program.until("metrics on http://");
-    let (_, admin) = metrics.rsplit_once("http://").unwrap();
-    // A first probe without a file would be a verdict about the replica.
-    eventually("a healthy replica", || {
-        let status = ask(admin, "GET /status", "");
-        status.contains(r#""state":"healthy""#).then_some(())
-    });
-    is_greeted(&mut connect(address), "before");
-
-    // As many as standard streams.
-    program.may_open(Some(3));
-    let mut waits = connect(address);
-    program.until("can't accept");
-    program.may_open(None);
-
-    is_greeted(&mut waits, "who came meanwhile");
-    for _ in 0..20 {
-        is_greeted(&mut connect(address), "who comes after");
-    }
-    let metrics = ask(admin, "GET /metrics", "");
-    let errors = metrics
-        .lines()
-        .find_map(|line| line.strip_prefix("dtr_lb_host_accept_errors_total "));
-    let errors: u64 = errors
-        .unwrap_or_else(|| panic!("{metrics}"))
-        .parse()
-        .unwrap();
-    assert!(errors > 0, "none is counted");
-}
-
 /// A replica that greets each client: its port.
-fn greeter() -> u16 {
+pub(crate) fn greeter() -> u16 {
     let replica = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = replica.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -147,7 +110,7 @@ fn greeter() -> u16 {
 }
 
 /// How to balance before a replica on this port.
-fn before(port: u16) -> Vec<String> {
+pub(crate) fn before(port: u16) -> Vec<String> {
     let listen = format!("127.0.0.1:0={port}");
     let arguments = [
         "run",
@@ -163,7 +126,7 @@ fn before(port: u16) -> Vec<String> {
     arguments.map(str::to_owned).to_vec()
 }
 
-fn is_greeted(client: &mut TcpStream, who: &str) {
+pub(crate) fn is_greeted(client: &mut TcpStream, who: &str) {
     let mut greeting = [0; 5];
     let read = client.read_exact(&mut greeting);
     read.unwrap_or_else(|error| panic!("{who}: {error}"));

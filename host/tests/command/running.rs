@@ -1,7 +1,9 @@
 //! A program that runs, and what it is asked, each wait with a limit.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -41,6 +43,32 @@ impl Running {
         }
     }
 
+    /// Starts it and reads nothing.
+    pub(crate) fn silent(command: &mut Command) -> Running {
+        let child = command.stdout(Stdio::null()).spawn().unwrap();
+        let (_, lines) = channel();
+        Running { child, lines }
+    }
+
+    /// Where it listens on IPv4, as the system tells.
+    pub(crate) fn listeners(&self) -> Vec<SocketAddr> {
+        let process = format!("/proc/{}", self.child.id());
+        let files = fs::read_dir(format!("{process}/fd")).unwrap();
+        let files = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+        let files: BTreeSet<_> = files.map(|link| link.display().to_string()).collect();
+        let sockets = fs::read_to_string(format!("{process}/net/tcp")).unwrap();
+        let listener = |line: &str| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let own = files.contains(&format!("socket:[{}]", fields.get(9)?));
+            let (ip, port) = fields[1].split_once(':')?;
+            // Of the machine's byte order, which is that of its addresses reversed.
+            let ip = Ipv4Addr::from(u32::from_str_radix(ip, 16).ok()?.to_ne_bytes());
+            let port = u16::from_str_radix(port, 16).ok()?;
+            (own && fields[3] == LISTENS).then_some(SocketAddr::from((ip, port)))
+        };
+        sockets.lines().filter_map(listener).collect()
+    }
+
     /// The next line with this text; those before it are dropped.
     pub(crate) fn until(&self, text: &str) -> String {
         let mut seen = self.lines_until(text);
@@ -71,8 +99,7 @@ impl Running {
 
     /// How many files it may have open from now on.
     pub(crate) fn may_open(&self, files: Option<u64>) {
-        // Without a limit of its own it has raised it as far as this.
-        let maximum = rustix::process::getrlimit(Resource::Nofile).maximum;
+        let maximum = self.maximum();
         let limit = Rlimit {
             current: files.or(maximum),
             maximum,
@@ -80,10 +107,56 @@ impl Running {
         prlimit(Some(self.pid()), Resource::Nofile, limit).unwrap();
     }
 
+    /// How many files it may open from now on; it can't raise what holds for ever.
+    pub(crate) fn may_open_more(&self, files: usize, forever: Forever) {
+        let open = format!("/proc/{}/fd", self.child.id());
+        let open: BTreeSet<u64> = (fs::read_dir(open).unwrap())
+            .map(|entry| {
+                entry
+                    .unwrap()
+                    .file_name()
+                    .to_str()
+                    .unwrap()
+                    .parse()
+                    .unwrap()
+            })
+            .collect();
+        let mut free = (0..).filter(|number| !open.contains(number));
+        let limit = free.nth(files);
+        let maximum = match forever {
+            Forever::Yes => limit,
+            Forever::No => self.maximum(),
+        };
+        let limit = Rlimit {
+            current: limit,
+            maximum,
+        };
+        prlimit(Some(self.pid()), Resource::Nofile, limit).unwrap();
+    }
+
+    /// How many threads it has, and how many files open.
+    pub(crate) fn costs(&self) -> (usize, usize) {
+        let count = |what| {
+            let entries = std::fs::read_dir(format!("/proc/{}/{what}", self.child.id()));
+            entries.unwrap().count()
+        };
+        (count("task"), count("fd"))
+    }
+
     /// Waits for its end: the exit code.
     pub(crate) fn ends(mut self) -> Option<i32> {
         let status = eventually("its end", || self.child.try_wait().unwrap());
         status.code()
+    }
+
+    /// How far it may raise its limit of open files; it has done so.
+    fn maximum(&self) -> Option<u64> {
+        let limits = format!("/proc/{}/limits", self.child.id());
+        let limits = fs::read_to_string(limits).unwrap();
+        let files = limits
+            .lines()
+            .find(|line| line.starts_with("Max open files"));
+        files.unwrap().split_whitespace().nth(4)?.parse().ok()
     }
 
     fn pid(&self) -> Pid {
@@ -96,6 +169,12 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Whether a limit can be raised again.
+pub(crate) enum Forever {
+    Yes,
+    No,
 }
 
 /// Looks again and again until there is something.
@@ -143,5 +222,7 @@ fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
 
 /// Longest wait for anything; only a failing test waits so long.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+/// The state of a socket in the system's list.
+const LISTENS: &str = "0A";
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(10);

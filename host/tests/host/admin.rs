@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use dtr_lb::Host;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
+use crate::eventually::within;
 use crate::guest::{Guest, PAUSE};
 use crate::plan::plan;
 use crate::replica::Replica;
@@ -107,6 +108,33 @@ async fn an_answer_that_never_comes_is_a_504() {
     assert!(answer.contains("no answer in time"), "{answer}");
     let (_, name) = connect(&host).await;
     assert_eq!(name, "r0", "connections are served all the same");
+}
+
+#[tokio::test]
+async fn a_body_that_never_comes_is_a_408_that_says_so() {
+    let r0 = Replica::start("r0").await;
+    let host = impatient(Guest::PLAIN, &r0).await;
+    let begun = post("/anything", 10);
+    let answer = admin(&host, begun.strip_suffix('x').unwrap()).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    assert!(
+        answer.contains("the body did not arrive within 200ms"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_what_it_asks_for_is_let_go() {
+    let r0 = Replica::start("r0").await;
+    let host = impatient(Guest::PLAIN, &r0).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut client = socket.connect(host.admin().unwrap()).await.unwrap();
+    let ask = "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n".repeat(100);
+    // Its answers fill all buffers; then it is not read from either, until it is reset.
+    let write = async { while client.write_all(ask.as_bytes()).await.is_ok() {} };
+    within("the reset", write).await;
 }
 
 /// A host whose admin listener waits for nobody.

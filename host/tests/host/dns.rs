@@ -1,6 +1,8 @@
 //! Replicas that are given by name.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
 use dtr_lb::{Host, Lookup};
@@ -43,6 +45,35 @@ async fn new_connections_go_where_the_name_points_now() {
         assert_eq!(connect(&host).await.1, "r1", "the old address is forgotten");
     }
     echoes(&mut before, "open connections go on").await;
+}
+
+#[tokio::test]
+async fn a_reload_keeps_what_dns_said_while_dns_fails() {
+    let r0 = Replica::start("r0").await;
+    let ip = r0.address.ip();
+    let works = Arc::new(AtomicBool::new(true));
+    let asked = Arc::clone(&works);
+    let mut options = options();
+    options.lookup = Arc::new(move |_| match asked.load(Relaxed) {
+        true => Box::pin(std::future::ready(Ok(vec![ip]))),
+        false => Box::pin(std::future::ready(Err(std::io::Error::other("down")))),
+    });
+    let plan = || {
+        plan_of(json!({
+            "replicas": [{
+                "name": "r0", "address": "kept.test", "ports": { "443": r0.address.port() },
+            }],
+            "dns_refresh": "10ms",
+        }))
+    };
+    let wat = Guest::PLAIN.wat();
+    let mut host = Host::start(plan(), wat.as_bytes(), options).await.unwrap();
+    assert_eq!(connect(&host).await.1, "r0");
+    works.store(false, Relaxed);
+    for _ in 0..3 {
+        host.reload(plan(), wat.as_bytes()).await.unwrap();
+        assert_eq!(connect(&host).await.1, "r0", "the last good answer stands");
+    }
 }
 
 fn lookup(points_to: &Arc<Mutex<IpAddr>>) -> Lookup {

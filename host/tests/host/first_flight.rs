@@ -328,7 +328,7 @@ impl World {
         for (field, value) in fields.as_object().into_iter().flatten() {
             all[field] = value.clone();
         }
-        let wat = Guest::steering_to("443/r0>r1").wat();
+        let wat = Guest::steering_to("443/r0>r1>*").wat();
         let started = Host::start(plan_of(all), wat.as_bytes(), options);
         let host = timeout(START_LIMIT, started).await.unwrap().unwrap();
         World { host, r0, r1, r2 }

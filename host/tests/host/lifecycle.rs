@@ -188,6 +188,99 @@ async fn a_reload_cuts_nobody_and_new_connections_follow_the_new_plan() {
 }
 
 #[tokio::test]
+async fn an_admin_connection_goes_to_the_new_workers() {
+    let r0 = Replica::start("r0").await;
+    let mut host = start(Guest::PLAIN, &[&r0]).await;
+    let (_old, _) = connect(&host).await;
+    let mut open = TcpStream::connect(host.admin().unwrap()).await.unwrap();
+    for round in 0..3 {
+        for (path, part) in [
+            ("/ready", "\"ready\":true".to_owned()),
+            ("/status", "hello from the guest".to_owned()),
+            // The first have a session, those between have none.
+            (
+                "/metrics",
+                format!("dtr_lb_host_workers {}\n", 1 + usize::from(round > 0)),
+            ),
+        ] {
+            // Those that have nothing to do end in a moment.
+            eventually(&format!("{part:?} in {path}, round {round}"), async || {
+                let answer = kept(&mut open, path).await;
+                assert!(
+                    answer.starts_with("HTTP/1.1 200 "),
+                    "{path}, {round}: {answer}"
+                );
+                match answer.contains(&part) {
+                    true => Ok(()),
+                    false => Err(answer),
+                }
+            })
+            .await;
+        }
+        let wat = Guest::PLAIN.wat();
+        host.reload(plan(&[&r0]), wat.as_bytes()).await.unwrap();
+    }
+}
+
+/// Asks on a connection that is kept.
+async fn kept(socket: &mut TcpStream, path: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(within("an answer", socket.read_u8()).await.unwrap());
+    }
+    let head = String::from_utf8(head).unwrap();
+    let (_, length) = head.split_once("content-length: ").unwrap();
+    let length = length.lines().next().unwrap().parse().unwrap();
+    let mut body = vec![0; length];
+    within("a body", socket.read_exact(&mut body))
+        .await
+        .unwrap();
+    head + &String::from_utf8(body).unwrap()
+}
+
+#[tokio::test]
+async fn a_listener_moves_to_all_addresses_and_back_and_refuses_nobody() {
+    let r0 = Replica::start("r0").await;
+    let mut host = start(Guest::PLAIN, &[&r0]).await;
+    let address = host.listeners()[0];
+    let asking = async |served: &std::cell::Cell<usize>| -> std::convert::Infallible {
+        loop {
+            let mut client = TcpStream::connect(address)
+                .await
+                .expect("nobody is refused");
+            let mut name = [0; 2];
+            let read = within("a replica's name", client.read_exact(&mut name)).await;
+            read.expect("nobody is cut");
+            served.set(served.get() + 1);
+        }
+    };
+    let served = std::cell::Cell::new(0);
+    let reloads = async {
+        let wat = Guest::PLAIN.wat();
+        for ip in [[0, 0, 0, 0], [127, 0, 0, 1], [0, 0, 0, 0], [127, 0, 0, 1]] {
+            let mut moved = plan(&[&r0]);
+            moved.listeners[0].bind = (ip, address.port()).into();
+            host.reload(moved, wat.as_bytes()).await.unwrap();
+            let before = served.get();
+            eventually("more clients to be served", async || {
+                match served.get() > before + 20 {
+                    true => Ok(()),
+                    false => Err(served.get().to_string()),
+                }
+            })
+            .await;
+        }
+    };
+    tokio::select! {
+        never = asking(&served) => match never {},
+        never = asking(&served) => match never {},
+        () = reloads => {}
+    }
+}
+
+#[tokio::test]
 async fn a_reload_that_cannot_work_changes_nothing() {
     let r0 = Replica::start("r0").await;
     let mut host = start(Guest::PLAIN, &[&r0]).await;
@@ -199,6 +292,14 @@ async fn a_reload_that_cannot_work_changes_nothing() {
     assert!(refused.unwrap_err().to_string().contains("in use"));
     let refused = host.reload(plan(&[&r0]), b"no module").await;
     assert!(refused.is_err());
+    let itself = Replica {
+        address: host.listeners()[0],
+        _bound: None,
+    };
+    let wat = Guest::PLAIN.wat();
+    let refused = host.reload(plan(&[&itself]), wat.as_bytes()).await;
+    let error = refused.unwrap_err().to_string();
+    assert!(error.contains("would connect to itself"), "{error}");
     for _ in 0..5 {
         assert_eq!(connect(&host).await.1, "r0");
     }

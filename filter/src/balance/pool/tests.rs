@@ -1,6 +1,6 @@
 use super::*;
 use crate::balance::availability::Availability;
-use crate::contract::routes as routes_over;
+use crate::contract::{Others, routes as routes_over};
 use crate::sample;
 
 const ON_443: ListenerId = ListenerId(0);
@@ -116,13 +116,45 @@ fn the_runner_up_is_the_best_that_the_route_has() {
     for id in [2, 3, 4] {
         pool.set_active(ReplicaId(id), 1, START);
     }
-    assert_eq!(
-        routes(&mut pool, 1),
-        ["443/r1>r3"],
-        "r2 is down, r4 too far"
-    );
-    pool.set_verdict(ReplicaId(2), 0, Verdict::Unhealthy, START);
-    assert_eq!(routes(&mut pool, 1), ["443/r1"], "none is left");
+    let is_now = |pool: &mut Pool, expected: &str, why: &str| {
+        assert_eq!(routes(pool, 1), [expected], "{why}");
+    };
+    is_now(&mut pool, "443/r1>r3>*", "r2 is down, r4 too far");
+    pool.connect_failed(ReplicaId(2), 2, START);
+    is_now(&mut pool, "443/r1>r3>*", "held is better than down");
+    pool.set_order(ReplicaId(2), Order::Drain, 0, START);
+    is_now(&mut pool, "443/r1>r2", "down is better than nothing");
+    pool.set_order(ReplicaId(1), Order::Maintenance, 0, START);
+    is_now(&mut pool, "443/r1", "none is left");
+    pool.set_order(ReplicaId(1), Order::Ready, 0, START);
+    pool.set_order(ReplicaId(2), Order::Ready, 0, START);
+    is_now(&mut pool, "443/r1>r3>*", "as before");
+}
+
+#[test]
+fn others_are_tried_unless_one_of_them_must_not_be() {
+    let mut config = sample::config(3);
+    config.replicas[2].max_connections = Some(5);
+    let mut pool = healthy(&config);
+    for id in [1, 2] {
+        pool.set_active(ReplicaId(id), id, START);
+    }
+    assert_eq!(routes(&mut pool, 1), ["443/r1>r2>*"]);
+    pool.set_active(ReplicaId(2), 5, START);
+    assert_eq!(routes(&mut pool, 1), ["443/r1>r2"], "r3 is full");
+    config.replicas.pop();
+    pool.configure(&config);
+    let verdicts = pool.ring().to_vec().into_iter();
+    pool.set_verdicts(1, verdicts.map(|id| (id, 0, Verdict::Healthy)), START);
+    assert_eq!(routes(&mut pool, 1), ["443/r1>r2"], "r3 is gone");
+    config.replicas.push(sample::config(3).replicas.remove(2));
+    config.replicas[2].name = "r4".to_owned();
+    pool.configure(&config);
+    let verdicts = pool.ring().to_vec().into_iter();
+    pool.set_verdicts(1, verdicts.map(|id| (id, 0, Verdict::Healthy)), START);
+    pool.set_active(ReplicaId(3), 2, START);
+    let goes_on = ["443/r1>r2>*"];
+    assert_eq!(routes(&mut pool, 1), goes_on, "what is gone is no other");
 }
 
 #[test]
@@ -200,11 +232,15 @@ fn only_routes_of_the_contract_are_chosen_whatever_the_replicas_do() {
         let mut pool = healthy(&config);
         for step in 0..60 {
             let id = ReplicaId(random.below(replicas as u64) as u32);
-            match random.below(4) {
+            match random.below(5) {
                 0 => pool.set_verdict(id, 0, Verdict::Unhealthy, START),
                 1 => pool.set_verdict(id, 0, Verdict::Healthy, START),
                 2 => {
                     pool.connect_failed(id, random.below(3), START);
+                }
+                3 => {
+                    let orders = [Order::Ready, Order::Drain];
+                    pool.set_order(id, orders[random.below(2) as usize], 0, START);
                 }
                 _ => pool.set_active(id, random.below(9) as u32, START),
             }
@@ -222,25 +258,21 @@ fn only_routes_of_the_contract_are_chosen_whatever_the_replicas_do() {
     }
 }
 
-/// But for those from a backup to a primary: while the primary is healthy, it is
-/// the one to be chosen.
 #[test]
 fn every_route_of_the_contract_can_be_chosen() {
     for replicas in [1, 2, 3, 8, 9, 40] {
         let config = with_backups(replicas);
         for route in routes_of(&config, 443).iter() {
-            let (first, runner_up) = (route.first(), route.runner_up());
-            let is_backup = |number: usize| config.replicas[number].backup;
-            if is_backup(first) && runner_up.is_some_and(|number| !is_backup(number)) {
-                continue;
-            }
             let mut pool = healthy(&config);
             for number in 0..replicas {
                 let id = ReplicaId(number as u32);
-                if number != first && Some(number) != runner_up {
-                    pool.set_verdict(id, 0, Verdict::Unhealthy, START);
-                } else {
-                    pool.set_active(id, u32::from(number != first), START);
+                if Some(number) == route.runner_up() {
+                    pool.connect_failed(id, 2, START);
+                } else if number != route.first() {
+                    match route.others() {
+                        Others::Tried => pool.set_verdict(id, 0, Verdict::Unhealthy, START),
+                        Others::Spared => pool.set_order(id, Order::Drain, 0, START),
+                    }
                 }
             }
             let name = route.name();

@@ -1,5 +1,6 @@
 //! What no single field of the file shows; defaults.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -8,12 +9,13 @@ use dtr_lb_filter::config::{OnDown, Policy, Start, WhenAllDown};
 use super::check_builder::CheckBuilder;
 use super::file::{self, File};
 use super::replicas::replicas;
-use super::{Admin, Config, Health, Passive};
-use crate::config::defaults::{CONNECT_TIMEOUT, DNS_REFRESH, DRAIN_TIMEOUT};
+use super::{Admin, Check, Config, Health, Listener, Passive, Replica};
+use crate::config::defaults::{CONNECT_TIMEOUT, DNS_REFRESH, DRAIN_TIMEOUT, HALF_CLOSE_TIMEOUT};
 use crate::config::duration::BoundedDuration;
 use crate::config::error::ConfigError;
 use crate::config::network_filter;
 use crate::config::number::{BoundedInt, MaxConnections};
+use crate::config::own_listener::OwnListeners;
 use crate::config::source::Source;
 
 /// Checks the file, reads what it names, and fills in defaults.
@@ -31,6 +33,7 @@ pub(in crate::config) fn validate(file: File, source: &Source) -> Result<Config,
     }
     .build(file.listeners.as_deref().unwrap_or_default(), &binds)?;
     let replicas = replicas(&file.replicas, &listeners, &checks, source)?;
+    refuse_loops(&replicas, (&listeners, &checks), admin.as_ref(), source)?;
     let min_healthy = file.min_healthy.map_or(1, BoundedInt::u32);
     if min_healthy as usize > replicas.len() {
         let problem = match replicas.len() {
@@ -65,6 +68,9 @@ pub(in crate::config) fn validate(file: File, source: &Source) -> Result<Config,
             .map_or(CONNECT_TIMEOUT, BoundedDuration::get),
         idle_timeout: file.idle_timeout.map(BoundedDuration::get),
         resend_first_flight: file.resend_first_flight.unwrap_or(true),
+        half_close_timeout: file
+            .half_close_timeout
+            .map_or(HALF_CLOSE_TIMEOUT, BoundedDuration::get),
         max_connections: file.max_connections.map(MaxConnections::u32),
         dns_refresh: file.dns_refresh.map_or(DNS_REFRESH, BoundedDuration::get),
         drain_delay: file
@@ -113,6 +119,27 @@ fn health(file: &file::Health, source: &Source) -> Result<Health, ConfigError> {
         fall: file.fall.map_or(FALL, BoundedInt::u32),
         start: file.start.unwrap_or(Start::Up),
     })
+}
+
+/// No replica's port is one the balancer itself listens on.
+fn refuse_loops(
+    replicas: &[Replica],
+    (listeners, checks): (&[Listener], &[Check]),
+    admin: Option<&Admin>,
+    source: &Source,
+) -> Result<(), ConfigError> {
+    let binds = listeners.iter().map(|listener| listener.bind);
+    let own = OwnListeners::new(binds, admin.map(|admin| admin.bind));
+    let ports: BTreeSet<u16> = (listeners.iter().map(|listener| listener.port))
+        .chain(checks.iter().map(|check| check.port))
+        .collect();
+    for (index, replica) in replicas.iter().enumerate() {
+        let field = format!("replicas[{index}].address");
+        for port in &ports {
+            own.refuse(&field, (&replica.address, replica.port(*port)), source)?;
+        }
+    }
+    Ok(())
 }
 
 /// Where each listener is bound, and the service's port it serves.

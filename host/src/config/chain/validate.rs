@@ -7,11 +7,12 @@ use serde_json::json;
 
 use super::file::{self, ChainFile};
 use super::{Chain, ChainCluster, ChainListener};
-use crate::config::defaults::{CONNECT_TIMEOUT, DNS_REFRESH, DRAIN_TIMEOUT};
+use crate::config::defaults::{CONNECT_TIMEOUT, DNS_REFRESH, DRAIN_TIMEOUT, HALF_CLOSE_TIMEOUT};
 use crate::config::duration::BoundedDuration;
 use crate::config::error::ConfigError;
 use crate::config::network_filter;
 use crate::config::number::MaxConnections;
+use crate::config::own_listener::OwnListeners;
 use crate::config::source::Source;
 use crate::config::verify::Verify;
 
@@ -24,13 +25,24 @@ pub(in crate::config) fn validate(file: ChainFile, source: &Source) -> Result<Ch
     let filters = network_filter::load(file.filters, source)?;
     let clusters = clusters(file.clusters, source)?;
     let listeners = listeners(file.listeners, &clusters, source)?;
+    let admin = file.admin.map(|admin| admin.bind.0);
+    let own = OwnListeners::new(listeners.iter().map(|one| one.bind), admin);
+    for (at, cluster) in clusters.iter().enumerate() {
+        for (index, endpoint) in cluster.endpoints.iter().enumerate() {
+            let field = format!("clusters[{at}].endpoints[{index}]");
+            own.refuse(&field, (&endpoint.address, endpoint.port), source)?;
+        }
+    }
     Ok(Chain {
         listeners,
         clusters,
         filters,
-        admin: file.admin.map(|admin| admin.bind.0),
+        admin,
         idle_timeout: file.idle_timeout.map(BoundedDuration::get),
         resend_first_flight: file.resend_first_flight.unwrap_or(true),
+        half_close_timeout: file
+            .half_close_timeout
+            .map_or(HALF_CLOSE_TIMEOUT, BoundedDuration::get),
         max_connections: file.max_connections.map(MaxConnections::u32),
         dns_refresh: file.dns_refresh.map_or(DNS_REFRESH, BoundedDuration::get),
         drain_delay: file

@@ -14,6 +14,16 @@ fn wrong_listeners_are_refused_with_field_value_and_remedy() {
             r#"lb.json: listeners[0].bind is "[::1]:8181"; admin.bind is [::]:8181, and the two overlap"#,
         ),
         (
+            with_replicas(r#"[{"address": "10.0.0.11"}, {"address": "127.0.0.1"}]"#),
+            r#"lb.json: replicas[1].address is "127.0.0.1"; port 80 there is the balancer's own listeners[0].bind (0.0.0.0:80), so that it would connect to itself; give another address or port"#,
+        ),
+        (
+            with(
+                r#""listeners": [{"bind": "10.0.0.11:8443", "port": 443}], "admin": {"bind": "10.0.0.11:443"}"#,
+            ),
+            r#"lb.json: replicas[0].address is "10.0.0.11"; port 443 there is the balancer's own admin.bind (10.0.0.11:443)"#,
+        ),
+        (
             with(r#""listeners": []"#),
             "lb.json: listeners is []; no listener; add one such as",
         ),

@@ -1,12 +1,16 @@
 //! The admin listener: `/ready`, `/metrics` and, during a drain, `/_ping` are the
 //! host's own, everything else is answered by the filter.
 
+mod connections;
+pub(crate) mod desk;
 mod reply;
 mod request;
+mod write_timeout;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use http::header::ALLOW;
@@ -15,81 +19,154 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
-use tracing::debug;
+use tracing::{debug, error};
 
-use crate::control::lifecycle::{Phase, reached};
+use crate::caught_panic::CaughtPanic;
+use crate::control::lifecycle::Phase;
+#[cfg(test)]
+use crate::fault::Fault;
 use crate::metrics;
-use crate::proxy::accept::{Clients, accept_until};
-use crate::proxy::admin::reply::{JSON, Reply, error, reply};
+use crate::proxy::accept::{Clients, keep_accepting};
+use crate::proxy::admin::connections::{AdminConnections, AdminPlace};
+use crate::proxy::admin::desk::{AdminRequest, Waiting};
+use crate::proxy::admin::reply::{JSON, Reply, error, filter_is_down, reply};
+use crate::proxy::admin::write_timeout::WriteTimeout;
 use crate::proxy::context::WorkerContext;
+use crate::proxy::shared_state::SharedState;
 
-/// Serves the admin listener for as long as the worker lives, or until another
-/// worker does. Whoever asks before the workers run waits: during a reload it is
-/// the last ones that are ready.
-pub(crate) async fn serve(worker: Rc<WorkerContext>, listener: TcpListener) {
-    let phases = worker.shared.phases.clone();
-    reached(&phases, Phase::Running).await;
-    if *phases.borrow() < Phase::Running {
-        return;
-    }
+/// The generation that runs; `None`: none yet.
+pub(crate) type Current = watch::Receiver<Option<Arc<SharedState>>>;
+
+/// Serves the admin listener until `end`. Its connections go on after that; each
+/// request is answered by the generation that runs then.
+pub(crate) async fn serve(current: Current, listener: TcpListener, end: oneshot::Receiver<()>) {
+    let most = current
+        .borrow()
+        .as_ref()
+        .map_or(1, |shared| shared.admin_connections);
     let mut requests = Requests {
         local: listener.local_addr().ok(),
-        worker,
+        connections: AdminConnections::new(most),
+        current,
     };
-    accept_until(retiring(&phases), &listener, "admin", &mut requests).await;
+    // An error: the host is gone.
+    let end = async { drop(end.await) };
+    keep_accepting(end, &listener, "admin", &mut requests).await;
 }
 
-/// Waits until another worker takes the place of this one.
-async fn retiring(phases: &watch::Receiver<Phase>) {
-    reached(phases, Phase::Retiring).await;
-    if *phases.borrow() != Phase::Retiring {
-        // During a drain nobody else answers.
-        std::future::pending().await
-    }
-}
-
-struct Requests {
+/// Has a worker answer what comes to its desk, for as long as it is the current one.
+pub(crate) async fn answer_all(
     worker: Rc<WorkerContext>,
-    local: Option<SocketAddr>,
-}
-
-impl Clients<TcpStream> for Requests {
-    type Place = ();
-
-    async fn admit(&mut self) {}
-
-    fn admit_last(&mut self) -> Option<()> {
-        None
-    }
-
-    fn serve(&mut self, socket: TcpStream, client: SocketAddr, (): ()) {
-        let (worker, local) = (Rc::clone(&self.worker), self.local.unwrap_or(client));
+    mut requests: UnboundedReceiver<Waiting>,
+) {
+    while let Some(waiting) = requests.recv().await {
+        let worker = Rc::clone(&worker);
         spawn_local(async move {
-            let service = service_fn(|request| {
-                let worker = Rc::clone(&worker);
-                async move { Ok::<_, Infallible>(answer(&worker, client, local, request).await) }
-            });
-            let serving = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(worker.shared.options.admin_timeout)
-                .serve_connection(TokioIo::new(socket), service);
-            if let Err(error) = serving.await {
-                debug!(%error, %client, "an admin connection failed");
+            let Waiting { request, mut reply } = waiting;
+            if *worker.shared.phases.borrow() == Phase::Retiring {
+                // Its VM may be, too. Who asks may have gone.
+                let _ = reply.send(Err(request));
+                return;
             }
+            let answer = {
+                let asking = std::pin::pin!(request::ask(&worker, request));
+                tokio::select! {
+                    answer = CaughtPanic::catch_async(asking) => answer,
+                    () = reply.closed() => return,
+                }
+            };
+            let answer = answer.unwrap_or_else(|panic| {
+                error!(%panic, "a request on the admin listener has no answer: its task panicked");
+                error(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "the request's task panicked; see the log",
+                )
+            });
+            let _ = reply.send(Ok(answer));
         });
     }
 }
 
+struct Requests {
+    current: Current,
+    local: Option<SocketAddr>,
+    connections: Rc<AdminConnections>,
+}
+
+impl Clients<TcpStream> for Requests {
+    type Place = Option<AdminPlace>;
+
+    async fn admit(&mut self) -> Option<AdminPlace> {
+        self.connections.admit().await
+    }
+
+    fn admit_last(&mut self) -> Option<Option<AdminPlace>> {
+        // The listener is elsewhere by now.
+        None
+    }
+
+    fn serve(&mut self, socket: TcpStream, client: SocketAddr, place: Option<AdminPlace>) {
+        // Nobody is accepted before there are workers.
+        let Some(shared) = self.current.borrow().clone() else {
+            return;
+        };
+        #[cfg(test)]
+        shared.options.fault.strike(Fault::AdminAccept);
+        let Some(place) = place else {
+            refuse(&socket, client);
+            return;
+        };
+        let (current, local) = (self.current.clone(), self.local.unwrap_or(client));
+        let limit = shared.options.admin_timeout;
+        let id = place.id();
+        let serving = spawn_local(async move {
+            let (current, place) = (&current, &place);
+            let service = service_fn(async |request| {
+                Ok::<_, Infallible>(answer(current, place, client, local, request).await)
+            });
+            let serving = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(limit)
+                .serve_connection(TokioIo::new(WriteTimeout::new(socket, limit)), service);
+            let serving = std::pin::pin!(serving);
+            match CaughtPanic::catch_async(serving).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => debug!(%error, %client, "an admin connection failed"),
+                Err(panic) => error!(%client, %panic, "an admin connection's task panicked"),
+            }
+        });
+        self.connections.set_task(id, serving.abort_handle());
+    }
+}
+
+/// Every other connection is being answered.
+fn refuse(socket: &TcpStream, client: SocketAddr) {
+    debug!(%client, "an admin connection is refused: as many are being answered as may be");
+    let body = "{\"error\":\"as many requests are being answered as may be; try again\"}\n";
+    let head = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: {JSON}\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    // Few bytes, which a new socket has room for.
+    let _ = socket.try_write((head + body).as_bytes());
+}
+
 async fn answer(
-    worker: &WorkerContext,
+    current: &Current,
+    place: &AdminPlace,
     client: SocketAddr,
     local: SocketAddr,
     request: Request<Incoming>,
 ) -> Reply {
-    let phase = *worker.shared.phases.borrow();
+    let Some(shared) = current.borrow().clone() else {
+        return error(StatusCode::SERVICE_UNAVAILABLE, "starting");
+    };
+    let phase = *shared.phases.borrow();
     let own = match request.uri().path() {
         "/ready" | "/metrics" => true,
         // The filter knows of no drain.
@@ -104,16 +181,16 @@ async fn answer(
         return refused;
     }
     match request.uri().path() {
-        "/ready" => ready(worker, phase),
+        "/ready" => ready(&shared, phase),
         "/_ping" if own => {
             let ping = "{\"Error\":\"draining\",\"Healthy\":false}".to_owned();
             reply(StatusCode::SERVICE_UNAVAILABLE, JSON, ping)
         }
         "/metrics" => {
-            let text = {
-                let shared = &worker.shared;
-                metrics::render(&shared.counters, &shared.admission, &shared.vm_data)
-            };
+            let counters = [shared.all_counters.total()];
+            let filter = metrics::of_replicas(shared.vm_data.metrics(), &shared.replicas);
+            let dropped = &shared.options.log_lines_dropped;
+            let text = metrics::render(&counters, &shared.admission, dropped, filter);
             reply(
                 StatusCode::OK,
                 "text/plain; version=0.0.4; charset=utf-8",
@@ -121,28 +198,55 @@ async fn answer(
             )
         }
         _ => {
-            let asking = request::ask(worker, client, local, request);
-            timeout(worker.shared.options.admin_timeout, asking)
-                .await
-                .unwrap_or_else(|_| {
-                    error(
-                        StatusCode::GATEWAY_TIMEOUT,
-                        "the filter gave no answer in time",
-                    )
-                })
+            let limit = shared.options.admin_timeout;
+            // What is held of a generation keeps it from ending.
+            drop(shared);
+            // Who sends its body slowly gives way to others.
+            let request = match request::read(request, limit).await {
+                Ok(request) => request,
+                Err(reply) => return reply,
+            };
+            let request = AdminRequest {
+                client,
+                local,
+                request,
+            };
+            let _answering = place.answering();
+            let asking = ask_current(current, request);
+            timeout(limit, asking).await.unwrap_or_else(|_| {
+                error(
+                    StatusCode::GATEWAY_TIMEOUT,
+                    "the filter gave no answer in time",
+                )
+            })
         }
     }
 }
 
-fn ready(worker: &WorkerContext, phase: Phase) -> Reply {
-    let shared = &worker.shared;
-    // The last ones are the current ones; others are retired.
-    let current = shared
+/// Has the current generation answer; one that is retired meanwhile hands the request
+/// back, unanswered.
+async fn ask_current(current: &Current, mut request: AdminRequest) -> Reply {
+    let mut current = current.clone();
+    loop {
+        let Some(shared) = current.borrow_and_update().clone() else {
+            return filter_is_down();
+        };
+        match shared.admin_desk.ask(request).await {
+            Ok(reply) => return reply,
+            Err(_) if *shared.phases.borrow() != Phase::Retiring => return filter_is_down(),
+            Err(unanswered) => request = unanswered,
+        }
+        // It is replaced before it is retired.
+        if !current.has_changed().unwrap_or(false) {
+            return filter_is_down();
+        }
+    }
+}
+
+fn ready(shared: &SharedState, phase: Phase) -> Reply {
+    let running: u64 = shared
         .counters
         .iter()
-        .rev()
-        .take(shared.options.workers.get());
-    let running: u64 = current
         .map(|counters| counters.vm_running.load(Relaxed))
         .sum();
     match phase {

@@ -25,6 +25,13 @@ pub(super) fn error(status: StatusCode, message: &str) -> Reply {
     reply(status, JSON, text)
 }
 
+pub(super) fn filter_is_down() -> Reply {
+    error(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the filter is down; it is being restarted",
+    )
+}
+
 pub(super) fn not_found(path: &str) -> Reply {
     error(StatusCode::NOT_FOUND, &format!("nothing at {path}"))
 }

@@ -1,32 +1,56 @@
 //! A request on the admin listener that a filter answers.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
+use http::header::CONNECTION;
 use http::{HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
+use tokio::time::timeout;
 
 use crate::filters::vm_owner::{ContextHandle, VmOwner};
-use crate::proxy::admin::reply::{Reply, error, from_filter, not_found};
+use crate::proxy::admin::desk::AdminRequest;
+use crate::proxy::admin::reply::{Reply, error, filter_is_down, from_filter, not_found};
 use crate::proxy::context::WorkerContext;
 use proxy_wasm_engine::{Action, ContextId, End, Headers, HttpInfo, TcpInfo, Trap, Vm};
 
-/// Hands a request to the filter's HTTP context.
-pub(super) async fn ask(
-    worker: &WorkerContext,
-    client: SocketAddr,
-    local: SocketAddr,
+/// Reads a request to its end; `None`: it has no body.
+///
+/// # Errors
+/// The reply to a body that is broken, too long, or not there in time.
+pub(super) async fn read(
     request: Request<Incoming>,
-) -> Reply {
+    limit: Duration,
+) -> Result<Request<Option<Bytes>>, Reply> {
     let (head, body) = request.into_parts();
-    let has_body = !body.is_end_stream();
-    let body = match read(body).await {
-        Ok(body) => body,
-        Err(reply) => return reply,
-    };
+    if body.is_end_stream() {
+        return Ok(Request::from_parts(head, None));
+    }
+    match timeout(limit, read_body(body)).await {
+        Ok(body) => Ok(Request::from_parts(head, Some(body?))),
+        Err(_) => {
+            let limit = humantime::format_duration(limit);
+            let message = format!("the body did not arrive within {limit}");
+            let mut reply = error(StatusCode::REQUEST_TIMEOUT, &message);
+            let close = HeaderValue::from_static("close");
+            reply.headers_mut().insert(CONNECTION, close);
+            Err(reply)
+        }
+    }
+}
+
+/// Hands a request to the filter's HTTP context.
+pub(super) async fn ask(worker: &WorkerContext, request: AdminRequest) -> Reply {
+    let AdminRequest {
+        client,
+        local,
+        request,
+    } = request;
+    let (head, body) = request.into_parts();
+    let has_body = body.is_some();
+    let body = body.unwrap_or_default();
     let path = head.uri.path();
     let Some(owner) = worker.chain.admin() else {
         return not_found(path);
@@ -62,7 +86,7 @@ pub(super) async fn ask(
     }
 }
 
-async fn read(body: Incoming) -> Result<Bytes, Reply> {
+async fn read_body(body: Incoming) -> Result<Bytes, Reply> {
     match Limited::new(body, MOST_BODY).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(self::error(
@@ -74,13 +98,6 @@ async fn read(body: Incoming) -> Result<Bytes, Reply> {
             &format!("the body is broken: {error}"),
         )),
     }
-}
-
-fn filter_is_down() -> Reply {
-    error(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "the filter is down; it is being restarted",
-    )
 }
 
 /// The filter's context of a request, which ends with it, answered or not.

@@ -131,3 +131,53 @@ async fn the_deadline_bounds_all_attempts_together() {
     assert!(dial(order, deadline, &mut attempts).await.is_none());
     assert_eq!(attempts.count, 1, "after the deadline no other is tried");
 }
+
+#[tokio::test]
+async fn a_name_that_leads_to_the_host_itself_is_not_connected_to() {
+    let own = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = own.local_addr().unwrap().port();
+    let mut plan = plan(&[("a", own.local_addr().unwrap())]);
+    plan.clusters[0].host = Address::Name("dtr.internal".to_owned());
+    let lookup: Lookup = Arc::new(|_| {
+        let found = [[127, 0, 0, 1], [127, 0, 0, 2]].map(Into::into).to_vec();
+        Box::pin(std::future::ready(Ok(found)))
+    });
+    let mut resolver = Resolver::new(lookup);
+    let clusters = Clusters::of(&plan, &mut resolver).unwrap();
+    resolver.resolve(Duration::from_secs(1)).await;
+    let cases = [
+        (([127, 0, 0, 1], port), 1, "its address is left out"),
+        (([0, 0, 0, 0], port), 0, "all of them are its own"),
+        (([0, 0, 0, 0], port ^ 1), 2, "it listens on another port"),
+    ];
+    for (listener, left, why) in cases {
+        let clusters = Clusters::of(&plan, &mut resolver).unwrap();
+        clusters.refuse_loops(vec![listener.into()]).unwrap();
+        let turns = clusters.turns();
+        let mut order = clusters.in_order(clusters.target("a").unwrap(), &turns);
+        let endpoint = order.next().unwrap();
+        for _ in 0..2 {
+            assert_eq!(endpoint.addresses().count(), left, "{why}");
+        }
+    }
+    // Until it is known where the host listens, none is left out.
+    let turns = clusters.turns();
+    let mut order = clusters.in_order(clusters.target("a").unwrap(), &turns);
+    assert_eq!(order.next().unwrap().addresses().count(), 2);
+}
+
+#[test]
+fn a_replica_at_the_hosts_own_address_is_refused() {
+    let at = |address: &str| plan(&[("r1", address.parse().unwrap())]);
+    let refused = |address: &str, listener: &str| {
+        let lookup: Lookup = Arc::new(|_| Box::pin(std::future::pending()));
+        let clusters = Clusters::of(&at(address), &mut Resolver::new(lookup)).unwrap();
+        clusters.refuse_loops(vec![listener.parse().unwrap()])
+    };
+    let error = refused("127.0.0.1:443", "0.0.0.0:443")
+        .unwrap_err()
+        .to_string();
+    let expected = r#""r1" is at 127.0.0.1:443, where this host itself listens (0.0.0.0:443)"#;
+    assert!(error.starts_with(expected), "{error}");
+    assert!(refused("127.0.0.1:443", "127.0.0.1:444").is_ok());
+}

@@ -9,11 +9,11 @@ use tracing::subscriber::DefaultGuard;
 
 /// What a thread, and the hosts it starts, log.
 #[derive(Clone, Default)]
-pub(super) struct CapturedLog(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct CapturedLog(Arc<Mutex<Vec<u8>>>);
 
 impl CapturedLog {
     /// Captures until the guard is dropped.
-    pub(super) fn start() -> (CapturedLog, DefaultGuard) {
+    pub(crate) fn start() -> (CapturedLog, DefaultGuard) {
         let log = CapturedLog::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -23,7 +23,7 @@ impl CapturedLog {
         (log, tracing::subscriber::set_default(subscriber))
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }

@@ -1,0 +1,422 @@
+//! Writes the log from a thread of its own.
+//!
+//! Whoever logs appends to a queue and goes on, whatever becomes of standard error:
+//! a pipe that nobody reads, a closed one, a full disk. What does not fit is dropped
+//! and counted, and one line says how much it was once lines are taken again.
+
+use std::io::{self, ErrorKind, Write};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// Takes lines and never waits for them to be written. Clones share a queue.
+#[derive(Clone)]
+pub(super) struct LogWriter(Arc<Queue>);
+
+impl LogWriter {
+    /// Starts the thread that writes to `out`. At most `limit` bytes wait for it.
+    /// After lines were dropped and others were written, it calls `say_dropped` with
+    /// how many, which may log.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(super) fn start(
+        out: impl Write + Send + 'static,
+        limit: usize,
+        say_dropped: impl Fn(u64) + Send + 'static,
+    ) -> io::Result<LogWriter> {
+        let queue = Arc::new(Queue {
+            limit,
+            dropped: Arc::default(),
+            state: Mutex::default(),
+            work: Condvar::new(),
+            idle: Condvar::new(),
+        });
+        let thread = thread::Builder::new().name("log".to_owned());
+        let taking = Arc::clone(&queue);
+        thread.spawn(move || taking.write_to(out, say_dropped))?;
+        Ok(LogWriter(queue))
+    }
+
+    /// How many lines were dropped so far.
+    pub(super) fn dropped(&self) -> &Arc<AtomicU64> {
+        &self.0.dropped
+    }
+
+    /// Waits until everything is written, but no longer than this.
+    pub(super) fn flush(&self, limit: Duration) {
+        let mut state = self.0.lock();
+        state.urgent = true;
+        self.0.work.notify_one();
+        let waiting = |state: &mut State| state.thread != Thread::Idle || !state.lines.is_empty();
+        let waited = self.0.idle.wait_timeout_while(state, limit, waiting);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.urgent = false;
+    }
+}
+
+impl Write for LogWriter {
+    /// Takes all of a line, or drops it; either way it is done with.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.push(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Queue {
+    limit: usize,
+    dropped: Arc<AtomicU64>,
+    /// Held to copy a line or to swap two buffers, never while writing.
+    state: Mutex<State>,
+    /// Tells the thread to begin, or to hurry.
+    work: Condvar,
+    /// Tells who flushes that the thread has nothing to do.
+    idle: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    lines: Vec<u8>,
+    /// Lines dropped that the log has not told of.
+    untold: u64,
+    thread: Thread,
+    /// Somebody flushes: no more lines are waited for.
+    urgent: bool,
+}
+
+/// What the thread does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Thread {
+    /// It waits to be told of a line.
+    #[default]
+    Idle,
+    /// It will take what is there by itself.
+    Busy,
+}
+
+/// How the last write went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Health {
+    Writes,
+    Fails,
+}
+
+impl Queue {
+    fn push(&self, line: &[u8]) {
+        let mut state = self.lock();
+        if state.lines.len() + line.len() > self.limit {
+            state.untold += 1;
+            drop(state);
+            self.dropped.fetch_add(1, Relaxed);
+            return;
+        }
+        state.lines.extend_from_slice(line);
+        // One wake-up for all lines of a while, not one for each.
+        let wakes = std::mem::replace(&mut state.thread, Thread::Busy) == Thread::Idle;
+        drop(state);
+        if wakes {
+            self.work.notify_one();
+        }
+    }
+
+    /// The thread's life; it ends with the process.
+    fn write_to(&self, mut out: impl Write, say_dropped: impl Fn(u64)) {
+        let mut batch = Vec::new();
+        let mut health = Health::Writes;
+        let mut within_line = false;
+        loop {
+            let untold = self.take(&mut batch, health);
+            if untold > 0 {
+                // Behind the lines of this batch, ahead of all others.
+                say_dropped(untold);
+            }
+            if within_line && !batch.is_empty() {
+                batch.insert(0, b'\n');
+            }
+            let left = write_all(&mut out, &batch);
+            let written = batch.len() - left;
+            if written > 0 {
+                within_line = batch[written - 1] != b'\n';
+            }
+            health = match left {
+                0 => Health::Writes,
+                _ => Health::Fails,
+            };
+            self.lose(&batch[written..]);
+            batch.clear();
+            // What a burst took is given back.
+            batch.shrink_to(KEPT);
+        }
+    }
+
+    /// Waits for lines, takes those of a short while, and how many were dropped
+    /// that can be told of now.
+    fn take(&self, batch: &mut Vec<u8>, health: Health) -> u64 {
+        let mut state = self.lock();
+        let tells = |state: &State| state.untold > 0 && health == Health::Writes;
+        if state.lines.is_empty() && !tells(&state) {
+            state.thread = Thread::Idle;
+            self.idle.notify_all();
+            let nothing = |state: &mut State| state.lines.is_empty();
+            let woken = self.work.wait_while(state, nothing);
+            state = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+        state.thread = Thread::Busy;
+        let calm = |state: &mut State| !state.urgent;
+        let gathered = self.work.wait_timeout_while(state, GATHER, calm);
+        let (mut state, _) = gathered.unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(&mut state.lines, batch);
+        match tells(&state) {
+            true => std::mem::take(&mut state.untold),
+            false => 0,
+        }
+    }
+
+    /// Counts what could not be written.
+    fn lose(&self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let lines = bytes.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        self.dropped.fetch_add(lines, Relaxed);
+        self.lock().untold += lines;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes as much as can be written: how many bytes are left.
+fn write_all(out: &mut impl Write, bytes: &[u8]) -> usize {
+    let mut left = bytes;
+    while !left.is_empty() {
+        match out.write(left) {
+            Ok(0) => break,
+            Ok(written) => left = &left[written..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    left.len()
+}
+
+/// How long lines are gathered before they are written together.
+const GATHER: Duration = Duration::from_millis(10);
+/// Memory the queue keeps when it is empty.
+const KEPT: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::sync::OnceLock;
+    use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+
+    use Outcome::{Fails, Takes};
+
+    use super::*;
+
+    /// What a write is to come to.
+    enum Outcome {
+        /// It takes so many bytes at most.
+        Takes(usize),
+        Fails(ErrorKind),
+    }
+
+    /// A file that waits at each write until the test says what comes of it.
+    struct Script {
+        writing: Sender<()>,
+        outcomes: Receiver<Outcome>,
+        text: Arc<Mutex<String>>,
+    }
+
+    impl Write for Script {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.writing.send(()).unwrap();
+            match self.outcomes.recv() {
+                Ok(Takes(most)) => {
+                    let taken = bytes.len().min(most);
+                    let text = std::str::from_utf8(&bytes[..taken]).unwrap();
+                    self.text.lock().unwrap().push_str(text);
+                    Ok(taken)
+                }
+                Ok(Fails(kind)) => Err(kind.into()),
+                // The test is over.
+                Err(_) => loop {
+                    thread::park();
+                },
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Test {
+        writer: LogWriter,
+        writing: Receiver<()>,
+        outcomes: Sender<Outcome>,
+        text: Arc<Mutex<String>>,
+    }
+
+    impl Test {
+        /// With room for so many bytes in the queue.
+        fn start(limit: usize) -> Test {
+            let (writing_sender, writing) = channel();
+            let (outcomes, outcomes_receiver) = channel();
+            let text = Arc::default();
+            let script = Script {
+                writing: writing_sender,
+                outcomes: outcomes_receiver,
+                text: Arc::clone(&text),
+            };
+            let log = Arc::new(OnceLock::<LogWriter>::new());
+            let logs = Arc::clone(&log);
+            let say_dropped = move |lines| {
+                let mut writer = logs.wait().clone();
+                let line = format!("{lines} lost\n");
+                writer.write_all(line.as_bytes()).unwrap();
+            };
+            let writer = LogWriter::start(script, limit, say_dropped).unwrap();
+            let writer = log.get_or_init(|| writer).clone();
+            Test {
+                writer,
+                writing,
+                outcomes,
+                text,
+            }
+        }
+
+        fn log(&self, lines: &[&str]) {
+            for line in lines {
+                self.writer.clone().write_all(line.as_bytes()).unwrap();
+            }
+        }
+
+        /// Waits for a write to begin.
+        fn writes(&self) {
+            self.writing.recv_timeout(LIMIT).unwrap();
+        }
+
+        fn outcome(&self, outcome: Outcome) {
+            self.outcomes.send(outcome).unwrap();
+        }
+
+        /// Waits until there is no more to write; all that was written.
+        fn written(&self) -> String {
+            self.writer.flush(LIMIT);
+            let more = self.writing.try_recv();
+            assert!(more.is_err(), "a write that the test did not allow");
+            self.text.lock().unwrap().clone()
+        }
+
+        fn dropped(&self) -> u64 {
+            self.writer.dropped().load(Relaxed)
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_dropped_counted_and_told_of_once() {
+        let test = Test::start(8);
+        test.log(&["one\n"]);
+        test.writes();
+        // Nobody reads: the queue fills, and whoever logs goes on.
+        test.log(&["two\n", "tri\n", "lost\n", "lost\n", "4\n"]);
+        assert_eq!(test.dropped(), 3, "each is counted at once");
+        test.outcome(ALL);
+        test.writes();
+        test.outcome(ALL);
+        test.writes();
+        test.outcome(ALL);
+        assert_eq!(test.written(), "one\ntwo\ntri\n3 lost\n");
+        assert_eq!(test.dropped(), 3);
+
+        test.log(&["more\n"]);
+        test.writes();
+        test.outcome(ALL);
+        let text = test.written();
+        assert!(text.ends_with("3 lost\nmore\n"), "told once: {text}");
+    }
+
+    #[test]
+    fn a_write_that_fails_ends_nothing() {
+        for kind in [ErrorKind::BrokenPipe, ErrorKind::StorageFull] {
+            let test = Test::start(1000);
+            for _ in 0..3 {
+                test.log(&["lost\n"]);
+                test.writes();
+                test.outcome(Fails(kind));
+                assert_eq!(test.written(), "", "{kind}");
+            }
+            assert_eq!(test.dropped(), 3, "{kind}");
+            // There is room on the disk again.
+            test.log(&["one\n"]);
+            test.writes();
+            test.outcome(ALL);
+            test.writes();
+            test.outcome(ALL);
+            assert_eq!(test.written(), "one\n3 lost\n", "{kind}");
+        }
+    }
+
+    #[test]
+    fn half_a_line_is_ended_before_the_next() {
+        let test = Test::start(1000);
+        test.log(&["one\nhalf of this\n", "lost\n"]);
+        test.writes();
+        test.outcome(Takes(8));
+        test.writes();
+        test.outcome(Fails(ErrorKind::StorageFull));
+        assert_eq!(test.written(), "one\nhalf");
+        assert_eq!(test.dropped(), 2);
+        test.log(&["two\n"]);
+        test.writes();
+        test.outcome(Fails(ErrorKind::Interrupted));
+        test.writes();
+        test.outcome(ALL);
+        test.writes();
+        test.outcome(ALL);
+        assert_eq!(test.written(), "one\nhalf\ntwo\n2 lost\n");
+    }
+
+    #[test]
+    fn a_flush_waits_for_what_is_queued_and_not_for_ever() {
+        let test = Test::start(1000);
+        test.writer.flush(LIMIT);
+        test.log(&["one\n"]);
+        test.writes();
+        test.log(&["two\n"]);
+        test.writer.flush(Duration::from_millis(1));
+        assert_eq!(*test.text.lock().unwrap(), "", "nobody read");
+        test.outcome(ALL);
+        test.outcome(ALL);
+        test.writer.flush(LIMIT);
+        assert_eq!(*test.text.lock().unwrap(), "one\ntwo\n");
+    }
+
+    #[test]
+    fn lines_of_a_while_are_one_write() {
+        let test = Test::start(1000);
+        test.log(&["one\n"]);
+        test.writes();
+        test.log(&["two\n", "three\n", "four\n"]);
+        test.outcome(ALL);
+        test.writes();
+        test.outcome(ALL);
+        assert_eq!(test.written(), "one\ntwo\nthree\nfour\n");
+        let more = test.writing.recv_timeout(Duration::ZERO);
+        assert_eq!(more, Err(RecvTimeoutError::Timeout));
+    }
+
+    const ALL: Outcome = Takes(usize::MAX);
+    /// Longer than anything here takes.
+    const LIMIT: Duration = Duration::from_secs(20);
+}

@@ -1,0 +1,125 @@
+//! The thread of what serves every generation: the admin listener, and DNS.
+
+use std::net::TcpListener as StdListener;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{io, thread};
+
+use tokio::net::TcpListener;
+use tokio::runtime::Builder;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{AbortHandle, LocalSet, spawn_local};
+use tokio::time::{Instant, sleep};
+use tracing::error;
+
+use crate::caught_panic::CaughtPanic;
+#[cfg(test)]
+use crate::fault::{Fault, FaultSwitch};
+use crate::filters::backoff::Backoff;
+use crate::proxy::admin::{self, Current};
+use crate::proxy::shared_state::SharedState;
+use crate::upstream::resolver::Resolver;
+
+/// The thread of what serves every generation. As in Envoy it is none of the workers:
+/// the admin listener answers whatever becomes of them. Dropped, it ends.
+pub(super) struct MainThread {
+    current: watch::Sender<Option<Arc<SharedState>>>,
+    orders: mpsc::UnboundedSender<Order>,
+}
+
+enum Order {
+    /// Accept admin clients here, instead of where they were before.
+    Serve(Option<StdListener>),
+    /// Keep these names up to date, instead of those before.
+    Resolve(Resolving),
+}
+
+/// Keeps DNS names up to date.
+pub(super) struct Resolving {
+    pub(super) resolver: Resolver,
+    pub(super) refresh: Duration,
+    /// Before it goes on after a panic, at first.
+    pub(super) backoff: Duration,
+    #[cfg(test)]
+    pub(super) fault: FaultSwitch,
+}
+
+impl MainThread {
+    /// # Errors
+    /// When the system gives no thread or no runtime.
+    pub(super) fn spawn() -> io::Result<MainThread> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let (current, watching) = watch::channel(None);
+        let (orders, receiver) = mpsc::unbounded_channel();
+        let dispatch = tracing::dispatcher::get_default(Clone::clone);
+        let thread = thread::Builder::new().name("main-thread".to_owned());
+        thread.spawn(move || {
+            let _logs = tracing::dispatcher::set_default(&dispatch);
+            LocalSet::new().block_on(&runtime, live(receiver, watching));
+            runtime.shutdown_background();
+        })?;
+        Ok(MainThread { current, orders })
+    }
+
+    /// This generation answers from now on.
+    pub(super) fn set_current(&self, generation: Arc<SharedState>) {
+        self.current.send_replace(Some(generation));
+    }
+
+    /// Accepts admin clients here, or nowhere; connections that are open go on.
+    pub(super) fn serve_admin(&self, listener: Option<StdListener>) {
+        // The thread ends after its orders.
+        let _ = self.orders.send(Order::Serve(listener));
+    }
+
+    /// Looks these names up from now on, and no others.
+    pub(super) fn resolve(&self, resolving: Resolving) {
+        let _ = self.orders.send(Order::Resolve(resolving));
+    }
+}
+
+async fn live(mut orders: mpsc::UnboundedReceiver<Order>, current: Current) {
+    let mut accepting: Option<oneshot::Sender<()>> = None;
+    let mut resolving: Option<AbortHandle> = None;
+    while let Some(order) = orders.recv().await {
+        match order {
+            Order::Serve(listener) => {
+                // Dropped, the last one ends.
+                drop(accepting.take());
+                match listener.map(TcpListener::from_std).transpose() {
+                    Ok(None) => {}
+                    Ok(Some(listener)) => {
+                        let (sender, end) = oneshot::channel();
+                        spawn_local(admin::serve(current.clone(), listener, end));
+                        accepting = Some(sender);
+                    }
+                    Err(error) => error!(%error, "the admin listener can't be served"),
+                }
+            }
+            Order::Resolve(names) => {
+                if let Some(last) = resolving.take() {
+                    last.abort();
+                }
+                resolving = Some(spawn_local(keep_resolving(names)).abort_handle());
+            }
+        }
+    }
+}
+
+async fn keep_resolving(names: Resolving) {
+    let mut backoff = Backoff::new(names.backoff);
+    loop {
+        #[cfg(test)]
+        let running = async {
+            names.fault.strike(Fault::Resolver);
+            names.resolver.run(names.refresh).await;
+        };
+        #[cfg(not(test))]
+        let running = names.resolver.run(names.refresh);
+        let Err(panic) = CaughtPanic::catch_async(std::pin::pin!(running)).await else {
+            return;
+        };
+        error!(%panic, "looking up names panicked; it goes on");
+        sleep(backoff.next(Instant::now())).await;
+    }
+}

@@ -1,0 +1,132 @@
+//! Which errors clients saw, and which of them a balancer could have spared them.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Expected;
+use crate::load::{Load, Outcome, Record};
+
+/// Moments of an event, in their order.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    /// When the first thing happened.
+    pub(super) began: Option<Instant>,
+    marks: Vec<Mark>,
+}
+
+/// A moment that says something of the connections open at it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Mark {
+    /// Between these two, connections of a replica were cut.
+    Severed(Instant, Instant),
+    /// From here on nobody could be served.
+    AllDown(Instant),
+    /// From here on clients could.
+    Up(Instant),
+}
+
+/// Connections, and errors by kind.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Tally {
+    pub(crate) connections: u64,
+    /// Of these, the ones that began when the event had.
+    pub(crate) since: u64,
+    /// Errors that a balancer could have prevented.
+    pub(crate) errors: BTreeMap<Outcome, u64>,
+    /// Errors of connections that were open when a replica was cut.
+    pub(crate) severed: BTreeMap<Outcome, u64>,
+    /// Errors of connections that began while no replica served.
+    pub(crate) down: BTreeMap<Outcome, u64>,
+    /// Clients that lacked a port or a descriptor of their own.
+    pub(crate) harness: u64,
+    /// Clients that were not started, since too many were open.
+    pub(crate) withheld: u64,
+    /// Longest wait for a first byte, of those that were served whole and not open
+    /// when a replica was cut; milliseconds.
+    pub(crate) worst_wait: u64,
+    /// The longest delay of the load itself; milliseconds.
+    pub(crate) late: u64,
+}
+
+impl Marks {
+    pub(super) fn put(&mut self, mark: Mark) {
+        self.marks.push(mark);
+    }
+
+    /// Whether it was open while a replica's connections were cut.
+    fn severed(&self, record: &Record) -> bool {
+        self.marks.iter().any(|mark| {
+            matches!(mark, Mark::Severed(from, to) if record.began < *to && record.ended >= *from)
+        })
+    }
+
+    /// Whether it was open while no replica served, or this long after.
+    fn was_down(&self, record: &Record, grace: Duration) -> bool {
+        let mut since = None;
+        for mark in &self.marks {
+            match mark {
+                Mark::AllDown(at) => since = Some(*at),
+                Mark::Up(at) => {
+                    let from = since.take();
+                    if from.is_some_and(|from| record.ended >= from && record.began < *at + grace) {
+                        return true;
+                    }
+                }
+                Mark::Severed(..) => {}
+            }
+        }
+        since.is_some_and(|from| record.ended >= from)
+    }
+}
+
+impl Tally {
+    pub(super) fn of(load: &Load, marks: &Marks, expected: Expected) -> Self {
+        let mut tally = Self {
+            connections: load.records.len() as u64,
+            withheld: load.withheld,
+            late: millis(load.late),
+            ..Self::default()
+        };
+        for record in &load.records {
+            let since = marks.began.is_some_and(|began| record.began >= began);
+            tally.since += u64::from(since);
+            let errors = match record.outcome {
+                Outcome::Ok => {
+                    let wait = record.first_byte.map_or(0, millis);
+                    if !marks.severed(record) {
+                        tally.worst_wait = tally.worst_wait.max(wait);
+                    }
+                    continue;
+                }
+                Outcome::Harness => {
+                    tally.harness += 1;
+                    continue;
+                }
+                // Bytes that were never sent are nobody's right.
+                Outcome::WrongBytes => &mut tally.errors,
+                _ => match expected {
+                    Expected::NoErrorOnce(_, ms)
+                        if marks.was_down(record, Duration::from_millis(ms)) =>
+                    {
+                        &mut tally.down
+                    }
+                    _ if marks.severed(record) => &mut tally.severed,
+                    _ => &mut tally.errors,
+                },
+            };
+            *errors.entry(record.outcome).or_default() += 1;
+        }
+        tally
+    }
+
+    /// How many errors a balancer could have prevented.
+    pub(crate) fn unexcused(&self) -> u64 {
+        self.errors.values().sum()
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,165 @@
+//! Faults, each a value: what happens, in which order, and what clients may see of it.
+//!
+//! A new one is one more value in a file of this folder, in that file's `ALL`.
+
+mod act;
+mod balancer_faults;
+mod clients;
+mod names;
+mod outages;
+mod replica_faults;
+mod restarts;
+
+use crate::load::Mix;
+use crate::proxy::{Kind, Log};
+
+pub(crate) use act::{Act, Certificate, Change, Dns};
+
+/// One fault under load.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Event {
+    /// For `--event` and the table.
+    pub(crate) name: &'static str,
+    /// One sentence for the table.
+    pub(crate) what: &'static str,
+    /// What happens, one after the other, once the load runs.
+    pub(crate) script: &'static [Act],
+    /// How many replicas there are; `r1` is the first.
+    pub(crate) replicas: u8,
+    /// What clients ask for.
+    pub(crate) mix: Mix,
+    /// Most new connections a second that make sense here.
+    pub(crate) most: u32,
+    /// What clients should see; and where they may see an error, why no balancer
+    /// could spare them it.
+    pub(crate) expected: Expected,
+    /// Who can't play, and why.
+    pub(crate) absent: &'static [(Kind, &'static str)],
+    /// For whom `cargo test` asserts the expectation.
+    pub(crate) proven: &'static [Kind],
+    /// Fields of the configuration of `dtr-lb` alone, as JSON.
+    pub(crate) fields: &'static str,
+    /// Where the balancer's log goes.
+    pub(crate) log: Log,
+    /// Its limit on open files.
+    pub(crate) descriptors: Option<u64>,
+    /// How replicas are found and checked.
+    pub(crate) wiring: Wiring,
+}
+
+/// How replicas are found and checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Wiring {
+    /// By address, over HTTP.
+    #[default]
+    Plain,
+    /// By address, over HTTPS with a certificate that is verified.
+    Certificates,
+    /// By name, over HTTP.
+    Names,
+}
+
+/// What clients should see.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Expected {
+    /// No error, but of connections that were open when a replica they may have
+    /// been on was cut: no balancer can know what of them was done.
+    NoError,
+    /// As before, and errors between `AllDown` and `Up`, and so many milliseconds
+    /// longer, until checks have seen it.
+    NoErrorOnce(&'static str, u64),
+}
+
+impl Event {
+    /// Three replicas, and nothing happens to them.
+    pub(crate) const QUIET: Self = Self {
+        name: "",
+        what: "",
+        script: &[],
+        replicas: 3,
+        mix: Mix::Gets,
+        most: u32::MAX,
+        expected: Expected::NoError,
+        absent: &[],
+        proven: &[],
+        fields: "{}",
+        log: Log::File,
+        descriptors: None,
+        wiring: Wiring::Plain,
+    };
+
+    /// Why this kind can't play; `None` when it can.
+    pub(crate) fn absent(&self, kind: Kind) -> Option<&'static str> {
+        let why = self.absent.iter().find(|(one, _)| *one == kind);
+        why.map(|(_, why)| *why)
+    }
+}
+
+impl Expected {
+    /// As the table says it.
+    pub(crate) fn describe(self) -> String {
+        match self {
+            Self::NoError => "0".to_owned(),
+            Self::NoErrorOnce(what, 0) => format!("0 once {what}"),
+            Self::NoErrorOnce(what, ms) => format!("0 once {what} for {ms} ms"),
+        }
+    }
+}
+
+/// Every event, in the order of the table.
+pub(crate) fn all() -> Vec<&'static Event> {
+    let files = [
+        replica_faults::ALL,
+        names::ALL,
+        outages::ALL,
+        restarts::ALL,
+        balancer_faults::ALL,
+        clients::ALL,
+    ];
+    files.into_iter().flatten().copied().collect()
+}
+
+/// Nothing happens, for a long time: `--soak`.
+pub(crate) const SOAK: Event = Event {
+    name: "soak",
+    what: "nothing happens",
+    mix: Mix::Small,
+    ..Event::QUIET
+};
+
+/// Both that carry the filter.
+const BOTH: &[Kind] = &[Kind::Host, Kind::Envoy];
+const HOST: &[Kind] = &[Kind::Host];
+
+const NO_CHECKS: (Kind, &str) = (Kind::Nginx, "it has no checks");
+const NO_NAMES: (Kind, &str) = (Kind::Nginx, "this edition resolves names at its start only");
+const NO_RELOAD: (Kind, &str) = (
+    Kind::Envoy,
+    "its configuration comes by xDS or a new process",
+);
+const NO_ORDERS: (Kind, &str) = (Kind::Nginx, "it takes no orders but a reload");
+
+#[cfg(test)]
+mod tests {
+    use super::{Wiring, all};
+
+    #[test]
+    fn names_are_unique_and_fields_are_json() {
+        let mut names: Vec<_> = all().iter().map(|event| event.name).collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count, "two events of one name: {names:?}");
+        for event in all() {
+            let fields = serde_json::from_str::<serde_json::Value>(event.fields);
+            assert!(
+                fields.is_ok_and(|fields| fields.is_object()),
+                "{}",
+                event.name
+            );
+            // In the machine's own network nobody asks our name server.
+            let quick = event.wiring != Wiring::Names || event.proven.is_empty();
+            assert!(quick, "{} needs a network of its own", event.name);
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! One connection of a client.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dtr_lb_tests::{FQDN, Noise};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsConnector;
+
+use super::record::{Outcome, Record, Served};
+use crate::replica::send_noise;
+
+/// What a client asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// So many bytes.
+    Get(u64),
+    /// So many bytes, read in pieces with this many milliseconds between them.
+    Slow(u64, u64),
+    /// That so many bytes arrive.
+    Post(u64),
+    /// So many bytes sent, and an answer of so many at once, though the replica
+    /// never reads them.
+    Early(u64, u64),
+    /// So many bytes each way at the same time, each way ended on its own.
+    Exchange(u64),
+}
+
+/// A client, and where it connects.
+#[derive(Clone)]
+pub(crate) struct Client {
+    pub(crate) target: SocketAddr,
+    /// Its own address, where that matters.
+    pub(crate) from: Option<IpAddr>,
+    pub(crate) tls: Option<TlsConnector>,
+    pub(crate) patience: Duration,
+}
+
+impl Client {
+    /// Opens a connection, asks, and sees what comes.
+    pub(crate) async fn ask(&self, request: Request, seed: u64) -> Record {
+        let began = Instant::now();
+        let mut first_byte = None;
+        let asked = timeout(self.patience, self.try_ask(request, seed, &mut first_byte)).await;
+        let served = first_byte.map_or(Served::Nothing, |_| Served::Something);
+        let outcome = match asked {
+            Ok(Ok(())) => Outcome::Ok,
+            Ok(Err(error)) => Outcome::of(&error, served),
+            Err(_) => Outcome::Timeout,
+        };
+        let first_byte = first_byte.map(|at| at - began);
+        Record {
+            began,
+            first_byte,
+            ended: Instant::now(),
+            outcome,
+        }
+    }
+
+    async fn try_ask(
+        &self,
+        request: Request,
+        seed: u64,
+        first_byte: &mut Option<Instant>,
+    ) -> io::Result<()> {
+        let stream = self.connect().await?;
+        let exchange = Exchange {
+            request,
+            seed,
+            first_byte,
+        };
+        match &self.tls {
+            None => exchange.run(stream).await,
+            Some(tls) => {
+                let name = ServerName::try_from(FQDN).map_err(io::Error::other)?;
+                exchange.run(tls.connect(name, stream).await?).await
+            }
+        }
+    }
+
+    async fn connect(&self) -> io::Result<TcpStream> {
+        let stream = match self.from {
+            None => TcpStream::connect(self.target).await?,
+            Some(from) => {
+                let socket = TcpSocket::new_v4()?;
+                socket.bind((from, 0).into())?;
+                socket.connect(self.target).await?
+            }
+        };
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
+/// Trusts this authority, so that what comes is what a stand-in sent.
+pub(crate) fn tls_trusting(pem: &std::path::Path) -> anyhow::Result<TlsConnector> {
+    use rustls::pki_types::pem::PemObject;
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(rustls::pki_types::CertificateDer::from_pem_file(pem)?)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+struct Exchange<'a> {
+    request: Request,
+    seed: u64,
+    first_byte: &'a mut Option<Instant>,
+}
+
+impl Exchange<'_> {
+    async fn run(self, stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+        let seed = self.seed;
+        let (path, sent, wanted) = match self.request {
+            Request::Get(length) | Request::Slow(length, _) => {
+                (format!("GET /noise/{seed}/{length}"), 0, length)
+            }
+            Request::Post(length) => (format!("POST /check/{seed}"), length, 0),
+            Request::Early(sent, length) => (format!("POST /early/{seed}/{length}"), sent, length),
+            Request::Exchange(length) => {
+                (format!("POST /exchange/{seed}/{length}"), length, length)
+            }
+        };
+        let head = format!(
+            "{path} HTTP/1.1\r\nHost: {FQDN}\r\nContent-Length: {sent}\r\nConnection: close\r\n\r\n"
+        );
+        // The answer to a GET needs no length of the request.
+        let head = if sent == 0 {
+            head.replace("Content-Length: 0\r\n", "")
+        } else {
+            head
+        };
+        let (mut from, mut to) = tokio::io::split(stream);
+        let (request, first_byte) = (self.request, self.first_byte);
+        let send = async {
+            to.write_all(head.as_bytes()).await?;
+            let of = if matches!(request, Request::Exchange(_)) {
+                seed + 1
+            } else {
+                seed
+            };
+            send_noise(&mut to, of, sent).await?;
+            if matches!(request, Request::Exchange(_)) {
+                to.shutdown().await?;
+            }
+            Ok::<(), io::Error>(())
+        };
+        let receive = receive(&mut from, request, seed, wanted, first_byte);
+        tokio::pin!(send, receive);
+        tokio::select! {
+            biased;
+            received = &mut receive => {
+                // An early answer may end the connection while its request is sent;
+                // of an exchange both ways must be whole.
+                received?;
+                if matches!(request, Request::Exchange(_)) {
+                    send.await?;
+                }
+                Ok(())
+            }
+            sent = &mut send => {
+                receive.await?;
+                // What could not be sent may have been answered already.
+                if matches!(request, Request::Exchange(_)) { sent } else { Ok(()) }
+            }
+        }
+    }
+}
+
+async fn receive(
+    from: &mut (impl AsyncRead + Unpin),
+    request: Request,
+    seed: u64,
+    wanted: u64,
+    first_byte: &mut Option<Instant>,
+) -> io::Result<()> {
+    let mut bytes = Vec::with_capacity(16 * 1024);
+    let body = loop {
+        if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+            break end + 4;
+        }
+        let count = from.read_buf(&mut bytes).await?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        first_byte.get_or_insert_with(Instant::now);
+    };
+    if let Request::Post(length) = request {
+        from.read_to_end(&mut bytes).await?;
+        return match &bytes[body..] {
+            right if right == format!("same {length}").as_bytes() => Ok(()),
+            [] => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        };
+    }
+    let mut noise = Noise::new(seed);
+    let mut chunk = bytes.split_off(body);
+    let mut count = 0;
+    loop {
+        count += chunk.len() as u64;
+        if noise.first_difference(&chunk).is_some() || count > wanted {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        chunk.clear();
+        let room = match request {
+            Request::Slow(_, pause) => {
+                sleep(Duration::from_millis(pause)).await;
+                SLOW_PIECE
+            }
+            _ => PIECE,
+        };
+        chunk.reserve(room);
+        match (&mut *from).take(room as u64).read_buf(&mut chunk).await {
+            Ok(0) if count == wanted => return Ok(()),
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => {}
+            // The answer is whole; that its connection then breaks is how a replica
+            // ends that does not want the rest of a request.
+            Err(_) if count == wanted => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+const PIECE: usize = 64 * 1024;
+const SLOW_PIECE: usize = 4 * 1024;

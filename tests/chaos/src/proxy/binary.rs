@@ -1,0 +1,69 @@
+//! Where the programs are, and which they are.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use super::Kind;
+
+/// The built `dtr-lb`: `$DTR_LB`, or the one beside this program.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn dtr_lb() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("DTR_LB") {
+        return Ok(path.into());
+    }
+    let here = std::env::current_exe()?;
+    let path = here.with_file_name("dtr-lb");
+    if !path.is_file() {
+        bail!(
+            "there is no {}; build it with `cargo build --workspace --bins` (with `--release` \
+             where this program was), or set DTR_LB to the path of the binary to test",
+            path.display()
+        );
+    }
+    Ok(path)
+}
+
+/// Where a kind's program is.
+///
+/// # Errors
+/// When there is none, with what to do.
+pub(super) fn binary(kind: Kind) -> Result<PathBuf> {
+    match kind {
+        Kind::Host => dtr_lb(),
+        Kind::Envoy => dtr_lb_tests::envoy_binary(),
+        Kind::Haproxy | Kind::Nginx => {
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            // Where Debian has what only root runs.
+            let folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
+            let mut files = folders.map(|folder| folder.join(kind.name()));
+            files.find(|file| file.is_file()).with_context(|| {
+                format!(
+                    "there is no {} in PATH; install it to have it beside",
+                    kind.name()
+                )
+            })
+        }
+    }
+}
+
+/// The version a kind's program names.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn version(kind: Kind) -> Result<String> {
+    let binary = binary(kind)?;
+    let argument = match kind {
+        Kind::Host | Kind::Envoy => "--version",
+        Kind::Haproxy | Kind::Nginx => "-v",
+    };
+    let told = Command::new(binary).arg(argument).output()?;
+    let text = [told.stdout, told.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let dotted = |word: &&str| word.contains('.') && word.contains(|c: char| c.is_ascii_digit());
+    let word = text.split([' ', '/', '\n']).find(dotted);
+    Ok(word.unwrap_or("of unknown version").to_owned())
+}

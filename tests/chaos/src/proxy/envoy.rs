@@ -1,0 +1,36 @@
+//! Envoy, with the bootstrap that `dtr-lb envoy` writes.
+
+use anyhow::{Result, bail};
+use tokio::process::Command;
+
+use super::binary::{binary, dtr_lb};
+use super::config::Site;
+use super::{Kind, Places, host};
+
+pub(super) async fn command(site: &Site, places: &Places) -> Result<Command> {
+    host::write(site, places)?;
+    let out = places.folder.join("envoy");
+    let mut write = Command::new(dtr_lb()?);
+    write
+        .arg("envoy")
+        .arg("--config")
+        .arg(host::path(places))
+        .arg("--out")
+        .arg(&out);
+    write.arg("--envoy-admin").arg(places.envoy.to_string());
+    let told = write.output().await?;
+    if !told.status.success() {
+        bail!("dtr-lb envoy: {}", String::from_utf8_lossy(&told.stderr));
+    }
+    let mut command = Command::new(binary(Kind::Envoy)?);
+    command.arg("--config-path").arg(out.join("envoy.yaml"));
+    command.args([
+        "--use-dynamic-base-id",
+        "--concurrency",
+        "2",
+        "--log-level",
+        "warning",
+    ]);
+    command.args(["--component-log-level", "wasm:info"]);
+    Ok(command)
+}

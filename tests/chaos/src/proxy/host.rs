@@ -1,0 +1,79 @@
+//! `dtr-lb run`.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use dtr_lb_tests::FQDN;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use super::binary::binary;
+use super::config::{CONNECT_TIMEOUT, Check, DRAIN_TIMEOUT, FAST_INTERVAL, INTERVAL, Site};
+use super::{Kind, Places};
+
+pub(super) fn command(site: &Site, places: &Places) -> Result<Command> {
+    write(site, places)?;
+    let mut command = Command::new(binary(Kind::Host)?);
+    command.arg("run").arg("--config").arg(path(places));
+    Ok(command)
+}
+
+pub(super) fn write(site: &Site, places: &Places) -> Result<()> {
+    Ok(fs::write(path(places), config(site, places).to_string())?)
+}
+
+/// Where the configuration is.
+pub(super) fn path(places: &Places) -> PathBuf {
+    places.folder.join("lb.json")
+}
+
+fn config(site: &Site, places: &Places) -> Value {
+    let replicas = site.replicas.iter().map(|one| {
+        json!({
+            "name": one.name,
+            "address": one.host,
+            "ports": { "80": one.plain, "443": one.tls, "81": one.plain },
+        })
+    });
+    let listener = |bind: SocketAddr, port| json!({ "bind": bind.to_string(), "port": port });
+    let mut listeners = vec![listener(places.traffic, 80), listener(places.tls, 443)];
+    if site.extra_listener {
+        listeners.push(listener(places.extra, 81));
+    }
+    let mut health = json!({
+        "target": "http:80/_ping",
+        "interval": INTERVAL,
+        "fast_interval": FAST_INTERVAL,
+        "timeout": INTERVAL,
+        "rise": 2,
+        "fall": 3,
+    });
+    if let Check::Tls(authority) = &site.check {
+        health["target"] = "https:443/_ping".into();
+        health["verify"] = authority.display().to_string().into();
+    }
+    let mut config = json!({
+        "fqdn": FQDN,
+        "replicas": replicas.collect::<Vec<_>>(),
+        "listeners": listeners,
+        "health": health,
+        "connect_timeout": CONNECT_TIMEOUT,
+        "dns_refresh": "1s",
+        "drain_timeout": DRAIN_TIMEOUT,
+        "admin": { "bind": places.admin.to_string() },
+    });
+    // A port that no listener and no check names is an error.
+    if !site.extra_listener {
+        for replica in config["replicas"].as_array_mut().into_iter().flatten() {
+            if let Some(ports) = replica["ports"].as_object_mut() {
+                ports.remove("81");
+            }
+        }
+    }
+    for (field, value) in site.fields.as_object().into_iter().flatten() {
+        config[field] = value.clone();
+    }
+    config
+}

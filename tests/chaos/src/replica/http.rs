@@ -1,0 +1,184 @@
+//! What a stand-in answers.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /_ping` | healthy, or as its fault says |
+//! | `GET /noise/SEED/LENGTH` | so many bytes of that seed's noise |
+//! | `POST /check/SEED` | whether the body was that seed's noise, and how long |
+//! | `POST /early/SEED/LENGTH` | noise at once; the body is never read |
+//! | `GET /never` | nothing, whatever the client does |
+//! | `POST /exchange/SEED/LENGTH` | noise at once, while the body is read to its end |
+
+use std::io;
+use std::time::Duration;
+
+use dtr_lb_tests::Noise;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::fault::Fault;
+
+/// What was asked for.
+pub(super) struct Request {
+    path: String,
+    length: u64,
+    /// What came with the head.
+    rest: Vec<u8>,
+}
+
+impl Request {
+    /// The next of this connection; `None` at its end.
+    pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Self>> {
+        let mut bytes = Vec::with_capacity(1024);
+        let end = loop {
+            if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+                break end;
+            }
+            if bytes.len() > LONGEST_HEAD || stream.read_buf(&mut bytes).await? == 0 {
+                return Ok(None);
+            }
+        };
+        let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+        let length = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("content-length")
+                .then(|| value.trim().parse().ok())?
+        });
+        Ok(Some(Self {
+            path: head.split(' ').nth(1).unwrap_or_default().to_owned(),
+            length: length.unwrap_or(0),
+            rest: bytes.split_off(end + 4),
+        }))
+    }
+
+    /// Whether a balancer asks, and not a client.
+    pub(super) fn is_probe(&self) -> bool {
+        self.path == "/_ping"
+    }
+
+    /// Answers it.
+    pub(super) async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
+        mut self,
+        stream: &mut S,
+        name: &str,
+        fault: Fault,
+    ) -> io::Result<()> {
+        if let Fault::Slow(ms) = fault {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+        }
+        let path = std::mem::take(&mut self.path);
+        let mut parts = path.split('/').skip(1);
+        let what = parts.next().unwrap_or_default();
+        let mut number = || {
+            parts
+                .next()
+                .and_then(|text| text.parse::<u64>().ok())
+                .unwrap_or(0)
+        };
+        let (seed, length) = (number(), number());
+        match what {
+            "_ping" if fault == Fault::Sick => {
+                let body = br#"{"Error":"rethinkdb: no primary","Healthy":false}"#;
+                stream
+                    .write_all(&head(503, name, body.len() as u64))
+                    .await?;
+                stream.write_all(body).await
+            }
+            "_ping" => {
+                let body = br#"{"Error":"","Healthy":true}"#;
+                stream
+                    .write_all(&head(200, name, body.len() as u64))
+                    .await?;
+                stream.write_all(body).await
+            }
+            "noise" => {
+                stream.write_all(&head(200, name, length)).await?;
+                send_noise(stream, seed, length).await
+            }
+            "check" => {
+                let said = self.check(stream, seed).await?;
+                stream
+                    .write_all(&head(200, name, said.len() as u64))
+                    .await?;
+                stream.write_all(said.as_bytes()).await
+            }
+            "early" => {
+                stream.write_all(&head(413, name, length)).await?;
+                send_noise(stream, seed, length).await
+            }
+            "exchange" => {
+                stream.write_all(&head(200, name, length)).await?;
+                let (mut from, mut to) = tokio::io::split(stream);
+                let send = async {
+                    send_noise(&mut to, seed, length).await?;
+                    to.shutdown().await
+                };
+                let (sent, received) = tokio::join!(send, self.check(&mut from, seed + 1));
+                sent?;
+                match received? {
+                    same if same.starts_with("same") => Ok(()),
+                    other => Err(io::Error::other(other)),
+                }
+            }
+            "never" => std::future::pending().await,
+            _ => stream.write_all(&head(404, name, 0)).await,
+        }
+    }
+
+    /// Reads the body and compares it.
+    async fn check(
+        &mut self,
+        from: &mut (impl AsyncRead + Unpin),
+        seed: u64,
+    ) -> io::Result<String> {
+        let mut noise = Noise::new(seed);
+        let mut chunk = std::mem::take(&mut self.rest);
+        let (mut bytes, mut difference) = (0, None);
+        loop {
+            let first = noise.first_difference(&chunk);
+            difference = difference.or(first.map(|at| bytes + at as u64));
+            bytes += chunk.len() as u64;
+            if bytes >= self.length {
+                break;
+            }
+            chunk.clear();
+            chunk.reserve(CHUNK);
+            if from.read_buf(&mut chunk).await? == 0 {
+                break;
+            }
+        }
+        Ok(match difference {
+            None => format!("same {bytes}"),
+            Some(at) => format!("different from {at} on"),
+        })
+    }
+}
+
+/// Sends so many bytes of a seed's noise.
+pub(crate) async fn send_noise(
+    to: &mut (impl AsyncWrite + Unpin),
+    seed: u64,
+    length: u64,
+) -> io::Result<()> {
+    let mut noise = Noise::new(seed);
+    let mut buffer = vec![0; CHUNK.min(length as usize)];
+    let mut left = length;
+    while left > 0 {
+        let size = left.min(CHUNK as u64);
+        let chunk = &mut buffer[..size as usize];
+        noise.fill(chunk);
+        to.write_all(chunk).await?;
+        left -= size;
+    }
+    Ok(())
+}
+
+fn head(status: u16, name: &str, length: u64) -> Vec<u8> {
+    format!(
+        "HTTP/1.1 {status} -\r\nx-replica: {name}\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\nconnection: close\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+const LONGEST_HEAD: usize = 8 * 1024;
+const CHUNK: usize = 64 * 1024;

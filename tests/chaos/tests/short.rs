@@ -1,0 +1,27 @@
+//! The short form of each event whose expectation holds, on both hosts: the same
+//! command that people run, a third of each pause, 100 connections a second.
+
+use std::process::Command;
+
+#[test]
+fn no_client_of_the_host_sees_a_fault() {
+    holds_on("host");
+}
+
+#[test]
+fn no_client_of_envoy_sees_a_fault() {
+    holds_on("envoy");
+}
+
+fn holds_on(proxy: &str) {
+    let told = Command::new(env!("CARGO_BIN_EXE_chaos"))
+        .args(["--short", "--proven", "--jobs", "1", "--proxy", proxy])
+        .output();
+    let told = told.unwrap_or_else(|error| panic!("can't run chaos: {error}"));
+    assert!(
+        told.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&told.stdout),
+        String::from_utf8_lossy(&told.stderr)
+    );
+}
