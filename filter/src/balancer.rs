@@ -374,7 +374,7 @@ impl Balancer {
             self.prober
                 .probe(now, &mut self.random, skips, &mut self.effects);
         }
-        for stream in self.connections.take_unsettled(MOST_LOCATED) {
+        for stream in self.connections.take_unsettled(MOST_LOCATED, now) {
             self.effects.push(Effect::Locate(stream));
         }
     }
