@@ -227,14 +227,26 @@ impl Balancer {
             self.take_handover(handover, store, now);
             self.share_counts(store, now);
         }
+        if self.sync.must_announce() || self.sync.are_details_due(now) {
+            self.tell(store, now);
+        }
+    }
+
+    /// Tells the others what this VM found out, if it still is the one that probes.
+    fn tell(&mut self, store: &mut impl Store, now: Moment) {
+        let claim = self.sync.claim(store);
+        let handover = self.sync.renew(store, &mut self.random, now);
+        self.take_handover(handover, store, now);
         if self.sync.must_announce() {
-            // Only a holder that still is one may.
-            let handover = self.sync.renew(store, &mut self.random, now);
-            self.take_handover(handover, store, now);
-            if self.is_holder() {
-                let (verdicts, details) = (self.prober.verdicts(), self.prober.details());
-                self.sync.announce(store, &verdicts, &details, now);
-            }
+            self.sync.announce(store, claim, &self.prober.verdicts());
+        }
+        if self.sync.are_details_due(now) {
+            let details = self.prober.details();
+            self.sync.leave_details(store, claim, &details, now);
+        }
+        // Not left to the next connection.
+        if self.sync.is_behind(store) {
+            self.refresh(store, now);
         }
     }
 
@@ -248,11 +260,15 @@ impl Balancer {
             let (order, since) = orders.of(&replica.name);
             self.pool.set_order(id, order, since, now);
         }
-        if !self.is_holder() {
-            let verdicts = self.sync.read_verdicts(store);
-            for change in self.prober.read(&verdicts) {
-                self.set_verdict(change, now);
+        match self.sync.look(store, now) {
+            Handover::None if self.is_holder() => {}
+            Handover::None => {
+                let verdicts = self.sync.read_verdicts(store);
+                for change in self.prober.read(&verdicts) {
+                    self.set_verdict(change, now);
+                }
             }
+            handover => self.take_handover(handover, store, now),
         }
     }
 
@@ -290,8 +306,8 @@ impl Balancer {
     /// this one's place. Open connections go on, and count.
     pub fn retire(&mut self, store: &mut impl Store, now: Moment) {
         if self.is_holder() {
-            let details = self.prober.details();
-            self.sync.leave_details(store, &details, now);
+            self.sync.make_details_due();
+            self.tell(store, now);
         }
         self.sync.retire(store);
         self.prober.stop();
@@ -358,7 +374,7 @@ impl Balancer {
             self.prober
                 .probe(now, &mut self.random, skips, &mut self.effects);
         }
-        for stream in self.connections.take_unsettled(MOST_LOCATED) {
+        for stream in self.connections.take_unsettled(MOST_LOCATED, now) {
             self.effects.push(Effect::Locate(stream));
         }
     }
@@ -398,13 +414,14 @@ impl Balancer {
             self.take_failures(failed, 1, now);
         }
         if let Some(reached) = progress.reached {
-            self.pool.reached(reached, now);
+            self.pool.reached(reached, progress.opening, now);
         }
     }
 
     /// Takes in connect failures of a replica, whichever VM saw them.
     fn take_failures(&mut self, id: ReplicaId, failures: u64, now: Moment) {
-        let ejection = self.pool.connect_failed(id, failures, now);
+        let last = self.connections.last();
+        let ejection = self.pool.connect_failed(id, failures, last, now);
         // The VM that probes logs for all: it learns of everybody's failures.
         if ejection == Ejection::Unchanged || !self.is_holder() {
             return;
@@ -420,7 +437,14 @@ impl Balancer {
     fn take_handover(&mut self, handover: Handover, store: &mut impl Store, now: Moment) {
         match handover {
             Handover::None => {}
-            Handover::Lost => self.prober.stop(),
+            Handover::Lost => {
+                self.sync.drop_news();
+                let details = self.sync.read_details(store);
+                let verdicts = self.sync.read_verdicts(store);
+                for change in self.prober.leave(details, &verdicts) {
+                    self.set_verdict(change, now);
+                }
+            }
             Handover::Gained => {
                 let details = self.sync.read_details(store);
                 let verdicts = self.sync.read_verdicts(store);
@@ -461,10 +485,6 @@ impl Balancer {
         self.metrics.count(&self.pool, &self.connections, effects);
         if self.is_holder() {
             self.metrics.gauge(&self.pool, &mut self.effects);
-        }
-        if self.sync.are_details_due(now) {
-            let details = self.prober.details();
-            self.sync.leave_details(store, &details, now);
         }
     }
 

@@ -15,6 +15,7 @@ use world::config::check;
 use world::{Does, End, World, sample_config};
 
 const MOST_UNDER_WAY: usize = 128;
+const HEARTBEAT_MS: u64 = 250;
 
 #[test]
 fn whatever_happens_the_invariants_hold() {
@@ -174,31 +175,79 @@ fn happen(world: &mut World, orders: &mut [Order], random: &mut Random, at: &str
             "a new configuration".to_owned()
         }
         _ => {
-            // One VM stalls while the others go on.
-            for _ in 0..40 {
-                world.ms += 25;
-                for other in 0..world.vms.len() {
-                    if other != vm {
-                        world.tick(other);
-                    }
+            let ms = stall(world, vm, orders, random, at);
+            format!("VM {vm} stalled for {ms} ms")
+        }
+    }
+}
+
+/// One VM stands still while the others go on, for how many milliseconds; then it
+/// thinks as they do, before it has even looked at the clock.
+fn stall(world: &mut World, vm: usize, orders: &mut [Order], random: &mut Random, at: &str) -> u64 {
+    let at = format!("{at}, VM {vm} stalled");
+    let began = world.ms;
+    world.stalled = Some(vm);
+    for _ in 0..random.below(8) {
+        world.pass(25 * (1 + random.below(20)));
+        let replica = random.below(world.does.len() as u64) as usize;
+        let other = random.below(world.vms.len() as u64) as usize;
+        match random.below(3) {
+            0 => world.does[replica] = [Does::Well, Does::Sick][random.below(2) as usize],
+            1 if other != vm => {
+                let order = [Order::Ready, Order::Drain][random.below(2) as usize];
+                if world.order(other, replica, order).is_ok() {
+                    orders[replica] = order;
                 }
             }
-            format!("VM {vm} stalled for a second")
+            _ => {}
         }
+    }
+    // Whatever was lost on the board is told again at the next heartbeat.
+    let unlucky = std::mem::replace(&mut world.board.unlucky, 0);
+    world.pass(2 * HEARTBEAT_MS);
+    agree(world, orders, &at);
+    let ms = world.ms - began;
+    world.stalled = None;
+    world.pass(2 * HEARTBEAT_MS);
+    agree(world, orders, &format!("{at} and went on"));
+    world.board.unlucky = unlucky;
+    ms
+}
+
+/// All VMs know the same verdicts, and the orders given.
+fn agree(world: &mut World, orders: &[Order], at: &str) {
+    let known = |world: &mut World, vm: usize| -> Vec<(serde_json::Value, bool)> {
+        world.refresh(vm);
+        let status = world.status(vm);
+        let replicas = status["replicas"].as_array().unwrap();
+        let known = |it: &serde_json::Value| (it["order"].clone(), it["state"] == "unhealthy");
+        replicas.iter().map(known).collect()
+    };
+    let first = known(world, 0);
+    let given: Vec<serde_json::Value> = orders
+        .iter()
+        .map(|order| serde_json::to_value(order).unwrap())
+        .collect();
+    let heeded: Vec<serde_json::Value> = first.iter().map(|(order, _)| order.clone()).collect();
+    assert_eq!(heeded, given, "{at}: orders that VM 0 knows");
+    for vm in 1..world.vms.len() {
+        assert_eq!(
+            known(world, vm),
+            first,
+            "{at}: what VM {vm} knows, and VM 0"
+        );
     }
 }
 
 /// Which replicas a VM says it may give connections on a port, best ones only.
 fn states(world: &mut World, vm: usize, port: u16) -> Vec<bool> {
     // News are read before the next connection, as the glue does.
-    let version = dtr_lb_filter::shared::board::Store::read(
-        &mut world.board,
-        dtr_lb_filter::shared::board::VERSION,
-    );
-    if version.map_or(0, |it| it.cas) != world.vms[vm].balancer.version() {
-        let now = world.now(vm);
-        world.vms[vm].balancer.refresh(&mut world.board, now);
-    }
+    world.refresh(vm);
+    // So are the counts that limits depend on; unlucky, it learns of them later.
+    let unlucky = std::mem::replace(&mut world.board.unlucky, 0);
+    let now = world.now(vm);
+    world.vms[vm].balancer.share_limits(&mut world.board, now);
+    world.board.unlucky = unlucky;
     let balancer = &world.vms[vm].balancer;
     let listener = balancer.listener(port).unwrap();
     world

@@ -34,7 +34,7 @@ on_each_proxy!(status_has_the_documented_shape, |world| {
     let sick = world
         .replica(Replica::pings(Ping::fails("notary: no key")))
         .await;
-    let proxy = world.proxy().await;
+    let proxy = world.proxy_with(json!({ "max_connections": 500 })).await;
     proxy.sees(&well, Healthy).await;
     proxy.sees(&sick, Unhealthy).await;
     // The worker that answers may read the other's answers somewhat later.
@@ -65,6 +65,7 @@ on_each_proxy!(status_has_the_documented_shape, |world| {
         status["listeners"],
         json!([{ "port": 443, "usable": 1, "checks": ["ping"] }])
     );
+    assert_eq!(status["connections"], json!({ "active": 0, "limit": 500 }));
     let entry = &status["replicas"][1];
     assert_eq!(fields(entry), REPLICA, "{entry}");
     assert_eq!(entry["name"], "r2");
@@ -85,7 +86,8 @@ on_each_proxy!(status_has_the_documented_shape, |world| {
     }
 });
 
-const WHOLE: [&str; 11] = [
+const WHOLE: [&str; 12] = [
+    "connections",
     "error",
     "fqdn",
     "healthy",

@@ -76,14 +76,11 @@ impl BestCandidates {
     /// The replica that a client belongs to: rendezvous hashing, so that with a
     /// replica only its clients come and go. Clients fall into buckets, and the
     /// owner of a bucket is computed once.
-    pub(crate) fn owner(&mut self, client: u64, replicas: usize) -> Option<usize> {
+    pub(crate) fn owner(&mut self, client: u64) -> Option<usize> {
         if self.owners.is_empty() {
-            // Enough buckets that shares come out even. Their number must not depend
-            // on which replicas are usable, or all clients would move.
-            let buckets = replicas.saturating_mul(64).next_power_of_two();
-            self.owners = vec![NOT_YET; buckets.clamp(4096, 65536)];
+            self.owners = vec![NOT_YET; BUCKETS];
         }
-        let bucket = client & (self.owners.len() as u64).saturating_sub(1);
+        let bucket = client % BUCKETS as u64;
         let known = self.owners.get(bucket as usize).copied()?;
         if known != NOT_YET {
             return Some(known as usize);
@@ -106,3 +103,7 @@ impl BestCandidates {
 }
 
 const NOT_YET: u32 = u32::MAX;
+
+/// Enough that the shares of 1000 replicas come out even. The number must not depend
+/// on the replicas: with another one most clients would move.
+const BUCKETS: usize = 1 << 16;

@@ -126,10 +126,7 @@ impl Choice {
             }
             Policy::SourceHash => {
                 self.gather(availability);
-                return self
-                    .best
-                    .owner(client, self.candidates.len())
-                    .or(Some(first));
+                return self.best.owner(client).or(Some(first));
             }
         };
         let candidate = self.candidates.get_mut(chosen)?;

@@ -2,11 +2,13 @@
 
 use super::listener::ListenerId;
 use super::replica::{ReplicaId, ReplicaNames};
-use super::stream::{StreamId, UpstreamOutcome};
+use super::stream::{Opening, StreamId, UpstreamOutcome};
 use super::tally::Tally;
 use crate::random;
+use crate::time::Moment;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::time::Duration;
 
 /// Open connections and counts. What a connection's progress means for a replica
 /// comes back as [`Progress`].
@@ -15,8 +17,14 @@ pub(crate) struct Connections {
     open: HashMap<StreamId, Connection, BuildHasherDefault<StreamHasher>>,
     /// Those not settled yet, oldest first; some may be closed already.
     unsettled: VecDeque<StreamId>,
+    /// Those that may yet move, by how often they were looked at, with the time of
+    /// the next look; some may be closed already.
+    movable: [VecDeque<(Moment, StreamId)>; LOOKS_AGAIN.len()],
+    /// When connections were last asked for.
+    now: Moment,
     /// By replica's number.
     counts: Vec<Counts>,
+    last: Opening,
 }
 
 /// What a connection's progress changed.
@@ -30,6 +38,8 @@ pub(crate) struct Progress {
     pub(crate) reset: Option<ReplicaId>,
     /// The replica that the connection reached, and was not reset by.
     pub(crate) reached: Option<ReplicaId>,
+    /// Which connection it is.
+    pub(crate) opening: Opening,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -38,12 +48,16 @@ struct Connection {
     /// Where it is counted; `None`: the proxy chose, and it is not known yet which.
     replica: Option<ReplicaId>,
     settled: Settled,
+    opening: Opening,
 }
 
 /// Whether it is known where a connection went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Settled {
     Yes,
+    /// It is, but the host may take it elsewhere: the standalone host does when the
+    /// replica ends before its first byte. Looked at again so many times.
+    ForNow(usize),
     NotYet,
 }
 
@@ -65,10 +79,12 @@ impl Connections {
         replica: ReplicaId,
     ) -> Option<ReplicaId> {
         self.unsettled.push_back(stream);
+        self.last = Opening(self.last.0.wrapping_add(1));
         let connection = Connection {
             listener,
             replica: Some(replica),
             settled: Settled::NotYet,
+            opening: self.last,
         };
         let before = self.open.insert(stream, connection);
         self.count_open(replica);
@@ -95,18 +111,29 @@ impl Connections {
         let Some(mut connection) = self.open.get(&stream).copied() else {
             return Progress::default();
         };
-        if connection.settled == Settled::Yes {
-            return Progress::default();
-        }
+        let looks = match connection.settled {
+            Settled::Yes => return Progress::default(),
+            Settled::ForNow(looks) => looks + 1,
+            Settled::NotYet => 0,
+        };
         // While it is open, the next attempt may be under way: only its end tells.
         let outcome = match outcome {
             UpstreamOutcome::Failed => UpstreamOutcome::Pending,
             other => other,
         };
         let progress = self.settle(&mut connection, outcome, names);
-        if connection.settled == Settled::NotYet {
-            self.unsettled.push_back(stream);
-        }
+        let again = self.movable.get_mut(looks).zip(LOOKS_AGAIN.get(looks));
+        connection.settled = match (connection.settled, again) {
+            (Settled::NotYet, _) => {
+                self.unsettled.push_back(stream);
+                Settled::NotYet
+            }
+            (_, Some((movable, wait))) => {
+                movable.push_back((self.now.plus(*wait), stream));
+                Settled::ForNow(looks)
+            }
+            (_, None) => Settled::Yes,
+        };
         self.open.insert(stream, connection);
         progress
     }
@@ -124,7 +151,7 @@ impl Connections {
         self.drop_closed();
         let chosen = connection.replica;
         let mut progress = Progress::default();
-        if connection.settled == Settled::NotYet {
+        if connection.settled != Settled::Yes {
             progress = self.settle(&mut connection, outcome, names);
         } else if let UpstreamOutcome::Reset(_) = outcome {
             progress.reset = connection.replica;
@@ -136,27 +163,46 @@ impl Connections {
         progress
     }
 
+    /// The connection opened last.
+    pub(crate) fn last(&self) -> Opening {
+        self.last
+    }
+
     /// Whether no connection is open.
     pub(crate) fn is_empty(&self) -> bool {
         self.open.is_empty()
     }
 
-    /// Whether it is still to be found out where a connection went.
+    /// Whether it is still to be found out where a connection went, or may go.
     pub(crate) fn is_unsettled(&self, stream: StreamId) -> bool {
         let connection = self.open.get(&stream);
-        connection.is_some_and(|connection| connection.settled == Settled::NotYet)
+        connection.is_some_and(|connection| connection.settled != Settled::Yes)
     }
 
     /// Up to `most` connections that are not settled, the oldest first; each is
-    /// named once, and again after [`Connections::located`] did not settle it.
-    pub(crate) fn take_unsettled(&mut self, most: usize) -> Vec<StreamId> {
+    /// named once, and again after [`Connections::located`] did not settle it, or
+    /// when it is time to look whether it has moved.
+    pub(crate) fn take_unsettled(&mut self, most: usize, now: Moment) -> Vec<StreamId> {
+        self.now = now;
         let mut found = Vec::new();
-        while found.len() < most {
-            let Some(stream) = self.unsettled.pop_front() else {
-                break;
-            };
-            if self.is_unsettled(stream) {
+        let open = &self.open;
+        let mut take = |stream: StreamId, settled: Settled| {
+            let connection = open.get(&stream);
+            if connection.is_some_and(|connection| connection.settled == settled) {
                 found.push(stream);
+            }
+            found.len() < most
+        };
+        while let Some(stream) = self.unsettled.pop_front() {
+            if !take(stream, Settled::NotYet) {
+                return found;
+            }
+        }
+        for (looks, movable) in self.movable.iter_mut().enumerate() {
+            while let Some((_, stream)) = movable.pop_front_if(|(due, _)| *due <= now) {
+                if !take(stream, Settled::ForNow(looks)) {
+                    return found;
+                }
             }
         }
         found
@@ -196,7 +242,8 @@ impl Connections {
     }
 
     /// Learns where a connection went: to the chosen replica, to another because
-    /// the chosen one did not answer, or nowhere.
+    /// the chosen one did not answer, or nowhere. One that is settled for now may
+    /// have gone to another since, because the replica had not served it.
     fn settle(
         &mut self,
         connection: &mut Connection,
@@ -204,13 +251,21 @@ impl Connections {
         names: &impl ReplicaNames,
     ) -> Progress {
         let chosen = connection.replica;
-        let mut progress = Progress::default();
+        let mut progress = Progress {
+            opening: connection.opening,
+            ..Progress::default()
+        };
         match outcome {
+            UpstreamOutcome::Failed if connection.settled != Settled::NotYet => return progress,
             UpstreamOutcome::Pending => return progress,
             UpstreamOutcome::Failed => progress.failed = chosen,
             UpstreamOutcome::Reached(name) | UpstreamOutcome::Reset(name) => {
                 // By far the most reach the chosen one: no look-up for those.
                 let is_chosen = |id: &ReplicaId| names.is_named(*id, name);
+                if connection.settled != Settled::NotYet && chosen.is_some_and(|id| is_chosen(&id))
+                {
+                    return progress;
+                }
                 let reached = match chosen.filter(is_chosen) {
                     Some(chosen) => Some(chosen),
                     None => names.id(name),
@@ -303,6 +358,15 @@ impl Hasher for StreamHasher {
         self.0
     }
 }
+
+/// Between two looks whether a connection has moved, which it may for 30 s.
+const LOOKS_AGAIN: [Duration; 5] = [
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+    Duration::from_secs(16),
+];
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! Connect failures of real connections, and the replicas they eject for a while.
 
+use super::stream::Opening;
 use crate::config;
 use crate::time::Moment;
 use std::collections::VecDeque;
@@ -9,7 +10,15 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Passive {
     failures: VecDeque<Moment>,
-    ejected_until: Option<Moment>,
+    hold: Option<Hold>,
+}
+
+/// An ejection.
+#[derive(Clone, Copy, Debug)]
+struct Hold {
+    until: Moment,
+    /// The connection opened last when it began.
+    after: Opening,
 }
 
 /// Whether a failure ejects the replica.
@@ -22,8 +31,14 @@ pub(crate) enum Ejection {
 }
 
 impl Passive {
-    /// Takes in connect failures.
-    pub(crate) fn failed(&mut self, times: u64, rules: &config::Passive, now: Moment) -> Ejection {
+    /// Takes in connect failures. `last` is the connection opened last.
+    pub(crate) fn failed(
+        &mut self,
+        times: u64,
+        rules: &config::Passive,
+        last: Opening,
+        now: Moment,
+    ) -> Ejection {
         if rules.fails == 0 || self.is_ejected(now) {
             return Ejection::Unchanged;
         }
@@ -43,29 +58,36 @@ impl Passive {
             return Ejection::Unchanged;
         }
         self.failures.clear();
-        self.ejected_until = Some(now.plus(Duration::from_millis(rules.hold_ms)));
+        self.hold = Some(Hold {
+            until: now.plus(Duration::from_millis(rules.hold_ms)),
+            after: last,
+        });
         Ejection::Begins
     }
 
-    /// A connection reached the replica: whatever it was, it is over.
-    pub(crate) fn reached(&mut self) {
-        self.failures.clear();
-        self.ejected_until = None;
+    /// A connection reached the replica: whatever it was, it is over. One that was
+    /// opened before an ejection began may have reached it before, too, and is only
+    /// reported late.
+    pub(crate) fn reached(&mut self, opening: Opening) {
+        if self.hold.is_none_or(|hold| opening > hold.after) {
+            self.failures.clear();
+            self.hold = None;
+        }
     }
 
     /// Whether the replica is out for now.
     pub(crate) fn is_ejected(&self, now: Moment) -> bool {
-        self.ejected_until.is_some_and(|until| now < until)
+        self.hold.is_some_and(|hold| now < hold.until)
     }
 
     /// When the ejection ends, if there is one.
     pub(crate) fn ejected_until(&self) -> Option<Moment> {
-        self.ejected_until
+        self.hold.map(|hold| hold.until)
     }
 
     /// Forgets an ejection whose time is over; whether there was one.
     pub(crate) fn expire(&mut self, now: Moment) -> bool {
-        self.ejected_until.take_if(|until| *until <= now).is_some()
+        self.hold.take_if(|hold| hold.until <= now).is_some()
     }
 }
 
@@ -107,7 +129,7 @@ mod tests {
         for (why, failures, ejected) in cases {
             let mut passive = Passive::default();
             for ms in failures {
-                passive.failed(1, &RULES, at(*ms));
+                passive.failed(1, &RULES, Opening(0), at(*ms));
             }
             let last = failures.last().copied().unwrap_or_default();
             assert_eq!(passive.is_ejected(at(last)), ejected, "{why}: {failures:?}");
@@ -132,16 +154,21 @@ mod tests {
     #[test]
     fn an_ejection_ends_by_itself_or_with_a_connection() {
         let mut passive = Passive::default();
-        assert_eq!(passive.failed(7, &RULES, at(0)), Ejection::Begins);
+        let failed = passive.failed(7, &RULES, Opening(1), at(0));
+        assert_eq!(failed, Ejection::Begins);
         assert!(passive.is_ejected(at(4999)));
         assert!(!passive.is_ejected(at(5000)), "its time is over");
         assert!(passive.expire(at(5000)));
         assert!(!passive.expire(at(5000)), "once");
 
-        passive.failed(2, &RULES, at(6000));
-        passive.reached();
+        passive.failed(2, &RULES, Opening(8), at(6000));
+        for before in [Opening(7), Opening(8)] {
+            passive.reached(before);
+            assert!(passive.is_ejected(at(6001)), "it was opened before");
+        }
+        passive.reached(Opening(9));
         assert!(!passive.is_ejected(at(6001)), "a connection got through");
-        passive.failed(1, &RULES, at(6002));
+        passive.failed(1, &RULES, Opening(9), at(6002));
         assert!(!passive.is_ejected(at(6002)), "and the count began anew");
     }
 }

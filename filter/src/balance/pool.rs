@@ -6,6 +6,7 @@ use super::listener::{Chosen, Listener, ListenerId, ListenerParts, Refusal};
 use super::order::Order;
 use super::passive::Ejection;
 use super::replica::{Replica, ReplicaId, ReplicaNames};
+use super::stream::Opening;
 use crate::config::{self, Config, Policy, WhenAllDown};
 use crate::contract::{Route, routes};
 use crate::health::verdict::Verdict;
@@ -246,26 +247,34 @@ impl Pool {
         });
     }
 
-    /// Takes in connect failures of a replica.
-    pub(crate) fn connect_failed(&mut self, id: ReplicaId, times: u64, now: Moment) -> Ejection {
+    /// Takes in connect failures of a replica. `last` is the connection opened last.
+    pub(crate) fn connect_failed(
+        &mut self,
+        id: ReplicaId,
+        times: u64,
+        last: Opening,
+        now: Moment,
+    ) -> Ejection {
         let Some(replica) = self.replicas.get_mut(id.index()) else {
             return Ejection::Unchanged;
         };
-        let ejection = replica.passive.failed(times, &self.rules.passive, now);
+        let ejection = replica
+            .passive
+            .failed(times, &self.rules.passive, last, now);
         if ejection == Ejection::Begins {
             self.change(id, now, |_, _| ());
         }
         ejection
     }
 
-    /// A connection reached a replica, which ends an ejection.
-    pub(crate) fn reached(&mut self, id: ReplicaId, now: Moment) {
+    /// A connection reached a replica, which ends an ejection that began before it.
+    pub(crate) fn reached(&mut self, id: ReplicaId, opening: Opening, now: Moment) {
         let Some(replica) = self.replicas.get_mut(id.index()) else {
             return;
         };
         let was_ejected = replica.passive.is_ejected(now);
-        replica.passive.reached();
-        if was_ejected {
+        replica.passive.reached(opening);
+        if was_ejected && !replica.passive.is_ejected(now) {
             self.change(id, now, |_, _| ());
         }
     }

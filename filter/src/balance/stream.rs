@@ -4,6 +4,11 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamId(pub u32);
 
+/// A connection's place in the order in which this VM's were opened. It tells what
+/// came first where the clock, read at ticks only, does not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Opening(pub(crate) u64);
+
 /// What the host knows of a connection's attempts to reach a replica so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpstreamOutcome<'a> {

@@ -90,7 +90,9 @@ pub(super) fn answered(vm: &mut Vm, token: u32, headers: usize) {
         0 => ProbeResponse::none(),
         _ => response(),
     };
+    // The lease first: the answer of one who has lost it meanwhile counts no more.
     if let Some(balancer) = &mut vm.balancer {
+        balancer.sync(&mut host::Shared, now);
         balancer.observe(Fact::Answered(probe, response), now);
     }
     sync_and_carry_out(vm, now);

@@ -220,13 +220,34 @@ impl Prober {
         }
     }
 
-    /// Goes on where another VM stopped: with what it knew, and with the verdicts it
-    /// announced, which are newer than the details may be. All verdicts as of now.
+    /// Goes on where another VM stopped, with what it left. All verdicts as of now.
     pub(crate) fn take_over(
         &mut self,
         details: Vec<Detail>,
         verdicts: &HashMap<WatchKey, Verdict>,
         now: Moment,
+    ) -> Vec<Change> {
+        self.schedule.start(now);
+        self.adopt(details, verdicts)
+    }
+
+    /// Gives up all probes under way, and what was found out here and not announced:
+    /// another VM probes now, and what it found is newer. All verdicts as of now.
+    pub(crate) fn leave(
+        &mut self,
+        details: Vec<Detail>,
+        verdicts: &HashMap<WatchKey, Verdict>,
+    ) -> Vec<Change> {
+        self.schedule.stop();
+        self.adopt(details, verdicts)
+    }
+
+    /// Takes in what another VM knew, and the verdicts it announced, which are newer
+    /// than the details may be.
+    fn adopt(
+        &mut self,
+        details: Vec<Detail>,
+        verdicts: &HashMap<WatchKey, Verdict>,
     ) -> Vec<Change> {
         self.learn(details);
         for watch in &mut self.watches {
@@ -236,7 +257,6 @@ impl Prober {
                 health.verdict = *verdict;
             }
         }
-        self.schedule.start(now);
         self.watches.iter().map(Watch::verdict).collect()
     }
 

@@ -72,6 +72,11 @@ pub(crate) fn read<T: DeserializeOwned>(store: &mut impl Store, key: &str) -> (O
     (value, record.cas)
 }
 
+/// A value's number, to expect of it later.
+pub(crate) fn number(store: &mut impl Store, key: &str) -> u32 {
+    store.read(key).map_or(ABSENT, |record| record.cas)
+}
+
 /// Writes a value if its number is still that.
 pub(crate) fn write<T: Serialize>(
     store: &mut impl Store,

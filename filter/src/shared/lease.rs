@@ -77,6 +77,18 @@ impl Lease {
         self.holder
     }
 
+    /// Whose the lease is: another VM may have taken it since the last renewal.
+    pub(crate) fn look(&mut self, store: &mut impl Store, now: Moment) -> Holder {
+        if self.is_mine()
+            && let (Some(entry), _) = board::read::<Entry>(store, LEASE)
+            && entry.owner != self.vm_id
+        {
+            self.see(entry, now);
+            self.holder = Holder::NotMe;
+        }
+        self.holder
+    }
+
     /// Gives the lease up, when it is ours: the next to look may have it at once.
     pub(crate) fn resign(&mut self, store: &mut impl Store) {
         let (entry, cas) = board::read::<Entry>(store, LEASE);
@@ -156,6 +168,19 @@ mod tests {
             at(2200),
             "since when it knows the other as holder"
         );
+    }
+
+    #[test]
+    fn a_holder_sees_that_another_has_taken_the_lease() {
+        let mut store = MemoryStore::default();
+        let (mut one, mut two) = (Lease::new(1, at(0)), Lease::new(2, at(0)));
+        one.renew(&mut store, at(0), TTL);
+        two.renew(&mut store, at(0), TTL);
+        assert_eq!(one.look(&mut store, at(999)), Holder::Me);
+        assert_eq!(two.look(&mut store, at(1000)), Holder::NotMe, "only a look");
+        two.renew(&mut store, at(1000), TTL);
+        assert_eq!(one.look(&mut store, at(1001)), Holder::NotMe);
+        assert_eq!(one.since(), at(1001));
     }
 
     #[test]

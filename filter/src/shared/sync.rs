@@ -55,6 +55,15 @@ pub(crate) enum Handover {
     None,
 }
 
+/// The numbers of what the holder wrote last, from before it renewed the lease: if
+/// another VM has taken the lease and written since, they are out of date, and so a
+/// holder that stood still between its renewal and its write overwrites nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    verdicts: u32,
+    details: u32,
+}
+
 type Verdicts = Vec<(WatchKey, Verdict)>;
 
 impl Sync {
@@ -169,9 +178,25 @@ impl Sync {
         }
     }
 
+    /// Whether the lease, ours so far, has passed to another VM.
+    pub(crate) fn look(&mut self, store: &mut impl Store, now: Moment) -> Handover {
+        match &mut self.member {
+            Some(member) if member.lease.is_mine() => match member.lease.look(store, now) {
+                Holder::Me => Handover::None,
+                Holder::NotMe => Handover::Lost,
+            },
+            _ => Handover::None,
+        }
+    }
+
     /// A verdict changed, which the others do not know yet.
     pub(crate) fn has_news(&mut self) {
         self.news = News::Verdicts;
+    }
+
+    /// What this VM found out and has not announced does not count any more.
+    pub(crate) fn drop_news(&mut self) {
+        self.news = News::None;
     }
 
     /// Whether verdicts are to be announced by this VM.
@@ -179,21 +204,29 @@ impl Sync {
         self.news == News::Verdicts && self.is_holder()
     }
 
-    /// Announces the verdicts to the other VMs; the lease is to be renewed just
-    /// before. Lost to another VM, it is tried again with the next heartbeat.
+    /// What [`Sync::announce`] and [`Sync::leave_details`] need. The lease is to be
+    /// renewed between this and those.
+    pub(crate) fn claim(&self, store: &mut impl Store) -> Claim {
+        Claim {
+            verdicts: board::number(store, VERDICTS),
+            details: board::number(store, DETAILS),
+        }
+    }
+
+    /// Announces the verdicts to the other VMs. Lost to another VM, it is tried again
+    /// with the next heartbeat. The board's version that this makes is not known as
+    /// seen: an order given meanwhile would never be read.
     pub(crate) fn announce(
         &mut self,
         store: &mut impl Store,
+        claim: Claim,
         verdicts: &[(WatchKey, Verdict)],
-        details: &[Detail],
-        now: Moment,
     ) {
-        let (_, cas) = board::read::<Verdicts>(store, VERDICTS);
-        if board::write(store, VERDICTS, &verdicts, cas).is_ok() {
+        if board::write(store, VERDICTS, &verdicts, claim.verdicts).is_ok() {
             self.news = News::None;
+            // They are to be found once the verdicts are read.
+            self.make_details_due();
             board::announce(store);
-            self.version = board::version(store);
-            self.leave_details(store, details, now);
         }
     }
 
@@ -202,18 +235,23 @@ impl Sync {
         self.is_holder() && now >= self.details_due
     }
 
+    /// Has details left the next time, however long ago the last were.
+    pub(crate) fn make_details_due(&mut self) {
+        self.details_due = Moment::START;
+    }
+
     /// Leaves what the next holder, and the VMs that show the status, must know.
     pub(crate) fn leave_details(
         &mut self,
         store: &mut impl Store,
+        claim: Claim,
         details: &[Detail],
         now: Moment,
     ) {
         let seconds = if details.len() > 64 { 5 } else { 1 };
         self.details_due = now.plus(Duration::from_secs(seconds));
-        let (_, cas) = board::read::<()>(store, DETAILS);
         // Lost to a VM that is the holder now: it knows better.
-        let _ = board::write(store, DETAILS, &details, cas);
+        let _ = board::write(store, DETAILS, &details, claim.details);
     }
 
     /// Shares this VM's counts and learns the sums of the others', by replica's key;

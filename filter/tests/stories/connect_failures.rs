@@ -2,7 +2,7 @@
 
 use crate::world::{Does, End, World, sample_config};
 use dtr_lb_filter::balance::order::Order;
-use dtr_lb_filter::balance::stream::UpstreamOutcome;
+use dtr_lb_filter::balance::stream::{StreamId, UpstreamOutcome};
 use dtr_lb_filter::effect::Fact;
 
 #[test]
@@ -100,6 +100,52 @@ fn a_blip_of_all_replicas_lasts_no_longer_than_the_blip() {
             "held back only, so tried"
         );
     }
+}
+
+#[test]
+fn a_late_report_of_an_old_connection_does_not_lift_a_fresh_hold() {
+    let mut world = World::settled(sample_config(3), 1);
+    let mut open = || loop {
+        let (stream, end) = world.open(0);
+        if end == End::Served(0) {
+            return stream.unwrap();
+        }
+    };
+    let (closed, located) = (open(), open());
+    world.does[0] = Does::Refuse;
+    while world.state(0, 0) != "held" {
+        let (stream, route) = world.route(0, 443, 0).unwrap();
+        let reached = match route[0] {
+            0 => route[1],
+            first => first,
+        };
+        reach(&mut world, stream, reached);
+    }
+
+    world.close(0, closed);
+    assert_eq!(world.state(0, 0), "held", "it was served before");
+    let now = world.now(0);
+    let reached = UpstreamOutcome::Reached("r1");
+    let balancer = &mut world.vms[0].balancer;
+    balancer.observe(Fact::Located(located, reached), now);
+    assert_eq!(world.state(0, 0), "held", "so was one that is still open");
+
+    let (stream, _) = world.route(0, 443, 0).unwrap();
+    reach(&mut world, stream, 0);
+    assert_eq!(
+        world.state(0, 0),
+        "healthy",
+        "one that came later proves it"
+    );
+}
+
+/// A connection reached a replica, and is over.
+fn reach(world: &mut World, stream: StreamId, replica: usize) {
+    let name = world.config.replicas[replica].name.clone();
+    let outcome = UpstreamOutcome::Reached(&name);
+    let now = world.now(0);
+    let balancer = &mut world.vms[0].balancer;
+    balancer.observe(Fact::Closed(stream, outcome), now);
 }
 
 #[test]

@@ -47,3 +47,48 @@ impl Board {
         }
     }
 }
+
+/// A board that something happens to before one of a VM's accesses.
+pub struct Interrupted<'a, F> {
+    board: &'a mut Board,
+    at: usize,
+    accesses: usize,
+    happens: Option<F>,
+}
+
+impl<'a, F: FnOnce(&mut Board)> Interrupted<'a, F> {
+    /// `happens` comes before the access of this number, counted from 0.
+    pub fn new(board: &'a mut Board, at: usize, happens: F) -> Interrupted<'a, F> {
+        Interrupted {
+            board,
+            at,
+            accesses: 0,
+            happens: Some(happens),
+        }
+    }
+
+    /// How many there were.
+    pub fn accesses(&self) -> usize {
+        self.accesses
+    }
+
+    fn access(&mut self) -> &mut Board {
+        if self.accesses == self.at
+            && let Some(happens) = self.happens.take()
+        {
+            happens(self.board);
+        }
+        self.accesses += 1;
+        self.board
+    }
+}
+
+impl<F: FnOnce(&mut Board)> Store for Interrupted<'_, F> {
+    fn read(&mut self, key: &str) -> Option<Record> {
+        self.access().read(key)
+    }
+
+    fn write(&mut self, key: &str, value: &[u8], expected: Option<u32>) -> Result<(), Lost> {
+        self.access().write(key, value, expected)
+    }
+}

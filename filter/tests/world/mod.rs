@@ -8,7 +8,7 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod board;
+pub mod board;
 pub mod config;
 mod stand_in;
 
@@ -26,7 +26,7 @@ use dtr_lb_filter::effect::{Effect, Fact, Level, MetricKind};
 use dtr_lb_filter::health::probe_request::ProbeId;
 use dtr_lb_filter::health::probe_response::ProbeResponse;
 use dtr_lb_filter::random::Random;
-use dtr_lb_filter::shared::board::{Lost, Store};
+use dtr_lb_filter::shared::board::{Lost, Store, VERSION};
 use dtr_lb_filter::time::{Clock, Moment};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -88,6 +88,8 @@ pub struct World {
     pub ms: u64,
     pub asked: Vec<u64>,
     pub random: Random,
+    /// The VM whose thread stands still: it is given no ticks and no answers.
+    pub stalled: Option<usize>,
     lives: Vec<u64>,
     under_way: Vec<UnderWay>,
     streams: u32,
@@ -111,6 +113,7 @@ impl World {
             ms: 10,
             asked: vec![0; config.replicas.len()],
             random,
+            stalled: None,
             lives: vec![0; vms],
             under_way: Vec::new(),
             streams: 0,
@@ -171,7 +174,9 @@ impl World {
             self.ms = (self.ms + 25).min(end);
             self.deliver();
             for vm in 0..self.vms.len() {
-                self.tick(vm);
+                if self.stalled != Some(vm) {
+                    self.tick(vm);
+                }
             }
         }
     }
@@ -229,8 +234,9 @@ impl World {
     }
 
     fn deliver(&mut self) {
-        let ms = self.ms;
-        let (due, rest): (Vec<_>, Vec<_>) = self.under_way.drain(..).partition(|it| it.due <= ms);
+        let (ms, stalled) = (self.ms, self.stalled);
+        let is_due = |it: &UnderWay| it.due <= ms && stalled != Some(it.vm);
+        let (due, rest): (Vec<_>, Vec<_>) = self.under_way.drain(..).partition(is_due);
         self.under_way = rest;
         for UnderWay {
             vm,
@@ -245,6 +251,7 @@ impl World {
             }
             let now = self.vms[vm].read_clock(self.ms);
             if let Some(response) = response {
+                self.vms[vm].balancer.sync(&mut self.board, now);
                 self.vms[vm]
                     .balancer
                     .observe(Fact::Answered(probe, response), now);
@@ -268,15 +275,9 @@ impl World {
     ) -> Result<(StreamId, Vec<usize>), Refusal> {
         self.streams += 1;
         let stream = StreamId(self.streams);
+        self.refresh(vm);
         let now = self.vms[vm].now();
-        let version = self
-            .board
-            .read(dtr_lb_filter::shared::board::VERSION)
-            .map_or(0, |it| it.cas);
         let balancer = &mut self.vms[vm].balancer;
-        if version != balancer.version() {
-            balancer.refresh(&mut self.board, now);
-        }
         balancer.share_limits(&mut self.board, now);
         let listener = balancer.listener(port).expect("a listener of that port");
         let name = match balancer.admit(stream, listener, client, now) {
@@ -411,6 +412,16 @@ impl World {
         let response = api::answer(&mut self.vms[vm].balancer, request, &mut self.board, now);
         self.carry_out(vm);
         response
+    }
+
+    /// Has a VM read the news, as the glue does before each connection.
+    pub fn refresh(&mut self, vm: usize) {
+        let now = self.now(vm);
+        let version = self.board.read(VERSION).map_or(0, |it| it.cas);
+        let balancer = &mut self.vms[vm].balancer;
+        if version != balancer.version() {
+            balancer.refresh(&mut self.board, now);
+        }
     }
 
     pub fn state(&mut self, vm: usize, replica: usize) -> String {

@@ -52,15 +52,12 @@ impl Vm {
         token: CallToken,
         metadata: Headers,
     ) -> Result<(), Trap> {
-        let size = metadata.len() as u32;
-        self.grpc(
+        self.grpc_metadata(
             token,
+            metadata,
             |exports| &exports.grpc_initial,
             |root| &mut root.grpc_initial,
-            metadata,
-            size,
-        )?;
-        self.settle()
+        )
     }
 
     /// `on_grpc_receive`. It ends a unary call: as in Envoy, no close follows.
@@ -91,15 +88,12 @@ impl Vm {
         token: CallToken,
         metadata: Headers,
     ) -> Result<(), Trap> {
-        let size = metadata.len() as u32;
-        self.grpc(
+        self.grpc_metadata(
             token,
+            metadata,
             |exports| &exports.grpc_trailing,
             |root| &mut root.grpc_trailing,
-            metadata,
-            size,
-        )?;
-        self.settle()
+        )
     }
 
     /// `on_grpc_close`; the call is over.
@@ -142,6 +136,19 @@ impl Vm {
             .with_data(BufferKind::ForeignArguments, &mut data, |instance| {
                 instance.call(root, callback, values)
             })?;
+        self.settle()
+    }
+
+    /// Hands metadata of a gRPC call to its root.
+    fn grpc_metadata(
+        &mut self,
+        token: CallToken,
+        metadata: Headers,
+        callback: fn(&Exports) -> &GrpcCallback,
+        slot: fn(&mut Root) -> &mut Option<Headers>,
+    ) -> Result<(), Trap> {
+        let size = metadata.len() as u32;
+        self.grpc(token, callback, slot, metadata, size)?;
         self.settle()
     }
 

@@ -86,7 +86,7 @@ pub trait Environment: Send + Sync {
         let _ = ring::rand::SystemRandom::new().fill(bytes);
     }
 
-    /// Something waits for this VM, put there by another one: its owner is to
+    /// Something waits for this VM, put there by another one or itself: its owner is to
     /// call [`Vm::deliver`](super::Vm::deliver) soon. Called from any thread.
     fn wake(&self) {}
 

@@ -86,14 +86,16 @@ impl Vm {
         self.settle()
     }
 
-    /// `on_queue_ready` for each item that arrived since the last time.
+    /// `on_queue_ready` for each item that waits. For what arrives meanwhile, be it
+    /// from the guest itself, [`Environment::wake`](super::Environment::wake) asks to
+    /// be called again.
     ///
     /// # Errors
     /// When the guest traps.
     pub fn deliver(&mut self) -> Result<(), Trap> {
         self.instance.alive()?;
         let inbox = self.instance.state().inbox.clone();
-        while let Some((root, queue)) = inbox.next() {
+        for (root, queue) in inbox.take() {
             if self.instance.state().contexts.root(root).is_some() {
                 let arguments = (root.0, queue.0);
                 self.instance

@@ -60,7 +60,8 @@ impl From<Outcome> for Reason {
     fn from(outcome: Outcome) -> Reason {
         match outcome {
             Outcome::ClientClosed => Reason::ClientClosed,
-            Outcome::ReplicaClosed => Reason::ReplicaClosed,
+            // Unserved is no end: the session goes on.
+            Outcome::ReplicaClosed | Outcome::Unserved(_) => Reason::ReplicaClosed,
             Outcome::ClientReset => Reason::ClientReset,
             Outcome::ReplicaReset => Reason::ReplicaReset,
             Outcome::Idle => Reason::Idle,

@@ -92,6 +92,12 @@ fn render_host(workers: &[Arc<Counters>], admission: &Admission, log_lines_dropp
         &one(sum(|worker| &worker.connect_failures)),
     );
     family(
+        "dtr_lb_host_first_flight_resent_total",
+        "counter",
+        "Times another replica was sent what a client had sent to one that ended before its first byte.",
+        &one(sum(|worker| &worker.first_flight_resent)),
+    );
+    family(
         "dtr_lb_host_accept_errors_total",
         "counter",
         "Connections the system could not hand over.",

@@ -1,6 +1,7 @@
 //! Sockets and what passes through them: bytes, headers, and the system's limits.
 
 pub(crate) mod fd_limit;
+pub(crate) mod first_flight;
 pub(crate) mod forward;
 pub(crate) mod headers;
 pub(crate) mod local_resources;

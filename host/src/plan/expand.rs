@@ -104,6 +104,7 @@ impl Plan {
                     port: one.bind.port(),
                     fallback: one.cluster.clone(),
                     idle_timeout: chain.idle_timeout,
+                    resend_first_flight: chain.resend_first_flight,
                     half_close_timeout: chain.half_close_timeout,
                     max_connections: one.max_connections,
                 })
@@ -162,6 +163,7 @@ fn listener(listener: &config::Listener, config: &Config) -> Listener {
         port: listener.port,
         fallback: contract::pool(listener.port),
         idle_timeout: config.idle_timeout,
+        resend_first_flight: config.resend_first_flight,
         half_close_timeout: config.half_close_timeout,
         max_connections: listener.max_connections,
     }

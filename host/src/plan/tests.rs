@@ -146,7 +146,8 @@ fn a_chains_cluster_of_several_endpoints_is_a_pool_of_as_many_clusters() {
         "clusters": [
             { "name": "web", "endpoints": ["10.0.0.11:443", "web2.internal:8443"] },
             { "name": "auth", "endpoints": ["[::1]:9000"], "protocol": "http2" }],
-        "idle_timeout": "5m", "half_close_timeout": "9m", "max_connections": 7, "drain_delay": "3s" }"#;
+        "idle_timeout": "5m", "half_close_timeout": "9m", "resend_first_flight": false,
+        "max_connections": 7, "drain_delay": "3s" }"#;
     let plan = Plan::of_file(&ConfigFile::parse(text, "chain.json").unwrap());
     let clusters: Vec<_> = plan
         .clusters
@@ -171,6 +172,7 @@ fn a_chains_cluster_of_several_endpoints_is_a_pool_of_as_many_clusters() {
     let listener = &plan.listeners[0];
     assert_eq!((listener.port, listener.fallback.as_str()), (8443, "web"));
     assert_eq!(listener.idle_timeout, Some(Duration::from_secs(300)));
+    assert!(!listener.resend_first_flight);
     assert_eq!(listener.half_close_timeout, Duration::from_secs(540));
     assert_eq!(
         (plan.max_connections, listener.max_connections),

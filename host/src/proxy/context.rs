@@ -81,6 +81,7 @@ pub(crate) struct ListenerContext {
     pub(crate) fallback: Target,
     /// What filters read as `xds.listener_metadata`.
     pub(crate) metadata: Arc<serde_json::Value>,
+    pub(crate) resend_first_flight: bool,
     pub(crate) timeouts: Timeouts,
     /// Its own limit of connections, where it has one.
     pub(crate) admission: Option<Arc<Admission>>,
@@ -103,6 +104,7 @@ impl ListenerContext {
                 metadata: Arc::new(
                     json!({"filter_metadata": {METADATA: {METADATA_PORT: listener.port.to_string()}}}),
                 ),
+                resend_first_flight: listener.resend_first_flight,
                 timeouts: Timeouts {
                     idle: listener.idle_timeout,
                     half_close: Some(listener.half_close_timeout),

@@ -7,6 +7,7 @@ mod connection_limit;
 mod context;
 mod generation;
 pub(crate) mod host;
+mod landing;
 mod listener;
 mod main_thread;
 pub(crate) mod options;

@@ -23,6 +23,8 @@ pub struct HostOptions {
     pub data_callbacks: DataCallbacks,
     /// Before the first attempt to replace a filter that failed. Grows to 30 s.
     pub reload_backoff: Duration,
+    /// All connect attempts of a connection together.
+    pub dial_limit: Duration,
     /// How long the start waits for DNS; what takes longer is learnt later.
     pub resolve_limit: Duration,
     /// How long a client of the admin listener may take to send the head of a
@@ -45,6 +47,7 @@ impl Default for HostOptions {
             max_sessions: 1_000_000,
             data_callbacks: DataCallbacks::default(),
             reload_backoff: Duration::from_secs(1),
+            dial_limit: Duration::from_secs(30),
             resolve_limit: Duration::from_secs(2),
             admin_timeout: Duration::from_secs(10),
             log_lines_dropped: Arc::default(),

@@ -3,9 +3,6 @@
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::net::TcpStream;
@@ -19,14 +16,14 @@ use crate::fault::Fault;
 use crate::filters::chain_state::Step;
 use crate::filters::connection_info::ConnectionInfo;
 use crate::metrics::{OpenCount, Reason};
-use crate::net::forward::{Forward, ForwardHooks, MOST_HELD};
+use crate::net::forward::{Forward, ForwardHooks, MOST_HELD, Outcome};
 use crate::proxy::connection::Connection;
 use crate::proxy::context::{ListenerContext, WorkerContext};
+use crate::proxy::landing::Landing;
 use crate::upstream::cluster::Target;
-use crate::upstream::dial::{Attempts, Dialed, dial};
 use proxy_wasm_engine::envoy::STEERING_KEY;
 use proxy_wasm_engine::envoy::response_flag::UPSTREAM_REMOTE_RESET;
-use proxy_wasm_engine::{Direction, End, Peer, Upstream};
+use proxy_wasm_engine::{Direction, End, Peer};
 
 /// Serves one connection. It counts as open from now on, not from the first poll:
 /// a limit or a drain must not overlook it.
@@ -40,8 +37,7 @@ pub(crate) fn serve(
     let mut session = Session {
         count: worker.counters.open(),
         connection: Connection::new(worker, listener, source, &client),
-        attempts: 0,
-        replica: None,
+        landing: Landing::default(),
         _places: places,
     };
     async move {
@@ -60,8 +56,7 @@ pub(crate) fn serve(
 struct Session {
     connection: Connection,
     count: OpenCount,
-    attempts: u32,
-    replica: Option<Arc<str>>,
+    landing: Landing,
     /// Given up last, when both sockets are closed.
     _places: Places,
 }
@@ -78,14 +73,45 @@ impl Session {
             Ok(chosen) => chosen,
             Err(reason) => return reason,
         };
+        let Session {
+            connection,
+            landing,
+            ..
+        } = self;
         // On the heap, and so gone while bytes are forwarded: it is the larger part.
-        let replica = match Box::pin(self.dial(target)).await {
+        let mut replica = match Box::pin(landing.dial(connection, target)).await {
             Ok(replica) => replica,
             Err(reason) => return reason,
         };
         #[cfg(test)]
-        self.worker().shared.options.fault.strike(Fault::Session);
-        self.forward(&client, &replica, early).await.into()
+        connection
+            .worker
+            .shared
+            .options
+            .fault
+            .strike(Fault::Session);
+        let (up, down) = connection.data_callbacks();
+        let mut forward = self::forward(connection, &client, &replica)
+            .show(up, down)
+            .beginning_with(early.bytes, early.end);
+        if connection.listener.resend_first_flight && target.has_several() {
+            forward = forward.keep_first_flight();
+        }
+        loop {
+            let asked = match (&mut forward).await {
+                Outcome::Unserved(asked) => asked,
+                outcome => return outcome.into(),
+            };
+            // On the heap as well.
+            match Box::pin(landing.dial_next(connection, target, asked)).await {
+                Some(next) => {
+                    let unserved = forward.give_up_replica();
+                    replica = next;
+                    forward = self::forward(connection, &client, &replica).resuming(unserved);
+                }
+                None => forward.pass_on(),
+            }
+        }
     }
 
     fn worker(&self) -> &WorkerContext {
@@ -164,59 +190,6 @@ impl Session {
         Ok(step)
     }
 
-    /// Connects to the first of the target's replicas that can be reached, and
-    /// shows the filters which, and what failed before.
-    async fn dial(&mut self, target: Target) -> Result<TcpStream, Reason> {
-        let worker = Rc::clone(&self.connection.worker);
-        let order = worker.shared.clusters.in_order(target, &worker.round_robin);
-        let mut attempts = Attempts::default();
-        let dialed = {
-            let dialing = dial(order, self.connection.began + DIAL_LIMIT, &mut attempts);
-            tokio::select! {
-                dialed = dialing => Ok(dialed),
-                command = self.connection.control().next_order() => Err(command),
-            }
-        };
-        self.attempts = attempts.count;
-        let failed = attempts.count - u32::from(matches!(dialed, Ok(Some(_))));
-        worker
-            .counters
-            .connect_failures
-            .fetch_add(u64::from(failed), Relaxed);
-        match dialed {
-            Ok(Some(dialed)) => {
-                self.replica = Some(Arc::clone(&dialed.endpoint.replica));
-                self.show_upstream(attempts, Some(&dialed));
-                Ok(dialed.socket)
-            }
-            Ok(None) => {
-                let reason = match attempts.lacking {
-                    true => Reason::LocalResources,
-                    false => Reason::NoReplica,
-                };
-                self.show_upstream(attempts, None);
-                Err(reason)
-            }
-            Err(CloseCommand::Close) => Err(Reason::ClosedByFilter),
-            Err(CloseCommand::Cut) => Err(Reason::Drained),
-        }
-    }
-
-    /// Moves bytes until both sides are done.
-    fn forward<'a>(
-        &'a self,
-        client: &'a TcpStream,
-        replica: &'a TcpStream,
-        early: Early,
-    ) -> Forward<'a, Connection> {
-        let connection = &self.connection;
-        let (up, down) = connection.data_callbacks();
-        Forward::new(client, replica, &connection.worker.buffers, connection)
-            .show(up, down)
-            .beginning_with(early.bytes, early.end)
-            .timeouts(connection.listener.timeouts)
-    }
-
     /// The one exit: counts, shows the filters the end, and logs why.
     fn close(self, reason: Reason) {
         let peer = match reason {
@@ -237,8 +210,9 @@ impl Session {
             target: "access",
             client = %connection.source,
             listener = %connection.listener.address,
-            replica = self.replica.as_deref().unwrap_or("-"),
-            attempts = self.attempts,
+            replica = self.landing.replica.as_deref().unwrap_or("-"),
+            attempts = self.landing.attempts(),
+            resent = self.landing.resent,
             up = connection.sent_up.get(),
             down = connection.sent_down.get(),
             ms = connection.began.elapsed().as_millis() as u64,
@@ -246,24 +220,16 @@ impl Session {
             "connection"
         );
     }
+}
 
-    /// Shows the filters the replica, and what connecting took.
-    fn show_upstream(&self, attempts: Attempts, dialed: Option<&Dialed<'_>>) {
-        let upstream = dialed.map(|dialed| Upstream {
-            cluster: Arc::clone(&dialed.endpoint.cluster),
-            metadata: Arc::clone(&dialed.endpoint.metadata),
-            address: dialed.address,
-            // A socket without a name of its own is one that was reset.
-            local_address: dialed.socket.local_addr().unwrap_or(dialed.address),
-        });
-        let connection = &self.connection;
-        connection.chain_state.update_info(connection, |info| {
-            info.attempts = attempts.count;
-            info.response_flags |= attempts.flags;
-            info.transport_failure.clone_from(&attempts.failure);
-            info.upstream.clone_from(&upstream);
-        });
-    }
+/// Moves bytes until both sides are done.
+fn forward<'a>(
+    connection: &'a Connection,
+    client: &'a TcpStream,
+    replica: &'a TcpStream,
+) -> Forward<'a, Connection> {
+    Forward::new(client, replica, &connection.worker.buffers, connection)
+        .timeouts(connection.listener.timeouts)
 }
 
 /// Appends what the client has sent; 0 bytes: it has finished.
@@ -283,6 +249,3 @@ fn refused(command: CloseCommand) -> Reason {
         CloseCommand::Cut => Reason::Drained,
     }
 }
-
-/// All connect attempts of a connection together.
-const DIAL_LIMIT: Duration = Duration::from_secs(30);

@@ -184,6 +184,18 @@ async fn live(args: &mut WorkerArgs, reports: &mut Reports) -> Result<(), StartE
         // Given up before it began: other workers accept the clients that wait.
         return Ok(());
     }
+    // Not before: one that does not listen yet would count as hung up for ever, and
+    // have the worker spin.
+    let register = |(socket, listener, succession)| {
+        let failed = |source: io::Error| StartError::Worker {
+            worker: index,
+            source,
+        };
+        let socket = TcpListener::from_std(socket).map_err(failed)?;
+        Ok((socket, listener, succession))
+    };
+    let listeners = listeners.into_iter().map(register);
+    let listeners: Vec<_> = listeners.collect::<Result<_, StartError>>()?;
     worker.counters.alive.store(1, Relaxed);
     let requests = worker.shared.admin_desk.open(index);
     spawn_local(admin::answer_all(Rc::clone(&worker), requests));
@@ -233,7 +245,7 @@ async fn live(args: &mut WorkerArgs, reports: &mut Reports) -> Result<(), StartE
     Ok(())
 }
 
-type Listeners = Vec<(TcpListener, Rc<ListenerContext>, Arc<Succession>)>;
+type Listeners = Vec<(StdListener, Rc<ListenerContext>, Arc<Succession>)>;
 
 fn begin(args: &WorkerArgs) -> Result<(Rc<WorkerContext>, Listeners), StartError> {
     let worker = args.index;
@@ -244,7 +256,6 @@ fn begin(args: &WorkerArgs) -> Result<(Rc<WorkerContext>, Listeners), StartError
     let context = WorkerContext::start(shared, worker)?;
     let listener = |listener: &WorkerListener| {
         let socket = listener.socket.try_clone().map_err(failed)?;
-        let socket = TcpListener::from_std(socket).map_err(failed)?;
         let context = Rc::new(listener.context.clone());
         Ok((socket, context, Arc::clone(&listener.succession)))
     };

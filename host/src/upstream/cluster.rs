@@ -29,6 +29,13 @@ pub(crate) enum Target {
     Pool(usize),
 }
 
+impl Target {
+    /// Whether there may be another endpoint than the first.
+    pub(crate) fn has_several(self) -> bool {
+        !matches!(self, Target::Cluster(_))
+    }
+}
+
 struct Route {
     clusters: Vec<usize>,
     then: Option<usize>,

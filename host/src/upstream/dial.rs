@@ -1,6 +1,7 @@
 //! Connects a session to the first endpoint that accepts.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use proxy_wasm_engine::envoy::response_flag::{
     NO_HEALTHY_UPSTREAM, UPSTREAM_CONNECTION_FAILURE, UPSTREAM_RETRY_LIMIT_EXCEEDED,
@@ -17,6 +18,8 @@ pub(crate) struct Dialed<'a> {
     pub(crate) socket: TcpStream,
     pub(crate) endpoint: &'a Endpoint,
     pub(crate) address: SocketAddr,
+    /// When the time it was given to accept would have been over.
+    pub(crate) limit: Instant,
 }
 
 /// The connect attempts of a session.
@@ -29,18 +32,40 @@ pub(crate) struct Attempts {
     /// Envoy's transport failure reason of the first that failed other than by a
     /// timeout.
     pub(crate) failure: Option<String>,
+    /// The endpoints that failed, by their own name for the replica.
+    failed: Vec<Arc<str>>,
     /// This machine lacked what a connect takes until the deadline: what ended the
     /// dial is no failure of an endpoint.
     pub(crate) lacking: bool,
 }
 
-/// Tries each endpoint once, each of its addresses in turn, until `deadline`.
+impl Attempts {
+    /// An endpoint that accepted ended the connection before its first byte: it
+    /// counts as one that can't be connected to.
+    pub(crate) fn unserved(&mut self, replica: &Arc<str>) {
+        self.flags |= UPSTREAM_CONNECTION_FAILURE;
+        self.failure
+            .get_or_insert_with(|| "ended before the first byte".to_owned());
+        self.failed.push(Arc::clone(replica));
+    }
+
+    fn has_failed(&self, endpoint: &Endpoint) -> bool {
+        let is_same = |failed| Arc::ptr_eq(failed, &endpoint.replica);
+        self.failed.iter().any(is_same)
+    }
+}
+
+/// Tries each endpoint that has not failed before, each of its addresses in turn,
+/// until `deadline`.
 pub(crate) async fn dial<'a>(
     order: impl Iterator<Item = &'a Endpoint>,
     deadline: Instant,
     attempts: &mut Attempts,
 ) -> Option<Dialed<'a>> {
     for endpoint in order {
+        if attempts.has_failed(endpoint) {
+            continue;
+        }
         for address in endpoint.addresses() {
             let now = Instant::now();
             if now >= deadline {
@@ -55,6 +80,7 @@ pub(crate) async fn dial<'a>(
                         socket,
                         endpoint,
                         address,
+                        limit: now + limit,
                     });
                 }
                 Connect::Lacking(error) => {
@@ -75,6 +101,7 @@ pub(crate) async fn dial<'a>(
             }
             attempts.flags |= UPSTREAM_CONNECTION_FAILURE;
         }
+        attempts.failed.push(Arc::clone(&endpoint.replica));
     }
     attempts.flags |= match attempts.count {
         0 => NO_HEALTHY_UPSTREAM,

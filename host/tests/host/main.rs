@@ -7,6 +7,7 @@ mod admin;
 mod dns;
 mod eventually;
 mod filters;
+mod first_flight;
 mod guest;
 mod lifecycle;
 mod limits;

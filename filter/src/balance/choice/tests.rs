@@ -100,3 +100,44 @@ fn equal_loads_take_turns_by_weight() {
     }
     assert_eq!(shares(&mut choice, 1, 40), [0.25, 0.75]);
 }
+
+#[test]
+fn one_replica_more_takes_clients_and_moves_no_others() {
+    // Replicas, and the least and most of 1000 clients that one more should be given.
+    for (replicas, least, most) in [(3, 200, 300), (64, 3, 40), (65, 3, 40), (200, 1, 20)] {
+        let choice = |replicas: u64| {
+            let keys = (0..replicas).map(|replica| random::hash(&replica.to_le_bytes()));
+            let mut choice = Choice::among(Policy::SourceHash, 1, keys);
+            for replica in 0..replicas {
+                let load = Load {
+                    availability: Availability::Primary,
+                    active: 0,
+                    share: 1000,
+                };
+                choice.set(replica as usize, load);
+            }
+            choice
+        };
+        let (mut before, mut after) = (choice(replicas), choice(replicas + 1));
+        let mut random = Random::seeded(1);
+        let clients = (0..1000_u64).map(|client| random::hash(&client.to_le_bytes()));
+        let moves = clients.filter_map(|client| {
+            let was = before.choose(client, &mut random);
+            let is = after.choose(client, &mut random);
+            (was != is).then_some(is)
+        });
+        let moves: Vec<Option<usize>> = moves.collect();
+        let elsewhere = moves.iter().filter(|is| **is != Some(replicas as usize));
+        assert_eq!(
+            elsewhere.count(),
+            0,
+            "{replicas} replicas, {} move",
+            moves.len()
+        );
+        let moved = moves.len();
+        assert!(
+            (least..=most).contains(&moved),
+            "{replicas} replicas: {moved} move"
+        );
+    }
+}

@@ -176,13 +176,56 @@ fn the_unsettled_are_named_oldest_first_and_once() {
         connections.opened(StreamId(stream), LISTENER, ReplicaId(0));
     }
     connections.closed(StreamId(1), UpstreamOutcome::Pending, &Names);
-    let named = connections.take_unsettled(3);
+    let named = connections.take_unsettled(3, Moment::START);
     assert_eq!(named, [StreamId(0), StreamId(2), StreamId(3)]);
     connections.located(StreamId(0), UpstreamOutcome::Pending, &Names);
     connections.located(StreamId(2), UpstreamOutcome::Reached("r1"), &Names);
-    let named = connections.take_unsettled(9);
+    let named = connections.take_unsettled(9, Moment::START);
     assert_eq!(named, [StreamId(4), StreamId(0)], "asked again at the end");
-    assert!(!connections.is_unsettled(StreamId(2)));
+}
+
+#[test]
+fn one_that_moves_after_it_was_found_is_found_again() {
+    let mut connections = Connections::default();
+    let take = |connections: &mut Connections, ms| {
+        connections.take_unsettled(9, Moment::at(Duration::from_millis(ms)))
+    };
+    connections.opened(STREAM, LISTENER, ReplicaId(0));
+    assert_eq!(take(&mut connections, 0), [STREAM]);
+    connections.located(STREAM, UpstreamOutcome::Reached("r1"), &Names);
+    assert_eq!(take(&mut connections, 999), []);
+    assert_eq!(take(&mut connections, 1000), [STREAM]);
+    let again = connections.located(STREAM, UpstreamOutcome::Reached("r1"), &Names);
+    assert_eq!(again, Progress::default(), "nothing happened");
+    assert_eq!(take(&mut connections, 2999), []);
+    assert_eq!(take(&mut connections, 3000), [STREAM]);
+    let moved = connections.located(STREAM, UpstreamOutcome::Reached("r2"), &Names);
+    assert_eq!(moved.failed, Some(ReplicaId(0)));
+    assert_eq!(moved.reached, Some(ReplicaId(1)));
+    assert_eq!(moved.changed, [Some(ReplicaId(0)), Some(ReplicaId(1))]);
+    assert_eq!(active(&connections), [0, 1, 0]);
+    assert_eq!(totals(&connections), [(1, 1), (1, 0), (0, 0)]);
+
+    let closed = connections.closed(STREAM, UpstreamOutcome::Reached("r3"), &Names);
+    assert_eq!(closed.failed, Some(ReplicaId(1)), "it moved once more");
+    assert_eq!(active(&connections), [0, 0, 0]);
+    assert_eq!(totals(&connections), [(1, 1), (1, 1), (1, 0)]);
+}
+
+#[test]
+fn where_an_old_connection_is_does_not_change() {
+    let mut connections = Connections::default();
+    connections.opened(STREAM, LISTENER, ReplicaId(0));
+    let mut looked_at = Vec::new();
+    for second in 0..100 {
+        let now = Moment::at(Duration::from_secs(second));
+        for stream in connections.take_unsettled(9, now) {
+            looked_at.push(second);
+            connections.located(stream, UpstreamOutcome::Reached("r1"), &Names);
+        }
+    }
+    assert_eq!(looked_at, [0, 1, 3, 7, 15, 31]);
+    assert!(!connections.is_unsettled(STREAM));
 }
 
 #[test]

@@ -132,6 +132,24 @@ fn an_answer_is_taken_once_and_only_while_it_is_waited_for() {
 }
 
 #[test]
+fn what_was_found_and_not_announced_does_not_count_after_the_lease_is_lost() {
+    let config = sample::config(1);
+    let mut prober = started(&config);
+    let mut effects = Effects::default();
+    round(&mut prober, 0, 200, &mut effects);
+    let (announced, details) = (prober.verdicts(), prober.details());
+    let mut late = (1..).map(|round_number| 10_000 * round_number);
+    while round(&mut prober, late.next().unwrap(), 503, &mut effects).is_none() {}
+    let pending = send(&mut prober, late.next().unwrap()).pop().unwrap();
+
+    let changes = prober.leave(details.clone(), &announced.into_iter().collect());
+    assert_eq!(changes[0].verdict, Verdict::Healthy);
+    assert_eq!(prober.details(), details, "nor do the streaks");
+    prober.answered(pending.probe, &response(503), at(99_000), &mut effects);
+    assert_eq!(prober.details(), details, "nor late answers");
+}
+
+#[test]
 fn silence_is_a_timeout_and_other_failures_are_not() {
     let config = sample::config(1);
     type Notice = fn(&mut Prober, ProbeId, &mut Effects) -> Vec<Change>;

@@ -42,9 +42,14 @@ fn verdicts_are_announced_by_the_holder_and_seen_by_the_others() {
     one.beat(&mut store, &mut random, at(0));
     assert!(one.must_announce(), "a new holder says what it knows");
 
-    one.announce(&mut store, &[((1, 2), Verdict::Unhealthy)], &[], at(0));
+    let claim = one.claim(&mut store);
+    one.announce(&mut store, claim, &[((1, 2), Verdict::Unhealthy)]);
     assert!(!one.must_announce());
-    assert!(!one.is_behind(&mut store), "its own are no news");
+    assert!(one.are_details_due(at(0)), "and their reasons");
+    assert!(
+        one.is_behind(&mut store),
+        "an order may have come before its own"
+    );
     assert!(two.is_behind(&mut store));
     let verdicts = two.read_verdicts(&mut store);
     assert_eq!(verdicts, HashMap::from([((1, 2), Verdict::Unhealthy)]));
@@ -63,8 +68,35 @@ fn what_could_not_be_announced_stays_news() {
     let (mut one, mut random) = vm();
     one.beat(&mut store, &mut random, at(0));
     store.refuses = true;
-    one.announce(&mut store, &[((1, 2), Verdict::Healthy)], &[], at(0));
+    let claim = one.claim(&mut store);
+    one.announce(&mut store, claim, &[((1, 2), Verdict::Healthy)]);
     assert!(one.must_announce());
+}
+
+#[test]
+fn a_holder_overtaken_after_its_renewal_overwrites_nothing() {
+    let mut store = MemoryStore::default();
+    let ((mut one, mut random), (mut two, mut other)) = (vm(), vm());
+    one.beat(&mut store, &mut random, at(0));
+    two.beat(&mut store, &mut other, at(0));
+    let stale = one.claim(&mut store);
+    assert_eq!(one.renew(&mut store, &mut random, at(0)), Handover::None);
+
+    two.beat(&mut store, &mut other, at(10));
+    assert_eq!(two.beat(&mut store, &mut other, at(2000)), Handover::Gained);
+    let claim = two.claim(&mut store);
+    two.announce(&mut store, claim, &[((1, 2), Verdict::Healthy)]);
+    two.leave_details(&mut store, claim, &[], at(2000));
+
+    let before = [VERDICTS, DETAILS].map(|key| store.read(key));
+    one.announce(&mut store, stale, &[((1, 2), Verdict::Unhealthy)]);
+    one.leave_details(&mut store, stale, &[], at(0));
+    assert_eq!([VERDICTS, DETAILS].map(|key| store.read(key)), before);
+    assert!(one.must_announce(), "it does not know yet");
+    assert_eq!(one.look(&mut store, at(1)), Handover::Lost);
+    assert_eq!(one.look(&mut store, at(2)), Handover::None, "once");
+    one.drop_news();
+    assert!(!one.must_announce());
 }
 
 #[test]
@@ -122,7 +154,9 @@ fn values_are_encoded_as_flat_lists() {
     let mut store = MemoryStore::default();
     let (mut one, mut random) = vm();
     one.beat(&mut store, &mut random, at(0));
-    one.announce(&mut store, &[((1, 2), Verdict::Unhealthy)], &[], at(0));
+    let claim = one.claim(&mut store);
+    one.announce(&mut store, claim, &[((1, 2), Verdict::Unhealthy)]);
+    one.leave_details(&mut store, claim, &[], at(0));
     one.order(&mut store, "r1", Order::Drain, 300).unwrap();
     let cases: [(&str, &[u8]); 4] = [
         ("dtr.seats", &[1, 1]),

@@ -40,8 +40,9 @@ impl Inbox {
         })
     }
 
-    pub(crate) fn next(&self) -> Option<(ContextId, QueueId)> {
-        lock(&self.waiting).pop_front()
+    /// What waits now.
+    pub(crate) fn take(&self) -> VecDeque<(ContextId, QueueId)> {
+        std::mem::take(&mut *lock(&self.waiting))
     }
 }
 

@@ -116,3 +116,31 @@ fn an_item_from_another_thread_wakes_the_reader() {
     assert_eq!(writer.outcome(0).status, 0);
     assert_eq!(bell.rung.load(Ordering::Relaxed), 1);
 }
+
+#[test]
+fn what_a_guest_leaves_itself_while_it_is_called_waits_for_the_next_time() {
+    let shared = Shared::new();
+    let (line, _heard) = mpsc::channel();
+    let bell = Arc::new(Bell {
+        rung: AtomicUsize::new(0),
+        line,
+    });
+    let enqueue = call("proxy_enqueue_shared_queue", [N(1), s("again")]);
+    let register = call("proxy_register_shared_queue", [s("q"), R1]);
+    let guest = Guest::new()
+        .on(
+            "proxy_on_tick",
+            [register, enqueue.clone(), enqueue.clone()],
+        )
+        .on("proxy_on_queue_ready", [enqueue]);
+    let module = guest.compile().unwrap();
+    let mut vm = Vm::start(&module, &guest.config, &shared, bell.clone()).unwrap();
+    let root = vm.roots()[0];
+    vm.tick(root).unwrap();
+    // Two items wait, so there are two calls each time, and the bell rings for what
+    // they leave.
+    for rung in [2, 4, 6] {
+        assert_eq!(bell.rung.load(Ordering::Relaxed), rung);
+        vm.deliver().unwrap();
+    }
+}

@@ -34,6 +34,7 @@ pub(in crate::config) struct File {
     pub(super) filters: Vec<NetworkFilterSpec>,
     pub(super) connect_timeout: Option<BoundedDuration<1>>,
     pub(super) idle_timeout: Option<BoundedDuration<1>>,
+    pub(super) resend_first_flight: Option<bool>,
     pub(super) half_close_timeout: Option<BoundedDuration<1>>,
     pub(super) max_connections: Option<MaxConnections>,
     pub(super) dns_refresh: Option<BoundedDuration<10>>,

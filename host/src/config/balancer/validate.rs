@@ -67,6 +67,7 @@ pub(in crate::config) fn validate(file: File, source: &Source) -> Result<Config,
             .connect_timeout
             .map_or(CONNECT_TIMEOUT, BoundedDuration::get),
         idle_timeout: file.idle_timeout.map(BoundedDuration::get),
+        resend_first_flight: file.resend_first_flight.unwrap_or(true),
         half_close_timeout: file
             .half_close_timeout
             .map_or(HALF_CLOSE_TIMEOUT, BoundedDuration::get),

@@ -19,6 +19,7 @@ pub(in crate::config) struct ChainFile {
     pub(super) filters: Vec<NetworkFilterSpec>,
     pub(super) admin: Option<Admin>,
     pub(super) idle_timeout: Option<BoundedDuration<1>>,
+    pub(super) resend_first_flight: Option<bool>,
     pub(super) half_close_timeout: Option<BoundedDuration<1>>,
     pub(super) max_connections: Option<MaxConnections>,
     pub(super) dns_refresh: Option<BoundedDuration<10>>,

@@ -28,6 +28,9 @@ pub struct Chain {
     pub admin: Option<SocketAddr>,
     /// How long a connection may be silent both ways; `None`: for ever.
     pub idle_timeout: Option<Duration>,
+    /// Whether what a client sent first goes to another replica when the one that
+    /// accepted ends before its first byte. The standalone host's alone.
+    pub resend_first_flight: bool,
     /// How long one side may be silent once the other has finished.
     pub half_close_timeout: Duration,
     /// At most this many clients' connections at once, 1 to 1000000; `None`: as many

@@ -39,6 +39,7 @@ pub(in crate::config) fn validate(file: ChainFile, source: &Source) -> Result<Ch
         filters,
         admin,
         idle_timeout: file.idle_timeout.map(BoundedDuration::get),
+        resend_first_flight: file.resend_first_flight.unwrap_or(true),
         half_close_timeout: file
             .half_close_timeout
             .map_or(HALF_CLOSE_TIMEOUT, BoundedDuration::get),

@@ -47,6 +47,7 @@ fn the_defaults_are_those_of_the_reference() {
     assert_eq!((config.health.rise, config.health.fall), (2, 3));
     assert_eq!(config.connect_timeout, Duration::from_secs(1));
     assert_eq!(config.idle_timeout, None);
+    assert!(config.resend_first_flight);
     assert_eq!(config.half_close_timeout, Duration::from_secs(3600));
     assert_eq!(config.max_connections, None);
     assert_eq!(config.listeners[0].max_connections, None);

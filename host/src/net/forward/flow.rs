@@ -7,6 +7,7 @@ use bytes::{Buf, BytesMut};
 use super::hooks::{DataCallbacks, ForwardHooks};
 use super::side::{Input, Side};
 use super::splicer::Splicer;
+use crate::net::first_flight::FirstFlight;
 use crate::net::pipe::Buffers;
 use proxy_wasm_engine::{Action, Direction, End};
 
@@ -21,10 +22,23 @@ pub(super) struct Flow {
     held: BytesMut,
     /// Not held back, not yet taken by the other side.
     pub(super) unsent: BytesMut,
+    /// What was let go, as long as it may have to be sent again.
+    pub(super) flight: FirstFlight,
     pub(super) splicer: Splicer,
+    /// Bytes read from the sender.
+    pub(super) read: u64,
     pub(super) moved: u64,
     /// Whether bytes were dropped.
     pub(super) loss: Loss,
+}
+
+/// What a poll came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// More may come.
+    Open,
+    /// The sender has just ended.
+    Ended,
 }
 
 /// What becomes of what the sender sends from now on.
@@ -54,30 +68,37 @@ impl Flow {
             action: Action::Continue,
             held: BytesMut::new(),
             unsent: BytesMut::new(),
+            flight: FirstFlight::Over,
             splicer: Splicer::default(),
+            read: 0,
             moved: 0,
             loss: Loss::None,
         }
     }
 
-    /// Moves what can be moved now, up to [`MAX_PER_POLL`].
+    /// Moves what can be moved now, up to [`MAX_PER_POLL`]; whether the sender was
+    /// found to have ended.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
         (from, to): (&mut Side<'_>, &mut Side<'_>),
         buffers: &Buffers,
         hooks: &impl ForwardHooks,
-    ) {
-        let mut read = 0;
-        while read < MAX_PER_POLL {
+    ) -> Progress {
+        let limit = self.read + MAX_PER_POLL;
+        while self.read < limit {
+            if to.is_gone() && !self.flight.is_over() {
+                // First it is decided whether another takes its place.
+                return Progress::Open;
+            }
             if to.is_gone() {
                 self.discard();
             }
             if self.send(cx, to, hooks).is_pending() {
-                return;
+                return Progress::Open;
             }
             if from.input != Input::Open || !self.wants_input() {
-                return;
+                return Progress::Open;
             }
             let unseen = self.shown == DataCallbacks::None;
             let bytes = match self.intake {
@@ -92,18 +113,19 @@ impl Flow {
                 _ => self.copy(cx, (from, to), buffers, hooks),
             };
             match bytes {
-                Poll::Ready(0) => self.end(from.input, buffers, hooks),
+                Poll::Ready(0) => return Progress::Ended,
                 Poll::Ready(bytes) => {
                     self.splicer.count(bytes);
-                    read += bytes;
+                    self.read += bytes as u64;
                 }
                 Poll::Pending => {
                     self.splicer.run_dry(buffers);
-                    return;
+                    return Progress::Open;
                 }
             }
         }
         cx.waker().wake_by_ref();
+        Progress::Open
     }
 
     /// Goes on with what is held if the filter that holds it resumes.
@@ -163,6 +185,9 @@ impl Flow {
             let Poll::Ready(sent) = sent else {
                 return Poll::Pending;
             };
+            if to.is_gone() && !self.flight.is_over() {
+                return Poll::Pending;
+            }
             if to.is_gone() {
                 self.discard();
                 break;
@@ -201,6 +226,7 @@ impl Flow {
             self.held.extend_from_slice(bytes);
             self.show(End::More, hooks);
         } else {
+            self.flight.keep(bytes);
             let sent = match to.poll_write(cx, bytes) {
                 Poll::Ready(sent) => sent,
                 Poll::Pending => 0,
@@ -215,7 +241,7 @@ impl Flow {
     }
 
     /// The sender sends no more.
-    fn end(&mut self, input: Input, buffers: &Buffers, hooks: &impl ForwardHooks) {
+    pub(super) fn end(&mut self, input: Input, buffers: &Buffers, hooks: &impl ForwardHooks) {
         self.splicer.give_back(buffers);
         if input != Input::Finished || self.intake != Intake::Passed {
             return;
@@ -238,8 +264,14 @@ impl Flow {
         }
     }
 
+    /// Begins anew with another receiver, which has got nothing yet.
+    pub(super) fn start_again(&mut self) {
+        self.unsent = self.flight.copy();
+    }
+
     fn release(&mut self) {
         self.action = Action::Continue;
+        self.flight.keep(&self.held);
         if self.unsent.is_empty() {
             self.unsent = std::mem::take(&mut self.held);
         } else {
@@ -270,6 +302,6 @@ impl Flow {
 }
 
 /// Bytes one way may move before the worker's other connections are polled.
-const MAX_PER_POLL: usize = 512 * 1024;
+const MAX_PER_POLL: u64 = 512 * 1024;
 /// Bytes a filter may hold back before the client is read no further.
 pub(crate) const MOST_HELD: usize = 1024 * 1024;

@@ -35,8 +35,9 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::control::CloseCommand;
+use crate::net::first_flight::{FirstFlight, Resend};
 use crate::net::pipe::Buffers;
-use flow::{Flow, Intake, Loss};
+use flow::{Flow, Intake, Loss, Progress};
 use proxy_wasm_engine::{Direction, End};
 use side::{Input, Side};
 use silence::{Activity, Silence};
@@ -59,6 +60,24 @@ pub(crate) enum Outcome {
     HalfClosed,
     /// By command of a filter or the drain.
     Ordered(CloseCommand),
+    /// The replica ended before its first byte, and what the client sent may be sent
+    /// to another one: see [`Forward::give_up_replica`] and [`Forward::pass_on`].
+    Unserved(Asked),
+}
+
+/// Whether the client of a replica that said nothing had asked for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Yes,
+    /// A server waits for more, and may lose patience.
+    NotYet,
+}
+
+/// What a client has sent, and what filters are shown, for another replica.
+pub(crate) struct Unserved {
+    up: Flow,
+    down_shown: DataCallbacks,
+    client_input: Input,
 }
 
 /// How long a connection may be silent; `None` is for ever.
@@ -99,6 +118,15 @@ pub(crate) struct Forward<'a, T> {
     recheck: Option<Pin<Box<Sleep>>>,
     buffers: &'a Buffers,
     hooks: &'a T,
+}
+
+/// What became of a first flight.
+enum FlightEnd {
+    /// Nothing yet, or nothing to act upon.
+    None,
+    /// It is not sent again: what waited for that goes on.
+    Deferred,
+    Unserved(Asked),
 }
 
 /// How a side's stream ends.
@@ -147,6 +175,37 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
         self
     }
 
+    /// Keeps what the client sends while the replica has said nothing.
+    pub(crate) fn keep_first_flight(mut self) -> Self {
+        self.up.flight = FirstFlight::new();
+        self.up.flight.keep(&self.up.unsent);
+        self
+    }
+
+    /// Goes on where another replica ended before its first byte.
+    pub(crate) fn resuming(mut self, unserved: Unserved) -> Self {
+        self.up = unserved.up;
+        self.up.start_again();
+        self.down.shown = unserved.down_shown;
+        self.client.input = unserved.client_input;
+        self
+    }
+
+    /// After [`Outcome::Unserved`]: another replica takes the place of this one.
+    pub(crate) fn give_up_replica(self) -> Unserved {
+        Unserved {
+            up: self.up,
+            down_shown: self.down.shown,
+            client_input: self.client.input,
+        }
+    }
+
+    /// After [`Outcome::Unserved`]: the client sees what happened.
+    pub(crate) fn pass_on(&mut self) {
+        self.up.flight = FirstFlight::Over;
+        self.down.end(self.replica.input, self.buffers, self.hooks);
+    }
+
     /// Ends the connection once it has been silent for this long.
     pub(crate) fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = timeouts;
@@ -155,17 +214,24 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
 
     fn advance(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
         let before = self.progress();
-        for direction in [Direction::Downstream, Direction::Upstream] {
-            // What a filter is shown as it closes does not pass, nor does anything
-            // that comes after; a cut is for now.
-            match self.hooks.poll_order(cx) {
-                Poll::Ready(CloseCommand::Cut) => {
-                    return Poll::Ready(Outcome::Ordered(CloseCommand::Cut));
+        loop {
+            for direction in [Direction::Downstream, Direction::Upstream] {
+                // What a filter is shown as it closes does not pass, nor does anything
+                // that comes after; a cut is for now.
+                match self.hooks.poll_order(cx) {
+                    Poll::Ready(CloseCommand::Cut) => {
+                        return Poll::Ready(Outcome::Ordered(CloseCommand::Cut));
+                    }
+                    Poll::Ready(order) => self.close(Outcome::Ordered(order)),
+                    Poll::Pending => {}
                 }
-                Poll::Ready(order) => self.close(Outcome::Ordered(order)),
-                Poll::Pending => {}
+                self.move_bytes(direction, cx);
             }
-            self.move_bytes(direction, cx);
+            match self.first_flight() {
+                FlightEnd::Unserved(asked) => return Poll::Ready(Outcome::Unserved(asked)),
+                FlightEnd::Deferred => {}
+                FlightEnd::None => break,
+            }
         }
         self.note_first_end();
         loop {
@@ -188,12 +254,51 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
     }
 
     fn move_bytes(&mut self, direction: Direction, cx: &mut Context<'_>) {
+        let is_first_awaited = direction == Direction::Upstream && !self.up.flight.is_over();
         let (flow, from, to) = match direction {
             Direction::Downstream => (&mut self.up, &mut self.client, &mut self.replica),
             Direction::Upstream => (&mut self.down, &mut self.replica, &mut self.client),
         };
         flow.resume(from.input, self.hooks);
-        flow.poll(cx, (from, to), self.buffers, self.hooks);
+        while flow.poll(cx, (from, to), self.buffers, self.hooks) == Progress::Ended {
+            if is_first_awaited && flow.read == 0 {
+                // Not shown to the filters before it is decided what comes of it.
+                return;
+            }
+            flow.end(from.input, self.buffers, self.hooks);
+        }
+    }
+
+    /// Looks whether the replica has said something, or never will.
+    fn first_flight(&mut self) -> FlightEnd {
+        if self.up.flight.is_over() {
+            return FlightEnd::None;
+        }
+        let has_ended = self.replica.input != Input::Open;
+        let is_silent = self.down.read == 0;
+        if is_silent && !has_ended && self.closing.is_none() {
+            return FlightEnd::None;
+        }
+        let client_end = match self.client.input {
+            Input::Finished => End::Last,
+            Input::Open | Input::Broken => End::More,
+        };
+        let client_stays = self.client.input != Input::Broken && !self.client.is_gone();
+        if is_silent && client_stays && self.closing.is_none() {
+            match self.up.flight.resend(client_end) {
+                Resend::Whole => return FlightEnd::Unserved(Asked::Yes),
+                Resend::Part => return FlightEnd::Unserved(Asked::NotYet),
+                Resend::Never => {}
+            }
+        }
+        match is_silent && has_ended {
+            true => self.pass_on(),
+            false => self.up.flight = FirstFlight::Over,
+        }
+        match has_ended || self.replica.is_gone() {
+            true => FlightEnd::Deferred,
+            false => FlightEnd::None,
+        }
     }
 
     /// Lets nothing more through; what was let go before is still delivered.
@@ -371,7 +476,9 @@ impl<T: ForwardHooks> Future for Forward<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         let outcome = ready!(self.advance(cx));
-        self.prepare_close(outcome);
+        if !matches!(outcome, Outcome::Unserved(_)) {
+            self.prepare_close(outcome);
+        }
         Poll::Ready(outcome)
     }
 }

@@ -157,6 +157,7 @@ pub(crate) struct Chain {
     filters: Vec<Value>,
     clusters: Vec<Value>,
     pub(crate) workers: NonZeroUsize,
+    pub(crate) dial_limit: Duration,
 }
 
 impl Chain {
@@ -167,7 +168,15 @@ impl Chain {
             filters: Vec::new(),
             clusters: vec![json!({ "name": "web", "endpoints": [replica] })],
             workers: NonZeroUsize::MIN,
+            dial_limit: HostOptions::default().dial_limit,
         }
+    }
+
+    /// Another endpoint beside the replica.
+    pub(crate) fn endpoint(mut self, address: SocketAddr) -> Chain {
+        let endpoints = self.clusters[0]["endpoints"].as_array_mut();
+        endpoints.unwrap().push(json!(address));
+        self
     }
 
     pub(crate) fn cluster(mut self, cluster: Value) -> Chain {
@@ -224,6 +233,7 @@ impl Chain {
         let plan = Plan::of_file(&ConfigFile::parse(config, file.to_str().unwrap()).unwrap());
         let options = HostOptions {
             workers: self.workers,
+            dial_limit: self.dial_limit,
             reload_backoff: Duration::from_millis(20),
             ..HostOptions::default()
         };

@@ -1,6 +1,6 @@
 //! Chains of network filters before a replica, with real sockets.
 
-mod chain;
+pub(crate) mod chain;
 mod close;
 mod failure;
 mod grpc;

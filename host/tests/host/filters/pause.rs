@@ -19,6 +19,7 @@ use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioIo;
 use serde_json::json;
 use std::convert::Infallible;
+use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
@@ -62,6 +63,25 @@ async fn a_pause_holds_later_filters_and_the_dial_until_data_is_let_pass() {
         .await
         .unwrap();
     assert_eq!(&answer, b"Ly", "the other way is open");
+}
+
+#[tokio::test]
+async fn what_a_pause_took_is_not_taken_from_the_dial() {
+    let holder = Wat {
+        configure: "(drop (call $tick_period (i32.const 5)))",
+        new_connection: PAUSE,
+        ..Wat::PLAIN
+    };
+    let mut chain = Chain::to(Replica::echo().await.address).filter("holder", holder, json!({}));
+    chain.dial_limit = Duration::from_millis(50);
+    let host = chain.start().await;
+    let mut client = host.connect().await;
+    host.until("holder_opened", |opened| opened == 1).await;
+    let held_from = host.until("holder_ticks", |ticks| ticks > 0).await;
+    host.until("holder_ticks", |ticks| ticks > held_from + 20)
+        .await;
+    let why = "it is dialled for as if it had not been held";
+    answers(&mut client, "x", "x", why).await;
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use super::Act::{
     EndLoad, FillLog, FloodAdmin, Idle, IdleOnAdmin, Pause, Release, Reload, Repeat, StopBalancer,
     StopWorker, Up,
 };
-use super::{BOTH, Change, Event, Expected, NO_RELOAD};
+use super::{BOTH, Change, Event, Expected, HOST, NO_RELOAD};
 use crate::load::{Mix, Request};
 use crate::proxy::{Kind, Log};
 
@@ -127,6 +127,7 @@ const FULL_ADMIN: Event = Event {
     what: "400 open files at most, and 500 clients of the admin pages who say nothing for 3 s",
     script: &[IdleOnAdmin(500), Pause(3000), Release, Pause(2000)],
     descriptors: Some(400),
+    proven: HOST,
     absent: &[
         (
             Kind::Haproxy,
@@ -150,6 +151,7 @@ const LOG_FULL: Event = Event {
     what: "the pipe of the log is full, and nobody reads it; then the balancer is asked to end",
     script: &[FillLog, Pause(3000), EndLoad, EndBalancer, BalancerEnded],
     log: Log::UnreadPipe,
+    proven: HOST,
     ..Event::QUIET
 };
 
@@ -165,6 +167,7 @@ const DISK_FULL: Event = Event {
         BalancerEnded,
     ],
     log: Log::FullDisk,
+    proven: HOST,
     absent: &[NO_RELOAD],
     ..Event::QUIET
 };

@@ -1,7 +1,7 @@
 //! Clients that are not like others.
 
 use super::Act::{Clients, ClientsServed, Pause, Release, Vanish};
-use super::Event;
+use super::{Event, HOST};
 use crate::load::{Mix, Request};
 
 pub(super) const ALL: &[&Event] = &[&SLOW_READERS, &VANISHED, &BOTH_WAYS, &EARLY];
@@ -37,6 +37,7 @@ const EARLY: Event = Event {
     what: "each request, of 300 kB or 3 MB, is answered before it is read, and closed",
     script: &[Pause(3000)],
     mix: Mix::Early,
+    proven: HOST,
     most: 30,
     ..Event::QUIET
 };

@@ -269,6 +269,5 @@ const KILLED_RELOADED: Event = Event {
     )],
     mix: Mix::GetsAndPosts,
     absent: &[NO_RELOAD],
-    proven: HOST,
     ..Event::QUIET
 };

@@ -1,7 +1,7 @@
 //! All replicas are restarted, one after the other, as for an upgrade.
 
 use super::Act::{Emptied, Kill, Order, Pause, Repeat, Start, Terminate};
-use super::{Event, NO_ORDERS};
+use super::{Event, HOST, NO_ORDERS};
 use crate::load::Mix;
 
 pub(super) const ALL: &[&Event] = &[
@@ -130,6 +130,7 @@ const TWO: Event = Event {
         Pause(1000),
     ],
     replicas: 2,
+    proven: HOST,
     mix: Mix::GetsAndPosts,
     ..Event::QUIET
 };

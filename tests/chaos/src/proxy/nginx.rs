@@ -42,7 +42,8 @@ pub(super) fn write(site: &Site, places: &Places) -> Result<()> {
         format!(
             "upstream {name} {{ least_conn; {servers} }}\n\
              server {{ listen {bind} backlog=4096; proxy_pass {name}; \
-             proxy_connect_timeout {CONNECT_TIMEOUT}; proxy_timeout 1h; }}\n"
+             proxy_connect_timeout {CONNECT_TIMEOUT}; proxy_timeout 1h; \
+             proxy_half_close on; }}\n"
         )
     });
     let servers: String = servers.collect();
