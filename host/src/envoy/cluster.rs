@@ -63,7 +63,12 @@ fn serves_traffic(cluster: &Cluster, plan: &Plan) -> bool {
 }
 
 fn traffic(name: &str, members: &[&Cluster], plan: &Plan) -> Node {
-    let extra = [("outlier_detection", outlier_detection())];
+    let extra = [
+        // Left out, a second change within a second reaches the workers only after
+        // it: meanwhile they go on trying a replica that is ejected again.
+        ("common_lb_config", yaml!({ "update_merge_window": "0s" })),
+        ("outlier_detection", outlier_detection()),
+    ];
     endpoints(name, members, plan, extra)
 }
 

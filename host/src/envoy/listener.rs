@@ -43,17 +43,30 @@ pub(super) fn traffic(
                         "cluster": (listener.fallback.as_str()),
                         // 0s is no limit; left out it would be an hour.
                         "idle_timeout": (time(listener.idle_timeout.unwrap_or_default())),
-                        // An ejection takes from a few to 200 ms from the main thread
-                        // to this worker, and that of a replica that is up again ends
-                        // within 400 ms: the waits are random, up to the double of the
-                        // last, and with ten attempts half a second or more in all.
-                        "max_connect_attempts": 10,
-                        "backoff_options": { "base_interval": "0.025s", "max_interval": "0.25s" },
+                        // An ejection takes a few milliseconds from the main thread to
+                        // this worker, a hundred and more on a busy machine, and lasts
+                        // 0.3 s: no wait may be longer than that, and all together must
+                        // not be shorter than the ejection's way.
+                        "max_connect_attempts": (attempts(listener, plan)),
+                        "backoff_options": { "base_interval": "0.025s", "max_interval": "0.1s" },
                     },
                 },
             ],
         }],
     })
+}
+
+/// How often a connection is tried, so that replicas that swallow it hold it no longer
+/// than the host would.
+fn attempts(listener: &Listener, plan: &Plan) -> u32 {
+    let pool = plan.pools.iter().find(|one| one.name == listener.fallback);
+    let names = pool
+        .map(|pool| pool.clusters.as_slice())
+        .unwrap_or_default();
+    let clusters = plan.clusters.iter().filter(|one| names.contains(&one.name));
+    let longest = clusters.map(|one| one.connect_timeout.as_millis()).max();
+    let most = DIAL_LIMIT.as_millis() / longest.unwrap_or_default().max(1);
+    u32::try_from(most).unwrap_or(u32::MAX).clamp(6, 20)
 }
 
 /// Where the filter itself answers: the page, the API, the balancer's `/_ping`.
@@ -106,6 +119,8 @@ pub(super) fn admin(admin: &Admin, plan: &Plan, options: &BootstrapOptions) -> N
     })
 }
 
+/// All connect attempts of a connection together.
+const DIAL_LIMIT: Duration = Duration::from_secs(30);
 /// How long a request of the admin listener may take to arrive.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 /// How long a connection to it may wait for the next request; longer than the

@@ -150,3 +150,19 @@ fn the_filter_gets_its_configuration_unchanged() {
         *"80"
     );
 }
+
+#[test]
+fn the_longer_an_attempt_may_take_the_fewer_there_are() {
+    for (connect_timeout, expected) in [("100ms", 20), ("1s", 20), ("3s", 10), ("60s", 6)] {
+        let text = format!(
+            r#"{{ "fqdn": "dtr.example.com", "replicas": [{{ "address": "10.0.0.1" }}],
+            "connect_timeout": "{connect_timeout}" }}"#
+        );
+        let plan = Plan::of(&Config::parse(&text, "lb.json").unwrap());
+        let yaml = bootstrap(&plan, &BootstrapOptions::with_wasm("/filter.wasm"));
+        let bootstrap: Node = yaml_serde::from_str(&yaml).unwrap();
+        let filters = &bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"];
+        let attempts = filters[1]["typed_config"]["max_connect_attempts"].as_u64();
+        assert_eq!(attempts, Some(expected), "{connect_timeout}");
+    }
+}

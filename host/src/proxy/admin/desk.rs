@@ -28,8 +28,8 @@ pub(crate) struct AdminRequest {
 /// A request for which a reply is awaited.
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    pub(super) request: AdminRequest,
-    pub(super) reply: oneshot::Sender<Result<Reply, AdminRequest>>,
+    pub(super) request: Box<AdminRequest>,
+    pub(super) reply: oneshot::Sender<Result<Reply, Box<AdminRequest>>>,
 }
 
 impl AdminDesk {
@@ -49,7 +49,7 @@ impl AdminDesk {
     ///
     /// # Errors
     /// The request, when all are retired: others answer now.
-    pub(super) async fn ask(&self, request: AdminRequest) -> Result<Reply, AdminRequest> {
+    pub(super) async fn ask(&self, request: Box<AdminRequest>) -> Result<Reply, Box<AdminRequest>> {
         let (reply, answer) = oneshot::channel();
         let mut waiting = Waiting { request, reply };
         let workers: Vec<_> = self.with(|workers| workers.values().cloned().collect());

@@ -206,11 +206,11 @@ async fn answer(
                 Ok(request) => request,
                 Err(reply) => return reply,
             };
-            let request = AdminRequest {
+            let request = Box::new(AdminRequest {
                 client,
                 local,
                 request,
-            };
+            });
             let _answering = place.answering();
             let asking = ask_current(current, request);
             timeout(limit, asking).await.unwrap_or_else(|_| {
@@ -225,7 +225,7 @@ async fn answer(
 
 /// Has the current generation answer; one that is retired meanwhile hands the request
 /// back, unanswered.
-async fn ask_current(current: &Current, mut request: AdminRequest) -> Reply {
+async fn ask_current(current: &Current, mut request: Box<AdminRequest>) -> Reply {
     let mut current = current.clone();
     loop {
         let Some(shared) = current.borrow_and_update().clone() else {

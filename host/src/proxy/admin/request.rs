@@ -42,12 +42,12 @@ pub(super) async fn read(
 }
 
 /// Hands a request to the filter's HTTP context.
-pub(super) async fn ask(worker: &WorkerContext, request: AdminRequest) -> Reply {
+pub(super) async fn ask(worker: &WorkerContext, request: Box<AdminRequest>) -> Reply {
     let AdminRequest {
         client,
         local,
         request,
-    } = request;
+    } = *request;
     let (head, body) = request.into_parts();
     let has_body = body.is_some();
     let body = body.unwrap_or_default();
