@@ -71,7 +71,7 @@ pub(crate) fn markdown(all: &[Ended], how: &How) -> String {
     let _ = write!(
         text,
         "# Faults under load\n\n\
-         Written by `just chaos`; [README.md](README.md) says how to read it.\n\n\
+         Written by `just chaos-results`; [README.md](README.md) says how to read it.\n\n\
          {}; {}; {}; {} new connections a second; in {}.\n\n",
         machine::today(),
         machine::describe(),

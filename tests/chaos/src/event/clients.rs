@@ -19,7 +19,8 @@ const SLOW_READERS: Event = Event {
 
 const VANISHED: Event = Event {
     name: "clients-vanish",
-    what: "50 clients end their side and vanish while they wait for an answer",
+    what: "50 clients end their side and vanish while they wait for an answer; dtr-lb's half_close_timeout is 3 s",
+    fields: r#"{ "half_close_timeout": "3s" }"#,
     script: &[Vanish(50), Pause(2000), Release],
     ..Event::QUIET
 };
