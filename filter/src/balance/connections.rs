@@ -264,6 +264,10 @@ impl Connections {
                 let is_chosen = |id: &ReplicaId| names.is_named(*id, name);
                 if connection.settled != Settled::NotYet && chosen.is_some_and(|id| is_chosen(&id))
                 {
+                    // It has not moved.
+                    if let UpstreamOutcome::Reset(_) = outcome {
+                        progress.reset = chosen;
+                    }
                     return progress;
                 }
                 let reached = match chosen.filter(is_chosen) {

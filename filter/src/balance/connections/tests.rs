@@ -196,7 +196,9 @@ fn one_that_moves_after_it_was_found_is_found_again() {
     assert_eq!(take(&mut connections, 999), []);
     assert_eq!(take(&mut connections, 1000), [STREAM]);
     let again = connections.located(STREAM, UpstreamOutcome::Reached("r1"), &Names);
-    assert_eq!(again, Progress::default(), "nothing happened");
+    let (failed, reached) = (again.failed, again.reached);
+    assert_eq!((failed, reached), (None, None), "nothing happened");
+    assert_eq!(again.changed, [None, None]);
     assert_eq!(take(&mut connections, 2999), []);
     assert_eq!(take(&mut connections, 3000), [STREAM]);
     let moved = connections.located(STREAM, UpstreamOutcome::Reached("r2"), &Names);
@@ -210,6 +212,22 @@ fn one_that_moves_after_it_was_found_is_found_again() {
     assert_eq!(closed.failed, Some(ReplicaId(1)), "it moved once more");
     assert_eq!(active(&connections), [0, 0, 0]);
     assert_eq!(totals(&connections), [(1, 1), (1, 1), (1, 0)]);
+}
+
+#[test]
+fn one_that_was_found_and_is_reset_at_its_end_is_a_failure() {
+    for outcome in [UpstreamOutcome::Reset("r1"), UpstreamOutcome::Reset("r2")] {
+        let mut connections = Connections::default();
+        connections.opened(STREAM, LISTENER, ReplicaId(0));
+        connections.located(STREAM, UpstreamOutcome::Reached("r1"), &Names);
+        let closed = connections.closed(STREAM, outcome, &Names);
+        let by = match outcome {
+            UpstreamOutcome::Reset("r1") => ReplicaId(0),
+            _ => ReplicaId(1),
+        };
+        assert_eq!(closed.reset, Some(by), "{outcome:?}");
+        assert_eq!(connections.here(by).failures, 1, "{outcome:?}");
+    }
 }
 
 #[test]
