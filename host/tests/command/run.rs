@@ -90,9 +90,14 @@ fn clients_beyond_the_limit_of_open_files_wait_and_no_replica_is_blamed() {
     let (_, address) = listening.rsplit_once(' ').unwrap();
 
     let clients: Vec<TcpStream> = (0..300).map(|_| connect(address)).collect();
-    // Each that leaves makes room for one that waits.
-    for (index, mut client) in clients.into_iter().enumerate() {
-        is_greeted(&mut client, &format!("client {index}"));
+    // Each that leaves makes room for one that waits. All are read at once: nobody
+    // says in which order they are accepted.
+    let clients = clients.into_iter().enumerate().map(|(index, mut client)| {
+        std::thread::spawn(move || is_greeted(&mut client, &format!("client {index}")))
+    });
+    let clients: Vec<_> = clients.collect();
+    for client in clients {
+        client.join().unwrap();
     }
 }
 
