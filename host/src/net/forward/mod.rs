@@ -344,7 +344,10 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
                 }
             }
             (false, false) => {
-                let interrupted = self.client.input == Input::Open && self.up.loss == Loss::Some;
+                // Who was sent nothing has nothing that a reset could overtake.
+                let interrupted = self.client.input == Input::Open
+                    && self.up.loss == Loss::Some
+                    && self.down.moved > 0;
                 match (up_delivered, down_delivered) {
                     // Closing both sockets says what a shutdown of either would.
                     (true, true) if !interrupted => match self.first_end {
