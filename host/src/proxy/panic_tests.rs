@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use crate::FILTER;
@@ -226,12 +227,15 @@ async fn a_panic_in_a_filters_call_fails_the_call_alone() {
         "dtr_lb_host_vm_failures_total 0\n",
         "dtr_lb_replica_healthy{replica=\"r1\"} 1\n",
     ];
+    let failed = "a filter's HTTP call failed: its task panicked";
+    let logged = async {
+        while !log.text().contains(failed) {
+            yield_now().await;
+        }
+    };
+    let logged = timeout(LIMIT, logged).await.is_ok();
+    assert!(logged, "expected {failed:?} in\n{}", log.text());
     shows(&host, &expected).await;
-    let text = log.text();
-    assert!(
-        text.contains("a filter's HTTP call failed: its task panicked"),
-        "{text}"
-    );
 }
 
 #[tokio::test]
