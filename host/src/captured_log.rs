@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
+use tracing::level_filters::LevelFilter;
 use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::layer::SubscriberExt;
 
 /// What a thread, and the hosts it starts, log.
 #[derive(Clone, Default)]
@@ -14,6 +16,7 @@ pub(crate) struct CapturedLog(Arc<Mutex<Vec<u8>>>);
 impl CapturedLog {
     /// Captures until the guard is dropped.
     pub(crate) fn start() -> (CapturedLog, DefaultGuard) {
+        subscribe_every_thread();
         let log = CapturedLog::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -26,6 +29,17 @@ impl CapturedLog {
     pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
+}
+
+/// While a process has a single subscriber, `tracing` asks only the thread that meets
+/// an event first whether anybody wants it; a test without one then silences the event
+/// for all others.
+fn subscribe_every_thread() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let nobody = tracing_subscriber::registry().with(LevelFilter::OFF);
+        tracing::subscriber::set_global_default(nobody).unwrap();
+    });
 }
 
 impl Write for CapturedLog {

@@ -57,9 +57,13 @@ fn world(configuration: &Value) -> Builder {
             let rest = REPLICAS
                 .iter()
                 .filter(|rest| **rest != name && **rest != other);
-            let route = [name, other].into_iter().chain(rest.copied());
-            let route = first_of(route.map(|name| format!("443/{name}")));
-            kit = kit.cluster(format!("443/{name}>{other}"), route);
+            let both = [name, other];
+            let all = both.into_iter().chain(rest.copied());
+            let both = first_of(both.map(|name| format!("443/{name}")));
+            let all = first_of(all.map(|name| format!("443/{name}")));
+            kit = kit
+                .cluster(format!("443/{name}>{other}"), both)
+                .cluster(format!("443/{name}>{other}>*"), all);
         }
     }
     kit

@@ -178,6 +178,8 @@ async fn live(args: &mut WorkerArgs, reports: &mut Reports) -> Result<(), StartE
         }
         begun => begun?,
     };
+    // Before the host knows: the first request may come as soon as it does.
+    let requests = worker.shared.admin_desk.open(index);
     reports.started(Ok(()));
     reached(&phases, Phase::Running).await;
     if *phases.borrow() < Phase::Running {
@@ -197,7 +199,6 @@ async fn live(args: &mut WorkerArgs, reports: &mut Reports) -> Result<(), StartE
     let listeners = listeners.into_iter().map(register);
     let listeners: Vec<_> = listeners.collect::<Result<_, StartError>>()?;
     worker.counters.alive.store(1, Relaxed);
-    let requests = worker.shared.admin_desk.open(index);
     spawn_local(admin::answer_all(Rc::clone(&worker), requests));
     let mut accepting = JoinSet::new();
     for (socket, listener, succession) in listeners {

@@ -1,6 +1,6 @@
 //! A TLS ClientHello: RFC 8446, sections 4.1.2 and 5.1.
 
-use super::Resend;
+use super::resend::{MOST_KEPT, Resend};
 
 /// Judges what begins as a ClientHello may, complete or not. It may be spread over
 /// several records.
@@ -165,7 +165,7 @@ const LONGEST_RECORD: usize = 1 << 14;
 const CLIENT_HELLO: u8 = 1;
 const HANDSHAKE_HEADER: usize = 4;
 /// One that is longer is never whole within what is kept.
-const LONGEST_HELLO: usize = super::MOST_KEPT - RECORD_HEADER - HANDSHAKE_HEADER;
+const LONGEST_HELLO: usize = MOST_KEPT - RECORD_HEADER - HANDSHAKE_HEADER;
 const VERSION_AND_RANDOM: usize = 2 + 32;
 /// The extension that announces early data.
 const EARLY_DATA: usize = 42;

@@ -18,9 +18,13 @@
 
 mod client_hello;
 mod request;
+mod resend;
 
 use bytes::BytesMut;
+
 use proxy_wasm_engine::End;
+use resend::MOST_KEPT;
+pub(crate) use resend::Resend;
 
 /// What a client has sent so far, as long as the replica has said nothing.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,16 +33,6 @@ pub(crate) enum FirstFlight {
     Kept(Vec<u8>),
     /// The replica has said something, or what was sent can't be sent again.
     Over,
-}
-
-/// Whether what was sent may be sent to a second replica.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Resend {
-    /// Yes; and it asks for an answer.
-    Whole,
-    /// Yes; but a server waits for more before it says anything.
-    Part,
-    Never,
 }
 
 impl FirstFlight {
@@ -96,10 +90,6 @@ fn judge(sent: &[u8], end: End) -> Resend {
 fn may_begin_with(first: u8) -> bool {
     first == client_hello::FIRST_BYTE || request::FIRST_BYTES.contains(&first)
 }
-
-/// Bytes. A ClientHello has a few hundred to two thousand, a request's head seldom
-/// more than eight thousand.
-const MOST_KEPT: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use httparse::{EMPTY_HEADER, Header, Request, Status};
 
-use super::Resend;
+use super::resend::Resend;
 use proxy_wasm_engine::End;
 
 /// Judges what begins as a request of a safe method may.
