@@ -42,7 +42,10 @@ async fn what_may_be_sent_again_is_served_by_the_next_replica() {
     ];
     let mut resent = 0;
     for (why, sent) in cases {
-        for end in [End::Close, End::Reset] {
+        // A reset at once may come before the connect is known to have succeeded, and
+        // is a connect failure then.
+        let ends = [End::Close, End::Reset];
+        for end in ends.into_iter().take(1 + usize::from(!sent.is_empty())) {
             let why = format!("{why}, then {end:?}");
             world.r0.will(Act::end_after(sent.len(), end));
             world.r1.will(Act::answer_after(sent.len()));

@@ -52,7 +52,12 @@ async fn each_connection_leaves_one_line_that_says_why_it_ended() {
     let (r0, r1) = (Replica::refusing().await, Replica::start("r1").await);
     let host = start(Guest::steering_to("443/r0>r1"), &[&r0, &r1]).await;
     let (mut client, _) = connect(&host).await;
-    let me = format!("client={}", client.local_addr().unwrap());
+    // Another test's client may have had this port.
+    let listener = host.listeners()[0];
+    let me = format!(
+        "client={} listener={listener} ",
+        client.local_addr().unwrap()
+    );
     echoes(&mut client, "bytes pass").await;
     client.shutdown().await.unwrap();
     is_closed(&mut client, "the replica ends as well").await;
