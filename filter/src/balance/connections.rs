@@ -56,7 +56,7 @@ struct Connection {
 enum Settled {
     Yes,
     /// It is, but the host may take it elsewhere: the standalone host does when the
-    /// replica ends before its first byte. Looked at again so many times.
+    /// replica ends before its first byte. Looked at again this many times.
     ForNow(usize),
     NotYet,
 }

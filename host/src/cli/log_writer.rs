@@ -225,7 +225,7 @@ mod tests {
 
     /// What a write is to come to.
     enum Outcome {
-        /// It takes so many bytes at most.
+        /// It takes this many bytes at most.
         Takes(usize),
         Fails(ErrorKind),
     }
@@ -268,7 +268,7 @@ mod tests {
     }
 
     impl Test {
-        /// With room for so many bytes in the queue.
+        /// With room for this many bytes in the queue.
         fn start(limit: usize) -> Test {
             let (writing_sender, writing) = channel();
             let (outcomes, outcomes_receiver) = channel();

@@ -16,7 +16,7 @@ struct Kept {
 }
 
 impl WorkerCounters {
-    /// Counters for so many more workers. They are theirs until nobody holds them.
+    /// Counters for this many more workers. They are theirs until nobody holds them.
     pub(crate) fn add(&self, workers: usize) -> Vec<Arc<Counters>> {
         let new: Vec<Arc<Counters>> = (0..workers).map(|_| Arc::default()).collect();
         self.kept().workers.extend(new.iter().cloned());

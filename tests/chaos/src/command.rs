@@ -59,7 +59,7 @@ pub(crate) struct How {
     /// How long the load goes on after the last act [default: 2].
     #[arg(long)]
     pub(crate) seconds: Option<f64>,
-    /// So many short connections, with a look at memory twenty times meanwhile; no
+    /// This many short connections, with a look at memory twenty times meanwhile; no
     /// faults.
     #[arg(long, value_name = "CONNECTIONS")]
     pub(crate) soak: Option<u64>,

@@ -19,9 +19,9 @@ pub(crate) fn describe() -> String {
 
 /// Today, in UTC.
 pub(crate) fn today() -> String {
-    let told = Command::new("date").args(["-u", "+%Y-%m-%d"]).output();
-    told.map_or_else(
+    let output = Command::new("date").args(["-u", "+%Y-%m-%d"]).output();
+    output.map_or_else(
         |_| "unknown".to_owned(),
-        |told| String::from_utf8_lossy(&told.stdout).trim().to_owned(),
+        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
     )
 }

@@ -151,9 +151,9 @@ fn mount(file: &Path, place: &Path) -> Result<()> {
 }
 
 fn ip(arguments: &[&str]) -> Result<()> {
-    let told = Command::new("ip").args(arguments).output()?;
-    if !told.status.success() {
-        let error = String::from_utf8_lossy(&told.stderr);
+    let output = Command::new("ip").args(arguments).output()?;
+    if !output.status.success() {
+        let error = String::from_utf8_lossy(&output.stderr);
         bail!("ip {}: {}", arguments.join(" "), error.trim());
     }
     Ok(())

@@ -15,14 +15,14 @@ fn no_client_of_envoy_sees_a_fault() {
 }
 
 fn holds_on(proxy: &str, jobs: &str) {
-    let told = Command::new(env!("CARGO_BIN_EXE_chaos"))
+    let output = Command::new(env!("CARGO_BIN_EXE_chaos"))
         .args(["--short", "--proven", "--jobs", jobs, "--proxy", proxy])
         .output();
-    let told = told.unwrap_or_else(|error| panic!("can't run chaos: {error}"));
+    let output = output.unwrap_or_else(|error| panic!("can't run chaos: {error}"));
     assert!(
-        told.status.success(),
+        output.status.success(),
         "{}{}",
-        String::from_utf8_lossy(&told.stdout),
-        String::from_utf8_lossy(&told.stderr)
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
     );
 }

@@ -48,7 +48,7 @@ fn record(kind: u8, payload: &[u8]) -> Vec<u8> {
     record
 }
 
-/// The same handshake bytes, at most so many in a record.
+/// The same handshake bytes, at most this many in a record.
 fn in_records_of(most: usize, message: &[u8]) -> Vec<u8> {
     let records = message.chunks(most).map(|part| record(22, part));
     records.collect::<Vec<_>>().concat()

@@ -22,7 +22,7 @@ pub(super) async fn connect(target: SocketAddr, count: usize) -> Vec<TcpStream> 
     open
 }
 
-/// So many clients that ask for the status again and again.
+/// This many clients that ask for the status again and again.
 pub(super) fn flood(admin: SocketAddr, count: usize, asking: &mut JoinSet<()>) {
     let request = format!("GET /status HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n");
     for _ in 0..count {

@@ -33,7 +33,7 @@ pub(crate) struct Manner {
     pub(crate) rest: Duration,
     /// Part of each pause that is kept.
     pub(crate) pace: f64,
-    /// So many connections instead of a script, with a look at memory now and then.
+    /// This many connections instead of a script, with a look at memory now and then.
     pub(crate) soak: Option<u64>,
 }
 
@@ -148,7 +148,7 @@ async fn perform(
     Ok(played)
 }
 
-/// Waits for so many connections, and says what the balancer holds meanwhile.
+/// Waits for this many connections, and says what the balancer holds meanwhile.
 async fn soak(stage: &Stage, count: u64) {
     for step in 1..=SOAK_STEPS {
         let until = count * step / SOAK_STEPS;

@@ -6,7 +6,7 @@ use crate::replica::Fault;
 /// One thing that happens. Replicas go by number, from 1.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Act {
-    /// Nothing, for so many milliseconds.
+    /// Nothing, for this many milliseconds.
     Pause(u64),
     /// As often as this, all of these.
     Repeat(u32, &'static [Act]),
@@ -55,17 +55,17 @@ pub(crate) enum Act {
 
     /// No new clients from now on; waits until the last one is served.
     EndLoad,
-    /// So many clients more, who ask for this.
+    /// This many clients more, who ask for this.
     Clients(usize, Request),
     /// Waits until these are served.
     ClientsServed,
-    /// So many connections that say nothing.
+    /// This many connections that say nothing.
     Idle(usize),
-    /// So many connections to the balancer's pages that say nothing.
+    /// This many connections to the balancer's pages that say nothing.
     IdleOnAdmin(usize),
-    /// So many clients ask the balancer's pages again and again.
+    /// This many clients ask the balancer's pages again and again.
     FloodAdmin(usize),
-    /// So many clients end their side and vanish, before they are answered.
+    /// This many clients end their side and vanish, before they are answered.
     Vanish(usize),
     /// All connections that say nothing, and all who ask the balancer's pages, go.
     Release,

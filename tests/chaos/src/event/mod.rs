@@ -65,7 +65,7 @@ pub(crate) enum Expected {
     /// No error, but of connections that were open when a replica they may have
     /// been on was cut: no balancer can know what of them was done.
     NoError,
-    /// As before, and errors between `AllDown` and `Up`, and so many milliseconds
+    /// As before, and errors between `AllDown` and `Up`, and this many milliseconds
     /// longer, until checks have seen it.
     NoErrorOnce(&'static str, u64),
 }

@@ -18,16 +18,16 @@ use crate::replica::send_noise;
 /// What a client asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
-    /// So many bytes.
+    /// This many bytes.
     Get(u64),
-    /// So many bytes, read in pieces with this many milliseconds between them.
+    /// This many bytes, read in pieces with this many milliseconds between them.
     Slow(u64, u64),
-    /// That so many bytes arrive.
+    /// That this many bytes arrive.
     Post(u64),
-    /// So many bytes sent, and an answer of so many at once, though the replica
+    /// This many bytes sent, and an answer of this many at once, though the replica
     /// never reads them.
     Early(u64, u64),
-    /// So many bytes each way at the same time, each way ended on its own.
+    /// This many bytes each way at the same time, each way ended on its own.
     Exchange(u64),
 }
 

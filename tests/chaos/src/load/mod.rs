@@ -1,4 +1,4 @@
-//! Clients: so many new connections a second, started by the clock and not by the
+//! Clients: new connections at a given rate, started by the clock and not by the
 //! end of others, every byte of theirs compared.
 
 mod client;

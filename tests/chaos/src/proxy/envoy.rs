@@ -18,9 +18,9 @@ pub(super) async fn command(site: &Site, places: &Places) -> Result<Command> {
         .arg("--out")
         .arg(&out);
     write.arg("--envoy-admin").arg(places.envoy.to_string());
-    let told = write.output().await?;
-    if !told.status.success() {
-        bail!("dtr-lb envoy: {}", String::from_utf8_lossy(&told.stderr));
+    let output = write.output().await?;
+    if !output.status.success() {
+        bail!("dtr-lb envoy: {}", String::from_utf8_lossy(&output.stderr));
     }
     let mut command = Command::new(binary(Kind::Envoy)?);
     command.arg("--config-path").arg(out.join("envoy.yaml"));

@@ -3,7 +3,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /_ping` | healthy, or as its fault says |
-//! | `GET /noise/SEED/LENGTH` | so many bytes of that seed's noise |
+//! | `GET /noise/SEED/LENGTH` | this many bytes of that seed's noise |
 //! | `POST /check/SEED` | whether the body was that seed's noise, and how long |
 //! | `POST /early/SEED/LENGTH` | noise at once; the body is never read |
 //! | `GET /never` | nothing, whatever the client does |
@@ -153,7 +153,7 @@ impl Request {
     }
 }
 
-/// Sends so many bytes of a seed's noise.
+/// Sends this many bytes of a seed's noise.
 pub(crate) async fn send_noise(
     to: &mut (impl AsyncWrite + Unpin),
     seed: u64,
