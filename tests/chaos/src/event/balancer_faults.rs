@@ -11,6 +11,7 @@ use crate::proxy::{Kind, Log};
 
 pub(super) const ALL: &[&Event] = &[
     &RELOADS,
+    &RELOAD_ROUNDS,
     &REPLICAS_COME_AND_GO,
     &LISTENERS_COME_AND_GO,
     &CRASHES,
@@ -32,6 +33,20 @@ const RELOADS: Event = Event {
         Pause(1000),
     ],
     mix: Mix::GetsAndPosts,
+    absent: &[NO_RELOAD],
+    ..Event::QUIET
+};
+
+const RELOAD_ROUNDS: Event = Event {
+    name: "reload-rounds",
+    what: "a hundred rounds of thirty reloads of the same configuration, 20 ms apart",
+    script: &[Repeat(
+        100,
+        &[
+            Repeat(30, &[Reload(Change::Nothing), Pause(20)]),
+            Pause(200),
+        ],
+    )],
     absent: &[NO_RELOAD],
     ..Event::QUIET
 };
