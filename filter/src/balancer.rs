@@ -139,6 +139,12 @@ impl Balancer {
         self.connections.is_empty()
     }
 
+    /// Whether connections that are older than this VM are to be counted here: until
+    /// the VM it replaces counts as ended, they count as that one's.
+    pub fn may_adopt(&self, now: Moment) -> bool {
+        self.sync.predecessor_has_ended(now)
+    }
+
     /// Whether it is still to be found out where a connection went.
     pub fn is_unsettled(&self, stream: StreamId) -> bool {
         self.connections.is_unsettled(stream)
@@ -184,6 +190,12 @@ impl Balancer {
             Fact::NotSent(probe) => {
                 let change = self.prober.not_sent(probe, reading, effects);
                 self.take_changes(change, now);
+            }
+            Fact::Adopted(stream, listener, name) => {
+                if let Some(replica) = self.pool.id(name) {
+                    self.connections.adopted(stream, listener, replica);
+                    self.update_active([Some(replica), None], now);
+                }
             }
             Fact::Located(stream, outcome) => {
                 let progress = self.connections.located(stream, outcome, &self.pool);

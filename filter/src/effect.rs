@@ -1,5 +1,6 @@
 //! What goes into the balancer, and what comes out of it.
 
+use crate::balance::listener::ListenerId;
 use crate::balance::stream::{StreamId, UpstreamOutcome};
 use crate::health::probe_request::{ProbeId, ProbeRequest};
 use crate::health::probe_response::ProbeResponse;
@@ -14,6 +15,9 @@ pub enum Fact<'a> {
     Answered(ProbeId, ProbeResponse),
     /// A probe could not even be sent.
     NotSent(ProbeId),
+    /// A connection of a listener is open at this replica, by name, since before this
+    /// VM started: the one before it failed.
+    Adopted(StreamId, ListenerId, &'a str),
     /// How far a connection has got upstream.
     Located(StreamId, UpstreamOutcome<'a>),
     /// The route a connection was given could not be set: the proxy chooses.

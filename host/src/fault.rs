@@ -42,7 +42,15 @@ enum Event {
 impl FaultSwitch {
     /// The first to come by panics.
     pub(crate) fn new(fault: Fault) -> FaultSwitch {
-        FaultSwitch(Arc::new(Mutex::new(Some((fault, Event::Panic)))))
+        let switch = FaultSwitch::default();
+        switch.arm(fault);
+        switch
+    }
+
+    /// The next to come by panics.
+    pub(crate) fn arm(&self, fault: Fault) {
+        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *pending = Some((fault, Event::Panic));
     }
 
     /// The first to come by waits, with all its thread.

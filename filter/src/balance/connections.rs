@@ -93,6 +93,20 @@ impl Connections {
         before
     }
 
+    /// A connection is open at a replica that the VM before this one gave it to, and
+    /// counted among those that reached it.
+    pub(crate) fn adopted(&mut self, stream: StreamId, listener: ListenerId, replica: ReplicaId) {
+        let connection = Connection {
+            listener,
+            replica: Some(replica),
+            settled: Settled::Yes,
+            opening: self.last,
+        };
+        let before = self.open.insert(stream, connection);
+        self.count_open(replica);
+        self.count_closed(before.and_then(|connection| connection.replica));
+    }
+
     /// A connection could not be steered: until it is known where it went it counts
     /// nowhere. The replica it no longer counts at.
     pub(crate) fn not_steered(&mut self, stream: StreamId) -> Option<ReplicaId> {

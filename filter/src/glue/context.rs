@@ -39,6 +39,7 @@ impl RootContext for Root {
     }
 
     fn create_stream_context(&self, context: u32) -> Option<Box<dyn StreamContext>> {
+        vm::with(|vm| vm.unannounced.push(context));
         Some(Box::new(Connection(context)))
     }
 

@@ -2,6 +2,7 @@
 
 use super::effects::{carry_out, sync_and_carry_out};
 use super::host;
+use super::stream;
 use super::vm::Vm;
 use crate::balancer::Balancer;
 use crate::config::Config;
@@ -70,6 +71,7 @@ pub(super) fn tick(vm: &mut Vm, root: u32) {
     let now = vm.read_clock();
     // The lease first, since only its holder asks; then what became of that.
     sync_and_carry_out(vm, now);
+    stream::adopt(vm, root, now);
     if let Some(balancer) = &mut vm.balancer {
         balancer.observe(Fact::Tick, now);
     }

@@ -4,27 +4,26 @@ use super::host::{self, Shared};
 use super::upstream::{self, observe_outcome};
 use super::vm::Vm;
 use crate::balance::stream::{StreamId, UpstreamOutcome};
-use crate::balancer::Admission;
-use crate::contract::{PORT_PROPERTY, STEERING_FUNCTION};
+use crate::balance::listener::ListenerId;
+use crate::balancer::{Admission, Balancer};
+use crate::contract::{PORT_PROPERTY, REPLICA_PROPERTY, STEERING_FUNCTION};
 use crate::effect::Fact;
 use crate::random;
 use crate::shared::board::VERSION;
+use crate::time::Moment;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::Action;
 
 /// A connection came in.
 pub(super) fn opened(vm: &mut Vm, context: u32) -> Action {
+    forget_unannounced(vm, context);
     let now = vm.clock.now();
     // Without a configuration, or on a listener it does not name, the proxy's own
     // choice stands.
     let Some(balancer) = &mut vm.balancer else {
         return Action::Continue;
     };
-    let port = host::property(&PORT_PROPERTY).unwrap_or_default();
-    let port = std::str::from_utf8(&port)
-        .ok()
-        .and_then(|port| port.parse().ok());
-    let Some(listener) = port.and_then(|port| balancer.listener(port)) else {
+    let Some(listener) = listener(balancer) else {
         return Action::Continue;
     };
     if host::shared_data_cas(VERSION) != balancer.version() {
@@ -55,6 +54,7 @@ pub(super) fn opened(vm: &mut Vm, context: u32) -> Action {
 
 /// A connection is over.
 pub(super) fn closed(vm: &mut Vm, context: u32) {
+    forget_unannounced(vm, context);
     let now = vm.clock.now();
     let Some(balancer) = &mut vm.balancer else {
         return;
@@ -66,6 +66,42 @@ pub(super) fn closed(vm: &mut Vm, context: u32) {
     } else {
         balancer.observe(Fact::Closed(stream, UpstreamOutcome::Pending), now);
     }
+}
+
+/// Counts the connections that began before this VM: the standalone host opens
+/// contexts for those that outlived the VM before, without announcing them as new.
+pub(super) fn adopt(vm: &mut Vm, root: u32, now: Moment) {
+    let Some(balancer) = &mut vm.balancer else {
+        return;
+    };
+    if vm.unannounced.is_empty() || !balancer.may_adopt(now) {
+        return;
+    }
+    for context in vm.unannounced.drain(..) {
+        if hostcalls::set_effective_context(context).is_err() {
+            continue;
+        }
+        if let Some(listener) = listener(balancer) {
+            let name = host::property(&REPLICA_PROPERTY).unwrap_or_default();
+            let name = std::str::from_utf8(&name).unwrap_or_default();
+            let fact = Fact::Adopted(StreamId(context), listener, name);
+            balancer.observe(fact, now);
+        }
+    }
+    let _ = hostcalls::set_effective_context(root);
+}
+
+fn forget_unannounced(vm: &mut Vm, context: u32) {
+    // Nearly always it is the last, or there is none.
+    if let Some(at) = vm.unannounced.iter().rposition(|one| *one == context) {
+        vm.unannounced.swap_remove(at);
+    }
+}
+
+/// The listener of the connection at hand.
+fn listener(balancer: &Balancer) -> Option<ListenerId> {
+    let port = host::property(&PORT_PROPERTY)?;
+    balancer.listener(std::str::from_utf8(&port).ok()?.parse().ok()?)
 }
 
 /// A number for the client's address, whatever its port.

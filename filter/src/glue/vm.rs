@@ -17,6 +17,9 @@ pub(super) struct Vm {
     pub(super) ticking: Option<u32>,
     /// The root that stays only until the last connection is closed.
     pub(super) leaving: Option<u32>,
+    /// Connections that have a context and have not been announced: until they are,
+    /// they are new, and those that never are began before this VM.
+    pub(super) unannounced: Vec<u32>,
     /// Requests of the admin listener that are not answered yet.
     pub(super) requests: HashMap<u32, Request>,
     /// Probes under way, by the token of their HTTP call.

@@ -109,6 +109,11 @@ impl Sync {
         self.version
     }
 
+    /// Whether a VM that had ended when this one started counts as ended by now.
+    pub(crate) fn predecessor_has_ended(&self, now: Moment) -> bool {
+        now.age() > self.pace.ttl()
+    }
+
     /// Whether the board has news for this VM.
     pub(crate) fn is_behind(&self, store: &mut impl Store) -> bool {
         board::version(store) != self.version

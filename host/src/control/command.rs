@@ -19,6 +19,8 @@ pub(crate) enum CloseCommand {
 #[derive(Default)]
 pub(crate) struct SessionControl {
     order: Cell<Option<CloseCommand>>,
+    /// Whether a VM has taken the place of one that failed, since it was last asked.
+    vm_replaced: Cell<bool>,
     /// Which slots of the chain let go, one bit each: of what goes up, and down.
     resumed: [Cell<u64>; 2],
     waker: RefCell<Option<Waker>>,
@@ -32,6 +34,17 @@ impl SessionControl {
             self.order.set(Some(order));
         }
         self.wake();
+    }
+
+    /// A VM has taken the place of one that failed.
+    pub(crate) fn vm_replaced(&self) {
+        self.vm_replaced.set(true);
+        self.wake();
+    }
+
+    /// Whether a VM was replaced since it was last asked.
+    pub(crate) fn take_vm_replaced(&self) -> bool {
+        self.vm_replaced.take()
     }
 
     /// The filter of this slot lets go what it holds of one way.

@@ -85,6 +85,13 @@ impl Sessions {
         }
     }
 
+    /// Has every session meet the VM that has taken the place of one that failed.
+    pub(crate) fn vm_replaced(&self) {
+        for control in self.open.borrow().values() {
+            control.vm_replaced();
+        }
+    }
+
     pub(crate) fn order_all(&self, order: CloseCommand) {
         for control in self.open.borrow().values() {
             control.order(order);

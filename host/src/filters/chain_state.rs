@@ -153,6 +153,16 @@ impl FilterChainState {
         self.down(connection, at + 1, held, end)
     }
 
+    /// Shows a balancer's VM that has taken the place of one that failed a connection
+    /// that is older, so that it counts.
+    pub(crate) fn reopen(&self, connection: &impl ConnectionInfo) {
+        for (_, slot, filter) in self.filters(connection) {
+            if filter.owner.is_balancer() {
+                slot.reopen(filter, connection);
+            }
+        }
+    }
+
     /// Whether any filter wants to see more of one way.
     pub(crate) fn wants_more(
         &self,

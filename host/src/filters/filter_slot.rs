@@ -67,6 +67,20 @@ impl FilterSlot {
         Some(action)
     }
 
+    /// Gives the connection a context in a VM that is younger, and has no say in it
+    /// any more: no `on_new_connection`.
+    pub(super) fn reopen(&self, filter: &ChainFilter, connection: &impl ConnectionInfo) {
+        let handle = self.handle.get();
+        if self.stage.get() == Stage::Ahead || handle.is_some_and(|handle| filter.owner.has(handle))
+        {
+            return;
+        }
+        let opened = filter.owner.open(filter.plugin, |vm, root| {
+            Ok((vm.open_tcp(root, connection.info())?, ()))
+        });
+        self.handle.set(opened.map(|(handle, ())| handle));
+    }
+
     /// Shows the filter what is held of one way; it may change it.
     pub(super) fn data(
         &self,

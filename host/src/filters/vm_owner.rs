@@ -43,6 +43,8 @@ pub(crate) struct VmOwner {
     roots: RefCell<Vec<ContextId>>,
     effects: Effects,
     backoff: RefCell<Backoff>,
+    /// Another worker's VM has taken its place.
+    retired: Cell<bool>,
     #[cfg(test)]
     fault: FaultSwitch,
 }
@@ -99,6 +101,7 @@ impl VmOwner {
             #[cfg(test)]
             fault,
             backoff: RefCell::new(Backoff::new(reload_backoff)),
+            retired: Cell::new(false),
             compiled,
             vm_data,
             counters,
@@ -125,6 +128,11 @@ impl VmOwner {
     /// Whether it answers on the admin listener.
     pub(crate) fn has_admin(&self) -> bool {
         self.compiled.admin().is_some()
+    }
+
+    /// Whether a context is one of the current VM's.
+    pub(crate) fn has(&self, handle: ContextHandle) -> bool {
+        handle.generation == self.generation.get()
     }
 
     /// Opens a context for a connection and does with it what `open` does.
@@ -176,6 +184,7 @@ impl VmOwner {
     /// Another worker's VM takes its place: its roots may end when they like, and
     /// go on until then.
     pub(crate) fn retire(self: &Rc<Self>) {
+        self.retired.set(true);
         self.call(self.generation.get(), finish_roots);
     }
 
@@ -298,6 +307,11 @@ impl VmOwner {
             );
             return;
         }
+        if self.retired.get() {
+            // One that starts again would probe as its old configuration says.
+            warn!(%reason, failures, filter, "the filter failed; a reload has replaced it before");
+            return;
+        }
         let delay = self.backoff.borrow_mut().next(Instant::now());
         let retry_in_ms = delay.as_millis() as u64;
         let meanwhile = match compiled.failure {
@@ -319,6 +333,9 @@ impl VmOwner {
         let filter = self.compiled.name();
         loop {
             sleep(delay).await;
+            if self.retired.get() {
+                return;
+            }
             let installed = CaughtPanic::catch(|| self.install()).map_err(|panic| {
                 // It may be half there.
                 self.clear();
@@ -327,6 +344,9 @@ impl VmOwner {
             match installed.and_then(|installed| installed.map_err(|error| error.to_string())) {
                 Ok(()) => {
                     self.counters.vm_reloads.fetch_add(1, Relaxed);
+                    if self.is_balancer() {
+                        self.sessions.vm_replaced();
+                    }
                     info!(filter, "the filter is back");
                     return;
                 }

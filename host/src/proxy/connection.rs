@@ -1,6 +1,6 @@
 //! A client's connection as filters and forwarding see it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::filters::chain_state::{FilterChainState, Step};
 use crate::filters::connection_info::ConnectionInfo;
 use crate::net::forward::{DataCallbacks, ForwardHooks};
 use crate::proxy::context::{ListenerContext, WorkerContext};
-use proxy_wasm_engine::{Action, Direction, End, TcpInfo};
+use proxy_wasm_engine::{Action, Direction, End, TcpInfo, Upstream};
 
 /// A client's connection as filters and forwarding see it.
 pub(super) struct Connection {
@@ -35,6 +35,8 @@ pub(super) struct Connection {
     /// The socket's own end, where it differs from the listener's.
     destination: SocketAddr,
     received: Cell<u64>,
+    /// The replica it is connected to.
+    upstream: RefCell<Option<Upstream>>,
     open: OpenSession,
 }
 
@@ -63,12 +65,18 @@ impl Connection {
             id,
             destination,
             received: Cell::new(0),
+            upstream: RefCell::new(None),
         }
     }
 
     /// The filters have been shown the connection.
     pub(super) fn seen(&self) {
         self.open.seen();
+    }
+
+    /// It is connected to this replica.
+    pub(super) fn landed(&self, upstream: Upstream) {
+        *self.upstream.borrow_mut() = Some(upstream);
     }
 
     /// Which chunks the filters are shown of each way: up, down.
@@ -97,6 +105,7 @@ impl ConnectionInfo for Connection {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
             .saturating_sub(self.began.elapsed());
+        info.upstream.clone_from(&self.upstream.borrow());
         self.refresh(&mut info);
         info
     }
@@ -149,6 +158,9 @@ impl ForwardHooks for Connection {
     }
 
     fn poll_order(&self, cx: &mut Context<'_>) -> Poll<CloseCommand> {
+        if self.control().take_vm_replaced() {
+            self.chain_state.reopen(self);
+        }
         self.control().poll_order(cx)
     }
 }

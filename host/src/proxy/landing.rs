@@ -122,6 +122,9 @@ impl Landing {
             // A socket without a name of its own is one that was reset.
             local_address: dialed.socket.local_addr().unwrap_or(dialed.address),
         });
+        if let Some(upstream) = &upstream {
+            connection.landed(upstream.clone());
+        }
         let attempts = &self.attempts;
         connection.chain_state.update_info(connection, |info| {
             info.attempts = attempts.count;

@@ -218,6 +218,69 @@ async fn a_panic_in_what_is_done_for_a_vm_has_the_vm_replaced() {
 }
 
 #[tokio::test]
+async fn a_vm_that_replaces_another_counts_the_connections_that_are_open() {
+    let replica = replica().await;
+    let fault = FaultSwitch::default();
+    let options = HostOptions {
+        fault: fault.clone(),
+        ..options(1, Fault::VmCall)
+    };
+    let host = Host::start(plan(replica), FILTER, options).await.unwrap();
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        let mut client = TcpStream::connect(host.listeners()[0]).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        clients.push(client);
+    }
+    let active = |count: usize| format!("dtr_lb_replica_active{{replica=\"r1\"}} {count}\n");
+    let totals = "dtr_lb_replica_connections{replica=\"r1\"} 3\n";
+    shows(&host, &[totals, &active(3)]).await;
+    fault.arm(Fault::VmCall);
+    shows(&host, &["dtr_lb_host_vm_reloads_total 1\n"]).await;
+    // What the VM that failed had counted is gone after a while, all at once.
+    for (nth, mut client) in clients.into_iter().enumerate() {
+        client.write_all(b"\r\n").await.unwrap();
+        let mut reply = String::new();
+        client.read_to_string(&mut reply).await.unwrap();
+        assert!(reply.ends_with("OK"), "client {nth}: {reply:?}");
+        drop(client);
+        shows(&host, &[&active(2 - nth)]).await;
+    }
+    shows(&host, &[totals]).await;
+}
+
+#[tokio::test]
+async fn a_vm_that_a_reload_has_replaced_does_not_come_back() {
+    let (log, _guard) = CapturedLog::start();
+    let replica = replica().await;
+    let fault = FaultSwitch::default();
+    let options = HostOptions {
+        fault: fault.clone(),
+        ..options(1, Fault::VmCall)
+    };
+    let mut host = Host::start(plan(replica), FILTER, options).await.unwrap();
+    let mut client = TcpStream::connect(host.listeners()[0]).await.unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    shows(&host, &["dtr_lb_host_connections_active 1\n"]).await;
+    // From here on there is no other VM.
+    host.reload(without_filter(replica), &[]).await.unwrap();
+    fault.arm(Fault::VmCall);
+    client.write_all(b"\r\n").await.unwrap();
+    let mut reply = String::new();
+    client.read_to_string(&mut reply).await.unwrap();
+    assert!(reply.ends_with("OK"), "its client is served: {reply:?}");
+    drop(client);
+    let expected = [
+        "dtr_lb_host_vm_failures_total 1\n",
+        "dtr_lb_host_workers 1\n",
+    ];
+    shows(&host, &expected).await;
+    let text = log.text();
+    assert!(text.contains("a reload has replaced it before"), "{text}");
+    assert!(!text.contains("the filter is back"), "{text}");
+}
+
+#[tokio::test]
 async fn a_panic_in_a_filters_call_fails_the_call_alone() {
     let (log, _guard) = CapturedLog::start();
     let replica = replica().await;

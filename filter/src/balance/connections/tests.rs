@@ -259,6 +259,19 @@ fn a_replicas_connections_are_found_by_listener() {
 }
 
 #[test]
+fn one_that_began_before_the_vm_is_open_and_was_counted() {
+    let mut connections = Connections::default();
+    connections.adopted(STREAM, LISTENER, ReplicaId(1));
+    assert_eq!(active(&connections), [0, 1, 0]);
+    let found: Vec<StreamId> = connections.of(ReplicaId(1), |_| true).collect();
+    assert_eq!(found, [STREAM], "for one that is to be closed");
+    connections.closed(STREAM, UpstreamOutcome::Reached("r2"), &Names);
+    assert_eq!(active(&connections), [0, 0, 0]);
+    let unchanged = [(0, 0); 3];
+    assert_eq!(totals(&connections), unchanged, "the VM before it counted them");
+}
+
+#[test]
 fn the_other_vms_counts_are_added() {
     let mut connections = Connections::default();
     connections.opened(STREAM, LISTENER, ReplicaId(2));
