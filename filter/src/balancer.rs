@@ -422,7 +422,7 @@ impl Balancer {
     /// Takes in what a connection's progress means for its replicas.
     fn take_progress(&mut self, progress: Progress, now: Moment) {
         self.update_active(progress.changed, now);
-        for failed in [progress.failed, progress.reset].into_iter().flatten() {
+        for failed in [progress.failed, progress.unserved].into_iter().flatten() {
             self.take_failures(failed, 1, now);
         }
         if let Some(reached) = progress.reached {

@@ -18,10 +18,14 @@ pub enum Traffic {
     Echoes,
     /// Reads until the client's end, then says how many bytes it got.
     CountsToTheEnd,
+    /// Reads until the client's end, and closes without a word.
+    Swallows,
     /// Answers one request with the replica's name, then breaks off with a reset.
     AnswersAndResets,
     /// Breaks off with a reset at once.
     ResetsAtOnce,
+    /// Reads a request and closes.
+    ClosesUnserved,
     /// Says `bye` and ends its side, then counts what still comes.
     EndsFirst,
     /// Sends `bytes` bytes of noise and its end, and checks at the same time
@@ -77,6 +81,9 @@ impl Traffic {
                     .write_all(format!("{bytes} bytes").as_bytes())
                     .await?;
             }
+            Self::Swallows => {
+                tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
+            }
             Self::AnswersAndResets => {
                 Request::read(&mut stream).await?;
                 let headers = [("x-replica", name)];
@@ -86,6 +93,9 @@ impl Traffic {
                 return stream.set_zero_linger();
             }
             Self::ResetsAtOnce => return stream.set_zero_linger(),
+            Self::ClosesUnserved => {
+                Request::read(&mut stream).await?;
+            }
             Self::EndsFirst => {
                 stream.write_all(b"bye").await?;
                 stream.shutdown().await?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dtr_lb_tests::{
-    Healthy, LIMIT, Ping, Replica, Standin, Traffic, Unhealthy, eventually, on_each_proxy,
+    Healthy, LIMIT, Ping, Replica, Standin, Traffic, Unhealthy, World, eventually, on_each_proxy,
 };
 use serde_json::json;
 
@@ -115,31 +115,58 @@ on_each_proxy!(
 );
 
 on_each_proxy!(a_replica_that_resets_unserved_clients_leaves, |world| {
+    leaves(world, Traffic::ResetsAtOnce, b"GET /").await;
+});
+
+on_each_proxy!(a_replica_that_closes_on_unserved_clients_leaves, |world| {
+    // Sent once only: who knows what became of it.
+    leaves(world, Traffic::ClosesUnserved, b"POST /").await;
+});
+
+on_each_proxy!(a_client_that_ends_first_blames_no_replica, |world| {
+    let replica = world.replica(Replica::serves(Traffic::Swallows)).await;
+    let proxy = world
+        .proxy_with(json!({ "passive": { "hold": "60s" } }))
+        .await;
+    proxy.sees(&replica, Healthy).await;
+    for _ in 0..5 {
+        let mut client = proxy.connect().await;
+        client.send(b"nothing to answer").await;
+        client.half_close().await;
+        assert_eq!(client.rest().await, "");
+    }
+    proxy.counts(&replica, "total", 5).await;
+    proxy.counts(&replica, "active", 0).await;
+    proxy.is_in_state(&replica, "healthy").await;
+});
+
+/// Wants a replica that treats requests so to be held back after the first, and all
+/// others to be served.
+async fn leaves(world: &World, traffic: Traffic, request: &[u8]) {
     let well = world.replica(Replica::healthy()).await;
-    let broken = world.replica(Replica::serves(Traffic::ResetsAtOnce)).await;
+    let broken = world.replica(Replica::serves(traffic)).await;
     let proxy = world
         .proxy_with(json!({ "policy": "round-robin", "passive": { "hold": "60s" } }))
         .await;
     proxy.sees(&well, Healthy).await;
     proxy.sees(&broken, Healthy).await;
+    let request = [request, b" HTTP/1.1\r\nHost: test\r\n\r\n"].concat();
 
     // What the first of each worker meets can't be known before.
     while broken.connections() == 0 {
-        let _ = proxy.connect().await.try_who().await;
+        let _ = proxy.connect().await.try_request(&request).await;
     }
     proxy.is_in_state(&broken, "held").await;
     // The other worker learns of it with its next heartbeat.
     eventually(LIMIT, "everybody to be served", async || {
         for _ in 0..10 {
-            let who = proxy.connect().await.try_who().await;
-            if who.as_deref().ok() != Some(well.name()) {
-                return Err(format!("{who:?}"));
-            }
+            let answer = proxy.connect().await.try_request(&request).await;
+            answer.map_err(|error| error.to_string())?;
         }
         Ok(())
     })
     .await;
-});
+}
 
 /// Wants all of these to have answered, and nobody else.
 fn assert_shared_by(answers: &BTreeMap<String, usize>, replicas: [&Standin; 2]) {

@@ -34,9 +34,9 @@ pub(crate) struct Progress {
     pub(crate) changed: [Option<ReplicaId>; 2],
     /// The replica that a connect attempt failed at.
     pub(crate) failed: Option<ReplicaId>,
-    /// The replica that took the connection and reset it unserved: a failure as well.
-    pub(crate) reset: Option<ReplicaId>,
-    /// The replica that the connection reached, and was not reset by.
+    /// The replica that took the connection and ended it unserved: a failure as well.
+    pub(crate) unserved: Option<ReplicaId>,
+    /// The replica that the connection reached, and was not left unserved by.
     pub(crate) reached: Option<ReplicaId>,
     /// Which connection it is.
     pub(crate) opening: Opening,
@@ -167,10 +167,10 @@ impl Connections {
         let mut progress = Progress::default();
         if connection.settled != Settled::Yes {
             progress = self.settle(&mut connection, outcome, names);
-        } else if let UpstreamOutcome::Reset(_) = outcome {
-            progress.reset = connection.replica;
+        } else if let UpstreamOutcome::Unserved(_) = outcome {
+            progress.unserved = connection.replica;
         }
-        self.count_failure(progress.reset);
+        self.count_failure(progress.unserved);
         self.count_closed(connection.replica);
         let left = connection.replica.filter(|left| Some(*left) != chosen);
         progress.changed = [chosen, left];
@@ -273,14 +273,14 @@ impl Connections {
             UpstreamOutcome::Failed if connection.settled != Settled::NotYet => return progress,
             UpstreamOutcome::Pending => return progress,
             UpstreamOutcome::Failed => progress.failed = chosen,
-            UpstreamOutcome::Reached(name) | UpstreamOutcome::Reset(name) => {
+            UpstreamOutcome::Reached(name) | UpstreamOutcome::Unserved(name) => {
                 // By far the most reach the chosen one: no look-up for those.
                 let is_chosen = |id: &ReplicaId| names.is_named(*id, name);
                 if connection.settled != Settled::NotYet && chosen.is_some_and(|id| is_chosen(&id))
                 {
                     // It has not moved.
-                    if let UpstreamOutcome::Reset(_) = outcome {
-                        progress.reset = chosen;
+                    if let UpstreamOutcome::Unserved(_) = outcome {
+                        progress.unserved = chosen;
                     }
                     return progress;
                 }
@@ -303,7 +303,7 @@ impl Connections {
                     });
                 }
                 match outcome {
-                    UpstreamOutcome::Reset(_) => progress.reset = reached,
+                    UpstreamOutcome::Unserved(_) => progress.unserved = reached,
                     _ => progress.reached = reached,
                 }
             }

@@ -16,8 +16,8 @@ pub enum UpstreamOutcome<'a> {
     Pending,
     /// It reached this replica, by name.
     Reached(&'a str),
-    /// It reached this replica, by name, which reset it before the client got a byte.
-    Reset(&'a str),
+    /// It reached this replica, by name, which ended it before the client got a byte.
+    Unserved(&'a str),
     /// Every attempt to reach one failed.
     Failed,
 }

@@ -2,10 +2,11 @@
 //! or a request. They hold no more than their number; what a VM knows is in
 //! [`vm`](super::vm).
 
-use super::{http, root, stream, vm};
+use super::{http, root, stream, upstream, vm};
 use http::End;
 use proxy_wasm::traits::{Context, HttpContext, RootContext, StreamContext};
-use proxy_wasm::types::{Action, ContextType, LogLevel};
+use proxy_wasm::types::{Action, ContextType, LogLevel, PeerType};
+use upstream::FirstEnd;
 
 proxy_wasm::main! {{
     // Sets the panic hook too: a bug must be findable, and the host's log is
@@ -40,7 +41,10 @@ impl RootContext for Root {
 
     fn create_stream_context(&self, context: u32) -> Option<Box<dyn StreamContext>> {
         vm::with(|vm| vm.unannounced.push(context));
-        Some(Box::new(Connection(context)))
+        Some(Box::new(Connection {
+            context,
+            first_end: FirstEnd::None,
+        }))
     }
 
     fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {
@@ -58,18 +62,35 @@ impl Drop for Root {
     }
 }
 
-struct Connection(u32);
+struct Connection {
+    context: u32,
+    first_end: FirstEnd,
+}
 
 impl Context for Connection {}
 
 impl StreamContext for Connection {
     fn on_new_connection(&mut self) -> Action {
-        vm::with(|vm| stream::opened(vm, self.0)).unwrap_or(Action::Continue)
+        vm::with(|vm| stream::opened(vm, self.context)).unwrap_or(Action::Continue)
+    }
+
+    fn on_downstream_data(&mut self, _: usize, is_last: bool) -> Action {
+        if is_last && self.first_end == FirstEnd::None {
+            self.first_end = FirstEnd::Client;
+        }
+        Action::Continue
+    }
+
+    /// The replica has ended its side.
+    fn on_upstream_close(&mut self, _: PeerType) {
+        if self.first_end == FirstEnd::None {
+            self.first_end = FirstEnd::Replica;
+        }
     }
 
     /// The end of a connection: called exactly once, whichever side closed.
     fn on_log(&mut self) {
-        vm::with(|vm| stream::closed(vm, self.0));
+        vm::with(|vm| stream::closed(vm, self.context, self.first_end));
     }
 }
 

@@ -1,10 +1,10 @@
 //! Connections: each is given a route when it opens, and counted when it ends.
 
 use super::host::{self, Shared};
-use super::upstream::{self, observe_outcome};
+use super::upstream::{self, FirstEnd, observe_outcome};
 use super::vm::Vm;
-use crate::balance::stream::{StreamId, UpstreamOutcome};
 use crate::balance::listener::ListenerId;
+use crate::balance::stream::{StreamId, UpstreamOutcome};
 use crate::balancer::{Admission, Balancer};
 use crate::contract::{PORT_PROPERTY, REPLICA_PROPERTY, STEERING_FUNCTION};
 use crate::effect::Fact;
@@ -53,7 +53,7 @@ pub(super) fn opened(vm: &mut Vm, context: u32) -> Action {
 }
 
 /// A connection is over.
-pub(super) fn closed(vm: &mut Vm, context: u32) {
+pub(super) fn closed(vm: &mut Vm, context: u32, first_end: FirstEnd) {
     forget_unannounced(vm, context);
     let now = vm.clock.now();
     let Some(balancer) = &mut vm.balancer else {
@@ -62,7 +62,12 @@ pub(super) fn closed(vm: &mut Vm, context: u32) {
     let stream = StreamId(context);
     // Where one went that is settled matters again only when nothing came from there.
     if balancer.is_unsettled(stream) || upstream::sent() == 0 {
-        observe_outcome(balancer, |outcome| Fact::Closed(stream, outcome), now);
+        observe_outcome(
+            balancer,
+            first_end,
+            |outcome| Fact::Closed(stream, outcome),
+            now,
+        );
     } else {
         balancer.observe(Fact::Closed(stream, UpstreamOutcome::Pending), now);
     }

@@ -205,6 +205,10 @@ impl Session {
                 info.response_flags |= UPSTREAM_REMOTE_RESET
             });
         }
+        // Otherwise the filters saw it in what they were shown, or need not know.
+        if reason == Reason::ReplicaClosed && connection.sent_down.get() == 0 {
+            connection.chain_state.upstream_ended(&connection);
+        }
         connection.chain_state.close(&connection, peer);
         info!(
             target: "access",

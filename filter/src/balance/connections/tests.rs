@@ -91,33 +91,33 @@ fn a_connection_counts_where_it_ends_up() {
 }
 
 #[test]
-fn a_reset_before_the_first_byte_is_a_failure_of_the_replica_reached() {
+fn an_end_before_the_first_byte_is_a_failure_of_the_replica_reached() {
     let (first, second) = (ReplicaId(0), ReplicaId(1));
     type Steps<'a> = &'a [UpstreamOutcome<'a>];
     let cases: [(&str, Steps<'_>, _, Option<ReplicaId>, _); 3] = [
         (
             "by the chosen one",
             &[],
-            UpstreamOutcome::Reset("r1"),
+            UpstreamOutcome::Unserved("r1"),
             None,
             (first, [(1, 1), (0, 0), (0, 0)]),
         ),
         (
             "by the runner-up",
             &[],
-            UpstreamOutcome::Reset("r2"),
+            UpstreamOutcome::Unserved("r2"),
             Some(first),
             (second, [(0, 1), (1, 1), (0, 0)]),
         ),
         (
             "after it was known to be there",
             &[UpstreamOutcome::Reached("r2")],
-            UpstreamOutcome::Reset("r2"),
+            UpstreamOutcome::Unserved("r2"),
             None,
             (second, [(0, 1), (1, 1), (0, 0)]),
         ),
     ];
-    for (why, before, end, failed, (reset, expected)) in cases {
+    for (why, before, end, failed, (unserved, expected)) in cases {
         let mut connections = Connections::default();
         connections.opened(STREAM, LISTENER, first);
         for outcome in before {
@@ -126,8 +126,8 @@ fn a_reset_before_the_first_byte_is_a_failure_of_the_replica_reached() {
         let progress = connections.closed(STREAM, end, &Names);
         assert_eq!(progress.reached, None, "{why}: that would end a hold");
         assert_eq!(
-            (progress.failed, progress.reset),
-            (failed, Some(reset)),
+            (progress.failed, progress.unserved),
+            (failed, Some(unserved)),
             "{why}"
         );
         assert_eq!(totals(&connections), expected, "{why}");
@@ -215,17 +215,20 @@ fn one_that_moves_after_it_was_found_is_found_again() {
 }
 
 #[test]
-fn one_that_was_found_and_is_reset_at_its_end_is_a_failure() {
-    for outcome in [UpstreamOutcome::Reset("r1"), UpstreamOutcome::Reset("r2")] {
+fn one_that_was_found_and_left_unserved_is_a_failure() {
+    for outcome in [
+        UpstreamOutcome::Unserved("r1"),
+        UpstreamOutcome::Unserved("r2"),
+    ] {
         let mut connections = Connections::default();
         connections.opened(STREAM, LISTENER, ReplicaId(0));
         connections.located(STREAM, UpstreamOutcome::Reached("r1"), &Names);
         let closed = connections.closed(STREAM, outcome, &Names);
         let by = match outcome {
-            UpstreamOutcome::Reset("r1") => ReplicaId(0),
+            UpstreamOutcome::Unserved("r1") => ReplicaId(0),
             _ => ReplicaId(1),
         };
-        assert_eq!(closed.reset, Some(by), "{outcome:?}");
+        assert_eq!(closed.unserved, Some(by), "{outcome:?}");
         assert_eq!(connections.here(by).failures, 1, "{outcome:?}");
     }
 }
@@ -268,7 +271,11 @@ fn one_that_began_before_the_vm_is_open_and_was_counted() {
     connections.closed(STREAM, UpstreamOutcome::Reached("r2"), &Names);
     assert_eq!(active(&connections), [0, 0, 0]);
     let unchanged = [(0, 0); 3];
-    assert_eq!(totals(&connections), unchanged, "the VM before it counted them");
+    assert_eq!(
+        totals(&connections),
+        unchanged,
+        "the VM before it counted them"
+    );
 }
 
 #[test]
