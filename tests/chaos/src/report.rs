@@ -102,7 +102,10 @@ pub(crate) fn markdown(all: &[Ended], how: &How) -> String {
                     notes.push(format!("{} on {}: {why}", event.name, kind.name()));
                     "could not be played, see below".to_owned()
                 }
-                Some(End::Played(played)) => line(played),
+                Some(End::Played(played)) => match event.excused(*kind) {
+                    Some(why) if !played.holds() => format!("{}: {why}", line(played)),
+                    _ => line(played),
+                },
             };
             let _ = write!(text, " {cell} |");
         }

@@ -6,13 +6,15 @@ use tokio::time::sleep;
 
 use crate::event::Wiring;
 use crate::process::Holdings;
-use crate::proxy::Proxy;
+use crate::proxy::{Kind, Proxy};
 
 /// How it began.
 pub(super) struct Start {
     pub(super) holdings: Holdings,
     /// Threads it may have more of: the system's resolver blocks one for each name.
     resolving: u64,
+    /// KiB that it may keep: buffers, pools and caches that grow to their size once.
+    spare_memory: u64,
 }
 
 impl Start {
@@ -30,9 +32,15 @@ impl Start {
             };
         }
         let resolving = if wiring == Wiring::Names { 3 } else { 0 };
+        let spare_memory = match proxy.kind {
+            // Its allocator gives back late what thousands of connections at once took.
+            Kind::Envoy => 128 * 1024,
+            _ => 32 * 1024,
+        };
         Self {
             holdings: most,
             resolving,
+            spare_memory,
         }
     }
 }
@@ -56,7 +64,12 @@ pub(super) async fn settle(proxy: &mut Proxy, start: &Start) -> (Holdings, Vec<S
         compare("descriptors", before.descriptors, now.descriptors, 0);
         compare("ends of pipes", before.pipes, now.pipes, SPARE_PIPES);
         compare("threads", before.threads, now.threads, start.resolving);
-        compare("KiB of memory", before.memory, now.memory, MEMORY_SLACK);
+        compare(
+            "KiB of memory",
+            before.memory,
+            now.memory,
+            start.spare_memory,
+        );
         if let Some(sessions) = proxy.sessions().await {
             compare("open sessions", 0, sessions, 0);
         }
@@ -69,8 +82,6 @@ pub(super) async fn settle(proxy: &mut Proxy, start: &Start) -> (Holdings, Vec<S
 
 const LOOKS: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(50);
-/// Buffers, pools and caches that grow to their size once; in KiB.
-const MEMORY_SLACK: u64 = 32 * 1024;
 /// Two workers keep 32 pipes each, of two ends, for later connections.
 const SPARE_PIPES: u64 = 128;
 /// Connections of clients that are gone take their time; so does an old generation.

@@ -35,6 +35,8 @@ pub(crate) struct Event {
     pub(crate) expected: Expected,
     /// Who can't play, and why.
     pub(crate) absent: &'static [(Kind, &'static str)],
+    /// Who can't keep to that, and why.
+    pub(crate) excused: &'static [(Kind, &'static str)],
     /// For whom `cargo test` asserts the expectation.
     pub(crate) proven: &'static [Kind],
     /// Fields of the configuration of `dtr-lb` alone, as JSON.
@@ -81,6 +83,7 @@ impl Event {
         most: u32::MAX,
         expected: Expected::NoError,
         absent: &[],
+        excused: &[],
         proven: &[],
         fields: "{}",
         log: Log::File,
@@ -90,8 +93,12 @@ impl Event {
 
     /// Why this kind can't play; `None` when it can.
     pub(crate) fn absent(&self, kind: Kind) -> Option<&'static str> {
-        let why = self.absent.iter().find(|(one, _)| *one == kind);
-        why.map(|(_, why)| *why)
+        reason(self.absent, kind)
+    }
+
+    /// Why this kind can't keep to what is expected; `None` when it can.
+    pub(crate) fn excused(&self, kind: Kind) -> Option<&'static str> {
+        reason(self.excused, kind)
     }
 }
 
@@ -104,6 +111,11 @@ impl Expected {
             Self::NoErrorOnce(what, ms) => format!("0 once {what} for {ms} ms"),
         }
     }
+}
+
+fn reason(reasons: &[(Kind, &'static str)], kind: Kind) -> Option<&'static str> {
+    let reason = reasons.iter().find(|(one, _)| *one == kind);
+    reason.map(|(_, why)| *why)
 }
 
 /// Every event, in the order of the table.
@@ -137,6 +149,11 @@ const NO_RELOAD: (Kind, &str) = (
     Kind::Envoy,
     "its configuration comes by xDS or a new process",
 );
+/// Until the replica is held back.
+const ENVOY_SENDS_ONCE: (Kind, &str) = (
+    Kind::Envoy,
+    "tcp_proxy keeps nothing that it could send again: the first on each worker are lost",
+);
 const NO_ORDERS: (Kind, &str) = (Kind::Nginx, "it takes no orders but a reload");
 
 #[cfg(test)]
@@ -160,6 +177,10 @@ mod tests {
             // In the machine's own network nobody asks our name server.
             let quick = event.wiring != Wiring::Names || event.proven.is_empty();
             assert!(quick, "{} needs a network of its own", event.name);
+            for kind in event.proven {
+                let excuse = event.excused(*kind).or(event.absent(*kind));
+                assert_eq!(excuse, None, "{} on {}", event.name, kind.name());
+            }
         }
     }
 }

@@ -4,7 +4,9 @@ use super::Act::{
     BlackHole, Certificate as Has, Continue, Fault as Does, Heal, Kill, Pause, Reload, Repeat,
     Start, Stop,
 };
-use super::{BOTH, Certificate, Change, Event, HOST, NO_CHECKS, NO_RELOAD, Wiring};
+use super::{
+    BOTH, Certificate, Change, ENVOY_SENDS_ONCE, Event, HOST, NO_CHECKS, NO_RELOAD, Wiring,
+};
 use crate::load::Mix;
 use crate::replica::Fault;
 
@@ -79,6 +81,8 @@ const RESETS: Event = Event {
         Does(1, Fault::None),
         Pause(2000),
     ],
+    excused: &[ENVOY_SENDS_ONCE],
+    proven: HOST,
     ..Event::QUIET
 };
 
@@ -91,6 +95,8 @@ const CLOSES: Event = Event {
         Does(1, Fault::None),
         Pause(2000),
     ],
+    excused: &[ENVOY_SENDS_ONCE],
+    proven: HOST,
     ..Event::QUIET
 };
 
@@ -103,6 +109,8 @@ const RESETS_REQUESTS: Event = Event {
         Does(1, Fault::None),
         Pause(2000),
     ],
+    excused: &[ENVOY_SENDS_ONCE],
+    proven: HOST,
     ..Event::QUIET
 };
 
@@ -115,6 +123,8 @@ const CLOSES_REQUESTS: Event = Event {
         Does(1, Fault::None),
         Pause(2000),
     ],
+    excused: &[ENVOY_SENDS_ONCE],
+    proven: HOST,
     ..Event::QUIET
 };
 
@@ -123,6 +133,8 @@ const RESETS_TLS: Event = Event {
     what: "as resets-on-accept; every fourth client speaks TLS",
     script: RESETS.script,
     mix: Mix::GetsAndTls,
+    excused: &[ENVOY_SENDS_ONCE],
+    proven: HOST,
     ..Event::QUIET
 };
 
@@ -131,6 +143,8 @@ const CLOSES_TLS: Event = Event {
     what: "as closes-on-accept; every fourth client speaks TLS",
     script: CLOSES.script,
     mix: Mix::GetsAndTls,
+    excused: &[ENVOY_SENDS_ONCE],
+    proven: HOST,
     ..Event::QUIET
 };
 

@@ -73,7 +73,7 @@ pub(crate) enum Log {
 
 /// A running balancer; it ends with this value.
 pub(crate) struct Proxy {
-    kind: Kind,
+    pub(crate) kind: Kind,
     process: Process,
     places: Places,
     log: PathBuf,
