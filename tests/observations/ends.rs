@@ -1,7 +1,7 @@
 //! Both ends of a real connection through a proxy, and what is behind it.
 
 use std::collections::HashMap;
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
 use dtr_lb_tests::LIMIT;
@@ -14,6 +14,8 @@ pub(crate) struct Ends {
     pub(crate) upstreams: HashMap<&'static str, Upstream>,
     client: Option<TcpStream>,
     replica: Option<TcpStream>,
+    /// What the replica has been sent so far.
+    arrived: Vec<u8>,
 }
 
 impl Ends {
@@ -29,6 +31,7 @@ impl Ends {
             upstreams: upstreams.collect(),
             client: None,
             replica: None,
+            arrived: Vec::new(),
         }
     }
 
@@ -38,6 +41,7 @@ impl Ends {
         client.set_nodelay(true).unwrap();
         client.set_read_timeout(Some(LIMIT)).unwrap();
         (self.client, self.replica) = (Some(client), None);
+        self.arrived.clear();
     }
 
     /// The client's end.
@@ -58,6 +62,26 @@ impl Ends {
             Act::Ends => self.client().shutdown(Shutdown::Write).unwrap(),
             Act::Gives(bytes) => self.replica().write_all(bytes.as_bytes()).unwrap(),
             Act::Closes => self.replica().shutdown(Shutdown::Write).unwrap(),
+            Act::UpstreamHas(bytes) => {
+                let missing = bytes.len().saturating_sub(self.arrived.len());
+                let mut more = vec![0; missing];
+                self.replica().read_exact(&mut more).unwrap();
+                self.arrived.append(&mut more);
+                assert_eq!(self.arrived, bytes.as_bytes());
+                let replica = self.replica();
+                replica.set_nonblocking(true).unwrap();
+                let next = replica.read(&mut [0]).map_err(|error| error.kind());
+                assert_eq!(next, Err(ErrorKind::WouldBlock), "something, or the end");
+                replica.set_nonblocking(false).unwrap();
+            }
+            Act::UpstreamEnds(bytes) => {
+                let more = to_the_end(self.replica());
+                self.arrived.extend(more);
+                assert_eq!(self.arrived, bytes.as_bytes());
+            }
+            Act::ClientEnds(bytes) => {
+                assert_eq!(to_the_end(self.client()), bytes.as_bytes());
+            }
             _ => panic!("{act:?} is no act of a TCP scene"),
         }
     }
@@ -72,10 +96,23 @@ impl Ends {
                     .values()
                     .find_map(|one| one.accepted.try_recv().ok())
             };
-            self.replica = Some(eventually("a connection to an upstream", accepted));
+            let accepted = eventually("a connection to an upstream", accepted);
+            accepted.set_read_timeout(Some(LIMIT)).unwrap();
+            self.replica = Some(accepted);
         }
         self.replica.as_mut().unwrap()
     }
+}
+
+/// What comes until the end, or until a reset: a proxy that closes with something
+/// unread sends one.
+fn to_the_end(stream: &mut TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    match stream.read_to_end(&mut bytes) {
+        Ok(_) => {}
+        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}"),
+    }
+    bytes
 }
 
 /// Waits until there is one; sockets and files have no event for it.

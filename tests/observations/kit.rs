@@ -51,6 +51,21 @@ impl Stage for Kit {
             Act::Ends => self.client().finish(),
             Act::Gives(bytes) => self.client().upstream().send(bytes),
             Act::Closes => self.client().upstream().finish(),
+            Act::UpstreamHas(bytes) => {
+                let upstream = self.client().upstream();
+                assert_eq!(upstream.received(), bytes);
+                assert!(!upstream.saw_end());
+            }
+            Act::UpstreamEnds(bytes) => {
+                let upstream = self.client().upstream();
+                assert_eq!(upstream.received(), bytes);
+                assert!(!upstream.is_open() || upstream.saw_end());
+            }
+            Act::ClientEnds(bytes) => {
+                let client = self.client();
+                assert_eq!(client.received(), bytes);
+                assert!(!client.is_open() || client.saw_end());
+            }
             Act::Asks(path, headers) => {
                 let request = self.kit.http().get(path).headers(headers).headers(&own);
                 self.exchange = Some(request.send());

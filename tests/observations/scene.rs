@@ -41,6 +41,12 @@ pub(crate) enum Act {
     Gives(&'static str),
     /// The upstream sends no more.
     Closes,
+    /// All that the upstream has been sent so far, and no end.
+    UpstreamHas(&'static str),
+    /// All that the upstream has been sent, and the end.
+    UpstreamEnds(&'static str),
+    /// All that the client has been sent, and the end.
+    ClientEnds(&'static str),
     /// A client asks for a path, with headers and no body.
     Asks(&'static str, &'static [(&'static str, &'static str)]),
     /// A client begins to post to a path.

@@ -30,6 +30,35 @@ fn a_filter_closes_the_connection() {
 }
 
 #[test]
+fn what_a_filter_is_shown_as_it_closes_does_not_pass() {
+    let acts = [
+        Connects,
+        Sends("a\n"),
+        UpstreamHas("2:a\n"),
+        Gives("ok"),
+        Sends("leave"),
+        UpstreamEnds("2:a\n"),
+        ClientEnds("ok!"),
+    ];
+    same(tcp("tcp_lines", &[]), &acts);
+}
+
+#[test]
+fn a_pause_holds_the_end_as_well() {
+    let acts = [
+        Connects,
+        Sends("a\n"),
+        UpstreamHas("2:a\n"),
+        Sends("hold"),
+        Ends,
+        UpstreamHas("2:a\n"),
+        Gives("ok"),
+        UpstreamHas("2:a\n"),
+    ];
+    same(tcp("tcp_lines", &[]), &acts);
+}
+
+#[test]
 fn a_filter_steers_and_learns_what_came_of_it() {
     let well = Setting {
         configuration: "well",

@@ -38,6 +38,9 @@ struct All {
     /// Prints the events and what happens in each.
     #[arg(long)]
     list: bool,
+    /// How long the load goes on for HAProxy and NGINX [default: as for the others].
+    #[arg(long, value_name = "SECONDS")]
+    peer_seconds: Option<f64>,
     /// How many cases run at the same time.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
@@ -133,7 +136,14 @@ fn all(all: All) -> Result<ExitCode> {
     if all.proven {
         cases.retain(|case| case.event.proven.contains(&case.kind));
     }
-    let ended = run::run(cases, &all.how, all.jobs, |ended| {
+    let how = |kind: Kind| How {
+        seconds: match kind {
+            Kind::Haproxy | Kind::Nginx => all.peer_seconds.or(all.how.seconds),
+            Kind::Host | Kind::Envoy => all.how.seconds,
+        },
+        ..all.how.clone()
+    };
+    let ended = run::run(cases, how, all.jobs, |ended| {
         let Some(out) = &all.out else { return Ok(()) };
         let table = report::markdown(ended, &all.how);
         std::fs::write(out, table).with_context(|| format!("writing {}", out.display()))

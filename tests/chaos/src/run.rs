@@ -67,7 +67,7 @@ pub(crate) fn cases(events: &[&'static Event], kinds: &[Kind]) -> Vec<Case> {
 /// When this program can't be started again.
 pub(crate) fn run(
     cases: Vec<Case>,
-    how: &How,
+    how: impl Fn(Kind) -> How,
     jobs: usize,
     mut show: impl FnMut(&[Ended]) -> Result<()>,
 ) -> Result<Vec<Ended>> {
@@ -91,7 +91,7 @@ pub(crate) fn run(
                 };
                 let missing = missing.iter().find(|(kind, _)| *kind == case.kind);
                 let missing = missing.map(|(_, why)| why.clone());
-                let how = how.clone();
+                let how = how(case.kind);
                 running.spawn(async move { one(number, case, missing, &how).await });
             }
             if let Some(done) = running.join_next().await {

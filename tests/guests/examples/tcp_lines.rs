@@ -1,6 +1,6 @@
 //! Buffers of a TCP connection: holds what the client sends until a line is
 //! complete, and puts its length in front; marks what the upstream sends; closes
-//! at `quit`.
+//! at `quit`, and at `leave`, which it lets go; holds `hold` for good.
 
 use proxy_wasm::traits::{Context, StreamContext};
 use proxy_wasm::types::{Action, LogLevel, PeerType};
@@ -30,6 +30,13 @@ impl StreamContext for Lines {
         let data = self.get_downstream_data(0, size).unwrap_or_default();
         if data.starts_with(b"quit") {
             self.close_downstream();
+            return Action::Pause;
+        }
+        if data.starts_with(b"leave") {
+            self.close_downstream();
+            return Action::Continue;
+        }
+        if data.starts_with(b"hold") {
             return Action::Pause;
         }
         if !end && !data.ends_with(b"\n") {

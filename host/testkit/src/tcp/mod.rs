@@ -121,13 +121,20 @@ impl Simulator {
                 flow.held = data;
                 flow.held_end = last;
             }
-            Action::Continue => self.let_through(key, direction, data, last),
+            Action::Continue => {
+                // If it closed the connection in this callback, nothing passes.
+                self.carry_out_effects();
+                self.let_through(key, direction, data, last);
+            }
         }
     }
 
     /// The guest lets these bytes through.
     fn let_through(&mut self, key: usize, direction: Direction, data: BytesMut, end: bool) {
         let connection = &mut self.connections[key];
+        if connection.closed.is_some() {
+            return;
+        }
         if direction == Direction::Downstream && connection.phase != ConnectionPhase::Open {
             connection.down.approved.unsplit(data);
             connection.down.approved_end |= end;
