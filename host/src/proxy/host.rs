@@ -195,8 +195,8 @@ impl Host {
         // The one there is goes on.
         let new_admin = match (&admin, &self.admin) {
             (Some(next), Some(last)) if Arc::ptr_eq(next.succession(), last.succession()) => None,
-            (Some(next), _) => Some(Some(next.copy()?)),
-            (None, Some(_)) => Some(None),
+            (Some(next), _) => Some(next.copies()?),
+            (None, Some(_)) => Some(Vec::new()),
             (None, None) => None,
         };
         let traffic = listeners.iter().map(|(bound, _)| bound.address());
@@ -250,8 +250,8 @@ impl Host {
         }
         next.enter(Phase::Running);
         self.main_thread.set_current(shared);
-        if let Some(listener) = new_admin {
-            self.main_thread.serve_admin(listener);
+        if let Some(sockets) = new_admin {
+            self.main_thread.serve_admin(sockets);
         }
         self.names = resolver.names().to_vec();
         self.main_thread.resolve(Resolving {

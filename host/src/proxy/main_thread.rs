@@ -16,7 +16,7 @@ use crate::caught_panic::CaughtPanic;
 #[cfg(test)]
 use crate::fault::{Fault, FaultSwitch};
 use crate::filters::backoff::Backoff;
-use crate::proxy::admin::{self, Current};
+use crate::proxy::admin::{Admin, Current};
 use crate::proxy::shared_state::SharedState;
 use crate::upstream::resolver::Resolver;
 
@@ -28,8 +28,8 @@ pub(super) struct MainThread {
 }
 
 enum Order {
-    /// Accept admin clients here, instead of where they were before.
-    Serve(Option<StdListener>),
+    /// Accept admin clients from these, instead of from those before.
+    Serve(Vec<StdListener>),
     /// Keep these names up to date, instead of those before.
     Resolve(Resolving),
 }
@@ -66,10 +66,10 @@ impl MainThread {
         self.current.send_replace(Some(generation));
     }
 
-    /// Accepts admin clients here, or nowhere; connections that are open go on.
-    pub(super) fn serve_admin(&self, listener: Option<StdListener>) {
+    /// Accepts admin clients from these sockets only; connections that are open go on.
+    pub(super) fn serve_admin(&self, sockets: Vec<StdListener>) {
         // The thread ends after its orders.
-        let _ = self.orders.send(Order::Serve(listener));
+        let _ = self.orders.send(Order::Serve(sockets));
     }
 
     /// Looks these names up from now on, and no others.
@@ -79,21 +79,23 @@ impl MainThread {
 }
 
 async fn live(mut orders: mpsc::UnboundedReceiver<Order>, current: Current) {
-    let mut accepting: Option<oneshot::Sender<()>> = None;
+    let admin = Admin::new(current);
+    let mut accepting: Vec<oneshot::Sender<()>> = Vec::new();
     let mut resolving: Option<AbortHandle> = None;
     while let Some(order) = orders.recv().await {
         match order {
-            Order::Serve(listener) => {
-                // Dropped, the last one ends.
-                drop(accepting.take());
-                match listener.map(TcpListener::from_std).transpose() {
-                    Ok(None) => {}
-                    Ok(Some(listener)) => {
-                        let (sender, end) = oneshot::channel();
-                        spawn_local(admin::serve(current.clone(), listener, end));
-                        accepting = Some(sender);
+            Order::Serve(sockets) => {
+                // Dropped, the last ones end.
+                accepting.clear();
+                for socket in sockets {
+                    match TcpListener::from_std(socket) {
+                        Ok(listener) => {
+                            let (sender, end) = oneshot::channel();
+                            spawn_local(admin.serve(listener, end));
+                            accepting.push(sender);
+                        }
+                        Err(error) => error!(%error, "the admin listener can't be served"),
                     }
-                    Err(error) => error!(%error, "the admin listener can't be served"),
                 }
             }
             Order::Resolve(names) => {

@@ -128,19 +128,14 @@ impl BoundListener {
         &self.admission
     }
 
-    /// One of its sockets, once more.
+    /// The sockets of the first worker, once more.
     ///
     /// # Errors
     /// When the process may not open more files.
-    pub(crate) fn copy(&self) -> Result<StdListener, StartError> {
-        let socket = self
-            .sockets
-            .sockets
-            .first()
-            .map(|socket| socket.try_clone());
-        let none = || Err(io::ErrorKind::NotFound.into());
-        socket
-            .unwrap_or_else(none)
+    pub(crate) fn copies(&self) -> Result<Vec<StdListener>, StartError> {
+        let copies = self.of_worker(0).map(|socket| socket.try_clone());
+        copies
+            .collect::<io::Result<_>>()
             .map_err(|source| StartError::Bind {
                 address: self.bind,
                 source,

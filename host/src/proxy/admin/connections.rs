@@ -10,9 +10,9 @@ use tokio::task::AbortHandle;
 /// The open connections of the admin listener. Where there are as many as may be, the
 /// one that has been idle longest gives way to a new one: whoever holds connections
 /// and asks nothing keeps nobody out.
+#[derive(Default)]
 pub(super) struct AdminConnections {
     open: RefCell<BTreeMap<u64, Client>>,
-    most: usize,
     next: Cell<u64>,
     left: Notify,
 }
@@ -34,19 +34,10 @@ pub(super) struct AdminPlace {
 pub(super) struct Answering<'a>(&'a AdminPlace);
 
 impl AdminConnections {
-    pub(super) fn new(most: usize) -> Rc<AdminConnections> {
-        Rc::new(AdminConnections {
-            open: RefCell::default(),
-            most,
-            next: Cell::new(0),
-            left: Notify::new(),
-        })
-    }
-
-    /// A place for a client that has been accepted; `None` while all others are being
-    /// answered.
-    pub(super) async fn admit(self: &Rc<Self>) -> Option<AdminPlace> {
-        while self.open.borrow().len() >= self.most {
+    /// A place for a client that has been accepted, where there may be this many;
+    /// `None` while all others are being answered.
+    pub(super) async fn admit(self: &Rc<Self>, most: usize) -> Option<AdminPlace> {
+        while self.open.borrow().len() >= most {
             // On one thread none leaves between the end of its task and the wait.
             self.end_idlest()?;
             self.left.notified().await;
@@ -160,20 +151,20 @@ mod tests {
     #[tokio::test]
     async fn the_longest_idle_gives_way_and_who_is_answered_stays() {
         let test = async {
-            let connections = AdminConnections::new(3);
+            let connections: Rc<AdminConnections> = Rc::default();
             let open = Open::default();
             // The oldest is being answered.
-            let answered = Rc::new(connections.admit().await.unwrap());
+            let answered = Rc::new(connections.admit(3).await.unwrap());
             let answering = answered.answering();
             for name in 1..=10 {
-                let place = connections.admit().await.unwrap();
+                let place = connections.admit(3).await.unwrap();
                 serve(&connections, place, name, &open);
                 assert!(connections.open.borrow().len() <= 3);
             }
             assert_eq!(*open.borrow(), [9, 10], "the last two");
             // Answered just now, it has been idle for less long than the others.
             drop(answering);
-            let place = connections.admit().await.unwrap();
+            let place = connections.admit(3).await.unwrap();
             serve(&connections, place, 11, &open);
             assert_eq!(*open.borrow(), [10, 11]);
         };
@@ -182,12 +173,12 @@ mod tests {
 
     #[tokio::test]
     async fn while_all_are_answered_a_new_one_is_refused() {
-        let connections = AdminConnections::new(1);
-        let place = connections.admit().await.unwrap();
+        let connections: Rc<AdminConnections> = Rc::default();
+        let place = connections.admit(1).await.unwrap();
         let answering = place.answering();
-        assert!(connections.admit().await.is_none());
+        assert!(connections.admit(1).await.is_none());
         drop(answering);
         drop(place);
-        assert!(connections.admit().await.is_some());
+        assert!(connections.admit(1).await.is_some());
     }
 }

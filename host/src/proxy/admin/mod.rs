@@ -41,21 +41,38 @@ use crate::proxy::shared_state::SharedState;
 /// The generation that runs; `None`: none yet.
 pub(crate) type Current = watch::Receiver<Option<Arc<SharedState>>>;
 
-/// Serves the admin listener until `end`. Its connections go on after that; each
-/// request is answered by the generation that runs then.
-pub(crate) async fn serve(current: Current, listener: TcpListener, end: oneshot::Receiver<()>) {
-    let most = current
-        .borrow()
-        .as_ref()
-        .map_or(1, |shared| shared.admin_connections);
-    let mut requests = Requests {
-        local: listener.local_addr().ok(),
-        connections: AdminConnections::new(most),
-        current,
-    };
-    // An error: the host is gone.
-    let end = async { drop(end.await) };
-    keep_accepting(end, &listener, "admin", &mut requests).await;
+/// The admin listener, wherever it is.
+pub(crate) struct Admin {
+    current: Current,
+    connections: Rc<AdminConnections>,
+}
+
+impl Admin {
+    pub(crate) fn new(current: Current) -> Admin {
+        Admin {
+            connections: Rc::default(),
+            current,
+        }
+    }
+
+    /// Serves one of its sockets until `end`. Connections go on after that; each
+    /// request is answered by the generation that runs then.
+    pub(crate) fn serve(
+        &self,
+        listener: TcpListener,
+        end: oneshot::Receiver<()>,
+    ) -> impl Future<Output = ()> + 'static {
+        let mut requests = Requests {
+            local: listener.local_addr().ok(),
+            connections: Rc::clone(&self.connections),
+            current: self.current.clone(),
+        };
+        async move {
+            // An error: the host is gone.
+            let end = async { drop(end.await) };
+            keep_accepting(end, &listener, "admin", &mut requests).await;
+        }
+    }
 }
 
 /// Has a worker answer what comes to its desk, for as long as it is the current one.
@@ -101,7 +118,10 @@ impl Clients<TcpStream> for Requests {
     type Place = Option<AdminPlace>;
 
     async fn admit(&mut self) -> Option<AdminPlace> {
-        self.connections.admit().await
+        // Nobody is accepted before there are workers.
+        let most = |shared: &Arc<SharedState>| shared.admin_connections;
+        let most = self.current.borrow().as_ref().map_or(1, most);
+        self.connections.admit(most).await
     }
 
     fn admit_last(&mut self) -> Option<Option<AdminPlace>> {
@@ -179,6 +199,10 @@ async fn answer(
             .headers_mut()
             .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return refused;
+    }
+    if own {
+        // Who asks is not idle.
+        drop(place.answering());
     }
     match request.uri().path() {
         "/ready" => ready(&shared, phase),
