@@ -369,6 +369,14 @@ impl VmOwner {
     }
 }
 
+impl Drop for VmOwner {
+    fn drop(&mut self) {
+        if self.vm.get_mut().is_some() {
+            self.counters.vm_running.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
 /// Calls one of the VMs an owner has had, as long as it is the current one.
 #[derive(Clone)]
 struct GenerationCaller {

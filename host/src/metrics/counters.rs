@@ -76,10 +76,9 @@ impl Counters {
         self.accepted.load(Relaxed).saturating_sub(closed)
     }
 
-    /// The worker's thread panicked, and its VMs are gone with it.
+    /// The worker's thread panicked.
     pub(crate) fn worker_died(&self) {
         self.alive.store(0, Relaxed);
-        self.vm_running.store(0, Relaxed);
     }
 
     pub(crate) fn moved(&self, direction: Direction, bytes: usize) {

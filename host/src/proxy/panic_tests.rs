@@ -334,6 +334,48 @@ async fn who_waits_at_a_listener_that_a_reload_gives_up_is_served_as_the_filter_
     shows(&host, &expected).await;
 }
 
+#[tokio::test]
+async fn a_reload_that_fails_leaves_no_vm_behind() {
+    let replica = replica().await;
+    let fault = FaultSwitch::default();
+    let options = HostOptions {
+        fault: fault.clone(),
+        ..options(2, Fault::Start)
+    };
+    let mut host = Host::start(plan(replica), FILTER, options).await.unwrap();
+    shows(&host, &["dtr_lb_host_vm_running 2\n"]).await;
+    // One of the new workers has a VM when the other one fails.
+    fault.arm(Fault::Start);
+    assert!(host.reload(plan(replica), FILTER).await.is_err());
+    shows(&host, &["dtr_lb_host_vm_running 2\n"]).await;
+}
+
+#[tokio::test]
+async fn a_drain_counts_only_what_was_open_when_it_began() {
+    let replica = replica().await;
+    let options = options(1, Fault::Start);
+    let options = HostOptions {
+        fault: FaultSwitch::default(),
+        ..options
+    };
+    let mut host = Host::start(without_filter(replica), &[], options)
+        .await
+        .unwrap();
+    let mut stays = TcpStream::connect(host.listeners()[0]).await.unwrap();
+    stays.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    let goes = TcpStream::connect(host.listeners()[0]).await.unwrap();
+    shows(&host, &["dtr_lb_host_connections_active 2\n"]).await;
+    host.reload(without_filter(replica), &[]).await.unwrap();
+    drop(goes);
+    shows(&host, &["dtr_lb_host_connections_active 1\n"]).await;
+    let drained = host.drain_until(std::future::ready(())).await;
+    let expected = Drained {
+        finished: 0,
+        cut: 1,
+    };
+    assert_eq!(drained, expected);
+}
+
 /// Waits until the metrics have all these lines.
 async fn shows(host: &Host, expected: &[&str]) {
     let admin = host.admin().unwrap();

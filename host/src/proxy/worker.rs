@@ -183,7 +183,9 @@ async fn live(args: &mut WorkerArgs, reports: &mut Reports) -> Result<(), StartE
     reports.started(Ok(()));
     reached(&phases, Phase::Running).await;
     if *phases.borrow() < Phase::Running {
-        // Given up before it began: other workers accept the clients that wait.
+        // Given up before it began: other workers accept the clients that wait, and
+        // probe.
+        worker.chain.stop();
         return Ok(());
     }
     // Not before: one that does not listen yet would count as hung up for ever, and
