@@ -17,7 +17,7 @@ pub(super) fn run(config_args: &ConfigArgs, options: HostOptions) -> Result<(), 
         .enable_all()
         .build()
         .context("no runtime")?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         let mut signals = Signals::new().context("signals can't be awaited")?;
         let mut plan = Plan::of_file(&file);
         let mut host = start(&plan, options).await?;
@@ -35,7 +35,10 @@ pub(super) fn run(config_args: &ConfigArgs, options: HostOptions) -> Result<(), 
         };
         drain(host, &plan, signal, signals).await;
         Ok(())
-    })
+    });
+    // A look-up of a name may block a thread for as long as the resolver waits.
+    runtime.shutdown_background();
+    result
 }
 
 /// Binds everything and starts the filter.

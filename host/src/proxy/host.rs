@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::caught_panic::CaughtPanic;
 use crate::control::admission::{Admission, Limit};
@@ -145,8 +145,18 @@ impl Host {
         };
         if !finished {
             enter(&generations, Phase::Cutting);
-            for report in reports {
-                total += report.await.unwrap_or_default();
+            let missing = reports.len();
+            let cut = async {
+                for report in reports {
+                    total += report.await.unwrap_or_default();
+                }
+            };
+            if timeout(CUT_LIMIT, cut).await.is_err() {
+                tracing::warn!(
+                    workers = missing,
+                    "not all of these workers have cut their connections within {CUT_LIMIT:?}; \
+                     the process ends without them"
+                );
             }
         }
         enter(&generations, Phase::Over);
@@ -312,13 +322,13 @@ fn enter(generations: &[Generation], phase: Phase) {
     }
 }
 
+/// How long it may take to cut what a drain has left.
+const CUT_LIMIT: Duration = Duration::from_secs(5);
 /// Between two lines that say how many connections a drain still waits for.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::timeout;
-
     use super::*;
     use crate::captured_log::CapturedLog;
     use crate::metrics::Reason;

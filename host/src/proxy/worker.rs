@@ -148,7 +148,7 @@ fn wait(shared: &SharedState, delay: Duration) -> Option<Runtime> {
     loop {
         let Ok(runtime) = runtime() else {
             // It lacks files, probably.
-            thread::sleep(delay);
+            thread::sleep(delay.min(LOOK));
             if *shared.phases.borrow() >= Phase::Retiring {
                 return None;
             }
@@ -225,6 +225,11 @@ async fn live(args: &mut WorkerArgs, reports: &mut Reports) -> Result<(), StartE
 
     #[cfg(test)]
     worker.shared.options.fault.strike(Fault::Drain);
+    // A retired worker may have to wait long for a drain to begin.
+    tokio::select! {
+        () = worker.sessions.none() => {}
+        () = reached(&phases, Phase::Draining) => {}
+    }
     let open = worker.sessions.count();
     tokio::select! {
         () = worker.sessions.none() => {}
@@ -269,3 +274,6 @@ fn begin(args: &WorkerArgs) -> Result<(Rc<WorkerContext>, Listeners), StartError
         .collect::<Result<_, StartError>>()?;
     Ok((context, listeners))
 }
+
+/// Between two looks whether a worker that can't begin is still needed.
+const LOOK: Duration = Duration::from_millis(100);
