@@ -79,16 +79,14 @@ pub enum StartError {
 fn bind_remedy(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrNotAvailable => "choose an address this machine has",
-        _ if local_resources::are_lacking(error) => FILES_REMEDY,
+        _ if local_resources::are_lacking(error) => local_resources::remedy(error),
         _ => "choose a free address, or stop what holds it",
     }
 }
 
 fn worker_remedy(error: &io::Error) -> String {
     match local_resources::are_lacking(error) {
-        true => format!("; {FILES_REMEDY}"),
+        true => format!("; {}", local_resources::remedy(error)),
         false => String::new(),
     }
 }
-
-const FILES_REMEDY: &str = "raise LimitNOFILE (ulimit -n)";

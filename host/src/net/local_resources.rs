@@ -36,8 +36,18 @@ fn has_source(address: SocketAddr) -> bool {
     }
 }
 
+/// What an operator can do about what is lacking.
+pub(crate) fn remedy(error: &io::Error) -> &'static str {
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE) => "raise LimitNOFILE (ulimit -n), or lower max_connections",
+        Some(Errno::NFILE) => "raise fs.file-max",
+        Some(Errno::ADDRNOTAVAIL) => "widen net.ipv4.ip_local_port_range, or lower max_connections",
+        _ => "give the machine more memory, or lower max_connections",
+    }
+}
+
 /// Warns of a lack, every now and then.
-pub(crate) fn warn_of(error: &io::Error) {
+pub(crate) fn warn_of(address: SocketAddr, error: &io::Error) {
     static WARNED: Mutex<Option<Instant>> = Mutex::new(None);
     let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
     if warned.is_some_and(|warned| warned.elapsed() < BETWEEN_WARNINGS) {
@@ -46,8 +56,10 @@ pub(crate) fn warn_of(error: &io::Error) {
     *warned = Some(Instant::now());
     warn!(
         %error,
+        %address,
         "can't connect to a replica for want of resources of this machine, which is no fault \
-         of the replica's; raise LimitNOFILE (ulimit -n), or lower max_connections"
+         of the replica's; {}",
+        remedy(error)
     );
 }
 
@@ -72,6 +84,20 @@ mod tests {
         ];
         for (errno, expected, what) in cases {
             assert_eq!(are_lacking_towards(here, &errno.into()), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn each_lack_has_its_remedy() {
+        let cases = [
+            (Errno::MFILE, "LimitNOFILE"),
+            (Errno::NFILE, "fs.file-max"),
+            (Errno::ADDRNOTAVAIL, "ip_local_port_range"),
+            (Errno::NOMEM, "memory"),
+        ];
+        for (errno, expected) in cases {
+            let remedy = remedy(&errno.into());
+            assert!(remedy.contains(expected), "{errno}: {remedy}");
         }
     }
 }

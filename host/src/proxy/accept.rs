@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::unconstrained;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::{debug, error, warn};
 
 use crate::caught_panic::CaughtPanic;
@@ -59,9 +59,18 @@ pub(crate) async fn keep_accepting<L: Accept>(
     clients: &mut impl Clients<L::Client>,
 ) {
     let mut end = pin!(end);
+    let mut is_over = false;
+    // A panic may follow the end, which is then asked for once more.
+    let mut end = poll_fn(|cx| {
+        is_over = is_over || end.as_mut().poll(cx).is_ready();
+        match is_over {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    });
     loop {
         let accepted = {
-            let accepting = pin!(accept_until(end.as_mut(), listener, &name, clients));
+            let accepting = pin!(accept_until(&mut end, listener, &name, clients));
             CaughtPanic::catch_async(accepting).await
         };
         let Err(panic) = accepted else { return };
@@ -85,7 +94,7 @@ pub(crate) async fn accept_until<L: Accept>(
     clients: &mut impl Clients<L::Client>,
 ) {
     let mut end = pin!(end);
-    let mut failing = false;
+    let mut warned: Option<Instant> = None;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -94,7 +103,6 @@ pub(crate) async fn accept_until<L: Accept>(
         };
         match accepted {
             Ok((client, source)) => {
-                failing = false;
                 let place = tokio::select! {
                     biased;
                     place = clients.admit() => Some(place),
@@ -115,8 +123,10 @@ pub(crate) async fn accept_until<L: Accept>(
                     debug!(%error, listener = %name, "a client went away before it was accepted");
                     continue;
                 }
-                if !std::mem::replace(&mut failing, true) {
-                    warn!(%error, listener = %name, "can't accept; clients wait until it goes on");
+                if warned.is_none_or(|at| at.elapsed() >= BETWEEN_WARNINGS) {
+                    warned = Some(Instant::now());
+                    let remedy = local_resources::remedy(&error);
+                    warn!(%error, listener = %name, "can't accept; clients wait until it goes on; {remedy}");
                 }
                 tokio::select! {
                     biased;
@@ -147,6 +157,8 @@ pub(crate) async fn accept_ready<L: Accept>(listener: &L, clients: &mut impl Cli
     }
 }
 
+/// Between two warnings that it can't.
+const BETWEEN_WARNINGS: Duration = Duration::from_secs(10);
 /// Before another try when the process can't accept.
 const BACKOFF: Duration = Duration::from_millis(100);
 

@@ -68,7 +68,7 @@ async fn connect_tcp(to: &Endpoint) -> Result<TcpStream, ConnectError> {
         match timeout(to.connect_timeout, connect_address(address)).await {
             Ok(Ok(socket)) => return Ok(socket),
             Ok(Err(error)) if are_lacking_towards(address, &error) => {
-                local_resources::warn_of(&error);
+                local_resources::warn_of(address, &error);
                 failure = ConnectError::Lacking;
             }
             Ok(Err(error)) => failure = ConnectError::Failed(failure_reason(&error)),
@@ -114,7 +114,7 @@ pub(crate) async fn connect_patiently<T>(
             Ok(Err(error)) => return Connect::Failed(error),
             Err(_) => return Connect::TimedOut,
         };
-        local_resources::warn_of(&error);
+        local_resources::warn_of(address, &error);
         let again = Instant::now() + LACKING_PAUSE;
         if again >= deadline {
             return Connect::Lacking(error);
