@@ -31,6 +31,7 @@ pub(super) fn whole(
     needs: &FileNeeds,
 ) -> Limit {
     let fit = budget.connections(needs);
+    let most = fit.saturating_add(needs.waiting());
     let (configured, field) = match plan.max_connections {
         Some(most) if most as usize <= options.max_sessions => (most as usize, "max_connections"),
         _ => (options.max_sessions, "max_sessions"),
@@ -38,7 +39,7 @@ pub(super) fn whole(
     if configured <= fit {
         return Limit {
             connections: configured,
-            most: fit,
+            most,
             warning: format!(
                 "as many connections are open as may be: {configured}, by {field}; \
                  further clients wait until others have gone; raise {field}"
@@ -48,7 +49,7 @@ pub(super) fn whole(
     let files = budget.files();
     Limit {
         connections: fit,
-        most: fit,
+        most,
         warning: format!(
             "as many connections are open as may be: {fit}, since the process may open \
              {files} files; further clients wait until others have gone; \
