@@ -136,10 +136,12 @@ impl Queue {
                 // Behind the lines of this batch, ahead of all others.
                 say_dropped(untold);
             }
-            if within_line && !batch.is_empty() {
-                batch.insert(0, b'\n');
-            }
-            let left = write_all(&mut out, &batch);
+            // What is left of a line is ended first.
+            let may_begin = !within_line || batch.is_empty() || write_all(&mut out, b"\n") == 0;
+            let left = match may_begin {
+                true => write_all(&mut out, &batch),
+                false => batch.len(),
+            };
             let written = batch.len() - left;
             if written > 0 {
                 within_line = batch[written - 1] != b'\n';
