@@ -65,6 +65,8 @@ impl FilterChainState {
                 return self.hold(Direction::Downstream, at);
             }
             if slot.stage() == Stage::Ahead {
+                // Let go by a VM that is gone, it may not pass the next.
+                connection.control().take_resumed(Direction::Downstream, at);
                 match slot.open(filter, connection) {
                     Some(Action::Continue) => {}
                     Some(Action::Pause) => return self.hold(Direction::Downstream, at),

@@ -3,9 +3,12 @@
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::BytesMut;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
+use tokio::time::sleep;
 use tracing::{debug, error, info};
 
 use crate::caught_panic::CaughtPanic;
@@ -168,9 +171,14 @@ impl Session {
     ) -> Result<Step, Reason> {
         let connection = &self.connection;
         let chain_state = &connection.chain_state;
+        let timeouts = &connection.listener.timeouts;
         while let Step::Held(at) = step {
             let Early { bytes, end } = early;
             let more = *end == End::More && bytes.len() < MOST_HELD;
+            let (limit, reason) = match end {
+                End::More => (timeouts.idle, Reason::Idle),
+                End::Last => (timeouts.half_closed(), Reason::HalfClosed),
+            };
             step = tokio::select! {
                 biased;
                 resumed = connection.control().until_resumed(at) => {
@@ -185,6 +193,11 @@ impl Session {
                     }
                     chain_state.down(connection, 0, bytes, *end)
                 }
+                // Nobody reads what would tell.
+                _ = client.ready(Interest::ERROR), if !more => {
+                    return Err(Reason::ClientReset);
+                }
+                () = silence(limit) => return Err(reason),
             };
         }
         Ok(step)
@@ -244,6 +257,14 @@ async fn read_some(client: &TcpStream, bytes: &mut BytesMut) -> std::io::Result<
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
             read => return read,
         }
+    }
+}
+
+/// Over after this long; `None`: never.
+async fn silence(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => sleep(limit).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -92,6 +92,13 @@ pub(crate) struct Timeouts {
     pub(crate) close: Duration,
 }
 
+impl Timeouts {
+    /// Once one side has finished.
+    pub(crate) fn half_closed(&self) -> Option<Duration> {
+        self.idle.into_iter().chain(self.half_close).min()
+    }
+}
+
 impl Default for Timeouts {
     fn default() -> Timeouts {
         Timeouts {
@@ -115,9 +122,15 @@ pub(crate) struct Forward<'a, T> {
     silence: Silence,
     /// What one side has not acknowledged, while that is waited for.
     unacknowledged: usize,
-    recheck: Option<Pin<Box<Sleep>>>,
+    recheck: Option<Recheck>,
     buffers: &'a Buffers,
     hooks: &'a T,
+}
+
+/// When to look again what a side has acknowledged.
+struct Recheck {
+    sleep: Pin<Box<Sleep>>,
+    pause: Duration,
 }
 
 /// What became of a first flight.
@@ -376,9 +389,14 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
         if rest == 0 {
             return Poll::Ready(());
         }
-        let recheck = self.recheck.get_or_insert_with(|| Box::pin(sleep(RECHECK)));
-        while recheck.as_mut().poll(cx).is_ready() {
-            recheck.as_mut().reset(Instant::now() + RECHECK);
+        let recheck = self.recheck.get_or_insert_with(|| Recheck {
+            sleep: Box::pin(sleep(RECHECKS.0)),
+            pause: RECHECKS.0,
+        });
+        while recheck.sleep.as_mut().poll(cx).is_ready() {
+            recheck.pause = (recheck.pause * 2).min(RECHECKS.1);
+            let next = Instant::now() + recheck.pause;
+            recheck.sleep.as_mut().reset(next);
         }
         Poll::Pending
     }
@@ -427,14 +445,10 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
     }
 
     fn silence_limit(&self) -> Option<Duration> {
-        let Timeouts {
-            idle,
-            half_close,
-            close,
-        } = self.timeouts;
+        let Timeouts { idle, close, .. } = self.timeouts;
         match self.closing {
             Some(_) => Some(close),
-            None if self.is_half_closed() => idle.into_iter().chain(half_close).min(),
+            None if self.is_half_closed() => self.timeouts.half_closed(),
             None => idle,
         }
     }
@@ -488,8 +502,8 @@ impl<T: ForwardHooks> Future for Forward<'_, T> {
 
 /// How long a connection that is being closed may stand still, unless told otherwise.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
-/// Between two looks at what a side has acknowledged.
-const RECHECK: Duration = Duration::from_millis(10);
+/// Between two looks at what a side has acknowledged: at first, and at most.
+const RECHECKS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
 #[cfg(test)]
 mod tests;
