@@ -58,6 +58,12 @@ impl FaultSwitch {
         FaultSwitch(Arc::new(Mutex::new(Some((fault, Event::Wait(until))))))
     }
 
+    /// Whether nobody has come by yet.
+    pub(crate) fn is_pending(&self) -> bool {
+        let pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.is_some()
+    }
+
     /// Panics, or waits, if this is the place.
     pub(crate) fn strike(&self, place: Fault) {
         let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -111,7 +111,7 @@ pub(super) fn done(vm: &mut Vm, root: u32) -> bool {
         return true;
     };
     balancer.retire(&mut host::Shared, now);
-    let is_idle = balancer.is_idle();
+    let is_idle = balancer.is_idle() && vm.unannounced.is_empty();
     vm.leaving = (!is_idle).then_some(root);
     carry_out(vm, now);
     is_idle

@@ -253,10 +253,11 @@ async fn a_vm_that_replaces_another_counts_the_connections_that_are_open() {
 async fn a_vm_that_a_reload_has_replaced_does_not_come_back() {
     let (log, _guard) = CapturedLog::start();
     let replica = replica().await;
-    let fault = FaultSwitch::default();
+    let (go_on, stopped) = std::sync::mpsc::channel();
+    let fault = FaultSwitch::stopping(Fault::Drain, stopped);
     let options = HostOptions {
         fault: fault.clone(),
-        ..options(1, Fault::VmCall)
+        ..options(1, Fault::Drain)
     };
     let mut host = Host::start(plan(replica), FILTER, options).await.unwrap();
     let mut client = TcpStream::connect(host.listeners()[0]).await.unwrap();
@@ -264,7 +265,11 @@ async fn a_vm_that_a_reload_has_replaced_does_not_come_back() {
     shows(&host, &["dtr_lb_host_connections_active 1\n"]).await;
     // From here on there is no other VM.
     host.reload(without_filter(replica), &[]).await.unwrap();
+    while fault.is_pending() {
+        yield_now().await;
+    }
     fault.arm(Fault::VmCall);
+    drop(go_on);
     client.write_all(b"\r\n").await.unwrap();
     let mut reply = String::new();
     client.read_to_string(&mut reply).await.unwrap();
