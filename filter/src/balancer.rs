@@ -9,7 +9,7 @@
 use crate::balance::connections::{Connections, Progress};
 use crate::balance::listener::{ListenerId, Refusal};
 use crate::balance::order::Order;
-use crate::balance::passive::{self, Ejection};
+use crate::balance::passive::{self, Ejection, Failure};
 use crate::balance::pool::Pool;
 use crate::balance::replica::{ReplicaId, ReplicaNames};
 use crate::balance::stream::StreamId;
@@ -199,6 +199,12 @@ impl Balancer {
             }
             Fact::Located(stream, outcome) => {
                 let progress = self.connections.located(stream, outcome, &self.pool);
+                self.take_progress(progress, now);
+            }
+            Fact::LeftUnserved(stream, name, blame) => {
+                let progress = self
+                    .connections
+                    .left_unserved(stream, name, blame, &self.pool);
                 self.take_progress(progress, now);
             }
             Fact::NotSteered(stream) => {
@@ -422,24 +428,27 @@ impl Balancer {
     /// Takes in what a connection's progress means for its replicas.
     fn take_progress(&mut self, progress: Progress, now: Moment) {
         self.update_active(progress.changed, now);
-        for failed in [progress.failed, progress.unserved].into_iter().flatten() {
-            self.take_failures(failed, 1, now);
+        if let Some(failed) = progress.failed {
+            self.take_failures(failed, Failure::Connect, 1, now);
+        }
+        if let Some(unserved) = progress.unserved {
+            self.take_failures(unserved, Failure::Unserved, 1, now);
         }
         if let Some(reached) = progress.reached {
             self.pool.reached(reached, progress.opening, now);
         }
     }
 
-    /// Takes in connect failures of a replica, whichever VM saw them.
-    fn take_failures(&mut self, id: ReplicaId, failures: u64, now: Moment) {
+    /// Takes in failures of a replica, whichever VM saw them.
+    fn take_failures(&mut self, id: ReplicaId, failure: Failure, times: u64, now: Moment) {
         let last = self.connections.last();
-        let ejection = self.pool.connect_failed(id, failures, last, now);
+        let ejection = self.pool.failed(id, failure, times, last, now);
         // The VM that probes logs for all: it learns of everybody's failures.
         if ejection == Ejection::Unchanged || !self.is_holder() {
             return;
         }
         if let Some(replica) = self.pool.get(id) {
-            let text = passive::describe(&self.config.passive);
+            let text = passive::describe(failure, &self.config.passive);
             let text = format!("replica \"{}\": {text}", replica.name);
             self.effects.log(Level::Warn, text);
         }
@@ -488,8 +497,12 @@ impl Balancer {
                     self.update_active([Some(id), None], now);
                 }
                 let failures = tally.failures.saturating_sub(before.failures);
+                let unserved = tally.unserved.saturating_sub(before.unserved);
                 if others == Others::Known && failures > 0 {
-                    self.take_failures(id, failures, now);
+                    self.take_failures(id, Failure::Connect, failures, now);
+                }
+                if others == Others::Known && unserved > 0 {
+                    self.take_failures(id, Failure::Unserved, unserved, now);
                 }
             }
         }

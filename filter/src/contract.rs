@@ -21,3 +21,7 @@ pub use key::{
     REPLICA_PROPERTY, STEERING_FUNCTION, STEERING_KEY, STREAM_ROOT, VM_ID,
 };
 pub use route::{Others, Route, Routes, routes};
+
+/// For so long after a connection began a server that ends it has not lost patience
+/// with a client that is still sending its request.
+pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);

@@ -1,7 +1,7 @@
 //! What goes into the balancer, and what comes out of it.
 
 use crate::balance::listener::ListenerId;
-use crate::balance::stream::{StreamId, UpstreamOutcome};
+use crate::balance::stream::{Blame, StreamId, UpstreamOutcome};
 use crate::health::probe_request::{ProbeId, ProbeRequest};
 use crate::health::probe_response::ProbeResponse;
 use std::collections::VecDeque;
@@ -20,6 +20,9 @@ pub enum Fact<'a> {
     Adopted(StreamId, ListenerId, &'a str),
     /// How far a connection has got upstream.
     Located(StreamId, UpstreamOutcome<'a>),
+    /// This replica, by name, ended a connection before its first byte. The host may
+    /// take it to another.
+    LeftUnserved(StreamId, &'a str, Blame),
     /// The route a connection was given could not be set: the proxy chooses.
     NotSteered(StreamId),
     /// A connection is over; how far it got in the end.

@@ -152,11 +152,16 @@ async fn leaves(world: &World, traffic: Traffic, request: &[u8]) {
     proxy.sees(&broken, Healthy).await;
     let request = [request, b" HTTP/1.1\r\nHost: test\r\n\r\n"].concat();
 
-    // What the first of each worker meets can't be known before.
-    while broken.connections() == 0 {
+    eventually(LIMIT, "the broken one to be held back", async || {
+        // Until then clients meet it, and fail.
         let _ = proxy.connect().await.try_request(&request).await;
-    }
-    proxy.is_in_state(&broken, "held").await;
+        let entry = proxy.status_of(&broken).await?;
+        match entry["state"] == "held" {
+            true => Ok(()),
+            false => Err(entry.to_string()),
+        }
+    })
+    .await;
     // The other worker learns of it with its next heartbeat.
     eventually(LIMIT, "everybody to be served", async || {
         for _ in 0..10 {

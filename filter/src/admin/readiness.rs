@@ -6,7 +6,9 @@ use crate::balance::replica::{Replica, ReplicaId};
 use crate::balancer::Balancer;
 use crate::health::verdict::Verdict;
 
-/// Whether enough replicas are usable on each port.
+/// Whether enough replicas are usable on each port, or held back only for the failures
+/// of clients' connections: a client must not be able to have the balancer say that it
+/// is not ready.
 ///
 /// # Errors
 ///
@@ -15,7 +17,7 @@ pub fn check(balancer: &Balancer) -> Result<(), String> {
     let needed = balancer.config().min_healthy as usize;
     let pool = balancer.pool();
     for listener in pool.listeners() {
-        let usable = pool.usable(listener);
+        let usable = pool.ready(listener);
         if usable < needed {
             return Err(too_few(balancer, listener, usable));
         }
@@ -30,6 +32,7 @@ fn too_few(balancer: &Balancer, listener: &Listener, usable: usize) -> String {
     for id in pool.ring().iter().take(MOST_NAMED) {
         if let Some(replica) = pool.get(*id)
             && !listener.availability(*id).is_healthy()
+            && !listener.is_ejected(*id)
         {
             let why = reason(balancer, *id, replica);
             text.push_str(&format!("; {}: {why}", replica.name));
@@ -45,10 +48,9 @@ fn reason(balancer: &Balancer, id: ReplicaId, replica: &Replica) -> String {
     }
     let mut watches = balancer.prober().of(id);
     let bad = watches.find(|it| replica.verdicts.get(it.check) == Some(&Verdict::Unhealthy));
-    match bad.map(|watch| &watch.state.failure) {
-        Some(Some(failure)) => failure.in_one_line(),
-        Some(None) => "unhealthy".to_owned(),
-        None => "recent connect failures".to_owned(),
+    match bad.and_then(|watch| watch.state.failure.as_ref()) {
+        Some(failure) => failure.in_one_line(),
+        None => "unhealthy".to_owned(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::listener::ListenerId;
 use super::replica::{ReplicaId, ReplicaNames};
-use super::stream::{Opening, StreamId, UpstreamOutcome};
+use super::stream::{Blame, Opening, StreamId, UpstreamOutcome};
 use super::tally::Tally;
 use crate::random;
 use crate::time::Moment;
@@ -34,9 +34,10 @@ pub(crate) struct Progress {
     pub(crate) changed: [Option<ReplicaId>; 2],
     /// The replica that a connect attempt failed at.
     pub(crate) failed: Option<ReplicaId>,
-    /// The replica that took the connection and ended it unserved: a failure as well.
+    /// The replica that took the connection and ended it before its first byte, which
+    /// speaks against it.
     pub(crate) unserved: Option<ReplicaId>,
-    /// The replica that the connection reached, and was not left unserved by.
+    /// The replica that a byte came from.
     pub(crate) reached: Option<ReplicaId>,
     /// Which connection it is.
     pub(crate) opening: Opening,
@@ -47,6 +48,10 @@ struct Connection {
     listener: ListenerId,
     /// Where it is counted; `None`: the proxy chose, and it is not known yet which.
     replica: Option<ReplicaId>,
+    /// Whether it has been connected to that replica.
+    connected: bool,
+    /// Whether that replica has ended it before its first byte.
+    unserved: bool,
     settled: Settled,
     opening: Opening,
 }
@@ -83,6 +88,8 @@ impl Connections {
         let connection = Connection {
             listener,
             replica: Some(replica),
+            connected: false,
+            unserved: false,
             settled: Settled::NotYet,
             opening: self.last,
         };
@@ -99,9 +106,12 @@ impl Connections {
         let connection = Connection {
             listener,
             replica: Some(replica),
-            settled: Settled::Yes,
+            connected: true,
+            unserved: false,
+            settled: Settled::NotYet,
             opening: self.last,
         };
+        self.unsettled.push_back(stream);
         let before = self.open.insert(stream, connection);
         self.count_open(replica);
         self.count_closed(before.and_then(|connection| connection.replica));
@@ -164,16 +174,39 @@ impl Connections {
         };
         self.drop_closed();
         let chosen = connection.replica;
-        let mut progress = Progress::default();
-        if connection.settled != Settled::Yes {
-            progress = self.settle(&mut connection, outcome, names);
-        } else if let UpstreamOutcome::Unserved(_) = outcome {
-            progress.unserved = connection.replica;
-        }
-        self.count_failure(progress.unserved);
+        let mut progress = self.settle(&mut connection, outcome, names);
         self.count_closed(connection.replica);
         let left = connection.replica.filter(|left| Some(*left) != chosen);
         progress.changed = [chosen, left];
+        progress
+    }
+
+    /// A replica ended a connection before its first byte; it may go on at another.
+    pub(crate) fn left_unserved(
+        &mut self,
+        stream: StreamId,
+        name: &str,
+        blame: Blame,
+        names: &impl ReplicaNames,
+    ) -> Progress {
+        let Some(mut connection) = self.open.get(&stream).copied() else {
+            return Progress::default();
+        };
+        let settled = connection.settled;
+        let connected = UpstreamOutcome::Connected(name);
+        let mut progress = self.settle(&mut connection, connected, names);
+        // It is looked at again as planned: it may move.
+        connection.settled = settled;
+        let is_news = !std::mem::replace(&mut connection.unserved, true);
+        if is_news && blame == Blame::Yes {
+            progress.unserved = connection.replica;
+        }
+        if let Some(unserved) = progress.unserved {
+            self.count(unserved, |here| {
+                here.unserved = here.unserved.saturating_add(1);
+            });
+        }
+        self.open.insert(stream, connection);
         progress
     }
 
@@ -256,8 +289,8 @@ impl Connections {
     }
 
     /// Learns where a connection went: to the chosen replica, to another because
-    /// the chosen one did not answer, or nowhere. One that is settled for now may
-    /// have gone to another since, because the replica had not served it.
+    /// the chosen one did not answer, or nowhere. It may go on from a replica that
+    /// ended it before its first byte.
     fn settle(
         &mut self,
         connection: &mut Connection,
@@ -269,46 +302,44 @@ impl Connections {
             opening: connection.opening,
             ..Progress::default()
         };
-        match outcome {
-            UpstreamOutcome::Failed if connection.settled != Settled::NotYet => return progress,
+        let name = match outcome {
             UpstreamOutcome::Pending => return progress,
-            UpstreamOutcome::Failed => progress.failed = chosen,
-            UpstreamOutcome::Reached(name) | UpstreamOutcome::Unserved(name) => {
-                // By far the most reach the chosen one: no look-up for those.
-                let is_chosen = |id: &ReplicaId| names.is_named(*id, name);
-                if connection.settled != Settled::NotYet && chosen.is_some_and(|id| is_chosen(&id))
-                {
-                    // It has not moved.
-                    if let UpstreamOutcome::Unserved(_) = outcome {
-                        progress.unserved = chosen;
-                    }
-                    return progress;
-                }
-                let reached = match chosen.filter(is_chosen) {
-                    Some(chosen) => Some(chosen),
-                    None => names.id(name),
-                };
-                if reached != chosen {
+            UpstreamOutcome::Failed => {
+                if !connection.connected {
                     progress.failed = chosen;
-                    progress.changed = [chosen, reached];
-                    self.count_closed(chosen);
-                    if let Some(reached) = reached {
-                        self.count_open(reached);
-                    }
-                    connection.replica = reached;
+                    self.count_failure(chosen);
                 }
-                if let Some(reached) = reached {
-                    self.count(reached, |here| {
-                        here.connections = here.connections.saturating_add(1);
-                    });
-                }
-                match outcome {
-                    UpstreamOutcome::Unserved(_) => progress.unserved = reached,
-                    _ => progress.reached = reached,
-                }
+                return progress;
             }
+            UpstreamOutcome::Connected(name) | UpstreamOutcome::Reached(name) => name,
+        };
+        // By far the most reach the chosen one: no look-up for those.
+        let here = match chosen.filter(|id| names.is_named(*id, name)) {
+            Some(chosen) => Some(chosen),
+            None => names.id(name),
+        };
+        if here != chosen {
+            // One that it was connected to is not one that a connect failed at.
+            progress.failed = chosen.filter(|_| !connection.connected);
+            self.count_failure(progress.failed);
+            progress.changed = [chosen, here];
+            self.count_closed(chosen);
+            if let Some(here) = here {
+                self.count_open(here);
+            }
+            (connection.replica, connection.connected) = (here, false);
+            connection.unserved = false;
         }
-        self.count_failure(progress.failed);
+        if let Some(here) = here
+            && !std::mem::replace(&mut connection.connected, true)
+        {
+            self.count(here, |here| {
+                here.connections = here.connections.saturating_add(1);
+            });
+        }
+        if let UpstreamOutcome::Reached(_) = outcome {
+            progress.reached = here;
+        }
         connection.settled = Settled::Yes;
         progress
     }

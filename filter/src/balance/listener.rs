@@ -173,6 +173,14 @@ impl Listener {
         availability.is_healthy() || availability == Availability::Full
     }
 
+    /// Whether a replica is healthy, and held back for its failures.
+    pub(crate) fn is_ejected(&self, id: ReplicaId) -> bool {
+        matches!(
+            self.availability(id),
+            Availability::Ejected | Availability::EjectedBackup
+        )
+    }
+
     fn runner_up(&self, position: usize, ring: &[ReplicaId]) -> usize {
         let followers = ring
             .iter()

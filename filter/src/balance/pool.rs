@@ -4,7 +4,7 @@
 use super::choice::Load;
 use super::listener::{Chosen, Listener, ListenerId, ListenerParts, Refusal};
 use super::order::Order;
-use super::passive::Ejection;
+use super::passive::{Ejection, Failure};
 use super::replica::{Replica, ReplicaId, ReplicaNames};
 use super::stream::Opening;
 use crate::config::{self, Config, Policy, WhenAllDown};
@@ -183,6 +183,13 @@ impl Pool {
         usable.count()
     }
 
+    /// How many configured replicas serve a listener for being healthy, those held back
+    /// among them: they do while there is no better one.
+    pub(crate) fn ready(&self, listener: &Listener) -> usize {
+        let is_ready = |id: &&ReplicaId| listener.is_usable(**id) || listener.is_ejected(**id);
+        self.ring.iter().filter(is_ready).count()
+    }
+
     /// Takes in how many connections a replica has open.
     pub(crate) fn set_active(&mut self, id: ReplicaId, active: u32, now: Moment) {
         self.change(id, now, |replica, _| replica.active = active);
@@ -247,10 +254,11 @@ impl Pool {
         });
     }
 
-    /// Takes in connect failures of a replica. `last` is the connection opened last.
-    pub(crate) fn connect_failed(
+    /// Takes in failures of a replica. `last` is the connection opened last.
+    pub(crate) fn failed(
         &mut self,
         id: ReplicaId,
+        failure: Failure,
         times: u64,
         last: Opening,
         now: Moment,
@@ -260,7 +268,7 @@ impl Pool {
         };
         let ejection = replica
             .passive
-            .failed(times, &self.rules.passive, last, now);
+            .failed(failure, times, &self.rules.passive, last, now);
         if ejection == Ejection::Begins {
             self.change(id, now, |_, _| ());
         }

@@ -9,15 +9,24 @@ pub struct StreamId(pub u32);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Opening(pub(crate) u64);
 
+/// Whether it speaks against a replica that it ended a connection before its first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The client had asked for something, just now.
+    Yes,
+    /// The client had said nothing, or kept it waiting.
+    No,
+}
+
 /// What the host knows of a connection's attempts to reach a replica so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpstreamOutcome<'a> {
     /// It has not reached a replica, and no attempt has failed.
     Pending,
-    /// It reached this replica, by name.
+    /// It is connected to this replica, by name, of which no byte has come yet.
+    Connected(&'a str),
+    /// It reached this replica, by name, and a byte came from there.
     Reached(&'a str),
-    /// It reached this replica, by name, which ended it before the client got a byte.
-    Unserved(&'a str),
     /// Every attempt to reach one failed.
     Failed,
 }

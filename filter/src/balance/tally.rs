@@ -11,6 +11,8 @@ pub(crate) struct Tally {
     pub(crate) connections: u64,
     /// Connect attempts that failed.
     pub(crate) failures: u64,
+    /// That it ended before their first byte, with nobody else to blame.
+    pub(crate) unserved: u64,
 }
 
 impl Tally {
@@ -19,6 +21,7 @@ impl Tally {
         self.active = self.active.saturating_add(other.active);
         self.connections = self.connections.saturating_add(other.connections);
         self.failures = self.failures.saturating_add(other.failures);
+        self.unserved = self.unserved.saturating_add(other.unserved);
     }
 
     /// This tally less the totals of another; what is open stays.
@@ -27,6 +30,7 @@ impl Tally {
             active: self.active,
             connections: self.connections.saturating_sub(other.connections),
             failures: self.failures.saturating_sub(other.failures),
+            unserved: self.unserved.saturating_sub(other.unserved),
         }
     }
 

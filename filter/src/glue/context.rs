@@ -6,7 +6,7 @@ use super::{http, root, stream, upstream, vm};
 use http::End;
 use proxy_wasm::traits::{Context, HttpContext, RootContext, StreamContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel, PeerType};
-use upstream::FirstEnd;
+use upstream::Answer;
 
 proxy_wasm::main! {{
     // Sets the panic hook too: a bug must be findable, and the host's log is
@@ -43,7 +43,7 @@ impl RootContext for Root {
         vm::with(|vm| vm.unannounced.push(context));
         Some(Box::new(Connection {
             context,
-            first_end: FirstEnd::None,
+            answer: Answer::Awaited,
         }))
     }
 
@@ -64,7 +64,7 @@ impl Drop for Root {
 
 struct Connection {
     context: u32,
-    first_end: FirstEnd,
+    answer: Answer,
 }
 
 impl Context for Connection {}
@@ -75,22 +75,30 @@ impl StreamContext for Connection {
     }
 
     fn on_downstream_data(&mut self, _: usize, is_last: bool) -> Action {
-        if is_last && self.first_end == FirstEnd::None {
-            self.first_end = FirstEnd::Client;
+        if is_last && self.answer == Answer::Awaited {
+            self.answer = Answer::NotAwaited;
         }
         Action::Continue
     }
 
-    /// The replica has ended its side.
+    fn on_upstream_data(&mut self, size: usize, _: bool) -> Action {
+        if size > 0 {
+            self.answer = Answer::NotAwaited;
+        }
+        Action::Continue
+    }
+
+    /// The replica has ended its side. In the standalone host: before its first byte,
+    /// and the connection may go on at another.
     fn on_upstream_close(&mut self, _: PeerType) {
-        if self.first_end == FirstEnd::None {
-            self.first_end = FirstEnd::Replica;
+        if self.answer == Answer::Awaited {
+            vm::with(|vm| stream::replica_ended(vm, self.context));
         }
     }
 
     /// The end of a connection: called exactly once, whichever side closed.
     fn on_log(&mut self) {
-        vm::with(|vm| stream::closed(vm, self.context, self.first_end));
+        vm::with(|vm| stream::closed(vm, self.context, self.answer));
     }
 }
 

@@ -1,10 +1,10 @@
 //! Connections: each is given a route when it opens, and counted when it ends.
 
 use super::host::{self, Shared};
-use super::upstream::{self, FirstEnd, observe_outcome};
+use super::upstream::{self, Answer, observe_outcome};
 use super::vm::Vm;
 use crate::balance::listener::ListenerId;
-use crate::balance::stream::{StreamId, UpstreamOutcome};
+use crate::balance::stream::StreamId;
 use crate::balancer::{Admission, Balancer};
 use crate::contract::{PORT_PROPERTY, REPLICA_PROPERTY, STEERING_FUNCTION};
 use crate::effect::Fact;
@@ -52,25 +52,29 @@ pub(super) fn opened(vm: &mut Vm, context: u32) -> Action {
     Action::Continue
 }
 
+/// A replica has ended its side of a connection.
+pub(super) fn replica_ended(vm: &mut Vm, context: u32) {
+    let now = vm.clock.now();
+    if let Some(balancer) = &mut vm.balancer
+        && upstream::sent() == 0
+    {
+        upstream::left_unserved(balancer, StreamId(context), now);
+    }
+}
+
 /// A connection is over.
-pub(super) fn closed(vm: &mut Vm, context: u32, first_end: FirstEnd) {
+pub(super) fn closed(vm: &mut Vm, context: u32, answer: Answer) {
     forget_unannounced(vm, context);
     let now = vm.clock.now();
     let Some(balancer) = &mut vm.balancer else {
         return;
     };
     let stream = StreamId(context);
-    // Where one went that is settled matters again only when nothing came from there.
-    if balancer.is_unsettled(stream) || upstream::sent() == 0 {
-        observe_outcome(
-            balancer,
-            first_end,
-            |outcome| Fact::Closed(stream, outcome),
-            now,
-        );
-    } else {
-        balancer.observe(Fact::Closed(stream, UpstreamOutcome::Pending), now);
+    let sent = upstream::sent();
+    if sent == 0 && answer == Answer::Awaited && upstream::was_reset() {
+        upstream::left_unserved(balancer, stream, now);
     }
+    observe_outcome(balancer, sent, |outcome| Fact::Closed(stream, outcome), now);
 }
 
 /// Counts the connections that began before this VM: the standalone host opens

@@ -1,9 +1,9 @@
 //! How far a connection has got upstream, and how it is closed.
 
 use super::host;
-use crate::balance::stream::{StreamId, UpstreamOutcome};
+use crate::balance::stream::{Blame, StreamId, UpstreamOutcome};
 use crate::balancer::Balancer;
-use crate::contract::REPLICA_PROPERTY;
+use crate::contract::{PATIENCE, REPLICA_PROPERTY};
 use crate::effect::Fact;
 use crate::time::Moment;
 use proxy_wasm::hostcalls;
@@ -15,9 +15,10 @@ pub(super) fn locate(balancer: &mut Balancer, stream: StreamId, root: u32, now: 
     if hostcalls::set_effective_context(stream.0).is_err() {
         return;
     }
+    let sent = sent();
     observe_outcome(
         balancer,
-        FirstEnd::None,
+        sent,
         |outcome| Fact::Located(stream, outcome),
         now,
     );
@@ -36,58 +37,68 @@ pub(super) fn close(stream: StreamId, root: u32) {
     let _ = hostcalls::set_effective_context(root);
 }
 
-/// Which side of a connection ended first, without a reset.
+/// Whether the client of a connection still waits for its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FirstEnd {
-    /// Neither so far.
-    None,
-    Client,
-    Replica,
+pub(super) enum Answer {
+    Awaited,
+    /// A byte came, or the client ended its side first.
+    NotAwaited,
 }
 
-/// Hands the balancer how far the connection at hand got.
+/// Hands the balancer how far the connection at hand got, whose client has been sent
+/// `sent` bytes.
 pub(super) fn observe_outcome(
     balancer: &mut Balancer,
-    first_end: FirstEnd,
+    sent: u64,
     fact: impl for<'a> FnOnce(UpstreamOutcome<'a>) -> Fact<'a>,
     now: Moment,
 ) {
-    let name = host::property(&REPLICA_PROPERTY).unwrap_or_default();
-    let name = std::str::from_utf8(&name).unwrap_or_default();
-    // A byte that came from a replica says as much as all that is asked for below.
-    if !name.is_empty() && sent() > 0 {
-        return balancer.observe(fact(UpstreamOutcome::Reached(name)), now);
-    }
-    // The marker of success: flags stay set after an attempt that failed, and the
-    // replica's name is there while it is still being connected to.
-    let is_connected = host::property(&CONNECTED).is_some();
-    let flags = host::number(&FLAGS).unwrap_or_default();
-    let outcome = match is_connected {
-        true if flags & REMOTE_RESET != 0 || is_unserved(first_end) => {
-            UpstreamOutcome::Unserved(name)
-        }
-        true => UpstreamOutcome::Reached(name),
-        false if flags & CONNECT_FAILED != 0 => UpstreamOutcome::Failed,
-        false => UpstreamOutcome::Pending,
+    let name = replica();
+    let outcome = match name.is_empty() {
+        false if sent > 0 => UpstreamOutcome::Reached(&name),
+        // The marker of success: flags stay set after an attempt that failed, and the
+        // replica's name is there while it is still being connected to.
+        _ if host::property(&CONNECTED).is_some() => UpstreamOutcome::Connected(&name),
+        _ if flags() & CONNECT_FAILED != 0 => UpstreamOutcome::Failed,
+        _ => UpstreamOutcome::Pending,
     };
     balancer.observe(fact(outcome), now);
 }
 
-/// Whether the replica of the connection at hand, of which no byte came, ended it
-/// although it had something to answer. Who has waited long for the rest of a request
-/// may end without a word.
-fn is_unserved(first_end: FirstEnd) -> bool {
+/// Hands the balancer that the replica of the connection at hand ended it before its
+/// first byte. That speaks against the replica when it had something to answer, and
+/// had not waited long for the rest of it.
+pub(super) fn left_unserved(balancer: &mut Balancer, stream: StreamId, now: Moment) {
     let began = host::number(&BEGAN).map(Duration::from_nanos);
-    first_end == FirstEnd::Replica
-        && host::number(&RECEIVED).unwrap_or_default() > 0
-        && began
-            .zip(host::now())
-            .is_some_and(|(began, now)| now.saturating_sub(began) < PATIENCE)
+    let age = host::now()
+        .zip(began)
+        .map(|(now, began)| now.saturating_sub(began));
+    let has_asked = host::number(&RECEIVED).unwrap_or_default() > 0;
+    let blame = match has_asked && age.is_some_and(|age| age < PATIENCE) {
+        true => Blame::Yes,
+        false => Blame::No,
+    };
+    balancer.observe(Fact::LeftUnserved(stream, &replica(), blame), now);
+}
+
+/// Whether a replica reset the connection at hand.
+pub(super) fn was_reset() -> bool {
+    flags() & REMOTE_RESET != 0
 }
 
 /// How many bytes the client of the connection at hand has been sent.
 pub(super) fn sent() -> u64 {
     host::number(&SENT).unwrap_or_default()
+}
+
+/// The name of the replica of the connection at hand; empty when there is none.
+fn replica() -> String {
+    let name = host::property(&REPLICA_PROPERTY).unwrap_or_default();
+    String::from_utf8(name).unwrap_or_default()
+}
+
+fn flags() -> u64 {
+    host::number(&FLAGS).unwrap_or_default()
 }
 
 const CONNECTED: [&str; 2] = ["upstream", "local_address"];
@@ -100,5 +111,3 @@ const FLAGS: [&str; 2] = ["response", "flags"];
 const REMOTE_RESET: u64 = 16;
 /// UpstreamConnectionFailure (32) and UpstreamRetryLimitExceeded (32768).
 const CONNECT_FAILED: u64 = 32 | 32768;
-/// No server gives up on a client that is still sending its request so soon.
-const PATIENCE: Duration = Duration::from_secs(2);

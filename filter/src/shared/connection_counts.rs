@@ -143,6 +143,7 @@ mod tests {
             active,
             connections,
             failures: 0,
+            unserved: 0,
         }
     }
 

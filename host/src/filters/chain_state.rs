@@ -155,6 +155,16 @@ impl FilterChainState {
         self.down(connection, at + 1, held, end)
     }
 
+    /// The replica has ended before its first byte, and the connection may go on at
+    /// another: the balancer is to know.
+    pub(crate) fn left_unserved(&self, connection: &impl ConnectionInfo) {
+        for (_, slot, filter) in self.filters(connection) {
+            if filter.owner.is_balancer() {
+                slot.left_unserved(filter, connection);
+            }
+        }
+    }
+
     /// Shows a balancer's VM that has taken the place of one that failed a connection
     /// that is older, so that it counts.
     pub(crate) fn reopen(&self, connection: &impl ConnectionInfo) {

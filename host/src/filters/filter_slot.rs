@@ -121,6 +121,16 @@ impl FilterSlot {
         }
     }
 
+    /// A replica has ended before its first byte.
+    pub(super) fn left_unserved(&self, filter: &ChainFilter, connection: &impl ConnectionInfo) {
+        self.visit(filter, |vm, context| {
+            if let Some(info) = vm.tcp_mut(context) {
+                connection.refresh(info);
+            }
+            vm.upstream_close(context, Peer::Unknown)
+        });
+    }
+
     /// Calls the filter about the connection. `None`: it has no context for it.
     pub(super) fn visit<R>(
         &self,

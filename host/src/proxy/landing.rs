@@ -13,6 +13,7 @@ use crate::net::forward::Asked;
 use crate::proxy::connection::Connection;
 use crate::upstream::cluster::Target;
 use crate::upstream::dial::{Attempts, Dialed, dial};
+use dtr_lb_filter::contract::PATIENCE;
 use proxy_wasm_engine::Upstream;
 
 /// Where a connection lands: the replica that serves it, after those that did not.
@@ -65,7 +66,7 @@ impl Landing {
                 self.replica = Some(Arc::clone(&dialed.endpoint.replica));
                 self.times = Some(Times {
                     deadline,
-                    patience: dialed.limit,
+                    patience: Instant::now() + dialed.connect_timeout.min(PATIENCE),
                 });
                 self.show(connection, Some(&dialed));
                 Ok(dialed.socket)

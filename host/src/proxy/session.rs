@@ -105,6 +105,7 @@ impl Session {
                 Outcome::Unserved(asked) => asked,
                 outcome => return outcome.into(),
             };
+            connection.chain_state.left_unserved(connection);
             // On the heap as well.
             match Box::pin(landing.dial_next(connection, target, asked)).await {
                 Some(next) => {
@@ -218,9 +219,8 @@ impl Session {
                 info.response_flags |= UPSTREAM_REMOTE_RESET
             });
         }
-        // Otherwise the filters saw it in what they were shown, or need not know.
         if reason == Reason::ReplicaClosed && connection.sent_down.get() == 0 {
-            connection.chain_state.upstream_ended(&connection);
+            connection.chain_state.left_unserved(&connection);
         }
         connection.chain_state.close(&connection, peer);
         info!(

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use proxy_wasm_engine::envoy::response_flag::{
     NO_HEALTHY_UPSTREAM, UPSTREAM_CONNECTION_FAILURE, UPSTREAM_RETRY_LIMIT_EXCEEDED,
@@ -18,8 +19,8 @@ pub(crate) struct Dialed<'a> {
     pub(crate) socket: TcpStream,
     pub(crate) endpoint: &'a Endpoint,
     pub(crate) address: SocketAddr,
-    /// When the time it was given to accept would have been over.
-    pub(crate) limit: Instant,
+    /// How long it may take to connect.
+    pub(crate) connect_timeout: Duration,
 }
 
 /// The connect attempts of a session.
@@ -80,7 +81,7 @@ pub(crate) async fn dial<'a>(
                         socket,
                         endpoint,
                         address,
-                        limit: now + limit,
+                        connect_timeout: limit,
                     });
                 }
                 Connect::Lacking(error) => {

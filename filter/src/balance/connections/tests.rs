@@ -91,48 +91,44 @@ fn a_connection_counts_where_it_ends_up() {
 }
 
 #[test]
-fn an_end_before_the_first_byte_is_a_failure_of_the_replica_reached() {
+fn an_end_before_the_first_byte_is_charged_to_the_replica_reached() {
     let (first, second) = (ReplicaId(0), ReplicaId(1));
-    type Steps<'a> = &'a [UpstreamOutcome<'a>];
-    let cases: [(&str, Steps<'_>, _, Option<ReplicaId>, _); 3] = [
-        (
-            "by the chosen one",
-            &[],
-            UpstreamOutcome::Unserved("r1"),
-            None,
-            (first, [(1, 1), (0, 0), (0, 0)]),
-        ),
-        (
-            "by the runner-up",
-            &[],
-            UpstreamOutcome::Unserved("r2"),
-            Some(first),
-            (second, [(0, 1), (1, 1), (0, 0)]),
-        ),
-        (
-            "after it was known to be there",
-            &[UpstreamOutcome::Reached("r2")],
-            UpstreamOutcome::Unserved("r2"),
-            None,
-            (second, [(0, 1), (1, 1), (0, 0)]),
-        ),
+    let cases = [
+        ("by the chosen one", None, "r1", None, first),
+        ("by the runner-up", None, "r2", Some(first), second),
+        ("known to be there", Some("r2"), "r2", None, second),
     ];
-    for (why, before, end, failed, (unserved, expected)) in cases {
+    for (why, before, by, failed, expected) in cases {
         let mut connections = Connections::default();
         connections.opened(STREAM, LISTENER, first);
-        for outcome in before {
-            connections.located(STREAM, *outcome, &Names);
+        if let Some(name) = before {
+            connections.located(STREAM, UpstreamOutcome::Connected(name), &Names);
         }
-        let progress = connections.closed(STREAM, end, &Names);
+        let progress = connections.left_unserved(STREAM, by, Blame::Yes, &Names);
         assert_eq!(progress.reached, None, "{why}: that would end a hold");
         assert_eq!(
             (progress.failed, progress.unserved),
-            (failed, Some(unserved)),
+            (failed, Some(expected)),
             "{why}"
         );
-        assert_eq!(totals(&connections), expected, "{why}");
+        let again = connections.left_unserved(STREAM, by, Blame::Yes, &Names);
+        assert_eq!(again.unserved, None, "{why}: once for a connection");
+        connections.closed(STREAM, UpstreamOutcome::Connected(by), &Names);
+        let here = connections.here(expected);
+        assert_eq!((here.connections, here.unserved), (1, 1), "{why}");
         assert_eq!(active(&connections), [0, 0, 0], "{why}");
     }
+}
+
+#[test]
+fn who_gave_the_replica_nothing_to_answer_is_not_charged_to_it() {
+    let mut connections = Connections::default();
+    connections.opened(STREAM, LISTENER, ReplicaId(0));
+    let progress = connections.left_unserved(STREAM, "r1", Blame::No, &Names);
+    assert_eq!((progress.failed, progress.unserved), (None, None));
+    let moved = connections.closed(STREAM, UpstreamOutcome::Reached("r2"), &Names);
+    assert_eq!((moved.failed, moved.reached), (None, Some(ReplicaId(1))));
+    assert_eq!(totals(&connections), [(1, 0), (1, 0), (0, 0)]);
 }
 
 #[test]
@@ -192,45 +188,27 @@ fn one_that_moves_after_it_was_found_is_found_again() {
     };
     connections.opened(STREAM, LISTENER, ReplicaId(0));
     assert_eq!(take(&mut connections, 0), [STREAM]);
-    connections.located(STREAM, UpstreamOutcome::Reached("r1"), &Names);
+    connections.located(STREAM, UpstreamOutcome::Connected("r1"), &Names);
     assert_eq!(take(&mut connections, 999), []);
     assert_eq!(take(&mut connections, 1000), [STREAM]);
-    let again = connections.located(STREAM, UpstreamOutcome::Reached("r1"), &Names);
+    let again = connections.located(STREAM, UpstreamOutcome::Connected("r1"), &Names);
     let (failed, reached) = (again.failed, again.reached);
     assert_eq!((failed, reached), (None, None), "nothing happened");
     assert_eq!(again.changed, [None, None]);
+    connections.left_unserved(STREAM, "r1", Blame::Yes, &Names);
     assert_eq!(take(&mut connections, 2999), []);
     assert_eq!(take(&mut connections, 3000), [STREAM]);
     let moved = connections.located(STREAM, UpstreamOutcome::Reached("r2"), &Names);
-    assert_eq!(moved.failed, Some(ReplicaId(0)));
+    assert_eq!(moved.failed, None, "no connect failed");
     assert_eq!(moved.reached, Some(ReplicaId(1)));
     assert_eq!(moved.changed, [Some(ReplicaId(0)), Some(ReplicaId(1))]);
     assert_eq!(active(&connections), [0, 1, 0]);
-    assert_eq!(totals(&connections), [(1, 1), (1, 0), (0, 0)]);
+    assert_eq!(totals(&connections), [(1, 0), (1, 0), (0, 0)]);
 
-    let closed = connections.closed(STREAM, UpstreamOutcome::Reached("r3"), &Names);
-    assert_eq!(closed.failed, Some(ReplicaId(1)), "it moved once more");
+    connections.closed(STREAM, UpstreamOutcome::Reached("r3"), &Names);
     assert_eq!(active(&connections), [0, 0, 0]);
-    assert_eq!(totals(&connections), [(1, 1), (1, 1), (1, 0)]);
-}
-
-#[test]
-fn one_that_was_found_and_left_unserved_is_a_failure() {
-    for outcome in [
-        UpstreamOutcome::Unserved("r1"),
-        UpstreamOutcome::Unserved("r2"),
-    ] {
-        let mut connections = Connections::default();
-        connections.opened(STREAM, LISTENER, ReplicaId(0));
-        connections.located(STREAM, UpstreamOutcome::Reached("r1"), &Names);
-        let closed = connections.closed(STREAM, outcome, &Names);
-        let by = match outcome {
-            UpstreamOutcome::Unserved("r1") => ReplicaId(0),
-            _ => ReplicaId(1),
-        };
-        assert_eq!(closed.unserved, Some(by), "{outcome:?}");
-        assert_eq!(connections.here(by).failures, 1, "{outcome:?}");
-    }
+    assert_eq!(totals(&connections), [(1, 0), (1, 0), (1, 0)]);
+    assert_eq!(connections.here(ReplicaId(0)).unserved, 1);
 }
 
 #[test]
@@ -265,6 +243,7 @@ fn a_replicas_connections_are_found_by_listener() {
 fn one_that_began_before_the_vm_is_open_and_was_counted() {
     let mut connections = Connections::default();
     connections.adopted(STREAM, LISTENER, ReplicaId(1));
+    connections.located(STREAM, UpstreamOutcome::Connected("r2"), &Names);
     assert_eq!(active(&connections), [0, 1, 0]);
     let found: Vec<StreamId> = connections.of(ReplicaId(1), |_| true).collect();
     assert_eq!(found, [STREAM], "for one that is to be closed");
@@ -286,6 +265,7 @@ fn the_other_vms_counts_are_added() {
         active: 4,
         connections: 9,
         failures: 1,
+        unserved: 2,
     };
     assert_eq!(
         connections.set_elsewhere(ReplicaId(2), tally),

@@ -59,7 +59,7 @@ fn what_is_known_of_a_replica_decides_how_available_it_is() {
             "one connect failure is forgiven",
             |pool| {
                 assert_eq!(
-                    pool.connect_failed(ReplicaId(0), 1, Opening(0), START),
+                    pool.failed(ReplicaId(0), Failure::Connect, 1, Opening(0), START),
                     Ejection::Unchanged
                 )
             },
@@ -69,7 +69,7 @@ fn what_is_known_of_a_replica_decides_how_available_it_is() {
             "two are not",
             |pool| {
                 assert_eq!(
-                    pool.connect_failed(ReplicaId(0), 2, Opening(0), START),
+                    pool.failed(ReplicaId(0), Failure::Connect, 2, Opening(0), START),
                     Ejection::Begins
                 )
             },
@@ -94,7 +94,7 @@ fn what_is_known_of_a_replica_decides_how_available_it_is() {
 #[test]
 fn an_ejection_ends_with_its_time_or_with_a_connection() {
     let mut pool = healthy(&sample::config(2));
-    pool.connect_failed(ReplicaId(0), 2, Opening(0), START);
+    pool.failed(ReplicaId(0), Failure::Connect, 2, Opening(0), START);
     assert_eq!(pool.next_wake(), Some(at(10_000)));
     pool.tick(at(9_999));
     assert_eq!(availability(&pool, 0), Availability::Ejected);
@@ -102,9 +102,18 @@ fn an_ejection_ends_with_its_time_or_with_a_connection() {
     assert_eq!(availability(&pool, 0), Availability::Primary);
     assert_eq!(pool.next_wake(), None);
 
-    pool.connect_failed(ReplicaId(0), 2, Opening(0), at(20_000));
+    pool.failed(ReplicaId(0), Failure::Connect, 2, Opening(0), at(20_000));
     pool.reached(ReplicaId(0), Opening(1), at(20_001));
     assert_eq!(availability(&pool, 0), Availability::Primary);
+}
+
+#[test]
+fn who_is_held_back_counts_as_ready_and_not_as_usable() {
+    let mut pool = healthy(&sample::config(3));
+    pool.failed(ReplicaId(0), Failure::Unserved, 9, Opening(0), START);
+    pool.set_verdict(ReplicaId(1), 0, Verdict::Unhealthy, START);
+    let listener = pool.listener(ON_443).unwrap();
+    assert_eq!((pool.usable(listener), pool.ready(listener)), (1, 2));
 }
 
 #[test]
@@ -120,7 +129,7 @@ fn the_runner_up_is_the_best_that_the_route_has() {
         assert_eq!(routes(pool, 1), [expected], "{why}");
     };
     is_now(&mut pool, "443/r1>r3>*", "r2 is down, r4 too far");
-    pool.connect_failed(ReplicaId(2), 2, Opening(0), START);
+    pool.failed(ReplicaId(2), Failure::Connect, 2, Opening(0), START);
     is_now(&mut pool, "443/r1>r3>*", "held is better than down");
     pool.set_order(ReplicaId(2), Order::Drain, 0, START);
     is_now(&mut pool, "443/r1>r2", "down is better than nothing");
@@ -236,7 +245,7 @@ fn only_routes_of_the_contract_are_chosen_whatever_the_replicas_do() {
                 0 => pool.set_verdict(id, 0, Verdict::Unhealthy, START),
                 1 => pool.set_verdict(id, 0, Verdict::Healthy, START),
                 2 => {
-                    pool.connect_failed(id, random.below(3), Opening(0), START);
+                    pool.failed(id, Failure::Connect, random.below(3), Opening(0), START);
                 }
                 3 => {
                     let orders = [Order::Ready, Order::Drain];
@@ -267,7 +276,7 @@ fn every_route_of_the_contract_can_be_chosen() {
             for number in 0..replicas {
                 let id = ReplicaId(number as u32);
                 if Some(number) == route.runner_up() {
-                    pool.connect_failed(id, 2, Opening(0), START);
+                    pool.failed(id, Failure::Connect, 2, Opening(0), START);
                 } else if number != route.first() {
                     match route.others() {
                         Others::Tried => pool.set_verdict(id, 0, Verdict::Unhealthy, START),

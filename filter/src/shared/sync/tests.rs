@@ -132,6 +132,7 @@ fn the_first_counts_of_others_are_no_news() {
         active: 1,
         connections: 2,
         failures: 3,
+        unserved: 4,
     };
     assert_eq!(
         one.share_counts(&mut store, &[(7, tally)], at(0)),
