@@ -313,7 +313,6 @@ impl Stage {
     fn client(&self, patience: Duration) -> Client {
         Client {
             target: self.proxy.places().traffic,
-            from: None,
             tls: None,
             patience,
         }

@@ -1,14 +1,14 @@
 //! One connection of a client.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dtr_lb_tests::{FQDN, Noise};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 
@@ -35,8 +35,6 @@ pub(crate) enum Request {
 #[derive(Clone)]
 pub(crate) struct Client {
     pub(crate) target: SocketAddr,
-    /// Its own address, where that matters.
-    pub(crate) from: Option<IpAddr>,
     pub(crate) tls: Option<TlsConnector>,
     pub(crate) patience: Duration,
 }
@@ -84,14 +82,7 @@ impl Client {
     }
 
     async fn connect(&self) -> io::Result<TcpStream> {
-        let stream = match self.from {
-            None => TcpStream::connect(self.target).await?,
-            Some(from) => {
-                let socket = TcpSocket::new_v4()?;
-                socket.bind((from, 0).into())?;
-                socket.connect(self.target).await?
-            }
-        };
+        let stream = TcpStream::connect(self.target).await?;
         stream.set_nodelay(true)?;
         Ok(stream)
     }
