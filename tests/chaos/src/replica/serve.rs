@@ -27,8 +27,9 @@ use super::fault::Fault;
 use super::http::Request;
 use super::listener;
 
-/// A stand-in replica. Standard input is a socket: `fault NAME` and `certificate FILE`
-/// come from there, and each line is answered there.
+/// A stand-in replica. Standard input is a socket: `fault NAME`, `certificate FILE` and
+/// `open` come from there, and each line is answered there, `open` with the number of
+/// clients' requests that are being answered.
 #[derive(Args)]
 pub(crate) struct Serve {
     /// Its name, for the header `x-replica`.
