@@ -30,13 +30,20 @@ pub(crate) enum Request {
     /// This many bytes each way at the same time. The client ends its side when it has
     /// sent them; only after that the replica says what arrived, and ends its own.
     Exchange(u64),
+    /// This many bytes each way. The client begins to send only when the replica has
+    /// ended its side, and asks afterwards what arrived.
+    EndedFirst(u64),
+    /// Whether this many bytes of an earlier connection arrived.
+    Arrived(u64),
 }
 
 impl Request {
     /// What the replica says of a body that arrived whole, after its noise.
     fn verdict(self) -> String {
         match self {
-            Self::Post(length) | Self::Exchange(length) => format!("same {length}"),
+            Self::Post(length) | Self::Exchange(length) | Self::Arrived(length) => {
+                format!("same {length}")
+            }
             _ => String::new(),
         }
     }
@@ -72,6 +79,28 @@ impl Client {
     }
 
     async fn try_ask(
+        &self,
+        request: Request,
+        seed: u64,
+        first_byte: &mut Option<Instant>,
+    ) -> io::Result<()> {
+        self.try_once(request, seed, first_byte).await?;
+        let Request::EndedFirst(length) = request else {
+            return Ok(());
+        };
+        let arrived = Request::Arrived(length);
+        loop {
+            match self.try_once(arrived, seed, first_byte).await {
+                // Another replica, or it still reads.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    sleep(NEXT_TRY).await;
+                }
+                said => return said,
+            }
+        }
+    }
+
+    async fn try_once(
         &self,
         request: Request,
         seed: u64,
@@ -130,6 +159,11 @@ impl Exchange<'_> {
             Request::Exchange(length) => {
                 (format!("POST /exchange/{seed}/{length}"), length, length)
             }
+            Request::EndedFirst(length) => {
+                let path = format!("POST /ended-first/{seed}/{length}");
+                (path, length, length)
+            }
+            Request::Arrived(_) => (format!("GET /arrived/{seed}"), 0, 0),
         };
         let head = format!(
             "{path} HTTP/1.1\r\nHost: {FQDN}\r\nContent-Length: {sent}\r\nConnection: close\r\n\r\n"
@@ -142,6 +176,12 @@ impl Exchange<'_> {
         };
         let (mut from, mut to) = tokio::io::split(stream);
         let (request, first_byte) = (self.request, self.first_byte);
+        if matches!(request, Request::EndedFirst(_)) {
+            to.write_all(head.as_bytes()).await?;
+            receive(&mut from, request, seed, wanted, first_byte).await?;
+            send_noise(&mut to, seed + 1, sent).await?;
+            return to.shutdown().await;
+        }
         let send = async {
             to.write_all(head.as_bytes()).await?;
             let of = if matches!(request, Request::Exchange(_)) {
@@ -228,6 +268,7 @@ async fn receive(
 }
 
 const PIECE: usize = 64 * 1024;
+const NEXT_TRY: Duration = Duration::from_millis(20);
 const SLOW_PIECE: usize = 4 * 1024;
 
 #[cfg(test)]

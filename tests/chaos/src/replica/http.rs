@@ -8,7 +8,11 @@
 //! | `POST /early/SEED/LENGTH` | noise at once; the body is never read |
 //! | `GET /never` | nothing, whatever the client does |
 //! | `POST /exchange/SEED/LENGTH` | noise at once, while the body is read until the client ends its side; then whether the body was the next seed's noise |
+//! | `POST /ended-first/SEED/LENGTH` | noise and the end of this side; only then the body is read |
+//! | `GET /arrived/SEED` | of that seed's `ended-first`, whether the body was the next seed's noise |
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io;
 use std::time::Duration;
 
@@ -16,6 +20,17 @@ use dtr_lb_tests::Noise;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::fault::Fault;
+
+/// Who answers.
+pub(super) struct Answerer<'a> {
+    pub(super) name: &'a str,
+    pub(super) fault: Fault,
+    pub(super) arrived: &'a Arrived,
+}
+
+/// What arrived after this side had ended, by its seed.
+#[derive(Default)]
+pub(super) struct Arrived(RefCell<HashMap<u64, String>>);
 
 /// What was asked for.
 pub(super) struct Request {
@@ -59,9 +74,13 @@ impl Request {
     pub(super) async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
         mut self,
         stream: &mut S,
-        name: &str,
-        fault: Fault,
+        by: Answerer<'_>,
     ) -> io::Result<()> {
+        let Answerer {
+            name,
+            fault,
+            arrived,
+        } = by;
         if let Fault::Slow(ms) = fault {
             tokio::time::sleep(Duration::from_millis(ms)).await;
         }
@@ -108,20 +127,45 @@ impl Request {
             "exchange" => {
                 stream.write_all(&head(200, name, None)).await?;
                 let (mut from, mut to) = tokio::io::split(stream);
-                let receive = async {
-                    let said = self.check(&mut from, seed + 1).await?;
-                    // The client's FIN has to get here while its download goes on.
-                    match from.read(&mut [0]).await? {
-                        0 => Ok(said),
-                        _ => Ok("more than announced".to_owned()),
-                    }
-                };
                 let send = send_noise(&mut to, seed, length);
+                // The client's FIN has to get here while its download goes on.
+                let receive = self.check_to_end(&mut from, seed + 1);
                 let ((), said) = tokio::try_join!(send, receive)?;
                 to.write_all(said.as_bytes()).await
             }
+            "ended-first" => {
+                stream.write_all(&head(200, name, length)).await?;
+                send_noise(stream, seed, length).await?;
+                stream.shutdown().await?;
+                let said = self.check_to_end(stream, seed + 1).await;
+                let said = said.unwrap_or_else(|error| error.to_string());
+                arrived.0.borrow_mut().insert(seed, said);
+                Ok(())
+            }
+            "arrived" => {
+                let said = arrived.0.borrow_mut().remove(&seed);
+                let status = if said.is_some() { 200 } else { 404 };
+                let said = said.unwrap_or_default();
+                stream
+                    .write_all(&head(status, name, said.len() as u64))
+                    .await?;
+                stream.write_all(said.as_bytes()).await
+            }
             "never" => std::future::pending().await,
             _ => stream.write_all(&head(404, name, 0)).await,
+        }
+    }
+
+    /// As `check`, and the client ends its side after the body.
+    async fn check_to_end(
+        &mut self,
+        from: &mut (impl AsyncRead + Unpin),
+        seed: u64,
+    ) -> io::Result<String> {
+        let said = self.check(from, seed).await?;
+        match from.read(&mut [0]).await? {
+            0 => Ok(said),
+            _ => Ok("more than announced".to_owned()),
         }
     }
 
@@ -197,7 +241,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
     use tokio::time::timeout;
 
-    use super::{Fault, Noise, Request};
+    use super::{Answerer, Arrived, Fault, Noise, Request};
 
     fn noise(seed: u64, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
@@ -219,8 +263,12 @@ mod tests {
             let (mut client, mut replica) = duplex(1024);
             let answer = async {
                 let request = Request::read(&mut replica).await.unwrap().unwrap();
-                let answered = request.answer(&mut replica, "r1", Fault::None).await;
-                answered.unwrap();
+                let by = Answerer {
+                    name: "r1",
+                    fault: Fault::None,
+                    arrived: &Arrived::default(),
+                };
+                request.answer(&mut replica, by).await.unwrap();
                 drop(replica);
             };
             let ask = async {
