@@ -13,10 +13,11 @@ pub(crate) struct StoppedThread {
 }
 
 impl StoppedThread {
-    /// Stops it. SIGSTOP would stop its whole process, so it is traced.
+    /// Returns when it has stopped. SIGSTOP would stop its whole process, so it is
+    /// traced.
     ///
     /// # Errors
-    /// When the system does not let it.
+    /// When the system does not let it, or the thread ends.
     pub(crate) fn stop(thread: i32) -> Result<Self> {
         let (go_on, until) = channel::<()>();
         let (say, stopped) = channel();
@@ -24,7 +25,8 @@ impl StoppedThread {
         let tracer = std::thread::spawn(move || {
             let seized = trace(libc::PTRACE_SEIZE, thread)
                 .and_then(|()| trace(libc::PTRACE_INTERRUPT, thread))
-                .and_then(|()| wait(thread));
+                .and_then(|()| wait(thread))
+                .and_then(|()| check_stopped(thread));
             let holds = seized.is_ok();
             let _ = say.send(seized);
             if holds {
@@ -49,7 +51,7 @@ impl Drop for StoppedThread {
     }
 }
 
-/// A thread of this process that carries traffic: the first whose name says so.
+/// A thread of this process that carries traffic: the last whose name says so.
 ///
 /// # Errors
 /// When none does.
@@ -78,11 +80,57 @@ fn trace(request: libc::c_uint, thread: i32) -> io::Result<()> {
     }
 }
 
+/// Waits until a thread that is traced has stopped.
 fn wait(thread: i32) -> io::Result<()> {
     let mut status = 0;
     // SAFETY: the status is ours and outlives the call.
     match unsafe { libc::waitpid(thread, &raw mut status, libc::__WALL) } {
         -1 => Err(io::Error::last_os_error()),
-        _ => Ok(()),
+        _ if libc::WIFSTOPPED(status) => Ok(()),
+        _ => Err(io::Error::other(format!("thread {thread} ended"))),
+    }
+}
+
+/// Fails if the kernel still runs it.
+fn check_stopped(thread: i32) -> io::Result<()> {
+    match state(thread)? {
+        't' | 'T' => Ok(()),
+        state => {
+            let what = format!("thread {thread} is in state {state}, not stopped");
+            Err(io::Error::other(what))
+        }
+    }
+}
+
+/// As in proc(5).
+fn state(thread: i32) -> io::Result<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{thread}/stat"))?;
+    // The name before it may hold anything, parentheses too.
+    let state = stat
+        .rsplit_once(") ")
+        .and_then(|(_, rest)| rest.chars().next());
+    state.ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::{StoppedThread, state, worker_of};
+
+    #[test]
+    fn a_thread_is_stopped_until_it_is_let_go() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let process = child.id().cast_signed();
+        let thread = worker_of(process, "").unwrap();
+        let stopped = StoppedThread::stop(thread).unwrap();
+        assert_eq!(state(thread).unwrap(), 't');
+        drop(stopped);
+        assert!(!matches!(state(thread).unwrap(), 't' | 'T'));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(StoppedThread::stop(thread).is_err(), "it has ended");
     }
 }

@@ -110,7 +110,6 @@ async fn perform(
     stage.load = Some(Generator::start(Demand {
         client: Client {
             target: places.traffic,
-            from: None,
             tls: None,
             patience: PATIENCE,
         },

@@ -38,7 +38,7 @@ pub(super) struct Stage {
     /// Those of them that are done.
     served: Vec<Record>,
     idle: Vec<TcpStream>,
-    asking: JoinSet<()>,
+    floods: Vec<crowd::Flood>,
     stopped: Option<StoppedThread>,
     marks: Marks,
     load_ended: bool,
@@ -107,7 +107,7 @@ impl Stage {
             clients: JoinSet::new(),
             served: Vec::new(),
             idle: Vec::new(),
-            asking: JoinSet::new(),
+            floods: Vec::new(),
             stopped: None,
             marks: Marks::default(),
             load_ended: false,
@@ -147,7 +147,7 @@ impl Stage {
     /// Waits for the last client: all records, and the marks among them.
     pub(super) async fn finish(&mut self) -> Result<(Load, Marks)> {
         self.stopped = None;
-        self.release();
+        self.release()?;
         let mut load = self.load.take().context("no load")?.finish().await?;
         self.clients_served().await?;
         load.records.append(&mut self.served);
@@ -226,14 +226,15 @@ impl Stage {
             Act::ClientsServed => self.clients_served().await?,
             Act::Idle(count) => {
                 let target = self.proxy.places().traffic;
-                self.idle.extend(crowd::connect(target, count).await);
+                self.idle.extend(crowd::connect(target, count).await?);
             }
             Act::IdleOnAdmin(count) => {
                 let target = self.proxy.places().admin;
-                self.idle.extend(crowd::connect(target, count).await);
+                self.idle.extend(crowd::connect(target, count).await?);
             }
             Act::FloodAdmin(count) => {
-                crowd::flood(self.proxy.places().admin, count, &mut self.asking);
+                let flood = crowd::Flood::start(self.proxy.places().admin, count);
+                self.floods.push(flood);
             }
             Act::Vanish(count) => {
                 let target = self.proxy.places().traffic;
@@ -241,7 +242,7 @@ impl Stage {
                 self.network.black_hole(VANISHES)?;
                 drop(gone);
             }
-            Act::Release => self.release(),
+            Act::Release => self.release()?,
             Act::AllDown => self.marks.put(Mark::AllDown(Instant::now())),
             Act::Up => self.marks.put(Mark::Up(Instant::now())),
         }
@@ -305,15 +306,17 @@ impl Stage {
         Ok(())
     }
 
-    fn release(&mut self) {
+    fn release(&mut self) -> Result<()> {
         self.idle.clear();
-        self.asking.abort_all();
+        for flood in self.floods.drain(..) {
+            flood.end()?;
+        }
+        Ok(())
     }
 
     fn client(&self, patience: Duration) -> Client {
         Client {
             target: self.proxy.places().traffic,
-            from: None,
             tls: None,
             patience,
         }

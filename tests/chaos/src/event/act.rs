@@ -29,7 +29,7 @@ pub(crate) enum Act {
     Fault(u8, Fault),
     /// From now on this is its certificate.
     Certificate(u8, Certificate),
-    /// Waits until it has no open connection.
+    /// Waits until it answers no client.
     Emptied(u8),
     /// What the name server says from now on.
     Dns(Dns),

@@ -28,8 +28,12 @@ const VANISHED: Event = Event {
 
 const BOTH_WAYS: Event = Event {
     name: "half-close-100mb",
-    what: "two clients send and receive 100 MB at the same time, each way ended on its own",
-    script: &[Clients(2, Request::Exchange(100_000_000)), ClientsServed],
+    what: "two clients send and receive 100 MB at the same time and end their side first; two send 100 MB after the replica has ended its own",
+    script: &[
+        Clients(2, Request::Exchange(100_000_000)),
+        Clients(2, Request::EndedFirst(100_000_000)),
+        ClientsServed,
+    ],
     most: 50,
     ..Event::QUIET
 };

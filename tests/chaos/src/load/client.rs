@@ -1,14 +1,14 @@
 //! One connection of a client.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dtr_lb_tests::{FQDN, Noise};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 
@@ -27,16 +27,32 @@ pub(crate) enum Request {
     /// This many bytes sent, and an answer of this many at once, though the replica
     /// never reads them.
     Early(u64, u64),
-    /// This many bytes each way at the same time, each way ended on its own.
+    /// This many bytes each way at the same time. The client ends its side when it has
+    /// sent them; only after that the replica says what arrived, and ends its own.
     Exchange(u64),
+    /// This many bytes each way. The client begins to send only when the replica has
+    /// ended its side, and asks afterwards what arrived.
+    EndedFirst(u64),
+    /// Whether this many bytes of an earlier connection arrived.
+    Arrived(u64),
+}
+
+impl Request {
+    /// What the replica says of a body that arrived whole, after its noise.
+    fn verdict(self) -> String {
+        match self {
+            Self::Post(length) | Self::Exchange(length) | Self::Arrived(length) => {
+                format!("same {length}")
+            }
+            _ => String::new(),
+        }
+    }
 }
 
 /// A client, and where it connects.
 #[derive(Clone)]
 pub(crate) struct Client {
     pub(crate) target: SocketAddr,
-    /// Its own address, where that matters.
-    pub(crate) from: Option<IpAddr>,
     pub(crate) tls: Option<TlsConnector>,
     pub(crate) patience: Duration,
 }
@@ -68,6 +84,28 @@ impl Client {
         seed: u64,
         first_byte: &mut Option<Instant>,
     ) -> io::Result<()> {
+        self.try_once(request, seed, first_byte).await?;
+        let Request::EndedFirst(length) = request else {
+            return Ok(());
+        };
+        let arrived = Request::Arrived(length);
+        loop {
+            match self.try_once(arrived, seed, first_byte).await {
+                // Another replica, or it still reads.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    sleep(NEXT_TRY).await;
+                }
+                said => return said,
+            }
+        }
+    }
+
+    async fn try_once(
+        &self,
+        request: Request,
+        seed: u64,
+        first_byte: &mut Option<Instant>,
+    ) -> io::Result<()> {
         let stream = self.connect().await?;
         let exchange = Exchange {
             request,
@@ -84,14 +122,7 @@ impl Client {
     }
 
     async fn connect(&self) -> io::Result<TcpStream> {
-        let stream = match self.from {
-            None => TcpStream::connect(self.target).await?,
-            Some(from) => {
-                let socket = TcpSocket::new_v4()?;
-                socket.bind((from, 0).into())?;
-                socket.connect(self.target).await?
-            }
-        };
+        let stream = TcpStream::connect(self.target).await?;
         stream.set_nodelay(true)?;
         Ok(stream)
     }
@@ -128,6 +159,11 @@ impl Exchange<'_> {
             Request::Exchange(length) => {
                 (format!("POST /exchange/{seed}/{length}"), length, length)
             }
+            Request::EndedFirst(length) => {
+                let path = format!("POST /ended-first/{seed}/{length}");
+                (path, length, length)
+            }
+            Request::Arrived(_) => (format!("GET /arrived/{seed}"), 0, 0),
         };
         let head = format!(
             "{path} HTTP/1.1\r\nHost: {FQDN}\r\nContent-Length: {sent}\r\nConnection: close\r\n\r\n"
@@ -140,6 +176,12 @@ impl Exchange<'_> {
         };
         let (mut from, mut to) = tokio::io::split(stream);
         let (request, first_byte) = (self.request, self.first_byte);
+        if matches!(request, Request::EndedFirst(_)) {
+            to.write_all(head.as_bytes()).await?;
+            receive(&mut from, request, seed, wanted, first_byte).await?;
+            send_noise(&mut to, seed + 1, sent).await?;
+            return to.shutdown().await;
+        }
         let send = async {
             to.write_all(head.as_bytes()).await?;
             let of = if matches!(request, Request::Exchange(_)) {
@@ -193,22 +235,17 @@ async fn receive(
         }
         first_byte.get_or_insert_with(Instant::now);
     };
-    if let Request::Post(length) = request {
-        from.read_to_end(&mut bytes).await?;
-        return match &bytes[body..] {
-            right if right == format!("same {length}").as_bytes() => Ok(()),
-            [] => Err(io::ErrorKind::UnexpectedEof.into()),
-            _ => Err(io::ErrorKind::InvalidData.into()),
-        };
-    }
     let mut noise = Noise::new(seed);
     let mut chunk = bytes.split_off(body);
-    let mut count = 0;
+    let (mut left, verdict, mut said) = (wanted, request.verdict(), Vec::new());
     loop {
-        count += chunk.len() as u64;
-        if noise.first_difference(&chunk).is_some() || count > wanted {
+        let (of_noise, rest) = chunk.split_at(left.min(chunk.len() as u64) as usize);
+        left -= of_noise.len() as u64;
+        said.extend_from_slice(rest);
+        if noise.first_difference(of_noise).is_some() || !verdict.as_bytes().starts_with(&said) {
             return Err(io::ErrorKind::InvalidData.into());
         }
+        let whole = left == 0 && said.len() == verdict.len();
         chunk.clear();
         let room = match request {
             Request::Slow(_, pause) => {
@@ -219,16 +256,104 @@ async fn receive(
         };
         chunk.reserve(room);
         match (&mut *from).take(room as u64).read_buf(&mut chunk).await {
-            Ok(0) if count == wanted => return Ok(()),
+            Ok(0) if whole => return Ok(()),
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(_) => {}
             // The answer is whole; that its connection then breaks is how a replica
             // ends that does not want the rest of a request.
-            Err(_) if count == wanted => return Ok(()),
+            Err(_) if whole && matches!(request, Request::Early(..)) => return Ok(()),
             Err(error) => return Err(error),
         }
     }
 }
 
 const PIECE: usize = 64 * 1024;
+const NEXT_TRY: Duration = Duration::from_millis(20);
 const SLOW_PIECE: usize = 4 * 1024;
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::{Client, Noise, Outcome, Request};
+
+    /// What a client makes of an answer, and of how its connection ends.
+    async fn outcome(request: Request, body: &[u8], end: End) -> Outcome {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = Client {
+            target: listener.local_addr().unwrap(),
+            tls: None,
+            patience: Duration::from_secs(5),
+        };
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                asked.push(stream.read_u8().await.unwrap());
+            }
+            if let Request::Post(length) | Request::Exchange(length) = request {
+                let mut body = vec![0; length as usize];
+                stream.read_exact(&mut body).await.unwrap();
+            }
+            stream.write_all(b"HTTP/1.1 200 -\r\n\r\n").await.unwrap();
+            stream.write_all(body).await.unwrap();
+            if end == End::Reset {
+                // A reset discards what the client has not read.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                stream.set_zero_linger().unwrap();
+            }
+        };
+        let (record, ()) = tokio::join!(client.ask(request, 1), serve);
+        record.outcome
+    }
+
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum End {
+        Close,
+        Reset,
+    }
+
+    fn noise_and(more: &str) -> Vec<u8> {
+        let mut bytes = vec![0; 9];
+        Noise::new(1).fill(&mut bytes);
+        bytes.extend(more.as_bytes());
+        bytes
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_whole_when_its_end_is_too() {
+        let (get, early) = (Request::Get(9), Request::Early(0, 9));
+        let (post, exchange) = (Request::Post(9), Request::Exchange(9));
+        let cases = [
+            (get, noise_and(""), End::Close, Outcome::Ok),
+            (get, noise_and(""), End::Reset, Outcome::Reset),
+            (get, noise_and("x"), End::Close, Outcome::WrongBytes),
+            (early, noise_and(""), End::Reset, Outcome::Ok),
+            (post, b"same 9".to_vec(), End::Close, Outcome::Ok),
+            (post, b"same 9".to_vec(), End::Reset, Outcome::Reset),
+            (post, b"same 8".to_vec(), End::Close, Outcome::WrongBytes),
+            (exchange, noise_and("same 9"), End::Close, Outcome::Ok),
+            (
+                exchange,
+                noise_and("same 8"),
+                End::Close,
+                Outcome::WrongBytes,
+            ),
+            (
+                exchange,
+                noise_and("different from 3 on"),
+                End::Close,
+                Outcome::WrongBytes,
+            ),
+            (exchange, noise_and(""), End::Close, Outcome::ClosedEarly),
+        ];
+        for (request, body, end, expected) in cases {
+            let found = outcome(request, &body, end).await;
+            assert_eq!(found, expected, "{request:?}: {}", body.escape_ascii());
+        }
+    }
+}

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow};
-use tokio::task::JoinSet;
+use anyhow::{Context, Result, anyhow};
+use tokio::task::{JoinError, JoinSet};
 use tokio_rustls::TlsConnector;
 
 use super::client::{Client, Request};
@@ -77,7 +77,7 @@ impl Generator {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
-            Ok(runtime.block_on(run(demand, &end, &count, &begun)))
+            runtime.block_on(run(demand, &end, &count, &begun))
         });
         Self {
             ends,
@@ -87,25 +87,25 @@ impl Generator {
         }
     }
 
-    /// No new clients from now on.
+    /// No new clients from now on: once `open` is zero after this, it stays so.
     pub(crate) fn end(&self) {
-        self.ends.store(true, Ordering::Relaxed);
+        self.ends.store(true, Ordering::SeqCst);
     }
 
     /// How many are open.
     pub(crate) fn open(&self) -> u64 {
-        self.open.load(Ordering::Relaxed)
+        self.open.load(Ordering::SeqCst)
     }
 
     /// How many were started so far.
     pub(crate) fn started(&self) -> u64 {
-        self.started.load(Ordering::Relaxed)
+        self.started.load(Ordering::SeqCst)
     }
 
     /// Waits for the last of them.
     ///
     /// # Errors
-    /// When the thread could not run.
+    /// When the thread could not run, or a client panicked.
     pub(crate) async fn finish(self) -> Result<Load> {
         self.end();
         let joined = tokio::task::spawn_blocking(|| self.thread.join()).await?;
@@ -113,8 +113,14 @@ impl Generator {
     }
 }
 
-async fn run(demand: Demand, ends: &AtomicBool, open: &AtomicU64, begun: &AtomicU64) -> Load {
+async fn run(
+    demand: Demand,
+    ends: &AtomicBool,
+    open: &AtomicU64,
+    begun: &AtomicU64,
+) -> Result<Load> {
     let mut load = Load::default();
+    let mut panicked = None;
     let mut clients = JoinSet::new();
     let started = Instant::now();
     let apart = Duration::from_secs(1) / demand.rate;
@@ -130,18 +136,24 @@ async fn run(demand: Demand, ends: &AtomicBool, open: &AtomicU64, begun: &Atomic
         let due = started + apart * u32::try_from(number).unwrap_or(u32::MAX);
         tokio::time::sleep_until(due.into()).await;
         while let Some(done) = clients.try_join_next() {
-            load.records.extend(done.ok());
+            load.take(done, &mut panicked);
+            open.fetch_sub(1, Ordering::SeqCst);
         }
-        open.store(clients.len() as u64, Ordering::Relaxed);
-        begun.store(number, Ordering::Relaxed);
-        if ends.load(Ordering::Relaxed) {
+        let late = due.elapsed();
+        // Counted before `ends` is read: if `ends` was set and then none was open, no
+        // client is started any more.
+        open.fetch_add(1, Ordering::SeqCst);
+        if ends.load(Ordering::SeqCst) {
+            open.fetch_sub(1, Ordering::SeqCst);
             break;
         }
-        load.late = load.late.max(due.elapsed());
+        load.late = load.late.max(late);
         if clients.len() >= MOST_OPEN {
+            open.fetch_sub(1, Ordering::SeqCst);
             load.withheld += 1;
             continue;
         }
+        begun.fetch_add(1, Ordering::SeqCst);
         let request = demand.mix.request(number);
         let speaks_tls = matches!(demand.mix, Mix::GetsAndTls) && number % 4 == 3;
         let client = match &secure {
@@ -151,13 +163,97 @@ async fn run(demand: Demand, ends: &AtomicBool, open: &AtomicU64, begun: &Atomic
         clients.spawn(async move { client.ask(request, number * 2).await });
     }
     while let Some(done) = clients.join_next().await {
-        load.records.extend(done.ok());
-        open.store(clients.len() as u64, Ordering::Relaxed);
+        load.take(done, &mut panicked);
+        open.fetch_sub(1, Ordering::SeqCst);
     }
-    load
+    match panicked {
+        None => Ok(load),
+        Some(error) => Err(error).context("a client of the load"),
+    }
+}
+
+impl Load {
+    /// Takes in a client that is done. The load goes on after a panic, since others wait
+    /// for its counts, and fails at its end.
+    fn take(&mut self, done: Result<Record, JoinError>, panicked: &mut Option<JoinError>) {
+        match done {
+            Ok(record) => self.records.push(record),
+            Err(error) => *panicked = panicked.take().or(Some(error)),
+        }
+    }
 }
 
 /// Bytes of an answer: most are small, as a registry's manifests are.
 const SIZES: [u64; 8] = [500, 4_000, 1_000, 16_000, 2_000, 100_000, 700, 30_000];
 /// More clients than this at a time would say something of this machine.
 const MOST_OPEN: usize = 6_000;
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::{Duration, Instant};
+
+    use super::{Client, Demand, Generator, Load, Mix};
+
+    fn start(target: SocketAddr, rate: u32) -> Generator {
+        let client = Client {
+            target,
+            tls: None,
+            patience: Duration::from_secs(1),
+        };
+        Generator::start(Demand {
+            client,
+            tls: None,
+            rate,
+            mix: Mix::Small,
+        })
+    }
+
+    #[tokio::test]
+    async fn a_client_that_was_started_is_open() {
+        // Nobody answers: the client is there until its patience ends.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let load = start(listener.local_addr().unwrap(), 5);
+        while load.started() == 0 {
+            std::thread::yield_now();
+        }
+        load.end();
+        assert!(load.open() > 0);
+        assert!(!load.finish().await.unwrap().records.is_empty());
+    }
+
+    #[tokio::test]
+    async fn none_is_started_after_the_last_was_seen_to_end() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let refused = listener.local_addr().unwrap();
+        drop(listener);
+        for round in 0..40 {
+            let load = start(refused, 2_000);
+            while load.started() < 3 {
+                std::thread::yield_now();
+            }
+            // At another moment between two clients each time.
+            let end = Instant::now() + Duration::from_micros(25) * round;
+            while Instant::now() < end {
+                std::hint::spin_loop();
+            }
+            load.end();
+            while load.open() > 0 {
+                std::thread::yield_now();
+            }
+            let started = load.started();
+            let records = load.finish().await.unwrap().records.len();
+            assert_eq!(records as u64, started, "round {round}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_panics_is_not_lost() {
+        let panics = tokio::spawn(async { panic!("a panic of the test") });
+        let (mut load, mut panicked) = (Load::default(), None);
+        load.take(panics.await, &mut panicked);
+        assert!(panicked.is_some_and(|error| error.is_panic()));
+        assert!(load.records.is_empty());
+    }
+}

@@ -291,7 +291,6 @@ impl Proxy {
     async fn serves(&mut self) -> Result<()> {
         let client = Client {
             target: self.places.traffic,
-            from: None,
             tls: None,
             patience: Duration::from_secs(5),
         };

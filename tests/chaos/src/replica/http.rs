@@ -7,8 +7,12 @@
 //! | `POST /check/SEED` | whether the body was that seed's noise, and how long |
 //! | `POST /early/SEED/LENGTH` | noise at once; the body is never read |
 //! | `GET /never` | nothing, whatever the client does |
-//! | `POST /exchange/SEED/LENGTH` | noise at once, while the body is read to its end |
+//! | `POST /exchange/SEED/LENGTH` | noise at once, while the body is read until the client ends its side; then whether the body was the next seed's noise |
+//! | `POST /ended-first/SEED/LENGTH` | noise and the end of this side; only then the body is read |
+//! | `GET /arrived/SEED` | of that seed's `ended-first`, whether the body was the next seed's noise |
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io;
 use std::time::Duration;
 
@@ -16,6 +20,17 @@ use dtr_lb_tests::Noise;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::fault::Fault;
+
+/// Who answers.
+pub(super) struct Answerer<'a> {
+    pub(super) name: &'a str,
+    pub(super) fault: Fault,
+    pub(super) arrived: &'a Arrived,
+}
+
+/// What arrived after this side had ended, by its seed.
+#[derive(Default)]
+pub(super) struct Arrived(RefCell<HashMap<u64, String>>);
 
 /// What was asked for.
 pub(super) struct Request {
@@ -59,9 +74,13 @@ impl Request {
     pub(super) async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
         mut self,
         stream: &mut S,
-        name: &str,
-        fault: Fault,
+        by: Answerer<'_>,
     ) -> io::Result<()> {
+        let Answerer {
+            name,
+            fault,
+            arrived,
+        } = by;
         if let Fault::Slow(ms) = fault {
             tokio::time::sleep(Duration::from_millis(ms)).await;
         }
@@ -106,21 +125,47 @@ impl Request {
                 send_noise(stream, seed, length).await
             }
             "exchange" => {
-                stream.write_all(&head(200, name, length)).await?;
+                stream.write_all(&head(200, name, None)).await?;
                 let (mut from, mut to) = tokio::io::split(stream);
-                let send = async {
-                    send_noise(&mut to, seed, length).await?;
-                    to.shutdown().await
-                };
-                let (sent, received) = tokio::join!(send, self.check(&mut from, seed + 1));
-                sent?;
-                match received? {
-                    same if same.starts_with("same") => Ok(()),
-                    other => Err(io::Error::other(other)),
-                }
+                let send = send_noise(&mut to, seed, length);
+                // The client's FIN has to get here while its download goes on.
+                let receive = self.check_to_end(&mut from, seed + 1);
+                let ((), said) = tokio::try_join!(send, receive)?;
+                to.write_all(said.as_bytes()).await
+            }
+            "ended-first" => {
+                stream.write_all(&head(200, name, length)).await?;
+                send_noise(stream, seed, length).await?;
+                stream.shutdown().await?;
+                let said = self.check_to_end(stream, seed + 1).await;
+                let said = said.unwrap_or_else(|error| error.to_string());
+                arrived.0.borrow_mut().insert(seed, said);
+                Ok(())
+            }
+            "arrived" => {
+                let said = arrived.0.borrow_mut().remove(&seed);
+                let status = if said.is_some() { 200 } else { 404 };
+                let said = said.unwrap_or_default();
+                stream
+                    .write_all(&head(status, name, said.len() as u64))
+                    .await?;
+                stream.write_all(said.as_bytes()).await
             }
             "never" => std::future::pending().await,
             _ => stream.write_all(&head(404, name, 0)).await,
+        }
+    }
+
+    /// As `check`, and the client ends its side after the body.
+    async fn check_to_end(
+        &mut self,
+        from: &mut (impl AsyncRead + Unpin),
+        seed: u64,
+    ) -> io::Result<String> {
+        let said = self.check(from, seed).await?;
+        match from.read(&mut [0]).await? {
+            0 => Ok(said),
+            _ => Ok("more than announced".to_owned()),
         }
     }
 
@@ -172,13 +217,77 @@ pub(crate) async fn send_noise(
     Ok(())
 }
 
-fn head(status: u16, name: &str, length: u64) -> Vec<u8> {
+/// Without a length the end of the connection ends the body.
+fn head(status: u16, name: &str, length: impl Into<Option<u64>>) -> Vec<u8> {
+    let length = length.into();
+    let length = length.map_or_else(String::new, |length| {
+        format!("content-length: {length}\r\n")
+    });
     format!(
         "HTTP/1.1 {status} -\r\nx-replica: {name}\r\ncontent-type: application/json\r\n\
-         content-length: {length}\r\nconnection: close\r\n\r\n"
+         {length}connection: close\r\n\r\n"
     )
     .into_bytes()
 }
 
 const LONGEST_HEAD: usize = 8 * 1024;
 const CHUNK: usize = 64 * 1024;
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::time::timeout;
+
+    use super::{Answerer, Arrived, Fault, Noise, Request};
+
+    fn noise(seed: u64, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        Noise::new(seed).fill(&mut bytes);
+        bytes
+    }
+
+    #[tokio::test]
+    async fn an_exchange_ends_with_what_arrived_once_the_client_has_ended() {
+        let mut wrong = noise(6, 9);
+        wrong[3] ^= 1;
+        let cases = [
+            (noise(6, 9), "same 9"),
+            (noise(6, 5), "same 5"),
+            (noise(6, 10), "same 10"),
+            (wrong, "different from 3 on"),
+        ];
+        for (upload, verdict) in cases {
+            let (mut client, mut replica) = duplex(1024);
+            let answer = async {
+                let request = Request::read(&mut replica).await.unwrap().unwrap();
+                let by = Answerer {
+                    name: "r1",
+                    fault: Fault::None,
+                    arrived: &Arrived::default(),
+                };
+                request.answer(&mut replica, by).await.unwrap();
+                drop(replica);
+            };
+            let ask = async {
+                let head = b"POST /exchange/5/20 HTTP/1.1\r\nContent-Length: 9\r\n\r\n";
+                client.write_all(head).await.unwrap();
+                let mut answer = Vec::new();
+                while !answer.ends_with(&noise(5, 20)) {
+                    answer.push(client.read_u8().await.unwrap());
+                }
+                client.write_all(&upload).await.unwrap();
+                let early = timeout(Duration::from_millis(20), client.read_u8()).await;
+                assert!(early.is_err(), "{verdict:?} before the client's end");
+                client.shutdown().await.unwrap();
+                let mut said = String::new();
+                client.read_to_string(&mut said).await.unwrap();
+                said
+            };
+            let (said, ()) = tokio::join!(ask, answer);
+            assert!(said == verdict, "{said:?} and not {verdict:?}");
+        }
+    }
+}

@@ -154,7 +154,8 @@ impl Replica {
             .map(|_| ())
     }
 
-    /// How many connections of clients it has.
+    /// How many requests of clients it is answering. A connection whose request has not
+    /// been read is none of them.
     ///
     /// # Errors
     /// When it has no process.

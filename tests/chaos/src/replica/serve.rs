@@ -24,11 +24,12 @@ use tokio::task::LocalSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::fault::Fault;
-use super::http::Request;
+use super::http::{Answerer, Arrived, Request};
 use super::listener;
 
-/// A stand-in replica. Standard input is a socket: `fault NAME` and `certificate FILE`
-/// come from there, and each line is answered there.
+/// A stand-in replica. Standard input is a socket: `fault NAME`, `certificate FILE` and
+/// `open` come from there, and each line is answered there, `open` with the number of
+/// clients' requests that are being answered.
 #[derive(Args)]
 pub(crate) struct Serve {
     /// Its name, for the header `x-replica`.
@@ -67,6 +68,7 @@ async fn run(arguments: Serve) -> Result<()> {
         open: Cell::new(0),
         clients: Cell::new(0),
         closed: Notify::new(),
+        arrived: Arrived::default(),
     });
     let plain = Rc::new(listener::listen(arguments.plain)?);
     let tls = Rc::new(listener::listen(arguments.tls)?);
@@ -117,9 +119,18 @@ struct State {
     /// Requests of clients that are being answered.
     clients: Cell<usize>,
     closed: Notify,
+    arrived: Arrived,
 }
 
 impl State {
+    fn answerer(&self) -> Answerer<'_> {
+        Answerer {
+            name: &self.name,
+            fault: self.fault.get(),
+            arrived: &self.arrived,
+        }
+    }
+
     async fn command(&self, line: &str, listeners: [&TcpListener; 2]) -> Result<String> {
         let (what, argument) = line.split_once(' ').unwrap_or((line, ""));
         match what {
@@ -221,10 +232,10 @@ where
         (Fault::ResetsRequests, false) => return Ok(End::Reset),
         (Fault::ClosesRequests, false) => return Ok(End::Close),
         (Fault::HangsPing, true) => std::future::pending().await,
-        (fault, true) => request.answer(stream, &state.name, fault).await?,
-        (fault, false) => {
+        (_, true) => request.answer(stream, state.answerer()).await?,
+        (_, false) => {
             state.clients.set(state.clients.get() + 1);
-            let answered = request.answer(stream, &state.name, fault).await;
+            let answered = request.answer(stream, state.answerer()).await;
             state.clients.set(state.clients.get() - 1);
             answered?;
         }
@@ -242,4 +253,59 @@ fn acceptor(pem: &Path) -> Result<TlsAcceptor> {
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)?;
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::load::{Client, Outcome, Request as Asked};
+
+    fn replica() -> Rc<State> {
+        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
+        Rc::new(State {
+            name: "r1".to_owned(),
+            fault: Cell::default(),
+            changed: Notify::new(),
+            acceptor: RefCell::new(TlsAcceptor::from(Arc::new(config))),
+            fillers: RefCell::default(),
+            open: Cell::new(0),
+            clients: Cell::new(0),
+            closed: Notify::new(),
+            arrived: Arrived::default(),
+        })
+    }
+
+    #[tokio::test]
+    async fn a_client_gets_what_it_asks_for() {
+        let test = async {
+            let at = "127.0.0.1:0".parse().unwrap();
+            let listener = Rc::new(listener::listen(at).unwrap());
+            let client = Client {
+                target: listener.local_addr().unwrap(),
+                tls: None,
+                patience: Duration::from_secs(5),
+            };
+            let accepting = tokio::task::spawn_local(accept(listener, replica(), Wire::Plain));
+            for request in [
+                Asked::Get(100_000),
+                Asked::Slow(10_000, 1),
+                Asked::Post(100_000),
+                Asked::Early(100_000, 1_000),
+                Asked::Exchange(300_000),
+                Asked::EndedFirst(300_000),
+            ] {
+                let outcome = client.ask(request, 4).await.outcome;
+                assert_eq!(outcome, Outcome::Ok, "{request:?}");
+            }
+            accepting.abort();
+        };
+        LocalSet::new().run_until(test).await;
+    }
 }
