@@ -142,18 +142,29 @@ async fn ready_never_says_503_while_the_host_reloads() {
     let started = Host::start(plan(&[&r0]), wat.as_bytes(), options).await;
     let mut host = started.unwrap();
     let admin_address = host.admin().unwrap();
+    let ready_answers = std::cell::Cell::new(0);
     let asking = async {
         loop {
             let ready = admin_at(admin_address, &get("/ready")).await;
-            // A worker that goes away as it answers answers nothing.
-            if !ready.is_empty() && !ready.starts_with("HTTP/1.1 200 ") {
+            if ready.starts_with("HTTP/1.1 200 ") {
+                ready_answers.set(ready_answers.get() + 1);
+            } else if !ready.is_empty() {
+                // A worker that goes away as it answers answers nothing.
                 return ready;
             }
         }
     };
     let reloads = async {
         for _ in 0..10 {
+            let before = ready_answers.get();
             host.reload(plan(&[&r0]), wat.as_bytes()).await.unwrap();
+            eventually("a 200 since the reload began", async || {
+                match ready_answers.get() > before {
+                    true => Ok(()),
+                    false => Err(format!("{before} before it")),
+                }
+            })
+            .await;
         }
     };
     tokio::select! {
