@@ -1,5 +1,6 @@
 //! Start, reload and drain.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -69,14 +70,7 @@ async fn a_drain_waits_up_to_its_limit_and_counts() {
     let (mut stays, _) = connect(&host).await;
 
     let drain = tokio::spawn(host.drain(Duration::from_secs(2)));
-    eventually(
-        "new clients to be refused",
-        async || match TcpStream::connect(address).await {
-            Ok(_) => Err("accepted".to_owned()),
-            Err(_) => Ok(()),
-        },
-    )
-    .await;
+    refuses_clients(address).await;
     let ready = admin_at(admin_address, &get("/ready")).await;
     assert!(
         ready.starts_with("HTTP/1.1 503 ") && ready.contains("draining"),
@@ -116,6 +110,15 @@ async fn an_announced_drain_accepts_while_ready_and_ping_say_503() {
     assert_eq!(name, "r0", "who comes meanwhile is served");
 
     let drain = tokio::spawn(host.drain(Duration::from_secs(60)));
+    refuses_clients(address).await;
+    says_draining("draining").await;
+    echoes(&mut open, "open connections go on").await;
+    drop(open);
+    let drained = within("the drain", drain).await.unwrap();
+    assert_eq!(drained.cut, 0);
+}
+
+async fn refuses_clients(address: SocketAddr) {
     eventually(
         "new clients to be refused",
         async || match TcpStream::connect(address).await {
@@ -124,11 +127,6 @@ async fn an_announced_drain_accepts_while_ready_and_ping_say_503() {
         },
     )
     .await;
-    says_draining("draining").await;
-    echoes(&mut open, "open connections go on").await;
-    drop(open);
-    let drained = within("the drain", drain).await.unwrap();
-    assert_eq!(drained.cut, 0);
 }
 
 #[tokio::test]
