@@ -153,9 +153,14 @@ async fn leaves(world: &World, traffic: Traffic, request: &[u8]) {
     let request = [request, b" HTTP/1.1\r\nHost: test\r\n\r\n"].concat();
 
     // What the first of each worker meets can't be known before.
-    while broken.connections() == 0 {
-        let _ = proxy.connect().await.try_request(&request).await;
-    }
+    eventually(LIMIT, "a connection to the broken one", async || {
+        let answer = proxy.connect().await.try_request(&request).await;
+        match broken.connections() {
+            0 => Err(format!("none, but {answer:?}")),
+            _ => Ok(()),
+        }
+    })
+    .await;
     proxy.is_in_state(&broken, "held").await;
     // The other worker learns of it with its next heartbeat.
     eventually(LIMIT, "everybody to be served", async || {
