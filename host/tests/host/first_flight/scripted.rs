@@ -56,6 +56,8 @@ pub(super) struct Scripted {
     pub(super) address: SocketAddr,
     acts: Arc<Mutex<VecDeque<Act>>>,
     connections: Arc<Mutex<usize>>,
+    /// Those that came when there was no act left.
+    unexpected: Arc<Mutex<usize>>,
     /// What each connection brought, once it is over.
     got: tokio::sync::Mutex<mpsc::UnboundedReceiver<Vec<u8>>>,
 }
@@ -68,16 +70,20 @@ impl Scripted {
             address: listener.local_addr().unwrap(),
             acts: Arc::default(),
             connections: Arc::default(),
+            unexpected: Arc::default(),
             got: got.into(),
         };
         let acts = Arc::clone(&scripted.acts);
         let connections = Arc::clone(&scripted.connections);
+        let unexpected = Arc::clone(&scripted.unexpected);
         tokio::spawn(async move {
             loop {
                 let (socket, _) = listener.accept().await.unwrap();
                 *connections.lock().unwrap() += 1;
-                let act = acts.lock().unwrap().pop_front();
-                let act = act.expect("a connection that no test expects");
+                let Some(act) = acts.lock().unwrap().pop_front() else {
+                    *unexpected.lock().unwrap() += 1;
+                    continue;
+                };
                 let sender = sender.clone();
                 tokio::spawn(async move { sender.send(play(socket, act).await) });
             }
@@ -97,6 +103,16 @@ impl Scripted {
     pub(super) async fn got(&self) -> Vec<u8> {
         let mut got = self.got.lock().await;
         within("a connection's end", got.recv()).await.unwrap()
+    }
+}
+
+/// A panic in its own task would fail no test.
+impl Drop for Scripted {
+    fn drop(&mut self) {
+        let unexpected = *self.unexpected.lock().unwrap();
+        if !std::thread::panicking() {
+            assert_eq!(unexpected, 0, "connections that the test does not expect");
+        }
     }
 }
 
