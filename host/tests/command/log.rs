@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::balancer::{Balancer, Config, greeting};
 use crate::running::eventually;
-use crate::{ask, dtr_lb, output_of, text};
+use crate::{dtr_lb, output_of, text};
 
 #[test]
 fn a_full_pipe_stops_neither_connections_nor_the_end() {
@@ -23,11 +23,11 @@ fn a_full_pipe_stops_neither_connections_nor_the_end() {
     }
     let accepted = program.metric("dtr_lb_host_connections_accepted_total");
     assert_eq!(accepted, Some(1500));
+    program.config().forwards(json!({ "max_connections": 77 }));
     program.program.signal(Signal::HUP);
-    eventually("the workers of a reload", || {
-        ask(&program.admin, "GET /ready", "")
-            .starts_with("HTTP/1.1 200 ")
-            .then_some(())
+    eventually("the limit of the new configuration", || {
+        let limit = program.metric("dtr_lb_host_connections_limit");
+        (limit == Some(77)).then_some(())
     });
     answers(&program);
     program.program.signal(Signal::TERM);
