@@ -105,22 +105,22 @@ fn a_blip_of_all_replicas_lasts_no_longer_than_the_blip() {
 #[test]
 fn a_late_report_of_an_old_connection_does_not_lift_a_fresh_hold() {
     let mut world = World::settled(sample_config(3), 1);
-    let mut open = || loop {
-        let (stream, end) = world.open(0);
-        if end == End::Served(0) {
-            return stream.unwrap();
-        }
+    let mut open = || {
+        let mut opened = (0..ATTEMPTS).map(|_| world.open(0));
+        let served = opened.find(|(_, end)| *end == End::Served(0));
+        let (stream, _) = served.expect("r1 gets one of many connections");
+        stream.unwrap()
     };
     let (closed, located) = (open(), open());
     world.does[0] = Does::Refuse;
-    while world.state(0, 0) != "held" {
+    until_held(&mut world, 0, |world| {
         let (stream, route) = world.route(0, 443, 0).unwrap();
         let reached = match route[0] {
             0 => route[1],
             first => first,
         };
-        reach(&mut world, stream, reached);
-    }
+        reach(world, stream, reached);
+    });
 
     world.close(0, closed);
     assert_eq!(world.state(0, 0), "held", "it was served before");
@@ -230,8 +230,24 @@ fn sicken(world: &mut World, replica: usize) {
 /// A connection to a replica failed, and it is held.
 fn fail(world: &mut World, replica: usize) {
     let before = std::mem::replace(&mut world.does[replica], Does::Refuse);
-    while world.state(0, replica) != "held" {
+    until_held(world, replica, |world| {
         world.visit(0);
-    }
+    });
     world.does[replica] = before;
 }
+
+/// Has connections attempted until a replica is held.
+fn until_held(world: &mut World, replica: usize, mut attempt: impl FnMut(&mut World)) {
+    for _ in 0..ATTEMPTS {
+        if world.state(0, replica) == "held" {
+            return;
+        }
+        attempt(world);
+    }
+    let state = world.state(0, replica);
+    let name = &world.config.replicas[replica].name;
+    panic!("{name} is {state} after {ATTEMPTS} connections, not held");
+}
+
+/// More connections than it takes to come by each replica.
+const ATTEMPTS: usize = 100;

@@ -4,105 +4,62 @@ use std::net::TcpStream;
 use std::process::Command;
 
 use rustix::process::Signal;
+use serde_json::json;
 
 use crate::ask;
-use crate::run::{greeter, is_greeted};
-use crate::running::{Forever, Running, connect, eventually};
+use crate::balancer::{Balancer, Config, greeting, is_greeted};
+use crate::running::{Forever, connect, eventually};
 
-/// A program before a server that greets, and where it is reached.
-struct Program {
-    program: Running,
-    address: String,
-    admin: String,
-    _folder: tempfile::TempDir,
+/// With a filter, which probes its replica all the time.
+fn balancing(files: Files) -> Balancer {
+    let health = json!({ "preset": "tcp", "interval": "50ms", "fall": 1 });
+    let config = Config::balancing(greeting(), json!({ "health": health }));
+    let program = Balancer::logging(&mut limited(files), config);
+    probes_go_on(&program);
+    program
 }
 
-impl Program {
-    /// Probes its replica all the time.
-    fn balancing(files: Files) -> Program {
-        let port = greeter();
-        let program = Program::start(
-            files,
-            format!(
-                r#"{{ "fqdn": "dtr.example.com",
-                      "replicas": [{{ "address": "127.0.0.1", "ports": {{ "443": {port} }} }}],
-                      "listeners": [{{ "bind": "127.0.0.1:0", "port": 443 }}],
-                      "health": {{ "preset": "tcp", "interval": "50ms", "fall": 1 }},
-                      "admin": {{ "bind": "127.0.0.1:0" }} }}"#
-            ),
-        );
-        program.probes_go_on();
-        program
-    }
+/// Without a filter, which takes a while to compile.
+fn forwarding(files: Files) -> Balancer {
+    let config = Config::forwarding(greeting(), json!({}));
+    Balancer::logging(&mut limited(files), config)
+}
 
-    /// Carries no filter, which takes a while to compile.
-    fn forwarding(files: Files) -> Program {
-        let port = greeter();
-        Program::start(
-            files,
-            format!(
-                r#"{{ "listeners": [{{ "bind": "127.0.0.1:0", "cluster": "web" }}],
-                      "clusters": [{{ "name": "web", "endpoints": ["127.0.0.1:{port}"] }}],
-                      "admin": {{ "bind": "127.0.0.1:0" }} }}"#
-            ),
-        )
-    }
+/// The program, to which arguments are to be added.
+fn limited(Files(files): Files) -> Command {
+    let mut program = Command::new("sh");
+    let script = r#"ulimit -n "$1"; shift; exec "$@""#;
+    let files = files.to_string();
+    program.args(["-c", script, "sh", &files, env!("CARGO_BIN_EXE_dtr-lb")]);
+    program
+}
 
-    fn start(Files(files): Files, config: String) -> Program {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("lb.json");
-        std::fs::write(&file, config).unwrap();
-        let mut program = Command::new("sh");
-        let script = r#"ulimit -n "$1"; shift; exec "$@""#;
-        let files = files.to_string();
-        program.args(["-c", script, "sh", &files, env!("CARGO_BIN_EXE_dtr-lb")]);
-        program.args(["run", "--config", file.to_str().unwrap()]);
-        let program = Running::logging(&mut program);
-        let listening = program.until("ing ");
-        let mut words = listening.split(' ');
-        let address = words.find(|word| word.starts_with("127.0.0.1:")).unwrap();
-        let metrics = program.until("metrics on http://");
-        let (_, admin) = metrics.rsplit_once("http://").unwrap();
-        Program {
-            address: address.to_owned(),
-            admin: admin.to_owned(),
-            program,
-            _folder: folder,
-        }
-    }
+fn probes_go_on(program: &Balancer) {
+    let probes = || program.metric("dtr_lb_replica_probes_ok{replica=\"r1\"}");
+    // Unknown until the filter has started.
+    let before = eventually("probes to be counted", probes);
+    eventually("probes to go on", || (probes()? > before + 2).then_some(()));
+}
 
-    fn probes_go_on(&self) {
-        let probes = "dtr_lb_replica_probes_ok{replica=\"r1\"}";
-        let before = self.metric(probes);
-        eventually("probes to go on", || {
-            (self.metric(probes) > before + 2).then_some(())
-        });
-    }
+/// No connection to a replica failed.
+fn all_connected(program: &Balancer) {
+    let failures = program.metric("dtr_lb_host_connect_failures_total");
+    assert_eq!(failures, Some(0), "connect failures");
+}
 
-    fn connect(&self) -> TcpStream {
-        connect(&self.address)
+/// Its filter blames its replica for nothing.
+fn blames_nobody(program: &Balancer) {
+    all_connected(program);
+    for name in ["connect_failures", "changes"] {
+        let name = format!("dtr_lb_replica_{name}{{replica=\"r1\"}}");
+        assert_eq!(program.metric(&name), Some(0), "{name}");
     }
-
-    /// A metric, 0 while nobody counted it.
-    fn metric(&self, name: &str) -> u64 {
-        let text = ask(&self.admin, "GET /metrics", "");
-        let mut lines = text.lines();
-        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        value.map_or(0, |value| value.parse().unwrap())
-    }
-
-    /// It blames its replica for nothing.
-    fn blames_nobody(&self) {
-        for name in ["connect_failures", "changes"] {
-            let name = format!("dtr_lb_replica_{name}{{replica=\"r1\"}}");
-            assert_eq!(self.metric(&name), 0, "{name}");
-        }
-        let text = ask(&self.admin, "GET /metrics", "");
-        let failed = text
-            .lines()
-            .find(|line| line.starts_with("dtr_lb_replica_probes_failed{"));
-        assert_eq!(failed.filter(|line| !line.ends_with(" 0")), None);
-        assert_eq!(self.metric("dtr_lb_host_connect_failures_total"), 0);
+    let text = ask(&program.admin, "GET /metrics", "");
+    let failed = |line: &&str| line.starts_with("dtr_lb_replica_probes_failed{replica=\"r1\"");
+    let failed: Vec<&str> = text.lines().filter(failed).collect();
+    assert!(!failed.is_empty(), "no failed probes in {text}");
+    for line in failed {
+        assert!(line.ends_with(" 0"), "{line}");
     }
 }
 
@@ -111,20 +68,20 @@ struct Files(u64);
 
 #[test]
 fn idle_clients_of_the_admin_listener_take_no_files_from_others() {
-    let program = Program::balancing(Files(256));
+    let program = balancing(Files(256));
     // More than there are files.
     let idle: Vec<TcpStream> = (0..400).map(|_| connect(&program.admin)).collect();
     for index in 0..40 {
         is_greeted(&mut program.connect(), &format!("client {index}"));
     }
-    program.probes_go_on();
-    program.blames_nobody();
+    probes_go_on(&program);
+    blames_nobody(&program);
     drop(idle);
 }
 
 #[test]
 fn reloads_with_open_connections_leave_files_for_everything_else() {
-    let program = Program::forwarding(Files(300));
+    let program = forwarding(Files(300));
     let mut held = Vec::new();
     for round in 0..10 {
         for _ in 0..5 {
@@ -138,18 +95,18 @@ fn reloads_with_open_connections_leave_files_for_everything_else() {
     }
     let waiting: Vec<TcpStream> = (0..200).map(|_| program.connect()).collect();
     eventually("the limit to be reached", || {
-        (program.metric("dtr_lb_host_connections_limit_reached_total") > 0).then_some(())
+        (program.metric("dtr_lb_host_connections_limit_reached_total")? > 0).then_some(())
     });
     drop(held);
     for (index, mut client) in waiting.into_iter().enumerate() {
         is_greeted(&mut client, &format!("client {index} of those who wait"));
     }
-    program.blames_nobody();
+    all_connected(&program);
 }
 
 #[test]
 fn a_reload_without_files_for_its_workers_says_so_and_changes_nothing() {
-    let program = Program::forwarding(Files(256));
+    let program = forwarding(Files(256));
     is_greeted(&mut program.connect(), "before");
     // Enough for a client and its replica.
     program.program.may_open_more(4, Forever::Yes);
@@ -162,19 +119,19 @@ fn a_reload_without_files_for_its_workers_says_so_and_changes_nothing() {
 
 #[test]
 fn a_connection_without_a_file_for_its_replica_waits_for_one() {
-    let program = Program::forwarding(Files(256));
+    let program = forwarding(Files(256));
     // The client's socket is the last one.
     program.program.may_open_more(1, Forever::No);
     let mut client = program.connect();
     program.program.until("can't connect to a replica");
     program.program.may_open_more(100, Forever::No);
     is_greeted(&mut client, "there are files again");
-    program.blames_nobody();
+    all_connected(&program);
 }
 
 #[test]
 fn everything_goes_on_after_the_process_could_open_no_more_files() {
-    let program = Program::balancing(Files(1024));
+    let program = balancing(Files(1024));
     is_greeted(&mut program.connect(), "before");
 
     // As many as standard streams.
@@ -189,15 +146,15 @@ fn everything_goes_on_after_the_process_could_open_no_more_files() {
     for _ in 0..20 {
         is_greeted(&mut program.connect(), "who comes after");
     }
-    program.probes_go_on();
-    program.blames_nobody();
+    probes_go_on(&program);
+    blames_nobody(&program);
     let errors = program.metric("dtr_lb_host_accept_errors_total");
-    assert!(errors > 0, "none is counted");
+    assert!(errors > Some(0), "none is counted: {errors:?}");
 }
 
 #[test]
 fn reloads_leave_nothing_behind_but_the_worker_of_an_open_session() {
-    let program = Program::forwarding(Files(1024));
+    let program = forwarding(Files(1024));
     let settles = |threads: usize, files: std::ops::RangeInclusive<usize>, when: &str| {
         eventually(
             &format!("{threads} threads and {files:?} files {when}"),
@@ -218,7 +175,7 @@ fn reloads_leave_nothing_behind_but_the_worker_of_an_open_session() {
     let (threads, files) = eventually("a quiet program", || {
         let active = program.metric("dtr_lb_host_connections_active");
         let costs = program.program.costs();
-        (active == 0 && program.program.costs() == costs).then_some(costs)
+        (active == Some(0) && program.program.costs() == costs).then_some(costs)
     });
     let mut held = program.connect();
     is_greeted(&mut held, "the one that stays");

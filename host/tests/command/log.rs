@@ -1,38 +1,37 @@
 //! The log on standard error, whoever reads it or does not.
 
-use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::net::{IpAddr, TcpListener};
+use std::fs::File;
+use std::io::Read;
 use std::process::Stdio;
-use std::thread;
 
 use rustix::pipe::fcntl_setpipe_size;
 use rustix::process::Signal;
-use tempfile::TempDir;
+use serde_json::json;
 
-use crate::running::{Running, connect, eventually};
-use crate::{ask, dtr_lb, output_of, text};
+use crate::balancer::{Balancer, Config, greeting};
+use crate::running::eventually;
+use crate::{dtr_lb, output_of, text};
 
 #[test]
 fn a_full_pipe_stops_neither_connections_nor_the_end() {
     let (stderr, pipe) = std::io::pipe().unwrap();
     fcntl_setpipe_size(&pipe, 4096).unwrap();
-    let echo = Echo::start(pipe.into());
+    let program = start(pipe.into());
     // 200 bytes of log each.
     for _ in 0..1500 {
-        echo.answers();
+        answers(&program);
     }
-    let metrics = ask(&echo.admin, "GET /metrics", "");
-    assert!(metrics.contains("dtr_lb_host_connections_accepted_total 1500\n"));
-    echo.program.signal(Signal::HUP);
-    eventually("the workers of a reload", || {
-        ask(&echo.admin, "GET /ready", "")
-            .starts_with("HTTP/1.1 200 ")
-            .then_some(())
+    let accepted = program.metric("dtr_lb_host_connections_accepted_total");
+    assert_eq!(accepted, Some(1500));
+    program.config().forwards(json!({ "max_connections": 77 }));
+    program.program.signal(Signal::HUP);
+    eventually("the limit of the new configuration", || {
+        let limit = program.metric("dtr_lb_host_connections_limit");
+        (limit == Some(77)).then_some(())
     });
-    echo.answers();
-    echo.program.signal(Signal::TERM);
-    assert_eq!(echo.program.ends(), Some(0));
+    answers(&program);
+    program.program.signal(Signal::TERM);
+    assert_eq!(program.program.ends(), Some(0));
     drop(stderr);
 }
 
@@ -43,28 +42,28 @@ fn a_log_that_cannot_be_written_is_dropped_and_counted_and_ends_nothing() {
     drop(reader);
     let cases: [(&str, Stdio); 2] = [("a full disk", full.into()), ("no reader", closed.into())];
     for (why, stderr) in cases {
-        let echo = Echo::start(stderr);
-        let before = echo.dropped_above(why, 0);
+        let program = start(stderr);
+        let before = dropped_above(&program, why, 0);
         for _ in 0..10 {
-            echo.answers();
+            answers(&program);
         }
-        let after = echo.dropped_above(why, before + 9);
-        echo.program.signal(Signal::HUP);
+        let after = dropped_above(&program, why, before + 9);
+        program.program.signal(Signal::HUP);
         // The line that says so.
-        echo.dropped_above(why, after);
-        echo.answers();
-        echo.program.signal(Signal::TERM);
-        assert_eq!(echo.program.ends(), Some(0), "{why}");
+        dropped_above(&program, why, after);
+        answers(&program);
+        program.program.signal(Signal::TERM);
+        assert_eq!(program.program.ends(), Some(0), "{why}");
     }
 }
 
 #[test]
 fn the_last_lines_are_written_before_the_end() {
     let (mut stderr, pipe) = std::io::pipe().unwrap();
-    let echo = Echo::start(pipe.into());
-    echo.answers();
-    echo.program.signal(Signal::TERM);
-    assert_eq!(echo.program.ends(), Some(0));
+    let program = start(pipe.into());
+    answers(&program);
+    program.program.signal(Signal::TERM);
+    assert_eq!(program.program.ends(), Some(0));
     let mut log = String::new();
     stderr.read_to_string(&mut log).unwrap();
     let last = log.lines().last().unwrap_or_default();
@@ -74,9 +73,9 @@ fn the_last_lines_are_written_before_the_end() {
 
 #[test]
 fn what_the_log_is_asked_for_is_right_or_refused() {
-    let (_folder, file) = configuration(443);
+    let config = Config::forwarding(443, json!({}));
     let check = |asked: &str| {
-        let mut command = dtr_lb(&["check", "--config", &file]);
+        let mut command = dtr_lb(&["check", "--config", config.path()]);
         let output = output_of(command.env("DTR_LB_LOG", asked).stdout(Stdio::null()));
         (output.status.code(), text(&output.stderr))
     };
@@ -110,77 +109,23 @@ fn what_the_log_is_asked_for_is_right_or_refused() {
     }
 }
 
-/// A balancer before a replica that sends back what it gets.
-struct Echo {
-    program: Running,
-    address: String,
-    admin: String,
-    _folder: TempDir,
+/// With this standard error.
+fn start(stderr: Stdio) -> Balancer {
+    let config = Config::forwarding(greeting(), json!({}));
+    Balancer::silent(dtr_lb(&[]).stderr(stderr), config)
 }
 
-impl Echo {
-    /// With this standard error. Where it listens, the system tells.
-    fn start(stderr: Stdio) -> Echo {
-        let replica = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (folder, file) = configuration(replica.local_addr().unwrap().port());
-        thread::spawn(move || {
-            for mut stream in replica.incoming().map_while(Result::ok) {
-                let mut bytes = [0; 5];
-                // A client that left needs no echo.
-                let _ = stream.read_exact(&mut bytes);
-                let _ = stream.write_all(&bytes);
-            }
-        });
-        let mut command = dtr_lb(&["run", "--config", &file]);
-        let program = Running::silent(command.stderr(stderr));
-        let listens = |ip: &str| {
-            let ip: IpAddr = ip.parse().unwrap();
-            eventually("a listener", || {
-                let all = program.listeners();
-                all.into_iter().find(|address| address.ip() == ip)
-            })
-        };
-        Echo {
-            address: listens(ADDRESS).to_string(),
-            admin: listens(ADMIN).to_string(),
-            program,
-            _folder: folder,
-        }
-    }
-
-    /// One whole connection.
-    fn answers(&self) {
-        let mut client = connect(&self.address);
-        client.write_all(b"hello").unwrap();
-        let mut echo = String::new();
-        client.read_to_string(&mut echo).unwrap();
-        assert_eq!(echo, "hello");
-    }
-
-    /// Waits until more log lines than this were dropped; how many.
-    fn dropped_above(&self, why: &str, limit: u64) -> u64 {
-        eventually(&format!("dropped lines ({why})"), || {
-            let metrics = ask(&self.admin, "GET /metrics", "");
-            let name = "dtr_lb_host_log_lines_dropped_total ";
-            let dropped = metrics.lines().find_map(|line| line.strip_prefix(name));
-            let dropped: u64 = dropped.unwrap().parse().unwrap();
-            (dropped > limit).then_some(dropped)
-        })
-    }
+/// One whole connection.
+fn answers(program: &Balancer) {
+    let mut greeting = String::new();
+    program.connect().read_to_string(&mut greeting).unwrap();
+    assert_eq!(greeting, "hello");
 }
 
-/// A configuration without a filter, so that there is none to compile.
-fn configuration(replica: u16) -> (TempDir, String) {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("chain.json").display().to_string();
-    let config = format!(
-        r#"{{ "listeners": [{{ "bind": "{ADDRESS}:0", "cluster": "echo" }}],
-              "clusters": [{{ "name": "echo", "endpoints": ["127.0.0.1:{replica}"] }}],
-              "admin": {{ "bind": "{ADMIN}:0" }} }}"#
-    );
-    fs::write(&file, config).unwrap();
-    (folder, file)
+/// Waits until more log lines than this were dropped; how many.
+fn dropped_above(program: &Balancer, why: &str, limit: u64) -> u64 {
+    eventually(&format!("dropped lines ({why})"), || {
+        let dropped = program.metric("dtr_lb_host_log_lines_dropped_total");
+        dropped.filter(|dropped| *dropped > limit)
+    })
 }
-
-const ADDRESS: &str = "127.0.0.1";
-const ADMIN: &str = "127.0.0.2";

@@ -1,6 +1,7 @@
 //! The program as a shell sees it: what it prints, and how it exits.
 #![expect(clippy::unwrap_used, reason = "a test may end at the first surprise")]
 
+mod balancer;
 mod chain;
 mod check;
 mod demo;

@@ -5,7 +5,9 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
 use rustix::process::Signal;
+use serde_json::json;
 
+use crate::balancer::{Balancer, Config, greeting, is_greeted};
 use crate::running::{LIMIT, Running, accepted, connect};
 use crate::{dtr_lb, output, text};
 
@@ -39,18 +41,9 @@ fn a_port_in_use_exits_with_1_and_is_named_once_with_a_remedy() {
 fn a_hang_up_cuts_nothing_and_a_second_sigterm_logs_what_it_cuts() {
     let replica = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = replica.local_addr().unwrap().port();
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("lb.json");
-    let config = format!(
-        r#"{{ "fqdn": "dtr.example.com", "health": {{ "preset": "tcp" }},
-              "replicas": [{{ "address": "127.0.0.1", "ports": {{ "443": {port} }} }}],
-              "listeners": [{{ "bind": "127.0.0.1:0", "port": 443 }}] }}"#
-    );
-    std::fs::write(&file, config).unwrap();
-    let program = Running::logging(&mut dtr_lb(&["run", "--config", file.to_str().unwrap()]));
-    let listening = program.until("balancing port 443 on ");
-    let (_, address) = listening.rsplit_once(' ').unwrap();
-    let mut client = connect(address);
+    let config = Config::balancing(port, json!({ "health": { "preset": "tcp" } }));
+    let balancer = Balancer::logging(&mut dtr_lb(&[]), config);
+    let mut client = balancer.connect();
     client.write_all(b"hello").unwrap();
     // Probes are connections as well; the client's is the one that says hello.
     let is_the_clients = |stream: &mut TcpStream| {
@@ -66,9 +59,10 @@ fn a_hang_up_cuts_nothing_and_a_second_sigterm_logs_what_it_cuts() {
         }
     };
 
+    let program = &balancer.program;
     program.signal(Signal::HUP);
     program.until("SIGHUP: the configuration was read again");
-    std::fs::write(&file, "{").unwrap();
+    balancer.config().write("{");
     program.signal(Signal::HUP);
     program.until("the balancer goes on as before");
     program.signal(Signal::TERM);
@@ -77,7 +71,7 @@ fn a_hang_up_cuts_nothing_and_a_second_sigterm_logs_what_it_cuts() {
     program.until("SIGTERM: the open connections are cut");
     let line = program.until("access");
     assert!(line.contains("up=5") && line.contains("drained"), "{line}");
-    assert_eq!(program.ends(), Some(0));
+    assert_eq!(balancer.program.ends(), Some(0));
 }
 
 #[test]
@@ -85,7 +79,7 @@ fn clients_beyond_the_limit_of_open_files_wait_and_no_replica_is_blamed() {
     let mut program = Command::new("sh");
     program.args(["-c", r#"ulimit -n 200 && exec "$0" "$@""#]);
     program.arg(env!("CARGO_BIN_EXE_dtr-lb"));
-    let program = Running::logging(program.args(before(greeter())));
+    let program = Running::logging(program.args(before(greeting())));
     let listening = program.until("balancing port");
     let (_, address) = listening.rsplit_once(' ').unwrap();
 
@@ -101,21 +95,8 @@ fn clients_beyond_the_limit_of_open_files_wait_and_no_replica_is_blamed() {
     }
 }
 
-/// A replica that greets each client: its port.
-pub(crate) fn greeter() -> u16 {
-    let replica = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = replica.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for mut stream in replica.incoming().map_while(Result::ok) {
-            // Who left before the greeting needs none.
-            let _ = stream.write_all(b"hello");
-        }
-    });
-    port
-}
-
 /// How to balance before a replica on this port.
-pub(crate) fn before(port: u16) -> Vec<String> {
+fn before(port: u16) -> Vec<String> {
     let listen = format!("127.0.0.1:0={port}");
     let arguments = [
         "run",
@@ -129,11 +110,4 @@ pub(crate) fn before(port: u16) -> Vec<String> {
         &listen,
     ];
     arguments.map(str::to_owned).to_vec()
-}
-
-pub(crate) fn is_greeted(client: &mut TcpStream, who: &str) {
-    let mut greeting = [0; 5];
-    let read = client.read_exact(&mut greeting);
-    read.unwrap_or_else(|error| panic!("{who}: {error}"));
-    assert_eq!(&greeting, b"hello", "{who}");
 }

@@ -1,8 +1,8 @@
 //! Replicas that are given by name.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
 use dtr_lb::{Host, Lookup};
@@ -52,26 +52,42 @@ async fn a_reload_keeps_what_dns_said_while_dns_fails() {
     let r0 = Replica::start("r0").await;
     let ip = r0.address.ip();
     let works = Arc::new(AtomicBool::new(true));
-    let asked = Arc::clone(&works);
+    let failures = Arc::new(AtomicUsize::new(0));
+    let (asked, failed) = (Arc::clone(&works), Arc::clone(&failures));
     let mut options = options();
-    options.lookup = Arc::new(move |_| match asked.load(Relaxed) {
-        true => Box::pin(std::future::ready(Ok(vec![ip]))),
-        false => Box::pin(std::future::ready(Err(std::io::Error::other("down")))),
+    options.lookup = Arc::new(move |_| {
+        let answer = if asked.load(Relaxed) {
+            Ok(vec![ip])
+        } else {
+            failed.fetch_add(1, Relaxed);
+            Err(std::io::Error::other("down"))
+        };
+        Box::pin(std::future::ready(answer))
     });
     let plan = || {
         plan_of(json!({
             "replicas": [{
                 "name": "r0", "address": "kept.test", "ports": { "443": r0.address.port() },
             }],
-            "dns_refresh": "10ms",
+            // Only reloads ask again.
+            "dns_refresh": "1h",
         }))
     };
     let wat = Guest::PLAIN.wat();
     let mut host = Host::start(plan(), wat.as_bytes(), options).await.unwrap();
     assert_eq!(connect(&host).await.1, "r0");
     works.store(false, Relaxed);
-    for _ in 0..3 {
+    for round in 1..=3 {
         host.reload(plan(), wat.as_bytes()).await.unwrap();
+        // A reload waits for no name that is known.
+        eventually(
+            &format!("{round} failed look-ups"),
+            async || match failures.load(Relaxed) {
+                failures if failures == round => Ok(()),
+                failures => Err(failures.to_string()),
+            },
+        )
+        .await;
         assert_eq!(connect(&host).await.1, "r0", "the last good answer stands");
     }
 }

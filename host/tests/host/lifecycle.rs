@@ -1,5 +1,6 @@
 //! Start, reload and drain.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -69,14 +70,7 @@ async fn a_drain_waits_up_to_its_limit_and_counts() {
     let (mut stays, _) = connect(&host).await;
 
     let drain = tokio::spawn(host.drain(Duration::from_secs(2)));
-    eventually(
-        "new clients to be refused",
-        async || match TcpStream::connect(address).await {
-            Ok(_) => Err("accepted".to_owned()),
-            Err(_) => Ok(()),
-        },
-    )
-    .await;
+    refuses_clients(address).await;
     let ready = admin_at(admin_address, &get("/ready")).await;
     assert!(
         ready.starts_with("HTTP/1.1 503 ") && ready.contains("draining"),
@@ -116,6 +110,15 @@ async fn an_announced_drain_accepts_while_ready_and_ping_say_503() {
     assert_eq!(name, "r0", "who comes meanwhile is served");
 
     let drain = tokio::spawn(host.drain(Duration::from_secs(60)));
+    refuses_clients(address).await;
+    says_draining("draining").await;
+    echoes(&mut open, "open connections go on").await;
+    drop(open);
+    let drained = within("the drain", drain).await.unwrap();
+    assert_eq!(drained.cut, 0);
+}
+
+async fn refuses_clients(address: SocketAddr) {
     eventually(
         "new clients to be refused",
         async || match TcpStream::connect(address).await {
@@ -124,11 +127,6 @@ async fn an_announced_drain_accepts_while_ready_and_ping_say_503() {
         },
     )
     .await;
-    says_draining("draining").await;
-    echoes(&mut open, "open connections go on").await;
-    drop(open);
-    let drained = within("the drain", drain).await.unwrap();
-    assert_eq!(drained.cut, 0);
 }
 
 #[tokio::test]
@@ -142,18 +140,29 @@ async fn ready_never_says_503_while_the_host_reloads() {
     let started = Host::start(plan(&[&r0]), wat.as_bytes(), options).await;
     let mut host = started.unwrap();
     let admin_address = host.admin().unwrap();
+    let ready_answers = std::cell::Cell::new(0);
     let asking = async {
         loop {
             let ready = admin_at(admin_address, &get("/ready")).await;
-            // A worker that goes away as it answers answers nothing.
-            if !ready.is_empty() && !ready.starts_with("HTTP/1.1 200 ") {
+            if ready.starts_with("HTTP/1.1 200 ") {
+                ready_answers.set(ready_answers.get() + 1);
+            } else if !ready.is_empty() {
+                // A worker that goes away as it answers answers nothing.
                 return ready;
             }
         }
     };
     let reloads = async {
         for _ in 0..10 {
+            let before = ready_answers.get();
             host.reload(plan(&[&r0]), wat.as_bytes()).await.unwrap();
+            eventually("a 200 since the reload began", async || {
+                match ready_answers.get() > before {
+                    true => Ok(()),
+                    false => Err(format!("{before} before it")),
+                }
+            })
+            .await;
         }
     };
     tokio::select! {

@@ -1,5 +1,6 @@
 //! Limits of connections.
 
+use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 
 use dtr_lb::Host;
@@ -50,7 +51,7 @@ async fn workers_share_a_limit_of_one() {
     let mut waiting = clients;
     while !waiting.is_empty() {
         admin_says(&host, "/metrics", "dtr_lb_host_connections_active 1").await;
-        // Whoever it is, somebody is served, and then gives way.
+        // Any of them is served, and then gives way.
         let served = within("somebody to be served", first_served(&mut waiting)).await;
         drop(waiting.swap_remove(served));
     }
@@ -61,16 +62,28 @@ async fn workers_share_a_limit_of_one() {
     drop(connect(&host).await);
 }
 
-/// The place of the first that is served; no two are.
+/// The place of the one that is served; the others must wait.
 async fn first_served(waiting: &mut [TcpStream]) -> usize {
-    loop {
-        for (place, client) in waiting.iter_mut().enumerate() {
-            let mut name = [0; 2];
-            if client.try_read(&mut name).is_ok() {
-                return place;
-            }
+    let served = loop {
+        if let Some(place) = waiting.iter().position(is_served_now) {
+            break place;
         }
         tokio::task::yield_now().await;
+    };
+    // What has come for the others is known after another look at the sockets.
+    tokio::task::yield_now().await;
+    let second = waiting.iter().position(is_served_now);
+    assert_eq!(second, None, "served as well as {served}");
+    served
+}
+
+/// Whether some of its name is there, which is taken.
+fn is_served_now(client: &TcpStream) -> bool {
+    match client.try_read(&mut [0; 2]) {
+        Ok(0) => panic!("a client that waits was closed"),
+        Ok(_) => true,
+        Err(error) if error.kind() == ErrorKind::WouldBlock => false,
+        Err(error) => panic!("a client that waits was cut: {error}"),
     }
 }
 
