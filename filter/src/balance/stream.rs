@@ -12,9 +12,9 @@ pub(crate) struct Opening(pub(crate) u64);
 /// Whether it speaks against a replica that it ended a connection before its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {
-    /// The client had asked for something, just now.
+    /// It did so at once.
     Yes,
-    /// The client had said nothing, or kept it waiting.
+    /// It had waited for its client.
     No,
 }
 

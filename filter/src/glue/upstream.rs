@@ -66,24 +66,23 @@ pub(super) fn observe_outcome(
 }
 
 /// Hands the balancer that the replica of the connection at hand ended it before its
-/// first byte. That speaks against the replica when it had something to answer, and
-/// had not waited long for the rest of it.
+/// first byte. That speaks against the replica unless it had waited for its client.
 pub(super) fn left_unserved(balancer: &mut Balancer, stream: StreamId, now: Moment) {
     let began = host::number(&BEGAN).map(Duration::from_nanos);
     let age = host::now()
         .zip(began)
         .map(|(now, began)| now.saturating_sub(began));
-    let has_asked = host::number(&RECEIVED).unwrap_or_default() > 0;
-    let blame = match has_asked && age.is_some_and(|age| age < PATIENCE) {
+    let blame = match age.is_some_and(|age| age < PATIENCE) {
         true => Blame::Yes,
         false => Blame::No,
     };
     balancer.observe(Fact::LeftUnserved(stream, &replica(), blame), now);
 }
 
-/// Whether a replica reset the connection at hand.
+/// Whether a replica reset the connection at hand, whose client had sent something: one
+/// that came and went may be answered by a reset.
 pub(super) fn was_reset() -> bool {
-    flags() & REMOTE_RESET != 0
+    flags() & REMOTE_RESET != 0 && host::number(&RECEIVED).unwrap_or_default() > 0
 }
 
 /// How many bytes the client of the connection at hand has been sent.
