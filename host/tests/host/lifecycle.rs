@@ -290,6 +290,21 @@ async fn a_listener_moves_to_all_addresses_and_back_and_refuses_nobody() {
 }
 
 #[tokio::test]
+async fn the_admin_listener_moves_to_all_addresses_and_back() {
+    let r0 = Replica::start("r0").await;
+    let mut host = start(Guest::PLAIN, &[&r0]).await;
+    let address = host.admin().unwrap();
+    let wat = Guest::PLAIN.wat();
+    for ip in [[0, 0, 0, 0], [127, 0, 0, 1]] {
+        let mut moved = plan(&[&r0]);
+        moved.admin.as_mut().unwrap().bind = (ip, address.port()).into();
+        host.reload(moved, wat.as_bytes()).await.unwrap();
+        let ready = admin_at(address, &get("/ready")).await;
+        assert!(ready.starts_with("HTTP/1.1 200 "), "on {ip:?}: {ready:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_reload_that_cannot_work_changes_nothing() {
     let r0 = Replica::start("r0").await;
     let mut host = start(Guest::PLAIN, &[&r0]).await;

@@ -207,3 +207,63 @@ async fn a_call_to_a_cluster_of_http2_speaks_it() {
     let mut client = host.connect().await;
     answers(&mut client, "x", "x", "it may pass").await;
 }
+
+#[tokio::test]
+async fn a_client_that_goes_away_while_it_is_held_is_let_go() {
+    let holder = Wat {
+        new_connection: PAUSE,
+        down: "(call $count (i32.const 2)) (i32.const 1)",
+        ..Wat::PLAIN
+    };
+    let host = Chain::to(Replica::echo().await.address)
+        .filter("holder", holder, json!({}))
+        .start()
+        .await;
+    let mut client = host.connect().await;
+    client.write_all(b"x").await.unwrap();
+    host.until("holder_opened", |opened| opened == 1).await;
+    client.shutdown().await.unwrap();
+    host.until("holder_items", |items| items > 0).await;
+    client.set_zero_linger().unwrap();
+    drop(client);
+    host.until("dtr_lb_host_connections_active", |active| active == 0)
+        .await;
+}
+
+#[tokio::test]
+async fn what_a_vm_held_as_it_failed_does_not_pass_the_next_one() {
+    let first = Wat {
+        // It holds the first connection, until its client sends something.
+        new_connection: "(if (result i32) (i32.eqz (global.get $held)) (then
+            (global.set $held (i32.const 1)) (i32.const 1)) (else (i32.const 0)))",
+        ..Wat::PLAIN
+    };
+    let second = Wat {
+        configure: "(drop (call $tick_period (i32.const 5)))",
+        new_connection: PAUSE,
+        down: "(if (i32.eq (call $first (i32.const 2)) (i32.const 33)) (then unreachable))
+            (i32.const 1)",
+        ..Wat::PLAIN
+    };
+    let host = Chain::to(Replica::echo().await.address)
+        .filter("first", first, json!({}))
+        .filter("second", second, json!({}))
+        .start()
+        .await;
+    let mut held = host.connect().await;
+    host.until("first_opened", |opened| opened == 1).await;
+    let mut other = host.connect().await;
+    answers(&mut other, "!", "!", "the second fails, and is passed").await;
+    host.until("dtr_lb_host_vm_reloads_total", |reloads| reloads == 1)
+        .await;
+    held.write_all(b"x").await.unwrap();
+    let opened = host.until("second_opened", |opened| opened == 2).await;
+    let ticks = host.metric("second_ticks").await.unwrap();
+    host.until("second_ticks", |now| now > ticks + 10).await;
+    let read = held.try_read(&mut [0; 1]).map_err(|error| error.kind());
+    assert_eq!(
+        read,
+        Err(std::io::ErrorKind::WouldBlock),
+        "the new VM holds it; opened {opened}"
+    );
+}
