@@ -136,12 +136,11 @@ impl Queue {
                 // Behind the lines of this batch, ahead of all others.
                 say_dropped(untold);
             }
-            // What is left of a line is ended first.
-            let may_begin = !within_line || batch.is_empty() || write_all(&mut out, b"\n") == 0;
-            let left = match may_begin {
-                true => write_all(&mut out, &batch),
-                false => batch.len(),
-            };
+            let ends_a_line = within_line && !batch.is_empty();
+            if ends_a_line {
+                batch.insert(0, b'\n');
+            }
+            let left = write_all(&mut out, &batch);
             let written = batch.len() - left;
             if written > 0 {
                 within_line = batch[written - 1] != b'\n';
@@ -150,7 +149,9 @@ impl Queue {
                 0 => Health::Writes,
                 _ => Health::Fails,
             };
-            self.lose(&batch[written..]);
+            // What ends a part of a line is none that is lost.
+            let own = usize::from(ends_a_line && written == 0);
+            self.lose(&batch[written + own..]);
             batch.clear();
             // What a burst took is given back.
             batch.shrink_to(KEPT);
@@ -379,6 +380,11 @@ mod tests {
         test.outcome(Fails(ErrorKind::StorageFull));
         assert_eq!(test.written(), "one\nhalf");
         assert_eq!(test.dropped(), 2);
+        test.log(&["lost\n"]);
+        test.writes();
+        test.outcome(Fails(ErrorKind::StorageFull));
+        assert_eq!(test.written(), "one\nhalf");
+        assert_eq!(test.dropped(), 3, "the end of the half is no line");
         test.log(&["two\n"]);
         test.writes();
         test.outcome(Fails(ErrorKind::Interrupted));
@@ -386,7 +392,7 @@ mod tests {
         test.outcome(ALL);
         test.writes();
         test.outcome(ALL);
-        assert_eq!(test.written(), "one\nhalf\ntwo\n2 lost\n");
+        assert_eq!(test.written(), "one\nhalf\ntwo\n3 lost\n");
     }
 
     #[test]
