@@ -18,7 +18,7 @@ pub(crate) fn progress(ended: &Ended) {
         End::Played(played) => {
             println!("{name:36} {}", line(played));
             let wrong = !played.holds() && !played.log.is_empty();
-            if wrong && matches!(ended.case.kind, Kind::Host | Kind::Envoy) {
+            if wrong && ended.case.kind.is_ours() {
                 println!("{}", indented(&played.log));
             }
         }

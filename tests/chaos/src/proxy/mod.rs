@@ -48,6 +48,11 @@ pub(crate) enum Kind {
 impl Kind {
     pub(crate) const ALL: [Self; 4] = [Self::Host, Self::Envoy, Self::Haproxy, Self::Nginx];
 
+    /// Whether it carries the filter, and something is expected of it.
+    pub(crate) fn is_ours(self) -> bool {
+        matches!(self, Self::Host | Self::Envoy)
+    }
+
     /// As tables and arguments say it.
     pub(crate) fn name(self) -> &'static str {
         match self {
