@@ -41,7 +41,11 @@ pub(crate) fn text(all: &[Ended]) -> String {
             let cell = ends.get(kind).map_or_else(String::new, |end| match end {
                 End::Played(played) => {
                     let tally = &played.tally;
-                    let mark = if played.left.is_empty() { "" } else { " +left" };
+                    let mark = match (tally.is_sound(), played.left.is_empty()) {
+                        (false, _) => " unsound",
+                        (true, false) => " +left",
+                        (true, true) => "",
+                    };
                     format!("{}/{}{mark}", tally.unexcused(), tally.connections)
                 }
                 End::Absent(_) => "-".to_owned(),
@@ -146,6 +150,9 @@ fn line(played: &Played) -> String {
         if count > 0 {
             let _ = write!(text, "; {what} {count}");
         }
+    }
+    if tally.served_since == 0 {
+        text.push_str("; none served since it began");
     }
     if tally.late > LATE {
         let _ = write!(text, "; load late by {} ms", tally.late);

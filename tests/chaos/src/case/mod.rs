@@ -53,7 +53,7 @@ pub(crate) struct Played {
 impl Played {
     /// Whether it is as it should be.
     pub(crate) fn holds(&self) -> bool {
-        self.tally.unexcused() == 0 && self.left.is_empty()
+        self.tally.unexcused() == 0 && self.left.is_empty() && self.tally.is_sound()
     }
 }
 

@@ -122,10 +122,18 @@ impl Stage {
 
     /// Does it all, in its order.
     pub(super) async fn perform(&mut self, script: &[Act], pace: f64) -> Result<()> {
+        let start = Instant::now();
+        self.acts(script, pace).await?;
+        // Of pauses alone: what happens does so throughout.
+        self.marks.began.get_or_insert(start);
+        Ok(())
+    }
+
+    async fn acts(&mut self, script: &[Act], pace: f64) -> Result<()> {
         for act in script {
             if let Act::Repeat(times, script) = act {
                 for _ in 0..*times {
-                    Box::pin(self.perform(script, pace)).await?;
+                    Box::pin(self.acts(script, pace)).await?;
                 }
                 continue;
             }

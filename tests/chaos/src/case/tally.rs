@@ -31,8 +31,8 @@ pub(super) enum Mark {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Tally {
     pub(crate) connections: u64,
-    /// Of these, the ones that began when the event had.
-    pub(crate) since: u64,
+    /// Of these, the ones that began after the event had, and were served whole.
+    pub(crate) served_since: u64,
     /// Errors that a balancer could have prevented.
     pub(crate) errors: BTreeMap<Outcome, u64>,
     /// Errors of connections that were open when a replica was cut.
@@ -90,10 +90,10 @@ impl Tally {
             ..Self::default()
         };
         for record in &load.records {
-            let since = marks.began.is_some_and(|began| record.began >= began);
-            tally.since += u64::from(since);
             let errors = match record.outcome {
                 Outcome::Ok => {
+                    let since = marks.began.is_some_and(|began| record.began >= began);
+                    tally.served_since += u64::from(since);
                     let wait = record.first_byte.map_or(0, millis);
                     if !marks.severed(record) {
                         tally.worst_wait = tally.worst_wait.max(wait);
@@ -119,6 +119,12 @@ impl Tally {
             *errors.entry(record.outcome).or_default() += 1;
         }
         tally
+    }
+
+    /// Whether it says something of the balancer: its clients could all do what they
+    /// should, and some were served once the event had begun.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.harness == 0 && self.withheld == 0 && self.served_since > 0
     }
 
     /// How many errors a balancer could have prevented.
