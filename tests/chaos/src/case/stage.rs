@@ -196,6 +196,10 @@ impl Stage {
             }
             Act::Emptied(number) => self.emptied(number).await?,
             Act::Dns(says) => self.names.as_ref().context("no name server")?.says(says),
+            Act::Sees(number, sight) => {
+                let name = self.replica(number)?.name.clone();
+                self.proxy.sees(&name, sight).await?;
+            }
             Act::Order(number, state) => {
                 let name = self.replica(number)?.name.clone();
                 self.proxy.order(&name, state).await?;

@@ -33,6 +33,8 @@ pub(crate) enum Act {
     Emptied(u8),
     /// What the name server says from now on.
     Dns(Dns),
+    /// Waits until the balancer's `/status` says this of it.
+    Sees(u8, Sight),
 
     /// The operator's order for it, `drain` or `ready`.
     Order(u8, &'static str),
@@ -87,6 +89,17 @@ pub(crate) enum Certificate {
     Expired,
     /// Nobody signed it but its own key.
     SelfSigned,
+}
+
+/// What a balancer can know of a replica.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sight {
+    /// It passes its checks.
+    Healthy,
+    /// It does not.
+    Unhealthy,
+    /// A probe of it has failed, ever.
+    FailedProbe,
 }
 
 /// What the name server says.

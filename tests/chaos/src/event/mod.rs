@@ -13,7 +13,7 @@ mod restarts;
 use crate::load::Mix;
 use crate::proxy::{Kind, Log};
 
-pub(crate) use act::{Act, Certificate, Change, Dns};
+pub(crate) use act::{Act, Certificate, Change, Dns, Sight};
 
 /// One fault under load.
 #[derive(Clone, Copy, Debug)]

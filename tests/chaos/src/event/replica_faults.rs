@@ -2,10 +2,10 @@
 
 use super::Act::{
     BlackHole, Certificate as Has, Continue, Fault as Does, Heal, Kill, Pause, Reload, Repeat,
-    Start, Stop,
+    Sees, Start, Stop,
 };
 use super::{
-    BOTH, Certificate, Change, ENVOY_SENDS_ONCE, Event, HOST, NO_CHECKS, NO_RELOAD, Wiring,
+    BOTH, Certificate, Change, ENVOY_SENDS_ONCE, Event, HOST, NO_CHECKS, NO_RELOAD, Sight, Wiring,
 };
 use crate::load::Mix;
 use crate::replica::Fault;
@@ -167,8 +167,10 @@ const SICK: Event = Event {
     script: &[
         Does(1, Fault::Sick),
         Pause(5000),
+        Sees(1, Sight::Unhealthy),
         Does(1, Fault::None),
         Pause(2000),
+        Sees(1, Sight::Healthy),
     ],
     mix: Mix::GetsAndPosts,
     absent: &[NO_CHECKS],
@@ -182,8 +184,10 @@ const HANGS: Event = Event {
     script: &[
         Does(1, Fault::HangsPing),
         Pause(5000),
+        Sees(1, Sight::Unhealthy),
         Does(1, Fault::None),
         Pause(2000),
+        Sees(1, Sight::Healthy),
     ],
     mix: Mix::GetsAndPosts,
     absent: &[NO_CHECKS],
@@ -214,7 +218,12 @@ const SICK_FLAPS: Event = Event {
                 Pause(900),
             ],
         ),
+        // Most turns are over before a third probe.
+        Does(1, Fault::Sick),
+        Sees(1, Sight::FailedProbe),
+        Does(1, Fault::None),
         Pause(1000),
+        Sees(1, Sight::Healthy),
     ],
     mix: Mix::GetsAndPosts,
     absent: &[NO_CHECKS],
@@ -227,8 +236,10 @@ const WRONG_NAME: Event = Event {
     script: &[
         Has(1, Certificate::WrongName),
         Pause(5000),
+        Sees(1, Sight::Unhealthy),
         Has(1, Certificate::Right),
         Pause(2000),
+        Sees(1, Sight::Healthy),
     ],
     wiring: Wiring::Certificates,
     absent: &[NO_CHECKS],
@@ -242,8 +253,10 @@ const EXPIRED: Event = Event {
     script: &[
         Has(1, Certificate::Expired),
         Pause(5000),
+        Sees(1, Sight::Unhealthy),
         Has(1, Certificate::Right),
         Pause(2000),
+        Sees(1, Sight::Healthy),
     ],
     ..WRONG_NAME_AS_BASE
 };
@@ -254,8 +267,10 @@ const SELF_SIGNED: Event = Event {
     script: &[
         Has(1, Certificate::SelfSigned),
         Pause(5000),
+        Sees(1, Sight::Unhealthy),
         Has(1, Certificate::Right),
         Pause(2000),
+        Sees(1, Sight::Healthy),
     ],
     ..WRONG_NAME_AS_BASE
 };

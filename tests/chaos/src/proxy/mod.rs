@@ -7,6 +7,7 @@ mod haproxy;
 mod host;
 mod http;
 mod nginx;
+mod status;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
+use crate::event::Sight;
 use crate::load::{Client, Outcome, Request};
 use crate::network::free_port;
 use crate::process::{Holdings, LIMIT, Process, family};
@@ -30,6 +32,7 @@ use crate::stopped_thread::worker_of;
 
 pub(crate) use binary::version;
 pub(crate) use config::{Check, Endpoint, Site};
+use status::ReplicaStatus;
 
 /// Which balancer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
@@ -221,6 +224,28 @@ impl Proxy {
         }
     }
 
+    /// Waits until the balancer says this of a replica. HAProxy and NGINX are not asked.
+    ///
+    /// # Errors
+    /// When it does not in time, with what it said last.
+    pub(crate) async fn sees(&self, replica: &str, sight: Sight) -> Result<()> {
+        if !self.kind.is_ours() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        loop {
+            let status = ReplicaStatus::of(self.places.admin, replica).await;
+            if status.as_ref().is_ok_and(|status| status.shows(sight)) {
+                return Ok(());
+            }
+            if started.elapsed() > SIGHT_LIMIT {
+                let status = status?;
+                bail!("after {SIGHT_LIMIT:?}, {replica} is not {sight:?} but {status:?}");
+            }
+            sleep(LOOK).await;
+        }
+    }
+
     /// The signal after which an operator expects open connections to end in peace.
     pub(crate) fn ends_gracefully_at(&self) -> i32 {
         match self.kind {
@@ -362,3 +387,8 @@ fn fill(unread: &OwnedFd) -> Result<()> {
     }
     Ok(())
 }
+
+/// Three probes of a second each, the first a second after the last; and as long again.
+const SIGHT_LIMIT: Duration = Duration::from_secs(10);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(20);
