@@ -141,7 +141,7 @@ impl Stage {
             self.act(*act, pace)
                 .await
                 .with_context(|| format!("{act:?}"))?;
-            if !matches!(act, Act::Pause(_)) {
+            if !matches!(act, Act::Pause(_) | Act::Wait(_)) {
                 self.marks.began.get_or_insert(before);
             }
             // What is cut is cut at some moment of the act.
@@ -175,6 +175,7 @@ impl Stage {
     async fn act(&mut self, act: Act, pace: f64) -> Result<()> {
         match act {
             Act::Pause(ms) => sleep(Duration::from_millis(ms).mul_f64(pace)).await,
+            Act::Wait(ms) => sleep(Duration::from_millis(ms)).await,
             Act::Repeat(..) => {}
             Act::Kill(number) => self.replica(number)?.kill().await?,
             Act::Terminate(number) => self.replica(number)?.terminate().await?,

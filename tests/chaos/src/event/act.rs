@@ -6,8 +6,10 @@ use crate::replica::Fault;
 /// One thing that happens. Replicas go by number, from 1.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Act {
-    /// Nothing, for this many milliseconds.
+    /// Nothing, for this many milliseconds; less of it in the short form.
     Pause(u64),
+    /// Nothing, for this many milliseconds, in the short form too.
+    Wait(u64),
     /// As often as this, all of these.
     Repeat(u32, &'static [Act]),
 

@@ -1,14 +1,24 @@
 //! The name server fails, or says something else.
 
-use super::Act::{Dns as Says, Pause, Reload, Repeat, Terminate};
+use super::Act::{Dns as Says, Pause, Reload, Repeat, Terminate, Wait};
 use super::{Change, Dns, Event, NO_NAMES, NO_RELOAD, Wiring};
 
 pub(super) const ALL: &[&Event] = &[&MOVES, &NXDOMAIN, &SILENCE, &RELOADED, &SILENT_RELOADED];
 
 const MOVES: Event = Event {
     name: "dns-moves",
-    what: "the name of one of three leads to another machine; 3 s later the old one ends",
-    script: &[Says(Dns::Moved(4)), Pause(3000), Terminate(1), Pause(2000)],
+    what: "the name of one of three leads to another machine; 3 s later the old one ends, and the other two 2 s after it",
+    script: &[
+        Says(Dns::Moved(4)),
+        // Not shortened: a name holds for a second, and is asked for every second.
+        Wait(3000),
+        Terminate(1),
+        Pause(2000),
+        // The new machine alone is left.
+        Terminate(2),
+        Terminate(3),
+        Pause(2000),
+    ],
     replicas: 4,
     wiring: Wiring::Names,
     absent: &[NO_NAMES],
