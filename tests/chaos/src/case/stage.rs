@@ -207,7 +207,7 @@ impl Stage {
             }
             Act::Reload(change) => {
                 self.change(change);
-                self.proxy.reload(&self.site)?;
+                self.proxy.reload(&self.site).await?;
             }
             Act::StopBalancer => self.proxy.signal_all(libc::SIGSTOP),
             Act::ContinueBalancer => self.proxy.signal_all(libc::SIGCONT),

@@ -7,6 +7,7 @@ mod haproxy;
 mod host;
 mod http;
 mod nginx;
+mod reload;
 mod status;
 
 use std::fs::{File, OpenOptions};
@@ -32,6 +33,7 @@ use crate::stopped_thread::worker_of;
 
 pub(crate) use binary::version;
 pub(crate) use config::{Check, Endpoint, Site};
+use reload::Reload;
 use status::ReplicaStatus;
 
 /// Which balancer.
@@ -85,6 +87,7 @@ pub(crate) struct Proxy {
     process: Process,
     places: Places,
     log: PathBuf,
+    log_to: Log,
     /// The unread end of the log's pipe.
     unread: Option<OwnedFd>,
 }
@@ -169,6 +172,7 @@ impl Proxy {
             process,
             places,
             log,
+            log_to,
             unread,
         };
         proxy.serves().await?;
@@ -187,21 +191,29 @@ impl Proxy {
         self.process.id()
     }
 
-    /// Goes on with another configuration.
+    /// Goes on with another configuration: the host does when this returns, the
+    /// others when they have come to it.
     ///
     /// # Errors
-    /// When this kind can't.
-    pub(crate) fn reload(&self, site: &Site) -> Result<()> {
+    /// When this kind can't, or the host refuses it.
+    pub(crate) async fn reload(&self, site: &Site) -> Result<()> {
         match self.kind {
-            Kind::Host => host::write(site, &self.places)?,
+            Kind::Host => {
+                let seen = Reload::before(self)?;
+                host::write(site, &self.places)?;
+                self.process.signal(libc::SIGHUP)?;
+                seen.done(self).await
+            }
             Kind::Envoy => bail!("envoy takes its configuration in another way"),
             Kind::Haproxy => {
                 haproxy::write(site, &self.places)?;
-                return self.process.signal(libc::SIGUSR2);
+                self.process.signal(libc::SIGUSR2)
             }
-            Kind::Nginx => nginx::write(site, &self.places)?,
+            Kind::Nginx => {
+                nginx::write(site, &self.places)?;
+                self.process.signal(libc::SIGHUP)
+            }
         }
-        self.process.signal(libc::SIGHUP)
     }
 
     /// Fills the pipe of its log.
