@@ -226,6 +226,7 @@ impl Stage {
                 };
                 self.ended = Some(wrong);
             }
+            Act::Counted(metric) => self.proxy.has_counted(metric).await?,
             Act::EndLoad => self.end_load().await?,
             Act::Clients(count, request) => {
                 let client = self.client(Duration::from_secs(60));

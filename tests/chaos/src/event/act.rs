@@ -56,6 +56,8 @@ pub(crate) enum Act {
     EndBalancer,
     /// Waits for its end.
     BalancerEnded,
+    /// Demands that this metric of the balancer is above zero.
+    Counted(&'static str),
 
     /// No new clients from now on; waits until the last one is served.
     EndLoad,

@@ -1,9 +1,9 @@
 //! Something happens to the balancer itself.
 
 use super::Act::{
-    AllDown, BalancerEnded, Clients, ClientsServed, ContinueBalancer, ContinueWorker, EndBalancer,
-    EndLoad, FillLog, FloodAdmin, Idle, IdleOnAdmin, Pause, Release, Reload, Repeat, StopBalancer,
-    StopWorker, Up,
+    AllDown, BalancerEnded, Clients, ClientsServed, ContinueBalancer, ContinueWorker, Counted,
+    EndBalancer, EndLoad, FillLog, FloodAdmin, Idle, IdleOnAdmin, Pause, Release, Reload, Repeat,
+    StopBalancer, StopWorker, Up,
 };
 use super::{BOTH, Change, Event, Expected, HOST, NO_RELOAD};
 use crate::load::{Mix, Request};
@@ -94,7 +94,7 @@ const LISTENERS_COME_AND_GO: Event = Event {
 const CRASHES: Event = Event {
     name: "filter-crashes",
     what: "a filter of the chain crashes at each new connection that meets it",
-    script: &[Pause(4000)],
+    script: &[Pause(4000), Counted("dtr_lb_host_vm_failures_total")],
     mix: Mix::GetsAndPosts,
     fields: r#"{ "filters": [{ "wasm": "crash.wat" }] }"#,
     absent: &[

@@ -6,6 +6,7 @@ mod envoy;
 mod haproxy;
 mod host;
 mod http;
+mod metrics;
 mod nginx;
 mod reload;
 mod status;
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
@@ -33,6 +34,7 @@ use crate::stopped_thread::worker_of;
 
 pub(crate) use binary::version;
 pub(crate) use config::{Check, Endpoint, Site};
+use metrics::Metrics;
 use reload::Reload;
 use status::ReplicaStatus;
 
@@ -291,27 +293,29 @@ impl Proxy {
         }
     }
 
-    /// Sessions it says are open; `None` where it does not say.
-    pub(crate) async fn sessions(&self) -> Option<u64> {
-        let text = match self.kind {
-            Kind::Host => http::get(self.places.admin, "/metrics").await,
-            Kind::Envoy => http::get(self.places.envoy, "/stats/prometheus").await,
-            Kind::Haproxy | Kind::Nginx => return None,
+    /// What it says is open, by the names of its metrics; HAProxy and NGINX say nothing.
+    ///
+    /// # Errors
+    /// When it does not answer, or a metric is not there.
+    pub(crate) async fn sessions(&self) -> Result<Vec<(&'static str, u64)>> {
+        let clients = match self.kind {
+            Kind::Host => "dtr_lb_host_connections_active",
+            Kind::Envoy => "envoy_listener_downstream_cx_active",
+            Kind::Haproxy | Kind::Nginx => return Ok(Vec::new()),
         };
-        let text = text.ok()?;
-        let (own, active) = match self.kind {
-            Kind::Host => ("dtr_lb_host_connections_active", "dtr_lb_replica_active{"),
-            _ => ("envoy_tcp_downstream_cx_active", "dtr_lb_replica_active{"),
-        };
-        let values = text
-            .lines()
-            .filter(|line| line.starts_with(own) || line.starts_with(active));
-        // A gauge below zero is as wrong as one above.
-        let whole: f64 = values
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .map(f64::abs)
-            .sum();
-        Some(whole as u64)
+        let metrics = Metrics::of(self.kind, &self.places).await?;
+        let sum = |name| anyhow::Ok((name, metrics.sum(name)?));
+        Ok(vec![sum(clients)?, sum("dtr_lb_replica_active")?])
+    }
+
+    /// Demands that a metric of it is above zero.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub(crate) async fn has_counted(&self, metric: &str) -> Result<()> {
+        let sum = Metrics::of(self.kind, &self.places).await?.sum(metric)?;
+        ensure!(sum > 0, "{metric} is 0");
+        Ok(())
     }
 
     /// What it holds now.
