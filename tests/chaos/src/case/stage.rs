@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use serde_json::{Map, Value};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -27,9 +28,9 @@ pub(super) struct Stage {
     certificates: Certificates,
     replicas: Vec<Replica>,
     names: Option<NameServer>,
-    /// What the balancer was told last.
+    /// What the balancer is configured with.
     site: Site,
-    /// Every replica it may be told of.
+    /// Every replica it may be configured with.
     endpoints: Vec<Endpoint>,
     pub(super) proxy: Proxy,
     pub(super) load: Option<Generator>,
@@ -91,7 +92,7 @@ impl Stage {
                 Wiring::Certificates => Check::Tls(certificates.authority()),
             },
             extra_listener: false,
-            fields: serde_json::from_str(event.fields).context("the event's fields")?,
+            fields: fields(event, kind).context("the event's fields")?,
         };
         let places = Places::new(folder)?;
         let proxy = Proxy::start(kind, &site, places, event.log, event.descriptors).await?;
@@ -338,6 +339,15 @@ impl Stage {
         let replica = index.and_then(|index| self.replicas.get_mut(index));
         replica.context("no such replica")
     }
+}
+
+fn fields(event: &Event, kind: Kind) -> Result<Map<String, Value>> {
+    let mut fields: Map<String, Value> = serde_json::from_str(event.fields)?;
+    if kind == Kind::Envoy {
+        let more: Map<String, Value> = serde_json::from_str(event.envoy_fields)?;
+        fields.extend(more);
+    }
+    Ok(fields)
 }
 
 /// The address of clients that vanish.

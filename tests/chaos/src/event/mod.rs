@@ -41,6 +41,8 @@ pub(crate) struct Event {
     pub(crate) proven: &'static [Kind],
     /// Fields of the configuration of `dtr-lb` alone, as JSON.
     pub(crate) fields: &'static str,
+    /// More of them, for Envoy alone.
+    pub(crate) envoy_fields: &'static str,
     /// Where the balancer's log goes.
     pub(crate) log: Log,
     /// Its limit on open files.
@@ -86,6 +88,7 @@ impl Event {
         excused: &[],
         proven: &[],
         fields: "{}",
+        envoy_fields: "{}",
         log: Log::File,
         descriptors: None,
         wiring: Wiring::Plain,
@@ -168,12 +171,11 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), count, "two events of one name: {names:?}");
         for event in all() {
-            let fields = serde_json::from_str::<serde_json::Value>(event.fields);
-            assert!(
-                fields.is_ok_and(|fields| fields.is_object()),
-                "{}",
-                event.name
-            );
+            for fields in [event.fields, event.envoy_fields] {
+                let fields = serde_json::from_str::<serde_json::Value>(fields);
+                let is_object = fields.is_ok_and(|fields| fields.is_object());
+                assert!(is_object, "{}", event.name);
+            }
             // In the machine's own network nobody asks our name server.
             let quick = event.wiring != Wiring::Names || event.proven.is_empty();
             assert!(quick, "{} needs a network of its own", event.name);

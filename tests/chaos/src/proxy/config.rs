@@ -12,7 +12,7 @@ pub(crate) struct Site {
     /// Whether there is one more listener.
     pub(crate) extra_listener: bool,
     /// Fields of the configuration of `dtr-lb` alone.
-    pub(crate) fields: serde_json::Value,
+    pub(crate) fields: serde_json::Map<String, serde_json::Value>,
 }
 
 /// One replica.

@@ -72,7 +72,7 @@ fn config(site: &Site, places: &Places) -> Value {
             }
         }
     }
-    for (field, value) in site.fields.as_object().into_iter().flatten() {
+    for (field, value) in &site.fields {
         config[field] = value.clone();
     }
     config
