@@ -107,7 +107,9 @@ pub(crate) fn markdown(all: &[Ended], how: &How) -> String {
                     "could not be played, see below".to_owned()
                 }
                 Some(End::Played(played)) => match event.excused(*kind) {
-                    Some(why) if !played.holds() => format!("{}: {why}", line(played)),
+                    Some(excuse) if !played.holds() && played.is_covered_by(excuse) => {
+                        format!("{}: {}", line(played), excuse.why)
+                    }
                     _ => line(played),
                 },
             };

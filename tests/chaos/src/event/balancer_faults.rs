@@ -5,8 +5,8 @@ use super::Act::{
     EndBalancer, EndLoad, FillLog, FloodAdmin, Idle, IdleOnAdmin, Pause, Release, Reload, Repeat,
     StopBalancer, StopWorker, Up,
 };
-use super::{BOTH, Change, Event, Expected, HOST, NO_RELOAD};
-use crate::load::{Mix, Request};
+use super::{BOTH, Change, Event, Excuse, Expected, HOST, NO_RELOAD};
+use crate::load::{Mix, Outcome, Request};
 use crate::proxy::{Kind, Log};
 
 pub(super) const ALL: &[&Event] = &[
@@ -167,7 +167,13 @@ const LOG_FULL: Event = Event {
     what: "the pipe of the log is full, and nobody reads it; then the balancer is asked to end",
     script: &[FillLog, Pause(3000), EndLoad, EndBalancer, BalancerEnded],
     log: Log::UnreadPipe,
-    excused: &[(Kind::Envoy, "its end waits for its log")],
+    excused: &[Excuse {
+        kind: Kind::Envoy,
+        why: "its end waits for its log",
+        errors: &[],
+        one_in: 1,
+        left: &["asked to end, "],
+    }],
     proven: HOST,
     ..Event::QUIET
 };
@@ -201,5 +207,18 @@ const ENDS: Event = Event {
         ClientsServed,
         BalancerEnded,
     ],
+    excused: &[Excuse {
+        kind: Kind::Envoy,
+        why: "SIGTERM ends it at once",
+        errors: &[
+            Outcome::ClosedUnserved,
+            Outcome::ResetUnserved,
+            Outcome::ClosedEarly,
+            Outcome::Reset,
+        ],
+        // The four transfers, of some fifty connections in the short form.
+        one_in: 10,
+        left: &[],
+    }],
     ..Event::QUIET
 };

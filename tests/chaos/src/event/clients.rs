@@ -1,8 +1,8 @@
 //! Clients that are not like others.
 
 use super::Act::{Clients, ClientsServed, Pause, Release, Vanish};
-use super::{Event, HOST};
-use crate::load::{Mix, Request};
+use super::{Event, Excuse, HOST};
+use crate::load::{Mix, Outcome, Request};
 use crate::proxy::Kind;
 
 pub(super) const ALL: &[&Event] = &[&SLOW_READERS, &VANISHED, &BOTH_WAYS, &EARLY];
@@ -41,10 +41,18 @@ const EARLY: Event = Event {
     what: "each request, of 300 kB or 3 MB, is answered before it is read, and closed",
     script: &[Pause(3000)],
     mix: Mix::Early,
-    excused: &[(
-        Kind::Envoy,
-        "when tcp_proxy can't write to a replica it closes the client, whatever had come for it",
-    )],
+    excused: &[Excuse {
+        kind: Kind::Envoy,
+        why: "when tcp_proxy can't write to a replica it closes the client, whatever had come for it",
+        errors: &[
+            Outcome::ClosedUnserved,
+            Outcome::ResetUnserved,
+            Outcome::ClosedEarly,
+            Outcome::Reset,
+        ],
+        one_in: 1,
+        left: &[],
+    }],
     proven: HOST,
     most: 30,
     ..Event::QUIET

@@ -10,7 +10,7 @@ mod outages;
 mod replica_faults;
 mod restarts;
 
-use crate::load::Mix;
+use crate::load::{Mix, Outcome};
 use crate::proxy::{Kind, Log};
 
 pub(crate) use act::{Act, Certificate, Change, Dns, Sight};
@@ -35,8 +35,8 @@ pub(crate) struct Event {
     pub(crate) expected: Expected,
     /// Who can't play, and why.
     pub(crate) absent: &'static [(Kind, &'static str)],
-    /// Who can't keep to that, and why.
-    pub(crate) excused: &'static [(Kind, &'static str)],
+    /// Who can't keep to that, why, and how far.
+    pub(crate) excused: &'static [Excuse],
     /// For whom `cargo test` asserts the expectation.
     pub(crate) proven: &'static [Kind],
     /// Fields of the configuration of `dtr-lb` alone, as JSON.
@@ -49,6 +49,19 @@ pub(crate) struct Event {
     pub(crate) descriptors: Option<u64>,
     /// How replicas are found and checked.
     pub(crate) wiring: Wiring,
+}
+
+/// What one kind of balancer can't help. Nothing excuses wrong bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Excuse {
+    pub(crate) kind: Kind,
+    pub(crate) why: &'static str,
+    /// The errors its clients may see.
+    pub(crate) errors: &'static [Outcome],
+    /// No more of them than one in this many connections.
+    pub(crate) one_in: u64,
+    /// How what it may leave begins.
+    pub(crate) left: &'static [&'static str],
 }
 
 /// How replicas are found and checked.
@@ -96,12 +109,13 @@ impl Event {
 
     /// Why this kind can't play; `None` when it can.
     pub(crate) fn absent(&self, kind: Kind) -> Option<&'static str> {
-        reason(self.absent, kind)
+        let mut all = self.absent.iter();
+        all.find(|(one, _)| *one == kind).map(|(_, why)| *why)
     }
 
-    /// Why this kind can't keep to what is expected; `None` when it can.
-    pub(crate) fn excused(&self, kind: Kind) -> Option<&'static str> {
-        reason(self.excused, kind)
+    /// What of the expectation this kind can't keep to; `None` when it can.
+    pub(crate) fn excused(&self, kind: Kind) -> Option<&'static Excuse> {
+        self.excused.iter().find(|excuse| excuse.kind == kind)
     }
 }
 
@@ -114,11 +128,6 @@ impl Expected {
             Self::NoErrorOnce(what, ms) => format!("0 once {what} for {ms} ms"),
         }
     }
-}
-
-fn reason(reasons: &[(Kind, &'static str)], kind: Kind) -> Option<&'static str> {
-    let reason = reasons.iter().find(|(one, _)| *one == kind);
-    reason.map(|(_, why)| *why)
 }
 
 /// Every event, in the order of the table.
@@ -153,15 +162,19 @@ const NO_RELOAD: (Kind, &str) = (
     "its configuration comes by xDS or a new process",
 );
 /// Until the replica is held back.
-const ENVOY_SENDS_ONCE: (Kind, &str) = (
-    Kind::Envoy,
-    "tcp_proxy keeps nothing that it could send again: the first on each worker are lost",
-);
+const ENVOY_SENDS_ONCE: Excuse = Excuse {
+    kind: Kind::Envoy,
+    why: "tcp_proxy keeps nothing that it could send again: the first on each worker are lost",
+    errors: &[Outcome::ClosedUnserved, Outcome::ResetUnserved],
+    // As many as are open at once.
+    one_in: 100,
+    left: &[],
+};
 const NO_ORDERS: (Kind, &str) = (Kind::Nginx, "it takes no orders but a reload");
 
 #[cfg(test)]
 mod tests {
-    use super::{Wiring, all};
+    use super::{Outcome, Wiring, all};
 
     #[test]
     fn names_are_unique_and_fields_are_json() {
@@ -180,8 +193,13 @@ mod tests {
             let quick = event.wiring != Wiring::Names || event.proven.is_empty();
             assert!(quick, "{} needs a network of its own", event.name);
             for kind in event.proven {
-                let excuse = event.excused(*kind).or(event.absent(*kind));
-                assert_eq!(excuse, None, "{} on {}", event.name, kind.name());
+                let absent = event.absent(*kind).is_some();
+                let excused = event.excused(*kind).is_some();
+                assert!(!absent && !excused, "{} on {}", event.name, kind.name());
+            }
+            for excuse in event.excused {
+                let wrong = excuse.errors.contains(&Outcome::WrongBytes);
+                assert!(!wrong, "{} excuses wrong bytes", event.name);
             }
         }
     }
