@@ -147,13 +147,7 @@ impl Act {
 
     /// Whether connections that are open may be cut by it whatever a balancer does.
     pub(crate) fn severs(self) -> bool {
-        match self {
-            Self::Kill(_) | Self::Stop(_) | Self::BlackHole(_) => true,
-            Self::Fault(_, fault) => !matches!(
-                fault,
-                Fault::None | Fault::Sick | Fault::HangsPing | Fault::Slow(_)
-            ),
-            _ => false,
-        }
+        // No fault cuts a connection whose answer has begun; any other can be saved.
+        matches!(self, Self::Kill(_) | Self::Stop(_) | Self::BlackHole(_))
     }
 }
