@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::case::{self, Manner};
 use crate::event::{self, Event};
+use crate::network::Network;
 use crate::proxy::Kind;
 use crate::replica::{self, Serve};
 use crate::{report, run};
@@ -83,6 +84,9 @@ enum Part {
     /// A stand-in replica.
     #[command(hide = true)]
     Replica(Serve),
+    /// Which network a case would have here; prints why none of its own, or nothing.
+    #[command(hide = true)]
+    Network,
 }
 
 /// Runs the command line. Exit code 1 when something did not hold, 2 when something
@@ -101,6 +105,11 @@ pub fn main() -> ExitCode {
 fn execute(cli: Cli) -> Result<ExitCode> {
     match cli.part {
         Some(Part::Replica(serve)) => replica::serve(serve)?,
+        Some(Part::Network) => {
+            if let Network::Loopback(why) = Network::enter(Path::new("/etc/resolv.conf"))? {
+                println!("{why}");
+            }
+        }
         Some(Part::Case { event, proxy, how }) => {
             let played = case::play(find(&event)?, proxy, how.manner())?;
             println!("{}", serde_json::to_string(&played)?);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tokio::io::AsyncReadExt;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use crate::case::{self, Played};
 use crate::command::How;
 use crate::event::{Event, Excuse};
+use crate::network::{self, Network};
 use crate::process::{Process, this_program};
 use crate::proxy::{Kind, version};
 use crate::report;
@@ -93,11 +94,16 @@ pub(crate) fn run(
             .filter(|kind| cases.iter().any(|case| case.kind == *kind))
             .filter_map(|kind| Some((kind, version(kind).err()?.to_string())))
             .collect();
+        // All would use the same addresses and the same name server.
+        let jobs = match network::of_cases().await? {
+            Network::Private => jobs.max(1),
+            Network::Loopback(_) => 1,
+        };
         let mut waiting: VecDeque<(usize, Case)> = cases.into_iter().enumerate().collect();
         let mut running = JoinSet::new();
         let mut ended: Vec<Ended> = Vec::new();
         while !waiting.is_empty() || !running.is_empty() {
-            while running.len() < jobs.max(1) {
+            while running.len() < jobs {
                 let Some((number, case)) = waiting.pop_front() else {
                     break;
                 };
@@ -169,16 +175,18 @@ async fn play(case: Case, how: &How) -> Result<case::Case> {
     let limit = if how.soak.is_some() {
         SOAK_LIMIT
     } else {
-        LIMIT
+        LIMIT + how.manner().rest + case.event.length()
     };
     timeout(limit, reads)
         .await
         .with_context(|| format!("goes on after {limit:?}"))??;
-    process.ends().await?;
+    if !process.ends().await?.success() {
+        bail!("{}", complaint.trim());
+    }
     serde_json::from_str(&text).with_context(|| complaint.trim().to_owned())
 }
 
-/// Longest time of a case.
+/// Longest time of a case beside what its event takes.
 const LIMIT: Duration = Duration::from_secs(240);
 /// Longest time of a soak.
 const SOAK_LIMIT: Duration = Duration::from_secs(3600);

@@ -91,7 +91,7 @@ pub(crate) fn play(event: &Event, kind: Kind, manner: Manner) -> Result<Case> {
     // Before the first thread.
     let network = Network::enter(&resolv_conf)?;
     if let Network::Loopback(why) = &network
-        && event.script.iter().any(|act| act.needs_network())
+        && event.needs_network()
     {
         return Ok(Case::NotHere(format!("needs a network namespace: {why}")));
     }

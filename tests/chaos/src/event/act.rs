@@ -1,5 +1,7 @@
 //! What can happen.
 
+use std::time::Duration;
+
 use crate::load::Request;
 use crate::replica::Fault;
 
@@ -136,6 +138,19 @@ pub(crate) enum Change {
 }
 
 impl Act {
+    /// About how long it takes, unshortened.
+    pub(crate) fn length(self) -> Duration {
+        match self {
+            Self::Pause(ms) | Self::Wait(ms) => Duration::from_millis(ms),
+            Self::Repeat(times, script) => {
+                script.iter().map(|act| act.length()).sum::<Duration>() * times
+            }
+            // The host compiles its filters again.
+            Self::Reload(_) => Duration::from_secs(1),
+            _ => Duration::ZERO,
+        }
+    }
+
     /// Whether it needs a network of its own.
     pub(crate) fn needs_network(self) -> bool {
         match self {

@@ -10,6 +10,8 @@ mod outages;
 mod replica_faults;
 mod restarts;
 
+use std::time::Duration;
+
 use crate::load::{Mix, Outcome};
 use crate::proxy::{Kind, Log};
 
@@ -106,6 +108,17 @@ impl Event {
         descriptors: None,
         wiring: Wiring::Plain,
     };
+
+    /// About how long its script takes, unshortened.
+    pub(crate) fn length(&self) -> Duration {
+        self.script.iter().map(|act| act.length()).sum()
+    }
+
+    /// Whether it takes a network of its own.
+    pub(crate) fn needs_network(&self) -> bool {
+        // In the machine's own network nobody asks our name server.
+        self.wiring == Wiring::Names || self.script.iter().any(|act| act.needs_network())
+    }
 
     /// Why this kind can't play; `None` when it can.
     pub(crate) fn absent(&self, kind: Kind) -> Option<&'static str> {
