@@ -157,7 +157,7 @@ fn all(all: All) -> Result<ExitCode> {
     };
     let ended = run::run(cases, how, all.jobs, |ended| {
         let Some(out) = &all.out else { return Ok(()) };
-        let table = report::markdown(ended, &all.how);
+        let table = report::markdown(ended, &all.how, &how(Kind::Nginx));
         std::fs::write(out, table).with_context(|| format!("writing {}", out.display()))
     })?;
     println!("\n{}", report::text(&ended));

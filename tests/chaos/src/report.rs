@@ -58,7 +58,7 @@ pub(crate) fn text(all: &[Ended]) -> String {
 }
 
 /// The whole table, for `RESULTS.md`.
-pub(crate) fn markdown(all: &[Ended], how: &How) -> String {
+pub(crate) fn markdown(all: &[Ended], how: &How, peers: &How) -> String {
     let mut text = String::new();
     let kinds = kinds(all);
     let versions: Vec<String> = kinds
@@ -76,11 +76,14 @@ pub(crate) fn markdown(all: &[Ended], how: &How) -> String {
         text,
         "# Faults under load\n\n\
          Written by `just chaos-results`; [README.md](README.md) says how to read it.\n\n\
-         {}; {}; {}; {} new connections a second; in {}.\n\n",
+         {}; {}; {}; {} new connections a second, for {} s after the last act \
+         ({} s on HAProxy and NGINX); in {}.\n\n",
         machine::today(),
         machine::describe(),
         versions.join(", "),
         how.manner().rate,
+        how.manner().rest.as_secs_f64(),
+        peers.manner().rest.as_secs_f64(),
         network.unwrap_or("no network at all"),
     );
     text.push_str("| event | goal |");

@@ -107,7 +107,7 @@ impl Tally {
                     tally.harness += 1;
                     continue;
                 }
-                // Bytes that were never sent are nobody's right, and a balancer that
+                // Nothing makes up for bytes that were never sent, and a balancer that
                 // listens refuses nobody, whatever its replicas do.
                 Outcome::WrongBytes | Outcome::Refused => &mut tally.errors,
                 _ => match expected {

@@ -47,7 +47,7 @@ pub(super) fn write(site: &Site, places: &Places) -> Result<()> {
     });
     let servers: String = servers.collect();
     let folder = places.folder.display();
-    // Who is not root has no other user to be.
+    // Without root there is no other user to run as.
     let text = format!(
         "{load}daemon off;\nuser root;\npid {folder}/nginx.pid;\nerror_log stderr warn;\n\
          worker_processes 2;\nevents {{ worker_connections 16000; }}\nstream {{\n{servers}}}\n"
