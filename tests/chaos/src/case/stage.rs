@@ -198,6 +198,7 @@ impl Stage {
             }
             Act::Emptied(number) => self.emptied(number).await?,
             Act::Dns(says) => self.names.as_ref().context("no name server")?.says(says),
+            Act::Asked => self.asked().await?,
             Act::Sees(number, sight) => {
                 let name = self.replica(number)?.name.clone();
                 self.proxy.sees(&name, sight).await?;
@@ -311,6 +312,18 @@ impl Stage {
         timeout(LIMIT, empty)
             .await
             .context("clients are still served there")?
+    }
+
+    async fn asked(&self) -> Result<()> {
+        let names = self.names.as_ref().context("no name server")?;
+        let asked = async {
+            while names.asked() == 0 {
+                sleep(LOOK).await;
+            }
+        };
+        timeout(LIMIT, asked)
+            .await
+            .context("nobody asks the name server")
     }
 
     async fn clients_served(&mut self) -> Result<()> {

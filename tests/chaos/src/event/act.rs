@@ -37,6 +37,8 @@ pub(crate) enum Act {
     Emptied(u8),
     /// What the name server says from now on.
     Dns(Dns),
+    /// Waits until the name server was asked while it said so.
+    Asked,
     /// Waits until the balancer's `/status` says this of it.
     Sees(u8, Sight),
 

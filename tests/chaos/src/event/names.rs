@@ -1,6 +1,6 @@
 //! The name server fails, or says something else.
 
-use super::Act::{Dns as Says, Pause, Reload, Repeat, Terminate, Wait};
+use super::Act::{Asked, Dns as Says, Pause, Reload, Repeat, Terminate, Wait};
 use super::{Change, Dns, Event, NO_NAMES, NO_RELOAD, Wiring};
 
 pub(super) const ALL: &[&Event] = &[&MOVES, &NXDOMAIN, &SILENCE, &RELOADED, &SILENT_RELOADED];
@@ -12,6 +12,7 @@ const MOVES: Event = Event {
         Says(Dns::Moved(4)),
         // Not shortened: a name holds for a second, and is asked for every second.
         Wait(3000),
+        Asked,
         Terminate(1),
         Pause(2000),
         // The new machine alone is left.
@@ -31,8 +32,10 @@ const NXDOMAIN: Event = Event {
     script: &[
         Says(Dns::NxDomain),
         Pause(6000),
+        Asked,
         Says(Dns::Right),
         Pause(2000),
+        Asked,
     ],
     wiring: Wiring::Names,
     absent: &[NO_NAMES],
@@ -45,8 +48,10 @@ const SILENCE: Event = Event {
     script: &[
         Says(Dns::Silent),
         Pause(6000),
+        Asked,
         Says(Dns::Right),
         Pause(2000),
+        Asked,
     ],
     wiring: Wiring::Names,
     absent: &[NO_NAMES],
@@ -60,8 +65,10 @@ const RELOADED: Event = Event {
         Says(Dns::NxDomain),
         Repeat(3, &[Pause(1500), Reload(Change::Nothing)]),
         Pause(1500),
+        Asked,
         Says(Dns::Right),
         Pause(2000),
+        Asked,
     ],
     wiring: Wiring::Names,
     absent: &[NO_NAMES, NO_RELOAD],
@@ -75,8 +82,10 @@ const SILENT_RELOADED: Event = Event {
         Says(Dns::Silent),
         Repeat(3, &[Pause(1500), Reload(Change::Nothing)]),
         Pause(1500),
+        Asked,
         Says(Dns::Right),
         Pause(2000),
+        Asked,
     ],
     wiring: Wiring::Names,
     absent: &[NO_NAMES, NO_RELOAD],
