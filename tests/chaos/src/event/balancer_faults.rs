@@ -105,6 +105,7 @@ const CRASHES: Event = Event {
         (Kind::Haproxy, "it has no such filters"),
         (Kind::Nginx, "it has no such filters"),
     ],
+    proven: HOST,
     ..Event::QUIET
 };
 
@@ -125,6 +126,7 @@ const WORKER_STOPPED: Event = Event {
     what: "one worker of the balancer is stopped for 3 s",
     script: &[StopWorker, Pause(3000), ContinueWorker, Pause(2000)],
     mix: Mix::GetsAndPosts,
+    proven: BOTH,
     ..Event::QUIET
 };
 
@@ -135,6 +137,7 @@ const FULL: Event = Event {
     script: &[AllDown, Idle(300), Pause(2000), Release, Up, Pause(3000)],
     expected: Expected::NoErrorOnce("there is room", 500),
     descriptors: Some(400),
+    proven: BOTH,
     ..Event::QUIET
 };
 
@@ -143,7 +146,7 @@ const FULL_ADMIN: Event = Event {
     what: "400 open files at most, and 500 clients of the admin pages who say nothing for 3 s",
     script: &[IdleOnAdmin(500), Pause(3000), Release, Pause(2000)],
     descriptors: Some(400),
-    proven: HOST,
+    proven: BOTH,
     absent: &[
         (
             Kind::Haproxy,
@@ -159,6 +162,7 @@ const FLOODED: Event = Event {
     what: "100 clients ask for /status as fast as they can, for 3 s",
     script: &[FloodAdmin(100), Pause(3000), Release, Pause(1000)],
     absent: FULL_ADMIN.absent,
+    proven: HOST,
     ..Event::QUIET
 };
 
@@ -220,5 +224,6 @@ const ENDS: Event = Event {
         one_in: 10,
         left: &[],
     }],
+    proven: HOST,
     ..Event::QUIET
 };

@@ -167,6 +167,7 @@ pub(crate) const SOAK: Event = Event {
 /// Both that carry the filter.
 const BOTH: &[Kind] = &[Kind::Host, Kind::Envoy];
 const HOST: &[Kind] = &[Kind::Host];
+const ENVOY: &[Kind] = &[Kind::Envoy];
 
 const NO_CHECKS: (Kind, &str) = (Kind::Nginx, "it has no checks");
 const NO_NAMES: (Kind, &str) = (Kind::Nginx, "this edition resolves names at its start only");

@@ -5,7 +5,8 @@ use super::Act::{
     Sees, Start, Stop,
 };
 use super::{
-    BOTH, Certificate, Change, ENVOY_SENDS_ONCE, Event, HOST, NO_CHECKS, NO_RELOAD, Sight, Wiring,
+    BOTH, Certificate, Change, ENVOY, ENVOY_SENDS_ONCE, Event, HOST, NO_CHECKS, NO_RELOAD, Sight,
+    Wiring,
 };
 use crate::load::Mix;
 use crate::replica::Fault;
@@ -46,7 +47,7 @@ const STOPPED: Event = Event {
     what: "one of three is stopped for 4 s: its kernel accepts, nobody answers",
     script: &[Stop(1), Pause(4000), Continue(1), Pause(2000)],
     mix: Mix::GetsAndPosts,
-    proven: HOST,
+    proven: BOTH,
     ..Event::QUIET
 };
 
@@ -124,7 +125,6 @@ const CLOSES_REQUESTS: Event = Event {
         Pause(2000),
     ],
     excused: &[ENVOY_SENDS_ONCE],
-    proven: HOST,
     ..Event::QUIET
 };
 
@@ -134,7 +134,6 @@ const RESETS_TLS: Event = Event {
     script: RESETS.script,
     mix: Mix::GetsAndTls,
     excused: &[ENVOY_SENDS_ONCE],
-    proven: HOST,
     ..Event::QUIET
 };
 
@@ -202,6 +201,7 @@ const FLAPS: Event = Event {
         Pause(1000),
     ],
     mix: Mix::GetsAndPosts,
+    proven: BOTH,
     ..Event::QUIET
 };
 
@@ -258,6 +258,7 @@ const EXPIRED: Event = Event {
         Pause(2000),
         Sees(1, Sight::Healthy),
     ],
+    proven: ENVOY,
     ..WRONG_NAME_AS_BASE
 };
 
