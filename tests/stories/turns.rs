@@ -52,6 +52,9 @@ on_each_proxy!(enough_connect_failures_hold_a_replica_back, |world| {
     // Each worker may have sent it some before it heard of the other's.
     assert!((3..=6).contains(&failures.as_u64().unwrap()), "{failures}");
 
+    // The other worker learns of it with its next heartbeat: there are four to a probe.
+    well.is_probed(2).await;
+
     // It accepts again, but what holds it back lasts.
     flaky.returns();
     let before = flaky.connections();

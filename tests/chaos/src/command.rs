@@ -1,14 +1,15 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 
 use crate::case::{self, Manner};
 use crate::event::{self, Event};
+use crate::network::Network;
 use crate::proxy::Kind;
 use crate::replica::{self, Serve};
 use crate::{report, run};
@@ -83,6 +84,9 @@ enum Part {
     /// A stand-in replica.
     #[command(hide = true)]
     Replica(Serve),
+    /// Which network a case would have here; prints why none of its own, or nothing.
+    #[command(hide = true)]
+    Network,
 }
 
 /// Runs the command line. Exit code 1 when something did not hold, 2 when something
@@ -101,6 +105,11 @@ pub fn main() -> ExitCode {
 fn execute(cli: Cli) -> Result<ExitCode> {
     match cli.part {
         Some(Part::Replica(serve)) => replica::serve(serve)?,
+        Some(Part::Network) => {
+            if let Network::Loopback(why) = Network::enter(Path::new("/etc/resolv.conf"))? {
+                println!("{why}");
+            }
+        }
         Some(Part::Case { event, proxy, how }) => {
             let played = case::play(find(&event)?, proxy, how.manner())?;
             println!("{}", serde_json::to_string(&played)?);
@@ -136,6 +145,9 @@ fn all(all: All) -> Result<ExitCode> {
     if all.proven {
         cases.retain(|case| case.event.proven.contains(&case.kind));
     }
+    if cases.is_empty() {
+        bail!("none of these events is played on these balancers");
+    }
     let how = |kind: Kind| How {
         seconds: match kind {
             Kind::Haproxy | Kind::Nginx => all.peer_seconds.or(all.how.seconds),
@@ -145,11 +157,12 @@ fn all(all: All) -> Result<ExitCode> {
     };
     let ended = run::run(cases, how, all.jobs, |ended| {
         let Some(out) = &all.out else { return Ok(()) };
-        let table = report::markdown(ended, &all.how);
+        let table = report::markdown(ended, &all.how, &how(Kind::Nginx));
         std::fs::write(out, table).with_context(|| format!("writing {}", out.display()))
     })?;
     println!("\n{}", report::text(&ended));
-    Ok(if ended.iter().all(run::Ended::is_as_expected) {
+    let holds = |ended: &run::Ended| ended.is_as_expected() && (!all.proven || ended.is_played());
+    Ok(if ended.iter().all(holds) {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(1)

@@ -54,7 +54,6 @@ impl NameServer {
 
     /// How often it was asked since the last `says` for an address that this concerns,
     /// answered or not: while a name is moved, for that name.
-    #[expect(dead_code, reason = "for an act that demands that the balancer asked")]
     pub(crate) fn asked(&self) -> u64 {
         self.state.asked.get()
     }

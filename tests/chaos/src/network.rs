@@ -8,6 +8,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::process::this_program;
+
 /// The network of one case. Replicas and clients have addresses of 127.0.0.0/8 in
 /// either, so that nothing else depends on which it is.
 pub(crate) enum Network {
@@ -18,8 +20,9 @@ pub(crate) enum Network {
 }
 
 impl Network {
-    /// Moves this process, and whoever it starts, into a namespace of its own. With
-    /// `resolv_conf`, names are resolved as that file says.
+    /// Moves this process, and all that it starts, into a namespace of its own. With
+    /// `resolv_conf`, names are resolved as that file says. It goes on as the first
+    /// process there, at whose end the system kills all others.
     ///
     /// To be called while the process has one thread: a namespace belongs to threads.
     ///
@@ -32,12 +35,14 @@ impl Network {
         if let Err(error) = unshare() {
             return Ok(Self::Loopback(format!("no namespaces here: {error}")));
         }
+        go_on_as_first()?;
         ip(&["link", "set", "lo", "up"])?;
         // A rule before the one for this machine's own addresses can then drop
         // what one of them sends.
         ip(&["rule", "add", "pref", "1000", "lookup", "local"])?;
         ip(&["rule", "del", "pref", "0", "lookup", "local"])?;
         mount(resolv_conf, Path::new("/etc/resolv.conf")).context("mounting resolv.conf")?;
+        mount_proc().context("mounting /proc")?;
         Ok(Self::Private)
     }
 
@@ -83,6 +88,24 @@ impl Network {
     }
 }
 
+/// The network that a case has here.
+///
+/// # Errors
+/// When that can't be found out.
+pub(crate) async fn of_cases() -> Result<Network> {
+    let mut probe = this_program()?;
+    let output = probe.arg("network").output().await?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    let why = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    Ok(if why.is_empty() {
+        Network::Private
+    } else {
+        Network::Loopback(why)
+    })
+}
+
 /// A port nobody listens on. Below those the kernel gives to clients, so that it
 /// stays free until it is used, and again while a replica is restarted.
 ///
@@ -111,7 +134,7 @@ fn taken(port: u16) -> bool {
 }
 
 fn unshare() -> io::Result<()> {
-    let ours = libc::CLONE_NEWNET | libc::CLONE_NEWNS;
+    let ours = libc::CLONE_NEWNET | libc::CLONE_NEWNS | libc::CLONE_NEWPID;
     // SAFETY: a bare system call that takes no memory.
     if unsafe { libc::unshare(ours) } == 0 {
         return Ok(());
@@ -125,6 +148,57 @@ fn unshare() -> io::Result<()> {
     std::fs::write("/proc/self/setgroups", "deny")?;
     std::fs::write("/proc/self/uid_map", format!("0 {user} 1"))?;
     std::fs::write("/proc/self/gid_map", format!("0 {group} 1"))
+}
+
+/// Returns in a child, the first process of the new namespace, which ends with this
+/// one; this one ends as the child does.
+fn go_on_as_first() -> io::Result<()> {
+    // SAFETY: the process has one thread, so that no lock is held in the child.
+    let child = unsafe { libc::fork() };
+    match child {
+        -1 => Err(io::Error::last_os_error()),
+        0 => {
+            // SAFETY: a bare system call that takes no memory.
+            match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) } {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            }
+        }
+        _ => {
+            let mut status = 0;
+            // SAFETY: the status is ours and outlives the call; the child is too.
+            while unsafe { libc::waitpid(child, &raw mut status, 0) } == -1 {
+                let error = io::Error::last_os_error();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    return Err(error);
+                }
+            }
+            // Without destructors: what they would undo is the child's.
+            std::process::exit(if libc::WIFEXITED(status) {
+                libc::WEXITSTATUS(status)
+            } else {
+                KILLED
+            })
+        }
+    }
+}
+
+/// Has `/proc` show the processes of this namespace.
+fn mount_proc() -> io::Result<()> {
+    let none = std::ptr::null();
+    // SAFETY: the strings are constants, and what is null may be.
+    match unsafe {
+        libc::mount(
+            c"proc".as_ptr(),
+            c"/proc".as_ptr(),
+            c"proc".as_ptr(),
+            0,
+            none,
+        )
+    } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Puts a file in the place of another, for this namespace alone.
@@ -159,5 +233,7 @@ fn ip(arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// Exit code when the first process was killed.
+const KILLED: i32 = 2;
 const FIRST_PORT: u16 = 10_000;
 const PORTS: u64 = 10_000;

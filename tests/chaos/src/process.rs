@@ -28,7 +28,7 @@ impl Process {
         // that takes no memory and no lock.
         unsafe {
             command.pre_exec(|| {
-                // Who is killed runs no destructor.
+                // A parent that is killed runs no destructor.
                 match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
                     0 => Ok(()),
                     _ => Err(io::Error::last_os_error()),

@@ -18,7 +18,7 @@ pub(crate) fn progress(ended: &Ended) {
         End::Played(played) => {
             println!("{name:36} {}", line(played));
             let wrong = !played.holds() && !played.log.is_empty();
-            if wrong && matches!(ended.case.kind, Kind::Host | Kind::Envoy) {
+            if wrong && ended.case.kind.is_ours() {
                 println!("{}", indented(&played.log));
             }
         }
@@ -41,7 +41,11 @@ pub(crate) fn text(all: &[Ended]) -> String {
             let cell = ends.get(kind).map_or_else(String::new, |end| match end {
                 End::Played(played) => {
                     let tally = &played.tally;
-                    let mark = if played.left.is_empty() { "" } else { " +left" };
+                    let mark = match (tally.is_sound(), played.left.is_empty()) {
+                        (false, _) => " unsound",
+                        (true, false) => " +left",
+                        (true, true) => "",
+                    };
                     format!("{}/{}{mark}", tally.unexcused(), tally.connections)
                 }
                 End::Absent(_) => "-".to_owned(),
@@ -54,7 +58,7 @@ pub(crate) fn text(all: &[Ended]) -> String {
 }
 
 /// The whole table, for `RESULTS.md`.
-pub(crate) fn markdown(all: &[Ended], how: &How) -> String {
+pub(crate) fn markdown(all: &[Ended], how: &How, peers: &How) -> String {
     let mut text = String::new();
     let kinds = kinds(all);
     let versions: Vec<String> = kinds
@@ -72,11 +76,14 @@ pub(crate) fn markdown(all: &[Ended], how: &How) -> String {
         text,
         "# Faults under load\n\n\
          Written by `just chaos-results`; [README.md](README.md) says how to read it.\n\n\
-         {}; {}; {}; {} new connections a second; in {}.\n\n",
+         {}; {}; {}; {} new connections a second, for {} s after the last act \
+         ({} s on HAProxy and NGINX); in {}.\n\n",
         machine::today(),
         machine::describe(),
         versions.join(", "),
         how.manner().rate,
+        how.manner().rest.as_secs_f64(),
+        peers.manner().rest.as_secs_f64(),
         network.unwrap_or("no network at all"),
     );
     text.push_str("| event | goal |");
@@ -103,7 +110,9 @@ pub(crate) fn markdown(all: &[Ended], how: &How) -> String {
                     "could not be played, see below".to_owned()
                 }
                 Some(End::Played(played)) => match event.excused(*kind) {
-                    Some(why) if !played.holds() => format!("{}: {why}", line(played)),
+                    Some(excuse) if !played.holds() && played.is_covered_by(excuse) => {
+                        format!("{}: {}", line(played), excuse.why)
+                    }
                     _ => line(played),
                 },
             };
@@ -146,6 +155,9 @@ fn line(played: &Played) -> String {
         if count > 0 {
             let _ = write!(text, "; {what} {count}");
         }
+    }
+    if tally.served_since == 0 {
+        text.push_str("; none served since it began");
     }
     if tally.late > LATE {
         let _ = write!(text, "; load late by {} ms", tally.late);

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::LocalSet;
 use tokio::time::sleep;
 
-use crate::event::Event;
+use crate::event::{Event, Excuse};
 use crate::load::{Client, Demand, Generator, tls_trusting};
 use crate::network::Network;
 use crate::process::Holdings;
@@ -53,7 +53,18 @@ pub(crate) struct Played {
 impl Played {
     /// Whether it is as it should be.
     pub(crate) fn holds(&self) -> bool {
-        self.tally.unexcused() == 0 && self.left.is_empty()
+        self.tally.unexcused() == 0 && self.left.is_empty() && self.tally.is_sound()
+    }
+
+    /// Whether all that is wrong is what this balancer can't help.
+    pub(crate) fn is_covered_by(&self, excuse: &Excuse) -> bool {
+        let tally = &self.tally;
+        let mut kinds = tally.errors.keys();
+        let may_be_left = |left: &String| excuse.left.iter().any(|known| left.starts_with(known));
+        tally.is_sound()
+            && kinds.all(|kind| excuse.errors.contains(kind))
+            && tally.unexcused() * excuse.one_in <= tally.connections
+            && self.left.iter().all(may_be_left)
     }
 }
 
@@ -80,7 +91,7 @@ pub(crate) fn play(event: &Event, kind: Kind, manner: Manner) -> Result<Case> {
     // Before the first thread.
     let network = Network::enter(&resolv_conf)?;
     if let Network::Loopback(why) = &network
-        && event.script.iter().any(|act| act.needs_network())
+        && event.needs_network()
     {
         return Ok(Case::NotHere(format!("needs a network namespace: {why}")));
     }
@@ -172,3 +183,72 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const SOAK_STEPS: u64 = 20;
 /// Load before the first act, so that there are connections it may meet.
 const WARM_UP: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::{Excuse, Holdings, Played, Tally};
+    use crate::load::Outcome::{self, Reset, ResetUnserved, WrongBytes};
+    use crate::proxy::Kind;
+
+    const EXCUSE: Excuse = Excuse {
+        kind: Kind::Envoy,
+        why: "",
+        errors: &[ResetUnserved],
+        one_in: 100,
+        left: &["asked to end, "],
+    };
+
+    fn played(errors: &[(Outcome, u64)], left: &[&str]) -> Played {
+        Played {
+            network: String::new(),
+            tally: Tally {
+                connections: 300,
+                served_since: 100,
+                errors: errors.iter().copied().collect::<BTreeMap<_, _>>(),
+                ..Tally::default()
+            },
+            before: Holdings::default(),
+            after: Holdings::default(),
+            left: left.iter().map(|one| (*one).to_owned()).collect(),
+            log: String::new(),
+        }
+    }
+
+    #[test]
+    fn an_excuse_covers_the_errors_and_remains_it_names() {
+        let cases = [
+            ("few of its kind", played(&[(ResetUnserved, 3)], &[]), true),
+            ("too many", played(&[(ResetUnserved, 4)], &[]), false),
+            ("another kind", played(&[(Reset, 1)], &[]), false),
+            ("wrong bytes", played(&[(WrongBytes, 1)], &[]), false),
+            ("its end", played(&[], &["asked to end, it goes on"]), true),
+            (
+                "a thread",
+                played(&[], &["threads: 3 before, 4 after"]),
+                false,
+            ),
+        ];
+        for (why, played, expected) in cases {
+            assert_eq!(played.is_covered_by(&EXCUSE), expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn what_says_nothing_of_the_balancer_does_not_hold() {
+        let sound = played(&[], &[]);
+        assert!(sound.holds());
+        let spoilt: [fn(&mut Tally); 3] = [
+            |tally| tally.harness = 1,
+            |tally| tally.withheld = 1,
+            |tally| tally.served_since = 0,
+        ];
+        for spoil in spoilt {
+            let mut played = sound.clone();
+            spoil(&mut played.tally);
+            assert!(!played.holds(), "{:?}", played.tally);
+            assert!(!played.is_covered_by(&EXCUSE), "{:?}", played.tally);
+        }
+    }
+}

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use serde_json::{Map, Value};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -27,9 +28,9 @@ pub(super) struct Stage {
     certificates: Certificates,
     replicas: Vec<Replica>,
     names: Option<NameServer>,
-    /// What the balancer was told last.
+    /// What the balancer is configured with.
     site: Site,
-    /// Every replica it may be told of.
+    /// Every replica it may be configured with.
     endpoints: Vec<Endpoint>,
     pub(super) proxy: Proxy,
     pub(super) load: Option<Generator>,
@@ -91,7 +92,7 @@ impl Stage {
                 Wiring::Certificates => Check::Tls(certificates.authority()),
             },
             extra_listener: false,
-            fields: serde_json::from_str(event.fields).context("the event's fields")?,
+            fields: fields(event, kind).context("the event's fields")?,
         };
         let places = Places::new(folder)?;
         let proxy = Proxy::start(kind, &site, places, event.log, event.descriptors).await?;
@@ -122,10 +123,18 @@ impl Stage {
 
     /// Does it all, in its order.
     pub(super) async fn perform(&mut self, script: &[Act], pace: f64) -> Result<()> {
+        let start = Instant::now();
+        self.acts(script, pace).await?;
+        // Of pauses alone: what happens does so throughout.
+        self.marks.began.get_or_insert(start);
+        Ok(())
+    }
+
+    async fn acts(&mut self, script: &[Act], pace: f64) -> Result<()> {
         for act in script {
             if let Act::Repeat(times, script) = act {
                 for _ in 0..*times {
-                    Box::pin(self.perform(script, pace)).await?;
+                    Box::pin(self.acts(script, pace)).await?;
                 }
                 continue;
             }
@@ -133,7 +142,7 @@ impl Stage {
             self.act(*act, pace)
                 .await
                 .with_context(|| format!("{act:?}"))?;
-            if !matches!(act, Act::Pause(_)) {
+            if !matches!(act, Act::Pause(_) | Act::Wait(_)) {
                 self.marks.began.get_or_insert(before);
             }
             // What is cut is cut at some moment of the act.
@@ -167,6 +176,7 @@ impl Stage {
     async fn act(&mut self, act: Act, pace: f64) -> Result<()> {
         match act {
             Act::Pause(ms) => sleep(Duration::from_millis(ms).mul_f64(pace)).await,
+            Act::Wait(ms) => sleep(Duration::from_millis(ms)).await,
             Act::Repeat(..) => {}
             Act::Kill(number) => self.replica(number)?.kill().await?,
             Act::Terminate(number) => self.replica(number)?.terminate().await?,
@@ -188,13 +198,18 @@ impl Stage {
             }
             Act::Emptied(number) => self.emptied(number).await?,
             Act::Dns(says) => self.names.as_ref().context("no name server")?.says(says),
+            Act::Asked => self.asked().await?,
+            Act::Sees(number, sight) => {
+                let name = self.replica(number)?.name.clone();
+                self.proxy.sees(&name, sight).await?;
+            }
             Act::Order(number, state) => {
                 let name = self.replica(number)?.name.clone();
                 self.proxy.order(&name, state).await?;
             }
             Act::Reload(change) => {
                 self.change(change);
-                self.proxy.reload(&self.site)?;
+                self.proxy.reload(&self.site).await?;
             }
             Act::StopBalancer => self.proxy.signal_all(libc::SIGSTOP),
             Act::ContinueBalancer => self.proxy.signal_all(libc::SIGCONT),
@@ -213,6 +228,7 @@ impl Stage {
                 };
                 self.ended = Some(wrong);
             }
+            Act::Counted(metric) => self.proxy.has_counted(metric).await?,
             Act::EndLoad => self.end_load().await?,
             Act::Clients(count, request) => {
                 let client = self.client(Duration::from_secs(60));
@@ -299,6 +315,18 @@ impl Stage {
             .context("clients are still served there")?
     }
 
+    async fn asked(&self) -> Result<()> {
+        let names = self.names.as_ref().context("no name server")?;
+        let asked = async {
+            while names.asked() == 0 {
+                sleep(LOOK).await;
+            }
+        };
+        timeout(LIMIT, asked)
+            .await
+            .context("nobody asks the name server")
+    }
+
     async fn clients_served(&mut self) -> Result<()> {
         while let Some(record) = self.clients.join_next().await {
             self.served.push(record?);
@@ -327,6 +355,15 @@ impl Stage {
         let replica = index.and_then(|index| self.replicas.get_mut(index));
         replica.context("no such replica")
     }
+}
+
+fn fields(event: &Event, kind: Kind) -> Result<Map<String, Value>> {
+    let mut fields: Map<String, Value> = serde_json::from_str(event.fields)?;
+    if kind == Kind::Envoy {
+        let more: Map<String, Value> = serde_json::from_str(event.envoy_fields)?;
+        fields.extend(more);
+    }
+    Ok(fields)
 }
 
 /// The address of clients that vanish.

@@ -31,8 +31,8 @@ pub(super) enum Mark {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Tally {
     pub(crate) connections: u64,
-    /// Of these, the ones that began when the event had.
-    pub(crate) since: u64,
+    /// Of these, the ones that began after the event had, and were served whole.
+    pub(crate) served_since: u64,
     /// Errors that a balancer could have prevented.
     pub(crate) errors: BTreeMap<Outcome, u64>,
     /// Errors of connections that were open when a replica was cut.
@@ -62,7 +62,8 @@ impl Marks {
         })
     }
 
-    /// Whether it was open while no replica served, or this long after.
+    /// Whether it was open while no replica served, or this long after, and ended
+    /// soon: a client that could be served again must not wait for ever.
     fn was_down(&self, record: &Record, grace: Duration) -> bool {
         let mut since = None;
         for mark in &self.marks {
@@ -70,7 +71,9 @@ impl Marks {
                 Mark::AllDown(at) => since = Some(*at),
                 Mark::Up(at) => {
                     let from = since.take();
-                    if from.is_some_and(|from| record.ended >= from && record.began < *at + grace) {
+                    let again = *at + grace;
+                    let meanwhile = |from| record.ended >= from && record.began < again;
+                    if from.is_some_and(meanwhile) && record.ended < again + SOON {
                         return true;
                     }
                 }
@@ -90,10 +93,10 @@ impl Tally {
             ..Self::default()
         };
         for record in &load.records {
-            let since = marks.began.is_some_and(|began| record.began >= began);
-            tally.since += u64::from(since);
             let errors = match record.outcome {
                 Outcome::Ok => {
+                    let since = marks.began.is_some_and(|began| record.began >= began);
+                    tally.served_since += u64::from(since);
                     let wait = record.first_byte.map_or(0, millis);
                     if !marks.severed(record) {
                         tally.worst_wait = tally.worst_wait.max(wait);
@@ -104,8 +107,9 @@ impl Tally {
                     tally.harness += 1;
                     continue;
                 }
-                // Bytes that were never sent are nobody's right.
-                Outcome::WrongBytes => &mut tally.errors,
+                // Nothing makes up for bytes that were never sent, and a balancer that
+                // listens refuses nobody, whatever its replicas do.
+                Outcome::WrongBytes | Outcome::Refused => &mut tally.errors,
                 _ => match expected {
                     Expected::NoErrorOnce(_, ms)
                         if marks.was_down(record, Duration::from_millis(ms)) =>
@@ -121,6 +125,12 @@ impl Tally {
         tally
     }
 
+    /// Whether it says something of the balancer: its clients could all do what they
+    /// should, and some were served once the event had begun.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.harness == 0 && self.withheld == 0 && self.served_since > 0
+    }
+
     /// How many errors a balancer could have prevented.
     pub(crate) fn unexcused(&self) -> u64 {
         self.errors.values().sum()
@@ -129,4 +139,61 @@ impl Tally {
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// One more attempt to connect, and what it takes to say so on a busy machine.
+const SOON: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, Expected, Instant, Load, Mark, Marks, Outcome, Record, Tally};
+
+    /// What becomes of a client of such a time, in milliseconds, when a replica is cut
+    /// at 1000 and none serves from 2000 to 2100.
+    fn errors(outcome: Outcome, began: u64, ended: u64) -> [usize; 3] {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut marks = Marks::default();
+        marks.put(Mark::Severed(at(1000), at(1010)));
+        marks.put(Mark::AllDown(at(2000)));
+        marks.put(Mark::Up(at(2100)));
+        let record = Record {
+            began: at(began),
+            first_byte: None,
+            ended: at(ended),
+            outcome,
+        };
+        let load = Load {
+            records: vec![record],
+            ..Load::default()
+        };
+        let tally = Tally::of(&load, &marks, Expected::NoErrorOnce("", 500));
+        [&tally.errors, &tally.severed, &tally.down].map(|errors| errors.len())
+    }
+
+    #[test]
+    fn errors_are_a_balancers_own_but_where_it_could_do_nothing() {
+        use Outcome::{Refused, Reset, Timeout, WrongBytes};
+        let (own, severed, down) = ([1, 0, 0], [0, 1, 0], [0, 0, 1]);
+        let cases = [
+            ("nothing had happened", Reset, 0, 900, own),
+            (
+                "it was on a replica that was cut",
+                Reset,
+                900,
+                1100,
+                severed,
+            ),
+            ("no bytes but the right ones", WrongBytes, 900, 1100, own),
+            ("the balancer listens", Refused, 900, 1100, own),
+            ("none served", Reset, 2050, 2060, down),
+            ("none had been seen to serve yet", Reset, 2500, 2700, down),
+            ("one served again", Reset, 2700, 2800, own),
+            ("it could have been served soon", Timeout, 2050, 12_050, own),
+            ("the balancer listens then too", Refused, 2050, 2060, own),
+        ];
+        for (why, outcome, began, ended, expected) in cases {
+            assert_eq!(errors(outcome, began, ended), expected, "{why}");
+        }
+    }
 }

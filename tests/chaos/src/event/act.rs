@@ -1,13 +1,17 @@
 //! What can happen.
 
+use std::time::Duration;
+
 use crate::load::Request;
 use crate::replica::Fault;
 
 /// One thing that happens. Replicas go by number, from 1.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Act {
-    /// Nothing, for this many milliseconds.
+    /// Nothing, for this many milliseconds; less of it in the short form.
     Pause(u64),
+    /// Nothing, for this many milliseconds, in the short form too.
+    Wait(u64),
     /// As often as this, all of these.
     Repeat(u32, &'static [Act]),
 
@@ -33,6 +37,10 @@ pub(crate) enum Act {
     Emptied(u8),
     /// What the name server says from now on.
     Dns(Dns),
+    /// Waits until the name server was asked while it said so.
+    Asked,
+    /// Waits until the balancer's `/status` says this of it.
+    Sees(u8, Sight),
 
     /// The operator's order for it, `drain` or `ready`.
     Order(u8, &'static str),
@@ -52,6 +60,8 @@ pub(crate) enum Act {
     EndBalancer,
     /// Waits for its end.
     BalancerEnded,
+    /// Demands that this metric of the balancer is above zero.
+    Counted(&'static str),
 
     /// No new clients from now on; waits until the last one is served.
     EndLoad,
@@ -89,6 +99,17 @@ pub(crate) enum Certificate {
     SelfSigned,
 }
 
+/// What a balancer can know of a replica.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sight {
+    /// It passes its checks.
+    Healthy,
+    /// It does not.
+    Unhealthy,
+    /// A probe of it has failed, ever.
+    FailedProbe,
+}
+
 /// What the name server says.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) enum Dns {
@@ -119,6 +140,19 @@ pub(crate) enum Change {
 }
 
 impl Act {
+    /// About how long it takes, unshortened.
+    pub(crate) fn length(self) -> Duration {
+        match self {
+            Self::Pause(ms) | Self::Wait(ms) => Duration::from_millis(ms),
+            Self::Repeat(times, script) => {
+                script.iter().map(|act| act.length()).sum::<Duration>() * times
+            }
+            // The host compiles its filters again.
+            Self::Reload(_) => Duration::from_secs(1),
+            _ => Duration::ZERO,
+        }
+    }
+
     /// Whether it needs a network of its own.
     pub(crate) fn needs_network(self) -> bool {
         match self {
@@ -130,13 +164,7 @@ impl Act {
 
     /// Whether connections that are open may be cut by it whatever a balancer does.
     pub(crate) fn severs(self) -> bool {
-        match self {
-            Self::Kill(_) | Self::Stop(_) | Self::BlackHole(_) => true,
-            Self::Fault(_, fault) => !matches!(
-                fault,
-                Fault::None | Fault::Sick | Fault::HangsPing | Fault::Slow(_)
-            ),
-            _ => false,
-        }
+        // No fault cuts a connection whose answer has begun; any other can be saved.
+        matches!(self, Self::Kill(_) | Self::Stop(_) | Self::BlackHole(_))
     }
 }

@@ -10,10 +10,12 @@ mod outages;
 mod replica_faults;
 mod restarts;
 
-use crate::load::Mix;
+use std::time::Duration;
+
+use crate::load::{Mix, Outcome};
 use crate::proxy::{Kind, Log};
 
-pub(crate) use act::{Act, Certificate, Change, Dns};
+pub(crate) use act::{Act, Certificate, Change, Dns, Sight};
 
 /// One fault under load.
 #[derive(Clone, Copy, Debug)]
@@ -35,18 +37,33 @@ pub(crate) struct Event {
     pub(crate) expected: Expected,
     /// Who can't play, and why.
     pub(crate) absent: &'static [(Kind, &'static str)],
-    /// Who can't keep to that, and why.
-    pub(crate) excused: &'static [(Kind, &'static str)],
+    /// Who can't keep to that, why, and how far.
+    pub(crate) excused: &'static [Excuse],
     /// For whom `cargo test` asserts the expectation.
     pub(crate) proven: &'static [Kind],
     /// Fields of the configuration of `dtr-lb` alone, as JSON.
     pub(crate) fields: &'static str,
+    /// More of them, for Envoy alone.
+    pub(crate) envoy_fields: &'static str,
     /// Where the balancer's log goes.
     pub(crate) log: Log,
     /// Its limit on open files.
     pub(crate) descriptors: Option<u64>,
     /// How replicas are found and checked.
     pub(crate) wiring: Wiring,
+}
+
+/// What one kind of balancer can't help. Nothing excuses wrong bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Excuse {
+    pub(crate) kind: Kind,
+    pub(crate) why: &'static str,
+    /// The errors its clients may see.
+    pub(crate) errors: &'static [Outcome],
+    /// No more of them than one in this many connections.
+    pub(crate) one_in: u64,
+    /// How what it may leave begins.
+    pub(crate) left: &'static [&'static str],
 }
 
 /// How replicas are found and checked.
@@ -86,19 +103,32 @@ impl Event {
         excused: &[],
         proven: &[],
         fields: "{}",
+        envoy_fields: "{}",
         log: Log::File,
         descriptors: None,
         wiring: Wiring::Plain,
     };
 
-    /// Why this kind can't play; `None` when it can.
-    pub(crate) fn absent(&self, kind: Kind) -> Option<&'static str> {
-        reason(self.absent, kind)
+    /// About how long its script takes, unshortened.
+    pub(crate) fn length(&self) -> Duration {
+        self.script.iter().map(|act| act.length()).sum()
     }
 
-    /// Why this kind can't keep to what is expected; `None` when it can.
-    pub(crate) fn excused(&self, kind: Kind) -> Option<&'static str> {
-        reason(self.excused, kind)
+    /// Whether it takes a network of its own.
+    pub(crate) fn needs_network(&self) -> bool {
+        // In the machine's own network nobody asks our name server.
+        self.wiring == Wiring::Names || self.script.iter().any(|act| act.needs_network())
+    }
+
+    /// Why this kind can't play; `None` when it can.
+    pub(crate) fn absent(&self, kind: Kind) -> Option<&'static str> {
+        let mut all = self.absent.iter();
+        all.find(|(one, _)| *one == kind).map(|(_, why)| *why)
+    }
+
+    /// What of the expectation this kind can't keep to; `None` when it can.
+    pub(crate) fn excused(&self, kind: Kind) -> Option<&'static Excuse> {
+        self.excused.iter().find(|excuse| excuse.kind == kind)
     }
 }
 
@@ -111,11 +141,6 @@ impl Expected {
             Self::NoErrorOnce(what, ms) => format!("0 once {what} for {ms} ms"),
         }
     }
-}
-
-fn reason(reasons: &[(Kind, &'static str)], kind: Kind) -> Option<&'static str> {
-    let reason = reasons.iter().find(|(one, _)| *one == kind);
-    reason.map(|(_, why)| *why)
 }
 
 /// Every event, in the order of the table.
@@ -142,6 +167,7 @@ pub(crate) const SOAK: Event = Event {
 /// Both that carry the filter.
 const BOTH: &[Kind] = &[Kind::Host, Kind::Envoy];
 const HOST: &[Kind] = &[Kind::Host];
+const ENVOY: &[Kind] = &[Kind::Envoy];
 
 const NO_CHECKS: (Kind, &str) = (Kind::Nginx, "it has no checks");
 const NO_NAMES: (Kind, &str) = (Kind::Nginx, "this edition resolves names at its start only");
@@ -150,36 +176,58 @@ const NO_RELOAD: (Kind, &str) = (
     "its configuration comes by xDS or a new process",
 );
 /// Until the replica is held back.
-const ENVOY_SENDS_ONCE: (Kind, &str) = (
-    Kind::Envoy,
-    "tcp_proxy keeps nothing that it could send again: the first on each worker are lost",
-);
+const ENVOY_SENDS_ONCE: Excuse = Excuse {
+    kind: Kind::Envoy,
+    why: "tcp_proxy keeps nothing that it could send again: the first on each worker are lost",
+    errors: &[Outcome::ClosedUnserved, Outcome::ResetUnserved],
+    // As many as are open at once.
+    one_in: 100,
+    left: &[],
+};
 const NO_ORDERS: (Kind, &str) = (Kind::Nginx, "it takes no orders but a reload");
 
 #[cfg(test)]
 mod tests {
-    use super::{Wiring, all};
+    use super::{Outcome, all};
 
     #[test]
-    fn names_are_unique_and_fields_are_json() {
+    fn names_are_unique() {
         let mut names: Vec<_> = all().iter().map(|event| event.name).collect();
         names.sort_unstable();
         let count = names.len();
         names.dedup();
         assert_eq!(names.len(), count, "two events of one name: {names:?}");
+    }
+
+    #[test]
+    fn fields_are_json() {
         for event in all() {
-            let fields = serde_json::from_str::<serde_json::Value>(event.fields);
-            assert!(
-                fields.is_ok_and(|fields| fields.is_object()),
-                "{}",
-                event.name
-            );
-            // In the machine's own network nobody asks our name server.
-            let quick = event.wiring != Wiring::Names || event.proven.is_empty();
-            assert!(quick, "{} needs a network of its own", event.name);
+            for fields in [event.fields, event.envoy_fields] {
+                let fields = serde_json::from_str::<serde_json::Value>(fields);
+                let is_object = fields.is_ok_and(|fields| fields.is_object());
+                assert!(is_object, "{}", event.name);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_proven_can_be_played_everywhere_and_needs_no_excuse() {
+        for event in all().iter().filter(|event| !event.proven.is_empty()) {
+            assert!(!event.needs_network(), "{} needs a network", event.name);
             for kind in event.proven {
-                let excuse = event.excused(*kind).or(event.absent(*kind));
-                assert_eq!(excuse, None, "{} on {}", event.name, kind.name());
+                let absent = event.absent(*kind).is_some();
+                let excused = event.excused(*kind).is_some();
+                assert!(!absent && !excused, "{} on {}", event.name, kind.name());
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_excuses_wrong_bytes() {
+        for event in all() {
+            for excuse in event.excused {
+                let wrong = excuse.errors.contains(&Outcome::WrongBytes);
+                assert!(!wrong, "{}", event.name);
             }
         }
     }

@@ -1,14 +1,25 @@
 //! The name server fails, or says something else.
 
-use super::Act::{Dns as Says, Pause, Reload, Repeat, Terminate};
+use super::Act::{Asked, Dns as Says, Pause, Reload, Repeat, Terminate, Wait};
 use super::{Change, Dns, Event, NO_NAMES, NO_RELOAD, Wiring};
 
 pub(super) const ALL: &[&Event] = &[&MOVES, &NXDOMAIN, &SILENCE, &RELOADED, &SILENT_RELOADED];
 
 const MOVES: Event = Event {
     name: "dns-moves",
-    what: "the name of one of three leads to another machine; 3 s later the old one ends",
-    script: &[Says(Dns::Moved(4)), Pause(3000), Terminate(1), Pause(2000)],
+    what: "the name of one of three leads to another machine; 3 s later the old one ends, and the other two 2 s after it",
+    script: &[
+        Says(Dns::Moved(4)),
+        // Not shortened: a name holds for a second, and is asked for every second.
+        Wait(3000),
+        Asked,
+        Terminate(1),
+        Pause(2000),
+        // The new machine alone is left.
+        Terminate(2),
+        Terminate(3),
+        Pause(2000),
+    ],
     replicas: 4,
     wiring: Wiring::Names,
     absent: &[NO_NAMES],
@@ -21,8 +32,10 @@ const NXDOMAIN: Event = Event {
     script: &[
         Says(Dns::NxDomain),
         Pause(6000),
+        Asked,
         Says(Dns::Right),
         Pause(2000),
+        Asked,
     ],
     wiring: Wiring::Names,
     absent: &[NO_NAMES],
@@ -35,8 +48,10 @@ const SILENCE: Event = Event {
     script: &[
         Says(Dns::Silent),
         Pause(6000),
+        Asked,
         Says(Dns::Right),
         Pause(2000),
+        Asked,
     ],
     wiring: Wiring::Names,
     absent: &[NO_NAMES],
@@ -50,8 +65,10 @@ const RELOADED: Event = Event {
         Says(Dns::NxDomain),
         Repeat(3, &[Pause(1500), Reload(Change::Nothing)]),
         Pause(1500),
+        Asked,
         Says(Dns::Right),
         Pause(2000),
+        Asked,
     ],
     wiring: Wiring::Names,
     absent: &[NO_NAMES, NO_RELOAD],
@@ -65,8 +82,10 @@ const SILENT_RELOADED: Event = Event {
         Says(Dns::Silent),
         Repeat(3, &[Pause(1500), Reload(Change::Nothing)]),
         Pause(1500),
+        Asked,
         Says(Dns::Right),
         Pause(2000),
+        Asked,
     ],
     wiring: Wiring::Names,
     absent: &[NO_NAMES, NO_RELOAD],

@@ -2,10 +2,11 @@
 
 use super::Act::{
     BlackHole, Certificate as Has, Continue, Fault as Does, Heal, Kill, Pause, Reload, Repeat,
-    Start, Stop,
+    Sees, Start, Stop,
 };
 use super::{
-    BOTH, Certificate, Change, ENVOY_SENDS_ONCE, Event, HOST, NO_CHECKS, NO_RELOAD, Wiring,
+    BOTH, Certificate, Change, ENVOY, ENVOY_SENDS_ONCE, Event, HOST, NO_CHECKS, NO_RELOAD, Sight,
+    Wiring,
 };
 use crate::load::Mix;
 use crate::replica::Fault;
@@ -46,7 +47,7 @@ const STOPPED: Event = Event {
     what: "one of three is stopped for 4 s: its kernel accepts, nobody answers",
     script: &[Stop(1), Pause(4000), Continue(1), Pause(2000)],
     mix: Mix::GetsAndPosts,
-    proven: HOST,
+    proven: BOTH,
     ..Event::QUIET
 };
 
@@ -124,7 +125,6 @@ const CLOSES_REQUESTS: Event = Event {
         Pause(2000),
     ],
     excused: &[ENVOY_SENDS_ONCE],
-    proven: HOST,
     ..Event::QUIET
 };
 
@@ -134,7 +134,6 @@ const RESETS_TLS: Event = Event {
     script: RESETS.script,
     mix: Mix::GetsAndTls,
     excused: &[ENVOY_SENDS_ONCE],
-    proven: HOST,
     ..Event::QUIET
 };
 
@@ -167,8 +166,10 @@ const SICK: Event = Event {
     script: &[
         Does(1, Fault::Sick),
         Pause(5000),
+        Sees(1, Sight::Unhealthy),
         Does(1, Fault::None),
         Pause(2000),
+        Sees(1, Sight::Healthy),
     ],
     mix: Mix::GetsAndPosts,
     absent: &[NO_CHECKS],
@@ -182,8 +183,10 @@ const HANGS: Event = Event {
     script: &[
         Does(1, Fault::HangsPing),
         Pause(5000),
+        Sees(1, Sight::Unhealthy),
         Does(1, Fault::None),
         Pause(2000),
+        Sees(1, Sight::Healthy),
     ],
     mix: Mix::GetsAndPosts,
     absent: &[NO_CHECKS],
@@ -198,6 +201,7 @@ const FLAPS: Event = Event {
         Pause(1000),
     ],
     mix: Mix::GetsAndPosts,
+    proven: BOTH,
     ..Event::QUIET
 };
 
@@ -214,7 +218,12 @@ const SICK_FLAPS: Event = Event {
                 Pause(900),
             ],
         ),
+        // Most turns are over before a third probe.
+        Does(1, Fault::Sick),
+        Sees(1, Sight::FailedProbe),
+        Does(1, Fault::None),
         Pause(1000),
+        Sees(1, Sight::Healthy),
     ],
     mix: Mix::GetsAndPosts,
     absent: &[NO_CHECKS],
@@ -227,8 +236,10 @@ const WRONG_NAME: Event = Event {
     script: &[
         Has(1, Certificate::WrongName),
         Pause(5000),
+        Sees(1, Sight::Unhealthy),
         Has(1, Certificate::Right),
         Pause(2000),
+        Sees(1, Sight::Healthy),
     ],
     wiring: Wiring::Certificates,
     absent: &[NO_CHECKS],
@@ -242,9 +253,12 @@ const EXPIRED: Event = Event {
     script: &[
         Has(1, Certificate::Expired),
         Pause(5000),
+        Sees(1, Sight::Unhealthy),
         Has(1, Certificate::Right),
         Pause(2000),
+        Sees(1, Sight::Healthy),
     ],
+    proven: ENVOY,
     ..WRONG_NAME_AS_BASE
 };
 
@@ -254,8 +268,10 @@ const SELF_SIGNED: Event = Event {
     script: &[
         Has(1, Certificate::SelfSigned),
         Pause(5000),
+        Sees(1, Sight::Unhealthy),
         Has(1, Certificate::Right),
         Pause(2000),
+        Sees(1, Sight::Healthy),
     ],
     ..WRONG_NAME_AS_BASE
 };

@@ -1,7 +1,7 @@
 //! All replicas are restarted, one after the other, as for an upgrade.
 
 use super::Act::{Emptied, Kill, Order, Pause, Repeat, Start, Terminate};
-use super::{Event, HOST, NO_ORDERS};
+use super::{BOTH, Event, HOST, NO_ORDERS};
 use crate::load::Mix;
 
 pub(super) const ALL: &[&Event] = &[
@@ -205,6 +205,7 @@ const TWO_GRACEFUL: Event = Event {
         Pause(1000),
     ],
     replicas: 2,
+    proven: BOTH,
     ..Event::QUIET
 };
 

@@ -60,7 +60,8 @@ pub(crate) fn version(kind: Kind) -> Result<String> {
         Kind::Host | Kind::Envoy => "--version",
         Kind::Haproxy | Kind::Nginx => "-v",
     };
-    let output = Command::new(binary).arg(argument).output()?;
+    let output = Command::new(&binary).arg(argument).output();
+    let output = output.with_context(|| format!("can't run {}", binary.display()))?;
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text).into_owned();
     let dotted = |word: &&str| word.contains('.') && word.contains(|c: char| c.is_ascii_digit());

@@ -1,6 +1,8 @@
-//! What every kind of balancer is told.
+//! What every kind of balancer is configured with.
 
-use std::path::PathBuf;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// Replicas, and how they are checked; each kind has its own words for it.
 #[derive(Clone, Debug)]
@@ -10,7 +12,7 @@ pub(crate) struct Site {
     /// Whether there is one more listener.
     pub(crate) extra_listener: bool,
     /// Fields of the configuration of `dtr-lb` alone.
-    pub(crate) fields: serde_json::Value,
+    pub(crate) fields: serde_json::Map<String, serde_json::Value>,
 }
 
 /// One replica.
@@ -30,6 +32,16 @@ pub(crate) enum Check {
     Plain,
     /// Over HTTPS, with a certificate this authority signed.
     Tls(PathBuf),
+}
+
+/// Writes a configuration in one step: an earlier reload may just be reading it.
+///
+/// # Errors
+/// When the folder is gone or full.
+pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    fs::write(&beside, text)?;
+    fs::rename(beside, path)
 }
 
 /// Between two checks, and how long one may take. The same for every kind.

@@ -1,7 +1,6 @@
 //! HAProxy, as its manual would have it for this: checks, and another server for a
 //! connection that can't be opened.
 
-use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
@@ -11,7 +10,7 @@ use tokio::net::UnixStream;
 use tokio::process::Command;
 
 use super::binary::binary;
-use super::config::{CONNECT_TIMEOUT, Check, DRAIN_TIMEOUT, FAST_INTERVAL, INTERVAL, Site};
+use super::config::{self, CONNECT_TIMEOUT, Check, DRAIN_TIMEOUT, FAST_INTERVAL, INTERVAL, Site};
 use super::{Kind, Places};
 
 pub(super) fn command(site: &Site, places: &Places) -> Result<Command> {
@@ -64,7 +63,7 @@ pub(super) fn write(site: &Site, places: &Places) -> Result<()> {
             ));
         }
     }
-    Ok(fs::write(path(places), text)?)
+    Ok(config::write(&path(places), &text)?)
 }
 
 /// By the socket, as operators do it.

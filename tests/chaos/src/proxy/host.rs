@@ -1,6 +1,5 @@
 //! `dtr-lb run`.
 
-use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::binary::binary;
-use super::config::{CONNECT_TIMEOUT, Check, DRAIN_TIMEOUT, FAST_INTERVAL, INTERVAL, Site};
+use super::config::{self, CONNECT_TIMEOUT, Check, DRAIN_TIMEOUT, FAST_INTERVAL, INTERVAL, Site};
 use super::{Kind, Places};
 
 pub(super) fn command(site: &Site, places: &Places) -> Result<Command> {
@@ -21,7 +20,8 @@ pub(super) fn command(site: &Site, places: &Places) -> Result<Command> {
 }
 
 pub(super) fn write(site: &Site, places: &Places) -> Result<()> {
-    Ok(fs::write(path(places), config(site, places).to_string())?)
+    let text = config(site, places).to_string();
+    Ok(config::write(&path(places), &text)?)
 }
 
 /// Where the configuration is.
@@ -72,7 +72,7 @@ fn config(site: &Site, places: &Places) -> Value {
             }
         }
     }
-    for (field, value) in site.fields.as_object().into_iter().flatten() {
+    for (field, value) in &site.fields {
         config[field] = value.clone();
     }
     config

@@ -6,7 +6,10 @@ mod envoy;
 mod haproxy;
 mod host;
 mod http;
+mod metrics;
 mod nginx;
+mod reload;
+mod status;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -17,12 +20,13 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
+use crate::event::Sight;
 use crate::load::{Client, Outcome, Request};
 use crate::network::free_port;
 use crate::process::{Holdings, LIMIT, Process, family};
@@ -30,6 +34,9 @@ use crate::stopped_thread::worker_of;
 
 pub(crate) use binary::version;
 pub(crate) use config::{Check, Endpoint, Site};
+use metrics::Metrics;
+use reload::Reload;
+use status::ReplicaStatus;
 
 /// Which balancer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
@@ -47,6 +54,11 @@ pub(crate) enum Kind {
 
 impl Kind {
     pub(crate) const ALL: [Self; 4] = [Self::Host, Self::Envoy, Self::Haproxy, Self::Nginx];
+
+    /// Whether it carries the filter, and something is expected of it.
+    pub(crate) fn is_ours(self) -> bool {
+        matches!(self, Self::Host | Self::Envoy)
+    }
 
     /// As tables and arguments say it.
     pub(crate) fn name(self) -> &'static str {
@@ -77,6 +89,7 @@ pub(crate) struct Proxy {
     process: Process,
     places: Places,
     log: PathBuf,
+    log_to: Log,
     /// The unread end of the log's pipe.
     unread: Option<OwnedFd>,
 }
@@ -161,6 +174,7 @@ impl Proxy {
             process,
             places,
             log,
+            log_to,
             unread,
         };
         proxy.serves().await?;
@@ -179,21 +193,29 @@ impl Proxy {
         self.process.id()
     }
 
-    /// Goes on with another configuration.
+    /// Goes on with another configuration: the host does when this returns, the
+    /// others when they have come to it.
     ///
     /// # Errors
-    /// When this kind can't.
-    pub(crate) fn reload(&self, site: &Site) -> Result<()> {
+    /// When this kind can't, or the host refuses it.
+    pub(crate) async fn reload(&self, site: &Site) -> Result<()> {
         match self.kind {
-            Kind::Host => host::write(site, &self.places)?,
+            Kind::Host => {
+                let seen = Reload::before(self)?;
+                host::write(site, &self.places)?;
+                self.process.signal(libc::SIGHUP)?;
+                seen.done(self).await
+            }
             Kind::Envoy => bail!("envoy takes its configuration in another way"),
             Kind::Haproxy => {
                 haproxy::write(site, &self.places)?;
-                return self.process.signal(libc::SIGUSR2);
+                self.process.signal(libc::SIGUSR2)
             }
-            Kind::Nginx => nginx::write(site, &self.places)?,
+            Kind::Nginx => {
+                nginx::write(site, &self.places)?;
+                self.process.signal(libc::SIGHUP)
+            }
         }
-        self.process.signal(libc::SIGHUP)
     }
 
     /// Fills the pipe of its log.
@@ -213,6 +235,28 @@ impl Proxy {
             Kind::Host | Kind::Envoy => http::order(self.places.admin, replica, state).await,
             Kind::Haproxy => haproxy::order(&self.places, replica, state).await,
             Kind::Nginx => bail!("nginx has no such order"),
+        }
+    }
+
+    /// Waits until the balancer says this of a replica. HAProxy and NGINX are not asked.
+    ///
+    /// # Errors
+    /// When it does not in time, with what it said last.
+    pub(crate) async fn sees(&self, replica: &str, sight: Sight) -> Result<()> {
+        if !self.kind.is_ours() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        loop {
+            let status = ReplicaStatus::of(self.places.admin, replica).await;
+            if status.as_ref().is_ok_and(|status| status.shows(sight)) {
+                return Ok(());
+            }
+            if started.elapsed() > SIGHT_LIMIT {
+                let status = status?;
+                bail!("after {SIGHT_LIMIT:?}, {replica} is not {sight:?} but {status:?}");
+            }
+            sleep(LOOK).await;
         }
     }
 
@@ -249,27 +293,29 @@ impl Proxy {
         }
     }
 
-    /// Sessions it says are open; `None` where it does not say.
-    pub(crate) async fn sessions(&self) -> Option<u64> {
-        let text = match self.kind {
-            Kind::Host => http::get(self.places.admin, "/metrics").await,
-            Kind::Envoy => http::get(self.places.envoy, "/stats/prometheus").await,
-            Kind::Haproxy | Kind::Nginx => return None,
+    /// What it says is open, by the names of its metrics; HAProxy and NGINX say nothing.
+    ///
+    /// # Errors
+    /// When it does not answer, or a metric is not there.
+    pub(crate) async fn sessions(&self) -> Result<Vec<(&'static str, u64)>> {
+        let clients = match self.kind {
+            Kind::Host => "dtr_lb_host_connections_active",
+            Kind::Envoy => "envoy_listener_downstream_cx_active",
+            Kind::Haproxy | Kind::Nginx => return Ok(Vec::new()),
         };
-        let text = text.ok()?;
-        let (own, active) = match self.kind {
-            Kind::Host => ("dtr_lb_host_connections_active", "dtr_lb_replica_active{"),
-            _ => ("envoy_tcp_downstream_cx_active", "dtr_lb_replica_active{"),
-        };
-        let values = text
-            .lines()
-            .filter(|line| line.starts_with(own) || line.starts_with(active));
-        // A gauge below zero is as wrong as one above.
-        let whole: f64 = values
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .map(f64::abs)
-            .sum();
-        Some(whole as u64)
+        let metrics = Metrics::of(self.kind, &self.places).await?;
+        let sum = |name| anyhow::Ok((name, metrics.sum(name)?));
+        Ok(vec![sum(clients)?, sum("dtr_lb_replica_active")?])
+    }
+
+    /// Demands that a metric of it is above zero.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub(crate) async fn has_counted(&self, metric: &str) -> Result<()> {
+        let sum = Metrics::of(self.kind, &self.places).await?.sum(metric)?;
+        ensure!(sum > 0, "{metric} is 0");
+        Ok(())
     }
 
     /// What it holds now.
@@ -356,3 +402,8 @@ fn fill(unread: &OwnedFd) -> Result<()> {
     }
     Ok(())
 }
+
+/// Three probes of a second each, the first a second after the last; and as long again.
+const SIGHT_LIMIT: Duration = Duration::from_secs(10);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(20);

@@ -1,14 +1,13 @@
 //! NGINX's stream module. It has no checks of its own: what it knows of a server it
 //! knows from its clients.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use tokio::process::Command;
 
 use super::binary::binary;
-use super::config::{CONNECT_TIMEOUT, Site};
+use super::config::{self, CONNECT_TIMEOUT, Site};
 use super::{Kind, Places};
 
 pub(super) fn command(site: &Site, places: &Places) -> Result<Command> {
@@ -48,12 +47,12 @@ pub(super) fn write(site: &Site, places: &Places) -> Result<()> {
     });
     let servers: String = servers.collect();
     let folder = places.folder.display();
-    // Who is not root has no other user to be.
+    // Without root there is no other user to run as.
     let text = format!(
         "{load}daemon off;\nuser root;\npid {folder}/nginx.pid;\nerror_log stderr warn;\n\
          worker_processes 2;\nevents {{ worker_connections 16000; }}\nstream {{\n{servers}}}\n"
     );
-    Ok(fs::write(path(places), text)?)
+    Ok(config::write(&path(places), &text)?)
 }
 
 fn path(places: &Places) -> PathBuf {
