@@ -25,7 +25,7 @@ use crate::proxy::generation::{Generation, GenerationArgs};
 use crate::proxy::main_thread::{MainThread, Resolving};
 use crate::proxy::options::HostOptions;
 use crate::proxy::shared_state::SharedState;
-use crate::proxy::sockets::BoundListener;
+use crate::proxy::sockets::{BoundListener, LeftListener};
 use crate::upstream::cluster::Clusters;
 use crate::upstream::resolver::{DnsName, Resolver};
 use proxy_wasm_engine::Shared;
@@ -45,6 +45,8 @@ pub struct Host {
     /// What DNS has said of the plan's names.
     names: Vec<Arc<DnsName>>,
     listeners: Vec<BoundListener>,
+    /// What plans gave up, while it is still there.
+    left: Vec<LeftListener>,
     admin: Option<BoundListener>,
     current: Generation,
     /// Those whose sessions are not over yet.
@@ -74,6 +76,7 @@ impl Host {
             workers: 0,
             names: Vec::new(),
             listeners: Vec::new(),
+            left: Vec::new(),
             admin: None,
             current: Generation::default(),
             retired: Vec::new(),
@@ -184,7 +187,8 @@ impl Host {
         let binds: Vec<_> = contexts.iter().map(|context| context.address).collect();
         let mut listeners = Vec::new();
         for context in contexts {
-            let bound = BoundListener::open(&self.listeners, context.address, &binds, count)?;
+            let bound =
+                BoundListener::open(&self.listeners, &self.left, context.address, &binds, count)?;
             let address = bound.address();
             let context = ListenerContext { address, ..context };
             listeners.push((bound, context));
@@ -271,9 +275,10 @@ impl Host {
             #[cfg(test)]
             fault: self.options.fault.clone(),
         });
-        for bound in &self.listeners {
-            bound.end_unless_in(&listeners);
-        }
+        self.left.retain(LeftListener::is_there);
+        let ends = self.listeners.iter();
+        self.left
+            .extend(ends.filter_map(|bound| bound.end_unless_in(&listeners)));
         let last = std::mem::replace(&mut self.current, next);
         last.enter(Phase::Retiring);
         if !last.is_empty() {

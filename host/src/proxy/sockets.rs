@@ -2,9 +2,9 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::{Arc, Weak};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -33,6 +33,29 @@ struct SocketSet {
     sockets: Vec<Arc<StdListener>>,
 }
 
+/// Sockets of an address that a plan gave up, while workers still take the last clients
+/// from them: the next plan may want them back.
+pub(crate) struct LeftListener {
+    address: SocketAddr,
+    sockets: Vec<Weak<StdListener>>,
+}
+
+impl LeftListener {
+    /// Whether there is any of them still.
+    pub(crate) fn is_there(&self) -> bool {
+        self.sockets.iter().any(|socket| socket.strong_count() > 0)
+    }
+
+    /// All of them; `None` when one has been closed by now.
+    fn take_back(&self) -> Option<SocketSet> {
+        let sockets = self.sockets.iter().map(Weak::upgrade);
+        Some(SocketSet {
+            address: self.address,
+            sockets: sockets.collect::<Option<_>>()?,
+        })
+    }
+}
+
 /// Whether a listener goes on when its workers are retired.
 #[derive(Debug, Default)]
 pub(crate) struct Succession(AtomicBool);
@@ -46,12 +69,14 @@ impl Succession {
 
 impl BoundListener {
     /// Takes over the sockets that listen on an address already, or binds new ones,
-    /// which listen at [`BoundListener::listen`]. `binds`: every address of the plan.
+    /// which listen at [`BoundListener::listen`]. `left`: what earlier plans gave up;
+    /// `binds`: every address of the plan.
     ///
     /// # Errors
     /// When the address can't be bound.
     pub(crate) fn open(
         bound: &[BoundListener],
+        left: &[LeftListener],
         bind: SocketAddr,
         binds: &[SocketAddr],
         workers: usize,
@@ -69,8 +94,10 @@ impl BoundListener {
             });
         }
         let sets = || bound.iter().flat_map(BoundListener::sets);
-        let sockets = match sets().find(|set| set.address == bind) {
-            Some(set) => set.clone(),
+        let own = sets().find(|set| set.address == bind).cloned();
+        let mut left = left.iter().filter(|left| left.address == bind);
+        let sockets = match own.or_else(|| left.find_map(LeftListener::take_back)) {
+            Some(set) => set,
             None if sets().any(|set| overlap(set.address, bind)) => {
                 // Nobody else can have it: with our sockets there, no other could be
                 // bound unless it shares ports as well, and is the same user's.
@@ -111,12 +138,18 @@ impl BoundListener {
     }
 
     /// Says to the workers that have its sockets, before they are retired, that no
-    /// others go on with them; unless one of the next plan's listeners does.
-    pub(crate) fn end_unless_in(&self, next: &[BoundListener]) {
+    /// others go on with them; unless one of the next plan's listeners does. What is
+    /// left then for a while.
+    pub(crate) fn end_unless_in(&self, next: &[BoundListener]) -> Option<LeftListener> {
         let goes_on = |one: &BoundListener| Arc::ptr_eq(&one.succession, &self.succession);
-        if !next.iter().any(goes_on) {
-            self.succession.0.store(true, Release);
+        if next.iter().any(goes_on) {
+            return None;
         }
+        self.succession.0.store(true, Release);
+        Some(LeftListener {
+            address: self.address(),
+            sockets: self.sockets.sockets.iter().map(Arc::downgrade).collect(),
+        })
     }
 
     /// Where it listens; never port 0.
@@ -252,7 +285,7 @@ mod tests {
         let held = open(&[], "127.0.0.1:0");
         held.listen().unwrap();
         let address = held.address();
-        let taken = BoundListener::open(&[], address, &[address], 2);
+        let taken = BoundListener::open(&[], &[], address, &[address], 2);
         let error = taken.err().unwrap().to_string();
         assert!(
             error.contains(&address.to_string()) && error.contains("in use"),
@@ -294,14 +327,27 @@ mod tests {
         let succession = Arc::clone(chosen.succession());
         let chosen = [chosen];
         let named = open(&chosen, &address.to_string());
-        chosen[0].end_unless_in(&[named]);
+        assert!(chosen[0].end_unless_in(&[named]).is_none());
         assert!(!succession.is_over());
-        chosen[0].end_unless_in(&[]);
+        assert!(chosen[0].end_unless_in(&[]).is_some());
         assert!(succession.is_over());
+    }
+
+    #[test]
+    fn an_address_that_was_given_up_just_now_is_taken_back() {
+        let first = open(&[], "127.0.0.1:0");
+        first.listen().unwrap();
+        let (address, worker) = (first.address(), first.of_worker(0).next());
+        let left = first.end_unless_in(&[]).unwrap();
+        drop(first);
+        assert!(left.is_there(), "a worker has it");
+        let again = BoundListener::open(&[], &[left], address, &[address], 1).unwrap();
+        assert!(Arc::ptr_eq(&again.sockets.sockets[0], &worker.unwrap()));
+        assert!(!again.succession().is_over(), "it has a life of its own");
     }
 
     fn open(bound: &[BoundListener], bind: &str) -> BoundListener {
         let bind = bind.parse().unwrap();
-        BoundListener::open(bound, bind, &[bind], 1).unwrap()
+        BoundListener::open(bound, &[], bind, &[bind], 1).unwrap()
     }
 }
