@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use crate::error::StartError;
 use crate::filters::log::LogSource;
+use crate::filters::modules::Modules;
 use crate::filters::vm_group::VmGroup;
 use crate::plan::{ADMIN_ROOT, Balancer, Failure, NetworkFilter, Plan, STREAM_ROOT, VmSettings};
-use proxy_wasm_engine::{Engine, Module, Plugin, VmConfig};
+use proxy_wasm_engine::{Module, Plugin, VmConfig};
 
 /// A module, its plugins, and their slots in the chain. Each worker has a VM of it.
 pub(crate) struct CompiledVm {
@@ -24,12 +25,15 @@ impl CompiledVm {
     ///
     /// # Errors
     /// When a module does not compile.
-    pub(crate) fn all(plan: &Plan, balancer: &[u8]) -> Result<Vec<Arc<CompiledVm>>, StartError> {
-        let engine = engine()?;
+    pub(crate) fn all(
+        modules: &mut Modules,
+        plan: &Plan,
+        balancer: &[u8],
+    ) -> Result<Vec<Arc<CompiledVm>>, StartError> {
         let groups = VmGroup::all(plan);
         groups
             .iter()
-            .map(|group| CompiledVm::compile(group, &engine, plan, balancer).map(Arc::new))
+            .map(|group| CompiledVm::compile(group, modules, plan, balancer).map(Arc::new))
             .collect()
     }
 
@@ -39,13 +43,14 @@ impl CompiledVm {
     /// When its module does not compile.
     pub(super) fn compile(
         group: &VmGroup<'_>,
-        engine: &Engine,
+        modules: &mut Modules,
         plan: &Plan,
         balancer: &[u8],
     ) -> Result<CompiledVm, StartError> {
         let filter = group.names().into_iter().next().zip(group.file());
-        let module = |code: &[u8]| {
-            Module::compile(engine, code).map_err(|error| failed(filter.clone(), Box::new(error)))
+        let mut module = |code: &[u8]| {
+            let module = modules.get(code);
+            module.map_err(|error| failed(filter.clone(), Box::new(error)))
         };
         match group {
             VmGroup::Filters(filters) => {
@@ -111,12 +116,6 @@ impl CompiledVm {
     pub(crate) fn failed(&self, error: proxy_wasm_engine::StartError) -> StartError {
         failed(self.filter.clone(), Box::new(error))
     }
-}
-
-/// # Errors
-/// When this machine can't run compiled modules at all.
-pub(super) fn engine() -> Result<Engine, StartError> {
-    Engine::new().map_err(|error| StartError::Filter(Box::new(error)))
 }
 
 fn vm_config(vm: VmSettings, plugins: Vec<Plugin>) -> VmConfig {

@@ -12,6 +12,7 @@ mod environment;
 mod filter_slot;
 mod grpc;
 mod log;
+pub(crate) mod modules;
 pub(crate) mod rehearsal;
 mod ticks;
 mod vm_group;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use tracing::{Level, debug};
 
 use crate::error::StartError;
-use crate::filters::compiled_vm::{CompiledVm, engine};
+use crate::filters::compiled_vm::CompiledVm;
 use crate::filters::log::LogSource;
+use crate::filters::modules::Modules;
 use crate::filters::vm_group::VmGroup;
 use crate::plan::Plan;
 use proxy_wasm_engine::{Environment, LogLine, Shared, Vm};
@@ -40,7 +41,7 @@ impl fmt::Display for Rehearsal {
 /// # Errors
 /// When this machine can't run compiled modules at all.
 pub fn rehearse(plan: &Plan, balancer: &[u8]) -> Result<Vec<Rehearsal>, StartError> {
-    let engine = engine()?;
+    let mut modules = Modules::new()?;
     let vm_data = Shared::new();
     let names: Arc<[String]> = (plan.clusters.iter().map(|one| &one.name))
         .chain(plan.pools.iter().map(|one| &one.name))
@@ -49,13 +50,14 @@ pub fn rehearse(plan: &Plan, balancer: &[u8]) -> Result<Vec<Rehearsal>, StartErr
         .collect();
     let rehearsals = VmGroup::all(plan).into_iter().map(|group| {
         let names = Arc::clone(&names);
-        let outcome = CompiledVm::compile(&group, &engine, plan, balancer).and_then(|compiled| {
-            let log_source = compiled.log_source();
-            let environment = Arc::new(RehearsalWorld { names, log_source });
-            Vm::start(&compiled.module, &compiled.config, &vm_data, environment)
-                .map(|vm| debug!(contexts = vm.context_count(), "started"))
-                .map_err(|error| compiled.failed(error))
-        });
+        let outcome =
+            CompiledVm::compile(&group, &mut modules, plan, balancer).and_then(|compiled| {
+                let log_source = compiled.log_source();
+                let environment = Arc::new(RehearsalWorld { names, log_source });
+                Vm::start(&compiled.module, &compiled.config, &vm_data, environment)
+                    .map(|vm| debug!(contexts = vm.context_count(), "started"))
+                    .map_err(|error| compiled.failed(error))
+            });
         Rehearsal {
             filters: group.names(),
             file: group.file(),

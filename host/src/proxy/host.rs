@@ -13,6 +13,7 @@ use crate::control::admission::{Admission, Limit};
 use crate::control::lifecycle::{Drained, Phase};
 use crate::error::StartError;
 use crate::filters::compiled_vm::CompiledVm;
+use crate::filters::modules::Modules;
 use crate::metrics::WorkerCounters;
 use crate::net::fd_limit::FileBudget;
 use crate::net::forward::DataCallbacks;
@@ -38,6 +39,7 @@ pub struct Host {
     admission: Arc<Admission>,
     pipes: Arc<PipeBudget>,
     vm_data: Shared,
+    modules: Modules,
     main_thread: MainThread,
     counters: Arc<WorkerCounters>,
     /// How many workers there have been.
@@ -71,6 +73,7 @@ impl Host {
             admission: Arc::default(),
             pipes: PipeBudget::new(file_budget.pipes()),
             vm_data: Shared::new(),
+            modules: Modules::new()?,
             main_thread: MainThread::spawn().map_err(failed)?,
             counters: Arc::default(),
             workers: 0,
@@ -202,7 +205,13 @@ impl Host {
         let admin = match &plan.admin {
             Some(admin) => {
                 let known = self.admin.as_slice();
-                Some(BoundListener::open(known, admin.bind, &[admin.bind], 1)?)
+                Some(BoundListener::open(
+                    known,
+                    &[],
+                    admin.bind,
+                    &[admin.bind],
+                    1,
+                )?)
             }
             None => None,
         };
@@ -218,7 +227,7 @@ impl Host {
         clusters.refuse_loops(own.collect())?;
         resolver.resolve(self.options.resolve_limit).await;
 
-        let vms = CompiledVm::all(&plan, wasm)?;
+        let vms = CompiledVm::all(&mut self.modules, &plan, wasm)?;
         let (phases, watching) = watch::channel(Phase::Starting);
         let shared = Arc::new(SharedState {
             clusters,
@@ -253,6 +262,7 @@ impl Host {
             bound.listen()?;
         }
         // Nothing can fail any more.
+        self.modules.forget_unused();
         if let Some(shortfall) = connection_limit::shortfall(&plan, &limit, &self.file_budget) {
             tracing::warn!("{shortfall}");
         }
