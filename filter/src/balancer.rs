@@ -331,6 +331,10 @@ impl Balancer {
         self.prober.stop();
         // Not only at the next heartbeat: there may be none.
         self.share_counts(store, now);
+        if self.is_idle() {
+            let mine = self.counted();
+            self.sync.end_counts(store, &mine);
+        }
     }
 
     /// Where another VM probes, learns what it has left on the board, to show it.
@@ -477,15 +481,20 @@ impl Balancer {
         }
     }
 
-    /// Shares this VM's counts, learns the others', and reports both.
-    fn share_counts(&mut self, store: &mut impl Store, now: Moment) {
+    /// What this VM counted, by replica's key.
+    fn counted(&self) -> Vec<(u64, Tally)> {
         let counted = self.pool.replicas().map(|(id, replica)| {
             let here = self.connections.here(id);
             (replica.key, here)
         });
-        let mine: Vec<(u64, Tally)> = counted
+        counted
             .filter(|(_, here)| *here != Tally::default())
-            .collect();
+            .collect()
+    }
+
+    /// Shares this VM's counts, learns the others', and reports both.
+    fn share_counts(&mut self, store: &mut impl Store, now: Moment) {
+        let mine = self.counted();
         if let Some((tallies, others)) = self.sync.share_counts(store, &mine, now) {
             for id in self.pool.ids() {
                 let Some(replica) = self.pool.get(id) else {

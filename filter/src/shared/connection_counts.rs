@@ -4,7 +4,7 @@ use crate::balance::tally::Tally;
 use crate::shared::board::{self, COUNTS, Lost, Store};
 use crate::time::Moment;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 /// What one VM knows of the others' counts.
@@ -73,7 +73,8 @@ impl ConnectionCounts {
                 now.since(*at) < ttl
             };
             fold_in_ended(rows, vm_id, is_alive);
-            seen.retain(|vm, _| rows.iter().any(|row| row.vm == *vm));
+            let alive: HashSet<u64> = rows.iter().map(|row| row.vm).collect();
+            seen.retain(|vm, _| alive.contains(vm));
             elsewhere.clear();
             for (key, tally) in rows.iter().flat_map(|row| &row.counts) {
                 let sum: &mut Tally = elsewhere.entry(*key).or_default();
@@ -84,14 +85,10 @@ impl ConnectionCounts {
                 let sum: &mut Tally = elsewhere.entry(*key).or_default();
                 *sum = sum.without_totals(tally);
             }
-            let unfolded = |(key, tally): &(u64, Tally)| match folded.get(key) {
-                Some(folded) => (*key, tally.without_totals(folded)),
-                None => (*key, *tally),
-            };
             rows.push(Row {
                 vm: vm_id,
                 beat,
-                counts: mine.iter().map(unfolded).collect(),
+                counts: unfolded(mine, &folded),
             });
         })?;
         self.folded = folded;
@@ -100,15 +97,51 @@ impl ConnectionCounts {
     }
 }
 
+impl ConnectionCounts {
+    /// Leaves the totals to the others, and nothing that is open: this VM ends. Should
+    /// it go on after all, its next beat makes up for it.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`] when others were faster again and again; it is taken for ended later.
+    pub(crate) fn end(
+        &mut self,
+        store: &mut impl Store,
+        mine: &[(u64, Tally)],
+    ) -> Result<(), Lost> {
+        let (vm_id, folded) = (self.vm_id, &self.folded);
+        board::update(store, COUNTS, |rows: &mut Vec<Row>| {
+            for row in rows.iter_mut().filter(|row| row.vm == vm_id) {
+                row.counts = unfolded(mine, folded);
+            }
+            fold(rows, |row| row.vm == vm_id);
+        })?;
+        self.written = mine.iter().copied().collect();
+        Ok(())
+    }
+}
+
+/// What of a VM's counts is not in the row of ended VMs yet.
+fn unfolded(mine: &[(u64, Tally)], folded: &HashMap<u64, Tally>) -> Vec<(u64, Tally)> {
+    let unfolded = |(key, tally): &(u64, Tally)| match folded.get(key) {
+        Some(folded) => (*key, tally.without_totals(folded)),
+        None => (*key, *tally),
+    };
+    mine.iter().map(unfolded).collect()
+}
+
 /// Takes out this VM's row, and folds the totals of ended VMs into the row
 /// [`ENDED`].
 fn fold_in_ended(rows: &mut Vec<Row>, vm_id: u64, mut is_alive: impl FnMut(&Row) -> bool) {
+    rows.retain(|row| row.vm != vm_id);
+    fold(rows, |row| row.vm != ENDED && !is_alive(row));
+}
+
+/// Folds the totals of some rows into the row [`ENDED`].
+fn fold(rows: &mut Vec<Row>, mut is_over: impl FnMut(&Row) -> bool) {
     let mut totals: HashMap<u64, Tally> = HashMap::new();
     rows.retain(|row| {
-        if row.vm == vm_id {
-            return false;
-        }
-        if row.vm != ENDED && is_alive(row) {
+        if row.vm != ENDED && !is_over(row) {
             return true;
         }
         for (key, tally) in &row.counts {
@@ -180,6 +213,25 @@ mod tests {
         for (why, ms, expected) in cases {
             let elsewhere = stays.beat(&mut store, at(ms), TTL, &none).unwrap();
             assert_eq!(elsewhere[&REPLICA], expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn one_that_ends_leaves_its_totals_at_once_and_may_go_on() {
+        let mut store = MemoryStore::default();
+        let (mut ends, mut stays) = (ConnectionCounts::new(1), ConnectionCounts::new(2));
+        let none: [(u64, Tally); 0] = [];
+        ends.beat(&mut store, at(0), TTL, &[(REPLICA, tally(1, 5))])
+            .unwrap();
+        ends.end(&mut store, &[(REPLICA, tally(0, 6))]).unwrap();
+        let elsewhere = stays.beat(&mut store, at(0), TTL, &none).unwrap();
+        assert_eq!(elsewhere[&REPLICA], tally(0, 6));
+        for connections in [7, 8] {
+            let mine = [(REPLICA, tally(1, connections))];
+            let elsewhere = ends.beat(&mut store, at(0), TTL, &mine).unwrap();
+            assert_eq!(elsewhere[&REPLICA], tally(0, 0), "its own are not others'");
+            let elsewhere = stays.beat(&mut store, at(0), TTL, &none).unwrap();
+            assert_eq!(elsewhere[&REPLICA], tally(1, connections));
         }
     }
 

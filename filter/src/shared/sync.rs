@@ -274,6 +274,14 @@ impl Sync {
         Some((tallies, before))
     }
 
+    /// Leaves this VM's totals to the others: it has nothing open, and ends.
+    pub(crate) fn end_counts(&mut self, store: &mut impl Store, mine: &[(u64, Tally)]) {
+        if let Some(member) = &mut self.member {
+            // Lost, it is taken for ended a little later.
+            let _ = member.counts.end(store, mine);
+        }
+    }
+
     /// Writes an order for all VMs; since when it holds.
     ///
     /// # Errors
