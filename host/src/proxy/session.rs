@@ -109,9 +109,9 @@ impl Session {
             // On the heap as well.
             match Box::pin(landing.dial_next(connection, target, asked)).await {
                 Some(next) => {
-                    let unserved = forward.give_up_replica();
+                    let resumable = forward.give_up_replica();
                     replica = next;
-                    forward = self::forward(connection, &client, &replica).resuming(unserved);
+                    forward = self::forward(connection, &client, &replica).resuming(resumable);
                 }
                 None => forward.pass_on(),
             }

@@ -74,7 +74,7 @@ pub(crate) enum Asked {
 }
 
 /// What a client has sent, and what filters are shown, for another replica.
-pub(crate) struct Unserved {
+pub(crate) struct Resumable {
     up: Flow,
     down_shown: DataCallbacks,
     client_input: Input,
@@ -137,8 +137,8 @@ struct Recheck {
 enum FlightEnd {
     /// Nothing yet, or nothing to act upon.
     None,
-    /// It is not sent again: what waited for that goes on.
-    Deferred,
+    /// It is not sent again: both ways go on.
+    RunAgain,
     Unserved(Asked),
 }
 
@@ -196,17 +196,17 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
     }
 
     /// Goes on where another replica ended before its first byte.
-    pub(crate) fn resuming(mut self, unserved: Unserved) -> Self {
-        self.up = unserved.up;
+    pub(crate) fn resuming(mut self, resumable: Resumable) -> Self {
+        self.up = resumable.up;
         self.up.start_again();
-        self.down.shown = unserved.down_shown;
-        self.client.input = unserved.client_input;
+        self.down.shown = resumable.down_shown;
+        self.client.input = resumable.client_input;
         self
     }
 
     /// After [`Outcome::Unserved`]: another replica takes the place of this one.
-    pub(crate) fn give_up_replica(self) -> Unserved {
-        Unserved {
+    pub(crate) fn give_up_replica(self) -> Resumable {
+        Resumable {
             up: self.up,
             down_shown: self.down.shown,
             client_input: self.client.input,
@@ -242,7 +242,7 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
             }
             match self.first_flight() {
                 FlightEnd::Unserved(asked) => return Poll::Ready(Outcome::Unserved(asked)),
-                FlightEnd::Deferred => {}
+                FlightEnd::RunAgain => {}
                 FlightEnd::None => break,
             }
         }
@@ -309,7 +309,7 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
             false => self.up.flight = FirstFlight::Over,
         }
         match has_ended || self.replica.is_gone() {
-            true => FlightEnd::Deferred,
+            true => FlightEnd::RunAgain,
             false => FlightEnd::None,
         }
     }
