@@ -145,11 +145,6 @@ impl Balancer {
         self.sync.predecessor_has_ended(now)
     }
 
-    /// Whether it is still to be found out where a connection went.
-    pub fn is_unsettled(&self, stream: StreamId) -> bool {
-        self.connections.is_unsettled(stream)
-    }
-
     /// How many probes are under way.
     pub fn under_way(&self) -> usize {
         self.prober.under_way()

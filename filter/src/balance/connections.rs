@@ -220,12 +220,6 @@ impl Connections {
         self.open.is_empty()
     }
 
-    /// Whether it is still to be found out where a connection went, or may go.
-    pub(crate) fn is_unsettled(&self, stream: StreamId) -> bool {
-        let connection = self.open.get(&stream);
-        connection.is_some_and(|connection| connection.settled != Settled::Yes)
-    }
-
     /// Up to `most` connections that are not settled, the oldest first; each is
     /// named once, and again after [`Connections::located`] did not settle it, or
     /// when it is time to look whether it has moved.
