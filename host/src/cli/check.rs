@@ -29,7 +29,7 @@ impl Check {
             _ => String::new(),
         };
         if self.load {
-            let rehearsals = rehearse(&Plan::of_file(&file), FILTER).map_err(anyhow::Error::new)?;
+            let rehearsals = rehearse(&Plan::of_file(&file), FILTER);
             let lines: Vec<String> = rehearsals.iter().map(ToString::to_string).collect();
             if rehearsals.iter().any(|one| one.outcome.is_err()) {
                 return Err(Failure::Usage(anyhow::anyhow!(lines.join("\n    "))));

@@ -1,12 +1,14 @@
 //! Compiled modules, kept from one plan to the next.
 
-use crate::error::StartError;
 use proxy_wasm_engine::{Engine, LoadError, Module};
 
 /// Compiles each module once: a reload takes those that have not changed, and the
 /// workers before it and after it share their code.
+#[derive(Default)]
 pub(crate) struct Modules {
-    engine: Engine,
+    /// Made with the first module: a host without filters needs no compiler, and no
+    /// thread for its clock.
+    engine: Option<Engine>,
     compiled: Vec<Compiled>,
 }
 
@@ -18,26 +20,20 @@ struct Compiled {
 }
 
 impl Modules {
-    /// # Errors
-    /// When this machine can't run compiled modules at all.
-    pub(crate) fn new() -> Result<Modules, StartError> {
-        let engine = Engine::new().map_err(|error| StartError::Filter(Box::new(error)))?;
-        Ok(Modules {
-            engine,
-            compiled: Vec::new(),
-        })
-    }
-
     /// The module of this code.
     ///
     /// # Errors
-    /// When it does not compile.
+    /// When it does not compile, or this machine can't run compiled modules at all.
     pub(super) fn get(&mut self, code: &[u8]) -> Result<Module, LoadError> {
         if let Some(known) = self.compiled.iter_mut().find(|known| known.code == code) {
             known.used = true;
             return Ok(known.module.clone());
         }
-        let module = Module::compile(&self.engine, code)?;
+        let engine = match &mut self.engine {
+            Some(engine) => engine,
+            none => none.insert(Engine::new()?),
+        };
+        let module = Module::compile(engine, code)?;
         self.compiled.push(Compiled {
             code: code.to_owned(),
             module: module.clone(),
@@ -64,7 +60,7 @@ mod tests {
         let code = |version: &str| {
             format!(r#"(module (func (export "proxy_abi_version_{version}")))"#).into_bytes()
         };
-        let mut modules = Modules::new().unwrap();
+        let mut modules = Modules::default();
         let known = |modules: &Modules| modules.compiled.len();
         modules.get(&code("0_2_0")).unwrap();
         modules.get(&code("0_2_1")).unwrap();

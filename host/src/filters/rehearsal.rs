@@ -37,11 +37,8 @@ impl fmt::Display for Rehearsal {
 
 /// Loads every module of a plan and starts its plugins, as each worker would,
 /// without listening anywhere. What a plugin asks for is not carried out.
-///
-/// # Errors
-/// When this machine can't run compiled modules at all.
-pub fn rehearse(plan: &Plan, balancer: &[u8]) -> Result<Vec<Rehearsal>, StartError> {
-    let mut modules = Modules::new()?;
+pub fn rehearse(plan: &Plan, balancer: &[u8]) -> Vec<Rehearsal> {
+    let mut modules = Modules::default();
     let vm_data = Shared::new();
     let names: Arc<[String]> = (plan.clusters.iter().map(|one| &one.name))
         .chain(plan.pools.iter().map(|one| &one.name))
@@ -64,7 +61,7 @@ pub fn rehearse(plan: &Plan, balancer: &[u8]) -> Result<Vec<Rehearsal>, StartErr
             outcome,
         }
     });
-    Ok(rehearsals.collect())
+    rehearsals.collect()
 }
 
 /// What a VM may know of a host that will not serve.

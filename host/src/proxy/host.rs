@@ -73,7 +73,7 @@ impl Host {
             admission: Arc::default(),
             pipes: PipeBudget::new(file_budget.pipes()),
             vm_data: Shared::new(),
-            modules: Modules::new()?,
+            modules: Modules::default(),
             main_thread: MainThread::spawn().map_err(failed)?,
             counters: Arc::default(),
             workers: 0,
