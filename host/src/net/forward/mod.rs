@@ -18,13 +18,17 @@
 
 mod flow;
 mod hooks;
+mod outcome;
 mod side;
 mod silence;
 mod splicer;
+mod timeouts;
 
 pub(crate) use flow::MOST_HELD;
 pub use hooks::DataCallbacks;
 pub(crate) use hooks::ForwardHooks;
+pub(crate) use outcome::{Asked, Outcome};
+pub(crate) use timeouts::Timeouts;
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -42,71 +46,11 @@ use proxy_wasm_engine::{Direction, End};
 use side::{Input, Side};
 use silence::{Activity, Silence};
 
-/// Why forwarding ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// Both sides finished; the client first.
-    ClientClosed,
-    /// The replica finished, and the client has what it sent: the replica was the
-    /// first, or takes no more of what the client sends.
-    ReplicaClosed,
-    /// The client's connection was lost, and so the replica's was closed.
-    ClientReset,
-    /// The replica's connection was lost, and so the client's was reset.
-    ReplicaReset,
-    /// Silent both ways for longer than allowed.
-    Idle,
-    /// One side finished, and the other was silent for longer than allowed.
-    HalfClosed,
-    /// By command of a filter or the drain.
-    Ordered(CloseCommand),
-    /// The replica ended before its first byte, and what the client sent may be sent
-    /// to another one: see [`Forward::give_up_replica`] and [`Forward::pass_on`].
-    Unserved(Asked),
-}
-
-/// Whether the client of a replica that said nothing had asked for an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
-    Yes,
-    /// A server waits for more, and may lose patience.
-    NotYet,
-}
-
 /// What a client has sent, and what filters are shown, for another replica.
 pub(crate) struct Resumable {
     up: Flow,
     down_shown: DataCallbacks,
     client_input: Input,
-}
-
-/// How long a connection may be silent; `None` is for ever.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Timeouts {
-    /// Both ways.
-    pub(crate) idle: Option<Duration>,
-    /// Once one side has finished.
-    pub(crate) half_close: Option<Duration>,
-    /// While it is being closed: a side takes nothing of what is left for it, or a
-    /// client goes on sending what nobody reads.
-    pub(crate) close: Duration,
-}
-
-impl Timeouts {
-    /// Once one side has finished.
-    pub(crate) fn half_closed(&self) -> Option<Duration> {
-        self.idle.into_iter().chain(self.half_close).min()
-    }
-}
-
-impl Default for Timeouts {
-    fn default() -> Timeouts {
-        Timeouts {
-            idle: None,
-            half_close: None,
-            close: CLOSE_LIMIT,
-        }
-    }
 }
 
 /// A connected client and replica.
@@ -500,8 +444,6 @@ impl<T: ForwardHooks> Future for Forward<'_, T> {
     }
 }
 
-/// How long a connection that is being closed may stand still, unless told otherwise.
-const CLOSE_LIMIT: Duration = Duration::from_secs(10);
 /// Between two looks at what a side has acknowledged: at first, and at most.
 const RECHECKS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
