@@ -1,8 +1,9 @@
 //! All replicas are restarted, one after the other, as for an upgrade.
 
 use super::Act::{Emptied, Kill, Order, Pause, Repeat, Start, Terminate};
-use super::{BOTH, Event, HOST, NO_ORDERS};
-use crate::load::Mix;
+use super::{Event, Excuse, HOST, NO_ORDERS};
+use crate::load::{Mix, Outcome};
+use crate::proxy::Kind;
 
 pub(super) const ALL: &[&Event] = &[
     &THREE_SLOWLY,
@@ -159,6 +160,16 @@ const TWO_FAST: Event = Event {
     ..Event::QUIET
 };
 
+const ENVOY_LOSES_THE_QUEUE: Excuse = Excuse {
+    kind: Kind::Envoy,
+    why: "what waits in the queue of a replica that stops listening is reset by its kernel, and \
+          tcp_proxy keeps nothing that it could send again",
+    errors: &[Outcome::ResetUnserved],
+    // Six restarts within some 16,000 connections.
+    one_in: 1000,
+    left: &[],
+};
+
 const THREE_GRACEFUL: Event = Event {
     name: "rolling-3-graceful",
     what: "each of three ends what it serves, is gone for 0.5 s; the next one 1 s later; twice",
@@ -182,6 +193,7 @@ const THREE_GRACEFUL: Event = Event {
         ),
         Pause(1000),
     ],
+    excused: &[ENVOY_LOSES_THE_QUEUE],
     ..Event::QUIET
 };
 
@@ -205,7 +217,8 @@ const TWO_GRACEFUL: Event = Event {
         Pause(1000),
     ],
     replicas: 2,
-    proven: BOTH,
+    proven: HOST,
+    excused: &[ENVOY_LOSES_THE_QUEUE],
     ..Event::QUIET
 };
 
