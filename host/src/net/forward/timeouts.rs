@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How long a connection that is being closed may stand still, unless told otherwise.
+/// How long a connection that is being closed may stand still, by default.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long a connection may be silent; `None` is for ever.
