@@ -37,20 +37,19 @@ on_each_proxy!(status_has_the_documented_shape, |world| {
     let proxy = world.proxy_with(json!({ "max_connections": 500 })).await;
     proxy.sees(&well, Healthy).await;
     proxy.sees(&sick, Unhealthy).await;
-    // The worker that answers may read the other's answers somewhat later.
-    eventually(LIMIT, "two answers", async || {
-        let entry = proxy.status_of(&sick).await?;
-        let answers = entry["checks"][0]["answers"].as_array().unwrap();
-        match answers.len() {
-            2.. => Ok(()),
-            _ => Err(entry.to_string()),
+    // Any worker may answer, and reads the other's answers somewhat later.
+    let answer = eventually(LIMIT, "two answers", async || {
+        let answer = proxy
+            .request_admin("GET", "/status?as=json", &[], b"")
+            .await;
+        let status: Value =
+            serde_json::from_slice(&answer.body).map_err(|error| error.to_string())?;
+        match &status["replicas"][1]["checks"][0]["answers"] {
+            Value::Array(answers) if answers.len() >= 2 => Ok(answer),
+            _ => Err(status.to_string()),
         }
     })
     .await;
-
-    let answer = proxy
-        .request_admin("GET", "/status?as=json", &[], b"")
-        .await;
 
     assert_eq!(answer.header("content-type"), Some("application/json"));
     let status: Value = serde_json::from_slice(&answer.body).unwrap();
@@ -78,7 +77,6 @@ on_each_proxy!(status_has_the_documented_shape, |world| {
     let check = &entry["checks"][0];
     assert_eq!(fields(check), CHECK, "{check}");
     let answers = check["answers"].as_array().unwrap();
-    assert!(answers.len() >= 2, "{check}");
     for answer in answers {
         assert_eq!(fields(answer), ["latency_us", "reason", "unix_ms"]);
         assert_eq!(answer["reason"], "status");
