@@ -87,7 +87,7 @@ async fn the_busiest_gets_none(world: &World, policy: &str) {
     proxy.order(one, "drain").await;
     proxy.order(other, "drain").await;
     let mut held = Vec::new();
-    for _ in 0..15 {
+    for _ in 0..25 {
         let mut connection = proxy.connect().await;
         connection.answered_by(busiest).await;
         held.push(connection);
@@ -106,8 +106,8 @@ async fn the_busiest_gets_none(world: &World, policy: &str) {
     }
 
     let shares = replicas.each_ref().map(Standin::connections);
-    assert_eq!(shares[0], 15, "{shares:?}: the busiest was given another");
-    assert!(shares[1].min(shares[2]) > 5, "{shares:?}");
+    assert_eq!(shares[0], 25, "{shares:?}: the busiest was given another");
+    assert!(shares[1].min(shares[2]) > 0, "{shares:?}");
 }
 
 on_each_proxy!(random_two_follows_the_weights, |world| {
