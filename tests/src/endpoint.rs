@@ -2,7 +2,7 @@
 //! listens there.
 
 use std::future::Future;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +11,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use crate::child;
 use crate::eventually::eventually;
 
 /// An address with a reserved port, open or closed.
@@ -19,11 +18,16 @@ pub(crate) struct Endpoint {
     address: SocketAddr,
     /// Bound and never listening: nobody else gets the port while it is closed.
     _reserved: Socket,
-    accepting: Mutex<Option<JoinHandle<()>>>,
+    listening: Mutex<Option<Listening>>,
     sessions: Arc<Mutex<JoinSet<()>>>,
     serve: Serve,
-    /// What fills the queue of a black hole.
+    /// The listener of a black hole, and what fills its queue.
     hole: Mutex<Vec<Socket>>,
+}
+
+struct Listening {
+    accepts: JoinHandle<()>,
+    socket: Socket,
 }
 
 /// Carries on one accepted connection.
@@ -37,7 +41,7 @@ impl Endpoint {
         Self {
             address: reserved.local_addr().unwrap().as_socket().unwrap(),
             _reserved: reserved,
-            accepting: Mutex::default(),
+            listening: Mutex::default(),
             sessions: Arc::default(),
             serve,
             hole: Mutex::default(),
@@ -51,33 +55,36 @@ impl Endpoint {
 
     /// Starts to listen, unless it does already.
     pub(crate) fn open(&self) {
-        if self.accepting.lock().unwrap().is_some() {
+        if self.listening.lock().unwrap().is_some() {
             return;
         }
-        self.hole.lock().unwrap().clear();
-        let listener = socket(self.address);
-        listener.listen(1024).unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let listener = TcpListener::from_std(listener.into()).unwrap();
+        let hole = std::mem::take(&mut *self.hole.lock().unwrap());
+        if let Some(listener) = hole.first() {
+            stop_listening(listener);
+        }
+        drop(hole);
+        let socket = socket(self.address);
+        socket.listen(1024).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let listener = TcpListener::from_std(socket.try_clone().unwrap().into()).unwrap();
         let (serve, sessions) = (self.serve.clone(), self.sessions.clone());
-        let accepting = tokio::spawn(async move {
+        let accepts = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 stream.set_nodelay(true).unwrap();
                 sessions.lock().unwrap().spawn(serve(stream));
             }
         });
-        *self.accepting.lock().unwrap() = Some(accepting);
+        *self.listening.lock().unwrap() = Some(Listening { accepts, socket });
     }
 
     /// Stops to listen: from now on connections are refused. Accepted ones go on.
     pub(crate) async fn close(&self) {
-        let accepting = self.accepting.lock().unwrap().take();
-        if let Some(accepting) = accepting {
-            accepting.abort();
-            // The listener is gone when the task is.
-            let _ = accepting.await;
-            child::none_half_started();
+        let listening = self.listening.lock().unwrap().take();
+        if let Some(Listening { accepts, socket }) = listening {
+            accepts.abort();
+            let _ = accepts.await;
+            stop_listening(&socket);
         }
     }
 
@@ -121,8 +128,8 @@ impl Endpoint {
 
 impl Drop for Endpoint {
     fn drop(&mut self) {
-        if let Some(accepting) = self.accepting.lock().unwrap().take() {
-            accepting.abort();
+        if let Some(Listening { accepts, .. }) = self.listening.lock().unwrap().take() {
+            accepts.abort();
         }
     }
 }
@@ -135,10 +142,20 @@ fn socket(address: SocketAddr) -> Socket {
     socket
 }
 
+/// Has a listener refuse connections, and give up its port to the next. Closing it is
+/// not enough: a process that another test starts just now has a copy of it until it
+/// has run `exec`, with which the kernel goes on accepting.
+fn stop_listening(listener: &Socket) {
+    listener.shutdown(Shutdown::Both).unwrap();
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::ErrorKind;
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpStream;
@@ -171,5 +188,30 @@ mod tests {
         );
         endpoint.open();
         TcpStream::connect(endpoint.address()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_closes_at_once_though_processes_are_started() {
+        let endpoint = Endpoint::new(Arc::new(|_| Box::pin(async {})));
+        let done = Arc::new(AtomicBool::new(false));
+        let starter = std::thread::spawn({
+            let done = done.clone();
+            move || {
+                while !done.load(Ordering::Relaxed) {
+                    let mut command = Command::new("true");
+                    // SAFETY: nothing is done between fork and exec.
+                    unsafe { command.pre_exec(|| Ok(())) };
+                    command.spawn().unwrap().wait().unwrap();
+                }
+            }
+        });
+        for _ in 0..300 {
+            endpoint.open();
+            endpoint.close().await;
+            let refused = TcpStream::connect(endpoint.address()).await.unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+        }
+        done.store(true, Ordering::Relaxed);
+        starter.join().unwrap();
     }
 }

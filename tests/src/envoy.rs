@@ -14,7 +14,6 @@ use dtr_lb::plan::Plan;
 use serde_json::Value;
 
 use crate::certificate::Authority;
-use crate::child;
 use crate::connection::Connection;
 use crate::envoy_binary::envoy_binary;
 use crate::eventually::{START_LIMIT, eventually};
@@ -145,7 +144,8 @@ impl Process {
                 }
             });
         }
-        let mut child = child::start(&mut command)
+        let mut child = command
+            .spawn()
             .with_context(|| format!("can't run {}", binary.display()))?;
         if let Some(mut from) = child.stderr.take() {
             let mut log = log.clone();

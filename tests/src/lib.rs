@@ -28,7 +28,6 @@
 mod admin;
 mod api;
 mod certificate;
-mod child;
 mod connection;
 mod endpoint;
 mod envoy;
