@@ -33,6 +33,7 @@ mod error;
 #[cfg(test)]
 mod fault;
 mod filters;
+pub mod import;
 mod metrics;
 mod net;
 pub mod plan;

@@ -1,0 +1,251 @@
+//! The health check: one for all listeners, and another one where a listener's
+//! differs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::found::{self, At, CheckKind, Service, Verify};
+use super::note::Notes;
+use super::options::ImportOptions;
+use super::output::{Check, Health};
+use super::written::time;
+
+/// The general check with its rhythm, and each service's own where it differs.
+/// `ports` are the services' ports.
+pub(super) fn checks(
+    services: &[Service],
+    ports: &[u16],
+    options: &ImportOptions,
+    notes: &mut Notes,
+) -> (Health, Vec<Option<Check>>) {
+    let checks: Vec<Option<Check>> = (services.iter().zip(ports))
+        .map(|(service, port)| {
+            let check = service.check.as_ref()?;
+            Some(written(&check.value, *port, options))
+        })
+        .collect();
+    // That of HTTPS says most: the other may be answered with a redirect to it.
+    let https = |check: &&Check| check.target.starts_with("https:");
+    let known = || checks.iter().flatten();
+    let general = known().find(https).or_else(|| known().next()).cloned();
+    let general = general.unwrap_or_else(|| guessed(services, ports, options, notes));
+    note_unverified(services, &general, options, notes);
+    note_redirects(services, notes);
+    // Of one port there is one check, and the first service's is taken.
+    let mut own: BTreeMap<u16, Option<Check>> = BTreeMap::new();
+    for ((service, port), check) in services.iter().zip(ports).zip(checks) {
+        let check = check.filter(|check| *check != general);
+        let first = own.entry(*port).or_insert_with(|| check.clone());
+        if *first != check {
+            let text = format!(
+                "another service leads to port {port} too, and its check is taken for both"
+            );
+            notes.not_taken(&service.place, text);
+        }
+    }
+    let own = ports.iter().map(|port| own.get(port).cloned().flatten());
+    (rhythm(services, general, notes), own.collect())
+}
+
+/// A check as the configuration has it.
+fn written(check: &found::Check, port: u16, options: &ImportOptions) -> Check {
+    let port = check.port.unwrap_or(port);
+    match &check.kind {
+        CheckKind::Tcp => Check {
+            target: format!("tcp:{port}"),
+            statuses: Vec::new(),
+            headers: BTreeMap::new(),
+            verify: None,
+        },
+        CheckKind::Http {
+            tls,
+            path,
+            statuses,
+            headers,
+        } => Check {
+            target: match tls {
+                Some(_) => format!("https:{port}{path}"),
+                None => format!("http:{port}{path}"),
+            },
+            statuses: statuses.iter().map(range).collect(),
+            headers: headers.iter().cloned().collect(),
+            verify: tls.as_ref().map(|verify| match (&options.verify, verify) {
+                (Some(verify), _) => verify.clone(),
+                (None, Verify::System) => "system".to_owned(),
+                (None, Verify::CaFile(file)) => file.clone(),
+                (None, Verify::None) => "none".to_owned(),
+            }),
+        },
+    }
+}
+
+fn range((first, last): &(u16, u16)) -> String {
+    match first == last {
+        true => first.to_string(),
+        false => format!("{first}-{last}"),
+    }
+}
+
+/// What is asked when the old balancer asked nothing: `/_ping`, which the registry's
+/// guide wants, where the port says how.
+fn guessed(
+    services: &[Service],
+    ports: &[u16],
+    options: &ImportOptions,
+    notes: &mut Notes,
+) -> Check {
+    let verify = || options.verify.clone().unwrap_or_else(|| "none".to_owned());
+    let (target, verify) = match ports {
+        _ if ports.contains(&443) => ("https:443/_ping".to_owned(), Some(verify())),
+        _ if ports.contains(&80) => ("http:80/_ping".to_owned(), None),
+        _ => (
+            format!("tcp:{}", ports.first().copied().unwrap_or(443)),
+            None,
+        ),
+    };
+    if let Some(service) = services.first() {
+        let text = match target.starts_with("tcp:") {
+            true => format!(
+                "nothing here asks the servers how they are; {target} only connects: set \
+                 \"health\": {{\"target\": ...}}, such as https:5000/v2/"
+            ),
+            false => {
+                format!("nothing here asks the servers how they are; each is asked {target} now")
+            }
+        };
+        notes.advice(&service.place, text);
+    }
+    Check {
+        target,
+        statuses: Vec::new(),
+        headers: BTreeMap::new(),
+        verify,
+    }
+}
+
+/// A check that believes any certificate is the operator's to decide.
+fn note_unverified(
+    services: &[Service],
+    general: &Check,
+    options: &ImportOptions,
+    notes: &mut Notes,
+) {
+    if options.verify.is_some() {
+        return;
+    }
+    let unverified = |service: &&Service| {
+        let kind = service.check.as_ref().map(|check| &check.value.kind);
+        matches!(
+            kind,
+            Some(CheckKind::Http {
+                tls: Some(Verify::None),
+                ..
+            })
+        )
+    };
+    let guessed = general.verify.as_deref() == Some("none");
+    let place = services
+        .iter()
+        .find(unverified)
+        .and_then(|one| one.check.as_ref());
+    let place = place.map(|check| &check.place);
+    let Some(place) = place.or_else(|| services.first().map(|one| &one.place)) else {
+        return;
+    };
+    if guessed {
+        notes.advice(
+            place,
+            "probes believe any certificate (\"verify\": \"none\"): import again with --verify and \
+             the file of the authority that signed the replicas', or --verify system",
+        );
+    }
+}
+
+/// A check that takes a redirect for an answer learns nothing from it.
+fn note_redirects(services: &[Service], notes: &mut Notes) {
+    for check in services.iter().filter_map(|service| service.check.as_ref()) {
+        let CheckKind::Http { statuses, .. } = &check.value.kind else {
+            continue;
+        };
+        let redirect = statuses
+            .iter()
+            .any(|(first, last)| *first <= 301 && *last >= 301);
+        if redirect {
+            notes.advice(
+                &check.place,
+                "a redirect counts as healthy here, as it did: where port 80 only redirects, ask \
+                 https:443/_ping for it too, and take \"statuses\" out",
+            );
+        }
+    }
+}
+
+/// When replicas are probed: one rhythm for all listeners.
+fn rhythm(services: &[Service], check: Check, notes: &mut Notes) -> Health {
+    let mut said = services.iter().filter_map(|service| service.check.as_ref());
+    let first = said.next();
+    for other in said {
+        if first.is_some_and(|first| rhythm_of(&first.value) != rhythm_of(&other.value)) {
+            notes.not_taken(
+                &other.place,
+                "when replicas are probed is one thing for all listeners: the first check's is taken",
+            );
+        }
+    }
+    let Some(At {
+        value: first,
+        place,
+    }) = first
+    else {
+        return Health {
+            check,
+            interval: None,
+            fast_interval: None,
+            down_interval: None,
+            timeout: None,
+            rise: None,
+            fall: None,
+        };
+    };
+    let interval = first
+        .interval
+        .or(first.timeout.map(|timeout| timeout.max(INTERVAL)));
+    let mut at_most_interval = |value: Option<Duration>, what: &str| {
+        let (value, interval) = (value?, interval?);
+        if value > interval {
+            let text = format!("{what} is longer than the interval, and is cut to it");
+            notes.not_taken(place, text);
+        }
+        Some(time(value.min(interval)))
+    };
+    let timeout = at_most_interval(first.timeout, "the timeout");
+    let fast_interval = at_most_interval(
+        first.fast_interval,
+        "the interval while a change is pending",
+    );
+    Health {
+        check,
+        interval: interval.map(time),
+        fast_interval,
+        down_interval: first.down_interval.map(time),
+        timeout,
+        rise: first.rise.map(|count| count.clamp(1, 1000)),
+        fall: first.fall.map(|count| count.clamp(1, 1000)),
+    }
+}
+
+fn rhythm_of(check: &found::Check) -> [Option<u128>; 6] {
+    let time = |time: Option<Duration>| time.map(|time| time.as_nanos());
+    let count = |count: Option<u64>| count.map(u128::from);
+    [
+        time(check.interval),
+        time(check.fast_interval),
+        time(check.down_interval),
+        time(check.timeout),
+        count(check.rise),
+        count(check.fall),
+    ]
+}
+
+/// The default of all, in HAProxy too.
+const INTERVAL: Duration = Duration::from_secs(2);
