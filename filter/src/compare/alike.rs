@@ -1,0 +1,43 @@
+//! Texts that all replicas should have alike.
+
+use super::Observed;
+use super::disagreement::{Disagreement, Subject};
+use super::observation::Observation;
+use std::collections::BTreeMap;
+
+/// Those that have another text than most, or all when there is no majority. Replicas
+/// that say nothing have no part in it. `describe` is given the text and the majority's.
+pub(super) fn compare(
+    replicas: &[Observed<'_>],
+    subject: Subject,
+    pick: impl Fn(&Observation) -> Option<String>,
+    describe: impl Fn(&str, Option<&str>) -> String,
+) -> Vec<Disagreement> {
+    let mut by_text: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, observation) in replicas {
+        if let Some(text) = pick(observation) {
+            by_text.entry(text).or_default().push((*name).to_owned());
+        }
+    }
+    if by_text.len() < 2 {
+        return Vec::new();
+    }
+    let usual = majority(&by_text).map(str::to_owned);
+    let odd = by_text
+        .into_iter()
+        .filter(|(text, _)| usual.as_ref() != Some(text));
+    odd.map(|(text, replicas)| Disagreement {
+        subject,
+        text: describe(&text, usual.as_deref()),
+        replicas,
+    })
+    .collect()
+}
+
+/// The text that more than half have.
+fn majority(by_text: &BTreeMap<String, Vec<String>>) -> Option<&str> {
+    let all: usize = by_text.values().map(Vec::len).sum();
+    let mut texts = by_text.iter();
+    let (text, _) = texts.find(|(_, replicas)| replicas.len() > all / 2)?;
+    Some(text)
+}

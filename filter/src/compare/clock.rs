@@ -1,0 +1,76 @@
+//! The replicas' clocks, against each other's and our own.
+
+use super::Observed;
+use super::disagreement::{Disagreement, Subject};
+
+/// How far each replica's clock is ahead of what most clocks show, in milliseconds, in
+/// the order of the replicas; `None`: not known.
+pub fn skews_ms(replicas: &[Observed<'_>]) -> Vec<Option<i64>> {
+    let usual = usual_ms(replicas);
+    let offsets = replicas.iter().map(|(_, it)| it.clock_offset_ms);
+    offsets
+        .map(|offset| Some(offset?.saturating_sub(usual)))
+        .collect()
+}
+
+pub(super) fn compare(replicas: &[Observed<'_>]) -> Vec<Disagreement> {
+    let mut found: Vec<Disagreement> = (replicas.iter().zip(skews_ms(replicas)))
+        .filter_map(|((name, _), skew)| Some((*name, skew.filter(|skew| is_off(*skew))?)))
+        .map(|(name, skew)| Disagreement {
+            subject: Subject::Clock,
+            replicas: vec![name.to_owned()],
+            text: format!(
+                "its clock is {} the others'; tokens that one replica issues are \"not valid yet\" or over for \
+                 another: synchronise it (NTP)",
+                direction(skew)
+            ),
+        })
+        .collect();
+    let ours = usual_ms(replicas).saturating_neg();
+    if is_off(ours) {
+        found.push(Disagreement {
+            subject: Subject::Clock,
+            replicas: Vec::new(),
+            text: format!(
+                "its clock is {} the replicas'; synchronise it (NTP)",
+                direction(ours)
+            ),
+        });
+    }
+    found
+}
+
+/// How far most clocks are ahead of ours: the median of theirs and our own. Of two in
+/// the middle it is the one nearer to us.
+fn usual_ms(replicas: &[Observed<'_>]) -> i64 {
+    let offsets = replicas.iter().filter_map(|(_, it)| it.clock_offset_ms);
+    let mut offsets: Vec<i64> = offsets.chain([0]).collect();
+    offsets.sort_unstable();
+    let upper = offsets.len() / 2;
+    let lower = offsets.len().saturating_sub(1) / 2;
+    let middle = [offsets.get(lower), offsets.get(upper)];
+    let nearest = middle
+        .into_iter()
+        .flatten()
+        .min_by_key(|offset| offset.unsigned_abs());
+    nearest.copied().unwrap_or_default()
+}
+
+fn is_off(skew_ms: i64) -> bool {
+    skew_ms.unsigned_abs() >= TOLERANCE_MS
+}
+
+fn direction(skew_ms: i64) -> String {
+    let seconds = skew_ms.unsigned_abs() / 1000;
+    let span = match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min {} s", seconds / 60, seconds % 60),
+        7200..172_800 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} days", seconds / 86_400),
+    };
+    let side = if skew_ms > 0 { "ahead of" } else { "behind" };
+    format!("{span} {side}")
+}
+
+/// Clocks that are kept differ by less, and `Date` itself is right to a second only.
+const TOLERANCE_MS: u64 = 5000;

@@ -1,0 +1,58 @@
+//! What replicas disagree about.
+
+use serde::Serialize;
+use std::fmt;
+
+/// One thing that is not as it should be, and whose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Disagreement {
+    /// What it is about.
+    pub subject: Subject,
+    /// Whose, by name; none: this machine's own.
+    pub replicas: Vec<String>,
+    /// What it is, and what to do.
+    pub text: String,
+}
+
+/// What a disagreement is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Subject {
+    /// The clocks differ.
+    Clock,
+    /// A certificate differs, is over, or is not for the registry's name.
+    Certificate,
+    /// Clients are sent to different places to log in, or to a wrong one.
+    Login,
+    /// The versions of the software differ.
+    Version,
+    /// Plain HTTP leads elsewhere.
+    Redirect,
+}
+
+impl Disagreement {
+    /// Whether it is the other one, though its figures may have moved.
+    pub(crate) fn is_same(&self, other: &Disagreement) -> bool {
+        (self.subject, &self.replicas) == (other.subject, &other.replicas)
+    }
+}
+
+impl fmt::Display for Disagreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.replicas.iter().take(MOST_NAMES);
+        let names: Vec<String> = shown.map(|name| format!("\"{name}\"")).collect();
+        let more = self.replicas.len().saturating_sub(MOST_NAMES);
+        match self.replicas.len() {
+            0 => f.write_str("this machine")?,
+            1 => write!(f, "replica {}", names.join(""))?,
+            _ => write!(f, "replicas {}", names.join(", "))?,
+        }
+        if more > 0 {
+            write!(f, " and {more} more")?;
+        }
+        write!(f, ": {}", self.text)
+    }
+}
+
+/// As many names stand in a line.
+const MOST_NAMES: usize = 8;
