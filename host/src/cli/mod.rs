@@ -5,6 +5,7 @@ mod config_args;
 mod demo;
 mod envoy;
 mod failure;
+mod health;
 mod log;
 mod log_level;
 mod log_writer;
@@ -49,6 +50,8 @@ enum Command {
     Check(check::Check),
     /// Write an Envoy bootstrap of the configuration, and the filter beside it.
     Envoy(envoy::Envoy),
+    /// Ask a running balancer for its health; exit code 0: healthy.
+    Health(health::Health),
     /// Balance three stand-in replicas on this machine, to try it out.
     Demo(demo::Demo),
 }
@@ -65,6 +68,7 @@ impl Cli {
             Command::Run(config_args) => run::run(&config_args, options),
             Command::Check(check) => check.run(),
             Command::Envoy(envoy) => envoy.run(),
+            Command::Health(health) => health.run(),
             Command::Demo(demo) => demo.run(options),
         }
     }
