@@ -14,6 +14,7 @@ use crate::balance::pool::Pool;
 use crate::balance::replica::{ReplicaId, ReplicaNames};
 use crate::balance::stream::StreamId;
 use crate::balance::tally::Tally;
+use crate::compare::inspector::Inspector;
 use crate::config::{Config, OnDown, Policy};
 use crate::contract::{Route, metric_name};
 use crate::effect::{Effect, Effects, Fact, Level};
@@ -44,6 +45,7 @@ pub struct Balancer {
     pool: Pool,
     connections: Connections,
     prober: Prober,
+    inspector: Inspector,
     sync: Sync,
     metrics: Metrics,
     random: Random,
@@ -59,6 +61,7 @@ impl Balancer {
         let pool = Pool::new(&config, seed);
         let mut balancer = Balancer {
             prober: Prober::new(&config, pool.ring(), unix_ms),
+            inspector: Inspector::new(&config, pool.ring()),
             sync: Sync::new(Pace::new(config.health.interval_ms, pool.is_limited())),
             connections: Connections::default(),
             metrics: Metrics::default(),
@@ -83,12 +86,14 @@ impl Balancer {
         self.pool.configure(&self.config);
         self.prober
             .configure(&self.config, self.pool.ring(), self.unix_ms);
+        self.inspector.configure(&self.config, self.pool.ring());
         let interval_ms = self.config.health.interval_ms;
         self.sync
             .configure(Pace::new(interval_ms, self.pool.is_limited()));
         self.begin(now);
         if self.is_holder() {
             self.prober.start(now);
+            self.inspector.start(now);
         }
     }
 
@@ -186,6 +191,11 @@ impl Balancer {
                 let change = self.prober.not_sent(probe, reading, effects);
                 self.take_changes(change, now);
             }
+            Fact::Inspected(inspection, headers) => {
+                self.inspector
+                    .answered(inspection, &headers, reading, effects);
+                self.inspect(now);
+            }
             Fact::Adopted(stream, listener, name) => {
                 if let Some(replica) = self.pool.id(name) {
                     self.connections.adopted(stream, listener, replica);
@@ -221,11 +231,15 @@ impl Balancer {
 
     /// When to call again though nothing happens; `None`: never.
     pub fn next_wake(&self) -> Option<Moment> {
-        let probe = match self.is_holder() {
-            true => self.prober.next_wake(|id| is_left_alone(&self.pool, id)),
-            false => None,
+        let (probe, inspection) = match self.is_holder() {
+            true => (
+                self.prober.next_wake(|id| is_left_alone(&self.pool, id)),
+                self.inspector.next_wake(),
+            ),
+            false => (None, None),
         };
-        let wakes = [self.pool.next_wake(), probe, Some(self.sync.beat_due())];
+        let beat = Some(self.sync.beat_due());
+        let wakes = [self.pool.next_wake(), probe, inspection, beat];
         wakes.into_iter().flatten().min()
     }
 
@@ -242,6 +256,11 @@ impl Balancer {
         }
         if self.sync.must_announce() || self.sync.are_details_due(now) {
             self.tell(store, now);
+        }
+        if self.is_holder()
+            && let Some(observations) = self.inspector.take_outcome()
+        {
+            self.sync.leave_observations(store, &observations);
         }
     }
 
@@ -324,6 +343,7 @@ impl Balancer {
         }
         self.sync.retire(store);
         self.prober.stop();
+        self.inspector.stop();
         // Not only at the next heartbeat: there may be none.
         self.share_counts(store, now);
         if self.is_idle() {
@@ -337,6 +357,8 @@ impl Balancer {
         if !self.is_holder() {
             let details = self.sync.read_details(store);
             self.prober.learn(details);
+            let observations = self.sync.read_observations(store);
+            self.inspector.learn(observations);
         }
     }
 
@@ -358,6 +380,11 @@ impl Balancer {
     /// What is known of the replicas' health, to be shown.
     pub(crate) fn prober(&self) -> &Prober {
         &self.prober
+    }
+
+    /// What the replicas' answers revealed, to be shown.
+    pub(crate) fn inspector(&self) -> &Inspector {
+        &self.inspector
     }
 
     /// What all VMs counted of a replica, as far as this one knows.
@@ -390,10 +417,18 @@ impl Balancer {
             let skips = |id| is_left_alone(&self.pool, id);
             self.prober
                 .probe(now, &mut self.random, skips, &mut self.effects);
+            self.inspect(now);
         }
         for stream in self.connections.take_unsettled(MOST_LOCATED, now) {
             self.effects.push(Effect::Locate(stream));
         }
+    }
+
+    /// Asks the replicas what is compared, as far as that is due.
+    fn inspect(&mut self, now: Moment) {
+        let reading = self.reading(now);
+        let skips = |id| is_left_alone(&self.pool, id);
+        self.inspector.inspect(reading, skips, &mut self.effects);
     }
 
     /// Takes in changes of verdicts that this VM found.
@@ -459,6 +494,7 @@ impl Balancer {
             Handover::None => {}
             Handover::Lost => {
                 self.sync.drop_news();
+                self.inspector.stop();
                 let details = self.sync.read_details(store);
                 let verdicts = self.sync.read_verdicts(store);
                 for change in self.prober.leave(details, &verdicts) {
@@ -471,6 +507,8 @@ impl Balancer {
                 for change in self.prober.take_over(details, &verdicts, now) {
                     self.set_verdict(change, now);
                 }
+                let observations = self.sync.read_observations(store);
+                self.inspector.take_over(observations, self.reading(now));
                 self.metrics.forget_gauges();
             }
         }
@@ -513,7 +551,10 @@ impl Balancer {
         let effects = &mut self.effects;
         self.metrics.count(&self.pool, &self.connections, effects);
         if self.is_holder() {
-            self.metrics.gauge(&self.pool, &mut self.effects);
+            let skews_ms = self.inspector.skews_ms();
+            let effects = &mut self.effects;
+            self.metrics.gauge(&self.pool, effects);
+            self.metrics.gauge_clocks(&self.pool, &skews_ms, effects);
         }
     }
 

@@ -38,6 +38,9 @@ pub struct Config {
     pub checks: Vec<Check>,
     /// When replicas are probed, and how answers add up to a verdict.
     pub health: Health,
+    /// How the replicas are compared with each other; `None`: they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compare: Option<Compare>,
     /// Who may change a replica's state on the admin listener.
     pub admin: Admin,
 }
@@ -174,6 +177,18 @@ pub struct Health {
     pub jitter: f64,
     /// What a replica counts as before its first answer.
     pub start: Start,
+}
+
+/// What is asked of every replica now and then, so that the answers can be compared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compare {
+    /// The check whose clusters it goes to, and whose headers it carries.
+    pub check: String,
+    /// Such as `/v2/`, where a registry says how to log in.
+    pub path: String,
+    /// Between two rounds.
+    pub interval_ms: u64,
 }
 
 /// What a replica counts as before its first answer.

@@ -2,6 +2,7 @@
 
 use crate::balance::listener::ListenerId;
 use crate::balance::stream::{Blame, StreamId, UpstreamOutcome};
+use crate::compare::{InspectionId, InspectionRequest};
 use crate::health::probe_request::{ProbeId, ProbeRequest};
 use crate::health::probe_response::ProbeResponse;
 use std::collections::VecDeque;
@@ -15,6 +16,9 @@ pub enum Fact<'a> {
     Answered(ProbeId, ProbeResponse),
     /// A probe could not even be sent.
     NotSent(ProbeId),
+    /// A replica answered an inspection with these headers, in lower case; none: it did
+    /// not, or could not even be asked.
+    Inspected(InspectionId, Vec<(&'static str, String)>),
     /// A connection of a listener is open at this replica, by name, since before this
     /// VM started: the one before it failed.
     Adopted(StreamId, ListenerId, &'a str),
@@ -34,6 +38,8 @@ pub enum Fact<'a> {
 pub enum Effect {
     /// Send a probe.
     Probe(ProbeRequest),
+    /// Ask a replica for what is compared.
+    Inspect(InspectionRequest),
     /// Find out how far a connection has got upstream.
     Locate(StreamId),
     /// Close a connection: its replica turned unhealthy.

@@ -100,6 +100,22 @@ impl Metrics {
         self.set(metric_name::USABLE.to_owned(), usable, effects);
     }
 
+    /// Reports by how much each clock differs, in whole seconds: only the size, since a
+    /// gauge of the ABI has no sign.
+    pub(crate) fn gauge_clocks(
+        &mut self,
+        pool: &Pool,
+        skews_ms: &HashMap<ReplicaId, i64>,
+        effects: &mut Effects,
+    ) {
+        for (id, replica) in pool.replicas() {
+            if let Some(skew_ms) = skews_ms.get(&id) {
+                let name = metric_name::replica(&replica.name, metric_name::CLOCK_SKEW);
+                self.set(name, skew_ms.unsigned_abs() / 1000, effects);
+            }
+        }
+    }
+
     /// Forgets what the gauges were set to: another VM set them meanwhile.
     pub(crate) fn forget_gauges(&mut self) {
         self.gauges.clear();

@@ -52,6 +52,7 @@ pub(crate) fn config(replicas: usize) -> Config {
             jitter: 0.0,
             start: Start::Up,
         },
+        compare: None,
         admin: Admin {
             token: None,
             loopback: true,

@@ -1,7 +1,7 @@
 //! The health port of a stand-in.
 
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
@@ -36,6 +36,14 @@ pub(crate) async fn answer_probes(
             Some(Ping::Says(status, body)) => {
                 let headers = [("content-type", "application/json")];
                 let bytes = answer(status, &headers, body.as_bytes());
+                if stream.write_all(&bytes).await.is_err() {
+                    return;
+                }
+            }
+            Some(Ping::Reveals(ahead, server)) => {
+                let date = SystemTime::now() + Duration::from_secs(ahead);
+                let date = httpdate::fmt_http_date(date);
+                let bytes = answer(200, &[("date", &date), ("server", server)], b"{}");
                 if stream.write_all(&bytes).await.is_err() {
                     return;
                 }

@@ -127,6 +127,7 @@ fn base() -> Value {
             "fall": 3,
         },
         "passive": { "hold": "1s" },
+        "compare_interval": "1h",
         "connect_timeout": "500ms",
         "dns_refresh": "1s",
         "drain_timeout": "1s",

@@ -10,6 +10,7 @@ mod api;
 mod bytes;
 mod checks;
 mod counts;
+mod disagreements;
 mod failover;
 mod health;
 mod limits;

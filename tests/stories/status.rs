@@ -84,8 +84,9 @@ on_each_proxy!(status_has_the_documented_shape, |world| {
     }
 });
 
-const WHOLE: [&str; 12] = [
+const WHOLE: [&str; 13] = [
     "connections",
+    "disagreements",
     "error",
     "fqdn",
     "healthy",
@@ -99,9 +100,11 @@ const WHOLE: [&str; 12] = [
     "version",
 ];
 const LEASE: [&str; 3] = ["held_for_ms", "mine", "renewed_ms_ago"];
-const REPLICA: [&str; 14] = [
+const REPLICA: [&str; 16] = [
     "backup",
+    "certificate_expires_unix_ms",
     "checks",
+    "clock_skew_ms",
     "component",
     "connections",
     "error",

@@ -39,6 +39,10 @@ pub struct ReplicaStatus {
     pub connections: ConnectionStatus,
     /// How long it is still held back for connect failures.
     pub held_for_ms: Option<u64>,
+    /// How far its clock is ahead of most others', to half a second; null: not known.
+    pub clock_skew_ms: Option<i64>,
+    /// When its certificate expires; null: not known, as always in Envoy.
+    pub certificate_expires_unix_ms: Option<i64>,
     /// What its probes say.
     pub checks: Vec<CheckStatus>,
 }
@@ -75,8 +79,13 @@ pub struct ConnectionStatus {
 }
 
 impl ReplicaStatus {
-    /// What is known of a replica; `None`: there is none of that number.
-    pub(crate) fn of(balancer: &Balancer, id: ReplicaId, now: Moment) -> Option<ReplicaStatus> {
+    /// What is known of a replica, with how far its clock is ahead; `None`: there is
+    /// none of that number.
+    pub(crate) fn of(
+        balancer: &Balancer,
+        (id, clock_skew_ms): (ReplicaId, Option<i64>),
+        now: Moment,
+    ) -> Option<ReplicaStatus> {
         let pool = balancer.pool();
         let replica = pool.get(id)?;
         let watches: Vec<&Watch> = balancer.prober().of(id).collect();
@@ -102,6 +111,8 @@ impl ReplicaStatus {
         let failure = unhealthy.and_then(|watch| watch.state.failure.as_ref());
         let tally = balancer.tally(id);
         let checks = watches.iter();
+        let observation = balancer.inspector().of(id);
+        let certificate = observation.and_then(|it| it.certificate.as_ref());
         Some(ReplicaStatus {
             name: replica.name.clone(),
             state,
@@ -120,6 +131,9 @@ impl ReplicaStatus {
                 failures: tally.failures,
             },
             held_for_ms: left_ms,
+            clock_skew_ms,
+            certificate_expires_unix_ms: certificate
+                .map(|certificate| certificate.not_after.saturating_mul(1000)),
             checks: checks
                 .filter_map(|watch| CheckStatus::of(&balancer.config().checks, watch))
                 .collect(),

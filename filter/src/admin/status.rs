@@ -3,6 +3,7 @@
 use super::readiness;
 use super::replica_status::ReplicaStatus;
 use crate::balancer::Balancer;
+use crate::compare::disagreement::Disagreement;
 use crate::config::Policy;
 use crate::shared::board::Store;
 use crate::time::Moment;
@@ -33,6 +34,8 @@ pub struct Status {
     pub lease: LeaseStatus,
     /// The service's ports.
     pub listeners: Vec<ListenerStatus>,
+    /// What the replicas disagree about among each other, and with the name.
+    pub disagreements: Vec<Disagreement>,
     /// The replicas, in the operator's order.
     pub replicas: Vec<ReplicaStatus>,
 }
@@ -85,6 +88,7 @@ impl Status {
             checks: listener.checks.iter().filter_map(check_name).collect(),
         });
         let replicas = pool.ring().iter();
+        let skews_ms = balancer.inspector().skews_ms();
         Status {
             version: 1,
             program: env!("CARGO_PKG_VERSION"),
@@ -107,8 +111,12 @@ impl Status {
                 renewed_ms_ago: lease.map(|lease| ms(lease.seen_at())),
             },
             listeners: listeners.collect(),
+            disagreements: balancer.inspector().disagreements(balancer.unix_ms()),
             replicas: replicas
-                .filter_map(|id| ReplicaStatus::of(balancer, *id, now))
+                .filter_map(|id| {
+                    let skew_ms = skews_ms.get(id).copied();
+                    ReplicaStatus::of(balancer, (*id, skew_ms), now)
+                })
                 .collect(),
         }
     }

@@ -1,8 +1,7 @@
 //! Texts that all replicas should have alike.
 
-use super::Observed;
 use super::disagreement::{Disagreement, Subject};
-use super::observation::Observation;
+use super::observation::{Observation, Observed};
 use std::collections::BTreeMap;
 
 /// Those that have another text than most, or all when there is no majority. Replicas

@@ -1,8 +1,5 @@
-//! The replicas' certificates: for the registry's name, still valid, and the same.
+//! What a replica's certificate says.
 
-use super::Observed;
-use super::alike;
-use super::disagreement::{Disagreement, Subject};
 use serde::{Deserialize, Serialize};
 
 /// What a replica showed in the TLS handshake. A host that sees it hands it over with
@@ -40,7 +37,8 @@ impl Certificate {
         is_short.then(|| serde_json::from_str(value).ok()).flatten()
     }
 
-    fn covers(&self, fqdn: &str) -> bool {
+    /// Whether it is for this name.
+    pub(super) fn covers(&self, fqdn: &str) -> bool {
         self.names.iter().any(|name| match name.strip_prefix("*.") {
             // A wildcard stands for one label (RFC 6125, 6.4.3).
             Some(parent) => {
@@ -51,60 +49,6 @@ impl Certificate {
         })
     }
 }
-
-pub(super) fn compare(fqdn: &str, replicas: &[Observed<'_>], unix_ms: u64) -> Vec<Disagreement> {
-    let now = i64::try_from(unix_ms / 1000).unwrap_or(i64::MAX);
-    let mut found = Vec::new();
-    for (name, observation) in replicas {
-        let Some(certificate) = &observation.certificate else {
-            continue;
-        };
-        let mut add = |text: String| {
-            found.push(Disagreement {
-                subject: Subject::Certificate,
-                replicas: vec![(*name).to_owned()],
-                text,
-            });
-        };
-        let days = certificate.not_after.saturating_sub(now) / DAY;
-        if certificate.not_after <= now {
-            add(format!(
-                "its certificate expired {} days ago; renew it",
-                -days
-            ));
-        } else if days < RENEWAL_DAYS {
-            add(format!("its certificate expires in {days} days; renew it"));
-        }
-        if !certificate.covers(fqdn) {
-            let names = match certificate.names.is_empty() {
-                true => "no name".to_owned(),
-                false => certificate.names.join(", "),
-            };
-            add(format!(
-                "its certificate is for {names}, and not for {fqdn}; issue one for that name"
-            ));
-        }
-    }
-    let fingerprint = |observation: &super::Observation| {
-        let certificate = observation.certificate.as_ref()?;
-        let start = certificate.sha256.get(..16).unwrap_or(&certificate.sha256);
-        Some(format!("{start}... issued by {}", certificate.issuer))
-    };
-    found.extend(alike::compare(replicas, Subject::Certificate, fingerprint, |value, others| {
-        let remedy = "clients that trust one of them may not trust the other: give all replicas the \
-                      same, or have one authority sign all";
-        match others {
-            Some(others) => format!("its certificate is {value}, the others' {others}; {remedy}"),
-            None => format!("its certificate is {value}, others have another; {remedy}"),
-        }
-    }));
-    found
-}
-
-const DAY: i64 = 24 * 60 * 60;
-
-/// Authorities that renew by themselves do so earlier.
-const RENEWAL_DAYS: i64 = 14;
 
 /// In bytes.
 const LONGEST_HEADER: usize = 16 * 1024;

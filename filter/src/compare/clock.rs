@@ -1,7 +1,7 @@
 //! The replicas' clocks, against each other's and our own.
 
-use super::Observed;
 use super::disagreement::{Disagreement, Subject};
+use super::observation::Observed;
 
 /// How far each replica's clock is ahead of what most clocks show, in milliseconds, in
 /// the order of the replicas; `None`: not known.

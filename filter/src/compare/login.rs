@@ -1,15 +1,15 @@
 //! Where clients are sent to log in, and by redirects of plain HTTP: to the name they
 //! use, over TLS, and everywhere alike.
 
-use super::Observed;
 use super::alike;
 use super::challenge::{Challenge, Origin};
 use super::disagreement::{Disagreement, Subject};
+use super::observation::{Observation, Observed};
 use std::collections::BTreeMap;
 
 pub(super) fn compare(fqdn: &str, replicas: &[Observed<'_>]) -> Vec<Disagreement> {
     let any = replicas.iter().any(|(_, it)| it.challenge.is_some());
-    let challenge = |observation: &super::Observation| {
+    let challenge = |observation: &Observation| {
         // Of a replica that was not asked nothing is known, not even a date.
         let is_asked = any && observation.clock_offset_ms.is_some();
         let none = is_asked.then(|| "nowhere".to_owned());
@@ -60,7 +60,7 @@ pub(super) fn compare_redirects(fqdn: &str, replicas: &[Observed<'_>]) -> Vec<Di
 fn grouped(
     replicas: &[Observed<'_>],
     subject: Subject,
-    problem: impl Fn(&super::Observation) -> Option<String>,
+    problem: impl Fn(&Observation) -> Option<String>,
 ) -> Vec<Disagreement> {
     let mut by_text: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, observation) in replicas {

@@ -32,6 +32,9 @@ pub const HEADERS: [&str; 5] = [
     crate::contract::PEER_CERTIFICATE,
 ];
 
+/// What one replica's answers revealed.
+pub type Observed<'a> = (&'a str, &'a Observation);
+
 impl Observation {
     /// What an answer reveals. `header` looks one of [`HEADERS`] up; the request was
     /// sent, and the answer was there, at these Unix milliseconds of ours.
@@ -107,6 +110,13 @@ mod tests {
             let offset = clock_offset_ms(date, at(sent), at(received));
             assert_eq!(offset, expected, "{why}");
         }
+    }
+
+    #[test]
+    fn a_clock_that_was_never_set_is_far_behind() {
+        let date = "Thu, 01 Jan 1970 00:00:10 GMT";
+        let offset = clock_offset_ms(date, DATE_MS, DATE_MS);
+        assert_eq!(offset, Some(10_500 - DATE_MS as i64));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! | `dtr_lb.replica.NAME.active` | gauge | connections open now |
 //! | `dtr_lb.replica.NAME.healthy` | gauge | 1 while it passes all its checks |
 //! | `dtr_lb.replica.NAME.usable` | gauge | 1 while it may be given connections |
+//! | `dtr_lb.replica.NAME.clock_skew_seconds` | gauge | by how much its clock differs from most others', either way |
 //! | `dtr_lb.replica.NAME.connections` | counter | connections that reached it |
 //! | `dtr_lb.replica.NAME.connect_failures` | counter | connect attempts of connections that failed |
 //! | `dtr_lb.replica.NAME.probes_ok` | counter | probes with a good answer |
@@ -30,6 +31,8 @@ pub const NOT_STEERED: &str = "dtr_lb.not_steered";
 /// What follows a replica's name; the kinds that have a reason of their own are
 /// in [`REPLICA_FAMILIES`].
 pub(crate) const REPLICA_GAUGES: [&str; 3] = ["active", "healthy", "usable"];
+/// Also a gauge; not known before the replica has answered.
+pub(crate) const CLOCK_SKEW: &str = "clock_skew_seconds";
 pub(crate) const REPLICA_COUNTERS: [&str; 4] =
     ["connections", "connect_failures", "changes", "probes_ok"];
 
@@ -69,7 +72,9 @@ pub(crate) fn listener_refused(port: u16, reason: &str) -> String {
 /// the `stats_tags` of Envoy's `stats_config`. The first group is what is taken
 /// out of the name, the second is the label's value.
 pub fn tags() -> [(&'static str, String); 4] {
-    let leaves = REPLICA_GAUGES.iter().chain(&REPLICA_COUNTERS);
+    let leaves = (REPLICA_GAUGES.iter())
+        .chain(&REPLICA_COUNTERS)
+        .chain([&CLOCK_SKEW]);
     let leaves = leaves.map(|leaf| (*leaf).to_owned());
     let families = REPLICA_FAMILIES.map(|(family, _)| format!(r"{family}\.[a-z-]+"));
     let leaves: Vec<String> = leaves.chain(families).collect();
@@ -129,7 +134,8 @@ fn listener_labels(rest: &str) -> Option<Labelled> {
 
 fn replica_labels(rest: &str) -> Option<Labelled> {
     let (head, last) = rest.rsplit_once('.')?;
-    if REPLICA_GAUGES.contains(&last) || REPLICA_COUNTERS.contains(&last) {
+    let is_gauge = REPLICA_GAUGES.contains(&last) || last == CLOCK_SKEW;
+    if is_gauge || REPLICA_COUNTERS.contains(&last) {
         let labels = vec![("replica", head.to_owned())];
         return Some((format!("dtr_lb.replica.{last}"), labels));
     }

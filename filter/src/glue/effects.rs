@@ -2,8 +2,9 @@
 
 use super::host::{self, Shared};
 use super::upstream;
-use super::vm::Vm;
+use super::vm::{Call, Vm};
 use crate::balancer::Balancer;
+use crate::compare::InspectionRequest;
 use crate::effect::{Effect, Fact, Level, MetricKind, Report};
 use crate::health::probe_request::ProbeRequest;
 use crate::time::Moment;
@@ -24,6 +25,7 @@ pub(super) fn carry_out(vm: &mut Vm, now: Moment) {
     while let Some(effect) = vm.balancer.as_mut().and_then(Balancer::next_effect) {
         match effect {
             Effect::Probe(request) => probe(vm, request, now),
+            Effect::Inspect(request) => inspect(vm, request, now),
             Effect::Locate(stream) => {
                 if let Some(balancer) = &mut vm.balancer {
                     upstream::locate(balancer, stream, root, now);
@@ -40,11 +42,24 @@ pub(super) fn carry_out(vm: &mut Vm, now: Moment) {
 fn probe(vm: &mut Vm, request: ProbeRequest, now: Moment) {
     match host::http_call(&request.cluster, &request.headers, request.timeout) {
         Ok(token) => {
-            vm.calls.insert(token, request.probe);
+            vm.calls.insert(token, Call::Probe(request.probe));
         }
         Err(_) => {
             if let Some(balancer) = &mut vm.balancer {
                 balancer.observe(Fact::NotSent(request.probe), now);
+            }
+        }
+    }
+}
+
+fn inspect(vm: &mut Vm, request: InspectionRequest, now: Moment) {
+    match host::http_call(&request.cluster, &request.headers, request.timeout) {
+        Ok(token) => {
+            vm.calls.insert(token, Call::Inspection(request.inspection));
+        }
+        Err(_) => {
+            if let Some(balancer) = &mut vm.balancer {
+                balancer.observe(Fact::Inspected(request.inspection, Vec::new()), now);
             }
         }
     }

@@ -3,8 +3,9 @@
 use super::effects::{carry_out, sync_and_carry_out};
 use super::host;
 use super::stream;
-use super::vm::Vm;
+use super::vm::{Call, Vm};
 use crate::balancer::Balancer;
+use crate::compare::observation;
 use crate::config::Config;
 use crate::contract::{ADMIN_ROOT, REPLICA_ANSWERED};
 use crate::effect::Fact;
@@ -82,20 +83,19 @@ pub(super) fn tick(vm: &mut Vm, root: u32) {
     }
 }
 
-/// A probe was answered.
+/// A probe or an inspection was answered.
 pub(super) fn answered(vm: &mut Vm, token: u32, headers: usize) {
     let now = vm.read_clock();
-    let Some(probe) = vm.calls.remove(&token) else {
-        return;
-    };
-    let response = match headers {
-        0 => ProbeResponse::none(),
-        _ => response(),
+    let fact = match vm.calls.remove(&token) {
+        Some(Call::Probe(probe)) if headers == 0 => Fact::Answered(probe, ProbeResponse::none()),
+        Some(Call::Probe(probe)) => Fact::Answered(probe, response()),
+        Some(Call::Inspection(inspection)) => Fact::Inspected(inspection, inspected()),
+        None => return,
     };
     // The lease first: the answer of one who has lost it meanwhile counts no more.
     if let Some(balancer) = &mut vm.balancer {
         balancer.sync(&mut host::Shared, now);
-        balancer.observe(Fact::Answered(probe, response), now);
+        balancer.observe(fact, now);
     }
     sync_and_carry_out(vm, now);
 }
@@ -134,6 +134,18 @@ fn response() -> ProbeResponse {
         source,
         body: host::buffer(BufferType::HttpCallResponseBody, BODY_LIMIT),
     }
+}
+
+/// Headers of a replica's own answer to an inspection; none: it is not its own.
+fn inspected() -> Vec<(&'static str, String)> {
+    let header = |name| host::header(MapType::HttpCallResponseHeaders, name);
+    if header(REPLICA_ANSWERED).is_none() {
+        return Vec::new();
+    }
+    let headers = observation::HEADERS.into_iter();
+    headers
+        .filter_map(|name| Some((name, header(name)?)))
+        .collect()
 }
 
 /// Has the next tick come when something is due.

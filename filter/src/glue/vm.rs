@@ -3,6 +3,7 @@
 use super::host;
 use crate::admin::http::Request;
 use crate::balancer::Balancer;
+use crate::compare::InspectionId;
 use crate::health::probe_request::ProbeId;
 use crate::time::{Clock, Moment};
 use std::cell::RefCell;
@@ -22,10 +23,17 @@ pub(super) struct Vm {
     pub(super) unannounced: Vec<u32>,
     /// Requests of the admin listener that are not answered yet.
     pub(super) requests: HashMap<u32, Request>,
-    /// Probes under way, by the token of their HTTP call.
-    pub(super) calls: HashMap<u32, ProbeId>,
+    /// HTTP calls under way, by their token.
+    pub(super) calls: HashMap<u32, Call>,
     /// The host's numbers of metrics, by name.
     pub(super) metrics: HashMap<String, u32>,
+}
+
+/// What an HTTP call is for.
+#[derive(Clone, Copy)]
+pub(super) enum Call {
+    Probe(ProbeId),
+    Inspection(InspectionId),
 }
 
 thread_local! {

@@ -6,6 +6,7 @@
 //! | `dtr.lease` | who probes, and its heartbeat | the holder |
 //! | `dtr.verdicts` | which replica is healthy by which check | the holder |
 //! | `dtr.details` | why, since when, the last answers | the holder |
+//! | `dtr.observations` | what the replicas' answers revealed, to be compared | the holder |
 //! | `dtr.counts` | connections, a row for each VM | each VM, by heartbeat |
 //! | `dtr.orders` | drain and maintenance | the VM that was asked to |
 //! | `dtr.version` | nothing; set anew when verdicts or orders change | them |
@@ -45,6 +46,7 @@ pub(crate) const VM_IDS: &str = "dtr.seats";
 pub(crate) const LEASE: &str = "dtr.lease";
 pub(crate) const VERDICTS: &str = "dtr.verdicts";
 pub(crate) const DETAILS: &str = "dtr.details";
+pub(crate) const OBSERVATIONS: &str = "dtr.observations";
 pub(crate) const COUNTS: &str = "dtr.counts";
 pub(crate) const ORDERS: &str = "dtr.orders";
 /// The key whose number changes whenever another VM must look at the board.

@@ -1,13 +1,14 @@
 //! When and what the VMs of a process share: owns this VM's part in the lease, in
 //! the counts, and what it has seen of the board.
 
-use super::board::{self, DETAILS, Lost, ORDERS, Store, VERDICTS};
+use super::board::{self, DETAILS, Lost, OBSERVATIONS, ORDERS, Store, VERDICTS};
 use super::lease::{Holder, Lease};
 use super::member::{Member, Others};
 use super::orders::Orders;
 use super::pace::Pace;
 use crate::balance::order::Order;
 use crate::balance::tally::Tally;
+use crate::compare::observation::Observation;
 use crate::health::verdict::Verdict;
 use crate::health::watch::{Detail, WatchKey};
 use crate::random::Random;
@@ -257,6 +258,23 @@ impl Sync {
         self.details_due = now.plus(Duration::from_secs(seconds));
         // Lost to a VM that is the holder now: it knows better.
         let _ = board::write(store, DETAILS, &details, claim.details);
+    }
+
+    /// Leaves what the replicas' answers revealed, for the next holder and for the VMs
+    /// that show the status.
+    pub(crate) fn leave_observations(
+        &self,
+        store: &mut impl Store,
+        observations: &[(String, Observation)],
+    ) {
+        let cas = board::number(store, OBSERVATIONS);
+        // Lost to a VM that is the holder now, which asks for itself.
+        let _ = board::write(store, OBSERVATIONS, &observations, cas);
+    }
+
+    /// Reads what the VM that probes has left of the replicas' answers.
+    pub(crate) fn read_observations(&self, store: &mut impl Store) -> Vec<(String, Observation)> {
+        board::read(store, OBSERVATIONS).0.unwrap_or_default()
     }
 
     /// Shares this VM's counts and learns the sums of the others', by replica's key;

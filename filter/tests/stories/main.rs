@@ -6,6 +6,7 @@
 mod world;
 
 mod choosing;
+mod comparing;
 mod connect_failures;
 mod orders;
 mod probing;

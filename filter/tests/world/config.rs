@@ -38,6 +38,7 @@ pub fn sample_config(replicas: usize) -> Config {
             jitter: 0.1,
             start: Start::Up,
         },
+        compare: None,
         admin: Admin {
             token: None,
             loopback: true,

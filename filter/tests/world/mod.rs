@@ -29,7 +29,7 @@ use dtr_lb_filter::random::Random;
 use dtr_lb_filter::shared::board::{Lost, Store, VERSION};
 use dtr_lb_filter::time::{Clock, Moment};
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// What became of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +87,10 @@ pub struct World {
     pub metrics: HashMap<String, u64>,
     pub ms: u64,
     pub asked: Vec<u64>,
+    /// How far each replica's clock is ahead, in milliseconds.
+    pub ahead_ms: Vec<i64>,
+    /// How often each replica was inspected.
+    pub inspected: Vec<u64>,
     pub random: Random,
     /// The VM whose thread stands still: it is given no ticks and no answers.
     pub stalled: Option<usize>,
@@ -112,6 +116,8 @@ impl World {
             metrics: HashMap::new(),
             ms: 10,
             asked: vec![0; config.replicas.len()],
+            ahead_ms: vec![0; config.replicas.len()],
+            inspected: vec![0; config.replicas.len()],
             random,
             stalled: None,
             lives: vec![0; vms],
@@ -210,6 +216,18 @@ impl World {
                         response,
                     });
                 }
+                Effect::Inspect(request) => {
+                    let name = request.cluster.split_once('/').expect("CHECK/REPLICA").1;
+                    let replica = self.config.replicas.iter().position(|it| it.name == name);
+                    let Some(replica) = replica else { continue };
+                    self.inspected[replica] += 1;
+                    let headers = match self.does[replica] {
+                        Does::Well => vec![("date", self.date(replica))],
+                        _ => Vec::new(),
+                    };
+                    let fact = Fact::Inspected(request.inspection, headers);
+                    self.vms[vm].balancer.observe(fact, now);
+                }
                 Effect::Locate(stream) => {
                     let at = self.vms[vm].connections.get(&stream).and_then(|it| it.at);
                     let name = at.map(|at| self.config.replicas[at].name.clone());
@@ -231,6 +249,12 @@ impl World {
                 }
             }
         }
+    }
+
+    /// What a replica's clock shows.
+    fn date(&self, replica: usize) -> String {
+        let unix_ms = self.ms.saturating_add_signed(self.ahead_ms[replica]);
+        httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(unix_ms))
     }
 
     fn deliver(&mut self) {

@@ -1,20 +1,24 @@
 //! The command line.
 
 mod check;
+mod completions;
 mod config_args;
 mod demo;
 mod envoy;
 mod failure;
+mod health;
 mod log;
 mod log_level;
 mod log_writer;
+mod manual;
 mod output;
 mod panic_hook;
 mod run;
+mod service_manager;
 mod signal;
 mod standard_error;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use dtr_lb::HostOptions;
 
@@ -49,6 +53,12 @@ enum Command {
     Check(check::Check),
     /// Write an Envoy bootstrap of the configuration, and the filter beside it.
     Envoy(envoy::Envoy),
+    /// Ask a running balancer for its health; exit code 0: healthy.
+    Health(health::Health),
+    /// Print what a shell needs to complete commands and flags.
+    Completions(completions::Completions),
+    /// Write the manual pages.
+    Manual(manual::Manual),
     /// Balance three stand-in replicas on this machine, to try it out.
     Demo(demo::Demo),
 }
@@ -65,6 +75,9 @@ impl Cli {
             Command::Run(config_args) => run::run(&config_args, options),
             Command::Check(check) => check.run(),
             Command::Envoy(envoy) => envoy.run(),
+            Command::Health(health) => health.run(),
+            Command::Completions(completions) => completions.run(Cli::command()),
+            Command::Manual(manual) => manual.run(Cli::command()),
             Command::Demo(demo) => demo.run(options),
         }
     }

@@ -8,6 +8,7 @@ use dtr_lb::{FILTER, Host, HostOptions, StartError};
 
 use super::config_args::ConfigArgs;
 use super::failure::Failure;
+use super::service_manager;
 use super::signal::{SignalAction, Signals};
 
 /// Balances until a signal, then drains. SIGHUP has the configuration read again.
@@ -22,15 +23,21 @@ pub(super) fn run(config_args: &ConfigArgs, options: HostOptions) -> Result<(), 
         let mut plan = Plan::of_file(&file);
         let mut host = start(&plan, options).await?;
         log_addresses(&host, &plan);
+        service_manager::ready(&serving(&host));
+        tokio::spawn(service_manager::feed_watchdog());
         let signal = loop {
             match signals.next().await {
                 SignalAction::End(signal) => break signal,
-                SignalAction::Reload => match reload(&mut host, config_args).await {
-                    Ok(new_plan) => plan = new_plan,
-                    Err(error) => {
-                        tracing::error!("SIGHUP: {error}; the balancer goes on as before");
+                SignalAction::Reload => {
+                    service_manager::reloading();
+                    match reload(&mut host, config_args).await {
+                        Ok(new_plan) => plan = new_plan,
+                        Err(error) => {
+                            tracing::error!("SIGHUP: {error}; the balancer goes on as before");
+                        }
                     }
-                },
+                    service_manager::ready(&serving(&host));
+                }
             }
         };
         drain(host, &plan, signal, signals).await;
@@ -64,6 +71,7 @@ async fn reload(host: &mut Host, config_args: &ConfigArgs) -> Result<Plan, Failu
 pub(super) async fn drain(host: Host, plan: &Plan, signal: &str, mut signals: Signals) {
     host.announce_drain();
     let (delay, limit) = (plan.drain_delay, plan.drain_timeout);
+    service_manager::stopping(delay.saturating_add(limit));
     if !delay.is_zero() {
         tracing::info!(
             "{signal}: /ready and /_ping say 503; connections are accepted for {} more; \
@@ -91,6 +99,12 @@ pub(super) async fn drain(host: Host, plan: &Plan, signal: &str, mut signals: Si
 
 fn log_cut(signal: &str) {
     tracing::warn!("{signal}: the open connections are cut");
+}
+
+/// What is shown of it by `systemctl status`.
+fn serving(host: &Host) -> String {
+    let addresses: Vec<String> = host.listeners().iter().map(ToString::to_string).collect();
+    format!("accepts connections on {}", addresses.join(", "))
 }
 
 fn log_addresses(host: &Host, plan: &Plan) {

@@ -180,7 +180,7 @@ fn first<T: Clone + PartialEq>(
     pick: impl Fn(&Service) -> Option<At<T>>,
     notes: &mut Notes,
 ) -> Option<T> {
-    let mut said = services.iter().filter_map(|service| pick(service));
+    let mut said = services.iter().filter_map(pick);
     let first = said.next()?;
     for other in said.filter(|other| other.value != first.value) {
         let text = format!(

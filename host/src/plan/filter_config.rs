@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use dtr_lb_filter::config as filter;
+use dtr_lb_filter::config::{self as filter, CheckKind};
 
-use crate::config::Config;
+use crate::config::{Check, Config};
 
 /// What the filter's plugins are configured with, as JSON.
 pub(super) fn filter_configuration(config: &Config, runners_up: usize) -> serde_json::Value {
@@ -55,6 +55,7 @@ pub(super) fn filter_configuration(config: &Config, runners_up: usize) -> serde_
             jitter: config.health.jitter,
             start: config.health.start,
         },
+        compare: compare(config),
         admin: filter::Admin {
             token: config.admin.as_ref().and_then(|admin| admin.token.clone()),
             loopback: config
@@ -65,6 +66,25 @@ pub(super) fn filter_configuration(config: &Config, runners_up: usize) -> serde_
     };
     // Strings, numbers and lists only: nothing in it can fail to become JSON.
     serde_json::to_value(filter).unwrap_or_default()
+}
+
+/// Asked is what a check over HTTP asks, over TLS if there is one: only there some
+/// registries say how to log in.
+fn compare(config: &Config) -> Option<filter::Compare> {
+    let path = |check: &Check| match &check.kind {
+        CheckKind::Http { path, .. } => {
+            Some(check.login_path.map_or_else(|| path.clone(), str::to_owned))
+        }
+        CheckKind::Tcp => None,
+    };
+    let mut asked = config.checks.iter().filter(|check| path(check).is_some());
+    let first = asked.clone().next();
+    let check = asked.find(|check| check.tls.is_some()).or(first)?;
+    Some(filter::Compare {
+        check: check.name.clone(),
+        path: path(check)?,
+        interval_ms: milliseconds(config.compare_interval),
+    })
 }
 
 fn milliseconds(time: Duration) -> u64 {

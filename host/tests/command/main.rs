@@ -7,9 +7,12 @@ mod check;
 mod demo;
 mod envoy;
 mod files;
+mod health;
 mod log;
+mod manual;
 mod run;
 mod running;
+mod service_manager;
 mod signals;
 
 use std::io::{Read, Write};

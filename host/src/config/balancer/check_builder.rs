@@ -123,6 +123,7 @@ impl CheckBuilder<'_> {
         Ok(Check {
             name,
             port: target.port,
+            login_path: preset.login_path(),
             tls: (target.scheme == Scheme::Https).then_some(verify),
             kind,
         })

@@ -29,6 +29,7 @@ pub(in crate::config) struct File {
     pub(super) passive: Passive,
     #[serde(default)]
     pub(super) health: Health,
+    pub(super) compare_interval: Option<BoundedDuration<1>>,
     pub(super) admin: Option<Admin>,
     #[serde(default)]
     pub(super) filters: Vec<NetworkFilterSpec>,

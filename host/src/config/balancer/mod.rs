@@ -46,6 +46,8 @@ pub struct Config {
     pub checks: Vec<Check>,
     /// When replicas are probed, and how responses add up.
     pub health: Health,
+    /// How often the replicas are compared with each other.
+    pub compare_interval: Duration,
     /// Where the page, the API and the metrics are served; `None`: they are not.
     pub admin: Option<Admin>,
     /// Filters that others wrote, which connections meet before the balancer.
@@ -117,6 +119,8 @@ pub struct Check {
     pub name: String,
     /// The port probed, unless the replica has its own for it.
     pub port: u16,
+    /// Where the preset's registry says how clients log in; `None`: it does not.
+    pub login_path: Option<&'static str>,
     /// TLS for the probe; `None`: in the clear.
     pub tls: Option<Verify>,
     /// The request, and what a healthy response is.

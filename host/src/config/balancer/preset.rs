@@ -50,6 +50,19 @@ impl Preset {
         }
     }
 
+    /// Where a registry says how clients log in; `None`: it is asked nothing but its
+    /// health.
+    pub(super) fn login_path(self) -> Option<&'static str> {
+        match self {
+            Preset::Dtr
+            | Preset::DtrLegacy
+            | Preset::Harbor
+            | Preset::Quay
+            | Preset::Distribution => Some("/v2/"),
+            Preset::Ucp | Preset::Nexus | Preset::Gitlab | Preset::Http | Preset::Tcp => None,
+        }
+    }
+
     /// Statuses of a healthy answer, as inclusive ranges.
     pub(super) fn statuses(self) -> Vec<(u16, u16)> {
         match self {

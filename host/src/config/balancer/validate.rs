@@ -61,6 +61,9 @@ pub(in crate::config) fn validate(file: File, source: &Source) -> Result<Config,
         },
         checks,
         health,
+        compare_interval: file
+            .compare_interval
+            .map_or(COMPARE_INTERVAL, BoundedDuration::get),
         admin,
         filters: network_filter::load(file.filters, source)?,
         connect_timeout: file
@@ -195,6 +198,7 @@ fn time(time: Duration) -> String {
 
 const INTERVAL: Duration = Duration::from_secs(2);
 const TIMEOUT: Duration = Duration::from_secs(2);
+const COMPARE_INTERVAL: Duration = Duration::from_secs(60);
 const JITTER: f64 = 0.1;
 const RISE: u32 = 2;
 const FALL: u32 = 3;

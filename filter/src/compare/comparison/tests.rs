@@ -1,6 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may end at the first surprise")]
 
 use super::*;
+use crate::compare::certificate::Certificate;
 
 const FQDN: &str = "dtr.example.com";
 const NOW_MS: u64 = 1_800_000_000_000;

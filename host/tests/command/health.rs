@@ -1,0 +1,77 @@
+//! `dtr-lb health`: what a container's health check is told.
+
+use std::net::TcpListener;
+
+use serde_json::json;
+
+use crate::balancer::{Balancer, Config, greeting};
+use crate::running::eventually;
+use crate::{dtr_lb, output, text};
+
+#[test]
+fn a_balancer_whose_replica_serves_is_healthy() {
+    let config = Config::balancing(greeting(), json!({ "health": { "preset": "tcp" } }));
+    let balancer = Balancer::logging(&mut dtr_lb(&[]), config);
+
+    let output = output(&["health", "--admin", &balancer.admin]);
+
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout), "{\"Error\":\"\",\"Healthy\":true}\n");
+}
+
+#[test]
+fn a_balancer_without_a_usable_replica_is_not_and_says_why() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = nobody.local_addr().unwrap().port();
+    drop(nobody);
+    let health = json!({ "preset": "tcp", "interval": "50ms", "fall": 1 });
+    let config = Config::balancing(port, json!({ "health": health }));
+    let balancer = Balancer::logging(&mut dtr_lb(&[]), config);
+
+    let error = eventually("an unhealthy balancer", || {
+        let output = output(&["health", "--admin", &balancer.admin]);
+        (output.status.code() == Some(1)).then(|| text(&output.stderr))
+    });
+
+    assert!(
+        error.starts_with("error: 503 Service Unavailable: {"),
+        "{error}"
+    );
+    assert!(error.contains("refused"), "{error}");
+}
+
+#[test]
+fn nobody_to_ask_is_an_error_that_names_the_address() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = nobody.local_addr().unwrap().to_string();
+    drop(nobody);
+    let output = output(&["health", "--admin", &address]);
+    assert_eq!(output.status.code(), Some(1));
+    let expected = format!("error: http://{address}/_ping: Connection refused");
+    let error = text(&output.stderr);
+    assert!(error.starts_with(&expected), "{error}");
+}
+
+#[test]
+fn whom_to_ask_is_said_by_the_configuration_or_by_a_flag() {
+    let without = Config::balancing(1, json!({ "admin": null }));
+    let anywhere = Config::balancing(1, json!({}));
+    let cases = [
+        (
+            &["health", "--config", without.path()][..],
+            "no \"admin\" is configured",
+        ),
+        (&["health", "-c", anywhere.path()], "admin.bind has port 0"),
+        (&["health"], "--config <FILE>"),
+        (
+            &["health", "--config", "x", "--admin", "127.0.0.1:1"],
+            "cannot be used with",
+        ),
+    ];
+    for (arguments, expected) in cases {
+        let output = output(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let error = text(&output.stderr);
+        assert!(error.contains(expected), "{arguments:?}: {error}");
+    }
+}

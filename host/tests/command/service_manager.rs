@@ -1,0 +1,73 @@
+//! What systemd is told by `dtr-lb run`: sd_notify(3).
+
+use std::os::unix::net::UnixDatagram;
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::balancer::{Balancer, Config, greeting};
+use crate::dtr_lb;
+use crate::running::LIMIT;
+
+#[test]
+fn systemd_is_told_of_start_reload_and_drain() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(LIMIT)).unwrap();
+    let next = || {
+        let mut bytes = [0; 4096];
+        let length = manager.recv(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
+    };
+    let config = Config::forwarding(greeting(), json!({ "drain_timeout": "20s" }));
+    let mut command = dtr_lb(&[]);
+    command.env("NOTIFY_SOCKET", &path);
+    let balancer = Balancer::logging(&mut command, config);
+
+    let ready = next();
+    assert!(
+        ready.starts_with("READY=1\nSTATUS=accepts connections on 127."),
+        "{ready}"
+    );
+    assert!(ready.contains(&balancer.address), "{ready}");
+
+    for wrong in [false, true] {
+        if wrong {
+            balancer.config().write("{}");
+        }
+        balancer.program.signal(Signal::HUP);
+        let reloading = next();
+        assert!(
+            reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="),
+            "{reloading}"
+        );
+        assert!(next().starts_with("READY=1\n"), "wrong: {wrong}");
+    }
+
+    balancer.program.signal(Signal::TERM);
+    let stopping = next();
+    let expected = "STOPPING=1\nSTATUS=drains\nEXTEND_TIMEOUT_USEC=25000000";
+    assert_eq!(stopping.trim_end(), expected);
+}
+
+#[test]
+fn a_watchdog_is_fed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(LIMIT)).unwrap();
+    let mut command = dtr_lb(&[]);
+    command
+        .env("NOTIFY_SOCKET", &path)
+        .env("WATCHDOG_USEC", "200000");
+    let config = Config::forwarding(greeting(), json!({}));
+    let _balancer = Balancer::logging(&mut command, config);
+
+    let mut fed = 0;
+    while fed < 3 {
+        let mut bytes = [0; 4096];
+        let length = manager.recv(&mut bytes).unwrap();
+        fed += usize::from(bytes.starts_with(b"WATCHDOG=1") && length > 0);
+    }
+}
