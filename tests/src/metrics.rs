@@ -16,6 +16,13 @@ impl Proxy {
     /// # Panics
     /// When they are not served.
     pub async fn metrics(&self) -> Samples {
+        let mut samples = self.all_metrics().await;
+        samples.retain(|name, _| !name.starts_with("dtr_lb_host_"));
+        samples
+    }
+
+    /// The filter's metrics, and the host's own.
+    async fn all_metrics(&self) -> Samples {
         let (address, path) = self.addresses().metrics;
         let request =
             format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
@@ -25,7 +32,6 @@ impl Proxy {
         let text = answer.text();
         let lines = text.lines().filter(|line| line.starts_with("dtr_lb_"));
         lines
-            .filter(|line| !line.starts_with("dtr_lb_host_"))
             .map(|line| {
                 let (name, value) = line.rsplit_once(' ').unwrap();
                 let value: f64 = value.parse().unwrap_or_else(|_| panic!("{line}"));
@@ -40,7 +46,7 @@ impl Proxy {
     /// When it gets others.
     pub async fn measures(&self, sample: &str, value: f64) {
         eventually(LIMIT, format!("{sample} {value}"), async || {
-            let samples = self.metrics().await;
+            let samples = self.all_metrics().await;
             let found = samples.get(sample).copied();
             if found == Some(value) {
                 Ok(())
@@ -49,6 +55,15 @@ impl Proxy {
             }
         })
         .await;
+    }
+
+    /// Looks whether there is no such sample.
+    ///
+    /// # Panics
+    /// When there is.
+    pub async fn does_not_measure(&self, sample: &str) {
+        let samples = self.all_metrics().await;
+        assert!(!samples.contains_key(sample), "{samples:#?}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is measured: by the same names and labels on both proxies.
 
-use dtr_lb_tests::{Healthy, Ping, Replica, Samples, Unhealthy, on_each_proxy};
+use dtr_lb_tests::{Authority, Healthy, Ping, Replica, Samples, Unhealthy, on_each_proxy, on_host};
 use serde_json::json;
 
 on_each_proxy!(metrics_tell_what_happened, |world| {
@@ -70,6 +70,29 @@ on_each_proxy!(all_away_is_a_reason_of_its_own, |world| {
     let refused = r#"dtr_lb_listener_refused{listener="443",reason="all-away"}"#;
     proxy.measures(refused, 1.0).await;
 });
+
+on_host!(
+    the_end_of_a_certificate_is_measured_and_outlives_a_reload,
+    |world| {
+        let authority = Authority::new();
+        let replica = world.replica(Replica::healthy().https(&authority)).await;
+        let plain = world.replica(Replica::healthy()).await;
+        let config =
+            json!({ "health": { "target": "https:8080/_ping", "verify": "none", "fall": 1 } });
+        let mut proxy = world.proxy_with(config.clone()).await;
+        proxy.sees(&replica, Healthy).await;
+        proxy.sees(&plain, Unhealthy).await;
+        // rcgen's default: 1 January 4096.
+        let end = r#"dtr_lb_host_certificate_expiry_timestamp_seconds{check="ping",replica="r1"}"#;
+        proxy.measures(end, 67_090_118_400.0).await;
+        let absent = end.replace("r1", "r2");
+        proxy.does_not_measure(&absent).await;
+
+        replica.stops().await;
+        world.reload(&mut proxy, config).await;
+        proxy.measures(end, 67_090_118_400.0).await;
+    }
+);
 
 /// Counters only grow; a gauge may do as it likes.
 fn never_fall(before: &Samples, after: &Samples) {

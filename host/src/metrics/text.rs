@@ -7,23 +7,30 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::control::admission::Admission;
 use crate::metrics::filter_text::render_filter;
-use crate::metrics::label::label;
+use crate::metrics::label::{label, with_label};
 use crate::metrics::{Counters, Reason};
+use crate::upstream::shown_certificate::CertificateExpiry;
 use proxy_wasm_engine::Metric;
 
+/// What the host itself measures.
+pub(crate) struct HostMetrics<'a> {
+    pub(crate) workers: &'a [Arc<Counters>],
+    pub(crate) admission: &'a Admission,
+    pub(crate) log_lines_dropped: u64,
+    pub(crate) certificates: Vec<CertificateExpiry>,
+}
+
 /// Everything as Prometheus text, format 0.0.4.
-pub(crate) fn render(
-    workers: &[Arc<Counters>],
-    admission: &Admission,
-    log_lines_dropped: &AtomicU64,
-    filter: Vec<Metric>,
-) -> String {
-    let mut text = render_host(workers, admission, log_lines_dropped.load(Relaxed));
+pub(crate) fn render(host: &HostMetrics<'_>, filter: Vec<Metric>) -> String {
+    let mut text = render_host(host);
     render_filter(&mut text, filter);
     text
 }
 
-fn render_host(workers: &[Arc<Counters>], admission: &Admission, log_lines_dropped: u64) -> String {
+fn render_host(host: &HostMetrics<'_>) -> String {
+    let HostMetrics {
+        workers, admission, ..
+    } = host;
     let sum = |count: fn(&Counters) -> &AtomicU64| {
         workers
             .iter()
@@ -131,7 +138,20 @@ fn render_host(workers: &[Arc<Counters>], admission: &Admission, log_lines_dropp
         "dtr_lb_host_log_lines_dropped_total",
         "counter",
         "Log lines dropped because they could not be written.",
-        &one(log_lines_dropped),
+        &one(host.log_lines_dropped),
+    );
+    let certificates: Vec<_> = (host.certificates.iter())
+        .map(|one| {
+            let labels = with_label(&label("replica", &one.replica), "check", &one.check);
+            // None ends before 1970.
+            (labels, u64::try_from(one.not_after).unwrap_or_default())
+        })
+        .collect();
+    family(
+        "dtr_lb_host_certificate_expiry_timestamp_seconds",
+        "gauge",
+        "When the certificate expires that a replica last showed to a check, in Unix seconds.",
+        &certificates,
     );
     text
 }
@@ -148,7 +168,16 @@ mod tests {
         workers[0].open().close(Reason::Idle);
         drop(workers[1].open());
         workers[0].moved(Direction::Upstream, 10);
-        let mut text = render_host(&workers, &Admission::default(), 7);
+        let mut text = render_host(&HostMetrics {
+            workers: &workers,
+            admission: &Admission::default(),
+            log_lines_dropped: 7,
+            certificates: vec![CertificateExpiry {
+                replica: "r1".into(),
+                check: "ping".into(),
+                not_after: 1_893_456_000,
+            }],
+        });
         text.push('\n');
         for line in [
             "dtr_lb_host_connections_closed_total{reason=\"internal-error\"} 1\n",
@@ -157,6 +186,7 @@ mod tests {
             "dtr_lb_host_connections_closed_total{reason=\"idle\"} 1\n",
             "dtr_lb_host_bytes_total{to=\"client\"} 10\n",
             "dtr_lb_host_log_lines_dropped_total 7\n",
+            "dtr_lb_host_certificate_expiry_timestamp_seconds{replica=\"r1\",check=\"ping\"} 1893456000\n",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");
         }

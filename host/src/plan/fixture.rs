@@ -12,6 +12,7 @@ pub(crate) fn plan(endpoints: &[(&str, SocketAddr)]) -> Plan {
         name: name.to_owned(),
         part_of: None,
         replica: name.to_owned(),
+        check: None,
         host: Address::Ip(address.ip()),
         port: address.port(),
         tls: None,

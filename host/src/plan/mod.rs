@@ -93,6 +93,9 @@ pub struct Cluster {
     /// The replica this is an endpoint of; given to the filter as
     /// `xds.upstream_host_metadata.filter_metadata.dtr.name`.
     pub replica: String,
+    /// The check that probes the replica through it; `None`: it is for traffic, or for
+    /// filters that others wrote.
+    pub check: Option<String>,
     /// Where it is.
     pub host: Address,
     /// Its port there.

@@ -46,6 +46,8 @@ pub struct Host {
     workers: usize,
     /// What DNS has said of the plan's names.
     names: Vec<Arc<DnsName>>,
+    /// The plan's; `None`: there has been none.
+    clusters: Option<Arc<Clusters>>,
     listeners: Vec<BoundListener>,
     /// What plans gave up, while it is still there.
     left: Vec<LeftListener>,
@@ -78,6 +80,7 @@ impl Host {
             counters: Arc::default(),
             workers: 0,
             names: Vec::new(),
+            clusters: None,
             listeners: Vec::new(),
             left: Vec::new(),
             admin: None,
@@ -230,7 +233,7 @@ impl Host {
         let vms = CompiledVm::all(&mut self.modules, &plan, wasm)?;
         let (phases, watching) = watch::channel(Phase::Starting);
         let shared = Arc::new(SharedState {
-            clusters,
+            clusters: Arc::clone(&clusters),
             replicas: plan.clusters.iter().map(|it| it.replica.clone()).collect(),
             vms,
             data_callbacks: match plan.network_filters.is_empty() {
@@ -271,6 +274,9 @@ impl Host {
             if let Some(limit) = limit {
                 bound.admission().set_limit(limit);
             }
+        }
+        if let Some(earlier) = self.clusters.replace(Arc::clone(&clusters)) {
+            clusters.take_over(&earlier);
         }
         next.enter(Phase::Running);
         self.main_thread.set_current(shared);

@@ -3,11 +3,13 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::error::StartError;
 use crate::plan::Plan;
 use crate::upstream::endpoint::{Endpoint, OwnListeners};
 use crate::upstream::resolver::Resolver;
+use crate::upstream::shown_certificate::CertificateExpiry;
 use crate::upstream::tls;
 
 /// Every cluster, route and pool of a plan; the same for all workers.
@@ -94,6 +96,29 @@ impl Clusters {
         // Set once, before anybody connects.
         let _ = self.own_listeners.set(own);
         Ok(())
+    }
+
+    /// Goes on with what is known of the certificates of replicas that were there before.
+    pub(crate) fn take_over(&self, earlier: &Clusters) {
+        let probed = |endpoint: &Endpoint| {
+            let shown = endpoint.shown_certificate.as_ref()?;
+            Some((Arc::clone(&endpoint.replica), Arc::clone(&shown.check)))
+        };
+        let known = earlier.endpoints.iter();
+        let known: HashMap<_, _> = known
+            .filter_map(|endpoint| Some((probed(endpoint)?, endpoint.shown_certificate.as_ref()?)))
+            .collect();
+        for endpoint in &self.endpoints {
+            let before = probed(endpoint).and_then(|probed| known.get(&probed));
+            if let (Some(shown), Some(before)) = (&endpoint.shown_certificate, before) {
+                shown.take_over(before);
+            }
+        }
+    }
+
+    /// Until when the certificates are valid that replicas showed to their checks.
+    pub(crate) fn certificate_expiries(&self) -> impl Iterator<Item = CertificateExpiry> {
+        (self.endpoints.iter()).filter_map(Endpoint::certificate_expiry)
     }
 
     pub(crate) fn target(&self, name: &str) -> Option<Target> {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
@@ -22,6 +23,13 @@ use proxy_wasm_engine::envoy::{not_connected, reset_before_headers};
 pub(crate) trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection for T {}
+
+/// A connection for a call, and whom it leads to.
+pub(crate) struct Connected {
+    pub(crate) stream: Box<dyn Connection>,
+    /// What the other end showed in the TLS handshake; `None`: it is in the clear.
+    pub(crate) certificate: Option<CertificateDer<'static>>,
+}
 
 /// Why there is no connection.
 pub(crate) enum ConnectError {
@@ -46,18 +54,25 @@ impl ConnectError {
 }
 
 /// Connects to an endpoint for a call to this authority.
-pub(crate) async fn connect(
-    to: &Endpoint,
-    authority: &str,
-) -> Result<Box<dyn Connection>, ConnectError> {
+pub(crate) async fn connect(to: &Endpoint, authority: &str) -> Result<Connected, ConnectError> {
     let socket = connect_tcp(to).await?;
     let Some(config) = &to.tls else {
-        return Ok(Box::new(socket));
+        return Ok(Connected {
+            stream: Box::new(socket),
+            certificate: None,
+        });
     };
     let failed = |error| ConnectError::Failed(tls::failure_reason(&error));
     let name = tls::server_name(authority).map_err(failed)?;
     let connecting = TlsConnector::from(config.clone()).connect(name, socket);
-    Ok(Box::new(connecting.await.map_err(failed)?))
+    let stream = connecting.await.map_err(failed)?;
+    let (_, session) = stream.get_ref();
+    let chain = session.peer_certificates().unwrap_or_default();
+    let certificate = chain.first().map(|own| own.clone().into_owned());
+    Ok(Connected {
+        stream: Box::new(stream),
+        certificate,
+    })
 }
 
 /// Connects to the first of an endpoint's addresses that accepts; of failures, the

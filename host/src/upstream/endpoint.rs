@@ -14,6 +14,7 @@ use crate::error::StartError;
 use crate::net::own_address::reaches;
 use crate::plan::{Address, Cluster, Protocol};
 use crate::upstream::resolver::{DnsName, Resolver};
+use crate::upstream::shown_certificate::{CertificateExpiry, ShownCertificate};
 use crate::upstream::tls;
 
 /// One replica's port.
@@ -25,6 +26,8 @@ pub(crate) struct Endpoint {
     pub(crate) connect_timeout: Duration,
     pub(crate) tls: Option<Arc<ClientConfig>>,
     pub(crate) protocol: Protocol,
+    /// `None`: no check of the balancer's probes it.
+    pub(crate) shown_certificate: Option<ShownCertificate>,
     host: Addresses,
     port: u16,
     own_listeners: OwnListeners,
@@ -55,6 +58,7 @@ impl Endpoint {
                 .map(|verify| tls.config(verify, cluster.protocol))
                 .transpose()?,
             protocol: cluster.protocol,
+            shown_certificate: cluster.check.as_deref().map(ShownCertificate::new),
             host: match &cluster.host {
                 Address::Ip(ip) => Addresses::Fixed(*ip),
                 Address::Name(host) => Addresses::Named(NamedHost::new(resolver.name(host))),
@@ -81,6 +85,17 @@ impl Endpoint {
                 listener: *listener,
             }),
         }
+    }
+
+    /// Until when the certificate that it last showed to its check is valid; `None`: it
+    /// has shown none.
+    pub(super) fn certificate_expiry(&self) -> Option<CertificateExpiry> {
+        let shown = self.shown_certificate.as_ref()?;
+        Some(CertificateExpiry {
+            replica: Arc::clone(&self.replica),
+            check: Arc::clone(&shown.check),
+            not_after: shown.not_after()?,
+        })
     }
 
     /// Its addresses as they are known now, in the resolver's order. Those of a name

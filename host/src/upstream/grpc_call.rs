@@ -71,7 +71,7 @@ async fn exchange(
         Err(reason) => return Status::new(INTERNAL, reason),
     };
     let socket = match connect(to, &authority).await {
-        Ok(socket) => TokioIo::new(socket),
+        Ok(connected) => TokioIo::new(connected.stream),
         Err(error) => return Status::new(UNAVAILABLE, error.message()),
     };
     let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), socket);

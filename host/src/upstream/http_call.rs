@@ -42,8 +42,9 @@ impl Call {
     async fn attempt(self, to: &Endpoint) -> Result<CallReply, CallFailure> {
         let started = Instant::now();
         let (mut request, authority) = self.into_request().map_err(CallFailure::bad_request)?;
-        let socket = TokioIo::new(connect(to, &authority).await?);
-        match to.protocol {
+        let connected = connect(to, &authority).await?;
+        let socket = TokioIo::new(connected.stream);
+        let mut reply = match to.protocol {
             Protocol::Http1 => {
                 let host = HeaderValue::from_str(&authority)
                     .map_err(|error| CallFailure::bad_request(error.to_string()))?;
@@ -53,7 +54,7 @@ impl Call {
                 headers.insert(http::header::CONNECTION, close);
                 let handshake = hyper::client::conn::http1::handshake(socket);
                 let (mut sender, connection) = handshake.await.map_err(|_| CallFailure::Reset)?;
-                exchange(sender.send_request(request), connection, started).await
+                exchange(sender.send_request(request), connection, started).await?
             }
             Protocol::Http2 => {
                 let uri = to.absolute_uri(&authority, request.uri());
@@ -61,9 +62,13 @@ impl Call {
                 let executor = TokioExecutor::new();
                 let handshake = hyper::client::conn::http2::handshake(executor, socket);
                 let (mut sender, connection) = handshake.await.map_err(|_| CallFailure::Reset)?;
-                exchange(sender.send_request(request), connection, started).await
+                exchange(sender.send_request(request), connection, started).await?
             }
+        };
+        if let Some(shown) = &to.shown_certificate {
+            shown.announce(connected.certificate, &mut reply.headers);
         }
+        Ok(reply)
     }
 
     fn into_request(self) -> Result<(Request<Full<Bytes>>, String), String> {

@@ -1,6 +1,7 @@
 //! Clusters and their endpoints: resolved, connected to, and called.
 
 mod accept_all;
+pub(crate) mod certificate;
 pub(crate) mod cluster;
 mod connect;
 pub(crate) mod dial;
@@ -10,6 +11,7 @@ pub(crate) mod http_call;
 mod reply;
 pub(crate) mod resolver;
 mod self_signed;
+pub(crate) mod shown_certificate;
 mod tls;
 #[cfg(test)]
 mod unreachable;

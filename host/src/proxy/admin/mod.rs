@@ -29,7 +29,7 @@ use crate::caught_panic::CaughtPanic;
 use crate::control::lifecycle::Phase;
 #[cfg(test)]
 use crate::fault::Fault;
-use crate::metrics;
+use crate::metrics::{self, HostMetrics};
 use crate::proxy::accept::{Clients, keep_accepting};
 use crate::proxy::admin::connections::{AdminConnections, AdminPlace};
 use crate::proxy::admin::desk::{AdminRequest, Waiting};
@@ -214,7 +214,13 @@ async fn answer(
             let counters = [shared.all_counters.total()];
             let filter = metrics::of_replicas(shared.vm_data.metrics(), &shared.replicas);
             let dropped = &shared.options.log_lines_dropped;
-            let text = metrics::render(&counters, &shared.admission, dropped, filter);
+            let host = HostMetrics {
+                workers: &counters,
+                admission: &shared.admission,
+                log_lines_dropped: dropped.load(Relaxed),
+                certificates: shared.clusters.certificate_expiries().collect(),
+            };
+            let text = metrics::render(&host, filter);
             reply(
                 StatusCode::OK,
                 "text/plain; version=0.0.4; charset=utf-8",

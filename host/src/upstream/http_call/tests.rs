@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use dtr_lb_filter::compare::Certificate;
+use dtr_lb_filter::contract::PEER_CERTIFICATE;
 use proxy_wasm_engine::envoy::SERVICE_TIME;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,15 +17,14 @@ use crate::upstream::cluster::Clusters;
 use crate::upstream::resolver::{self, Resolver};
 use crate::upstream::unreachable::{BlackHole, refusing};
 
-fn clusters(port: u16, tls: Option<Verify>) -> Clusters {
+fn clusters(port: u16, tls: Option<Verify>, check: Option<&str>) -> Clusters {
     let mut plan = plan(&[("ping/r1", ([127, 0, 0, 1], port).into())]);
     plan.clusters[0].tls = tls;
+    plan.clusters[0].check = check.map(str::to_owned);
     Clusters::of(&plan, &mut Resolver::new(resolver::system())).unwrap()
 }
 
-/// What a filter sees: the status, the body, and whether a replica sent it.
-async fn ask(port: u16, tls: Option<Verify>, limit: Duration) -> (String, String, bool) {
-    let clusters = clusters(port, tls);
+async fn reply(clusters: &Clusters, limit: Duration) -> CallReply {
     let pair = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
     let call = Call {
         headers: vec![
@@ -35,9 +36,14 @@ async fn ask(port: u16, tls: Option<Verify>, limit: Duration) -> (String, String
         body: Vec::new(),
         timeout: Some(limit),
     };
-    let reply = call
-        .make(clusters.endpoint("ping/r1", &clusters.turns()).unwrap())
-        .await;
+    let turns = clusters.turns();
+    call.make(clusters.endpoint("ping/r1", &turns).unwrap())
+        .await
+}
+
+/// What a filter sees: the status, the body, and whether a replica sent it.
+async fn ask(port: u16, tls: Option<Verify>, limit: Duration) -> (String, String, bool) {
+    let reply = reply(&clusters(port, tls, None), limit).await;
     let from_replica = reply.headers.iter().any(|(name, _)| name == SERVICE_TIME);
     let status = match reply.headers.first() {
         Some((name, value)) if name == ":status" => String::from_utf8(value.clone()).unwrap(),
@@ -97,7 +103,7 @@ async fn without_a_reply_the_filter_gets_the_one_envoy_would_make_up() {
         "upstream connect error or disconnect/reset before headers. reset reason: ";
     let closing = canned(Vec::new()).await.0;
     let mut huge = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
-    huge.resize(reply::MAX_BODY + 100, b'x');
+    huge.resize(crate::upstream::reply::MAX_BODY + 100, b'x');
     let mut header_bomb = b"HTTP/1.1 200 OK\r\n".to_vec();
     header_bomb.extend(b"x: y\r\n".repeat(1000));
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -265,4 +271,38 @@ async fn certificates_are_checked_as_the_plan_says() {
     let (status, body, _) = ask(port, Some(Verify::None), LONG).await;
     assert_eq!(status, "503", "TLS to a plain port");
     assert!(body.contains("TLS_error: "), "{body}");
+}
+
+#[tokio::test]
+async fn the_certificate_is_announced_to_probes_alone_and_cannot_be_forged() {
+    let announced = async |port, tls, check| {
+        let clusters = clusters(port, tls, check);
+        let headers = reply(&clusters, LONG).await.headers;
+        let value = headers
+            .into_iter()
+            .find(|(name, _)| name == PEER_CERTIFICATE);
+        let expiry = clusters.certificate_expiries().next();
+        let not_after = expiry.map(|expiry| expiry.not_after);
+        (
+            value.map(|(_, value)| String::from_utf8(value).unwrap()),
+            not_after,
+        )
+    };
+    let port = secure("dtr.example.com").await.0;
+    let (value, not_after) = announced(port, Some(Verify::None), Some("ping")).await;
+    let certificate = Certificate::from_header(&value.unwrap()).unwrap();
+    assert_eq!(certificate.names, ["dtr.example.com"]);
+    assert_eq!(not_after, Some(certificate.not_after));
+
+    let port = secure("dtr.example.com").await.0;
+    let filters = announced(port, Some(Verify::None), None).await;
+    assert_eq!(filters, (None, None), "a filter's own call");
+    let port = secure("dtr.example.com").await.0;
+    let refused = announced(port, Some(Verify::System), Some("ping")).await;
+    assert_eq!(refused, (None, None), "one that is not trusted");
+
+    let forged = format!("HTTP/1.1 200 OK\r\n{PEER_CERTIFICATE}: x\r\ncontent-length: 0\r\n\r\n");
+    let port = canned(forged.into()).await.0;
+    let forged = announced(port, None, Some("ping")).await;
+    assert_eq!(forged, (None, None), "the replica's own word");
 }
