@@ -77,8 +77,8 @@ fn remedy(replicas: &[Observed<'_>]) -> &'static str {
     let first = issuers.next();
     match issuers.all(|issuer| Some(issuer) == first) {
         true => {
-            "right where one authority signed them, for a key of each replica's own; else clients \
-             that trust one do not trust the other: give all replicas the same"
+            "fine if one and the same authority signed them; otherwise clients that trust one \
+             refuse the other: give all replicas the same"
         }
         false => {
             "clients that trust one of them may not trust the other: give all replicas the same, \

@@ -124,7 +124,7 @@ fn a_certificate_that_differs_or_expires_is_named() {
             "another key, of the same authority",
             vec![usual(), certificate("bb", "CN=CA", &[FQDN], 300), usual()],
             vec![
-                "replica \"r2\": its certificate is bb... issued by CN=CA, the others' aa... issued by CN=CA; right where",
+                "replica \"r2\": its certificate is bb... issued by CN=CA, the others' aa... issued by CN=CA; fine if",
             ],
         ),
         (
