@@ -9,6 +9,7 @@ use dtr_lb_filter::config::CheckKind;
 use super::config_args::ConfigArgs;
 use super::failure::Failure;
 use super::output::print;
+use super::{probe, probe_report};
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {
@@ -17,6 +18,9 @@ pub(crate) struct Check {
     /// Also load and start each filter, as `run` would, without listening.
     #[arg(long)]
     load: bool,
+    /// Also ask every replica once, as `run` would, and compare what they say.
+    #[arg(long)]
+    probe: bool,
 }
 
 impl Check {
@@ -38,7 +42,12 @@ impl Check {
                 report.push_str(&format!("\n    {line}"));
             }
         }
-        print(report)
+        if !self.probe {
+            return print(report);
+        }
+        let survey = probe::probe(&file)?;
+        print(format!("{report}\n\n{}", probe_report::text(&survey)))?;
+        probe::judge(&survey)
     }
 }
 

@@ -13,10 +13,13 @@ mod log_writer;
 mod manual;
 mod output;
 mod panic_hook;
+mod probe;
+mod probe_report;
 mod run;
 mod service_manager;
 mod signal;
 mod standard_error;
+mod table;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
