@@ -26,6 +26,7 @@
 #[cfg(test)]
 mod captured_log;
 mod caught_panic;
+pub mod cluster_status;
 pub mod config;
 mod control;
 pub mod envoy;

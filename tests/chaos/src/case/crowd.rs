@@ -89,8 +89,24 @@ async fn ask(admin: SocketAddr) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(admin).await?;
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await?;
+    // Not to the end of the stream, which Envoy keeps open for a second more.
+    while !is_whole(&answer) {
+        if stream.read_buf(&mut answer).await? == 0 {
+            break;
+        }
+    }
     Ok(answer)
+}
+
+/// Whether an answer has as much of a body as its head says.
+fn is_whole(answer: &[u8]) -> bool {
+    let Some(head) = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
+        return false;
+    };
+    let text = String::from_utf8_lossy(&answer[..head]).to_ascii_lowercase();
+    let mut lines = text.lines();
+    let length = lines.find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+    length.is_some_and(|length: usize| answer.len() >= head + 4 + length)
 }
 
 /// Clients that have asked for what is never answered, and ended their side.
@@ -130,7 +146,20 @@ mod tests {
     use tokio::net::TcpListener;
     use tokio::task::LocalSet;
 
-    use super::{Flood, connect};
+    use super::{Flood, connect, is_whole};
+
+    #[test]
+    fn an_answer_is_whole_with_the_body_its_head_promises() {
+        let cases = [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n", false),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{", false),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", true),
+            ("HTTP/1.1 200 OK\r\n\r\n{}", false),
+        ];
+        for (answer, expected) in cases {
+            assert_eq!(is_whole(answer.as_bytes()), expected, "{answer:?}");
+        }
+    }
 
     fn refusing() -> SocketAddr {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,0 +1,113 @@
+//! What one replica says of all.
+
+use std::collections::BTreeMap;
+
+use dtr_lb_filter::printable::printable;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// What one replica says of all, by their ids in the registry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct View(pub BTreeMap<String, Member>);
+
+/// What is said of one replica.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Member {
+    /// What is wrong with it; `None`: it is well ("OK").
+    pub error: Option<String>,
+    /// When it said so itself, Unix seconds; `None`: not said, or not a time.
+    pub said_unix_s: Option<i64>,
+}
+
+/// The fields that are read; the answer has others, some 45 KB of them.
+#[derive(Deserialize)]
+struct Answer {
+    replica_health: BTreeMap<String, Value>,
+    #[serde(default)]
+    replica_timestamp: BTreeMap<String, Value>,
+}
+
+impl View {
+    /// Reads an answer's body.
+    ///
+    /// # Errors
+    /// It is no JSON of that form, or has more than [`MOST_MEMBERS`] replicas.
+    pub fn read(body: &[u8]) -> Result<View, String> {
+        let answer: Answer = serde_json::from_slice(body)
+            .map_err(|error| format!("its answer is no cluster status ({error})"))?;
+        if answer.replica_health.len() > MOST_MEMBERS {
+            let count = answer.replica_health.len();
+            return Err(format!(
+                "it names {count} replicas, more than {MOST_MEMBERS}"
+            ));
+        }
+        let member = |(id, health): (String, Value)| {
+            let time = answer.replica_timestamp.get(&id).and_then(Value::as_str);
+            let time = time.and_then(|time| OffsetDateTime::parse(time, &Rfc3339).ok());
+            let member = Member {
+                error: error(&health),
+                said_unix_s: time.map(OffsetDateTime::unix_timestamp),
+            };
+            (printable(&id), member)
+        };
+        Ok(View(
+            answer.replica_health.into_iter().map(member).collect(),
+        ))
+    }
+}
+
+/// What stands in the place of "OK".
+fn error(health: &Value) -> Option<String> {
+    match health {
+        Value::String(text) if text == "OK" => None,
+        Value::String(text) => Some(printable(text)),
+        other => Some(printable(&other.to_string())),
+    }
+}
+
+/// A registry has a few; this many are still shown and measured.
+const MOST_MEMBERS: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may end at the first surprise")]
+
+    use super::*;
+
+    #[test]
+    fn an_answer_is_read_and_all_else_in_it_passed_over() {
+        let view = View::read(
+            br#"{ "replica_health": { "a1": "OK", "b2": "rethinkdb: down", "c3": null },
+                  "replica_timestamp": { "a1": "2017-02-13T21:40:15+01:00", "b2": "soon" },
+                  "rethink_system_tables": { "table_status": [1, 2, 3] } }"#,
+        );
+        let member = |error: Option<&str>, said_unix_s| Member {
+            error: error.map(str::to_owned),
+            said_unix_s,
+        };
+        let expected = [
+            ("a1", member(None, Some(1_487_018_415))),
+            ("b2", member(Some("rethinkdb: down"), None)),
+            ("c3", member(Some("null"), None)),
+        ];
+        let expected = expected.map(|(id, member)| (id.to_owned(), member));
+        assert_eq!(view.unwrap(), View(expected.into()));
+    }
+
+    #[test]
+    fn what_is_no_cluster_status_is_refused() {
+        for body in ["", "<html>", "[]", "{}", r#"{"replica_health": 1}"#] {
+            let refused = View::read(body.as_bytes()).unwrap_err();
+            assert!(
+                refused.starts_with("its answer is no cluster status ("),
+                "{body}: {refused}"
+            );
+        }
+        let many: BTreeMap<String, &str> = (0..201).map(|id| (id.to_string(), "OK")).collect();
+        let body = serde_json::json!({ "replica_health": many }).to_string();
+        let refused = View::read(body.as_bytes()).unwrap_err();
+        assert_eq!(refused, "it names 201 replicas, more than 200");
+    }
+}
