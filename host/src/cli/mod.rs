@@ -63,7 +63,7 @@ impl Cli {
         };
         match self.command {
             Command::Run(config_args) => run::run(&config_args, options),
-            Command::Check(check) => check.run(),
+            Command::Check(check) => check.run(log),
             Command::Envoy(envoy) => envoy.run(),
             Command::Demo(demo) => demo.run(options),
         }

@@ -53,6 +53,17 @@ impl Text for Address {
             Err(_) => is_dns_name(text).then(|| Self::Name(text.to_owned())),
         }
     }
+
+    fn hint(text: &str) -> Option<&'static str> {
+        let ip = IpAddr::from_str(text.trim_matches(['[', ']'])).ok()?;
+        if ip.is_unspecified() {
+            return Some(
+                "this one stands for all addresses of a machine, and is that of no replica",
+            );
+        }
+        ip.is_multicast()
+            .then_some("this one is for multicast, and is that of no replica")
+    }
 }
 
 impl fmt::Display for Address {

@@ -40,4 +40,9 @@ impl<'de, const MIN_MS: u64> Deserialize<'de> for BoundedDuration<MIN_MS> {
     }
 }
 
+/// A time as it is written in the file.
+pub(super) fn text(time: Duration) -> String {
+    humantime::format_duration(time).to_string()
+}
+
 const LONGEST_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);

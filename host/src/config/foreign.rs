@@ -26,6 +26,11 @@ impl fmt::Display for ForeignFormat {
     }
 }
 
+/// What to tell who gave it to dtr-lb as it is.
+pub(super) fn problem(format: ForeignFormat) -> String {
+    format!("this looks like {format}; `dtr-lb import FILE` makes a configuration of it")
+}
+
 /// Whose configuration this is, as far as a look at it can tell; whether it is right,
 /// it can't. `None`: none that is known.
 pub(crate) fn looks_like(text: &str) -> Option<ForeignFormat> {

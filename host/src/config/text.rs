@@ -4,7 +4,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{Deserializer, Error, Unexpected, Visitor};
+use serde::de::{Deserializer, Error, Expected, Unexpected, Visitor};
 
 /// A value written as a JSON string.
 pub(super) trait Text: Sized {
@@ -12,6 +12,10 @@ pub(super) trait Text: Sized {
     fn expected(f: &mut fmt::Formatter) -> fmt::Result;
     /// `None`: not one.
     fn read(text: &str) -> Option<Self>;
+    /// What else can be said of a text that is not one.
+    fn hint(_text: &str) -> Option<&'static str> {
+        None
+    }
 }
 
 /// Reads any [`Text`].
@@ -29,7 +33,18 @@ impl<T: Text> Visitor<'_> for TextVisitor<T> {
         T::expected(f)
     }
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-        T::read(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+        let expected = Hinted::<T>(T::hint(text), PhantomData);
+        T::read(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &expected))
+    }
+}
+
+/// What was expected, and what else can be said.
+struct Hinted<T>(Option<&'static str>, PhantomData<T>);
+
+impl<T: Text> Expected for Hinted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        T::expected(f)?;
+        self.0.map_or(Ok(()), |hint| write!(f, "; {hint}"))
     }
 }
 

@@ -10,7 +10,9 @@ use serde::Deserialize;
 
 use super::address::Endpoint;
 use super::network_filter::NetworkFilter;
+use super::source::Source;
 use super::verify::Verify;
+use super::warning::ConfigWarning;
 
 pub(super) use validate::validate;
 
@@ -43,6 +45,9 @@ pub struct Chain {
     pub drain_delay: Duration,
     /// How long open connections may go on then.
     pub drain_timeout: Duration,
+    /// What is probably not meant.
+    pub warnings: Vec<ConfigWarning>,
+    pub(super) source: Source,
 }
 
 /// One address where connections are accepted.

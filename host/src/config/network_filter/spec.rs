@@ -6,9 +6,8 @@ use serde_json::Value;
 
 use super::{Failure, NetworkFilter, VmSettings};
 use crate::config::duration::BoundedDuration;
-use crate::config::error::ConfigError;
 use crate::config::number::{BoundedInt, Size};
-use crate::config::source::Source;
+use crate::config::problems::Problems;
 use crate::config::string::AbiName;
 
 /// One filter, of either form of the file.
@@ -46,38 +45,36 @@ enum ProfileName {
 /// Reads the modules of all filters.
 pub(in crate::config) fn load(
     specs: Vec<NetworkFilterSpec>,
-    source: &Source,
-) -> Result<Vec<NetworkFilter>, ConfigError> {
+    problems: &mut Problems,
+) -> Vec<NetworkFilter> {
     let count = specs.len();
     if count > MOST_FILTERS {
         let problem = format!("{count} filters are given; at most {MOST_FILTERS} can be");
-        return Err(source.refuse_field("filters", problem));
+        problems.refuse_field("filters", problem);
+        return Vec::new();
     }
     let specs = specs.into_iter().enumerate();
     specs
-        .map(|(index, spec)| load_one(spec, &format!("filters[{index}]"), source))
+        .map(|(index, spec)| load_one(spec, &format!("filters[{index}]"), problems))
         .collect()
 }
 
-fn load_one(
-    spec: NetworkFilterSpec,
-    field: &str,
-    source: &Source,
-) -> Result<NetworkFilter, ConfigError> {
-    let path = source.folder().join(&spec.wasm);
-    let code = std::fs::read(&path).map_err(|error| {
+fn load_one(spec: NetworkFilterSpec, field: &str, problems: &mut Problems) -> NetworkFilter {
+    let path = problems.source().folder().join(&spec.wasm);
+    let code = std::fs::read(&path).unwrap_or_else(|error| {
         let problem = format!(
             "can't be read: {}: {error}; give the path of the module, from the configuration's folder",
             path.display()
         );
-        source.refuse(&format!("{field}.wasm"), spec.wasm.as_str(), problem)
-    })?;
+        problems.refuse(&format!("{field}.wasm"), spec.wasm.as_str(), problem);
+        Vec::new()
+    });
     let stem = || {
         path.file_stem()
             .map(|stem| stem.to_string_lossy().into_owned())
     };
     let defaults = VmSettings::default();
-    Ok(NetworkFilter {
+    NetworkFilter {
         name: spec.name.or_else(stem).unwrap_or_default(),
         file: path.display().to_string(),
         code: code.into(),
@@ -98,7 +95,7 @@ fn load_one(
             log_limit: spec.log_limit.map(BoundedInt::u32),
             failure: spec.failure,
         },
-    })
+    }
 }
 
 /// What a plugin is handed: a text as it stands, anything else as JSON.
