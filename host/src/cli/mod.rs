@@ -11,6 +11,7 @@ mod log_writer;
 mod output;
 mod panic_hook;
 mod run;
+mod schema;
 mod signal;
 mod standard_error;
 
@@ -49,6 +50,8 @@ enum Command {
     Check(check::Check),
     /// Write an Envoy bootstrap of the configuration, and the filter beside it.
     Envoy(envoy::Envoy),
+    /// Print the JSON Schema of a configuration, for editors.
+    Schema,
     /// Balance three stand-in replicas on this machine, to try it out.
     Demo(demo::Demo),
 }
@@ -65,6 +68,7 @@ impl Cli {
             Command::Run(config_args) => run::run(&config_args, options),
             Command::Check(check) => check.run(log),
             Command::Envoy(envoy) => envoy.run(),
+            Command::Schema => schema::run(),
             Command::Demo(demo) => demo.run(options),
         }
     }

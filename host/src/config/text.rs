@@ -4,6 +4,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use schemars::{Schema, json_schema};
 use serde::de::{Deserializer, Error, Expected, Unexpected, Visitor};
 
 /// A value written as a JSON string.
@@ -12,6 +13,8 @@ pub(super) trait Text: Sized {
     fn expected(f: &mut fmt::Formatter) -> fmt::Result;
     /// `None`: not one.
     fn read(text: &str) -> Option<Self>;
+    /// A regular expression that every right one matches, for editors.
+    const PATTERN: &'static str;
     /// What else can be said of a text that is not one.
     fn hint(_text: &str) -> Option<&'static str> {
         None
@@ -48,12 +51,31 @@ impl<T: Text> Expected for Hinted<T> {
     }
 }
 
-/// Makes types deserialize as the [`Text`] they are.
+/// The schema of any [`Text`].
+pub(super) fn schema<T: Text>() -> Schema {
+    json_schema!({ "type": "string", "pattern": T::PATTERN })
+}
+
+/// Makes types deserialize as the [`Text`] they are, and gives them its schema.
 macro_rules! deserialize_as_text {
     ($($name:ty),*) => {$(
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 $crate::config::text::deserialize(deserializer)
+            }
+        }
+
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                $crate::config::text::schema::<Self>()
             }
         }
     )*};

@@ -21,6 +21,7 @@ use super::source::Source;
 use super::verify::Verify;
 use super::warning::ConfigWarning;
 
+pub(super) use file::File;
 pub(super) use validate::validate;
 
 /// What the operator wants, defaults filled in.

@@ -6,6 +6,7 @@ mod validate;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::address::Endpoint;
@@ -14,6 +15,7 @@ use super::source::Source;
 use super::verify::Verify;
 use super::warning::ConfigWarning;
 
+pub(super) use file::ChainFile;
 pub(super) use validate::validate;
 
 /// Listeners, clusters and network filters, given plainly.
@@ -78,7 +80,7 @@ pub struct ChainCluster {
 }
 
 /// A version of HTTP. gRPC calls speak HTTP/2 either way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// HTTP/1.1.

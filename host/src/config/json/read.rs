@@ -136,8 +136,7 @@ impl Mend<'_> {
         };
         let later = entries.iter_mut().rev().find(is_same)?;
         later.presence = Presence::TakenOut;
-        let (line, offset) = (later.line, later.value.offset);
-        let problem = format!("line {line}: {name:?} is given twice; leave one of them");
+        let (offset, problem) = wording::given_twice(later);
         self.problems.refuse_whole(offset, problem);
         Some(())
     }
@@ -155,8 +154,14 @@ impl Mend<'_> {
                 else {
                     return None;
                 };
-                let entry = entries.iter_mut().find(|entry| entry.is_kept_as(key))?;
-                entry.presence = Presence::TakenOut;
+                let mut same = entries.iter_mut().filter(|entry| entry.is_kept_as(key));
+                same.next()?.presence = Presence::TakenOut;
+                // Nobody else would see that it is there again.
+                if let Some(later) = same.next() {
+                    later.presence = Presence::TakenOut;
+                    let (offset, problem) = wording::given_twice(later);
+                    self.problems.refuse_whole(offset, problem);
+                }
             }
             _ => return None,
         }

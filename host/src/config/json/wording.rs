@@ -1,5 +1,6 @@
 //! What is wrong with a value, as an error the operator can act on.
 
+use super::node::Entry;
 use crate::config::source::Source;
 
 /// What was expected of a field.
@@ -39,6 +40,13 @@ pub(super) fn unknown_field(
     };
     let known = known.join(", ");
     format!("unknown field {wrong:?} {place}; {hint} known: {known}")
+}
+
+/// An entry whose name its object has already, and where it is.
+pub(super) fn given_twice(entry: &Entry) -> (usize, String) {
+    let Entry { name, line, .. } = entry;
+    let problem = format!("line {line}: {name:?} is given twice; leave one of them");
+    (entry.value.offset, problem)
 }
 
 /// The name a map's own reader found twice.

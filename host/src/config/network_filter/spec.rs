@@ -1,6 +1,7 @@
 //! A network filter as the operator writes it.
 
 use proxy_wasm_engine::Profile;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -11,30 +12,43 @@ use crate::config::problems::Problems;
 use crate::config::string::AbiName;
 
 /// One filter, of either form of the file.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NetworkFilter")]
 pub(in crate::config) struct NetworkFilterSpec {
+    /// The module: a path, from the configuration's folder.
     wasm: String,
+    /// Names it in logs; property plugin_name [default: the file's name].
     name: Option<String>,
+    /// Which root context; property plugin_root_id.
     #[serde(default)]
     root_id: String,
+    /// What on_configure reads: a string as it stands, anything else as JSON.
     #[serde(default)]
     configuration: Value,
+    /// Filters of one vm_id share data and queues.
     #[serde(default)]
     vm_id: String,
+    /// What on_vm_start reads.
     #[serde(default)]
     vm_configuration: Value,
+    /// Whose behaviour counts where Envoy and the specification disagree [default: envoy].
     #[serde(default)]
     profile: ProfileName,
+    /// The only host functions and callbacks it may use [default: all].
     capabilities: Option<Vec<AbiName>>,
+    /// Most linear memory, 64KiB to 4GiB [default: 64MiB].
     memory: Option<Size<65_536, 4_294_967_296>>,
+    /// Longest a callback may run, at least 1ms [default: 500ms].
     time: Option<BoundedDuration<1>>,
+    /// Most log lines a second [default: no limit].
     log_limit: Option<BoundedInt<1, 1_000_000>>,
+    /// What a crash of its VM means [default: reload].
     #[serde(default)]
     failure: Failure,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum ProfileName {
     #[default]
