@@ -72,9 +72,8 @@ impl Text for Address {
     );
 
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(
-            r#"an IPv4 address, an IPv6 address or a DNS name, without a port (a replica's own ports go into its "ports")"#,
-        )
+        let name = "an IPv4 address, an IPv6 address or a DNS name, without a port";
+        write!(f, "{name}{WHERE_PORTS_GO}")
     }
 
     fn read(text: &str) -> Option<Self> {
@@ -191,6 +190,9 @@ impl Text for Bind {
         text.parse().ok().map(Self)
     }
 }
+
+/// The end of what is expected of an address, for who writes a file.
+pub(super) const WHERE_PORTS_GO: &str = r#" (a replica's own ports go into its "ports")"#;
 
 deserialize_as_text!(Address, Endpoint, Fqdn, Bind, PortName);
 

@@ -36,29 +36,30 @@ impl fmt::Display for ConfigError {
 /// the order of the file. Its text has a line for each.
 #[derive(Clone, Debug, thiserror::Error)]
 pub struct ConfigErrors {
-    first: ConfigError,
-    others: Vec<ConfigError>,
+    /// Never empty.
+    errors: Vec<ConfigError>,
     warnings: Vec<ConfigWarning>,
 }
 
 impl ConfigErrors {
     /// These errors, or the one given when there are none.
-    pub(super) fn new(errors: Vec<ConfigError>, or: impl FnOnce() -> ConfigError) -> ConfigErrors {
-        let mut errors = errors.into_iter();
+    pub(super) fn new(mut errors: Vec<ConfigError>, or: impl FnOnce() -> ConfigError) -> Self {
+        if errors.is_empty() {
+            errors.push(or());
+        }
         ConfigErrors {
-            first: errors.next().unwrap_or_else(or),
-            others: errors.collect(),
+            errors,
             warnings: Vec::new(),
         }
     }
 
-    pub(super) fn with_warnings(self, warnings: Vec<ConfigWarning>) -> ConfigErrors {
+    pub(super) fn with_warnings(self, warnings: Vec<ConfigWarning>) -> Self {
         ConfigErrors { warnings, ..self }
     }
 
     /// Each error; never none.
     pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
-        std::iter::once(&self.first).chain(&self.others)
+        self.errors.iter()
     }
 
     /// What else is probably not meant, as far as it could be told.
@@ -71,8 +72,7 @@ impl ConfigErrors {
 impl From<ConfigError> for ConfigErrors {
     fn from(error: ConfigError) -> Self {
         ConfigErrors {
-            first: error,
-            others: Vec::new(),
+            errors: vec![error],
             warnings: Vec::new(),
         }
     }
@@ -80,9 +80,10 @@ impl From<ConfigError> for ConfigErrors {
 
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.first.fmt(f)?;
-        self.others
-            .iter()
-            .try_for_each(|error| write!(f, "\n{error}"))
+        for (index, error) in self.errors.iter().enumerate() {
+            let separator = if index > 0 { "\n" } else { "" };
+            write!(f, "{separator}{error}")?;
+        }
+        Ok(())
     }
 }

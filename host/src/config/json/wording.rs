@@ -1,13 +1,14 @@
 //! What is wrong with a value, as an error the operator can act on.
 
 use super::node::Entry;
+use crate::config::address::WHERE_PORTS_GO;
 use crate::config::source::Source;
 
 /// What was expected of a field.
 pub(super) fn expected(field: &str, expected: &str, source: &Source) -> String {
     let expected = match source {
-        Source::Flags => expected_of_flag(field, expected),
-        Source::File(_) => json_name(expected),
+        Source::Flags => expected_of_flag(expected),
+        Source::File(_) => json_name(expected).to_owned(),
     };
     match remedy_for(field) {
         Some(remedy) => format!("expected {expected}; {remedy}"),
@@ -95,14 +96,11 @@ fn json_name(expected: &str) -> &str {
 }
 
 /// The same for who writes no JSON.
-fn expected_of_flag<'a>(field: &str, expected: &'a str) -> &'a str {
-    let is_address = field.starts_with("replicas") && field.ends_with("address");
-    match expected.split_once(" (a replica's own ports") {
-        Some((expected, _)) if is_address => expected,
-        _ => expected
-            .strip_suffix(", without quotes")
-            .unwrap_or(expected),
-    }
+fn expected_of_flag(expected: &str) -> String {
+    let unquoted = expected.strip_suffix(", without quotes");
+    let ports = " (it is reached on the port that a listener leads to, --listen BIND=PORT; where \
+                 its own differs, write a file, --config)";
+    unquoted.unwrap_or(expected).replace(WHERE_PORTS_GO, ports)
 }
 
 /// What else can be said of a time that may be left out.
