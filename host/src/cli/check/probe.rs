@@ -6,7 +6,7 @@ use anyhow::{Context, anyhow};
 use dtr_lb::config::ConfigFile;
 use dtr_lb::survey::{Progress, Survey, SurveyOptions, survey};
 
-use super::failure::Failure;
+use crate::cli::failure::Failure;
 
 /// Asks every replica of the configuration, as the balancer would, and compares what
 /// they say.
