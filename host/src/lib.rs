@@ -40,6 +40,7 @@ mod net;
 pub mod plan;
 mod proxy;
 pub mod standin;
+pub mod survey;
 mod upstream;
 
 pub use control::lifecycle::Drained;

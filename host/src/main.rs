@@ -20,7 +20,9 @@ fn main() -> ExitCode {
     match cli.run(&log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            log.print(&format!("error: {failure}"));
+            for line in failure.lines() {
+                log.print(&line);
+            }
             failure.exit_code()
         }
     }

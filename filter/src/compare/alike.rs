@@ -4,6 +4,14 @@ use super::disagreement::{Disagreement, Subject};
 use super::observation::{Observation, Observed};
 use std::collections::BTreeMap;
 
+/// Who has which text.
+pub(super) struct Groups {
+    /// The text that more than half have.
+    pub(super) usual: Option<String>,
+    /// The other texts, and those that have them.
+    pub(super) odd: Vec<(String, Vec<String>)>,
+}
+
 /// Those that have another text than most, or all when there is no majority. Replicas
 /// that say nothing have no part in it. `describe` is given the text and the majority's.
 pub(super) fn compare(
@@ -12,25 +20,34 @@ pub(super) fn compare(
     pick: impl Fn(&Observation) -> Option<String>,
     describe: impl Fn(&str, Option<&str>) -> String,
 ) -> Vec<Disagreement> {
+    let Groups { usual, odd } = groups(replicas, pick);
+    let describe = |(text, replicas): (String, Vec<String>)| Disagreement {
+        subject,
+        text: describe(&text, usual.as_deref()),
+        replicas,
+    };
+    odd.into_iter().map(describe).collect()
+}
+
+/// Sorts replicas by their texts. None is odd when all have the same.
+pub(super) fn groups(
+    replicas: &[Observed<'_>],
+    pick: impl Fn(&Observation) -> Option<String>,
+) -> Groups {
     let mut by_text: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, observation) in replicas {
         if let Some(text) = pick(observation) {
             by_text.entry(text).or_default().push((*name).to_owned());
         }
     }
-    if by_text.len() < 2 {
-        return Vec::new();
-    }
     let usual = majority(&by_text).map(str::to_owned);
     let odd = by_text
         .into_iter()
         .filter(|(text, _)| usual.as_ref() != Some(text));
-    odd.map(|(text, replicas)| Disagreement {
-        subject,
-        text: describe(&text, usual.as_deref()),
-        replicas,
-    })
-    .collect()
+    Groups {
+        odd: odd.collect(),
+        usual,
+    }
 }
 
 /// The text that more than half have.

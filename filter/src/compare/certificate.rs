@@ -37,8 +37,22 @@ impl Certificate {
         is_short.then(|| serde_json::from_str(value).ok()).flatten()
     }
 
+    /// Its first names, and how many more there are.
+    pub fn names_in_short(&self) -> String {
+        let shown = self.names.iter().take(MOST_NAMES).map(String::as_str);
+        let shown = shown.collect::<Vec<_>>().join(", ");
+        match (
+            self.names.len(),
+            self.names.len().saturating_sub(MOST_NAMES),
+        ) {
+            (0, _) => "no name".to_owned(),
+            (_, 0) => shown,
+            (_, more) => format!("{shown} and {more} more"),
+        }
+    }
+
     /// Whether it is for this name.
-    pub(super) fn covers(&self, fqdn: &str) -> bool {
+    pub fn covers(&self, fqdn: &str) -> bool {
         self.names.iter().any(|name| match name.strip_prefix("*.") {
             // A wildcard stands for one label (RFC 6125, 6.4.3).
             Some(parent) => {
@@ -49,6 +63,9 @@ impl Certificate {
         })
     }
 }
+
+/// So many names stand in a sentence.
+const MOST_NAMES: usize = 3;
 
 /// In bytes.
 const LONGEST_HEADER: usize = 16 * 1024;

@@ -22,7 +22,7 @@ pub struct ProbeRequest {
 
 /// The headers of a probe. A registry's own name goes with it; a configured `host`
 /// replaces that.
-pub(crate) fn headers(kind: &CheckKind, fqdn: &str) -> Vec<(String, String)> {
+pub fn headers(kind: &CheckKind, fqdn: &str) -> Vec<(String, String)> {
     // A bare connection is tested by a request that any answer will do for.
     let (scheme, path, extra) = match kind {
         CheckKind::Http {

@@ -1,28 +1,28 @@
 //! The configuration a command is given: a file, or flags.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use clap::Args;
-use dtr_lb::config::{Config, ConfigError, ConfigFile, Flags};
+use clap::{ArgGroup, Args};
+use dtr_lb::config::{Config, ConfigErrors, ConfigFile, Flags};
+
+use super::failure::Failure;
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("configuration").required(true).args(["config", "fqdn"])))]
 pub(crate) struct ConfigArgs {
-    /// The configuration, a JSON file; host/README.md describes its fields.
-    #[arg(long, value_name = "FILE")]
+    /// The configuration, a JSON file, or - for standard input; host/README.md
+    /// describes its fields.
+    #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Without a file: the registry's name, as clients use it.
-    #[arg(
-        long,
-        value_name = "NAME",
-        required_unless_present = "config",
-        conflicts_with = "config"
-    )]
+    #[arg(long, value_name = "NAME", requires = "replica")]
     fqdn: Option<String>,
     /// Without a file: a replica's IP address or DNS name; once for each replica.
     #[arg(
         long,
         value_name = "[NAME=]ADDRESS",
-        required_unless_present = "config",
+        requires = "fqdn",
         conflicts_with = "config"
     )]
     replica: Vec<String>,
@@ -53,14 +53,40 @@ pub(crate) struct ConfigArgs {
 
 impl ConfigArgs {
     /// Reads and checks the configuration: the balancer's, or a chain of filters.
-    pub(crate) fn read(&self) -> Result<ConfigFile, ConfigError> {
+    pub(crate) fn read(&self) -> Result<ConfigFile, ConfigErrors> {
         match &self.config {
+            Some(file) if is_standard_input(file) => {
+                ConfigFile::read(io::stdin().lock(), STANDARD_INPUT)
+            }
             Some(file) => ConfigFile::load(file),
             None => Ok(ConfigFile::Balancer(Box::new(self.config()?))),
         }
     }
 
-    fn config(&self) -> Result<Config, ConfigError> {
+    /// The same once more, as it is now.
+    ///
+    /// # Errors
+    /// It is wrong now, or it came from standard input, which has ended.
+    pub(crate) fn read_again(&self) -> Result<ConfigFile, Failure> {
+        if self.config.as_deref().is_some_and(is_standard_input) {
+            return Err(Failure::Usage(anyhow::anyhow!(
+                "a configuration from {STANDARD_INPUT} can't be read again; give a file to \
+                 reload it"
+            )));
+        }
+        Ok(self.read()?)
+    }
+
+    /// Where it comes from, as its errors name it.
+    pub(crate) fn name(&self) -> String {
+        match &self.config {
+            Some(file) if is_standard_input(file) => STANDARD_INPUT.to_owned(),
+            Some(file) => file.display().to_string(),
+            None => "command line".to_owned(),
+        }
+    }
+
+    fn config(&self) -> Result<Config, ConfigErrors> {
         Config::from_flags(&Flags {
             fqdn: self.fqdn.clone().unwrap_or_default(),
             replicas: self.replica.clone(),
@@ -73,3 +99,9 @@ impl ConfigArgs {
         })
     }
 }
+
+fn is_standard_input(file: &Path) -> bool {
+    file.as_os_str() == "-"
+}
+
+const STANDARD_INPUT: &str = "standard input";

@@ -14,6 +14,7 @@ mod manual;
 mod output;
 mod panic_hook;
 mod run;
+mod schema;
 mod service_manager;
 mod signal;
 mod standard_error;
@@ -59,6 +60,8 @@ enum Command {
     Completions(completions::Completions),
     /// Write the manual pages.
     Manual(manual::Manual),
+    /// Print the JSON Schema of a configuration, for editors.
+    Schema,
     /// Balance three stand-in replicas on this machine, to try it out.
     Demo(demo::Demo),
 }
@@ -73,11 +76,12 @@ impl Cli {
         };
         match self.command {
             Command::Run(config_args) => run::run(&config_args, options),
-            Command::Check(check) => check.run(),
+            Command::Check(check) => check.run(log),
             Command::Envoy(envoy) => envoy.run(),
             Command::Health(health) => health.run(),
             Command::Completions(completions) => completions.run(Cli::command()),
             Command::Manual(manual) => manual.run(Cli::command()),
+            Command::Schema => schema::run(),
             Command::Demo(demo) => demo.run(options),
         }
     }

@@ -3,6 +3,7 @@
 use std::io;
 
 use anyhow::Context;
+use dtr_lb::config::ConfigFile;
 use dtr_lb::plan::Plan;
 use dtr_lb::{FILTER, Host, HostOptions, StartError};
 
@@ -14,6 +15,7 @@ use super::signal::{SignalAction, Signals};
 /// Balances until a signal, then drains. SIGHUP has the configuration read again.
 pub(super) fn run(config_args: &ConfigArgs, options: HostOptions) -> Result<(), Failure> {
     let file = config_args.read()?;
+    log_warnings(&file);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -57,11 +59,13 @@ pub(super) async fn start(plan: &Plan, options: HostOptions) -> Result<Host, any
 
 /// Reads the configuration again and applies it.
 async fn reload(host: &mut Host, config_args: &ConfigArgs) -> Result<Plan, Failure> {
-    let plan = Plan::of_file(&config_args.read()?);
+    let file = config_args.read_again()?;
+    let plan = Plan::of_file(&file);
     host.reload(plan.clone(), FILTER)
         .await
         .map_err(with_remedy)?;
     tracing::info!("SIGHUP: the configuration was read again; open connections go on");
+    log_warnings(&file);
     log_addresses(host, &plan);
     Ok(plan)
 }
@@ -105,6 +109,12 @@ fn log_cut(signal: &str) {
 fn serving(host: &Host) -> String {
     let addresses: Vec<String> = host.listeners().iter().map(ToString::to_string).collect();
     format!("accepts connections on {}", addresses.join(", "))
+}
+
+fn log_warnings(file: &ConfigFile) {
+    for warning in file.warnings() {
+        tracing::warn!("{warning}");
+    }
 }
 
 fn log_addresses(host: &Host, plan: &Plan) {

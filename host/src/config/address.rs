@@ -6,11 +6,33 @@ use std::str::FromStr;
 
 use super::text::{Text, deserialize_as_text};
 
+/// Parts of patterns: nothing that is right is left out.
+macro_rules! ipv4 {
+    () => {
+        r"(?:[0-9]{1,2}|1[0-9]{2}|2[0-4][0-9]|25[0-5])(?:\.(?:[0-9]{1,2}|1[0-9]{2}|2[0-4][0-9]|25[0-5])){3}"
+    };
+}
+
+macro_rules! ipv6 {
+    () => {
+        "[0-9A-Fa-f]*:[0-9A-Fa-f.:]*:[0-9A-Fa-f.:]*"
+    };
+}
+
+/// Its last label is not a number.
+macro_rules! dns_name {
+    () => {
+        r"(?:[0-9A-Za-z_-]+\.)*[0-9]*[A-Za-z_-][0-9A-Za-z_-]*\.?"
+    };
+}
+
 /// A port as the name of a JSON field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct PortName(pub(super) u16);
 
 impl Text for PortName {
+    const PATTERN: &'static str = r"^[1-9][0-9]{0,4}$";
+
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(r#"ports of the service as names, such as {"443": 8443}"#)
     }
@@ -37,10 +59,21 @@ pub enum Address {
 }
 
 impl Text for Address {
+    const PATTERN: &'static str = concat!(
+        "^(",
+        ipv6!(),
+        r"|\[",
+        ipv6!(),
+        r"\]|",
+        ipv4!(),
+        "|",
+        dns_name!(),
+        ")$"
+    );
+
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(
-            r#"an IPv4 address, an IPv6 address or a DNS name, without a port (a replica's own ports go into its "ports")"#,
-        )
+        let name = "an IPv4 address, an IPv6 address or a DNS name, without a port";
+        write!(f, "{name}{WHERE_PORTS_GO}")
     }
 
     fn read(text: &str) -> Option<Self> {
@@ -52,6 +85,17 @@ impl Text for Address {
             Ok(ip) => (!ip.is_unspecified() && !ip.is_multicast()).then_some(Self::Ip(ip)),
             Err(_) => is_dns_name(text).then(|| Self::Name(text.to_owned())),
         }
+    }
+
+    fn hint(text: &str) -> Option<&'static str> {
+        let ip = IpAddr::from_str(text.trim_matches(['[', ']'])).ok()?;
+        if ip.is_unspecified() {
+            return Some(
+                "this one stands for all addresses of a machine, and is that of no replica",
+            );
+        }
+        ip.is_multicast()
+            .then_some("this one is for multicast, and is that of no replica")
     }
 }
 
@@ -74,6 +118,16 @@ pub struct Endpoint {
 }
 
 impl Text for Endpoint {
+    const PATTERN: &'static str = concat!(
+        r"^(\[",
+        ipv6!(),
+        r"\]|",
+        ipv4!(),
+        "|",
+        dns_name!(),
+        "):[1-9][0-9]{0,4}$"
+    );
+
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(
             r#"an address and a port, such as "10.0.0.11:443", "[::1]:443" or "web.internal:443""#,
@@ -106,6 +160,8 @@ impl fmt::Display for Endpoint {
 pub(super) struct Fqdn(pub(super) String);
 
 impl Text for Fqdn {
+    const PATTERN: &'static str = concat!("^(", ipv4!(), "|", dns_name!(), ")$");
+
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(
             r#"the name clients use, without scheme, port or path, such as "dtr.example.com""#,
@@ -123,6 +179,9 @@ impl Text for Fqdn {
 pub(super) struct Bind(pub(super) SocketAddr);
 
 impl Text for Bind {
+    const PATTERN: &'static str =
+        concat!(r"^(\[", ipv6!(), r"(%[0-9]+)?\]|", ipv4!(), "):[0-9]{1,5}$");
+
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(r#"an IP address and a port, such as "0.0.0.0:443" or "[::]:443""#)
     }
@@ -131,6 +190,9 @@ impl Text for Bind {
         text.parse().ok().map(Self)
     }
 }
+
+/// The end of what is expected of an address, for who writes a file.
+pub(super) const WHERE_PORTS_GO: &str = r#" (a replica's own ports go into its "ports")"#;
 
 deserialize_as_text!(Address, Endpoint, Fqdn, Bind, PortName);
 

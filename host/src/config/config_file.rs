@@ -1,18 +1,18 @@
 //! Reading a file: the balancer's configuration, or a chain of filters.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
-
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 
 use super::balancer::{self, Config};
 use super::chain::{self, Chain};
-use super::error::ConfigError;
+use super::error::{ConfigError, ConfigErrors};
 use super::flags::Flags;
-use super::json_error;
+use super::foreign;
+use super::json::{self, Node};
+use super::problems::Problems;
 use super::source::Source;
+use super::warning::ConfigWarning;
 
 /// A configuration file, read and checked.
 ///
@@ -24,7 +24,7 @@ use super::source::Source;
 ///                 "clusters": [{ "name": "web", "endpoints": ["10.0.0.11:443"] }] }"#;
 /// let file = ConfigFile::parse(text, "chain.json")?;
 /// assert_eq!(Plan::of_file(&file).listeners.len(), 1);
-/// # Ok::<(), dtr_lb::config::ConfigError>(())
+/// # Ok::<(), dtr_lb::config::ConfigErrors>(())
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -40,9 +40,18 @@ impl ConfigFile {
     ///
     /// # Errors
     /// A file can't be read, or [`ConfigFile::parse`] refuses it.
-    pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let (text, name) = read_file(path)?;
+    pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
+        let (text, name) = load(path)?;
         Self::parse(&text, &name)
+    }
+
+    /// Reads and checks what `input` contains. `name` is for messages.
+    ///
+    /// # Errors
+    /// It can't be read, or [`ConfigFile::parse`] refuses it.
+    pub fn read(input: impl Read, name: &str) -> Result<Self, ConfigErrors> {
+        let text = read_text(input, name)?;
+        Self::parse(&text, name)
     }
 
     /// Reads and checks the text of a file. A file with `clusters`, or with
@@ -50,17 +59,23 @@ impl ConfigFile {
     /// its folder is where relative paths start.
     ///
     /// # Errors
-    /// The first thing that is wrong: where, which value, and what to do.
-    pub fn parse(text: &str, file_name: &str) -> Result<Self, ConfigError> {
-        let text = without_mark(text);
-        if !is_chain(text) {
-            return Ok(ConfigFile::Balancer(Box::new(Config::parse(
-                text, file_name,
-            )?)));
+    /// All that is wrong: where, which value, and what to do.
+    pub fn parse(text: &str, file_name: &str) -> Result<Self, ConfigErrors> {
+        parse(text, file_name, |problems| {
+            match is_chain(problems.root()) {
+                true => chain(problems).map(|chain| ConfigFile::Chain(Box::new(chain))),
+                false => balancer(problems).map(|config| ConfigFile::Balancer(Box::new(config))),
+            }
+        })
+    }
+
+    /// What is right and still probably not meant, in the order of the file.
+    #[must_use]
+    pub fn warnings(&self) -> &[ConfigWarning] {
+        match self {
+            ConfigFile::Balancer(config) => &config.warnings,
+            ConfigFile::Chain(chain) => &chain.warnings,
         }
-        let source = Source::File(file_name.to_owned());
-        let chain = chain::validate(from_json(text, &source)?, &source)?;
-        Ok(ConfigFile::Chain(Box::new(chain)))
     }
 }
 
@@ -69,8 +84,8 @@ impl Config {
     ///
     /// # Errors
     /// The file can't be read, or [`Config::parse`] refuses it.
-    pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let (text, name) = read_file(path)?;
+    pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
+        let (text, name) = load(path)?;
         Self::parse(&text, &name)
     }
 
@@ -78,75 +93,88 @@ impl Config {
     /// folder is where a relative path in `verify` starts.
     ///
     /// # Errors
-    /// The first thing that is wrong: where, which value, and what to do.
-    pub fn parse(text: &str, file_name: &str) -> Result<Self, ConfigError> {
-        let source = Source::File(file_name.to_owned());
-        balancer::validate(from_json(without_mark(text), &source)?, &source)
+    /// All that is wrong: where, which value, and what to do.
+    pub fn parse(text: &str, file_name: &str) -> Result<Self, ConfigErrors> {
+        parse(text, file_name, balancer)
     }
 
     /// Reads and checks the flags of the simple case.
     ///
     /// # Errors
-    /// The first thing that is wrong: which flag, which value, and what to do.
-    pub fn from_flags(flags: &Flags) -> Result<Self, ConfigError> {
-        let source = Source::Flags;
-        balancer::validate(from_json(&flags.as_json(), &source)?, &source)
+    /// All that is wrong: which flag, which value, and what to do.
+    pub fn from_flags(flags: &Flags) -> Result<Self, ConfigErrors> {
+        json::parse(&flags.as_json(), &Source::Flags).and_then(balancer)
     }
 }
 
-fn is_chain(text: &str) -> bool {
-    // What is no JSON object is refused by the reader of either form.
-    serde_json::from_str::<Map<String, Value>>(text).is_ok_and(|file| {
-        file.contains_key("clusters")
-            || file.contains_key("filters") && !file.contains_key("replicas")
+/// Reads a file's text with the reader of its form.
+fn parse<T>(
+    text: &str,
+    file_name: &str,
+    read: impl FnOnce(Problems) -> Result<T, ConfigErrors>,
+) -> Result<T, ConfigErrors> {
+    let source = Source::File(file_name.to_owned());
+    // Editors of Windows begin a file with a byte order mark, which is no part of
+    // the JSON.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let result = json::parse(text, &source).and_then(read);
+    result.map_err(|errors| match foreign::looks_like(text) {
+        Some(format) => source.refuse_all(foreign::problem(format)).into(),
+        None => errors,
     })
 }
 
+fn balancer(mut problems: Problems) -> Result<Config, ConfigErrors> {
+    let file = json::read(&mut problems);
+    let config = file.map(|file| balancer::validate(file, &mut problems));
+    let (config, warnings) = problems.finish(config)?;
+    Ok(Config { warnings, ..config })
+}
+
+fn chain(mut problems: Problems) -> Result<Chain, ConfigErrors> {
+    let file = json::read(&mut problems);
+    let chain = file.map(|file| chain::validate(file, &mut problems));
+    let (chain, warnings) = problems.finish(chain)?;
+    Ok(Chain { warnings, ..chain })
+}
+
+/// What is no object is refused by the reader of either form.
+fn is_chain(root: &Node) -> bool {
+    root.has("clusters") || root.has("filters") && !root.has("replicas")
+}
+
 /// A file's text, and its name for messages.
-fn read_file(path: &Path) -> Result<(String, String), ConfigError> {
+fn load(path: &Path) -> Result<(String, String), ConfigError> {
     let name = path.display().to_string();
-    let refuse = |problem: String| Source::File(name.clone()).refuse_all(problem);
+    let file = File::open(path).map_err(|error| unreadable(&name, &error))?;
+    let text = read_text(file, &name)?;
+    Ok((text, name))
+}
+
+fn read_text(input: impl Read, name: &str) -> Result<String, ConfigError> {
+    let refuse = |problem: String| Source::File(name.to_owned()).refuse_all(problem);
     let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
-        .map_err(|error| {
-            refuse(format!(
-                "the configuration can't be read ({error}); check the path and its permissions"
-            ))
-        })?;
+    (input.take(LARGEST_FILE + 1))
+        .read_to_end(&mut bytes)
+        .map_err(|error| unreadable(name, &error))?;
     if bytes.len() as u64 > LARGEST_FILE {
         return Err(refuse(format!(
             "longer than {} MiB; is this the configuration?",
             LARGEST_FILE >> 20
         )));
     }
-    let text = String::from_utf8(bytes).map_err(|error| {
+    String::from_utf8(bytes).map_err(|error| {
         refuse(format!(
             "not UTF-8 at byte {}; save it as UTF-8",
             error.utf8_error().valid_up_to()
         ))
-    })?;
-    Ok((text, name))
+    })
 }
 
-/// Some editors begin a UTF-8 file with a mark that is no part of the JSON.
-fn without_mark(text: &str) -> &str {
-    text.strip_prefix('\u{feff}').unwrap_or(text)
-}
-
-/// Reads a whole text as one JSON value.
-fn from_json<T: DeserializeOwned>(text: &str, source: &Source) -> Result<T, ConfigError> {
-    let mut json = serde_json::Deserializer::from_str(text);
-    let file = serde_path_to_error::deserialize(&mut json)
-        .map_err(|error| json_error::refusal(source, text, error))?;
-    json.end().map_err(|error| {
-        source.refuse_all(format!(
-            "more text after the end of the configuration, at line {}, column {}; remove it",
-            error.line(),
-            error.column()
-        ))
-    })?;
-    Ok(file)
+fn unreadable(name: &str, error: &io::Error) -> ConfigError {
+    Source::File(name.to_owned()).refuse_all(format!(
+        "the configuration can't be read ({error}); check the path and its permissions"
+    ))
 }
 
 /// In bytes; ten thousand replicas fit many times over.

@@ -1,8 +1,10 @@
 //! Times with a unit and a lower bound.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
 
 use super::text::{self, Text};
@@ -18,6 +20,8 @@ impl<const MIN_MS: u64> BoundedDuration<MIN_MS> {
 }
 
 impl<const MIN_MS: u64> Text for BoundedDuration<MIN_MS> {
+    const PATTERN: &'static str = "^ *(0|[0-9][0-9A-Za-z. ]*[A-Za-z]) *$";
+
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(r#"a time with its unit, such as "2s" or "500ms", "#)?;
         if MIN_MS > 0 {
@@ -38,6 +42,25 @@ impl<'de, const MIN_MS: u64> Deserialize<'de> for BoundedDuration<MIN_MS> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         text::deserialize(deserializer)
     }
+}
+
+impl<const MIN_MS: u64> JsonSchema for BoundedDuration<MIN_MS> {
+    fn schema_name() -> Cow<'static, str> {
+        "Time".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        text::schema::<Self>()
+    }
+}
+
+/// A time as it is written in the file.
+pub(super) fn text(time: Duration) -> String {
+    humantime::format_duration(time).to_string()
 }
 
 const LONGEST_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);

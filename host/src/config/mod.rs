@@ -8,7 +8,7 @@
 //! let config = Config::parse(text, "lb.json")?;
 //! assert_eq!(config.replicas[0].name, "r1");
 //! assert_eq!(config.listeners.len(), 2, "80 and 443");
-//! # Ok::<(), dtr_lb::config::ConfigError>(())
+//! # Ok::<(), dtr_lb::config::ConfigErrors>(())
 //! ```
 
 mod address;
@@ -16,13 +16,17 @@ mod balancer;
 mod chain;
 mod config_file;
 mod defaults;
+mod dns_name;
 mod duration;
 mod error;
 mod flags;
-mod json_error;
+pub(crate) mod foreign;
+mod json;
 mod network_filter;
 mod number;
 mod own_listener;
+mod problems;
+mod schema;
 mod source;
 mod string;
 mod target;
@@ -31,12 +35,18 @@ mod tests;
 mod text;
 mod unique_map;
 mod verify;
+mod warning;
+mod warnings;
+mod words;
 
 pub use address::{Address, Endpoint};
 pub use balancer::{Admin, Check, Config, Health, Listener, Passive, Replica};
 pub use chain::{Chain, ChainCluster, ChainListener, Protocol};
 pub use config_file::ConfigFile;
-pub use error::ConfigError;
+pub use dns_name::DnsName;
+pub use error::{ConfigError, ConfigErrors};
 pub use flags::Flags;
 pub use network_filter::{Failure, NetworkFilter, VmSettings};
+pub use schema::json_schema;
 pub use verify::Verify;
+pub use warning::ConfigWarning;

@@ -1,8 +1,10 @@
 //! Numbers of the file: each refuses what is impossible while it is read, and names
 //! what was expected.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
 /// A whole number within limits.
@@ -47,6 +49,20 @@ impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for BoundedInt<MIN, M
     }
 }
 
+impl<const MIN: u64, const MAX: u64> JsonSchema for BoundedInt<MIN, MAX> {
+    fn schema_name() -> Cow<'static, str> {
+        "WholeNumber".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": MIN, "maximum": MAX })
+    }
+}
+
 /// An amount of memory within limits, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Size<const MIN: u64, const MAX: u64>(u64);
@@ -78,6 +94,20 @@ impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Size<MIN, MAX> {
             }
         }
         deserializer.deserialize_str(Amount)
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> JsonSchema for Size<MIN, MAX> {
+    fn schema_name() -> Cow<'static, str> {
+        "Size".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9]+(KiB|MiB|GiB)$" })
     }
 }
 
@@ -130,6 +160,25 @@ impl<'de> Deserialize<'de> for Statuses {
     }
 }
 
+impl JsonSchema for Statuses {
+    fn schema_name() -> Cow<'static, str> {
+        "Statuses".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [
+                { "type": "integer", "minimum": STATUSES.start(), "maximum": STATUSES.end() },
+                { "type": "string", "pattern": "^ *[1-5][0-9]{2} *(- *[1-5][0-9]{2} *)?$" },
+            ]
+        })
+    }
+}
+
 /// A part of its interval: 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Fraction(pub(super) f64);
@@ -158,6 +207,20 @@ impl<'de> Deserialize<'de> for Fraction {
             }
         }
         deserializer.deserialize_any(Part)
+    }
+}
+
+impl JsonSchema for Fraction {
+    fn schema_name() -> Cow<'static, str> {
+        "Fraction".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "number", "minimum": 0, "maximum": 1 })
     }
 }
 

@@ -4,7 +4,6 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::address::Address;
-use super::error::ConfigError;
 use super::source::Source;
 
 /// Where the balancer itself listens, and the fields that say so.
@@ -22,25 +21,19 @@ impl OwnListeners {
         OwnListeners(fields.chain(admin).collect())
     }
 
-    /// Refuses a field that leads to one of them.
-    ///
-    /// # Errors
-    /// With both fields and what to do.
-    pub(super) fn refuse(
+    /// The problem of a field that leads to one of them; `None`: it does not.
+    pub(super) fn problem(
         &self,
-        field: &str,
         (address, port): (&Address, u16),
         source: &Source,
-    ) -> Result<(), ConfigError> {
+    ) -> Option<String> {
         let mut own = self.0.iter();
-        let Some((bind, other)) = own.find(|(bind, _)| reaches(address, port, *bind)) else {
-            return Ok(());
-        };
-        let problem = format!(
+        let (bind, other) = own.find(|(bind, _)| reaches(address, port, *bind))?;
+        let other = source.field(other);
+        Some(format!(
             "port {port} there is the balancer's own {other} ({bind}), so that it would connect \
              to itself; give another address or port, or bind to another"
-        );
-        Err(source.refuse(field, address.to_string(), problem))
+        ))
     }
 }
 

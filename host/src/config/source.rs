@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::error::ConfigError;
+use super::warning::ConfigWarning;
 
 /// Where a configuration came from: what its errors name, and where its relative
 /// paths start.
@@ -52,6 +53,29 @@ impl Source {
         }
     }
 
+    /// A warning of one field and the value there.
+    pub(super) fn warning(
+        &self,
+        field: &str,
+        value: impl Into<Value>,
+        problem: impl Into<String>,
+    ) -> ConfigWarning {
+        ConfigWarning {
+            source_name: self.name().to_owned(),
+            field: self.field(field),
+            value: shortened(&value.into()),
+            problem: problem.into(),
+        }
+    }
+
+    /// The one for who wrote a file, or the one for who gave flags.
+    pub(super) fn either<'a>(&self, in_file: &'a str, by_flag: &'a str) -> &'a str {
+        match self {
+            Source::File(_) => in_file,
+            Source::Flags => by_flag,
+        }
+    }
+
     /// Where a relative path of the configuration starts.
     pub(super) fn folder(&self) -> &Path {
         match self {
@@ -60,14 +84,16 @@ impl Source {
         }
     }
 
-    fn name(&self) -> &str {
+    /// What its errors name.
+    pub(super) fn name(&self) -> &str {
         match self {
             Source::File(name) => name,
             Source::Flags => "command line",
         }
     }
 
-    fn field(&self, field: &str) -> String {
+    /// What the operator calls a field.
+    pub(super) fn field(&self, field: &str) -> String {
         match self {
             Source::File(_) => field.to_owned(),
             Source::Flags => FLAGS

@@ -10,6 +10,8 @@ use super::text::{Text, deserialize_as_text};
 pub(super) struct ReplicaName(pub(super) String);
 
 impl Text for ReplicaName {
+    const PATTERN: &'static str = r"^(?:[0-9A-Za-z_-]|\.+[0-9A-Za-z_-])[0-9A-Za-z_.-]{0,62}$";
+
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(
             "a name of 1 to 63 letters, digits, dots, underscores and hyphens (a-z A-Z 0-9 . _ -), \
@@ -31,6 +33,8 @@ impl Text for ReplicaName {
 pub(super) struct ClusterName(pub(super) String);
 
 impl Text for ClusterName {
+    const PATTERN: &'static str = r"^[!-~]{1,255}$";
+
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("a cluster's name of 1 to 255 visible ASCII characters without spaces")
     }
@@ -46,6 +50,8 @@ impl Text for ClusterName {
 pub(super) struct AbiName(pub(super) String);
 
 impl Text for AbiName {
+    const PATTERN: &'static str = r"^[a-z0-9_]+$";
+
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(r#"a function of the ABI, such as "proxy_log" or "proxy_on_tick""#)
     }
@@ -61,6 +67,8 @@ impl Text for AbiName {
 pub(super) struct Token(pub(super) String);
 
 impl Text for Token {
+    const PATTERN: &'static str = r"^[!-~]{8,512}$";
+
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("a token of 8 to 512 visible ASCII characters without spaces")
     }
@@ -76,6 +84,8 @@ impl Text for Token {
 pub(super) struct Pointer(pub(super) String);
 
 impl Text for Pointer {
+    const PATTERN: &'static str = r"^(/|$)";
+
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(r#"a JSON pointer, such as "/status""#)
     }
@@ -90,6 +100,8 @@ impl Text for Pointer {
 pub(super) struct HeaderName(pub(super) String);
 
 impl Text for HeaderName {
+    const PATTERN: &'static str = r"^[0-9A-Za-z!#$%&'*+.^_`|~-]+$";
+
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(
             "header names other than host (the fqdn is sent), connection, content-length, te, trailer, transfer-encoding and upgrade",
@@ -122,6 +134,8 @@ impl fmt::Display for HeaderName {
 pub(super) struct HeaderValue(pub(super) String);
 
 impl Text for HeaderValue {
+    const PATTERN: &'static str = r"^[ -~]*$";
+
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("visible ASCII characters and spaces")
     }

@@ -23,6 +23,9 @@ pub(super) enum Scheme {
 }
 
 impl Text for Target {
+    const PATTERN: &'static str =
+        r"^([Hh][Tt][Tt][Pp][Ss]?:[1-9][0-9]{0,4}(/[!-~]*)?|[Tt][Cc][Pp]:[1-9][0-9]{0,4})$";
+
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(r#"a target such as "https:443/_ping", "http:80/_ping" or "tcp:443""#)
     }

@@ -4,7 +4,8 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{Deserializer, Error, Unexpected, Visitor};
+use schemars::{Schema, json_schema};
+use serde::de::{Deserializer, Error, Expected, Unexpected, Visitor};
 
 /// A value written as a JSON string.
 pub(super) trait Text: Sized {
@@ -12,6 +13,12 @@ pub(super) trait Text: Sized {
     fn expected(f: &mut fmt::Formatter) -> fmt::Result;
     /// `None`: not one.
     fn read(text: &str) -> Option<Self>;
+    /// A regular expression that every right one matches, for editors.
+    const PATTERN: &'static str;
+    /// What else can be said of a text that is not one.
+    fn hint(_text: &str) -> Option<&'static str> {
+        None
+    }
 }
 
 /// Reads any [`Text`].
@@ -29,16 +36,46 @@ impl<T: Text> Visitor<'_> for TextVisitor<T> {
         T::expected(f)
     }
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-        T::read(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+        let expected = Hinted::<T>(T::hint(text), PhantomData);
+        T::read(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &expected))
     }
 }
 
-/// Makes types deserialize as the [`Text`] they are.
+/// What was expected, and what else can be said.
+struct Hinted<T>(Option<&'static str>, PhantomData<T>);
+
+impl<T: Text> Expected for Hinted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        T::expected(f)?;
+        self.0.map_or(Ok(()), |hint| write!(f, "; {hint}"))
+    }
+}
+
+/// The schema of any [`Text`].
+pub(super) fn schema<T: Text>() -> Schema {
+    json_schema!({ "type": "string", "pattern": T::PATTERN })
+}
+
+/// Makes types deserialize as the [`Text`] they are, and gives them its schema.
 macro_rules! deserialize_as_text {
     ($($name:ty),*) => {$(
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 $crate::config::text::deserialize(deserializer)
+            }
+        }
+
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                $crate::config::text::schema::<Self>()
             }
         }
     )*};

@@ -1,12 +1,12 @@
 //! How a certificate is verified.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::error::ConfigError;
-use super::source::Source;
+use super::json;
+use super::problems::Problems;
 
 /// How the certificate of a TLS endpoint is verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,32 +22,35 @@ pub enum Verify {
 impl Verify {
     /// Reads the field `verify` inside `field`; a relative path starts at the
     /// configuration's folder.
-    pub(super) fn read(
-        verify: Option<&str>,
-        field: &str,
-        source: &Source,
-    ) -> Result<Verify, ConfigError> {
+    pub(super) fn read(verify: Option<&str>, field: &str, problems: &mut Problems) -> Verify {
         let text = match verify {
-            None | Some("system") => return Ok(Verify::System),
-            Some("none") => return Ok(Verify::None),
+            None | Some("system") => return Verify::System,
+            Some("none") => return Verify::None,
             Some(text) => text,
         };
-        let path = source.folder().join(text);
-        let refuse = |reason: String| {
+        let path = problems.source().folder().join(text);
+        if let Err(reason) = read_certificates(&path) {
+            let remedy = match json::nearest(text, &["system", "none"]) {
+                Some(near) => format!("did you mean {near:?}?"),
+                None => "correct it".to_owned(),
+            };
             let problem = format!(
-                r#"neither "system" nor "none", and as a file of CA certificates (PEM) it {reason}; correct it"#
+                r#"neither "system" nor "none", and as a file of CA certificates (PEM) it {reason}; {remedy}"#
             );
-            source.refuse(&format!("{field}.verify"), text, problem)
-        };
-        let pem = std::fs::read(&path)
-            .map_err(|error| refuse(format!("can't be read: {}: {error}", path.display())))?;
-        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-        match certificates {
-            Ok(certificates) if certificates.is_empty() => {
-                Err(refuse("holds no certificate".to_owned()))
-            }
-            Ok(_) => Ok(Verify::CaFile(path)),
-            Err(error) => Err(refuse(format!("can't be decoded ({error})"))),
+            problems.refuse(&format!("{field}.verify"), text, problem);
         }
+        Verify::CaFile(path)
+    }
+}
+
+/// Whether a file holds certificates; why not.
+fn read_certificates(path: &Path) -> Result<(), String> {
+    let pem = std::fs::read(path)
+        .map_err(|error| format!("can't be read: {}: {error}", path.display()))?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    match certificates {
+        Ok(certificates) if certificates.is_empty() => Err("holds no certificate".to_owned()),
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("can't be decoded ({error})")),
     }
 }

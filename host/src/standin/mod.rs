@@ -20,6 +20,7 @@ mod blob;
 mod certificate;
 mod condition;
 mod control;
+mod deviation;
 mod registry;
 mod replica;
 mod response;
@@ -30,6 +31,7 @@ mod tests;
 
 pub use condition::{Condition, UnknownCondition};
 pub use control::Control;
+pub use deviation::Deviation;
 pub use registry::Registry;
 pub use replica::Replica;
 pub use state::Ping;

@@ -25,6 +25,17 @@ impl Registry {
         })
     }
 
+    /// As [`Registry::new`], with a certificate that is over.
+    ///
+    /// # Errors
+    /// No certificate can be made for the name.
+    pub fn expired(fqdn: &str) -> io::Result<Self> {
+        Ok(Self {
+            certificate: Certificate::expired(fqdn)?,
+            members: Members::default(),
+        })
+    }
+
     /// Starts a replica on the given addresses; port 0 means any free port, which
     /// it then keeps.
     ///

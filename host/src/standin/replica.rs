@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use tokio_rustls::TlsAcceptor;
 
 use super::condition::Condition;
+use super::deviation::Deviation;
 use super::serve::{self, Serving};
 use super::state::{Members, Ping, ReplicaState, lock};
 
@@ -78,6 +79,11 @@ impl Replica {
             *lock(&self.serving) = Some(serving);
         }
         Ok(())
+    }
+
+    /// Sets it apart from the others from now on.
+    pub fn set_deviation(&self, deviation: Deviation) {
+        *lock(&self.state.deviation) = deviation;
     }
 
     /// The last health requests it received, oldest first, at most a thousand.

@@ -33,7 +33,7 @@ pub(super) async fn respond(
 ) -> Result<ReplicaResponse, http::Error> {
     let path = request.uri().path().to_owned();
     let mut response = match path.as_str() {
-        "/_ping" | "/health" => health(&request, state, arrived).await?,
+        path if is_health(path) => health(&request, state, arrived).await?,
         "/v2/" => unauthorized("Bearer realm=\"stand-in\"")?,
         "/echo" => Response::new(request.into_body().boxed()),
         "/api/v0/meta/cluster_status" => cluster_status(&request, state)?,
@@ -52,7 +52,18 @@ pub(super) async fn respond(
         "docker-distribution-api-version",
         HeaderValue::from_static("registry/2.0"),
     );
-    Ok(response)
+    let (mut head, body) = response.into_parts();
+    let deviation = state.deviation();
+    deviation.show(&mut head);
+    if arrived.scheme == "http" && !is_health(&path) {
+        deviation.redirect(&mut head);
+    }
+    Ok(Response::from_parts(head, body))
+}
+
+/// Whether it is asked there how the replica is.
+fn is_health(path: &str) -> bool {
+    matches!(path, "/_ping" | "/health")
 }
 
 async fn health(

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::condition::Condition;
+use super::deviation::Deviation;
 
 /// A health request a replica received.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,7 @@ pub(super) type Members = Arc<Mutex<Vec<Arc<ReplicaState>>>>;
 pub(super) struct ReplicaState {
     pub(super) name: String,
     pub(super) condition: Mutex<Condition>,
+    pub(super) deviation: Mutex<Deviation>,
     pub(super) pings: Mutex<VecDeque<Ping>>,
     pub(super) members: Members,
 }
@@ -35,6 +37,7 @@ impl ReplicaState {
         Self {
             name: name.to_owned(),
             condition: Mutex::new(Condition::Healthy),
+            deviation: Mutex::default(),
             pings: Mutex::default(),
             members: Arc::clone(members),
         }
@@ -42,6 +45,10 @@ impl ReplicaState {
 
     pub(super) fn condition(&self) -> Condition {
         lock(&self.condition).clone()
+    }
+
+    pub(super) fn deviation(&self) -> Deviation {
+        lock(&self.deviation).clone()
     }
 
     pub(super) fn record(&self, ping: Ping) {

@@ -134,6 +134,14 @@ impl Clusters {
         self.in_order(self.target(name)?, turns).next()
     }
 
+    /// The endpoint of a cluster; pools and routes have several.
+    pub(crate) fn only_endpoint(&self, name: &str) -> Option<&Endpoint> {
+        match self.target(name)? {
+            Target::Cluster(at) => self.endpoints.get(at),
+            Target::Route(_) | Target::Pool(_) => None,
+        }
+    }
+
     /// Each pool at its first member; every worker has its own.
     pub(crate) fn turns(&self) -> RoundRobin {
         RoundRobin(self.pools.iter().map(|_| Cell::new(0)).collect())

@@ -3,9 +3,9 @@
 mod accept_all;
 pub(crate) mod certificate;
 pub(crate) mod cluster;
-mod connect;
+pub(crate) mod connect;
 pub(crate) mod dial;
-mod endpoint;
+pub(crate) mod endpoint;
 pub(crate) mod grpc_call;
 pub(crate) mod http_call;
 mod reply;

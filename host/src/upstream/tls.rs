@@ -10,7 +10,7 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 use tracing::warn;
 
 use crate::error::StartError;
@@ -136,9 +136,13 @@ pub(crate) fn failure_reason(error: &io::Error) -> String {
     match cause {
         Some(error) if is_own_authority(error) => {
             "TLS_error:CERTIFICATE_VERIFY_FAILED: it signed itself; to trust it, \
-             give its file as \"verify\""
+             give its file as \"verify\" (--verify)"
                 .to_owned()
         }
+        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => format!(
+            "TLS_error:CERTIFICATE_VERIFY_FAILED: {error}; to trust it, give the certificate of \
+             the authority that signed it as \"verify\" (--verify)"
+        ),
         Some(rustls::Error::InvalidCertificate(_)) => {
             format!("TLS_error:CERTIFICATE_VERIFY_FAILED: {error}")
         }
@@ -149,6 +153,22 @@ pub(crate) fn failure_reason(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_untrusted_certificate_names_the_field_that_would_trust_it() {
+        let reason = |error| failure_reason(&io::Error::other(rustls::Error::from(error)));
+        let untrusted = reason(CertificateError::UnknownIssuer);
+        let remedy = "; to trust it, give the certificate of the authority that signed it as \
+                      \"verify\" (--verify)";
+        assert!(untrusted.ends_with(remedy), "{untrusted}");
+        // No other authority would help.
+        let expired = reason(CertificateError::Expired);
+        assert!(!expired.contains("verify\""), "{expired}");
+        for reason in [untrusted, expired] {
+            let start = "TLS_error:CERTIFICATE_VERIFY_FAILED: ";
+            assert!(reason.starts_with(start), "{reason}");
+        }
+    }
 
     #[test]
     fn the_server_name_is_the_host_of_the_authority() {

@@ -10,6 +10,7 @@ mod files;
 mod health;
 mod log;
 mod manual;
+mod probe;
 mod run;
 mod running;
 mod service_manager;

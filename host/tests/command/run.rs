@@ -1,8 +1,9 @@
 //! `dtr-lb run`.
 
+use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::Command;
+use std::net::{IpAddr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 use serde_json::json;
@@ -110,4 +111,49 @@ fn before(port: u16) -> Vec<String> {
         &listen,
     ];
     arguments.map(str::to_owned).to_vec()
+}
+
+#[test]
+fn warnings_are_logged_at_the_start_and_after_each_reload_and_errors_in_one_line() {
+    let config = Config::forwarding(greeting(), json!({ "idle_timeout": "1m" }));
+    let program =
+        Running::logging(dtr_lb(&["run", "--config", config.path()]).stdin(Stdio::null()));
+    let warning = r#"idle_timeout is "1m"; "#;
+    let line = program.until(warning);
+    assert!(line.contains(" WARN "), "{line}");
+    program.until("metrics on http://");
+
+    program.signal(Signal::HUP);
+    program.until("SIGHUP: the configuration was read again");
+    program.until(warning);
+
+    config.write(r#"{ "fqdn": "a b", "replicas": 5 }"#);
+    program.signal(Signal::HUP);
+    let line = program.until("SIGHUP: ");
+    for part in [
+        "SIGHUP: 2 errors: (1) ",
+        r#": fqdn is "a b"; "#,
+        "; (2) ",
+        ": replicas is 5; ",
+        "; the balancer goes on as before",
+    ] {
+        assert!(line.contains(part), "no {part:?} in {line}");
+    }
+}
+
+#[test]
+fn a_configuration_from_standard_input_is_run_and_not_read_again() {
+    let config = Config::forwarding(greeting(), json!({}));
+    let input = File::open(config.path()).unwrap();
+    let program = Running::logging(dtr_lb(&["run", "-c", "-"]).stdin(input));
+    program.until("metrics on http://");
+    program.signal(Signal::HUP);
+    let line = program.until("SIGHUP: ");
+    let expected = "SIGHUP: a configuration from standard input can't be read again; give a file \
+                    to reload it; the balancer goes on as before";
+    assert!(line.contains(expected), "{line}");
+    let mut listeners = program.listeners().into_iter();
+    let clients: IpAddr = "127.0.0.1".parse().unwrap();
+    let address = listeners.find(|address| address.ip() == clients).unwrap();
+    is_greeted(&mut connect(&address.to_string()), "after it");
 }

@@ -121,6 +121,32 @@ fn a_certificate_that_differs_or_expires_is_named() {
             ],
         ),
         (
+            "another key, of the same authority",
+            vec![usual(), certificate("bb", "CN=CA", &[FQDN], 300), usual()],
+            vec![
+                "replica \"r2\": its certificate is bb... issued by CN=CA, the others' aa... issued by CN=CA; fine if",
+            ],
+        ),
+        (
+            "each its own: one line",
+            vec![
+                usual(),
+                certificate("bb", "CN=CA", &[FQDN], 300),
+                certificate("cc", "CN=CA", &[FQDN], 300),
+                certificate("dd", "CN=other", &[FQDN], 300),
+            ],
+            vec![
+                "replicas \"r1\", \"r2\", \"r3\", \"r4\": their certificates differ: aa... issued by CN=CA, bb... issued by CN=CA, cc... issued by CN=CA and 1 more; clients",
+            ],
+        ),
+        (
+            "many names",
+            vec![certificate("aa", "CN=CA", &["a", "b", "c", "d", "e"], 300)],
+            vec![
+                "replica \"r1\": its certificate is for a, b, c and 2 more, and not for dtr.example.com",
+            ],
+        ),
+        (
             "it is over soon",
             vec![certificate("aa", "CN=CA", &[FQDN], 13)],
             vec!["replica \"r1\": its certificate expires in 13 days; renew it"],

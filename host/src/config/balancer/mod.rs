@@ -7,6 +7,7 @@ mod file;
 mod preset;
 mod replicas;
 mod validate;
+mod warnings;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,8 +17,11 @@ use dtr_lb_filter::config::{CheckKind, OnDown, Policy, Start, WhenAllDown};
 
 use super::address::Address;
 use super::network_filter::NetworkFilter;
+use super::source::Source;
 use super::verify::Verify;
+use super::warning::ConfigWarning;
 
+pub(super) use file::File;
 pub(super) use validate::validate;
 
 /// What the operator wants, defaults filled in.
@@ -71,6 +75,9 @@ pub struct Config {
     pub drain_delay: Duration,
     /// How long open connections may go on then.
     pub drain_timeout: Duration,
+    /// What is probably not meant.
+    pub warnings: Vec<ConfigWarning>,
+    pub(super) source: Source,
 }
 
 /// One replica of the registry.
@@ -125,6 +132,17 @@ pub struct Check {
     pub tls: Option<Verify>,
     /// The request, and what a healthy response is.
     pub kind: CheckKind,
+}
+
+impl Check {
+    /// What is probed, as an operator writes it: `https:443/_ping`.
+    #[must_use]
+    pub fn target(&self) -> String {
+        match &self.kind {
+            CheckKind::Http { scheme, path, .. } => format!("{scheme}:{}{path}", self.port),
+            CheckKind::Tcp => format!("tcp:{}", self.port),
+        }
+    }
 }
 
 /// When connect failures of real connections take a replica out.

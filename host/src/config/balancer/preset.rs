@@ -1,12 +1,13 @@
 //! Health endpoints of registries, by name.
 
 use dtr_lb_filter::config::BodyCheck;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::target::Scheme;
 
 /// A registry whose health endpoint is known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Preset {
     /// Docker Trusted Registry 2.3 and later, Mirantis Secure Registry.
@@ -16,11 +17,15 @@ pub(super) enum Preset {
     DtrLegacy,
     /// Universal Control Plane, Mirantis Kubernetes Engine.
     Ucp,
+    /// Harbor, whose body says more than its status.
     Harbor,
+    /// Quay.
     Quay,
     /// The registry of the CNCF's distribution project.
     Distribution,
+    /// Sonatype Nexus Repository.
     Nexus,
+    /// GitLab's registry.
     Gitlab,
     /// Any web server: `GET /` answered with 2xx.
     Http,

@@ -2,24 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::check_builder::ports_are_known;
 use super::file;
 use super::{Check, Listener, Replica};
 use crate::config::address::Address;
-use crate::config::error::ConfigError;
 use crate::config::number::BoundedInt;
+use crate::config::problems::Problems;
 use crate::config::source::Source;
 
 /// The replicas, their names and addresses unique, their ports in use.
 pub(super) fn replicas(
     file: &[file::Replica],
-    listeners: &[Listener],
-    checks: &[Check],
-    source: &Source,
-) -> Result<Vec<Replica>, ConfigError> {
+    (listeners, checks): (&[Listener], &[Check]),
+    problems: &mut Problems,
+) -> Vec<Replica> {
     if file.is_empty() {
         let problem = r#"no replica; add at least one, such as {"address": "10.0.0.11"}"#;
-        return Err(source.refuse("replicas", serde_json::json!([]), problem));
+        problems.refuse("replicas", serde_json::json!([]), problem);
     }
+    let ports_are_known = ports_are_known(listeners, problems);
     let known: BTreeSet<u16> = listeners
         .iter()
         .map(|listener| listener.port)
@@ -32,10 +33,17 @@ pub(super) fn replicas(
             None => format!("r{}", index + 1),
         };
         let same_name = |other: &Replica| other.name == name;
-        if let Some(other) = replicas.iter().position(same_name) {
+        if let Some(other) = replicas.iter().position(same_name)
+            && !problems.is_refused(&format!("replicas[{other}].name"))
+        {
             let field = format!("replicas[{index}].name");
-            let problem = format!("replicas[{other}] has the same name; give each its own");
-            return Err(source.refuse(&field, name, problem));
+            let problem = match problems.source() {
+                Source::File(_) => {
+                    format!("replicas[{other}] has the same name; give each its own")
+                }
+                Source::Flags => "another replica has the same name; give each its own".to_owned(),
+            };
+            problems.refuse(&field, name.as_str(), problem);
         }
         let ports = replica
             .ports
@@ -43,23 +51,31 @@ pub(super) fn replicas(
             .iter()
             .map(|(port, own)| (port.0, own.u16()));
         let ports: BTreeMap<u16, u16> = ports.collect();
-        let unknown = ports.iter().find(|(port, _)| !known.contains(port));
-        if let Some((port, own)) = unknown {
+        let unknown = ports.iter().filter(|(port, _)| !known.contains(port));
+        for (port, own) in unknown.filter(|_| ports_are_known) {
             let known: Vec<String> = known.iter().map(u16::to_string).collect();
             let problem = format!(
                 "no listener and no check uses port {port}; known: {}",
                 known.join(", ")
             );
-            return Err(source.refuse(&format!("replicas[{index}].ports.{port}"), *own, problem));
+            problems.refuse(&format!("replicas[{index}].ports.{port}"), *own, problem);
         }
         let address = replica.address.clone();
         let twin = |other: &Replica| same(&other.address, &address) && other.ports == ports;
-        if let Some(other) = replicas.iter().position(twin) {
-            let problem = format!(
-                "replicas[{other}] has the same address and ports; remove one, or give it its own \"ports\""
-            );
+        let ports_refused =
+            |index| problems.is_refused_in_part(&format!("replicas[{index}].ports"));
+        if let Some(other) = replicas.iter().position(twin)
+            && !ports_refused(other)
+            && !ports_refused(index)
+        {
+            let problem = match problems.source() {
+                Source::File(_) => format!(
+                    "replicas[{other}] has the same address and ports; remove one, or give it its own \"ports\""
+                ),
+                Source::Flags => "another replica has the same address; remove one".to_owned(),
+            };
             let field = format!("replicas[{index}].address");
-            return Err(source.refuse(&field, address.to_string(), problem));
+            problems.refuse(&field, address.to_string(), problem);
         }
         replicas.push(Replica {
             name,
@@ -70,7 +86,7 @@ pub(super) fn replicas(
             ports,
         });
     }
-    Ok(replicas)
+    replicas
 }
 
 /// DNS names are the same in upper and lower case.

@@ -9,41 +9,50 @@ use dtr_lb_filter::config::{OnDown, Policy, Start, WhenAllDown};
 use super::check_builder::CheckBuilder;
 use super::file::{self, File};
 use super::replicas::replicas;
+use super::warnings;
 use super::{Admin, Check, Config, Health, Listener, Passive, Replica};
 use crate::config::defaults::{CONNECT_TIMEOUT, DNS_REFRESH, DRAIN_TIMEOUT, HALF_CLOSE_TIMEOUT};
-use crate::config::duration::BoundedDuration;
-use crate::config::error::ConfigError;
-use crate::config::network_filter;
+use crate::config::duration::{self, BoundedDuration};
+use crate::config::network_filter::{self, NetworkFilter};
 use crate::config::number::{BoundedInt, MaxConnections};
 use crate::config::own_listener::OwnListeners;
+use crate::config::problems::Problems;
 use crate::config::source::Source;
 
 /// Checks the file, reads what it names, and fills in defaults.
-pub(in crate::config) fn validate(file: File, source: &Source) -> Result<Config, ConfigError> {
-    let health = health(&file.health, source)?;
+pub(in crate::config) fn validate(mut file: File, problems: &mut Problems) -> Config {
+    let filters = network_filter::load(std::mem::take(&mut file.filters), problems);
+    let config = config(&file, filters, problems);
+    warnings::warn(&file, &config, problems);
+    config
+}
+
+fn config(file: &File, filters: Vec<NetworkFilter>, problems: &mut Problems) -> Config {
+    let health = health(&file.health, problems);
     let admin = file.admin.as_ref().map(|admin| Admin {
         bind: admin.bind.0,
         token: admin.token.as_ref().map(|token| token.0.clone()),
     });
-    let binds = binds(&file, source)?;
+    let binds = binds(file, problems);
     let (listeners, checks) = CheckBuilder {
         general: file.health.check(),
         ports: binds.iter().map(|(_, port)| *port).collect(),
-        source,
+        problems,
     }
-    .build(file.listeners.as_deref().unwrap_or_default(), &binds)?;
-    let replicas = replicas(&file.replicas, &listeners, &checks, source)?;
-    refuse_loops(&replicas, (&listeners, &checks), admin.as_ref(), source)?;
+    .build(file.listeners.as_deref().unwrap_or_default(), &binds);
+    let replicas = replicas(&file.replicas, (&listeners, &checks), problems);
+    refuse_loops(&replicas, (&listeners, &checks), admin.as_ref(), problems);
     let min_healthy = file.min_healthy.map_or(1, BoundedInt::u32);
-    if min_healthy as usize > replicas.len() {
+    let is_counted = !replicas.is_empty() && !problems.is_refused("replicas");
+    if is_counted && min_healthy as usize > replicas.len() {
         let problem = match replicas.len() {
             1 => "there is only 1 replica; give at most that".to_owned(),
             few => format!("there are only {few} replicas; give at most that"),
         };
-        return Err(source.refuse("min_healthy", min_healthy, problem));
+        problems.refuse("min_healthy", min_healthy, problem);
     }
-    Ok(Config {
-        fqdn: file.fqdn.0,
+    Config {
+        fqdn: file.fqdn.0.clone(),
         replicas,
         listeners,
         policy: file.policy.unwrap_or(Policy::LeastConnections),
@@ -65,7 +74,7 @@ pub(in crate::config) fn validate(file: File, source: &Source) -> Result<Config,
             .compare_interval
             .map_or(COMPARE_INTERVAL, BoundedDuration::get),
         admin,
-        filters: network_filter::load(file.filters, source)?,
+        filters,
         connect_timeout: file
             .connect_timeout
             .map_or(CONNECT_TIMEOUT, BoundedDuration::get),
@@ -82,10 +91,12 @@ pub(in crate::config) fn validate(file: File, source: &Source) -> Result<Config,
         drain_timeout: file
             .drain_timeout
             .map_or(DRAIN_TIMEOUT, BoundedDuration::get),
-    })
+        warnings: Vec::new(),
+        source: problems.source().clone(),
+    }
 }
 
-fn health(file: &file::Health, source: &Source) -> Result<Health, ConfigError> {
+fn health(file: &file::Health, problems: &mut Problems) -> Health {
     let interval = file.interval.map(BoundedDuration::get);
     let timeout = file.timeout.map(BoundedDuration::get);
     // One of the two alone moves the other's default along.
@@ -93,9 +104,10 @@ fn health(file: &file::Health, source: &Source) -> Result<Health, ConfigError> {
         (Some(interval), Some(timeout)) if interval < timeout => {
             let problem = format!(
                 "shorter than health.timeout ({}); raise one or lower the other",
-                humantime::format_duration(timeout)
+                duration::text(timeout)
             );
-            return Err(source.refuse("health.interval", time(interval), problem));
+            problems.refuse("health.interval", duration::text(interval), problem);
+            (interval, timeout)
         }
         (Some(interval), Some(timeout)) => (interval, timeout),
         (Some(interval), None) => (interval, interval.min(TIMEOUT)),
@@ -105,14 +117,20 @@ fn health(file: &file::Health, source: &Source) -> Result<Health, ConfigError> {
     let fast_interval = file
         .fast_interval
         .map_or(interval / 2, BoundedDuration::get);
-    if fast_interval > interval {
+    // Which the timeout moves along, too.
+    let is_known = !problems.is_any_refused(&["health.interval", "health.timeout"]);
+    if is_known && fast_interval > interval {
         let problem = format!(
             "longer than health.interval ({}); lower it or raise the other",
-            humantime::format_duration(interval)
+            duration::text(interval)
         );
-        return Err(source.refuse("health.fast_interval", time(fast_interval), problem));
+        problems.refuse(
+            "health.fast_interval",
+            duration::text(fast_interval),
+            problem,
+        );
     }
-    Ok(Health {
+    Health {
         interval,
         fast_interval: fast_interval.max(Duration::from_millis(1)),
         down_interval: file.down_interval.map_or(interval, BoundedDuration::get),
@@ -121,7 +139,7 @@ fn health(file: &file::Health, source: &Source) -> Result<Health, ConfigError> {
         rise: file.rise.map_or(RISE, BoundedInt::u32),
         fall: file.fall.map_or(FALL, BoundedInt::u32),
         start: file.start.unwrap_or(Start::Up),
-    })
+    }
 }
 
 /// No replica's port is one the balancer itself listens on.
@@ -129,31 +147,40 @@ fn refuse_loops(
     replicas: &[Replica],
     (listeners, checks): (&[Listener], &[Check]),
     admin: Option<&Admin>,
-    source: &Source,
-) -> Result<(), ConfigError> {
+    problems: &mut Problems,
+) {
+    // Else they are the defaults, which nobody asked for.
+    if problems.is_refused("listeners") {
+        return;
+    }
     let binds = listeners.iter().map(|listener| listener.bind);
     let own = OwnListeners::new(binds, admin.map(|admin| admin.bind));
     let ports: BTreeSet<u16> = (listeners.iter().map(|listener| listener.port))
         .chain(checks.iter().map(|check| check.port))
         .collect();
     for (index, replica) in replicas.iter().enumerate() {
-        let field = format!("replicas[{index}].address");
-        for port in &ports {
-            own.refuse(&field, (&replica.address, replica.port(*port)), source)?;
+        let leads =
+            |port: &u16| own.problem((&replica.address, replica.port(*port)), problems.source());
+        let problem = ports.iter().find_map(leads);
+        if let Some(problem) = problem
+            && !problems.is_refused_in_part(&format!("replicas[{index}].ports"))
+        {
+            let field = format!("replicas[{index}].address");
+            problems.refuse(&field, replica.address.to_string(), problem);
         }
     }
-    Ok(())
 }
 
 /// Where each listener is bound, and the service's port it serves.
-fn binds(file: &File, source: &Source) -> Result<Vec<(SocketAddr, u16)>, ConfigError> {
+fn binds(file: &File, problems: &mut Problems) -> Vec<(SocketAddr, u16)> {
     let Some(listeners) = &file.listeners else {
         let any = |port| (SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), port);
-        return Ok(vec![any(80), any(443)]);
+        return vec![any(80), any(443)];
     };
     if listeners.is_empty() {
         let problem = r#"no listener; add one such as {"bind": "0.0.0.0:443"}, or leave the field out for 80 and 443"#;
-        return Err(source.refuse("listeners", serde_json::json!([]), problem));
+        problems.refuse("listeners", serde_json::json!([]), problem);
+        problems.mark_refused("listeners".to_owned());
     }
     let mut taken = Vec::new();
     if let Some(admin) = &file.admin {
@@ -166,22 +193,34 @@ fn binds(file: &File, source: &Source) -> Result<Vec<(SocketAddr, u16)>, ConfigE
         let port = match listener.port {
             Some(port) => port.u16(),
             None if bind.port() == 0 => {
-                let problem = r#"port 0 means any free port, so "port" must say which of the service's ports it serves, such as 443"#;
-                return Err(source.refuse(&field, bind.to_string(), problem));
+                let port = format!("listeners[{index}].port");
+                if !problems.is_refused(&port) {
+                    problems.refuse(&field, bind.to_string(), any_port(problems.source()));
+                    problems.mark_refused(port);
+                }
+                0
             }
             None => bind.port(),
         };
         if let Some((held, other)) = taken.iter().find(|(held, _)| overlap(*held, bind)) {
+            let other = problems.source().field(other);
             let problem = match *held == bind {
                 true => format!("{other} is bound to it already; give each its own"),
                 false => format!("{other} is {held}, and the two overlap; give each its own port"),
             };
-            return Err(source.refuse(&field, bind.to_string(), problem));
+            problems.refuse(&field, bind.to_string(), problem);
         }
         taken.push((bind, field));
         binds.push((bind, port));
     }
-    Ok(binds)
+    binds
+}
+
+fn any_port(source: &Source) -> &'static str {
+    source.either(
+        r#"port 0 means any free port, so "port" must say which of the service's ports it serves, such as 443"#,
+        "port 0 means any free port; say which of the service's ports it serves, such as 127.0.0.1:0=443",
+    )
 }
 
 /// Whether only one of the two can be bound: 0.0.0.0 includes every IPv4 address,
@@ -190,10 +229,6 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     let any = one.ip().is_unspecified() || other.ip().is_unspecified();
     let family = one.is_ipv4() == other.is_ipv4();
     one.port() != 0 && one.port() == other.port() && (one.ip() == other.ip() || any && family)
-}
-
-fn time(time: Duration) -> String {
-    humantime::format_duration(time).to_string()
 }
 
 const INTERVAL: Duration = Duration::from_secs(2);

@@ -6,12 +6,16 @@ mod validate;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::address::Endpoint;
 use super::network_filter::NetworkFilter;
+use super::source::Source;
 use super::verify::Verify;
+use super::warning::ConfigWarning;
 
+pub(super) use file::ChainFile;
 pub(super) use validate::validate;
 
 /// Listeners, clusters and network filters, given plainly.
@@ -43,6 +47,9 @@ pub struct Chain {
     pub drain_delay: Duration,
     /// How long open connections may go on then.
     pub drain_timeout: Duration,
+    /// What is probably not meant.
+    pub warnings: Vec<ConfigWarning>,
+    pub(super) source: Source,
 }
 
 /// One address where connections are accepted.
@@ -73,7 +80,7 @@ pub struct ChainCluster {
 }
 
 /// A version of HTTP. gRPC calls speak HTTP/2 either way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// HTTP/1.1.

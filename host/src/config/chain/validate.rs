@@ -9,36 +9,41 @@ use super::file::{self, ChainFile};
 use super::{Chain, ChainCluster, ChainListener};
 use crate::config::defaults::{CONNECT_TIMEOUT, DNS_REFRESH, DRAIN_TIMEOUT, HALF_CLOSE_TIMEOUT};
 use crate::config::duration::BoundedDuration;
-use crate::config::error::ConfigError;
 use crate::config::network_filter;
 use crate::config::number::MaxConnections;
 use crate::config::own_listener::OwnListeners;
-use crate::config::source::Source;
+use crate::config::problems::Problems;
 use crate::config::verify::Verify;
+use crate::config::warnings;
 
 /// Checks the file, reads the modules it names, and fills in defaults.
-pub(in crate::config) fn validate(file: ChainFile, source: &Source) -> Result<Chain, ConfigError> {
+pub(in crate::config) fn validate(file: ChainFile, problems: &mut Problems) -> Chain {
     if file.listeners.is_empty() {
         let problem = r#"list at least one, such as {"bind": "0.0.0.0:443", "cluster": "web"}"#;
-        return Err(source.refuse("listeners", json!([]), problem));
+        problems.refuse("listeners", json!([]), problem);
     }
-    let filters = network_filter::load(file.filters, source)?;
-    let clusters = clusters(file.clusters, source)?;
-    let listeners = listeners(file.listeners, &clusters, source)?;
+    let filters = network_filter::load(file.filters, problems);
+    let clusters = clusters(file.clusters, problems);
+    let listeners = listeners(file.listeners, &clusters, problems);
     let admin = file.admin.map(|admin| admin.bind.0);
     let own = OwnListeners::new(listeners.iter().map(|one| one.bind), admin);
     for (at, cluster) in clusters.iter().enumerate() {
         for (index, endpoint) in cluster.endpoints.iter().enumerate() {
-            let field = format!("clusters[{at}].endpoints[{index}]");
-            own.refuse(&field, (&endpoint.address, endpoint.port), source)?;
+            let place = (&endpoint.address, endpoint.port);
+            if let Some(problem) = own.problem(place, problems.source()) {
+                let field = format!("clusters[{at}].endpoints[{index}]");
+                problems.refuse(&field, endpoint.address.to_string(), problem);
+            }
         }
     }
-    Ok(Chain {
+    let idle_timeout = file.idle_timeout.map(BoundedDuration::get);
+    warnings::of_idle_timeout(idle_timeout, problems);
+    Chain {
         listeners,
         clusters,
         filters,
         admin,
-        idle_timeout: file.idle_timeout.map(BoundedDuration::get),
+        idle_timeout,
         resend_first_flight: file.resend_first_flight.unwrap_or(true),
         half_close_timeout: file
             .half_close_timeout
@@ -51,56 +56,60 @@ pub(in crate::config) fn validate(file: ChainFile, source: &Source) -> Result<Ch
         drain_timeout: file
             .drain_timeout
             .map_or(DRAIN_TIMEOUT, BoundedDuration::get),
-    })
+        warnings: Vec::new(),
+        source: problems.source().clone(),
+    }
 }
 
-fn clusters(file: Vec<file::Cluster>, source: &Source) -> Result<Vec<ChainCluster>, ConfigError> {
+fn clusters(file: Vec<file::Cluster>, problems: &mut Problems) -> Vec<ChainCluster> {
     let mut names = BTreeSet::new();
     let mut clusters = Vec::new();
     for (index, cluster) in file.into_iter().enumerate() {
         let field = format!("clusters[{index}]");
         if !names.insert(cluster.name.0.clone()) {
             let problem = "another cluster has this name; give each its own";
-            return Err(source.refuse(&format!("{field}.name"), cluster.name.0, problem));
+            problems.refuse(&format!("{field}.name"), cluster.name.0.as_str(), problem);
         }
-        clusters.push(self::cluster(cluster, &field, source)?);
+        clusters.push(self::cluster(cluster, &field, problems));
     }
-    Ok(clusters)
+    clusters
 }
 
-fn cluster(
-    cluster: file::Cluster,
-    field: &str,
-    source: &Source,
-) -> Result<ChainCluster, ConfigError> {
+fn cluster(cluster: file::Cluster, field: &str, problems: &mut Problems) -> ChainCluster {
     if cluster.endpoints.is_empty() {
         let problem = r#"list at least one, such as "10.0.0.11:443""#;
-        return Err(source.refuse(&format!("{field}.endpoints"), json!([]), problem));
+        problems.refuse(&format!("{field}.endpoints"), json!([]), problem);
     }
-    let verify = |tls: file::Tls| {
+    let tls = cluster.tls.map(|tls| {
         let field = format!("{field}.tls");
-        Verify::read(tls.verify.as_deref(), &field, source)
-    };
-    Ok(ChainCluster {
+        Verify::read(tls.verify.as_deref(), &field, problems)
+    });
+    if tls == Some(Verify::None) {
+        warnings::of_no_verification(&format!("{field}.tls.verify"), problems);
+    }
+    ChainCluster {
         name: cluster.name.0,
         endpoints: cluster.endpoints,
         connect_timeout: cluster
             .connect_timeout
             .map_or(CONNECT_TIMEOUT, BoundedDuration::get),
         protocol: cluster.protocol,
-        tls: cluster.tls.map(verify).transpose()?,
-    })
+        tls,
+    }
 }
 
 fn listeners(
     file: Vec<file::Listener>,
     clusters: &[ChainCluster],
-    source: &Source,
-) -> Result<Vec<ChainListener>, ConfigError> {
+    problems: &mut Problems,
+) -> Vec<ChainListener> {
+    let name = |index: usize| format!("clusters[{index}].name");
+    let names_are_known = !problems.is_refused("clusters")
+        && !(0..clusters.len()).any(|index| problems.is_refused(&name(index)));
     let mut listeners: Vec<ChainListener> = Vec::new();
     for (index, listener) in file.into_iter().enumerate() {
         let (bind, cluster) = (listener.bind.0, listener.cluster.0);
-        if clusters.iter().all(|known| known.name != cluster) {
+        if names_are_known && clusters.iter().all(|known| known.name != cluster) {
             let mut known: Vec<&str> = clusters.iter().map(|one| one.name.as_str()).collect();
             known.sort_unstable();
             let known = match known.is_empty() {
@@ -109,13 +118,13 @@ fn listeners(
             };
             let field = format!("listeners[{index}].cluster");
             let problem = format!("no cluster has this name; known: {known}");
-            return Err(source.refuse(&field, cluster, problem));
+            problems.refuse(&field, cluster.as_str(), problem);
         }
         let same = |other: &ChainListener| other.bind == bind && bind.port() != 0;
         if let Some(other) = listeners.iter().position(same) {
             let field = format!("listeners[{index}].bind");
             let problem = format!("listeners[{other}] has this address too; remove one");
-            return Err(source.refuse(&field, bind.to_string(), problem));
+            problems.refuse(&field, bind.to_string(), problem);
         }
         listeners.push(ChainListener {
             bind,
@@ -123,5 +132,5 @@ fn listeners(
             max_connections: listener.max_connections.map(MaxConnections::u32),
         });
     }
-    Ok(listeners)
+    listeners
 }

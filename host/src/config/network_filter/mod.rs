@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proxy_wasm_engine::{Profile, VmConfig};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(super) use spec::{NetworkFilterSpec, load};
@@ -69,7 +70,7 @@ impl Default for VmSettings {
 
 /// What a VM's failure means for connections. The other filters of the chain
 /// never notice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Failure {
     /// It is rebuilt, with backoff; until then connections pass without it.

@@ -1,41 +1,54 @@
 //! A network filter as the operator writes it.
 
 use proxy_wasm_engine::Profile;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Failure, NetworkFilter, VmSettings};
 use crate::config::duration::BoundedDuration;
-use crate::config::error::ConfigError;
 use crate::config::number::{BoundedInt, Size};
-use crate::config::source::Source;
+use crate::config::problems::Problems;
 use crate::config::string::AbiName;
 
 /// One filter, of either form of the file.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NetworkFilter")]
 pub(in crate::config) struct NetworkFilterSpec {
+    /// The module: a path, from the configuration's folder.
     wasm: String,
+    /// Names it in logs; property plugin_name [default: the file's name].
     name: Option<String>,
+    /// Which root context; property plugin_root_id.
     #[serde(default)]
     root_id: String,
+    /// What on_configure reads: a string as it stands, anything else as JSON.
     #[serde(default)]
     configuration: Value,
+    /// Filters of one vm_id share data and queues.
     #[serde(default)]
     vm_id: String,
+    /// What on_vm_start reads.
     #[serde(default)]
     vm_configuration: Value,
+    /// Whose behaviour counts where Envoy and the specification disagree [default: envoy].
     #[serde(default)]
     profile: ProfileName,
+    /// The only host functions and callbacks it may use [default: all].
     capabilities: Option<Vec<AbiName>>,
+    /// Most linear memory, 64KiB to 4GiB [default: 64MiB].
     memory: Option<Size<65_536, 4_294_967_296>>,
+    /// Longest a callback may run, at least 1ms [default: 500ms].
     time: Option<BoundedDuration<1>>,
+    /// Most log lines a second [default: no limit].
     log_limit: Option<BoundedInt<1, 1_000_000>>,
+    /// What a crash of its VM means [default: reload].
     #[serde(default)]
     failure: Failure,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum ProfileName {
     #[default]
@@ -46,38 +59,36 @@ enum ProfileName {
 /// Reads the modules of all filters.
 pub(in crate::config) fn load(
     specs: Vec<NetworkFilterSpec>,
-    source: &Source,
-) -> Result<Vec<NetworkFilter>, ConfigError> {
+    problems: &mut Problems,
+) -> Vec<NetworkFilter> {
     let count = specs.len();
     if count > MOST_FILTERS {
         let problem = format!("{count} filters are given; at most {MOST_FILTERS} can be");
-        return Err(source.refuse_field("filters", problem));
+        problems.refuse_field("filters", problem);
+        return Vec::new();
     }
     let specs = specs.into_iter().enumerate();
     specs
-        .map(|(index, spec)| load_one(spec, &format!("filters[{index}]"), source))
+        .map(|(index, spec)| load_one(spec, &format!("filters[{index}]"), problems))
         .collect()
 }
 
-fn load_one(
-    spec: NetworkFilterSpec,
-    field: &str,
-    source: &Source,
-) -> Result<NetworkFilter, ConfigError> {
-    let path = source.folder().join(&spec.wasm);
-    let code = std::fs::read(&path).map_err(|error| {
+fn load_one(spec: NetworkFilterSpec, field: &str, problems: &mut Problems) -> NetworkFilter {
+    let path = problems.source().folder().join(&spec.wasm);
+    let code = std::fs::read(&path).unwrap_or_else(|error| {
         let problem = format!(
             "can't be read: {}: {error}; give the path of the module, from the configuration's folder",
             path.display()
         );
-        source.refuse(&format!("{field}.wasm"), spec.wasm.as_str(), problem)
-    })?;
+        problems.refuse(&format!("{field}.wasm"), spec.wasm.as_str(), problem);
+        Vec::new()
+    });
     let stem = || {
         path.file_stem()
             .map(|stem| stem.to_string_lossy().into_owned())
     };
     let defaults = VmSettings::default();
-    Ok(NetworkFilter {
+    NetworkFilter {
         name: spec.name.or_else(stem).unwrap_or_default(),
         file: path.display().to_string(),
         code: code.into(),
@@ -98,7 +109,7 @@ fn load_one(
             log_limit: spec.log_limit.map(BoundedInt::u32),
             failure: spec.failure,
         },
-    })
+    }
 }
 
 /// What a plugin is handed: a text as it stands, anything else as JSON.

@@ -2,19 +2,22 @@
 #![expect(clippy::unwrap_used, reason = "a test may end at the first surprise")]
 
 mod balancer;
+mod errors;
 mod flags;
 mod health;
 mod json;
 mod listeners;
 mod reading;
 mod replicas;
+mod schema;
+mod warnings;
 
 use super::*;
 
 fn refusal(text: &str) -> String {
     match Config::parse(text, "lb.json") {
         Ok(config) => panic!("accepted: {text}\n{config:?}"),
-        Err(error) => error.to_string(),
+        Err(errors) => errors.to_string(),
     }
 }
 

@@ -1,49 +1,47 @@
-//! `dtr-lb check`: whether a configuration is valid, and a summary of it.
+//! A configuration in a few lines.
 
-use clap::Args;
-use dtr_lb::config::{self, Chain, Config, ConfigFile};
-use dtr_lb::plan::Plan;
-use dtr_lb::{FILTER, rehearse};
-use dtr_lb_filter::config::CheckKind;
+use dtr_lb::config::{Chain, Config, ConfigFile};
+use serde_json::{Value, json};
 
-use super::config_args::ConfigArgs;
-use super::failure::Failure;
-use super::output::print;
-
-#[derive(Debug, Args)]
-pub(crate) struct Check {
-    #[command(flatten)]
-    config_args: ConfigArgs,
-    /// Also load and start each filter, as `run` would, without listening.
-    #[arg(long)]
-    load: bool,
+/// For people.
+pub(super) fn text(file: &ConfigFile) -> String {
+    match file {
+        ConfigFile::Balancer(config) => balancer(config),
+        ConfigFile::Chain(chain) => self::chain(chain),
+        _ => String::new(),
+    }
 }
 
-impl Check {
-    /// Checks the configuration and prints a summary.
-    pub(super) fn run(self) -> Result<(), Failure> {
-        let file = self.config_args.read()?;
-        let mut report = match &file {
-            ConfigFile::Balancer(config) => summary(config),
-            ConfigFile::Chain(chain) => chain_summary(chain),
-            _ => String::new(),
-        };
-        if self.load {
-            let rehearsals = rehearse(&Plan::of_file(&file), FILTER);
-            let lines: Vec<String> = rehearsals.iter().map(ToString::to_string).collect();
-            if rehearsals.iter().any(|one| one.outcome.is_err()) {
-                return Err(Failure::Usage(anyhow::anyhow!(lines.join("\n    "))));
-            }
-            for line in lines {
-                report.push_str(&format!("\n    {line}"));
-            }
+/// For programs.
+pub(super) fn json(file: &ConfigFile) -> Value {
+    match file {
+        ConfigFile::Balancer(config) => {
+            let listeners = (config.listeners.iter())
+                .map(|one| json!({ "bind": one.bind.to_string(), "port": one.port }));
+            let replicas = (config.replicas.iter())
+                .map(|one| json!({ "name": one.name, "address": one.address.to_string() }));
+            let checks = (config.checks.iter())
+                .map(|one| json!({ "name": one.name, "target": one.target() }));
+            json!({
+                "fqdn": config.fqdn,
+                "listeners": listeners.collect::<Value>(),
+                "replicas": replicas.collect::<Value>(),
+                "checks": checks.collect::<Value>(),
+                "interval": humantime::format_duration(config.health.interval).to_string(),
+            })
         }
-        print(report)
+        ConfigFile::Chain(chain) => {
+            let listeners = (chain.listeners.iter())
+                .map(|one| json!({ "bind": one.bind.to_string(), "cluster": one.cluster }));
+            let filters: Value = chain.filters.iter().map(|one| one.name.as_str()).collect();
+            json!({ "listeners": listeners.collect::<Value>(), "filters": filters })
+        }
+        _ => Value::Null,
     }
 }
 
 /// The listeners and filters of a chain.
-fn chain_summary(chain: &Chain) -> String {
+fn chain(chain: &Chain) -> String {
     let listeners: Vec<String> = (chain.listeners.iter())
         .map(|one| format!("{} for {}", one.bind, one.cluster))
         .collect();
@@ -57,7 +55,7 @@ fn chain_summary(chain: &Chain) -> String {
 }
 
 /// The listeners, replicas and probes of a balancer.
-fn summary(config: &Config) -> String {
+fn balancer(config: &Config) -> String {
     let listeners: Vec<String> = config
         .listeners
         .iter()
@@ -71,7 +69,7 @@ fn summary(config: &Config) -> String {
         .iter()
         .map(|replica| replica.name.as_str())
         .collect();
-    let checks: Vec<String> = config.checks.iter().map(target).collect();
+    let checks: Vec<String> = config.checks.iter().map(|check| check.target()).collect();
     format!(
         "ok: {} listens on {}\n    {} {}: {}\n    probes {} every {}",
         config.fqdn,
@@ -87,13 +85,6 @@ fn summary(config: &Config) -> String {
     )
 }
 
-fn target(check: &config::Check) -> String {
-    match &check.kind {
-        CheckKind::Http { scheme, path, .. } => format!("{scheme}:{}{path}", check.port),
-        CheckKind::Tcp => format!("tcp:{}", check.port),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may end at the first surprise")]
@@ -105,7 +96,7 @@ mod tests {
         let text = r#"{ "fqdn": "dtr.example.com",
             "replicas": [{ "address": "10.0.0.1" }, { "address": "10.0.0.2" }],
             "listeners": [{ "bind": "127.0.0.1:8443", "port": 443 }] }"#;
-        let summary = summary(&Config::parse(text, "lb.json").unwrap());
+        let summary = balancer(&Config::parse(text, "lb.json").unwrap());
         assert_eq!(
             summary,
             "ok: dtr.example.com listens on 127.0.0.1:8443 (port 443)\n    \

@@ -1,0 +1,84 @@
+//! `dtr-lb check`: whether a configuration is valid, and a summary of it.
+
+mod names;
+mod probe;
+mod probe_report;
+mod report;
+mod summary;
+mod table;
+
+use clap::Args;
+use dtr_lb::config::ConfigFile;
+use dtr_lb::plan::Plan;
+use dtr_lb::{FILTER, rehearse};
+
+use super::config_args::ConfigArgs;
+use super::failure::Failure;
+use super::log::Log;
+use report::{Report, Strictness};
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    config_args: ConfigArgs,
+    /// Also load and start each filter, as `run` would, without listening.
+    #[arg(long)]
+    load: bool,
+    /// Also ask every replica once, as `run` would, and compare what they say.
+    #[arg(long)]
+    probe: bool,
+    /// Take warnings for errors.
+    #[arg(long)]
+    strict: bool,
+    /// Print one JSON object; host/README.md describes it.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Check {
+    /// Checks the configuration and prints a summary, or what is wrong with it.
+    pub(super) fn run(self, log: &Log) -> Result<(), Failure> {
+        let report = self.report()?;
+        match self.json {
+            true => report.print_json(),
+            false => report.print(log),
+        }
+    }
+
+    /// # Errors
+    /// The replicas are to be asked, and there are none or that can't be done.
+    fn report(&self) -> Result<Report, Failure> {
+        let strictness = match self.strict {
+            true => Strictness::WarningsAreErrors,
+            false => Strictness::Lenient,
+        };
+        let mut report = Report::new(self.config_args.name(), strictness);
+        match self.config_args.read() {
+            Ok(file) => {
+                self.examine(&file, &mut report);
+                // Of a configuration that is wrong, nobody knows whom it means.
+                if self.probe && report.is_right() {
+                    report.survey(probe::probe(&file)?);
+                }
+            }
+            Err(errors) => report.refuse(&errors),
+        }
+        Ok(report)
+    }
+
+    /// Adds what takes more than reading a configuration.
+    fn examine(&self, file: &ConfigFile, report: &mut Report) {
+        report.summarize(file);
+        for warning in file.warnings().iter().cloned().chain(names::look_up(file)) {
+            report.warn(warning);
+        }
+        if self.load {
+            for rehearsal in rehearse(&Plan::of_file(file), FILTER) {
+                match rehearsal.outcome {
+                    Ok(()) => report.note(rehearsal.to_string()),
+                    Err(_) => report.error(rehearsal.to_string()),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! `dtr-lb check --probe`: asks every replica once.
+
+use std::io::{IsTerminal, Write};
+
+use anyhow::{Context, anyhow};
+use dtr_lb::config::ConfigFile;
+use dtr_lb::survey::{Progress, Survey, SurveyOptions, survey};
+
+use crate::cli::failure::Failure;
+
+/// Asks every replica of the configuration, as the balancer would, and compares what
+/// they say.
+///
+/// # Errors
+/// A configuration that has no replicas; no runtime.
+pub(super) fn probe(file: &ConfigFile) -> Result<Survey, Failure> {
+    let ConfigFile::Balancer(config) = file else {
+        return Err(Failure::Usage(anyhow!(
+            "--probe asks the replicas of a balancer, and this configuration is a chain of \
+             filters; check it without --probe, or with --load"
+        )));
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("no runtime")?;
+    let mut shown = ShownProgress::new();
+    let options = SurveyOptions::default();
+    let surveyed = runtime.block_on(survey(config, &options, |progress| shown.update(progress)));
+    drop(shown);
+    // A look-up of a name may block a thread for as long as the resolver waits.
+    runtime.shutdown_background();
+    surveyed.map_err(|error| Failure::Usage(error.into()))
+}
+
+/// Whether all is well, for the exit status.
+///
+/// # Errors
+/// In one line: how many replicas fail a check, and how much they disagree about.
+pub(super) fn judge(survey: &Survey) -> Result<(), Failure> {
+    if survey.is_well() {
+        return Ok(());
+    }
+    let (failing, all) = (survey.failing().len(), survey.replicas().len());
+    let fail = match (failing, all) {
+        (0, 1) => "the replica passes its checks".to_owned(),
+        (0, all) => format!("all {all} replicas pass their checks"),
+        (1, 1) => "the replica fails a check".to_owned(),
+        (1, all) => format!("1 of {all} replicas fails a check"),
+        (failing, all) => format!("{failing} of {all} replicas fail a check"),
+    };
+    let differ = match survey.disagreements.len() {
+        0 => String::new(),
+        1 => ", and 1 thing is not alike or not right".to_owned(),
+        count => format!(", and {count} things are not alike or not right"),
+    };
+    Err(Failure::Runtime(anyhow!("{fail}{differ}")))
+}
+
+/// How far it is, on a terminal.
+struct ShownProgress {
+    is_terminal: bool,
+}
+
+impl ShownProgress {
+    fn new() -> ShownProgress {
+        ShownProgress {
+            is_terminal: std::io::stderr().is_terminal(),
+        }
+    }
+
+    fn update(&mut self, progress: Progress) {
+        let Progress { done, all } = progress;
+        self.write(&format!(
+            "\r{ERASE}asking the replicas: {done} of {all} answers"
+        ));
+    }
+
+    fn write(&self, text: &str) {
+        if self.is_terminal {
+            let mut err = std::io::stderr().lock();
+            // Nobody misses what can't be shown.
+            let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+        }
+    }
+}
+
+impl Drop for ShownProgress {
+    fn drop(&mut self) {
+        self.write(&format!("\r{ERASE}"));
+    }
+}
+
+/// Erases the rest of a terminal's line (ECMA-48, EL).
+const ERASE: &str = "\x1b[K";

@@ -1,0 +1,46 @@
+//! Warnings that both forms of the file share.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::duration;
+use super::problems::Problems;
+
+/// Silence that a registry's clients may well need.
+pub(super) fn of_idle_timeout(time: Option<Duration>, problems: &mut Problems) {
+    let Some(time) = time.filter(|time| *time < SHORTEST_IDLE_TIMEOUT) else {
+        return;
+    };
+    let problem = format!(
+        "registries and their clients are silent for longer while they work, and would be cut \
+         off; leave it out, or give at least {}",
+        duration::text(SHORTEST_IDLE_TIMEOUT)
+    );
+    problems.warn("idle_timeout", duration::text(time), problem);
+}
+
+/// Certificates that nobody looks at; `field` is where `verify` stands.
+pub(super) fn of_no_verification(field: &str, problems: &mut Problems) {
+    let problem = "no certificate is looked at, so that whoever answers at the address is \
+                   trusted; give a file of CA certificates (PEM), or \"system\"";
+    problems.warn(field, "none", problem);
+}
+
+/// An admin listener that strangers may reach.
+pub(super) fn of_open_admin(bind: SocketAddr, problems: &mut Problems) {
+    if bind.ip().to_canonical().is_loopback() {
+        return;
+    }
+    let remedy = problems.source().either(
+        r#"give a "token", or bind it to a loopback address"#,
+        "bind it to a loopback address, or write a file with a \"token\" (--config)",
+    );
+    let problem = format!(
+        "whoever reaches it reads the status, and without a token nobody can change anything; \
+         {remedy}"
+    );
+    problems.warn("admin.bind", bind.to_string(), problem);
+}
+
+/// A client that waits for a registry may say nothing for minutes.
+const SHORTEST_IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
