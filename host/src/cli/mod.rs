@@ -1,6 +1,7 @@
 //! The command line.
 
 mod check;
+mod cluster_status;
 mod completions;
 mod config_args;
 mod demo;
@@ -18,6 +19,7 @@ mod schema;
 mod service_manager;
 mod signal;
 mod standard_error;
+mod table;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -62,6 +64,8 @@ enum Command {
     Manual(manual::Manual),
     /// Print the JSON Schema of a configuration, for editors.
     Schema,
+    /// Show what each replica of the registry says of all, and what does not agree.
+    ClusterStatus(cluster_status::ClusterStatus),
     /// Balance three stand-in replicas on this machine, to try it out.
     Demo(demo::Demo),
 }
@@ -82,6 +86,7 @@ impl Cli {
             Command::Completions(completions) => completions.run(Cli::command()),
             Command::Manual(manual) => manual.run(Cli::command()),
             Command::Schema => schema::run(),
+            Command::ClusterStatus(cluster_status) => cluster_status.run(),
             Command::Demo(demo) => demo.run(options),
         }
     }

@@ -2,11 +2,13 @@
 //! replica says of all, side by side. A second witness, never a verdict: the answers come
 //! from caches, and need an administrator's password.
 
+mod ask;
 mod credentials;
 mod finding;
 mod findings;
 mod view;
 
+pub(crate) use ask::ask;
 pub use credentials::Credentials;
 pub use finding::{Finding, FindingKind};
 pub use findings::{Witness, findings};

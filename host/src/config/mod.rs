@@ -40,7 +40,9 @@ mod warnings;
 mod words;
 
 pub use address::{Address, Endpoint};
-pub use balancer::{Admin, Check, Config, Health, Listener, Passive, Replica};
+pub use balancer::{
+    Admin, Check, ClusterStatus, Config, Health, Listener, Passive, Replica, Trust,
+};
 pub use chain::{Chain, ChainCluster, ChainListener, Protocol};
 pub use config_file::ConfigFile;
 pub use dns_name::DnsName;

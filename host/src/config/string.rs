@@ -28,6 +28,23 @@ impl Text for ReplicaName {
     }
 }
 
+/// A replica's id in the registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RegistryId(pub(super) String);
+
+impl Text for RegistryId {
+    const PATTERN: &'static str = r"^[!-~]{1,128}$";
+
+    fn expected(f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an id of 1 to 128 visible ASCII characters without spaces")
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let fits = (1..=128).contains(&text.len());
+        (fits && text.bytes().all(|byte| byte.is_ascii_graphic())).then(|| Self(text.to_owned()))
+    }
+}
+
 /// The name of a cluster of the operator's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ClusterName(pub(super) String);
@@ -148,6 +165,7 @@ impl Text for HeaderValue {
 
 deserialize_as_text!(
     ReplicaName,
+    RegistryId,
     ClusterName,
     AbiName,
     Token,

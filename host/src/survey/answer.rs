@@ -4,13 +4,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use dtr_lb_filter::compare::observation::Observation;
 use dtr_lb_filter::config::CheckKind;
-use dtr_lb_filter::contract::REPLICA_ANSWERED;
 use dtr_lb_filter::health::probe_request;
-use dtr_lb_filter::health::probe_response::{BODY_LIMIT, ProbeResponse, ReplySource};
+use dtr_lb_filter::health::probe_response::{ProbeResponse, ReplySource};
 use proxy_wasm_engine::CallReply;
 
 use crate::upstream::endpoint::Endpoint;
 use crate::upstream::http_call::Call;
+use crate::upstream::probe_response;
 
 /// What came back.
 #[derive(Clone, Debug)]
@@ -41,32 +41,18 @@ impl Answer {
     }
 
     fn of(reply: CallReply, sent: u64, latency: Duration) -> Answer {
-        let header = |name: &str| {
-            let mut headers = reply.headers.iter();
-            let (_, value) = headers.find(|(known, _)| known == name)?;
-            Some(String::from_utf8_lossy(value).into_owned())
-        };
-        let status = header(":status").and_then(|status| status.parse().ok());
-        let source = match header(REPLICA_ANSWERED) {
-            Some(_) => ReplySource::Replica,
-            None => ReplySource::Proxy,
-        };
+        let header = |name: &str| probe_response::header(&reply, name);
+        let response = probe_response::of(&reply);
         let mut observation = Observation::default();
-        if source == ReplySource::Replica {
+        if response.source == ReplySource::Replica {
             let took = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
             observation = Observation::of(header, sent, sent.saturating_add(took));
-            let is_redirect = status.is_some_and(|status| (300..400).contains(&status));
+            let is_redirect = (300..400).contains(&response.status);
             let location = header("location").filter(|_| is_redirect);
             observation.redirect = location.map(|to| dtr_lb_filter::printable::printable(&to));
         }
-        let mut body = reply.body;
-        body.truncate(BODY_LIMIT);
         Answer {
-            response: ProbeResponse {
-                status: status.unwrap_or_default(),
-                source,
-                body,
-            },
+            response,
             observation,
             latency,
         }

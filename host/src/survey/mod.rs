@@ -20,6 +20,7 @@
 mod advice;
 mod answer;
 mod check_result;
+mod cluster_views;
 mod cross_check;
 mod day;
 mod options;
@@ -33,6 +34,7 @@ mod targets;
 mod tests;
 
 pub use check_result::{CheckFailure, CheckResult, Survey};
+pub use cluster_views::cluster_views;
 pub use day::day;
 pub use options::{Progress, SurveyOptions};
 pub use round::survey;

@@ -4,6 +4,7 @@
 mod balancer;
 mod chain;
 mod check;
+mod cluster_status;
 mod demo;
 mod envoy;
 mod files;

@@ -5,7 +5,6 @@ mod probe;
 mod probe_report;
 mod report;
 mod summary;
-mod table;
 
 use clap::Args;
 use dtr_lb::config::ConfigFile;

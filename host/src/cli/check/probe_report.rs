@@ -7,7 +7,7 @@ use dtr_lb_filter::compare::Certificate;
 use dtr_lb_filter::health::reason::Reason;
 use dtr_lb_filter::health::verdict::Verdict;
 
-use super::table::{Align, Table, wrap};
+use crate::cli::table::{Align, Table, wrap};
 
 /// The table, what fails, and what differs.
 pub(super) fn text(survey: &Survey) -> String {

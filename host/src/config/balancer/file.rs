@@ -10,7 +10,7 @@ use crate::config::address::{Address, Bind, Fqdn, PortName};
 use crate::config::duration::BoundedDuration;
 use crate::config::network_filter::NetworkFilterSpec;
 use crate::config::number::{BoundedInt, Fraction, MaxConnections, Port, Statuses};
-use crate::config::string::{HeaderName, HeaderValue, ReplicaName, Token};
+use crate::config::string::{HeaderName, HeaderValue, RegistryId, ReplicaName, Token};
 use crate::config::target::Target;
 use crate::config::unique_map::UniqueMap;
 use crate::config::words::Words;
@@ -49,6 +49,8 @@ pub(in crate::config) struct File {
     pub(super) health: Health,
     /// How often the replicas are compared with each other, at least 1ms [default: 1m].
     pub(super) compare_interval: Option<BoundedDuration<1>>,
+    /// Has each replica say how it sees the cluster, as a second witness [default: none].
+    pub(super) cluster_status: Option<ClusterStatus>,
     /// Where status, API and metrics are served [default: nowhere].
     pub(super) admin: Option<Admin>,
     /// Network filters that others wrote, at most 32, which connections meet before the
@@ -86,6 +88,8 @@ pub(in crate::config) struct File {
 pub(super) struct Replica {
     /// Names it in the log, the metrics and /status; unique [default: r1, r2, ... by place].
     pub(super) name: Option<ReplicaName>,
+    /// Its id in the registry, as cluster_status names it [default: not known].
+    pub(super) id: Option<RegistryId>,
     /// Where it is: an IPv4 address, an IPv6 address or a DNS name, without a port.
     pub(super) address: Address,
     /// Its share relative to the others [default: 1].
@@ -179,6 +183,22 @@ impl Health {
             verify: self.verify.clone(),
         }
     }
+}
+
+/// What the registry itself says of its replicas, asked at /api/v0/meta/cluster_status.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClusterStatus {
+    /// How often each replica is asked, at least 1s [default: 60s].
+    pub(super) interval: Option<BoundedDuration<1000>>,
+    /// An administrator of the registry.
+    pub(super) user: String,
+    /// A file whose only line is the password, from the configuration's folder.
+    pub(super) password_file: String,
+    /// Whether the password may go over a connection whose other end nobody has verified
+    /// [default: false].
+    #[serde(default)]
+    pub(super) insecure: bool,
 }
 
 /// The admin listener.

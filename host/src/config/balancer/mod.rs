@@ -3,6 +3,7 @@
 
 mod check_builder;
 mod check_spec;
+mod cluster_status;
 mod file;
 mod preset;
 mod replicas;
@@ -21,6 +22,7 @@ use super::source::Source;
 use super::verify::Verify;
 use super::warning::ConfigWarning;
 
+pub use cluster_status::{ClusterStatus, Trust};
 pub(super) use file::File;
 pub(super) use validate::validate;
 
@@ -52,6 +54,8 @@ pub struct Config {
     pub health: Health,
     /// How often the replicas are compared with each other.
     pub compare_interval: Duration,
+    /// How the registry is asked for its own word on its replicas; `None`: it is not.
+    pub cluster_status: Option<ClusterStatus>,
     /// Where the page, the API and the metrics are served; `None`: they are not.
     pub admin: Option<Admin>,
     /// Filters that others wrote, which connections meet before the balancer.
@@ -85,6 +89,8 @@ pub struct Config {
 pub struct Replica {
     /// Unique; letters, digits, `.`, `_` and `-`, at most 63.
     pub name: String,
+    /// Its id in the registry; `None`: not known.
+    pub id: Option<String>,
     /// Where it is.
     pub address: Address,
     /// Its share relative to the others, 1 to 1000.

@@ -77,8 +77,16 @@ pub(super) fn replicas(
             let field = format!("replicas[{index}].address");
             problems.refuse(&field, address.to_string(), problem);
         }
+        let id = replica.id.as_ref().map(|id| id.0.clone());
+        let same_id = |other: &Replica| id.is_some() && other.id == id;
+        if let Some(other) = replicas.iter().position(same_id) {
+            let field = format!("replicas[{index}].id");
+            let problem = format!("replicas[{other}] has the same id; give each its own");
+            problems.refuse(&field, id.as_deref().unwrap_or_default(), problem);
+        }
         replicas.push(Replica {
             name,
+            id,
             address,
             weight: replica.weight.map_or(1, BoundedInt::u32),
             backup: replica.backup,

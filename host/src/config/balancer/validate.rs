@@ -7,6 +7,7 @@ use std::time::Duration;
 use dtr_lb_filter::config::{OnDown, Policy, Start, WhenAllDown};
 
 use super::check_builder::CheckBuilder;
+use super::cluster_status;
 use super::file::{self, File};
 use super::replicas::replicas;
 use super::warnings;
@@ -42,6 +43,7 @@ fn config(file: &File, filters: Vec<NetworkFilter>, problems: &mut Problems) -> 
     .build(file.listeners.as_deref().unwrap_or_default(), &binds);
     let replicas = replicas(&file.replicas, (&listeners, &checks), problems);
     refuse_loops(&replicas, (&listeners, &checks), admin.as_ref(), problems);
+    let cluster_status = cluster_status::read(file.cluster_status.as_ref(), &checks, problems);
     let min_healthy = file.min_healthy.map_or(1, BoundedInt::u32);
     let is_counted = !replicas.is_empty() && !problems.is_refused("replicas");
     if is_counted && min_healthy as usize > replicas.len() {
@@ -73,6 +75,7 @@ fn config(file: &File, filters: Vec<NetworkFilter>, problems: &mut Problems) -> 
         compare_interval: file
             .compare_interval
             .map_or(COMPARE_INTERVAL, BoundedDuration::get),
+        cluster_status,
         admin,
         filters,
         connect_timeout: file

@@ -7,7 +7,7 @@ pub(super) struct Table {
 }
 
 struct Column {
-    title: &'static str,
+    title: String,
     align: Align,
     /// It may be cut to so many characters where the row is too wide.
     least: usize,
@@ -29,9 +29,9 @@ impl Table {
     }
 
     /// One more column; its texts are cut to `least` characters at most.
-    pub(super) fn column(mut self, title: &'static str, align: Align, least: usize) -> Table {
+    pub(super) fn column(mut self, title: impl Into<String>, align: Align, least: usize) -> Table {
         self.columns.push(Column {
-            title,
+            title: title.into(),
             align,
             least,
         });
@@ -46,7 +46,7 @@ impl Table {
     /// Its lines, each at most so many characters wide as far as the columns can be cut.
     pub(super) fn lines(&self, width: usize) -> Vec<String> {
         let widths = self.widths(width);
-        let titles = self.columns.iter().map(|column| column.title.to_owned());
+        let titles = self.columns.iter().map(|column| column.title.clone());
         let head = self.line(&titles.collect::<Vec<_>>(), &widths);
         let rows = self.rows.iter().map(|row| self.line(row, &widths));
         std::iter::once(head).chain(rows).collect()
@@ -62,7 +62,7 @@ impl Table {
         let mut widths: Vec<usize> = columns
             .map(|(at, column)| match widest(at) {
                 0 => 0,
-                widest => widest.max(length(column.title)),
+                widest => widest.max(length(&column.title)),
             })
             .collect();
         loop {
@@ -70,7 +70,7 @@ impl Table {
             let total = widths.iter().sum::<usize>() + GAP * shown.saturating_sub(1);
             let cuttable = widths.iter_mut().zip(&self.columns);
             let cuttable = cuttable.filter(|(width, column)| {
-                **width > column.least.max(length(column.title)) && **width > 0
+                **width > column.least.max(length(&column.title)) && **width > 0
             });
             match cuttable.max_by_key(|(width, _)| **width) {
                 Some((widest, _)) if total > width => *widest -= 1,

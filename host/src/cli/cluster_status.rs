@@ -1,0 +1,109 @@
+//! `dtr-lb cluster-status`: what each replica of the registry says of all, side by side.
+
+mod table;
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+use dtr_lb::cluster_status::{Credentials, Finding, Witness, findings};
+use dtr_lb::config::{ConfigFile, Trust};
+use dtr_lb::survey::{SurveyOptions, cluster_views};
+use serde_json::{Value, json};
+
+use super::config_args::ConfigArgs;
+use super::failure::Failure;
+use super::output::print;
+
+#[derive(Debug, Args)]
+pub(crate) struct ClusterStatus {
+    #[command(flatten)]
+    config_args: ConfigArgs,
+    /// An administrator of the registry [default: that of "cluster_status" in FILE].
+    #[arg(long, value_name = "NAME", requires = "password_file")]
+    user: Option<String>,
+    /// A file whose only line is the password; it stands nowhere else.
+    #[arg(long, value_name = "FILE", requires = "user")]
+    password_file: Option<PathBuf>,
+    /// Send the password also where nobody has verified who answers.
+    #[arg(long)]
+    insecure: bool,
+    /// Print one JSON object; host/README.md describes it.
+    #[arg(long)]
+    json: bool,
+}
+
+impl ClusterStatus {
+    /// Asks every replica; fails when there is something to look at.
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let ConfigFile::Balancer(config) = self.config_args.read()? else {
+            return Err(usage(
+                "a chain of filters has no replicas; give the configuration of a balancer",
+            ));
+        };
+        let configured = config.cluster_status.as_ref();
+        let credentials = match (&self.user, &self.password_file, configured) {
+            (Some(user), Some(file), _) => Credentials::read(user, file).map_err(usage)?,
+            (_, _, Some(configured)) => configured.credentials.clone(),
+            _ => {
+                return Err(usage(
+                    "say who asks, with --user and --password-file, or with \"cluster_status\" in \
+                     the configuration",
+                ));
+            }
+        };
+        let trust = match (self.insecure, configured) {
+            (true, _) => Trust::Anybody,
+            (false, Some(configured)) => configured.trust,
+            (false, None) => Trust::Verified,
+        };
+        let check = config
+            .check_for_password(trust)
+            .map_err(|problem| usage(problem.replace("with \"insecure\"", "with --insecure")))?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("no runtime")?;
+        let options = SurveyOptions::default();
+        let asked = runtime.block_on(cluster_views(&config, check, &credentials, &options));
+        // A look-up of a name may block a thread for as long as the resolver waits.
+        runtime.shutdown_background();
+        let witnesses = asked.map_err(|error| Failure::Usage(error.into()))?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX);
+        let found = findings(&witnesses, now);
+        match self.json {
+            true => print(json(&witnesses, &found))?,
+            false => print(table::text(&witnesses, &found, now))?,
+        }
+        match found.len() {
+            0 => Ok(()),
+            1 => Err(Failure::Runtime(anyhow!("1 thing is worth a look"))),
+            count => Err(Failure::Runtime(anyhow!("{count} things are worth a look"))),
+        }
+    }
+}
+
+fn json(witnesses: &[Witness], found: &[Finding]) -> Value {
+    let witness = |witness: &Witness| {
+        let (said, error) = match &witness.view {
+            Ok(view) => (Some(&view.0), None),
+            Err(error) => (None, Some(error)),
+        };
+        let ping = witness.ping.as_ref();
+        json!({
+            "name": witness.name,
+            "id": witness.id,
+            "ping": ping.map(|ping| ping.as_ref().err().map_or("OK", String::as_str)),
+            "says": said,
+            "error": error,
+        })
+    };
+    let witnesses: Vec<Value> = witnesses.iter().map(witness).collect();
+    json!({ "ok": found.is_empty(), "replicas": witnesses, "findings": found })
+}
+
+fn usage(problem: impl std::fmt::Display) -> Failure {
+    Failure::Usage(anyhow!("{problem}"))
+}

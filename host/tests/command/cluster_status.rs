@@ -1,0 +1,225 @@
+//! `dtr-lb cluster-status`.
+
+use std::os::unix::fs::PermissionsExt;
+
+use dtr_lb::standin::{Condition, Registry, Replica};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::{output, text};
+
+const FQDN: &str = "dtr.example.com";
+
+/// A registry of three, and a configuration of it.
+struct Stage {
+    runtime: Runtime,
+    folder: TempDir,
+    replicas: Vec<Replica>,
+    config: Value,
+}
+
+/// What the command printed, and how it ended.
+struct Shown {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Stage {
+    fn new() -> Stage {
+        let runtime = Runtime::new().unwrap();
+        let registry = Registry::new(FQDN).unwrap();
+        let any = "127.0.0.1:0".parse().unwrap();
+        let start = |name: &str| runtime.block_on(registry.replica(name, any, any)).unwrap();
+        let replicas: Vec<Replica> = ["a1", "b2", "c3"].into_iter().map(start).collect();
+        let entries = replicas.iter().map(|replica| {
+            json!({
+                "id": replica.name(), "address": "127.0.0.1",
+                "ports": { "443": replica.https().port() },
+            })
+        });
+        let config = json!({
+            "fqdn": FQDN,
+            "replicas": entries.collect::<Vec<Value>>(),
+            "listeners": [{ "bind": "127.0.0.1:1", "port": 443 }],
+            "health": { "verify": "ca.pem" },
+        });
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("ca.pem"), registry.ca_pem()).unwrap();
+        std::fs::write(folder.path().join("password"), "password\n").unwrap();
+        Stage {
+            runtime,
+            folder,
+            replicas,
+            config,
+        }
+    }
+
+    fn is(&self, replica: usize, condition: Condition) {
+        let changing = self.replicas[replica].set_condition(condition);
+        self.runtime.block_on(changing).unwrap();
+    }
+
+    fn show(&self, flags: &[&str]) -> Shown {
+        let file = self.folder.path().join("lb.json");
+        std::fs::write(&file, self.config.to_string()).unwrap();
+        let mut arguments = vec!["cluster-status", "--config", file.to_str().unwrap()];
+        arguments.extend(flags);
+        let output = output(&arguments);
+        Shown {
+            code: output.status.code(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        }
+    }
+
+    fn ask(&self, flags: &[&str]) -> Shown {
+        let password = self.folder.path().join("password");
+        let mut all = vec![
+            "--user",
+            "admin",
+            "--password-file",
+            password.to_str().unwrap(),
+        ];
+        all.extend(flags);
+        self.show(&all)
+    }
+}
+
+impl Shown {
+    /// What it says, without the breaks of its lines.
+    fn says(&self, expected: &str) {
+        let said: Vec<&str> = self.stdout.split_whitespace().collect();
+        assert!(
+            said.join(" ").contains(expected),
+            "no {expected:?} in {}",
+            self.stdout
+        );
+    }
+}
+
+#[test]
+fn a_cluster_that_is_well_exits_with_0() {
+    let stage = Stage::new();
+    let shown = stage.ask(&[]);
+    assert_eq!(shown.code, Some(0), "{}{}", shown.stdout, shown.stderr);
+    shown.says("id replica own /_ping r1 says r2 says r3 says a1 r1 OK OK (");
+    shown.says("ok: all say the same, and that all is well");
+}
+
+#[test]
+fn a_replica_that_is_not_configured_is_the_find() {
+    let mut stage = Stage::new();
+    stage.config["replicas"].as_array_mut().unwrap().pop();
+    let shown = stage.ask(&[]);
+    assert_eq!(shown.code, Some(1), "{}", shown.stderr);
+    shown.says("c3 is in the cluster and not configured here, so that it gets no clients");
+}
+
+#[test]
+fn a_sick_replica_and_one_that_is_gone_are_named_by_the_others() {
+    let stage = Stage::new();
+    stage.is(1, Condition::Failing("rethinkdb: no primary".to_owned()));
+    stage.is(2, Condition::Gone);
+    let shown = stage.ask(&["--json"]);
+    assert_eq!(shown.code, Some(1), "{}", shown.stderr);
+    let found: Value = serde_json::from_str(&shown.stdout).unwrap();
+    let kinds = found["findings"].as_array().unwrap().iter();
+    let kinds: Vec<(&str, &str)> = kinds
+        .map(|one| {
+            (
+                one["kind"].as_str().unwrap(),
+                one["about"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    let expected = [
+        ("silent", "r3"),
+        ("unhealthy", "b2 (r2)"),
+        ("unhealthy", "c3 (r3)"),
+    ];
+    assert_eq!(kinds, expected, "{found:#}");
+    assert_eq!(found["ok"], false);
+    let sick = &found["replicas"][1];
+    assert!(
+        sick["ping"].as_str().unwrap().contains("rethinkdb"),
+        "{sick}"
+    );
+    assert_eq!(sick["says"]["b2"]["error"], "rethinkdb: no primary");
+}
+
+#[test]
+fn the_password_goes_to_nobody_who_is_not_verified() {
+    let mut stage = Stage::new();
+    stage.config["health"]["verify"] = "none".into();
+    let refused = stage.ask(&[]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stdout);
+    let expected = "error: no check verifies a certificate, so that the password would go to";
+    assert!(refused.stderr.contains(expected), "{}", refused.stderr);
+    assert_eq!(stage.ask(&["--insecure"]).code, Some(0));
+
+    // An authority that did not sign the replicas' certificates.
+    let other = Registry::new(FQDN).unwrap();
+    std::fs::write(stage.folder.path().join("ca.pem"), other.ca_pem()).unwrap();
+    stage.config["health"]["verify"] = "ca.pem".into();
+    let shown = stage.ask(&[]);
+    assert_eq!(shown.code, Some(1));
+    shown.says("r1 does not say how the cluster is: certificate:");
+}
+
+#[test]
+fn the_password_stands_in_no_text_and_a_wrong_one_is_told() {
+    let stage = Stage::new();
+    let file = stage.folder.path().join("wrong");
+    std::fs::write(&file, "a-wrong-secret").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let shown = stage.show(&["--user", "admin", "--password-file", file.to_str().unwrap()]);
+    assert_eq!(shown.code, Some(1));
+    shown.says("it answers 401: the user or the password is wrong");
+    let all = format!("{}{}", shown.stdout, shown.stderr);
+    assert!(
+        !all.contains("a-wrong-secret") && !all.contains("YWRtaW4"),
+        "{all}"
+    );
+}
+
+#[test]
+fn who_asks_may_stand_in_the_configuration() {
+    let mut stage = Stage::new();
+    stage.config["cluster_status"] = json!({ "user": "admin", "password_file": "password" });
+    let shown = stage.show(&[]);
+    assert_eq!(shown.code, Some(0), "{}{}", shown.stdout, shown.stderr);
+    let cases = [
+        (
+            json!({ "user": "admin", "password_file": "missing" }),
+            "can't be read",
+        ),
+        (
+            json!({ "user": "a:b", "password_file": "password" }),
+            "the user \"a:b\" is no name",
+        ),
+        (
+            json!({ "user": "admin" }),
+            "cluster_status.password_file: missing",
+        ),
+    ];
+    for (wrong, expected) in cases {
+        stage.config["cluster_status"] = wrong;
+        let shown = stage.show(&[]);
+        assert_eq!(shown.code, Some(2), "{}", shown.stdout);
+        assert!(shown.stderr.contains(expected), "{}", shown.stderr);
+    }
+    stage
+        .config
+        .as_object_mut()
+        .unwrap()
+        .remove("cluster_status");
+    let nobody = stage.show(&[]);
+    assert_eq!(nobody.code, Some(2));
+    assert!(
+        nobody.stderr.contains("say who asks, with --user"),
+        "{}",
+        nobody.stderr
+    );
+}
