@@ -5,11 +5,13 @@ mod balancer;
 mod errors;
 mod flags;
 mod health;
+mod hints;
 mod json;
 mod listeners;
 mod reading;
 mod replicas;
 mod schema;
+mod sweep;
 mod warnings;
 
 use super::*;
