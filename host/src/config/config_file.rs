@@ -11,6 +11,7 @@ use super::balancer::{self, Config};
 use super::chain::{self, Chain};
 use super::error::ConfigError;
 use super::flags::Flags;
+use super::foreign;
 use super::json_error;
 use super::source::Source;
 
@@ -137,8 +138,15 @@ fn without_mark(text: &str) -> &str {
 /// Reads a whole text as one JSON value.
 fn from_json<T: DeserializeOwned>(text: &str, source: &Source) -> Result<T, ConfigError> {
     let mut json = serde_json::Deserializer::from_str(text);
-    let file = serde_path_to_error::deserialize(&mut json)
-        .map_err(|error| json_error::refusal(source, text, error))?;
+    let file = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        match foreign::looks_like(text) {
+            Some(format) => source.refuse_all(format!(
+                "this looks like {format}; `dtr-lb import {}` makes a configuration of it",
+                source.name()
+            )),
+            None => json_error::refusal(source, text, error),
+        }
+    })?;
     json.end().map_err(|error| {
         source.refuse_all(format!(
             "more text after the end of the configuration, at line {}, column {}; remove it",

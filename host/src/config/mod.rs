@@ -19,6 +19,7 @@ mod defaults;
 mod duration;
 mod error;
 mod flags;
+pub(crate) mod foreign;
 mod json_error;
 mod network_filter;
 mod number;

@@ -60,7 +60,8 @@ impl Source {
         }
     }
 
-    fn name(&self) -> &str {
+    /// What its errors name.
+    pub(super) fn name(&self) -> &str {
         match self {
             Source::File(name) => name,
             Source::Flags => "command line",
