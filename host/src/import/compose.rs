@@ -1,6 +1,7 @@
 //! One configuration from what was found: replicas from servers, listeners from
 //! services, and one health check.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -110,6 +111,31 @@ fn choose(
                        what ends TLS or speaks HTTP can't be taken over";
         return Err(ImportError::of_file(file, problem));
     }
+    match services
+        .iter_mut()
+        .find_map(|service| service.refused.take())
+    {
+        Some(refused) => Err(refused),
+        None => apart(services, file),
+    }
+}
+
+/// That no two services are reached on one address, as those are that are told apart
+/// by the name that clients ask for.
+fn apart(services: &[Service], file: &str) -> Result<(), ImportError> {
+    let mut known: BTreeMap<SocketAddr, &Service> = BTreeMap::new();
+    for service in services {
+        for bind in &service.binds {
+            if let Some(other) = known.insert(bind.value, service) {
+                let problem = format!(
+                    "{} and {} are reached on {} alike, and which is meant is told by the name that \
+                     clients ask for, or not at all; import one of them, with --only",
+                    other.name, service.name, bind.value
+                );
+                return Err(ImportError::of_file(file, problem));
+            }
+        }
+    }
     Ok(())
 }
 
@@ -124,7 +150,8 @@ fn fqdn(
     if let Some(fqdn) = &options.fqdn {
         return Ok(fqdn.clone());
     }
-    if let Some(fqdn) = &found.fqdn {
+    let own = || found.services.iter().find_map(|one| one.fqdn.as_ref());
+    if let Some(fqdn) = found.fqdn.as_ref().or_else(own) {
         notes.taken(
             &fqdn.place,
             format!("the registry is called {}", fqdn.value),
@@ -187,7 +214,7 @@ fn first<T: Clone + PartialEq>(
             "there is one {field:?} for all listeners, and that of {} is taken",
             first.place
         );
-        notes.not_taken(&other.place, text);
+        notes.overruled(&other.place, field, text);
     }
     Some(first.value)
 }
@@ -206,7 +233,7 @@ fn longest(
             "there is one {field:?} for all listeners, and the longest is taken, of {}",
             longest.place
         );
-        notes.not_taken(&other.place, text);
+        notes.overruled(&other.place, field, text);
     }
     Some(longest.value)
 }

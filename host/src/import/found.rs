@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::error::ImportError;
 use super::note::Place;
 
 /// A value, and where it stands.
@@ -49,6 +50,10 @@ pub(super) struct Service {
     pub(super) slow_start: Option<At<Duration>>,
     /// What becomes of a server's connections when it turns unhealthy.
     pub(super) closes_on_down: Option<Place>,
+    /// The name clients use, where this service has one of its own.
+    pub(super) fqdn: Option<At<String>>,
+    /// Why it can't be had at all, which matters only when it is chosen.
+    pub(super) refused: Option<ImportError>,
 }
 
 impl Service {
@@ -67,6 +72,8 @@ impl Service {
             half_close_timeout: None,
             slow_start: None,
             closes_on_down: None,
+            fqdn: None,
+            refused: None,
         }
     }
 

@@ -66,6 +66,15 @@ impl Notes {
         self.add(place, NoteKind::NotTaken, text.into());
     }
 
+    /// A line that a reader took over into a field, before another one had it.
+    pub(super) fn overruled(&mut self, place: &Place, field: &str, text: impl Into<String>) {
+        let quoted = format!("{field:?}");
+        self.0.retain(|note| {
+            note.kind != NoteKind::Taken || note.place != *place || !note.text.contains(&quoted)
+        });
+        self.not_taken(place, text);
+    }
+
     pub(super) fn advice(&mut self, place: &Place, text: impl Into<String>) {
         self.add(place, NoteKind::Advice, text.into());
     }
@@ -74,6 +83,8 @@ impl Notes {
     /// in which it was noted.
     pub(super) fn sorted(mut self) -> Vec<Note> {
         self.0.sort_by(|one, other| one.place.cmp(&other.place));
+        // Services that share a line are told the same of it.
+        self.0.dedup();
         self.0
     }
 
