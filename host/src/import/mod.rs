@@ -10,6 +10,7 @@ mod compose;
 mod endpoint;
 mod error;
 mod found;
+mod haproxy;
 mod note;
 mod options;
 mod output;
