@@ -54,6 +54,9 @@ pub(super) struct Service {
     pub(super) fqdn: Option<At<String>>,
     /// Why it can't be had at all, which matters only when it is chosen.
     pub(super) refused: Option<ImportError>,
+    /// Further lines that it is made of: what was noted of them is not taken over when
+    /// the service is left out.
+    pub(super) parts: Vec<Place>,
 }
 
 impl Service {
@@ -74,6 +77,7 @@ impl Service {
             closes_on_down: None,
             fqdn: None,
             refused: None,
+            parts: Vec::new(),
         }
     }
 
@@ -90,10 +94,12 @@ impl Service {
         }
     }
 
-    /// Whether the operator means it: by its name, or by a port it listens on.
+    /// Whether the operator means it: by its name, its clients' name for it, or a port
+    /// it listens on.
     pub(super) fn is_called(&self, name: &str) -> bool {
         let mut ports = self.binds.iter().map(|bind| bind.value.port().to_string());
-        self.name == name || ports.any(|port| port == name)
+        let fqdn = self.fqdn.as_ref().map(|fqdn| fqdn.value.as_str());
+        self.name == name || fqdn == Some(name) || ports.any(|port| port == name)
     }
 }
 
