@@ -25,6 +25,7 @@
 mod checks;
 mod chosen;
 mod compose;
+mod elb;
 mod endpoint;
 mod error;
 mod format;
@@ -116,16 +117,13 @@ fn with_reasons(error: ImportError, notes: Notes) -> ImportError {
 fn read(
     file: &OldFile,
     format: ForeignFormat,
-    _: &ImportOptions,
+    options: &ImportOptions,
     (sources, notes): (&mut dyn Sources, &mut Notes),
 ) -> Result<Found, ImportError> {
     let (name, text) = (file.name.as_str(), file.text.as_str());
     match format {
         ForeignFormat::Nginx => nginx::read(name, text, sources, notes),
-        ForeignFormat::AwsElb => {
-            let problem = "AWS's load balancers can't be read";
-            Err(ImportError::of_file(name, problem))
-        }
+        ForeignFormat::AwsElb => elb::read(name, text, options, notes),
         ForeignFormat::Haproxy => haproxy::read(name, text, sources, notes),
     }
 }
