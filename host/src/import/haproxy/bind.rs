@@ -1,8 +1,9 @@
 //! Where clients connect.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::LazyLock;
 
-use super::keyword::{self, Keyword};
+use super::keyword::{self, Arities, Keyword};
 use super::ledger::Ledger;
 use super::lexer::Line;
 use super::section::Section;
@@ -35,11 +36,11 @@ pub(super) fn binds<'a>(
     let mut binds = Binds::default();
     let old_style = section.head.text(2);
     if !old_style.is_empty() && old_style != "from" {
-        add(source, &section.head, 2, &mut binds, ledger)?;
+        binds.add(source, &section.head, 2, ledger)?;
     }
     let lines = section.lines.iter().filter(|line| line.text(0) == "bind");
     for line in lines {
-        add(source, line, 1, &mut binds, ledger)?;
+        binds.add(source, line, 1, ledger)?;
     }
     if binds.plain.len() > 1 {
         binds.max_connections = None;
@@ -64,73 +65,75 @@ pub(super) fn note(binds: &Binds<'_>, ledger: &mut Ledger) {
     }
 }
 
-fn add<'a>(
-    source: &Source<'_>,
-    line: &'a Line,
-    index: usize,
-    binds: &mut Binds<'a>,
-    ledger: &mut Ledger,
-) -> Result<(), ImportError> {
-    let text = source.value(line, index, "an address and a port")?;
-    let keywords = keyword::keywords(line, index + 1, &KEYWORDS);
-    if keywords.iter().any(|keyword| keyword.name == "ssl") {
-        binds.tls.push(line);
-        return Ok(());
-    }
-    let has = |name| keywords.iter().any(|keyword| keyword.name == name);
-    let mut added = Vec::new();
-    for part in text.split(',') {
-        addresses(part, &mut added).map_err(|problem| source.wrong(line, index, problem))?;
-    }
-    if has("v4v6") {
-        let both = added.iter().filter(|one| one.ip() == Ipv6Addr::UNSPECIFIED);
-        let both: Vec<SocketAddr> = both
-            .map(|one| SocketAddr::from((Ipv4Addr::UNSPECIFIED, one.port())))
-            .collect();
-        added.extend(both);
-    }
-    for value in added {
-        let place = line.place.clone();
-        binds.plain.push((At { value, place }, line));
-    }
-    for keyword in &keywords {
-        options(source, line, keyword, binds, ledger)?;
-    }
-    Ok(())
-}
-
-/// What else a `bind` line says.
-fn options(
-    source: &Source<'_>,
-    line: &Line,
-    keyword: &Keyword<'_>,
-    binds: &mut Binds<'_>,
-    ledger: &mut Ledger,
-) -> Result<(), ImportError> {
-    let name = keyword.name;
-    let why = match name {
-        "v4v6" | "v6only" | "name" | "id" => return Ok(()),
-        "maxconn" => {
-            let value = source.number(line, keyword.index + 1, (0, u64::MAX))?;
-            let place = line.place.clone();
-            binds.max_connections = (value > 0).then_some(At { value, place });
+impl<'a> Binds<'a> {
+    fn add(
+        &mut self,
+        source: &Source<'_>,
+        line: &'a Line,
+        index: usize,
+        ledger: &mut Ledger,
+    ) -> Result<(), ImportError> {
+        let text = source.value(line, index, "an address and a port")?;
+        let keywords = keyword::keywords(line, index + 1, &KEYWORDS);
+        if keywords.iter().any(|keyword| keyword.name == "ssl") {
+            self.tls.push(line);
             return Ok(());
         }
-        "accept-proxy" | "accept-netscaler-cip" => {
-            let text = format!(
-                "who connects here sends a header first ({name}), and the replicas would be sent it: \
-                 have it turned off there before the change"
-            );
-            ledger.advice(line, text);
-            "not had: the PROXY protocol is not read"
+        let has = |name| keywords.iter().any(|keyword| keyword.name == name);
+        let mut added = Vec::new();
+        for part in text.split(',') {
+            addresses(part, &mut added).map_err(|problem| source.wrong(line, index, problem))?;
         }
-        "interface" => "not had: an address is listened on, not an interface; bind its address",
-        "transparent" => "not had: only addresses of this machine",
-        _ if keyword.is_known => "no part here",
-        _ => "unknown here",
-    };
-    ledger.left(line, name, why);
-    Ok(())
+        if has("v4v6") {
+            let both = added.iter().filter(|one| one.ip() == Ipv6Addr::UNSPECIFIED);
+            let both: Vec<SocketAddr> = both
+                .map(|one| SocketAddr::from((Ipv4Addr::UNSPECIFIED, one.port())))
+                .collect();
+            added.extend(both);
+        }
+        for value in added {
+            let place = line.place.clone();
+            self.plain.push((At { value, place }, line));
+        }
+        for keyword in &keywords {
+            self.option(source, line, keyword, ledger)?;
+        }
+        Ok(())
+    }
+
+    /// What else a `bind` line says.
+    fn option(
+        &mut self,
+        source: &Source<'_>,
+        line: &Line,
+        keyword: &Keyword<'_>,
+        ledger: &mut Ledger,
+    ) -> Result<(), ImportError> {
+        let name = keyword.name;
+        let why = match name {
+            "v4v6" | "v6only" | "name" | "id" => return Ok(()),
+            "maxconn" => {
+                let value = source.number(line, keyword.index + 1, (0, u64::MAX))?;
+                let place = line.place.clone();
+                self.max_connections = (value > 0).then_some(At { value, place });
+                return Ok(());
+            }
+            "accept-proxy" | "accept-netscaler-cip" => {
+                let text = format!(
+                    "who connects here sends a header first ({name}), and the replicas would be sent it: \
+                 have it turned off there before the change"
+                );
+                ledger.advice(line, text);
+                "not had: the PROXY protocol is not read"
+            }
+            "interface" => "not had: an address is listened on, not an interface; bind its address",
+            "transparent" => "not had: only addresses of this machine",
+            _ if keyword.is_known => "no part here",
+            _ => "unknown here",
+        };
+        ledger.left(line, name, why);
+        Ok(())
+    }
 }
 
 /// The addresses of `HOST:PORT` or `HOST:FIRST-LAST`.
@@ -182,25 +185,21 @@ fn addresses(text: &str, addresses: &mut Vec<SocketAddr>) -> Result<(), String> 
 
 const MOST_ADDRESSES: usize = 16;
 
-/// Keywords, and how many words follow each.
-const KEYWORDS: [(usize, &str); 2] = [
-    (
-        0,
+/// The keywords that there are.
+static KEYWORDS: LazyLock<Arities> = LazyLock::new(|| {
+    keyword::arities(
         "ssl v4v6 v6only accept-proxy transparent allow-0rtt defer-accept generate-certificates \
          no-alpn no-ca-names no-sslv3 no-strict-sni no-tls-tickets no-tlsv10 no-tlsv11 no-tlsv12 \
          no-tlsv13 force-sslv3 force-tlsv10 force-tlsv11 force-tlsv12 force-tlsv13 \
          prefer-client-ciphers strict-sni tls-tickets tfo quic-force-retry ktls",
-    ),
-    (
-        1,
         "maxconn name id interface accept-netscaler-cip alpn backlog ca-file ca-ignore-err \
          ca-sign-file ca-sign-pass ca-verify-file cc ciphers ciphersuites client-sigalgs crl-file crt \
          crt-ignore-err crt-list curves default-crt ecdhe expose-fd gid group guid-prefix idle-ping \
          label level mode mss namespace nbconn nice npn ocsp-update proto process quic-cc-algo \
          quic-socket severity-output shards sigalgs ssl-max-ver ssl-min-ver tcp-md5sig tcp-ss tcp-ut \
          thread tls-ticket-keys uid user verify",
-    ),
-];
+    )
+});
 
 #[cfg(test)]
 mod tests {

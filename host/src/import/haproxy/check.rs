@@ -12,6 +12,7 @@ use super::settings::{CHECK, Settings};
 use super::source::Source;
 use crate::import::error::ImportError;
 use crate::import::found::{At, Check, CheckKind, Verify};
+use crate::import::written;
 
 /// What of `global` counts for checks.
 #[derive(Debug, Default)]
@@ -35,8 +36,7 @@ pub(super) struct Probed {
 /// A value can't be read, or servers are asked elsewhere than they serve.
 pub(super) fn check(
     source: &Source<'_>,
-    settings: &Settings,
-    servers: &[Server<'_>],
+    (settings, servers): (&Settings, &[Server<'_>]),
     defaults: &CheckDefaults,
     ledger: &mut Ledger,
 ) -> Result<Probed, ImportError> {
@@ -78,8 +78,8 @@ pub(super) fn check(
     let timeout = settings.time(source, "timeout check")?;
     if let Some((timeout, line)) = &timeout {
         let text = format!(
-            "timeout check: \"health\" has \"timeout\" {:?}",
-            timeout.value
+            "timeout check: \"timeout\" of \"health\" is {}",
+            written::time(timeout.value)
         );
         ledger.taken(line, text);
     }

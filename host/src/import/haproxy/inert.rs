@@ -1,5 +1,8 @@
 //! What a directive is about that has no part in balancing TCP, and why not.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use super::lexer::Line;
 
 /// A directive's name: its first word, and the second where that is part of it.
@@ -19,22 +22,26 @@ pub(super) fn key(line: &Line) -> String {
 /// Why a directive is not taken over; `None`: it is unknown.
 pub(super) fn reason(key: &str) -> Option<&'static str> {
     let group = key.split(' ').next().unwrap_or_default();
-    let find = |key: &str| {
-        let mut reasons = REASONS.iter();
-        let known = reasons.find(|(keys, _)| keys.split_ascii_whitespace().any(|one| one == key));
-        known.map(|(_, reason)| *reason)
-    };
-    let joined = key.replace(' ', "/");
-    let prefix = PREFIXES.iter().find(|(prefix, _)| key.starts_with(prefix));
-    find(&joined)
-        .or_else(|| find(group))
-        .or(prefix.map(|(_, reason)| *reason))
+    let joined = key.replacen(' ', "/", 1);
+    let of_name = KNOWN.get(joined.as_str()).or_else(|| KNOWN.get(group));
+    let has_prefix = |(prefix, _): &&(&str, _)| key.starts_with(prefix);
+    let of_prefix = PREFIXES.iter().find(has_prefix);
+    of_name.copied().or(of_prefix.map(|(_, reason)| *reason))
 }
 
 /// Whether a word begins a directive.
 pub(super) fn is_known(word: &str) -> bool {
     GROUPS.contains(&word) || reason(word).is_some()
 }
+
+/// The reasons by name.
+static KNOWN: LazyLock<BTreeMap<&str, &str>> = LazyLock::new(|| {
+    let of_reason = |(names, reason): &(&'static str, &'static str)| {
+        let names = names.split_ascii_whitespace();
+        names.map(|name| (name, *reason)).collect::<Vec<_>>()
+    };
+    REASONS.iter().flat_map(of_reason).collect()
+});
 
 /// First words whose second word says which directive it is.
 const GROUPS: [&str; 10] = [
@@ -153,7 +160,7 @@ const REASONS: [(&str, &str); 30] = [
          replica that is down",
     ),
     (
-        "option/transparent transparent source option/originalto usesrc",
+        "option/transparent transparent source usesrc",
         "not had: replicas see the balancer's address",
     ),
     ("dispatch", "not had: name the server with a server line"),
@@ -217,3 +224,34 @@ const PREFIXES: [(&str, &str); 6] = [
     ("email-alert", EMAIL),
     ("51degrees", PROCESS),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_directive_has_one_reason() {
+        let mut seen = BTreeSet::new();
+        let names = REASONS.iter();
+        let mut names = names.flat_map(|(names, _)| names.split_ascii_whitespace());
+        let twice = names.find(|name| !seen.insert(*name));
+        assert_eq!(twice, None);
+    }
+
+    #[test]
+    fn the_nearest_name_gives_the_reason() {
+        let cases = [
+            ("option httplog", Some(HTTP)),
+            ("option tcplog", Some(LOG)),
+            ("http-request deny", Some(HTTP)),
+            ("tcp-request content", Some(RULES)),
+            ("tune.bufsize", Some(TUNING)),
+            ("frobnicate", None),
+        ];
+        for (key, expected) in cases {
+            assert_eq!(reason(key), expected, "{key}");
+        }
+    }
+}

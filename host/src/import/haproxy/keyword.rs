@@ -1,5 +1,7 @@
 //! The keywords behind an address, on `bind` and `server` lines.
 
+use std::collections::BTreeMap;
+
 use super::lexer::Line;
 
 /// A keyword, with as many words behind it as it takes.
@@ -12,21 +14,23 @@ pub(super) struct Keyword<'a> {
     pub(super) is_known: bool,
 }
 
-/// The keywords from a word on; `known` are those there are, by how many words each
-/// takes.
-pub(super) fn keywords<'a>(
-    line: &'a Line,
-    from: usize,
-    known: &[(usize, &str)],
-) -> Vec<Keyword<'a>> {
+/// How many words follow each keyword.
+pub(super) type Arities = BTreeMap<&'static str, usize>;
+
+/// Keywords that no word follows, and those that one follows.
+pub(super) fn arities(alone: &'static str, with_value: &'static str) -> Arities {
+    let alone = alone.split_ascii_whitespace().map(|name| (name, 0));
+    let with_value = with_value.split_ascii_whitespace().map(|name| (name, 1));
+    alone.chain(with_value).collect()
+}
+
+/// The keywords from a word on.
+pub(super) fn keywords<'a>(line: &'a Line, from: usize, known: &Arities) -> Vec<Keyword<'a>> {
     let mut keywords = Vec::new();
     let mut index = from;
     while let Some(word) = line.words.get(index) {
         let name = word.text.as_str();
-        let arity = known.iter().find_map(|(arity, names)| {
-            let mut names = names.split_ascii_whitespace();
-            names.any(|known| known == name).then_some(*arity)
-        });
+        let arity = known.get(name).copied();
         keywords.push(Keyword {
             name,
             index,

@@ -12,12 +12,14 @@ use crate::import::note::{Notes, Place};
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     lines: BTreeMap<usize, Outcome>,
+    /// Lines taken over since they were last asked for.
+    recent: Vec<Place>,
 }
 
 #[derive(Debug)]
 struct Outcome {
     place: Place,
-    taken: Option<String>,
+    taken: Option<Taken>,
     not_taken: Option<String>,
     /// Of a line that was taken over, what was not, by the reason.
     left: BTreeMap<String, Vec<String>>,
@@ -25,11 +27,28 @@ struct Outcome {
     is_noted: bool,
 }
 
+#[derive(Debug)]
+enum Taken {
+    Text(String),
+    /// A field that all listeners share: what stands in the file, and what became of it.
+    As(&'static str, String, String),
+}
+
 impl Ledger {
     /// The new configuration has what the line says.
     pub(super) fn taken(&mut self, line: &Line, text: impl Into<String>) {
-        let outcome = self.outcome(line);
-        outcome.taken.get_or_insert_with(|| text.into());
+        self.take(line, || Taken::Text(text.into()));
+    }
+
+    /// What stands there (`old`) became this value of a field that all listeners share,
+    /// of which one line is taken in the end.
+    pub(super) fn taken_as(&mut self, line: &Line, field: &'static str, old: &str, value: &str) {
+        self.take(line, || Taken::As(field, printable(old), printable(value)));
+    }
+
+    /// The lines that were taken over since this was last called.
+    pub(super) fn take_recent(&mut self) -> Vec<Place> {
+        std::mem::take(&mut self.recent)
     }
 
     /// The new configuration does not have what the line says.
@@ -73,7 +92,10 @@ impl Ledger {
         for outcome in self.lines.into_values() {
             let place = &outcome.place;
             match (outcome.taken, outcome.not_taken) {
-                (Some(text), _) => notes.taken(place, printable(&text)),
+                (Some(Taken::As(field, old, value)), _) => {
+                    notes.taken_as(place, field, &old, &value);
+                }
+                (Some(Taken::Text(text)), _) => notes.taken(place, printable(&text)),
                 (None, Some(text)) => notes.not_taken(place, printable(&text)),
                 (None, None) => {}
             }
@@ -93,6 +115,12 @@ impl Ledger {
     fn knows(&self, line: &Line) -> bool {
         let outcome = self.lines.get(&line.place.line);
         outcome.is_some_and(|one| one.is_noted || one.taken.is_some() || one.not_taken.is_some())
+    }
+
+    fn take(&mut self, line: &Line, taken: impl FnOnce() -> Taken) {
+        self.recent.push(line.place.clone());
+        let outcome = self.outcome(line);
+        outcome.taken.get_or_insert_with(taken);
     }
 
     fn outcome(&mut self, line: &Line) -> &mut Outcome {

@@ -70,13 +70,21 @@ pub(super) fn set(
         if let Some(line) = front.settings.line("default_backend") {
             ledger.taken(line, "default_backend: the page is \"admin\"");
         }
-        for line in proxy
+        // It may stand among the defaults.
+        let lines = proxy
             .section
             .lines
             .iter()
-            .filter(|line| line.text(0) == "stats")
-        {
-            option(line, ledger);
+            .chain(proxy.settings.line("stats"));
+        for line in lines {
+            match (line.text(0), line.text(2)) {
+                ("stats", _) => option(line, ledger),
+                ("http-request", "prometheus-exporter") => ledger.taken(
+                    line,
+                    "http-request use-service prometheus-exporter: /metrics of \"admin\"",
+                ),
+                _ => {}
+            }
         }
     }
     let head = &back.section.head;

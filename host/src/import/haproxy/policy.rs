@@ -10,12 +10,12 @@ pub(super) fn policy(proxy: &Proxy<'_>, ledger: &mut Ledger) -> Option<At<Policy
     let balance = proxy.settings.line("balance");
     let algorithm = balance.map_or("", |line| line.text(1));
     let algorithm = algorithm.split('(').next().unwrap_or_default();
-    let balanced = match (algorithm, balance.map_or("", |line| line.text(2))) {
-        ("roundrobin" | "static-rr", _) => Some(Policy::RoundRobin),
-        ("leastconn", _) => Some(Policy::LeastConnections),
-        ("random", _) => Some(Policy::RandomTwo),
-        ("source", _) | ("hash", "src") => Some(Policy::SourceHash),
-        _ => None,
+    let (balanced, written) = match (algorithm, balance.map_or("", |line| line.text(2))) {
+        ("roundrobin" | "static-rr", _) => (Some(Policy::RoundRobin), "round-robin"),
+        ("leastconn", _) => (Some(Policy::LeastConnections), "least-connections"),
+        ("random", _) => (Some(Policy::RandomTwo), "random-two"),
+        ("source", _) | ("hash", "src") => (Some(Policy::SourceHash), "source-hash"),
+        _ => (None, ""),
     };
     let stick = proxy.section.lines.iter().find(|line| sticks(line));
     let policy = match stick {
@@ -36,7 +36,7 @@ pub(super) fn policy(proxy: &Proxy<'_>, ledger: &mut Ledger) -> Option<At<Policy
     if let Some(line) = balance {
         let name: String = algorithm.chars().take(20).collect();
         if balanced.is_some() && balanced == policy {
-            ledger.taken(line, format!("balance {name}: into \"policy\""));
+            ledger.taken_as(line, "policy", &format!("balance {name}"), written);
         } else if stick.is_some() {
             let text = "balance: where clients are to stick, \"policy\" is source-hash";
             ledger.not_taken(line, text);
@@ -50,9 +50,8 @@ pub(super) fn policy(proxy: &Proxy<'_>, ledger: &mut Ledger) -> Option<At<Policy
         }
     }
     if let Some(stick) = stick {
-        let text = "stick: \"policy\" is source-hash, the nearest: a client's address decides, and no table \
-                    is kept";
-        ledger.taken(stick, text);
+        let old = "stick (the nearest: a client's address decides, and no table is kept)";
+        ledger.taken_as(stick, "policy", old, "source-hash");
     }
     let place = stick.or(balance)?.place.clone();
     Some(At {

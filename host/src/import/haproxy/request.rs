@@ -7,6 +7,7 @@ use super::lexer::{Line, Word};
 use super::settings::Settings;
 use super::source::Source;
 use super::value;
+use crate::import::endpoint::HostPort;
 use crate::import::error::ImportError;
 use crate::import::found::At;
 
@@ -42,17 +43,12 @@ pub(super) fn request(
     let send = settings.line("http-check send");
     if let Some(send) = send {
         sent(source, send, &mut asked, ledger)?;
-        ledger.taken(send, "http-check send: into \"health\"");
     }
     let path = asked.path.unwrap_or("/");
     let shown = match path.starts_with('/') {
         true => path,
         false => "/",
     };
-    ledger.taken(
-        option,
-        format!("option httpchk: \"health\" asks GET {shown}"),
-    );
     let says = send.unwrap_or(option);
     if option.words.iter().any(|word| word.text.contains("\r\n")) {
         let text = "HAProxy 2.7 and later refuse headers behind the version; they want \"http-check send\"";
@@ -91,8 +87,14 @@ pub(super) fn request(
         }
         match name.to_ascii_lowercase().as_str() {
             "host" => {
-                let place = line.place.clone();
-                request.host = Some(At { value: text, place });
+                let name = HostPort::read(&text).map(|one| one.host);
+                match name.ok().filter(|name| !name.contains(':')) {
+                    Some(value) => {
+                        let place = line.place.clone();
+                        request.host = Some(At { value, place });
+                    }
+                    None => ledger.left(&line, "Host", "no name of a registry"),
+                }
             }
             // Each probe has a connection of its own in any case.
             "connection" | "content-length" | "transfer-encoding" => {}
@@ -103,6 +105,15 @@ pub(super) fn request(
                 request.headers.push((name, text));
             }
         }
+    }
+    let named = |line: &Line| match &request.host {
+        Some(host) if host.place == line.place => format!("; \"fqdn\" is {}", host.value),
+        Some(_) | None => String::new(),
+    };
+    let text = format!("\"health\" asks GET {}", request.path);
+    ledger.taken(option, format!("option httpchk: {text}{}", named(option)));
+    if let Some(send) = send {
+        ledger.taken(send, format!("http-check send: {text}{}", named(send)));
     }
     Ok(request)
 }

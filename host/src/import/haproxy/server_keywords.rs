@@ -1,6 +1,8 @@
 //! The keywords of a server, and why some are not taken over.
 
-use super::keyword::Keyword;
+use std::sync::LazyLock;
+
+use super::keyword::{self, Arities, Keyword};
 
 /// Why a keyword is not taken over.
 pub(super) fn reason(keyword: &Keyword<'_>) -> &'static str {
@@ -57,10 +59,9 @@ const LEFT: [(&str, &str); 10] = [
     ),
 ];
 
-/// Keywords, and how many words follow each.
-pub(super) const KEYWORDS: [(usize, &str); 2] = [
-    (
-        0,
+/// The keywords that there are.
+pub(super) static KEYWORDS: LazyLock<Arities> = LazyLock::new(|| {
+    keyword::arities(
         "agent-check allow-0rtt backup check check-reuse-pool check-sni-auto sni-auto check-send-proxy check-ssl check-via-socks4 \
          disabled enabled force-sslv3 force-tlsv10 force-tlsv11 force-tlsv12 force-tlsv13 ktls \
          no-agent-check no-backup no-check no-check-reuse-pool no-check-send-proxy no-check-ssl \
@@ -68,16 +69,13 @@ pub(super) const KEYWORDS: [(usize, &str); 2] = [
          no-ssl no-ssl-reuse no-sslv3 no-tfo no-tls-tickets no-tlsv10 no-tlsv11 no-tlsv12 no-tlsv13 \
          no-verifyhost non-stick renegotiate send-proxy send-proxy-v2 send-proxy-v2-ssl \
          send-proxy-v2-ssl-cn ssl ssl-reuse stick strict-maxconn tfo tls-tickets",
-    ),
-    (
-        1,
         "addr agent-addr agent-inter agent-port agent-send alpn ca-file cc check-alpn \
          check-pool-conn-name check-proto check-sni ciphers ciphersuites client-sigalgs \
          cookie crl-file crt curves downinter error-limit fall fastinter guid hash-key id idle-ping \
          init-addr init-state inter interface log-bufsize log-proto max-reuse maxconn maxqueue minconn \
          namespace npn observe on-error on-marked-down on-marked-up pool-conn-name pool-low-conn \
-         pool-max-conn pool-purge-delay port proto proxy-v2-options redir renegotiate resolve-net \
+         pool-max-conn pool-purge-delay port proto proxy-v2-options redir resolve-net \
          resolve-opts resolve-prefer resolvers rise set-proxy-v2-tlv-fmt shard sigalgs slowstart sni \
          socks4 source ssl-max-ver ssl-min-ver tcp-md5sig tcp-ut track usesrc verify verifyhost weight ws",
-    ),
-];
+    )
+});

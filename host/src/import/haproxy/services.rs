@@ -17,6 +17,7 @@ use super::target::{self, Target};
 use super::timeouts;
 use crate::import::error::ImportError;
 use crate::import::found::{At, Found, Service};
+use crate::import::note::Place;
 
 /// What is made of the proxies, and why some are left out.
 pub(super) struct Services<'p, 'a> {
@@ -25,9 +26,15 @@ pub(super) struct Services<'p, 'a> {
     global: &'p Global,
     found: Found,
     /// By the proxies' places in `proxies`.
-    servers: BTreeMap<usize, Rc<Vec<Server<'a>>>>,
+    servers: BTreeMap<usize, Rc<Known<'a>>>,
     /// Servers of all services.
     server_count: usize,
+}
+
+/// The servers of a section, and further lines that say something of them.
+struct Known<'a> {
+    servers: Vec<Server<'a>>,
+    parts: Vec<Place>,
 }
 
 impl<'p, 'a> Services<'p, 'a> {
@@ -98,31 +105,18 @@ impl<'p, 'a> Services<'p, 'a> {
                     (false, false) => {
                         bind::note(&binds, ledger);
                         ledger.taken(head, format!("{title}: passes TCP through"));
-                        return self.add_targets(front, &binds, targets, ledger);
+                        return self.add_targets((front, &binds), targets, ledger);
                     }
                 }
             }
         };
         ledger.not_taken(head, format!("{title}: {left_out}"));
-        // A frontend that only redirects is what the guide's port 80 often is.
-        let binds = bind::binds(self.source, front.section, &mut Ledger::default());
-        let binds = binds.unwrap_or_default().plain;
-        if front.settings.mode() == Mode::Http
-            && binds.iter().any(|(bind, _)| bind.value.port() == 80)
-        {
-            ledger.advice(
-                head,
-                "nothing listens on its port 80 any more, which the registry's guide wants passed through: \
-                 add {\"bind\": \"0.0.0.0:80\"} to \"listeners\" when the replicas answer there",
-            );
-        }
         Ok(())
     }
 
     fn add_targets(
         &mut self,
-        front: &'p Proxy<'a>,
-        binds: &Binds<'_>,
+        (front, binds): (&'p Proxy<'a>, &Binds<'_>),
         targets: Vec<Target<'_>>,
         ledger: &mut Ledger,
     ) -> Result<(), ImportError> {
@@ -138,36 +132,41 @@ impl<'p, 'a> Services<'p, 'a> {
                 );
                 return Err(self.source.wrong(target.line, 1, problem));
             }
-            self.add_target(front, binds, &target, back, ledger)?;
+            self.add_target((front, binds), &target, back, ledger)?;
         }
         Ok(())
     }
 
     fn add_target(
         &mut self,
-        front: &'p Proxy<'a>,
-        binds: &Binds<'_>,
+        (front, binds): (&'p Proxy<'a>, &Binds<'_>),
         target: &Target<'_>,
         back: &'p Proxy<'a>,
         ledger: &mut Ledger,
     ) -> Result<(), ImportError> {
-        let servers = match self.servers.get(&target.backend) {
+        drop(ledger.take_recent());
+        let known = match self.servers.get(&target.backend) {
             Some(known) => Rc::clone(known),
             None => {
-                let read = Rc::new(server::servers(self.source, back, ledger)?);
-                server::note(&read, ledger);
-                self.servers.insert(target.backend, Rc::clone(&read));
-                read
+                let servers = server::servers(self.source, back, ledger)?;
+                let parts = ledger.take_recent();
+                server::note(&servers, ledger);
+                let known = Rc::new(Known { servers, parts });
+                self.servers.insert(target.backend, Rc::clone(&known));
+                known
             }
         };
-        if target.line.text(0) == "default_backend" {
-            ledger.taken(target.line, "default_backend: its servers are the replicas");
-        }
-        let head = &back.section.head;
-        ledger.taken(
-            head,
-            format!("backend {}: its servers are the replicas", back.name()),
+        let servers = &known.servers;
+        target.note(back.name(), ledger);
+        let unsaid = match back.settings.line("balance") {
+            Some(_) => "",
+            None => ", in turn, as HAProxy did before 3.3 where nothing is said",
+        };
+        let text = format!(
+            "backend {}: its servers are the replicas{unsaid}",
+            back.name()
         );
+        ledger.taken(&back.section.head, text);
         for mode in [front, back]
             .iter()
             .filter_map(|proxy| proxy.settings.line("mode"))
@@ -180,7 +179,7 @@ impl<'p, 'a> Services<'p, 'a> {
         timeouts::set(self.source, &mut service, settings, ledger)?;
         service.policy = policy::policy(back, ledger);
         let checks = &self.global.checks;
-        let probed = check::check(self.source, &back.settings, &servers, checks, ledger)?;
+        let probed = check::check(self.source, (&back.settings, servers), checks, ledger)?;
         service.check = probed.check;
         service.fqdn = target.fqdn.clone().or(probed.host);
         service.max_connections = self.max_connections(front, binds, ledger)?;
@@ -195,7 +194,9 @@ impl<'p, 'a> Services<'p, 'a> {
         service.refused = servers
             .iter()
             .find_map(|server| server.refused(self.source));
-        self.push(service, binds, &servers)
+        service.parts = ledger.take_recent();
+        service.parts.extend(known.parts.iter().cloned());
+        self.push(service, binds, servers)
     }
 
     /// Adds the service; where servers are reached on the port that clients connect

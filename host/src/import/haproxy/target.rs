@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::ledger::Ledger;
 use super::lexer::Line;
 use super::proxy::{Proxies, Proxy};
-use super::rule::{self, Condition, Rule};
+use super::rule::{self, Condition};
 use super::source::Source;
 use crate::import::error::ImportError;
 use crate::import::found::At;
@@ -15,8 +15,32 @@ pub(super) struct Target<'a> {
     /// Its place in the proxies.
     pub(super) backend: usize,
     pub(super) line: &'a Line,
+    /// Where its condition has a name.
+    acl: Option<&'a Line>,
     /// The name that clients ask for, where that decides.
     pub(super) fqdn: Option<At<String>>,
+}
+
+impl Target<'_> {
+    /// Says that connections go there, to a section of this name.
+    pub(super) fn note(&self, backend: &str, ledger: &mut Ledger) {
+        let key = self.line.text(0);
+        match &self.fqdn {
+            Some(fqdn) => {
+                let old = format!("{key} {backend}");
+                ledger.taken_as(self.line, "fqdn", &old, &fqdn.value);
+            }
+            None if ["use_backend", "default_backend"].contains(&key) => {
+                let text = format!("{key} {backend}: its servers are the replicas");
+                ledger.taken(self.line, text);
+            }
+            // A section with servers of its own.
+            None => {}
+        }
+        if let Some(acl) = self.acl {
+            ledger.taken(acl, "acl: the registry's name, of use_backend");
+        }
+    }
 }
 
 /// The backends of the frontend at a place, each once.
@@ -42,10 +66,11 @@ pub(super) fn targets<'p>(
         };
         let backend = find(source, proxies, rule.line, rule.backend)?;
         let is_new = seen.insert(backend);
-        let dropped = names.get(usize::from(is_new)..).unwrap_or_default();
-        note(&rule, dropped, acl, ledger);
         if is_new {
             let line = rule.line;
+            for name in names.iter().skip(1) {
+                ledger.left(line, name, "a registry has one name here, the first");
+            }
             let fqdn = names.first().map(|name| At {
                 value: (*name).to_owned(),
                 place: line.place.clone(),
@@ -53,8 +78,12 @@ pub(super) fn targets<'p>(
             targets.push(Target {
                 backend,
                 line,
+                acl,
                 fqdn,
             });
+        } else {
+            let text = "use_backend: a registry has one name here, that of the rule above";
+            ledger.not_taken(rule.line, text);
         }
         if names.is_empty() {
             return Ok(targets);
@@ -66,10 +95,11 @@ pub(super) fn targets<'p>(
             .then_some((index, &*front.section.head)),
     };
     if let Some((backend, line)) = default.filter(|(backend, _)| !seen.contains(backend)) {
-        let fqdn = None;
+        let (acl, fqdn) = (None, None);
         targets.push(Target {
             backend,
             line,
+            acl,
             fqdn,
         });
     }
@@ -102,21 +132,6 @@ fn find(
         let problem = format!("there is no backend {name:?}");
         source.wrong(line, 1, problem)
     })
-}
-
-/// Says what became of a rule, and of the names that no longer count.
-fn note(rule: &Rule<'_>, dropped: &[&str], acl: Option<&Line>, ledger: &mut Ledger) {
-    let text = format!(
-        "use_backend: its servers are the replicas of {}",
-        rule.backend
-    );
-    ledger.taken(rule.line, text);
-    for name in dropped {
-        ledger.left(rule.line, name, "a registry has one name here, the first");
-    }
-    if let Some(acl) = acl {
-        ledger.taken(acl, "acl: the registry's name, of use_backend");
-    }
 }
 
 fn has_servers(proxy: &Proxy<'_>) -> bool {

@@ -47,13 +47,6 @@ pub(super) fn set(
                 ),
             }
         }
-        if held.value <= SHORTEST_IDLE {
-            ledger.advice(
-                line,
-                "the registry's guide wants no limit on idle connections, or more than 10 minutes, since \
-                 a push or a pull may be silent for long: take \"idle_timeout\" out, or raise it",
-            );
-        }
         service.idle_timeout = taken(Some((held, line)), "idle_timeout", ledger);
     }
     let fins = [
@@ -95,12 +88,12 @@ pub(super) fn set(
 
 fn taken(
     time: Option<(At<Duration>, &Rc<Line>)>,
-    field: &str,
+    field: &'static str,
     ledger: &mut Ledger,
 ) -> Option<At<Duration>> {
     let (time, line) = time?;
     let value = written::time(time.value);
-    ledger.taken(line, format!("{}: {field:?} is {value}", title(line)));
+    ledger.taken_as(line, field, &title(line), &value);
     Some(time)
 }
 
@@ -111,6 +104,3 @@ fn title(line: &Line) -> String {
         old => old.to_owned(),
     }
 }
-
-/// What the registry's guide says must be exceeded.
-const SHORTEST_IDLE: Duration = Duration::from_secs(600);

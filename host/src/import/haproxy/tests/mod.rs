@@ -11,7 +11,6 @@ use crate::import::note::Note;
 use crate::import::sources::NoSources;
 
 mod checks;
-mod damage;
 mod lines;
 mod refusals;
 mod settings;

@@ -89,16 +89,6 @@ fn the_shorter_side_is_the_idle_timeout_unless_there_is_a_tunnel() {
 }
 
 #[test]
-fn an_idle_timeout_up_to_ten_minutes_is_advised_against() {
-    let cases = [("10m", 1), ("601s", 0)];
-    for (time, expected) in cases {
-        let (_, notes) = service(&format!("timeout client {time}"), "server a 10.0.0.1:443");
-        let advice = notes.iter().filter(|note| note.text.contains("10 minutes"));
-        assert_eq!(advice.count(), expected, "{time}");
-    }
-}
-
-#[test]
 fn policies_are_the_nearest_there_are() {
     let cases = [
         ("", None),
