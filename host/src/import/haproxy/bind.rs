@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use super::keyword::{self, Arities, Keyword};
 use super::ledger::Ledger;
-use super::lexer::Line;
+use super::line::Line;
 use super::section::Section;
 use super::source::Source;
 use super::value;

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::ledger::Ledger;
-use super::lexer::Line;
+use super::line::Line;
 use super::params::{CheckParams, Verification};
 use super::request;
 use super::server::Server;

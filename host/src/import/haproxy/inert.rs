@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use super::lexer::Line;
+use super::line::Line;
 
 /// A directive's name: its first word, and the second where that is part of it.
 pub(super) fn key(line: &Line) -> String {

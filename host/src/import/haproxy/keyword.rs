@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::lexer::Line;
+use super::line::Line;
 
 /// A keyword, with as many words behind it as it takes.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dtr_lb_filter::printable::printable;
 
-use super::lexer::Line;
+use super::line::Line;
 use crate::import::note::{Notes, Place};
 
 /// One answer for each line, however many services it counts for: a line that one of

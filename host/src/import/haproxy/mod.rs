@@ -7,6 +7,7 @@ mod inert;
 mod keyword;
 mod ledger;
 mod lexer;
+mod line;
 mod page;
 mod params;
 mod policy;

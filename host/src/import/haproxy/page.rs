@@ -3,7 +3,7 @@
 use super::bind::{self, Binds};
 use super::inert;
 use super::ledger::Ledger;
-use super::lexer::Line;
+use super::line::Line;
 use super::proxy::{Proxies, Proxy};
 use super::source::Source;
 use crate::import::error::ImportError;

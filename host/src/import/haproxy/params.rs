@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::keyword::{self, Keyword};
 use super::ledger::Ledger;
-use super::lexer::Line;
+use super::line::Line;
 use super::server_keywords::{self, KEYWORDS};
 use super::source::Source;
 use crate::import::error::ImportError;

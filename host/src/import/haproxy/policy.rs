@@ -1,7 +1,7 @@
 //! How a section chooses one of its servers.
 
 use super::ledger::Ledger;
-use super::lexer::Line;
+use super::line::Line;
 use super::proxy::Proxy;
 use crate::import::found::{At, Policy};
 

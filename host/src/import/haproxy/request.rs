@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::ledger::Ledger;
-use super::lexer::{Line, Word};
+use super::line::{Line, Word};
 use super::settings::Settings;
 use super::source::Source;
 use super::value;

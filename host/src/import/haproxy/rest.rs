@@ -2,7 +2,7 @@
 
 use super::inert;
 use super::ledger::Ledger;
-use super::lexer::Line;
+use super::line::Line;
 use super::section::{Section, SectionKind};
 
 /// Says of each line that nothing has used why that is so.

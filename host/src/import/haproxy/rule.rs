@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::lexer::Line;
+use super::line::Line;
 use super::section::Section;
 use super::source::Source;
 use crate::import::error::ImportError;

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::inert;
-use super::lexer::Line;
+use super::line::Line;
 use super::source::Source;
 use crate::import::error::ImportError;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::ledger::Ledger;
-use super::lexer::Line;
+use super::line::Line;
 use super::params::{self, Params};
 use super::proxy::Proxy;
 use super::source::Source;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::inert;
-use super::lexer::Line;
+use super::line::Line;
 use super::source::Source;
 use crate::import::error::ImportError;
 use crate::import::found::At;

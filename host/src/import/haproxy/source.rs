@@ -1,6 +1,6 @@
 //! The text of a haproxy.cfg, and errors that show where in it something is wrong.
 
-use super::lexer::{Line, Word};
+use super::line::{Line, Word};
 use crate::import::endpoint;
 use crate::import::error::ImportError;
 use crate::import::note::Place;

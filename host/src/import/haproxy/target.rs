@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::ledger::Ledger;
-use super::lexer::Line;
+use super::line::Line;
 use super::proxy::{Proxies, Proxy};
 use super::rule::{self, Condition};
 use super::source::Source;

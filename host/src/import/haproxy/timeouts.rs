@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::ledger::Ledger;
-use super::lexer::Line;
+use super::line::Line;
 use super::settings::Settings;
 use super::source::Source;
 use crate::import::error::ImportError;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::lexer::Line;
+use super::line::Line;
 use super::source::Source;
 use crate::import::error::ImportError;
 
