@@ -5,6 +5,7 @@ mod config_args;
 mod demo;
 mod envoy;
 mod failure;
+mod import;
 mod log;
 mod log_level;
 mod log_writer;
@@ -49,6 +50,8 @@ enum Command {
     Check(check::Check),
     /// Write an Envoy bootstrap of the configuration, and the filter beside it.
     Envoy(envoy::Envoy),
+    /// Make a configuration of another balancer's: NGINX, HAProxy or AWS ELB.
+    Import(import::Import),
     /// Balance three stand-in replicas on this machine, to try it out.
     Demo(demo::Demo),
 }
@@ -65,6 +68,7 @@ impl Cli {
             Command::Run(config_args) => run::run(&config_args, options),
             Command::Check(check) => check.run(),
             Command::Envoy(envoy) => envoy.run(),
+            Command::Import(import) => import.run(),
             Command::Demo(demo) => demo.run(options),
         }
     }

@@ -95,7 +95,13 @@ fn refuse_shared_binds(services: &[Service], file: &str) -> Result<(), ImportErr
             let Some(other) = taken.insert(bind.value, service) else {
                 continue;
             };
-            let names = written::list(services.iter().map(|one| one.name.clone()));
+            if other.place == service.place && other.name == service.name {
+                let problem = format!("{} is listened on twice; take one out", bind.value);
+                return Err(ImportError::of_file(service.place.to_string(), problem));
+            }
+            let mut names: Vec<String> = services.iter().map(|one| one.name.clone()).collect();
+            names.dedup();
+            let names = written::list(names.into_iter());
             let problem = format!(
                 "{} ({}) and {} ({}) both listen on {}, and one listener leads to one set of \
                  replicas; choose with --only, one of {names}",

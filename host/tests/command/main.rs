@@ -7,6 +7,7 @@ mod check;
 mod demo;
 mod envoy;
 mod files;
+mod import;
 mod log;
 mod run;
 mod running;

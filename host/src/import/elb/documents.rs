@@ -97,8 +97,11 @@ impl<'a> Documents<'a> {
             node,
             logical_id: None,
         };
-        self.balancers
-            .extend(list.items()?.into_iter().map(balancer));
+        let items = list.items()?;
+        if let Some(other) = items.iter().find(|item| item.fields().is_empty()) {
+            return Err(other.error("expected the description of a load balancer"));
+        }
+        self.balancers.extend(items.into_iter().map(balancer));
         Ok(())
     }
 

@@ -55,6 +55,11 @@ pub(super) fn parse(text: &str, file: usize, room: &mut usize) -> Result<Vec<Dir
                 words.push(word);
             }
             Token::End(spot) => siblings.push(directive(&mut words, spot, ";", None)?),
+            Token::Open(spot) if tokens.is_template() => {
+                let problem = "a placeholder of a template begins here; fill the template in and \
+                               import again";
+                return Err(fault(spot, problem));
+            }
             Token::Open(spot) => {
                 if open.len() >= DEEPEST {
                     let problem = format!("more than {DEEPEST} blocks in each other");
@@ -194,6 +199,14 @@ mod tests {
                 "2:12 a \";\" is missing after \"443\"",
             ),
             ("a;;", "1:3 unexpected \";\": no directive stands before it"),
+            (
+                "listen {{ port }};",
+                "1:8 a placeholder of a template begins here; fill the template in and import again",
+            ),
+            (
+                "server {\n{% if tls %}",
+                "2:1 a placeholder of a template begins here; fill the template in and import again",
+            ),
             ("{", "1:1 unexpected \"{\": no directive stands before it"),
         ];
         for (text, expected) in cases {

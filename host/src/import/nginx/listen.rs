@@ -111,11 +111,13 @@ fn addresses(word: &Word, ipv6_alone: bool) -> Result<Listen, String> {
         }
         _ => return Err(format!("{text:?} has no port; NGINX's streams need one")),
     };
-    if let Some((first, last)) = port.split_once('-') {
-        if first.parse::<u16>().is_ok() && last.parse::<u16>().is_ok() {
-            let reason = "a range of ports: give each of them a listener of its own";
-            return Ok(Listen::Other(reason.to_owned()));
-        }
+    let is_port = |text: &str| text.parse::<u16>().is_ok();
+    if port
+        .split_once('-')
+        .is_some_and(|(first, last)| is_port(first) && is_port(last))
+    {
+        let reason = "a range of ports: give each of them a listener of its own";
+        return Ok(Listen::Other(reason.to_owned()));
     }
     let digits = port.bytes().all(|byte| byte.is_ascii_digit());
     let port = port.parse::<u16>().ok().filter(|port| digits && *port > 0);

@@ -85,6 +85,11 @@ impl<'a> Tokens<'a> {
         }
     }
 
+    /// Whether the `{` that came last is the first of `{{` or `{%`, which begin no block.
+    pub(super) fn is_template(&mut self) -> bool {
+        matches!(self.chars.peek(), Some('{' | '%'))
+    }
+
     /// Skips the body of a block in another language, to the brace that ends it.
     pub(super) fn skip_block(&mut self) {
         let mut depth = 1_usize;

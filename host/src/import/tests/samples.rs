@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::ConfigFile;
-use crate::import::{FileSources, ImportOptions, OldFile, import};
+use crate::import::{FileSources, ImportOptions, NoteKind, OldFile, import};
 
 #[test]
 fn samples_become_what_is_expected_of_them() {
@@ -27,6 +27,38 @@ fn samples_become_what_is_expected_of_them() {
         }
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+#[test]
+fn every_line_of_a_file_is_taken_over_or_not() {
+    for name in [
+        "guide.conf",
+        "names.conf",
+        "weights.conf",
+        "direct.conf",
+        "part.conf",
+    ] {
+        let file = OldFile::load(&folder().join("nginx").join(name)).unwrap();
+        let options = options("--fqdn dtr.example.com");
+        let format = file.format().unwrap();
+        let imported = import(&file, format, &options, &mut FileSources).unwrap();
+        for (index, line) in file.text.lines().enumerate() {
+            // Of a block that is read, its lines are spoken of.
+            let is_frame = ["events {", "stream {", "server {", "}", ""].contains(&line.trim());
+            let notes = imported
+                .notes
+                .iter()
+                .filter(|note| note.place.line == index + 1);
+            let told = notes.filter(|note| note.kind != NoteKind::Advice).count();
+            let is_comment = line.trim().starts_with('#');
+            assert_eq!(
+                told > 0,
+                !is_frame && !is_comment,
+                "{name}:{}: {line}",
+                index + 1
+            );
+        }
+    }
 }
 
 /// All of them, in order.
