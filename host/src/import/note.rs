@@ -178,3 +178,58 @@ impl Notes {
 }
 
 const MOST_NOTES: usize = 20_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(line: usize) -> Place {
+        let file = "old".into();
+        Place { file, line }
+    }
+
+    fn shown(notes: Notes) -> Vec<String> {
+        notes.sorted().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_another_value_overruled_is_not_taken_after_all() {
+        let mut notes = Notes::default();
+        notes.taken_as(&place(2), "policy", "least_conn", "least-connections");
+        notes.taken_as(&place(1), "policy", "random", "random-two");
+        notes.taken(&place(1), "timeout 5s: \"idle_timeout\"");
+        notes.overruled(&place(2), "policy", "another is taken");
+        notes.overruled(&place(1), "idle_timeout", "a longer one is taken");
+        notes.overruled(&place(3), "fqdn", "--fqdn says another");
+        let expected = [
+            "old:1: taken over: random: \"policy\": \"random-two\"",
+            "old:1: not taken over: a longer one is taken",
+            "old:2: not taken over: least_conn: another is taken",
+            "old:3: not taken over: --fqdn says another",
+        ];
+        assert_eq!(shown(notes), expected);
+    }
+
+    #[test]
+    fn notes_are_cut_and_can_not_move_the_cursor() {
+        let mut notes = Notes::default();
+        notes.taken(&place(1), "a\u{1b}[2J\nb");
+        notes.taken(&place(2), "x".repeat(10_000));
+        let shown = shown(notes);
+        assert_eq!(shown[0], "old:1: taken over: a\\u{1b}[2J\\u{a}b");
+        assert!(shown[1].len() < 600, "{}", shown[1].len());
+    }
+
+    #[test]
+    fn there_are_only_so_many_notes() {
+        let mut notes = Notes::default();
+        for line in 1..MOST_NOTES + 10 {
+            notes.taken(&place(line), "x");
+        }
+        let shown = shown(notes);
+        assert_eq!(shown.len(), MOST_NOTES);
+        let expected = format!("old:{}: not taken over: more than", MOST_NOTES + 9);
+        let last = shown.last().map_or("", String::as_str);
+        assert!(last.starts_with(&expected), "{last}");
+    }
+}
