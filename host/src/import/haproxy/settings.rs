@@ -19,6 +19,9 @@ pub(super) struct Settings {
     default_servers: Rc<Vec<Rc<Line>>>,
 }
 
+/// A value, and the line that sets it; `None`: nothing does.
+pub(super) type Set<'a, T> = Option<(At<T>, &'a Rc<Line>)>;
+
 /// What a proxy does with the bytes it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
@@ -82,7 +85,7 @@ impl Settings {
         &self,
         source: &Source<'_>,
         setting: &str,
-    ) -> Result<Option<(At<Duration>, &Rc<Line>)>, ImportError> {
+    ) -> Result<Set<'_, Duration>, ImportError> {
         let Some(line) = self.line(setting) else {
             return Ok(None);
         };
@@ -97,10 +100,7 @@ impl Settings {
     ///
     /// # Errors
     /// What is set is no number.
-    pub(super) fn max_connections(
-        &self,
-        source: &Source<'_>,
-    ) -> Result<Option<(At<u64>, &Rc<Line>)>, ImportError> {
+    pub(super) fn max_connections(&self, source: &Source<'_>) -> Result<Set<'_, u64>, ImportError> {
         let Some(line) = self.line("maxconn") else {
             return Ok(None);
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::ledger::Ledger;
 use super::line::Line;
-use super::settings::Settings;
+use super::settings::{Set, Settings};
 use super::source::Source;
 use crate::import::error::ImportError;
 use crate::import::found::{At, Service};
@@ -87,7 +87,7 @@ pub(super) fn set(
 }
 
 fn taken(
-    time: Option<(At<Duration>, &Rc<Line>)>,
+    time: Set<'_, Duration>,
     field: &'static str,
     ledger: &mut Ledger,
 ) -> Option<At<Duration>> {
