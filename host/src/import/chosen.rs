@@ -27,14 +27,10 @@ pub(super) fn choose(
             return Err(ImportError::of_file(file, problem));
         }
     }
-    let is_wanted = |service: &Service| {
-        let mut only = options.only.iter();
-        options.only.is_empty() || only.any(|wanted| service.is_called(wanted))
-    };
     // An upstream or a backend that nothing leads to serves nobody.
     let (kept, left): (Vec<Service>, Vec<Service>) = (services.drain(..))
         .filter(|service| !service.binds.is_empty())
-        .partition(is_wanted);
+        .partition(|service| service.is_wanted(&options.only));
     note_left(&kept, &left, notes);
     *services = kept;
     if services.is_empty() {

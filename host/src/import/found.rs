@@ -94,6 +94,11 @@ impl Service {
         }
     }
 
+    /// Whether it is to be imported, when only these are.
+    pub(super) fn is_wanted(&self, only: &[String]) -> bool {
+        only.is_empty() || only.iter().any(|name| self.is_called(name))
+    }
+
     /// Whether the operator means it: by its name, its clients' name for it, or a port
     /// it listens on.
     pub(super) fn is_called(&self, name: &str) -> bool {

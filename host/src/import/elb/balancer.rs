@@ -33,7 +33,7 @@ pub(super) fn services(
         let described = Described::read(balancer, documents.attributes, options, &mut own_notes)?;
         let (name, place) = (described.name.clone(), described.node.place());
         let own = described.listening(options, &mut own_notes);
-        if own.is_empty() || own.iter().any(|one| one.is_wanted(options)) {
+        if own.is_empty() || own.iter().any(|one| one.service.is_wanted(&options.only)) {
             notes.append(own_notes);
         } else {
             notes.not_taken(
@@ -51,7 +51,7 @@ pub(super) fn services(
     // Those that --only leaves out need no addresses.
     let wanted: Vec<&Listening> = listening
         .iter()
-        .filter(|one| one.is_wanted(options))
+        .filter(|one| one.service.is_wanted(&options.only))
         .collect();
     refuse_several(&wanted, file)?;
     if let Some(empty) = wanted.iter().find(|one| one.instances.is_empty()) {
@@ -77,13 +77,6 @@ struct Listening {
     /// Of the instances.
     port: u16,
     instances: Rc<[Instance]>,
-}
-
-impl Listening {
-    fn is_wanted(&self, options: &ImportOptions) -> bool {
-        let mut only = options.only.iter();
-        options.only.is_empty() || only.any(|wanted| self.service.is_called(wanted))
-    }
 }
 
 /// Balancers with other instances are other configurations.
