@@ -5,8 +5,9 @@
 use std::path::{Path, PathBuf};
 
 use dtr_lb::config::ConfigFile;
+use dtr_lb::import::{ImportOptions, NoSources, OldFile, import};
 
-const DOCUMENTS: [&str; 9] = [
+const DOCUMENTS: [&str; 12] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -16,7 +17,16 @@ const DOCUMENTS: [&str; 9] = [
     "host/engine/README.md",
     "host/testkit/README.md",
     "envoy/README.md",
+    "docs/migrate/nginx.md",
+    "docs/migrate/haproxy.md",
+    "docs/migrate/elb.md",
 ];
+
+/// The last of them.
+fn migrations() -> impl Iterator<Item = &'static str> {
+    let is_migration = |document: &&str| document.starts_with("docs/migrate/");
+    DOCUMENTS.into_iter().filter(is_migration)
+}
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -123,7 +133,10 @@ fn examples_of_the_configuration_are_accepted() {
         // A configuration is refused when a module can't be read.
         std::fs::write(folder.path().join(module), "").unwrap();
     }
-    for document in ["README.md", "host/README.md"] {
+    for document in ["README.md", "host/README.md"]
+        .into_iter()
+        .chain(migrations())
+    {
         for block in read(document).split("```json").skip(1) {
             let example = block.split("```").next().unwrap();
             let file = folder.path().join("example.json");
@@ -133,7 +146,62 @@ fn examples_of_the_configuration_are_accepted() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 5, "an example was added or lost; change the number");
+    assert_eq!(seen, 7, "an example was added or lost; change the number");
+}
+
+#[test]
+fn a_migrations_old_file_becomes_its_new_one() {
+    let mut seen = 0;
+    for document in migrations() {
+        let text = read(document);
+        let mut blocks = text.split("\n```").skip(1).step_by(2);
+        let mut block = || blocks.next().unwrap().split_once('\n').unwrap().1;
+        let (old, command, report, new) = (block(), block(), block(), block());
+        let mut words = command.split_whitespace().skip(2);
+        let file = OldFile {
+            name: words.next().unwrap().to_owned(),
+            text: format!("{old}\n"),
+        };
+        let mut options = ImportOptions {
+            token: "replace-this-one".to_owned(),
+            ..ImportOptions::default()
+        };
+        while let (Some(flag), Some(value)) = (words.next(), words.next()) {
+            match flag {
+                "--fqdn" => options.fqdn = Some(value.to_owned()),
+                "--instances" => {
+                    let instances = value.split(',').filter_map(|one| one.split_once('='));
+                    let owned = instances.map(|(id, at)| (id.to_owned(), at.to_owned()));
+                    options.instances = owned.collect();
+                }
+                "--out" => {}
+                _ => panic!("{document}: {flag} is not known here"),
+            }
+        }
+        let format = file.format().unwrap();
+        let imported = import(&file, format, &options, &mut NoSources).unwrap();
+        assert_eq!(imported.config, new, "{document}");
+        let notes = imported.notes.iter().map(ToString::to_string);
+        let expected: Vec<String> = [format!("{}: {format}", file.name)]
+            .into_iter()
+            .chain(notes)
+            .collect();
+        // The command adds two lines: how much there was, and that it can be used.
+        assert_eq!(
+            report,
+            expected.join("\n") + report_end(report),
+            "{document}"
+        );
+        seen += 1;
+    }
+    assert_eq!(seen, 3);
+}
+
+/// The last two lines, and the end of the one before.
+fn report_end(report: &str) -> &str {
+    let ends = report.rmatch_indices('\n').map(|(end, _)| end);
+    let start = ends.take(2).last().unwrap();
+    &report[start..]
 }
 
 #[test]

@@ -1,10 +1,8 @@
 //! `dtr-lb envoy`: the same balancer, run by Envoy.
 
 use std::fs;
-use std::io::Write;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
@@ -15,7 +13,7 @@ use dtr_lb::plan::Plan;
 
 use super::config_args::ConfigArgs;
 use super::failure::Failure;
-use super::output::print;
+use super::output::{print, replace};
 
 #[derive(Debug, Args)]
 pub(crate) struct Envoy {
@@ -80,31 +78,6 @@ impl Envoy {
             bootstrap.display()
         ))
     }
-}
-
-/// Replaces the file as a whole, so that an Envoy that starts never reads half.
-fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), anyhow::Error> {
-    let fresh = path.with_extension("new");
-    let write = || {
-        fs::remove_file(&fresh).or_else(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => Ok(()),
-            _ => Err(error),
-        })?;
-        let mut options = fs::OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&fresh)?;
-        file.write_all(bytes)?;
-        fs::rename(&fresh, path)
-    };
-    write().with_context(|| {
-        format!(
-            "{} can't be written; check the folder's permissions",
-            path.display()
-        )
-    })
 }
 
 /// Where Linux distributions keep the system's certificates.

@@ -8,6 +8,7 @@ mod demo;
 mod envoy;
 mod failure;
 mod health;
+mod import;
 mod log;
 mod log_level;
 mod log_writer;
@@ -54,18 +55,20 @@ enum Command {
     Run(config_args::ConfigArgs),
     /// Check a configuration; print a summary of it, or what is wrong.
     Check(check::Check),
+    /// Make a configuration of another balancer's: NGINX, HAProxy or AWS ELB.
+    Import(import::Import),
     /// Write an Envoy bootstrap of the configuration, and the filter beside it.
     Envoy(envoy::Envoy),
     /// Ask a running balancer for its health; exit code 0: healthy.
     Health(health::Health),
+    /// Show what each replica of the registry says of all, and what does not agree.
+    ClusterStatus(cluster_status::ClusterStatus),
+    /// Print the JSON Schema of a configuration, for editors.
+    Schema,
     /// Print what a shell needs to complete commands and flags.
     Completions(completions::Completions),
     /// Write the manual pages.
     Manual(manual::Manual),
-    /// Print the JSON Schema of a configuration, for editors.
-    Schema,
-    /// Show what each replica of the registry says of all, and what does not agree.
-    ClusterStatus(cluster_status::ClusterStatus),
     /// Balance three stand-in replicas on this machine, to try it out.
     Demo(demo::Demo),
 }
@@ -81,12 +84,13 @@ impl Cli {
         match self.command {
             Command::Run(config_args) => run::run(&config_args, options),
             Command::Check(check) => check.run(log),
+            Command::Import(import) => import.run(),
             Command::Envoy(envoy) => envoy.run(),
             Command::Health(health) => health.run(),
+            Command::ClusterStatus(cluster_status) => cluster_status.run(),
+            Command::Schema => schema::run(),
             Command::Completions(completions) => completions.run(Cli::command()),
             Command::Manual(manual) => manual.run(Cli::command()),
-            Command::Schema => schema::run(),
-            Command::ClusterStatus(cluster_status) => cluster_status.run(),
             Command::Demo(demo) => demo.run(options),
         }
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// Whose configuration a text looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ForeignFormat {
+pub enum ForeignFormat {
     /// NGINX, with `stream`, `http`, `upstream` or `server` blocks.
     Nginx,
     /// HAProxy, with its sections.

@@ -2,13 +2,12 @@
 //! differs.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::found::{self, At, CheckKind, Service, Verify};
 use super::note::Notes;
 use super::options::ImportOptions;
 use super::output::{Check, Health};
-use super::written::time;
+use super::rhythm::rhythm;
 
 /// The general check with its rhythm, and each service's own where it differs.
 /// `ports` are the services' ports.
@@ -133,26 +132,21 @@ fn note_unverified(
     if options.verify.is_some() {
         return;
     }
-    let unverified = |service: &&Service| {
-        let kind = service.check.as_ref().map(|check| &check.value.kind);
-        matches!(
-            kind,
-            Some(CheckKind::Http {
-                tls: Some(Verify::None),
-                ..
-            })
-        )
+    let unverified = |check: &&At<found::Check>| {
+        let tls = match &check.value.kind {
+            CheckKind::Http { tls, .. } => tls.as_ref(),
+            CheckKind::Tcp => None,
+        };
+        tls == Some(&Verify::None)
     };
-    let guessed = general.verify.as_deref() == Some("none");
-    let place = services
-        .iter()
-        .find(unverified)
-        .and_then(|one| one.check.as_ref());
-    let place = place.map(|check| &check.place);
-    let Some(place) = place.or_else(|| services.first().map(|one| &one.place)) else {
-        return;
+    let mut checks = services.iter().filter_map(|one| one.check.as_ref());
+    let place = match checks.find(unverified) {
+        Some(check) => Some(&check.place),
+        // It was guessed.
+        None if general.verify.as_deref() == Some("none") => services.first().map(|one| &one.place),
+        None => None,
     };
-    if guessed {
+    if let Some(place) = place {
         notes.advice(
             place,
             "probes believe any certificate (\"verify\": \"none\"): import again with --verify and \
@@ -179,73 +173,3 @@ fn note_redirects(services: &[Service], notes: &mut Notes) {
         }
     }
 }
-
-/// When replicas are probed: one rhythm for all listeners.
-fn rhythm(services: &[Service], check: Check, notes: &mut Notes) -> Health {
-    let mut said = services.iter().filter_map(|service| service.check.as_ref());
-    let first = said.next();
-    for other in said {
-        if first.is_some_and(|first| rhythm_of(&first.value) != rhythm_of(&other.value)) {
-            notes.not_taken(
-                &other.place,
-                "when replicas are probed is one thing for all listeners: the first check's is taken",
-            );
-        }
-    }
-    let Some(At {
-        value: first,
-        place,
-    }) = first
-    else {
-        return Health {
-            check,
-            interval: None,
-            fast_interval: None,
-            down_interval: None,
-            timeout: None,
-            rise: None,
-            fall: None,
-        };
-    };
-    let interval = first
-        .interval
-        .or(first.timeout.map(|timeout| timeout.max(INTERVAL)));
-    let mut at_most_interval = |value: Option<Duration>, what: &str| {
-        let (value, interval) = (value?, interval?);
-        if value > interval {
-            let text = format!("{what} is longer than the interval, and is cut to it");
-            notes.not_taken(place, text);
-        }
-        Some(time(value.min(interval)))
-    };
-    let timeout = at_most_interval(first.timeout, "the timeout");
-    let fast_interval = at_most_interval(
-        first.fast_interval,
-        "the interval while a change is pending",
-    );
-    Health {
-        check,
-        interval: interval.map(time),
-        fast_interval,
-        down_interval: first.down_interval.map(time),
-        timeout,
-        rise: first.rise.map(|count| count.clamp(1, 1000)),
-        fall: first.fall.map(|count| count.clamp(1, 1000)),
-    }
-}
-
-fn rhythm_of(check: &found::Check) -> [Option<u128>; 6] {
-    let time = |time: Option<Duration>| time.map(|time| time.as_nanos());
-    let count = |count: Option<u64>| count.map(u128::from);
-    [
-        time(check.interval),
-        time(check.fast_interval),
-        time(check.down_interval),
-        time(check.timeout),
-        count(check.rise),
-        count(check.fall),
-    ]
-}
-
-/// The default of all, in HAProxy too.
-const INTERVAL: Duration = Duration::from_secs(2);

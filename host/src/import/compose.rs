@@ -5,11 +5,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::checks;
+use super::chosen;
 use super::error::ImportError;
 use super::found::{At, Found, Policy, Service};
+use super::guide;
 use super::note::Notes;
 use super::options::ImportOptions;
-use super::output::{Admin, File, Listener, Passive};
+use super::output::{Admin, File, Listener, Passive, Replica};
 use super::replicas;
 use super::written::{self, time};
 
@@ -23,7 +25,7 @@ pub(super) fn compose(
     options: &ImportOptions,
     notes: &mut Notes,
 ) -> Result<File, ImportError> {
-    choose(&mut found.services, file, options)?;
+    chosen::choose(&mut found.services, file, options, notes)?;
     let composed = replicas::replicas(&found.services, file, notes)?;
     let (health, checks) = checks::checks(&found.services, &composed.ports, options, notes);
     let mut listeners = Vec::new();
@@ -31,11 +33,15 @@ pub(super) fn compose(
         for bind in &service.binds {
             let address = bind.value;
             if address.port() != *port {
+                let swapped = match (address.port(), *port) {
+                    (80, 443) | (443, 80) => "make sure that the two are not swapped",
+                    _ => "make sure that it is meant so",
+                };
                 notes.advice(
                     &bind.place,
                     format!(
                         "clients connect to port {}, and the servers of {} are reached on port {port}: \
-                         make sure that the two are not swapped",
+                         {swapped}",
                         address.port(),
                         service.name
                     ),
@@ -51,6 +57,7 @@ pub(super) fn compose(
     }
     let fqdn = fqdn(&found, &composed.replicas, file, options, notes)?;
     let services = &found.services;
+    guide::advise_ports(services, options, notes);
     let passive = first(services, "passive", |one| one.passive.clone(), notes);
     let longest = |name, pick: fn(&Service) -> Option<At<_>>, notes: &mut Notes| {
         longest(services, name, pick, notes).map(time)
@@ -77,7 +84,10 @@ pub(super) fn compose(
             .admin
             .map(|admin| loopback_admin(&admin, options, notes)),
         connect_timeout: longest("connect_timeout", |one| one.connect_timeout.clone(), notes),
-        idle_timeout: longest("idle_timeout", |one| one.idle_timeout.clone(), notes),
+        idle_timeout: {
+            guide::advise_idle_timeout(services, notes);
+            longest("idle_timeout", |one| one.idle_timeout.clone(), notes)
+        },
         half_close_timeout: longest(
             "half_close_timeout",
             |one| one.half_close_timeout.clone(),
@@ -87,52 +97,34 @@ pub(super) fn compose(
     })
 }
 
-/// Keeps the services that were asked for.
-fn choose(
-    services: &mut Vec<Service>,
-    file: &str,
-    options: &ImportOptions,
-) -> Result<(), ImportError> {
-    let known = written::list(services.iter().map(Service::title));
-    if !options.only.is_empty() {
-        for wanted in &options.only {
-            if !services.iter().any(|service| service.is_called(wanted)) {
-                let problem = format!("nothing here is called {wanted:?} (--only); known: {known}");
-                return Err(ImportError::of_file(file, problem));
-            }
-        }
-        services.retain(|service| options.only.iter().any(|wanted| service.is_called(wanted)));
-    }
-    // An upstream or a backend that nothing leads to serves nobody.
-    services.retain(|service| !service.binds.is_empty());
-    if services.is_empty() {
-        let problem = "nothing here passes TCP through to servers, so there is nothing to balance; \
-                       what ends TLS or speaks HTTP can't be taken over";
-        return Err(ImportError::of_file(file, problem));
-    }
-    Ok(())
-}
-
 /// The name clients use.
 fn fqdn(
     found: &Found,
-    replicas: &[super::output::Replica],
+    replicas: &[Replica],
     file: &str,
     options: &ImportOptions,
     notes: &mut Notes,
 ) -> Result<String, ImportError> {
+    let of_services = || found.services.iter().filter_map(|one| one.fqdn.as_ref());
     if let Some(fqdn) = &options.fqdn {
+        for other in found.fqdn.iter().chain(of_services()) {
+            if other.value != *fqdn {
+                let reason = format!("the registry is called {fqdn}, as --fqdn says");
+                notes.overruled(&other.place, "fqdn", reason);
+            }
+        }
         return Ok(fqdn.clone());
     }
     if let Some(fqdn) = &found.fqdn {
-        notes.taken(
-            &fqdn.place,
-            format!("the registry is called {}", fqdn.value),
-        );
+        notes.taken_as(&fqdn.place, "fqdn", "the registry's name", &fqdn.value);
         return Ok(fqdn.value.clone());
     }
-    let named = replicas.iter().map(|replica| &replica.address);
-    let Some(first) = named.into_iter().find(|address| !address.contains(':')) else {
+    let of_service = first(&found.services, "fqdn", |one| one.fqdn.clone(), notes);
+    if let Some(fqdn) = of_service {
+        return Ok(fqdn);
+    }
+    let mut named = replicas.iter().map(|replica| &replica.address);
+    let Some(first) = named.find(|address| !address.contains(':')) else {
         let problem = "the file does not say what clients call the registry; \
                        add --fqdn, such as --fqdn dtr.example.com";
         return Err(ImportError::of_file(file, problem));
@@ -180,14 +172,14 @@ fn first<T: Clone + PartialEq>(
     pick: impl Fn(&Service) -> Option<At<T>>,
     notes: &mut Notes,
 ) -> Option<T> {
-    let mut said = services.iter().filter_map(pick);
-    let first = said.next()?;
-    for other in said.filter(|other| other.value != first.value) {
-        let text = format!(
+    let mut given = services.iter().filter_map(pick);
+    let first = given.next()?;
+    for other in given.filter(|other| other.value != first.value) {
+        let reason = format!(
             "there is one {field:?} for all listeners, and that of {} is taken",
             first.place
         );
-        notes.not_taken(&other.place, text);
+        notes.overruled(&other.place, field, reason);
     }
     Some(first.value)
 }
@@ -199,14 +191,14 @@ fn longest(
     pick: impl Fn(&Service) -> Option<At<Duration>>,
     notes: &mut Notes,
 ) -> Option<Duration> {
-    let said: Vec<At<Duration>> = services.iter().filter_map(pick).collect();
-    let longest = said.iter().max_by_key(|one| one.value)?;
-    for other in said.iter().filter(|one| one.value != longest.value) {
-        let text = format!(
+    let given: Vec<At<Duration>> = services.iter().filter_map(pick).collect();
+    let longest = given.iter().max_by_key(|one| one.value)?;
+    for other in given.iter().filter(|one| one.value != longest.value) {
+        let reason = format!(
             "there is one {field:?} for all listeners, and the longest is taken, of {}",
             longest.place
         );
-        notes.not_taken(&other.place, text);
+        notes.overruled(&other.place, field, reason);
     }
     Some(longest.value)
 }

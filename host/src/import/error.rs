@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::note::Place;
+use super::note::{Note, Place};
 
 /// A file that can't be imported: where, what, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct ImportError {
     pub position: Option<Position>,
     /// What is wrong and what to do.
     pub problem: String,
+    /// What was not taken over: it may say why nothing is left to import.
+    pub notes: Vec<Note>,
 }
 
 /// A character of a file.
@@ -34,6 +36,7 @@ impl ImportError {
             file: file.into(),
             position: None,
             problem: problem.into(),
+            notes: Vec::new(),
         }
     }
 
@@ -54,6 +57,7 @@ impl ImportError {
                 text: text.unwrap_or_default().to_owned(),
             }),
             problem: problem.into(),
+            notes: Vec::new(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::error::ImportError;
 use super::note::Place;
 
 /// A value, and where it stands.
@@ -49,6 +50,13 @@ pub(super) struct Service {
     pub(super) slow_start: Option<At<Duration>>,
     /// What becomes of a server's connections when it turns unhealthy.
     pub(super) closes_on_down: Option<Place>,
+    /// The name clients use, where this service has one of its own.
+    pub(super) fqdn: Option<At<String>>,
+    /// Why it can't be had at all, which matters only when it is chosen.
+    pub(super) refused: Option<ImportError>,
+    /// Further lines that it is made of: what was noted of them is not taken over when
+    /// the service is left out.
+    pub(super) parts: Vec<Place>,
 }
 
 impl Service {
@@ -67,6 +75,9 @@ impl Service {
             half_close_timeout: None,
             slow_start: None,
             closes_on_down: None,
+            fqdn: None,
+            refused: None,
+            parts: Vec::new(),
         }
     }
 
@@ -83,10 +94,17 @@ impl Service {
         }
     }
 
-    /// Whether the operator means it: by its name, or by a port it listens on.
+    /// Whether it is to be imported, when only these are.
+    pub(super) fn is_wanted(&self, only: &[String]) -> bool {
+        only.is_empty() || only.iter().any(|name| self.is_called(name))
+    }
+
+    /// Whether the operator means it: by its name, its clients' name for it, or a port
+    /// it listens on.
     pub(super) fn is_called(&self, name: &str) -> bool {
         let mut ports = self.binds.iter().map(|bind| bind.value.port().to_string());
-        self.name == name || ports.any(|port| port == name)
+        let fqdn = self.fqdn.as_ref().map(|fqdn| fqdn.value.as_str());
+        self.name == name || fqdn == Some(name) || ports.any(|port| port == name)
     }
 }
 

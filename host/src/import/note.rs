@@ -1,7 +1,10 @@
 //! What is said of each line of the old file.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
+
+use dtr_lb_filter::printable::printable;
 
 /// A line of a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,34 +58,117 @@ impl fmt::Display for Note {
 /// All notes of an import; at most [`MOST_NOTES`] are kept, so that a hostile file
 /// can't fill the memory.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Notes(Vec<Note>);
+pub(super) struct Notes(Vec<Entry>);
+
+#[derive(Clone, Debug)]
+struct Entry {
+    note: Note,
+    /// `None`: no field of its own.
+    became: Option<Became>,
+}
+
+/// What a part of the old file became.
+#[derive(Clone, Debug)]
+struct Became {
+    /// Of the new configuration.
+    field: &'static str,
+    /// As it stands in the old one.
+    old: String,
+}
 
 impl Notes {
     pub(super) fn taken(&mut self, place: &Place, text: impl Into<String>) {
-        self.add(place, NoteKind::Taken, text.into());
+        self.add(place, NoteKind::Taken, text.into(), None);
+    }
+
+    /// What stands there (`old`) became a field that all listeners share, of this
+    /// value: should another one be taken in the end, [`Notes::overruled`] finds the
+    /// note.
+    pub(super) fn taken_as(&mut self, place: &Place, field: &'static str, old: &str, value: &str) {
+        let text = format!("{old}: {field:?}: {value:?}");
+        let became = Became {
+            field,
+            old: old.to_owned(),
+        };
+        self.add(place, NoteKind::Taken, text, Some(became));
     }
 
     pub(super) fn not_taken(&mut self, place: &Place, text: impl Into<String>) {
-        self.add(place, NoteKind::NotTaken, text.into());
+        self.add(place, NoteKind::NotTaken, text.into(), None);
     }
 
     pub(super) fn advice(&mut self, place: &Place, text: impl Into<String>) {
-        self.add(place, NoteKind::Advice, text.into());
+        self.add(place, NoteKind::Advice, text.into(), None);
+    }
+
+    /// What stands at `place`, which its reader took over into `field`, did not become
+    /// it after all.
+    pub(super) fn overruled(&mut self, place: &Place, field: &str, reason: impl Into<String>) {
+        let reason = reason.into();
+        let quoted = format!("{field:?}");
+        for Entry { note, became } in &mut self.0 {
+            let is_it = match became {
+                Some(became) => became.field == field,
+                None => note.text.contains(&quoted),
+            };
+            if is_it && note.kind == NoteKind::Taken && note.place == *place {
+                note.kind = NoteKind::NotTaken;
+                note.text = match became {
+                    Some(became) => format!("{}: {reason}", became.old),
+                    None => reason,
+                };
+                return;
+            }
+        }
+        self.not_taken(place, reason);
+    }
+
+    /// What stands at these places is not part of the import: nothing of it is taken,
+    /// and no advice on it is needed.
+    pub(super) fn leave_out(&mut self, places: &BTreeSet<Place>, reason: &str) {
+        self.0.retain(|entry| {
+            entry.note.kind != NoteKind::Advice || !places.contains(&entry.note.place)
+        });
+        for Entry { note, .. } in &mut self.0 {
+            if note.kind == NoteKind::Taken && places.contains(&note.place) {
+                note.kind = NoteKind::NotTaken;
+                note.text = format!("{reason}: {}", note.text);
+            }
+        }
+    }
+
+    /// Takes in the notes of a part of the file.
+    pub(super) fn append(&mut self, part: Notes) {
+        for Entry { note, became } in part.0 {
+            self.add(&note.place, note.kind, note.text, became);
+        }
+    }
+
+    /// What was not taken over, and why: all that counts when nothing is imported.
+    pub(super) fn only_not_taken(mut self) -> Self {
+        self.0.retain(|entry| entry.note.kind == NoteKind::NotTaken);
+        self
     }
 
     /// In the order of files and lines; what belongs to one line stays in the order
-    /// in which it was noted.
-    pub(super) fn sorted(mut self) -> Vec<Note> {
-        self.0.sort_by(|one, other| one.place.cmp(&other.place));
-        self.0
+    /// in which it was noted. What was noted twice, since two services share a
+    /// server, is there once.
+    pub(super) fn sorted(self) -> Vec<Note> {
+        let mut notes: Vec<Note> = self.0.into_iter().map(|entry| entry.note).collect();
+        notes.sort_by(|one, other| one.place.cmp(&other.place));
+        notes.dedup();
+        notes
     }
 
-    fn add(&mut self, place: &Place, kind: NoteKind, text: String) {
+    fn add(&mut self, place: &Place, kind: NoteKind, text: String, became: Option<Became>) {
         let place = place.clone();
         if self.0.len() < MOST_NOTES {
-            self.0.push(Note { place, kind, text });
+            // What stands in a file can't move the cursor of whoever reads the notes.
+            let text = printable(&text);
+            let note = Note { place, kind, text };
+            self.0.push(Entry { note, became });
         } else if let Some(last) = self.0.last_mut() {
-            *last = Note {
+            last.note = Note {
                 place,
                 kind: NoteKind::NotTaken,
                 text: format!("more than {MOST_NOTES} notes; split the file"),
@@ -92,3 +178,58 @@ impl Notes {
 }
 
 const MOST_NOTES: usize = 20_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(line: usize) -> Place {
+        let file = "old".into();
+        Place { file, line }
+    }
+
+    fn shown(notes: Notes) -> Vec<String> {
+        notes.sorted().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_another_value_overruled_is_not_taken_after_all() {
+        let mut notes = Notes::default();
+        notes.taken_as(&place(2), "policy", "least_conn", "least-connections");
+        notes.taken_as(&place(1), "policy", "random", "random-two");
+        notes.taken(&place(1), "timeout 5s: \"idle_timeout\"");
+        notes.overruled(&place(2), "policy", "another is taken");
+        notes.overruled(&place(1), "idle_timeout", "a longer one is taken");
+        notes.overruled(&place(3), "fqdn", "--fqdn says another");
+        let expected = [
+            "old:1: taken over: random: \"policy\": \"random-two\"",
+            "old:1: not taken over: a longer one is taken",
+            "old:2: not taken over: least_conn: another is taken",
+            "old:3: not taken over: --fqdn says another",
+        ];
+        assert_eq!(shown(notes), expected);
+    }
+
+    #[test]
+    fn notes_are_cut_and_can_not_move_the_cursor() {
+        let mut notes = Notes::default();
+        notes.taken(&place(1), "a\u{1b}[2J\nb");
+        notes.taken(&place(2), "x".repeat(10_000));
+        let shown = shown(notes);
+        assert_eq!(shown[0], "old:1: taken over: a\\u{1b}[2J\\u{a}b");
+        assert!(shown[1].len() < 600, "{}", shown[1].len());
+    }
+
+    #[test]
+    fn there_are_only_so_many_notes() {
+        let mut notes = Notes::default();
+        for line in 1..MOST_NOTES + 10 {
+            notes.taken(&place(line), "x");
+        }
+        let shown = shown(notes);
+        assert_eq!(shown.len(), MOST_NOTES);
+        let expected = format!("old:{}: not taken over: more than", MOST_NOTES + 9);
+        let last = shown.last().map_or("", String::as_str);
+        assert!(last.starts_with(&expected), "{last}");
+    }
+}

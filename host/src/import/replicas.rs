@@ -1,7 +1,7 @@
 //! Replicas from the servers of all services: a machine that is reached through
 //! several ports is one replica.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::ImportError;
 use super::found::{Server, Service};
@@ -46,12 +46,13 @@ pub(super) fn replicas(
         }
     }
     let weights = written::weights(&servers);
+    let mut names = Names::default();
     for (same, weight) in servers.iter().zip(weights) {
         let Some(server) = same.first() else { continue };
         note_differences(server, same, notes);
         let limit: Option<u64> = same.iter().map(|one| one.max_connections).sum();
         replicas.push(Replica {
-            name: unique_name(server, &replicas, notes),
+            name: names.unique(server, notes),
             address: server.host.clone(),
             weight,
             backup: server.backup,
@@ -165,36 +166,45 @@ fn note_differences(first: &Server, same: &[&Server], notes: &mut Notes) {
     }
 }
 
-/// The server's name, made one that can be used and that no other has.
-fn unique_name(server: &Server, replicas: &[Replica], notes: &mut Notes) -> String {
-    let Some(name) = &server.name else {
-        return format!("r{}", replicas.len() + 1);
-    };
-    let allowed = |c: char| {
-        if c.is_ascii_alphanumeric() || "._-".contains(c) {
-            c
-        } else {
-            '-'
+/// The names that replicas have so far.
+#[derive(Default)]
+struct Names {
+    used: BTreeSet<String>,
+    /// The number that a name is tried with next.
+    next: BTreeMap<String, usize>,
+}
+
+impl Names {
+    /// The server's name, made one that can be used and that no other has.
+    fn unique(&mut self, server: &Server, notes: &mut Notes) -> String {
+        let numbered = format!("r{}", self.used.len() + 1);
+        let name = server.name.as_deref().unwrap_or(&numbered);
+        let allowed = |c: char| {
+            if c.is_ascii_alphanumeric() || "._-".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        };
+        let mut usable: String = name.chars().map(allowed).take(LONGEST_NAME).collect();
+        if usable.bytes().all(|byte| byte == b'.') {
+            usable.clone_from(&numbered);
         }
-    };
-    let mut usable: String = name.chars().map(allowed).take(LONGEST_NAME).collect();
-    if usable.bytes().all(|byte| byte == b'.') {
-        usable = format!("r{}", replicas.len() + 1);
-    }
-    let base = usable.clone();
-    for count in 2.. {
-        if replicas.iter().all(|replica| replica.name != usable) {
-            break;
+        let base = usable.clone();
+        while self.used.contains(&usable) {
+            let next = self.next.entry(base.clone()).or_insert(1);
+            *next += 1;
+            usable = format!("{base}-{next}");
         }
-        usable = format!("{base}-{count}");
+        if server.name.as_ref().is_some_and(|name| *name != usable) {
+            notes.advice(
+                &server.place,
+                format!("the server {name:?} is called {usable:?} now"),
+            );
+        }
+        self.used.insert(usable.clone());
+        usable
     }
-    if usable != *name {
-        notes.advice(
-            &server.place,
-            format!("the server {name:?} is called {usable:?} now"),
-        );
-    }
-    usable
 }
 
 /// Room is left in the 63 characters of a name for a number behind it.

@@ -50,15 +50,19 @@ fn greatest_divisor(one: u64, other: u64) -> u64 {
     }
 }
 
-/// Names in a row.
+/// Names in a row, the first twenty.
 pub(super) fn list(names: impl Iterator<Item = String>) -> String {
-    let names: Vec<String> = names.collect();
-    match names.is_empty() {
-        true => "none".to_owned(),
-        false => names.join(", "),
+    let mut names: Vec<String> = names.collect();
+    let more = names.len().saturating_sub(MOST_NAMES);
+    names.truncate(MOST_NAMES);
+    match (names.is_empty(), more) {
+        (true, _) => "none".to_owned(),
+        (false, 0) => names.join(", "),
+        (false, more) => format!("{} and {more} more", names.join(", ")),
     }
 }
 
 /// The most that `max_connections` may say.
 pub(super) const MOST_CONNECTIONS: u64 = 1_000_000;
 const MOST_WEIGHT: u64 = 1000;
+const MOST_NAMES: usize = 20;

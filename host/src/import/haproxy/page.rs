@@ -1,0 +1,129 @@
+//! The page with the state of the servers.
+
+use super::bind::{self, Binds};
+use super::inert;
+use super::ledger::Ledger;
+use super::line::Line;
+use super::proxy::{Proxies, Proxy};
+use super::source::Source;
+use crate::import::error::ImportError;
+use crate::import::found::Found;
+
+/// The section that has the page which a frontend is for, when it is for nothing else.
+pub(super) fn of<'p, 'a>(front: &'p Proxy<'a>, proxies: &'p Proxies<'a>) -> Option<&'p Proxy<'a>> {
+    let leads = |proxy: &Proxy<'_>| {
+        let mut lines = proxy.section.lines.iter();
+        lines.any(|line| ["server", "server-template", "use_backend"].contains(&line.text(0)))
+    };
+    if leads(front) {
+        return None;
+    }
+    let name = front
+        .settings
+        .line("default_backend")
+        .map(|line| line.text(1));
+    let back = match name {
+        Some(name) => proxies.all.get(proxies.backend(name)?)?,
+        None => front,
+    };
+    (back.settings.line("stats").is_some() && !leads(back)).then_some(back)
+}
+
+/// Makes the page the admin listener.
+///
+/// # Errors
+/// Its address can't be read.
+pub(super) fn set(
+    source: &Source<'_>,
+    (front, back): (&Proxy<'_>, &Proxy<'_>),
+    found: &mut Found,
+    ledger: &mut Ledger,
+) -> Result<(), ImportError> {
+    let binds: Binds<'_> = bind::binds(source, front.section, ledger)?;
+    let head = &front.section.head;
+    for (bind, line) in &binds.plain {
+        if found.admin.is_none() {
+            found.admin = Some(bind.clone());
+            ledger.noted(line);
+        } else {
+            ledger.not_taken(
+                line,
+                "bind: there is one \"admin\", on the first address of a page",
+            );
+        }
+    }
+    for line in &binds.tls {
+        ledger.not_taken(
+            line,
+            "bind: the page had TLS, which \"admin\" has not; bind it to loopback, and put what ends TLS \
+             before it",
+        );
+    }
+    ledger.taken(
+        head,
+        format!("{} {}: the page is \"admin\"", head.text(0), front.name()),
+    );
+    for proxy in [front, back] {
+        if let Some(mode) = proxy.settings.line("mode") {
+            ledger.taken(mode, "mode http: \"admin\" speaks HTTP");
+        }
+        if let Some(line) = front.settings.line("default_backend") {
+            ledger.taken(line, "default_backend: the page is \"admin\"");
+        }
+        // It may stand among the defaults.
+        let lines = proxy
+            .section
+            .lines
+            .iter()
+            .chain(proxy.settings.line("stats"));
+        for line in lines {
+            match (line.text(0), line.text(2)) {
+                ("stats", _) => option(line, ledger),
+                ("http-request", "prometheus-exporter") => ledger.taken(
+                    line,
+                    "http-request use-service prometheus-exporter: /metrics of \"admin\"",
+                ),
+                _ => {}
+            }
+        }
+    }
+    let head = &back.section.head;
+    ledger.taken(
+        head,
+        format!("{} {}: the page is \"admin\"", head.text(0), back.name()),
+    );
+    Ok(())
+}
+
+/// What a line says of the page. Passwords are not repeated.
+fn option(line: &Line, ledger: &mut Ledger) {
+    let key = inert::key(line);
+    let why = match line.text(1) {
+        "enable" => {
+            ledger.taken(line, "stats enable: the page is \"admin\"");
+            return;
+        }
+        "admin" => {
+            ledger.taken(
+                line,
+                "stats admin: \"admin\" can take replicas out, with its token",
+            );
+            ledger.advice(
+                line,
+                "whoever could reach the page could take replicas out; now it takes the token, which only \
+                 those should have who may",
+            );
+            return;
+        }
+        "uri" => "the page is at /, and /status is the same as JSON",
+        "refresh" => "the page shows every 2 s what has changed",
+        "auth" | "realm" | "http-request" => {
+            "looking takes no password, changes take the token; keep \"admin\" on loopback"
+        }
+        "hide-version" | "show-desc" | "show-legends" | "show-modules" | "show-node" | "scope" => {
+            "the page shows what it shows"
+        }
+        _ => "unknown here",
+    };
+    ledger.not_taken(line, format!("{key}: {why}"));
+}

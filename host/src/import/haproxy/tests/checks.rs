@@ -1,0 +1,125 @@
+//! What is asked of servers.
+
+use super::{imported, service};
+use crate::import::found::{CheckKind, Verify};
+
+#[test]
+fn checks_are_read_in_all_their_forms() {
+    let ranges = |ranges: &[(u16, u16)]| ranges.to_vec();
+    let any = ranges(&[(200, 399)]);
+    let cases = [
+        ("option httpchk", "/", any.clone(), None),
+        ("option httpchk /_ping", "/_ping", any.clone(), None),
+        ("option httpchk GET /_ping", "/_ping", any.clone(), None),
+        (
+            r"option httpchk GET /_ping HTTP/1.1\r\nHost:\ a.b",
+            "/_ping",
+            any.clone(),
+            Some("a.b"),
+        ),
+        (
+            r#"option httpchk GET /_ping "HTTP/1.1\r\nHost: a.b\r\nX-Y: z""#,
+            "/_ping",
+            any.clone(),
+            Some("a.b"),
+        ),
+        (
+            "option httpchk\nhttp-check send meth GET uri /_ping ver HTTP/1.1 hdr Host a.b",
+            "/_ping",
+            any.clone(),
+            Some("a.b"),
+        ),
+        (
+            "option httpchk GET /old\nhttp-check send uri /_ping",
+            "/_ping",
+            any.clone(),
+            None,
+        ),
+        (
+            "option httpchk GET /\nhttp-check expect status 200,204-206",
+            "/",
+            ranges(&[(200, 200), (204, 206)]),
+            None,
+        ),
+        (
+            "option httpchk GET /\nhttp-check expect min-recv 4 status 200",
+            "/",
+            ranges(&[(200, 200)]),
+            None,
+        ),
+        (
+            "option httpchk GET /\nhttp-check expect ! status 503",
+            "/",
+            any.clone(),
+            None,
+        ),
+        (
+            "option httpchk GET /\nhttp-check expect rstatus ^2",
+            "/",
+            any,
+            None,
+        ),
+        (
+            "option httpchk GET /\nhttp-check expect string up",
+            "/",
+            vec![],
+            None,
+        ),
+    ];
+    for (lines, path, statuses, host) in cases {
+        let (service, _) = service("", &format!("{lines}\nserver a 10.0.0.1:443 check"));
+        let CheckKind::Http {
+            path: read,
+            statuses: accepted,
+            tls,
+            ..
+        } = service.check.unwrap().value.kind
+        else {
+            panic!("{lines}: not HTTP");
+        };
+        let fqdn = service.fqdn.map(|fqdn| fqdn.value);
+        assert_eq!(
+            (read.as_str(), accepted, tls, fqdn.as_deref()),
+            (path, statuses, None, host),
+            "{lines}"
+        );
+    }
+}
+
+#[test]
+fn a_checks_certificate_is_verified_as_the_lines_say() {
+    let file = |name: &str| Verify::CaFile(name.to_owned());
+    let cases = [
+        ("", "check-ssl verify none", Verify::None),
+        (
+            "",
+            "check-ssl verify required ca-file /ca.pem",
+            file("/ca.pem"),
+        ),
+        (
+            "ca-base /etc/ca",
+            "check-ssl ca-file ca.pem",
+            file("/etc/ca/ca.pem"),
+        ),
+        (
+            "ca-base /etc/ca",
+            "check-ssl ca-file /ca.pem",
+            file("/ca.pem"),
+        ),
+        ("", "check-ssl ca-file @system-ca", Verify::System),
+        ("ssl-server-verify none", "check-ssl", Verify::None),
+        ("", "check-ssl", Verify::System),
+    ];
+    for (global, keywords, expected) in cases {
+        let text = format!(
+            "global\n{global}\nlisten dtr\nbind :443\noption httpchk GET /_ping\n\
+             server a 10.0.0.1:443 check {keywords}\n"
+        );
+        let (found, _) = imported(&text).unwrap();
+        let check = found.services.first().unwrap().check.clone().unwrap();
+        let CheckKind::Http { tls, .. } = check.value.kind else {
+            panic!("{text}: not HTTP");
+        };
+        assert_eq!(tls, Some(expected), "{text}");
+    }
+}

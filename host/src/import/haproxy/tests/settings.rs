@@ -1,0 +1,146 @@
+//! Which of several lines holds, and what it comes to.
+
+use super::{imported, service};
+use crate::import::found::Policy;
+
+#[test]
+fn what_stands_nearest_to_a_server_holds() {
+    let server = "server a 10.0.0.1:443 check";
+    let cases = [
+        ("", server, (None, None)),
+        (
+            "default-server weight 2 inter 1s",
+            server,
+            (Some(2), Some(1)),
+        ),
+        (
+            "default-server weight 2 inter 1s",
+            "default-server weight 3\nserver a 10.0.0.1:443 check",
+            (Some(3), Some(1)),
+        ),
+        (
+            "default-server weight 2 inter 1s",
+            "default-server weight 3\nserver a 10.0.0.1:443 check inter 9s weight 4",
+            (Some(4), Some(9)),
+        ),
+        (
+            "",
+            "server a 10.0.0.1:443 check\ndefault-server weight 3 inter 9s",
+            (None, None),
+        ),
+        (
+            "default-server no-check weight 5",
+            "default-server check\nserver a 10.0.0.1:443 inter 7s",
+            (Some(5), Some(7)),
+        ),
+    ];
+    for (defaults, lines, (weight, seconds)) in cases {
+        let (service, _) = service(defaults, lines);
+        let server = service.servers.first().unwrap();
+        assert_eq!(server.weight, weight.unwrap_or(1), "{defaults}\n{lines}");
+        let interval = service.check.unwrap().value.interval;
+        let interval = interval.map(|interval| interval.as_secs());
+        assert_eq!(interval, seconds, "{defaults}\n{lines}");
+    }
+}
+
+#[test]
+fn named_defaults_come_before_the_last_ones() {
+    let text = "defaults first\nbalance leastconn\ndefaults second from first\ntimeout connect 2s\n\
+                defaults\nbalance source\n\
+                listen a from second\nbind :80\nserver a 10.0.0.1:80\n\
+                listen b\nbind :81\nserver a 10.0.0.1:80\n\
+                listen c from first\nbind :82\nbalance random\nserver a 10.0.0.1:80\n";
+    let (found, _) = imported(text).unwrap();
+    let said: Vec<_> = found
+        .services
+        .iter()
+        .map(|service| {
+            let policy = service.policy.as_ref().map(|policy| policy.value);
+            (policy.unwrap(), service.connect_timeout.is_some())
+        })
+        .collect();
+    let expected = [
+        (Policy::LeastConnections, true),
+        (Policy::SourceHash, false),
+        (Policy::RandomTwo, false),
+    ];
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn the_shorter_side_is_the_idle_timeout_unless_there_is_a_tunnel() {
+    let cases = [
+        ("", None),
+        ("timeout client 50000\ntimeout server 40s", Some(40)),
+        ("clitimeout 1h\nsrvtimeout 2h", Some(3600)),
+        ("timeout client 0\ntimeout server 2m", Some(120)),
+        (
+            "timeout client 1m\ntimeout server 1m\ntimeout tunnel 1h",
+            Some(3600),
+        ),
+        ("timeout client 1m\ntimeout tunnel 0", Some(60)),
+    ];
+    for (timeouts, expected) in cases {
+        let (service, _) = service(timeouts, "server a 10.0.0.1:443");
+        let idle = service.idle_timeout.map(|idle| idle.value.as_secs());
+        assert_eq!(idle, expected, "{timeouts}");
+    }
+}
+
+#[test]
+fn policies_are_the_nearest_there_are() {
+    let cases = [
+        ("", None),
+        ("balance roundrobin", Some(Policy::RoundRobin)),
+        ("balance static-rr", Some(Policy::RoundRobin)),
+        ("balance leastconn", Some(Policy::LeastConnections)),
+        ("balance random(3)", Some(Policy::RandomTwo)),
+        ("balance source", Some(Policy::SourceHash)),
+        ("balance hash src", Some(Policy::SourceHash)),
+        ("balance first", None),
+        ("balance uri", None),
+        ("balance leastconn\nstick on src", Some(Policy::SourceHash)),
+    ];
+    for (lines, expected) in cases {
+        let (service, _) = service("", &format!("{lines}\nserver a 10.0.0.1:443"));
+        let policy = service.policy.map(|policy| policy.value);
+        assert_eq!(policy, expected, "{lines}");
+    }
+}
+
+#[test]
+fn a_name_in_the_handshake_is_the_registrys() {
+    let cases = [
+        ("use_backend b if { req.ssl_sni -i a.b }", Some("a.b")),
+        (
+            "use_backend b if { req_ssl_sni -m str -- a.b }",
+            Some("a.b"),
+        ),
+        (
+            "acl named req.ssl_sni -i a.b c.d\nuse_backend b if named",
+            Some("a.b"),
+        ),
+        ("use_backend b if TRUE", None),
+        ("use_backend b", None),
+    ];
+    for (rule, expected) in cases {
+        let text = format!("frontend f\nbind :443\n{rule}\nbackend b\nserver a 10.0.0.1:443\n");
+        let (found, _) = imported(&text).unwrap();
+        let fqdn = &found.services.first().unwrap().fqdn;
+        let fqdn = fqdn.as_ref().map(|fqdn| fqdn.value.as_str());
+        assert_eq!(fqdn, expected, "{rule}");
+    }
+    let others = [
+        "use_backend b if { req.ssl_sni -m end .b }",
+        "use_backend b unless { req.ssl_sni a.b }",
+        "use_backend b if { src 10.0.0.0/8 }",
+        "use_backend %[req.ssl_sni]",
+        "acl named req.ssl_sni a.b\nacl named src 10.0.0.1\nuse_backend b if named",
+    ];
+    for rule in others {
+        let text = format!("frontend f\nbind :443\n{rule}\nbackend b\nserver a 10.0.0.1:443\n");
+        let (found, _) = imported(&text).unwrap();
+        assert!(found.services.is_empty(), "{rule}: {:?}", found.services);
+    }
+}

@@ -1,0 +1,116 @@
+//! What a stream says for all its servers, and each of them for itself.
+
+use std::time::Duration;
+
+use super::super::endpoint::template;
+use super::super::error::ImportError;
+use super::super::found::At;
+use super::super::note::{Notes, Place};
+use super::super::written;
+use super::directive::Directive;
+use super::files::Files;
+use super::value::{self, Finest};
+
+/// Settings of one level.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Settings {
+    pub(super) connect_timeout: Option<Setting>,
+    pub(super) idle_timeout: Option<Setting>,
+    /// Where it says that connections to servers are encrypted.
+    pub(super) proxy_ssl: Option<Place>,
+}
+
+/// A time, and how it is written.
+#[derive(Clone, Debug)]
+pub(super) struct Setting {
+    pub(super) time: At<Duration>,
+    shown: String,
+}
+
+impl Setting {
+    fn note_taken(&self, field: &'static str, notes: &mut Notes) {
+        let value = written::time(self.time.value);
+        notes.taken_as(&self.time.place, field, &self.shown, &value);
+    }
+}
+
+impl Settings {
+    /// Takes in a directive that is one of them; one that can't be had is noted.
+    /// `None`: it is another one.
+    ///
+    /// # Errors
+    /// Its value can't be read, or it is there twice.
+    pub(super) fn take(
+        &mut self,
+        directive: &Directive,
+        files: &Files<'_>,
+        notes: &mut Notes,
+    ) -> Result<Option<()>, ImportError> {
+        let setting = match directive.name.text.as_str() {
+            "proxy_connect_timeout" => &mut self.connect_timeout,
+            "proxy_timeout" => &mut self.idle_timeout,
+            "proxy_ssl" if directive.argument(0) == Some("on") => {
+                self.proxy_ssl = Some(files.place_of(directive));
+                return Ok(Some(()));
+            }
+            _ => return Ok(None),
+        };
+        let [word] = directive.arguments.as_slice() else {
+            let problem = format!("{:?} takes one time, such as 30s", directive.name.text);
+            return Err(files.error(&directive.name, problem));
+        };
+        if setting.is_some() {
+            let problem = format!("{:?} is there twice; take one out", directive.name.text);
+            return Err(files.error(&directive.name, problem));
+        }
+        let time = match template(&word.text) {
+            Some(problem) => Err(problem),
+            None => value::time(&word.text, Finest::Milliseconds),
+        };
+        let value = time.map_err(|problem| files.error(word, problem))?;
+        let place = files.place_of(directive);
+        if value.is_zero() {
+            let text = format!("{}: no time at all is not waited for", directive.shown());
+            notes.not_taken(&place, text);
+        } else {
+            *setting = Some(Setting {
+                time: At { value, place },
+                shown: directive.shown(),
+            });
+        }
+        Ok(Some(()))
+    }
+
+    /// Notes the times as taken over.
+    pub(super) fn note_taken(&self, notes: &mut Notes) {
+        for (setting, field) in self.times() {
+            setting.note_taken(field, notes);
+        }
+    }
+
+    /// Notes those times of the level above as taken over that a server has none of
+    /// its own for, and the others as not.
+    pub(super) fn note_inherited(&self, servers: &[Settings], notes: &mut Notes) {
+        for (setting, field) in self.times() {
+            let is_inherited = servers.iter().any(|server| {
+                let own = server.times();
+                own.into_iter().all(|(_, own_field)| own_field != field)
+            });
+            if is_inherited {
+                setting.note_taken(field, notes);
+            } else {
+                let text = format!("{}: no server goes by it", setting.shown);
+                notes.not_taken(&setting.time.place, text);
+            }
+        }
+    }
+
+    fn times(&self) -> Vec<(&Setting, &'static str)> {
+        let connect = self
+            .connect_timeout
+            .iter()
+            .map(|one| (one, "connect_timeout"));
+        let idle = self.idle_timeout.iter().map(|one| (one, "idle_timeout"));
+        connect.chain(idle).collect()
+    }
+}

@@ -1,0 +1,80 @@
+//! When replicas are probed, and how many answers settle their state.
+
+use std::time::Duration;
+
+use super::found::{self, At, Service};
+use super::note::Notes;
+use super::output::{Check, Health};
+use super::written::time;
+
+/// When replicas are probed: one rhythm for all listeners.
+pub(super) fn rhythm(services: &[Service], check: Check, notes: &mut Notes) -> Health {
+    let mut given = services.iter().filter_map(|service| service.check.as_ref());
+    let first = given.next();
+    for other in given {
+        if first.is_some_and(|first| rhythm_of(&first.value) != rhythm_of(&other.value)) {
+            notes.not_taken(
+                &other.place,
+                "when replicas are probed is one thing for all listeners: the first check's is taken",
+            );
+        }
+    }
+    let Some(At {
+        value: first,
+        place,
+    }) = first
+    else {
+        return Health {
+            check,
+            interval: None,
+            fast_interval: None,
+            down_interval: None,
+            timeout: None,
+            rise: None,
+            fall: None,
+        };
+    };
+    // What is given alone is measured by the default of the other.
+    let implied = first.timeout.or(first.fast_interval);
+    let interval = first
+        .interval
+        .or(implied.map(|implied| implied.max(INTERVAL)));
+    let mut at_most_interval = |value: Option<Duration>, what: &str| {
+        let (value, interval) = (value?, interval?);
+        if value > interval {
+            let text = format!("{what} is longer than the interval, and is cut to it");
+            notes.not_taken(place, text);
+        }
+        Some(time(value.min(interval)))
+    };
+    let timeout = at_most_interval(first.timeout, "the timeout");
+    let fast_interval = at_most_interval(
+        first.fast_interval,
+        "the interval while a change is pending",
+    );
+    Health {
+        check,
+        interval: interval.map(time),
+        fast_interval,
+        down_interval: first.down_interval.map(time),
+        timeout,
+        rise: first.rise.map(|count| count.clamp(1, 1000)),
+        fall: first.fall.map(|count| count.clamp(1, 1000)),
+    }
+}
+
+fn rhythm_of(check: &found::Check) -> [Option<u128>; 6] {
+    let time = |time: Option<Duration>| time.map(|time| time.as_nanos());
+    let count = |count: Option<u64>| count.map(u128::from);
+    [
+        time(check.interval),
+        time(check.fast_interval),
+        time(check.down_interval),
+        time(check.timeout),
+        count(check.rise),
+        count(check.fall),
+    ]
+}
+
+/// The default of all, in HAProxy too.
+const INTERVAL: Duration = Duration::from_secs(2);
