@@ -1,6 +1,7 @@
 """What the proofs share: Docker, waiting for something, and saying what was seen."""
 
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -40,7 +41,7 @@ def nothing_is_proven(why):
 
 
 def need_engine_and_busybox():
-    if subprocess.run(["docker", "info"], capture_output=True).returncode != 0:
+    if not shutil.which("docker") or subprocess.run(["docker", "info"], capture_output=True).returncode != 0:
         nothing_is_proven("no Docker engine answers here")
     if not BUSYBOX.exists():
         nothing_is_proven(f"{BUSYBOX} is missing; install busybox-static")
