@@ -7,10 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
-use dtr_lb::cluster_status::{Credentials, Finding, Witness, findings};
+use dtr_lb::cluster_status::{Credentials, findings, report};
 use dtr_lb::config::{ConfigFile, Trust};
 use dtr_lb::survey::{SurveyOptions, cluster_views};
-use serde_json::{Value, json};
 
 use super::config_args::ConfigArgs;
 use super::failure::Failure;
@@ -74,7 +73,7 @@ impl ClusterStatus {
         let now = i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX);
         let found = findings(&witnesses, now);
         match self.json {
-            true => print(json(&witnesses, &found))?,
+            true => print(report(&witnesses, &found))?,
             false => print(table::text(&witnesses, &found, now))?,
         }
         match found.len() {
@@ -83,25 +82,6 @@ impl ClusterStatus {
             count => Err(Failure::Runtime(anyhow!("{count} things are worth a look"))),
         }
     }
-}
-
-fn json(witnesses: &[Witness], found: &[Finding]) -> Value {
-    let witness = |witness: &Witness| {
-        let (said, error) = match &witness.view {
-            Ok(view) => (Some(&view.0), None),
-            Err(error) => (None, Some(error)),
-        };
-        let ping = witness.ping.as_ref();
-        json!({
-            "name": witness.name,
-            "id": witness.id,
-            "ping": ping.map(|ping| ping.as_ref().err().map_or("OK", String::as_str)),
-            "says": said,
-            "error": error,
-        })
-    };
-    let witnesses: Vec<Value> = witnesses.iter().map(witness).collect();
-    json!({ "ok": found.is_empty(), "replicas": witnesses, "findings": found })
 }
 
 fn usage(problem: impl std::fmt::Display) -> Failure {

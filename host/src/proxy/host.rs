@@ -20,6 +20,7 @@ use crate::net::forward::DataCallbacks;
 use crate::net::pipe::PipeBudget;
 use crate::plan::Plan;
 use crate::proxy::admin::desk::AdminDesk;
+use crate::proxy::cluster_watch::{self, ClusterWatch};
 use crate::proxy::connection_limit;
 use crate::proxy::context::ListenerContext;
 use crate::proxy::generation::{Generation, GenerationArgs};
@@ -283,6 +284,15 @@ impl Host {
         if let Some(sockets) = new_admin {
             self.main_thread.serve_admin(sockets);
         }
+        if plan.cluster_status.is_none() {
+            cluster_watch::forget(&self.vm_data);
+        }
+        self.main_thread
+            .watch_cluster(plan.cluster_status.clone().map(|plan| ClusterWatch {
+                plan,
+                clusters,
+                vm_data: self.vm_data.clone(),
+            }));
         self.names = resolver.names().to_vec();
         self.main_thread.resolve(Resolving {
             resolver,
