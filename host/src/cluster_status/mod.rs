@@ -2,10 +2,12 @@
 //! replica says of all, side by side. A second witness, never a verdict: the answers come
 //! from caches, and need an administrator's password.
 
+mod credentials;
 mod finding;
 mod findings;
 mod view;
 
+pub use credentials::Credentials;
 pub use finding::{Finding, FindingKind};
 pub use findings::{Witness, findings};
 pub use view::{Member, View};
