@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "a test may end at the first surprise")]
-
 use super::*;
 use crate::compare::certificate::Certificate;
 
