@@ -33,7 +33,7 @@ impl View {
     /// Reads an answer's body.
     ///
     /// # Errors
-    /// It is no JSON of that form, or has more than [`MOST_MEMBERS`] replicas.
+    /// It is no JSON of that form, or has more than 200 replicas.
     pub fn read(body: &[u8]) -> Result<View, String> {
         let answer: Answer = serde_json::from_slice(body)
             .map_err(|error| format!("its answer is no cluster status ({error})"))?;

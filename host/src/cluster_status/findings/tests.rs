@@ -31,7 +31,9 @@ fn three(ids: [Option<&str>; 3], view: &Result<View, String>) -> Vec<Witness> {
 const IDS: [Option<&str>; 3] = [Some("a1"), Some("b2"), Some("c3")];
 const WELL: [(&str, &str, i64); 3] = [("a1", "OK", 10), ("b2", "OK", 20), ("c3", "OK", 30)];
 
-/// Each case: why, the witnesses, and the kinds and beginnings of what is found.
+/// Why, the witnesses, and the kinds and beginnings of what is found.
+type Case = (&'static str, Vec<Witness>, Vec<(FindingKind, &'static str)>);
+
 #[test]
 fn what_is_worth_a_look_is_found_and_nothing_else() {
     use FindingKind::*;
@@ -44,7 +46,7 @@ fn what_is_worth_a_look_is_found_and_nothing_else() {
         change(&mut witnesses[number]);
         witnesses
     };
-    let cases: Vec<(&str, Vec<Witness>, Vec<(FindingKind, &str)>)> = vec![
+    let cases: Vec<Case> = vec![
         ("all is well", three(IDS, &well), vec![]),
         ("all is well, without ids", three([None; 3], &well), vec![]),
         (
