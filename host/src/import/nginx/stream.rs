@@ -1,10 +1,10 @@
 //! The stream block: its upstreams, maps and servers, as services.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::error::ImportError;
 use super::super::found::{At, Service};
-use super::super::note::Notes;
+use super::super::note::{Notes, Place};
 use super::advice;
 use super::directive::Directive;
 use super::files::Files;
@@ -126,8 +126,9 @@ impl Stream<'_, '_> {
                 target.text
             );
             let place = self.files.place(target.start);
-            self.notes
-                .leave_out(&server.parts.iter().cloned().collect(), &text);
+            let others: BTreeSet<Place> = server.parts.iter().cloned().collect();
+            let reason = format!("the server of line {} is not taken over", server.place.line);
+            self.notes.leave_out(&others, &reason);
             self.notes.not_taken(&place, text);
             return Ok(Vec::new());
         };
