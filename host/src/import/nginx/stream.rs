@@ -120,16 +120,13 @@ impl Stream<'_, '_> {
         }
         let chosen = self.maps.get_mut(bare_variable(&target.text));
         let Some((map, used)) = chosen.filter(|(map, _)| map.is_by_server_name()) else {
-            let text = format!(
-                "proxy_pass {}: what it stands for is known for each connection only; a map of \
-                 $ssl_preread_server_name could be read",
+            let reason = format!(
+                "its server passes clients to {}, whose value is known for each connection only; a \
+                 map of $ssl_preread_server_name could be read",
                 target.text
             );
-            let place = self.files.place(target.start);
-            let others: BTreeSet<Place> = server.parts.iter().cloned().collect();
-            let reason = format!("the server of line {} is not taken over", server.place.line);
-            self.notes.leave_out(&others, &reason);
-            self.notes.not_taken(&place, text);
+            let parts: BTreeSet<Place> = server.parts.iter().cloned().collect();
+            self.notes.leave_out(&parts, &reason);
             return Ok(Vec::new());
         };
         *used = Use::Chooses;
@@ -258,7 +255,11 @@ impl Stream<'_, '_> {
         }
         for (map, used) in self.maps.values() {
             if *used == Use::Nothing {
-                let text = format!("{}: it does not choose an upstream", map.block.shown());
+                let reason = match map.is_by_server_name() {
+                    true => "it does not choose an upstream",
+                    false => "only a map of $ssl_preread_server_name is read",
+                };
+                let text = format!("{}: {reason}", map.block.shown());
                 self.notes.not_taken(&self.files.place_of(&map.block), text);
             }
         }
