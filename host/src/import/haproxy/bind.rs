@@ -11,6 +11,7 @@ use super::source::Source;
 use super::value;
 use crate::import::error::ImportError;
 use crate::import::found::At;
+use crate::import::proxy_protocol;
 use crate::import::written;
 
 /// The addresses of a section.
@@ -119,11 +120,7 @@ impl<'a> Binds<'a> {
                 return Ok(());
             }
             "accept-proxy" | "accept-netscaler-cip" => {
-                let text = format!(
-                    "who connects here sends a header first ({name}), and the replicas would be sent it: \
-                 have it turned off there before the change"
-                );
-                ledger.advice(line, text);
+                ledger.advice(line, format!("{name}: {}", proxy_protocol::READ));
                 "not had: the PROXY protocol is not read"
             }
             "interface" => "not had: an address is listened on, not an interface; bind its address",
