@@ -193,12 +193,14 @@ fn longest(
 ) -> Option<Duration> {
     let given: Vec<At<Duration>> = services.iter().filter_map(pick).collect();
     let longest = given.iter().max_by_key(|one| one.value)?;
+    let reason = format!(
+        "there is one {field:?} for all listeners, and the longest is taken, of {}",
+        longest.place
+    );
     for other in given.iter().filter(|one| one.value != longest.value) {
-        let reason = format!(
-            "there is one {field:?} for all listeners, and the longest is taken, of {}",
-            longest.place
-        );
-        notes.overruled(&other.place, field, reason);
+        notes.overruled(&other.place, field, reason.clone());
     }
+    // Another line may have said the same as one that was overruled.
+    notes.settled(field, &time(longest.value), &reason);
     Some(longest.value)
 }

@@ -74,6 +74,8 @@ struct Became {
     field: &'static str,
     /// As it stands in the old one.
     old: String,
+    /// What it became.
+    value: String,
 }
 
 impl Notes {
@@ -89,6 +91,7 @@ impl Notes {
         let became = Became {
             field,
             old: old.to_owned(),
+            value: value.to_owned(),
         };
         self.add(place, NoteKind::Taken, text, Some(became));
     }
@@ -129,6 +132,17 @@ impl Notes {
             }
         }
         self.not_taken(place, reason);
+    }
+
+    /// The field has this value in the end: whatever became another one did not.
+    pub(super) fn settled(&mut self, field: &str, value: &str, reason: &str) {
+        for Entry { note, became } in &mut self.0 {
+            let is_other = |became: &&mut Became| became.field == field && became.value != value;
+            if let (NoteKind::Taken, Some(became)) = (note.kind, became.as_mut().filter(is_other)) {
+                note.kind = NoteKind::NotTaken;
+                note.text = format!("{}: {reason}", became.old);
+            }
+        }
     }
 
     /// What stands at these places is not part of the import: nothing of it is taken,

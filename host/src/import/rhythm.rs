@@ -55,7 +55,11 @@ pub(super) fn rhythm(
     let mut at_most_interval = |value: Option<Duration>, what: &str| {
         let (value, interval) = (value?, interval?);
         if value > interval {
-            let text = format!("{what} is longer than the interval, and is cut to it");
+            let text = format!(
+                "{what} ({}) is longer than the interval ({}), and is cut to it",
+                time(value),
+                time(interval)
+            );
             notes.not_taken(place, text);
         }
         Some(time(value.min(interval)))
