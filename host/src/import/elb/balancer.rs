@@ -250,6 +250,7 @@ impl<'a> Described<'a> {
                 binds: vec![listener.bind],
                 check: self.check.clone(),
                 idle_timeout: self.idle_timeout.clone(),
+                implied_idle_timeout: Some(IDLE_TIMEOUT),
                 ..Service::new(self.name.clone(), listener.place)
             },
         };
@@ -257,5 +258,7 @@ impl<'a> Described<'a> {
     }
 }
 
+/// AWS's default.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Over all listeners: an instance counts for each.
 const MOST_SERVERS: usize = 100_000;

@@ -1,6 +1,7 @@
 //! The stream block: its upstreams, maps and servers, as services.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::super::error::ImportError;
 use super::super::found::{At, Service};
@@ -216,6 +217,7 @@ impl Stream<'_, '_> {
             passive: upstream.passive,
             connect_timeout: connect.map(|one| one.time.clone()),
             idle_timeout: idle.map(|one| one.time.clone()),
+            implied_idle_timeout: Some(PROXY_TIMEOUT),
             slow_start: upstream.slow_start,
             parts: server.parts.iter().cloned().chain(upstream.parts).collect(),
             ..Service::new(target.text.clone(), server.place.clone())
@@ -280,5 +282,7 @@ fn bare_variable(text: &str) -> &str {
     inside.unwrap_or(text)
 }
 
+/// NGINX's default.
+const PROXY_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// Over all services: an upstream counts for each that leads to it.
 const MOST_SERVERS: usize = 100_000;
