@@ -36,6 +36,7 @@ mod nginx;
 mod note;
 mod options;
 mod output;
+mod proxy_protocol;
 mod replicas;
 mod rhythm;
 mod sources;
