@@ -6,6 +6,7 @@ mod alike;
 mod certificate;
 mod certificates;
 mod challenge;
+mod changes;
 mod clock;
 mod comparison;
 pub mod disagreement;
