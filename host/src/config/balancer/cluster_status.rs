@@ -55,7 +55,7 @@ pub(super) fn read(
         problems.refuse_field("cluster_status", problem);
     }
     let path = problems.source().folder().join(&file.password_file);
-    match Credentials::read(&file.user, &path) {
+    match Credentials::read_file(&file.user, &path) {
         Ok(credentials) => Some(ClusterStatus {
             interval: file.interval.map_or(INTERVAL, BoundedDuration::get),
             credentials,
