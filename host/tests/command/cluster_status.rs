@@ -223,3 +223,17 @@ fn who_asks_may_stand_in_the_configuration() {
         nobody.stderr
     );
 }
+
+#[test]
+fn programs_get_an_object_whatever_is_wrong() {
+    let stage = Stage::new();
+    let missing = ["--user", "admin", "--password-file", "missing", "--json"];
+    for flags in [&["--json"][..], &missing] {
+        let shown = stage.show(flags);
+        assert_eq!(shown.code, Some(2), "{}", shown.stdout);
+        let found: Value = serde_json::from_str(&shown.stdout).unwrap();
+        assert_eq!(found["ok"], false);
+        let error = found["error"].as_str().unwrap();
+        assert!(shown.stderr.contains(error), "{error}: {}", shown.stderr);
+    }
+}
