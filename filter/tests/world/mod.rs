@@ -230,6 +230,7 @@ impl World {
                             let shown = shown.map(|(name, value)| (*name, (*value).to_owned()));
                             shown.chain([("date", self.date(replica))]).collect()
                         }
+                        Does::Hang => continue,
                         _ => Vec::new(),
                     };
                     let fact = Fact::Inspected(request.inspection, headers);
