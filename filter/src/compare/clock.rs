@@ -79,8 +79,13 @@ fn usual_ms(replicas: &[Observed<'_>]) -> i64 {
     nearest.copied().unwrap_or_default()
 }
 
+/// How far off that is, ahead or behind, to the nearest second.
+pub(crate) fn whole_seconds(skew_ms: i64) -> u64 {
+    skew_ms.unsigned_abs().saturating_add(500) / 1000
+}
+
 fn direction(skew_ms: i64) -> String {
-    let seconds = skew_ms.unsigned_abs() / 1000;
+    let seconds = whole_seconds(skew_ms);
     let span = match seconds {
         0..120 => format!("{seconds} s"),
         120..7200 => format!("{} min {} s", seconds / 60, seconds % 60),

@@ -17,5 +17,6 @@ pub mod observation;
 
 pub use certificate::Certificate;
 pub use clock::skews_ms;
+pub(crate) use clock::whole_seconds;
 pub use comparison::compare;
 pub use inspection::{InspectionId, InspectionRequest};
