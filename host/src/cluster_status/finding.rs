@@ -34,9 +34,9 @@ pub enum FindingKind {
 }
 
 impl Finding {
-    /// Whether it is the other one, though its figures may have moved.
-    pub(crate) fn is_same(&self, other: &Finding) -> bool {
-        (self.kind, &self.about) == (other.kind, &other.about)
+    /// What stays the same though its figures move.
+    pub(crate) fn key(&self) -> (FindingKind, &str) {
+        (self.kind, &self.about)
     }
 }
 

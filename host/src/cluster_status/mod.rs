@@ -13,5 +13,5 @@ pub(crate) use ask::ask;
 pub use credentials::Credentials;
 pub use finding::{Finding, FindingKind};
 pub use findings::{Witness, findings};
-pub use report::report;
+pub use report::{report, unasked};
 pub use view::{Member, View};

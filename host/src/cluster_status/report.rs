@@ -12,6 +12,15 @@ pub fn report(witnesses: &[Witness], found: &[Finding]) -> Value {
     json!({ "ok": found.is_empty(), "replicas": witnesses, "findings": found })
 }
 
+/// The same where nobody was asked, and why.
+#[must_use]
+pub fn unasked(error: &str) -> Value {
+    let mut report = report(&[], &[]);
+    report["ok"] = false.into();
+    report["error"] = error.into();
+    report
+}
+
 fn witness(witness: &Witness) -> Value {
     let (says, error) = match &witness.view {
         Ok(view) => (Some(&view.0), None),

@@ -20,7 +20,7 @@ use crate::net::forward::DataCallbacks;
 use crate::net::pipe::PipeBudget;
 use crate::plan::Plan;
 use crate::proxy::admin::desk::AdminDesk;
-use crate::proxy::cluster_watch::{self, ClusterWatch};
+use crate::proxy::cluster_watch::ClusterWatch;
 use crate::proxy::connection_limit;
 use crate::proxy::context::ListenerContext;
 use crate::proxy::generation::{Generation, GenerationArgs};
@@ -284,15 +284,15 @@ impl Host {
         if let Some(sockets) = new_admin {
             self.main_thread.serve_admin(sockets);
         }
-        if plan.cluster_status.is_none() {
-            cluster_watch::forget(&self.vm_data);
-        }
-        self.main_thread
-            .watch_cluster(plan.cluster_status.clone().map(|plan| ClusterWatch {
+        let vm_data = self.vm_data.clone();
+        match plan.cluster_status.clone() {
+            Some(plan) => self.main_thread.watch_cluster(ClusterWatch {
                 plan,
                 clusters,
-                vm_data: self.vm_data.clone(),
-            }));
+                vm_data,
+            }),
+            None => self.main_thread.watch_nobody(vm_data),
+        }
         self.names = resolver.names().to_vec();
         self.main_thread.resolve(Resolving {
             resolver,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{io, thread};
 
+use proxy_wasm_engine::Shared;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -17,7 +18,7 @@ use crate::caught_panic::CaughtPanic;
 use crate::fault::{Fault, FaultSwitch};
 use crate::filters::backoff::Backoff;
 use crate::proxy::admin::{Admin, Current};
-use crate::proxy::cluster_watch::ClusterWatch;
+use crate::proxy::cluster_watch::{self, ClusterWatch};
 use crate::proxy::shared_state::SharedState;
 use crate::upstream::resolver::Resolver;
 
@@ -34,7 +35,9 @@ enum Order {
     /// Keep these names up to date, instead of those before.
     Resolve(Resolving),
     /// Have these replicas say how the cluster is, instead of those before.
-    Watch(Option<ClusterWatch>),
+    Watch(ClusterWatch),
+    /// Have nobody say that any more, and forget what was said.
+    WatchNobody(Shared),
 }
 
 /// Keeps DNS names up to date.
@@ -75,9 +78,14 @@ impl MainThread {
         let _ = self.orders.send(Order::Serve(sockets));
     }
 
-    /// Has these replicas say how the cluster is, from now on; `None`: nobody.
-    pub(super) fn watch_cluster(&self, watch: Option<ClusterWatch>) {
+    /// Has these replicas say how the cluster is, from now on.
+    pub(super) fn watch_cluster(&self, watch: ClusterWatch) {
         let _ = self.orders.send(Order::Watch(watch));
+    }
+
+    /// Has nobody say that any more, and the filter forget what was said.
+    pub(super) fn watch_nobody(&self, vm_data: Shared) {
+        let _ = self.orders.send(Order::WatchNobody(vm_data));
     }
 
     /// Looks these names up from now on, and no others.
@@ -119,8 +127,13 @@ async fn live(mut orders: mpsc::UnboundedReceiver<Order>, current: Current) {
                 replace(&mut resolving, Some(next));
             }
             Order::Watch(watch) => {
-                let next = watch.map(|watch| spawn_local(keep_watching(watch)).abort_handle());
-                replace(&mut watching, next);
+                let next = spawn_local(keep_watching(watch)).abort_handle();
+                replace(&mut watching, Some(next));
+            }
+            Order::WatchNobody(vm_data) => {
+                // First, or the last one tells once more.
+                replace(&mut watching, None);
+                cluster_watch::forget(&vm_data);
             }
         }
     }

@@ -306,6 +306,18 @@ fn a_chain_has_no_replicas_to_ask() {
         stderr.contains("--probe asks the replicas of a balancer"),
         "{stderr}"
     );
+    let object = crate::output(&[
+        "check",
+        "--config",
+        file.to_str().unwrap(),
+        "--probe",
+        "--json",
+    ]);
+    assert_eq!(object.status.code(), Some(2));
+    let object: Value = serde_json::from_slice(&object.stdout).unwrap();
+    assert_eq!(object["ok"], false);
+    let problem = object["errors"][0]["problem"].as_str().unwrap();
+    assert!(problem.starts_with("--probe asks"), "{problem}");
 }
 
 /// A server that answers every connection as Go's does one that does not speak TLS.

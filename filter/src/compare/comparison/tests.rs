@@ -71,6 +71,11 @@ fn a_clock_that_differs_is_named() {
             vec!["replica \"r3\": its clock is 62 min 5 s ahead of the others'; tokens"],
         ),
         (
+            "an hour, by a clock of whole seconds",
+            vec![offset(0), offset(0), offset(3_599_600)],
+            vec!["replica \"r3\": its clock is 60 min 0 s ahead"],
+        ),
+        (
             "one is behind",
             vec![offset(-30_000), offset(0), offset(0)],
             vec!["replica \"r1\": its clock is 30 s behind the others'; tokens"],

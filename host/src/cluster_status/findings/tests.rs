@@ -85,7 +85,10 @@ fn what_is_worth_a_look_is_found_and_nothing_else() {
             "one of whom all say the same",
             three(IDS, &of_b2("rethinkdb: down", 20)),
             vec![
-                (Unhealthy, "of b2 (r2) r1, r2, r3 say rethinkdb: down"),
+                (
+                    Unhealthy,
+                    "b2 (r2): r1, r2, r3 say rethinkdb: down; look into its log",
+                ),
                 (
                     PingDiffers,
                     "r2 answers /_ping as healthy, and the cluster says it is not",
@@ -95,14 +98,17 @@ fn what_is_worth_a_look_is_found_and_nothing_else() {
         (
             "one of whom another is said",
             with(2, &|third| third.view = of_b2("no answer", 20)),
-            vec![(Disagreement, "of b2 (r2) r1, r2 say OK; r3 says no answer")],
+            vec![(
+                Disagreement,
+                "b2 (r2): r1, r2 say OK, r3 says no answer; look into",
+            )],
         ),
         (
             "one that a view does not have",
             with(0, &|first| first.view = view(&WELL[..2])),
             vec![(
                 Disagreement,
-                "of c3 (r3) r2, r3 say OK; 1 of the views do not have it",
+                "c3 (r3): r2, r3 say OK, 1 replica does not know it; look into",
             )],
         ),
         (
@@ -110,13 +116,26 @@ fn what_is_worth_a_look_is_found_and_nothing_else() {
             three(IDS, &of_b2("OK", 840)),
             vec![(
                 Stale,
-                "what is known of b2 (r2) at r1, r2, r3 is 14 min old, and more than 10",
+                "b2 (r2): r1, r2, r3 last heard of it 14 min ago, which is more than 10 min",
             )],
         ),
         (
             "ten minutes are not old",
             three(IDS, &of_b2("OK", 600)),
             vec![],
+        ),
+        (
+            "clocks that differ a little",
+            three(IDS, &of_b2("OK", -50)),
+            vec![],
+        ),
+        (
+            "news of tomorrow",
+            three(IDS, &of_b2("OK", -86_400)),
+            vec![(
+                Stale,
+                "b2 (r2): r1, r2, r3 heard of it 1440 min from now: synchronise",
+            )],
         ),
         (
             "one that fails its ping",
@@ -157,4 +176,27 @@ fn what_is_worth_a_look_is_found_and_nothing_else() {
             assert!(found.text.starts_with(text), "{why}: {}", found.text);
         }
     }
+}
+
+#[test]
+fn what_many_say_stays_short() {
+    let witnesses: Vec<Witness> = (0..1000)
+        .map(|number| {
+            let error = format!("{number}: {}", "x".repeat(500));
+            let name = format!("r{number}");
+            witness(&name, None, view(&[("a1", &error, 900)]))
+        })
+        .collect();
+    let found = findings(&witnesses, NOW);
+    for one in &found {
+        let longest = one.text.len().max(one.about.len());
+        assert!(longest < 3000, "{longest}: {}", one.text);
+    }
+    let kinds: Vec<FindingKind> = found.iter().map(|one| one.kind).collect();
+    let expected = [
+        FindingKind::NotInCluster,
+        FindingKind::Disagreement,
+        FindingKind::Stale,
+    ];
+    assert_eq!(kinds, expected);
 }
