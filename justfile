@@ -38,6 +38,26 @@ fuzz target *args:
 envoy:
     cargo run -- envoy --config envoy/dtr-lb.json --out target/envoy --wasm-path /etc/dtr-lb/dtr_lb_filter.wasm --system-roots /etc/ssl/certs/ca-certificates.crt && cp target/envoy/envoy.yaml envoy/envoy.yaml
 
+# Build the image, dtr-lb:latest, of nothing but the static binary.
+image:
+    packaging/image
+
+# Prove the image on a Docker engine: failures, reload, drain, restart, log drivers.
+prove-image *args:
+    packaging/prove-image {{ args }}
+
+# Build the package for Debian: target/dist/dtr-lb_VERSION-1_amd64.deb.
+deb:
+    packaging/deb
+
+# Prove the package on Debian 12 and 13: install, start, reload, upgrade, drain, purge.
+prove-package *args:
+    packaging/prove-package {{ args }}
+
+# Build a release into target/dist: archive, package, image, SBOM, licences, SHA256SUMS.
+dist:
+    packaging/dist
+
 # Format everything.
 fmt:
     cargo fmt --all

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use dtr_lb::config::ConfigFile;
 use dtr_lb::import::{ImportOptions, NoSources, OldFile, import};
 
-const DOCUMENTS: [&str; 12] = [
+const DOCUMENTS: [&str; 13] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -17,6 +17,7 @@ const DOCUMENTS: [&str; 12] = [
     "host/engine/README.md",
     "host/testkit/README.md",
     "envoy/README.md",
+    "packaging/README.md",
     "docs/migrate/nginx.md",
     "docs/migrate/haproxy.md",
     "docs/migrate/elb.md",
@@ -147,6 +148,13 @@ fn examples_of_the_configuration_are_accepted() {
         }
     }
     assert_eq!(seen, 8, "an example was added or lost; change the number");
+}
+
+#[test]
+fn the_example_that_comes_with_packages_is_accepted() {
+    let example = read("packaging/lb.json");
+    let file = ConfigFile::parse(&example, "lb.json").unwrap();
+    assert!(file.warnings().is_empty());
 }
 
 #[test]
