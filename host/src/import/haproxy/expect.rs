@@ -25,34 +25,38 @@ pub(super) fn statuses(
         let problem = format!("more than {MOST_EXPECTS} \"http-check expect\" for one check");
         return Err(source.wrong(extra, 0, problem));
     }
+    let mut expected = Vec::new();
+    for line in lines {
+        expected.push((line, Expectation::read(source, line)?));
+    }
     let mut accepted: Vec<u16> = STATUSES.collect();
     let (mut of_status, mut of_body) = (None, false);
-    for line in lines {
-        match Expectation::read(source, line)? {
+    for (line, expectation) in &expected {
+        match expectation {
             Expectation::Status(healthy) => {
-                accepted.retain(|status| healthy.contains(status));
+                accepted.retain(|status| healthy.binary_search(status).is_ok());
                 of_status = Some(line);
             }
             Expectation::Body => of_body = true,
             Expectation::Other => {}
         }
     }
+    if let (Some(line), true) = (of_status, accepted.is_empty()) {
+        let problem = "no status is left that counts as healthy; correct the expectations";
+        return Err(source.wrong(line, 0, problem));
+    }
     let ranges = match (of_status, of_body) {
         (Some(_), _) => ranges(&accepted),
         (None, true) => Vec::new(),
         (None, false) => vec![SUCCESS],
     };
-    if let (Some(line), true) = (of_status, accepted.is_empty()) {
-        let problem = "no status is left that counts as healthy; correct the expectations";
-        return Err(source.wrong(line, 0, problem));
-    }
-    note(source, lines, &ranges, ledger)?;
+    note(&expected, &ranges, ledger);
     Ok(ranges)
 }
 
 /// What a line expects of an answer.
 enum Expectation {
-    /// One of these.
+    /// One of these, in order.
     Status(Vec<u16>),
     /// A part of its body.
     Body,
@@ -85,7 +89,8 @@ impl Expectation {
         };
         Ok(match given {
             Some(given) => {
-                let healthy = STATUSES.filter(|status| given.contains(status) != is_negated);
+                let healthy =
+                    STATUSES.filter(|status| given.binary_search(status).is_ok() != is_negated);
                 Expectation::Status(healthy.collect())
             }
             None => Expectation::Other,
@@ -94,17 +99,12 @@ impl Expectation {
 }
 
 /// Says what each line became.
-fn note(
-    source: &Source<'_>,
-    lines: &[Rc<Line>],
-    ranges: &[(u16, u16)],
-    ledger: &mut Ledger,
-) -> Result<(), ImportError> {
+fn note(expected: &[(&Rc<Line>, Expectation)], ranges: &[(u16, u16)], ledger: &mut Ledger) {
     let shown: Vec<String> = ranges.iter().map(shown).collect();
-    for line in lines {
+    for (line, expectation) in expected {
         let says: Vec<&str> = line.rest(2).iter().map(|word| word.text.as_str()).collect();
         let says = format!("http-check expect {}", says.join(" "));
-        if let Expectation::Status(_) = Expectation::read(source, line)? {
+        if let Expectation::Status(_) = expectation {
             ledger.taken(line, format!("{says}: \"statuses\" is {}", shown.join(",")));
             continue;
         }
@@ -117,7 +117,6 @@ fn note(
             format!("{says}: only statuses can be expected; {instead}"),
         );
     }
-    Ok(())
 }
 
 /// The statuses of a list such as `200,204-206`.
