@@ -78,7 +78,8 @@ impl Expectation {
         let given: Option<Vec<u16>> = match kind {
             "status" => {
                 let given = listed(word()?).ok_or_else(|| {
-                    let problem = "this is no list of statuses such as 200,204 or 200-299";
+                    let problem =
+                        "this is no list of up to 100 statuses such as 200,204 or 200-299";
                     source.wrong(line, index + 1, problem)
                 })?;
                 Some(given)
@@ -121,8 +122,9 @@ fn note(expected: &[(&Rc<Line>, Expectation)], ranges: &[(u16, u16)], ledger: &m
 
 /// The statuses of a list such as `200,204-206`.
 fn listed(text: &str) -> Option<Vec<u16>> {
-    let ranges: Option<Vec<(u16, u16)>> = text.split(',').map(range).collect();
-    let ranges = ranges?;
+    let ranges: Option<Vec<(u16, u16)>> =
+        text.split(',').take(MOST_RANGES + 1).map(range).collect();
+    let ranges = ranges.filter(|ranges| ranges.len() <= MOST_RANGES)?;
     let is_listed = |status: &u16| {
         let mut ranges = ranges.iter();
         ranges.any(|(first, last)| (first..=last).contains(&status))
@@ -167,6 +169,8 @@ const STATUSES: std::ops::RangeInclusive<u16> = 100..=599;
 const SUCCESS: (u16, u16) = (200, 399);
 /// Each service reads those of its defaults.
 const MOST_EXPECTS: usize = 16;
+/// Or single statuses, on one line.
+const MOST_RANGES: usize = 100;
 
 const EXPECT_OPTIONS: [&str; 8] = [
     "min-recv",
