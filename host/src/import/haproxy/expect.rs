@@ -25,34 +25,38 @@ pub(super) fn statuses(
         let problem = format!("more than {MOST_EXPECTS} \"http-check expect\" for one check");
         return Err(source.wrong(extra, 0, problem));
     }
+    let mut expected = Vec::new();
+    for line in lines {
+        expected.push((line, Expectation::read(source, line)?));
+    }
     let mut accepted: Vec<u16> = STATUSES.collect();
     let (mut of_status, mut of_body) = (None, false);
-    for line in lines {
-        match Expectation::read(source, line)? {
+    for (line, expectation) in &expected {
+        match expectation {
             Expectation::Status(healthy) => {
-                accepted.retain(|status| healthy.contains(status));
+                accepted.retain(|status| healthy.binary_search(status).is_ok());
                 of_status = Some(line);
             }
             Expectation::Body => of_body = true,
             Expectation::Other => {}
         }
     }
+    if let (Some(line), true) = (of_status, accepted.is_empty()) {
+        let problem = "no status is left that counts as healthy; correct the expectations";
+        return Err(source.wrong(line, 0, problem));
+    }
     let ranges = match (of_status, of_body) {
         (Some(_), _) => ranges(&accepted),
         (None, true) => Vec::new(),
         (None, false) => vec![SUCCESS],
     };
-    if let (Some(line), true) = (of_status, accepted.is_empty()) {
-        let problem = "no status is left that counts as healthy; correct the expectations";
-        return Err(source.wrong(line, 0, problem));
-    }
-    note(source, lines, &ranges, ledger)?;
+    note(&expected, &ranges, ledger);
     Ok(ranges)
 }
 
 /// What a line expects of an answer.
 enum Expectation {
-    /// One of these.
+    /// One of these, in order.
     Status(Vec<u16>),
     /// A part of its body.
     Body,
@@ -74,7 +78,8 @@ impl Expectation {
         let given: Option<Vec<u16>> = match kind {
             "status" => {
                 let given = listed(word()?).ok_or_else(|| {
-                    let problem = "this is no list of statuses such as 200,204 or 200-299";
+                    let problem =
+                        "this is no list of up to 100 statuses such as 200,204 or 200-299";
                     source.wrong(line, index + 1, problem)
                 })?;
                 Some(given)
@@ -85,7 +90,8 @@ impl Expectation {
         };
         Ok(match given {
             Some(given) => {
-                let healthy = STATUSES.filter(|status| given.contains(status) != is_negated);
+                let healthy =
+                    STATUSES.filter(|status| given.binary_search(status).is_ok() != is_negated);
                 Expectation::Status(healthy.collect())
             }
             None => Expectation::Other,
@@ -94,17 +100,12 @@ impl Expectation {
 }
 
 /// Says what each line became.
-fn note(
-    source: &Source<'_>,
-    lines: &[Rc<Line>],
-    ranges: &[(u16, u16)],
-    ledger: &mut Ledger,
-) -> Result<(), ImportError> {
+fn note(expected: &[(&Rc<Line>, Expectation)], ranges: &[(u16, u16)], ledger: &mut Ledger) {
     let shown: Vec<String> = ranges.iter().map(shown).collect();
-    for line in lines {
+    for (line, expectation) in expected {
         let says: Vec<&str> = line.rest(2).iter().map(|word| word.text.as_str()).collect();
         let says = format!("http-check expect {}", says.join(" "));
-        if let Expectation::Status(_) = Expectation::read(source, line)? {
+        if let Expectation::Status(_) = expectation {
             ledger.taken(line, format!("{says}: \"statuses\" is {}", shown.join(",")));
             continue;
         }
@@ -117,13 +118,13 @@ fn note(
             format!("{says}: only statuses can be expected; {instead}"),
         );
     }
-    Ok(())
 }
 
 /// The statuses of a list such as `200,204-206`.
 fn listed(text: &str) -> Option<Vec<u16>> {
-    let ranges: Option<Vec<(u16, u16)>> = text.split(',').map(range).collect();
-    let ranges = ranges?;
+    let ranges: Option<Vec<(u16, u16)>> =
+        text.split(',').take(MOST_RANGES + 1).map(range).collect();
+    let ranges = ranges.filter(|ranges| ranges.len() <= MOST_RANGES)?;
     let is_listed = |status: &u16| {
         let mut ranges = ranges.iter();
         ranges.any(|(first, last)| (first..=last).contains(&status))
@@ -168,6 +169,8 @@ const STATUSES: std::ops::RangeInclusive<u16> = 100..=599;
 const SUCCESS: (u16, u16) = (200, 399);
 /// Each service reads those of its defaults.
 const MOST_EXPECTS: usize = 16;
+/// Or single statuses, on one line.
+const MOST_RANGES: usize = 100;
 
 const EXPECT_OPTIONS: [&str; 8] = [
     "min-recv",

@@ -49,9 +49,19 @@ impl Matcher<'_> {
             Some('*' | '?') => from | once,
             _ => once,
         };
-        let more = match self.rest.chars().next() {
-            Some('*' | '+') => 3,
-            Some('?') => 0,
+        match self.rest.chars().next() {
+            Some('*' | '+') => {
+                let behind = self.rest.get(1..)?;
+                // Until there is no other place to end at.
+                let mut begins = from;
+                while ends != begins {
+                    begins = ends;
+                    self.rest = part;
+                    ends |= self.part(begins)?;
+                }
+                self.rest = behind;
+            }
+            Some('?') => self.rest = self.rest.get(1..)?,
             Some('{') => {
                 let count = self.rest.get(1..2)?.parse::<u8>().ok()?;
                 let is_count = self.rest.get(2..)?.starts_with('}') && (1..=3).contains(&count);
@@ -62,16 +72,9 @@ impl Matcher<'_> {
                     ends = self.part(ends)?;
                 }
                 self.rest = behind;
-                return Some(ends);
             }
-            _ => return Some(ends),
-        };
-        let behind = self.rest.get(1..)?;
-        for _ in 0..more {
-            self.rest = part;
-            ends |= self.part(ends)?;
+            _ => {}
         }
-        self.rest = behind;
         Some(ends)
     }
 
@@ -141,7 +144,7 @@ const END: u8 = 0b1000;
 const ANYWHERE: u8 = 0b1111;
 /// In bytes.
 const LONGEST: usize = 64;
-/// Groups in each other: each may go through its inside four times.
+/// Groups in each other: each may go through its inside several times.
 const DEEPEST: usize = 3;
 
 #[cfg(test)]

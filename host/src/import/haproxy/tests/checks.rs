@@ -147,6 +147,31 @@ fn a_backends_own_check_has_none_of_its_defaults_expectations() {
 }
 
 #[test]
+fn expectations_that_no_answer_meets_are_refused() {
+    let long = format!("http-check expect status {}200", "200,".repeat(100));
+    let many = "http-check expect status 200\n".repeat(17);
+    let cases = [
+        (
+            "http-check expect status ok",
+            "this is no list of up to 100 statuses",
+        ),
+        (&*long, "this is no list of up to 100 statuses"),
+        (&*many, "more than 16 \"http-check expect\""),
+        (
+            "http-check expect status 200\nhttp-check expect ! rstatus ^2",
+            "no status is left",
+        ),
+    ];
+    for (lines, expected) in cases {
+        let text = format!(
+            "listen dtr\nmode tcp\nbind :443\noption httpchk\n{lines}\nserver a 10.0.0.1:443 check\n"
+        );
+        let error = imported(&text).map(drop).unwrap_err().to_string();
+        assert!(error.contains(expected), "{lines}: {error}");
+    }
+}
+
+#[test]
 fn a_checks_certificate_is_verified_as_the_lines_say() {
     let file = |name: &str| Verify::CaFile(name.to_owned());
     let cases = [
