@@ -43,7 +43,7 @@ on_host!(
         proxy.measures(&findings("unhealthy"), 1.0).await;
         proxy.measures(&findings("not-configured"), 1.0).await;
         proxy
-            .logs("cluster status: of b2 r1, r2 say rethinkdb: down")
+            .logs("cluster status: b2: r1, r2 say rethinkdb: down")
             .await;
         proxy.sees(&second, Healthy).await;
         let status = proxy.request_admin("GET", "/status", &[], b"").await;

@@ -193,9 +193,9 @@ fn stale(title: &str, sayings: &[(&str, &Member)], now_unix_s: i64) -> Option<Fi
                 STALE / 60
             ),
             Age::Ahead => {
-                format!("{names} heard of it {minutes} min from now: synchronise the clocks (NTP)")
+                format!("its time at {names} is {minutes} min ahead of ours: synchronise the clocks (NTP)")
             }
-            Age::Unknown => format!("{names} does not say when it was last heard of"),
+            Age::Unknown => format!("it has no time at {names}, and what is said of it may be old"),
         }
     });
     let texts: Vec<String> = texts.collect();

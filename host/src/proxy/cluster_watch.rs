@@ -22,7 +22,7 @@ use crate::upstream::cluster::Clusters;
 /// What is asked, and where the filter reads what was said.
 #[derive(Clone)]
 pub(super) struct ClusterWatch {
-    pub(super) plan: ClusterStatus,
+    pub(super) plan: Arc<ClusterStatus>,
     pub(super) clusters: Arc<Clusters>,
     pub(super) vm_data: Shared,
 }

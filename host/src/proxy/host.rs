@@ -287,7 +287,7 @@ impl Host {
         let vm_data = self.vm_data.clone();
         match plan.cluster_status.clone() {
             Some(plan) => self.main_thread.watch_cluster(ClusterWatch {
-                plan,
+                plan: Arc::new(plan),
                 clusters,
                 vm_data,
             }),

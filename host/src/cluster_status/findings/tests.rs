@@ -134,7 +134,7 @@ fn what_is_worth_a_look_is_found_and_nothing_else() {
             three(IDS, &of_b2("OK", -86_400)),
             vec![(
                 Stale,
-                "b2 (r2): r1, r2, r3 heard of it 1440 min from now: synchronise",
+                "b2 (r2): its time at r1, r2, r3 is 1440 min ahead of ours: synchronise",
             )],
         ),
         (
