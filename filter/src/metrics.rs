@@ -6,6 +6,7 @@ use crate::balance::listener::Refusal;
 use crate::balance::pool::Pool;
 use crate::balance::replica::ReplicaId;
 use crate::balance::tally::Tally;
+use crate::compare::whole_seconds;
 use crate::config::Config;
 use crate::contract::metric_name;
 use crate::effect::Effects;
@@ -111,7 +112,7 @@ impl Metrics {
         for (id, replica) in pool.replicas() {
             if let Some(skew_ms) = skews_ms.get(&id) {
                 let name = metric_name::replica(&replica.name, metric_name::CLOCK_SKEW);
-                self.set(name, skew_ms.unsigned_abs() / 1000, effects);
+                self.set(name, whole_seconds(*skew_ms), effects);
             }
         }
     }

@@ -41,6 +41,7 @@ pub mod plan;
 mod proxy;
 pub mod standin;
 pub mod survey;
+mod unique_map;
 mod upstream;
 
 pub use control::lifecycle::Drained;

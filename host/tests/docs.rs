@@ -132,7 +132,7 @@ fn examples_of_the_configuration_are_accepted() {
     let folder = tempfile::tempdir().unwrap();
     for module in ["gate.wasm", "count.wasm"] {
         // A configuration is refused when a module can't be read.
-        std::fs::write(folder.path().join(module), "").unwrap();
+        std::fs::write(folder.path().join(module), b"\0asm").unwrap();
     }
     for document in ["README.md", "host/README.md"]
         .into_iter()
@@ -241,5 +241,27 @@ fn every_field_is_in_the_reference() {
                 "host/README.md lacks `{field}`, which {probe} shows"
             );
         }
+    }
+}
+
+#[test]
+fn the_configuration_in_the_manifests_is_accepted() {
+    let manifests = read("packaging/kubernetes/dtr-lb.yaml");
+    let (_, block) = manifests.split_once("lb.json: |\n").unwrap();
+    let lines = block.lines().take_while(|line| line.starts_with("    "));
+    let config = lines.collect::<Vec<_>>().join("\n");
+    let file = ConfigFile::parse(&config, "lb.json");
+    let file = file.unwrap_or_else(|error| panic!("{error}\n{config}"));
+    let ConfigFile::Balancer(balancer) = file else {
+        panic!("{file:?}");
+    };
+    let listened: Vec<u16> = balancer
+        .listeners
+        .iter()
+        .map(|one| one.bind.port())
+        .collect();
+    for port in listened {
+        let exposed = format!("containerPort: {port} }}");
+        assert!(manifests.contains(&exposed), "no {exposed}");
     }
 }

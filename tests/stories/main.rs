@@ -9,6 +9,7 @@ mod answers;
 mod api;
 mod bytes;
 mod checks;
+mod cluster_status;
 mod counts;
 mod disagreements;
 mod failover;

@@ -84,7 +84,8 @@ on_each_proxy!(status_has_the_documented_shape, |world| {
     }
 });
 
-const WHOLE: [&str; 13] = [
+const WHOLE: [&str; 14] = [
+    "cluster_status",
     "connections",
     "disagreements",
     "error",

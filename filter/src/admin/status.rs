@@ -5,6 +5,7 @@ use super::replica_status::ReplicaStatus;
 use crate::balancer::Balancer;
 use crate::compare::disagreement::Disagreement;
 use crate::config::Policy;
+use crate::contract::CLUSTER_STATUS;
 use crate::shared::board::Store;
 use crate::time::Moment;
 use serde::Serialize;
@@ -36,6 +37,9 @@ pub struct Status {
     pub listeners: Vec<ListenerStatus>,
     /// What the replicas disagree about among each other, and with the name.
     pub disagreements: Vec<Disagreement>,
+    /// What the registry says of its own replicas, as the standalone host has asked it;
+    /// null: it is not asked.
+    pub cluster_status: Option<serde_json::Value>,
     /// The replicas, in the operator's order.
     pub replicas: Vec<ReplicaStatus>,
 }
@@ -76,6 +80,7 @@ impl Status {
     /// What is going on, as this VM knows it and the one that probes has left it.
     pub fn of(balancer: &mut Balancer, store: &mut impl Store, now: Moment) -> Status {
         balancer.learn_details(store);
+        let cluster_status = store.read(CLUSTER_STATUS);
         let balancer = &*balancer;
         let readiness = readiness::check(balancer);
         let (config, pool) = (balancer.config(), balancer.pool());
@@ -112,6 +117,8 @@ impl Status {
             },
             listeners: listeners.collect(),
             disagreements: balancer.inspector().disagreements(balancer.unix_ms()),
+            cluster_status: cluster_status
+                .and_then(|told| serde_json::from_slice(&told.value).ok()),
             replicas: replicas
                 .filter_map(|id| {
                     let skew_ms = skews_ms.get(id).copied();

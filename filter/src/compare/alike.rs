@@ -1,6 +1,6 @@
 //! Texts that all replicas should have alike.
 
-use super::disagreement::{Disagreement, Subject};
+use super::disagreement::{Disagreement, Fault, Subject};
 use super::observation::{Observation, Observed};
 use std::collections::BTreeMap;
 
@@ -16,13 +16,14 @@ pub(super) struct Groups {
 /// that say nothing have no part in it. `describe` is given the text and the majority's.
 pub(super) fn compare(
     replicas: &[Observed<'_>],
-    subject: Subject,
+    (subject, fault): (Subject, Fault),
     pick: impl Fn(&Observation) -> Option<String>,
     describe: impl Fn(&str, Option<&str>) -> String,
 ) -> Vec<Disagreement> {
     let Groups { usual, odd } = groups(replicas, pick);
     let describe = |(text, replicas): (String, Vec<String>)| Disagreement {
         subject,
+        fault,
         text: describe(&text, usual.as_deref()),
         replicas,
     };

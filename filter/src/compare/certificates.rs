@@ -1,41 +1,76 @@
 //! The replicas' certificates: for the registry's name, still valid, and the same.
 
 use super::alike;
-use super::disagreement::{Disagreement, Subject};
+use super::certificate::Certificate;
+use super::disagreement::{Disagreement, Fault, Subject};
 use super::observation::{Observation, Observed};
+use std::collections::HashMap;
 
 pub(super) fn compare(fqdn: &str, replicas: &[Observed<'_>], unix_ms: u64) -> Vec<Disagreement> {
     let now = i64::try_from(unix_ms / 1000).unwrap_or(i64::MAX);
     let mut found = Vec::new();
-    for (name, observation) in replicas {
-        let Some(certificate) = &observation.certificate else {
-            continue;
+    for Shown {
+        certificate,
+        replicas,
+    } in shown(replicas)
+    {
+        let whose = match replicas.len() {
+            1 => "its",
+            _ => "their",
         };
-        let mut add = |text: String| {
+        let mut add = |fault, text: String| {
             found.push(Disagreement {
                 subject: Subject::Certificate,
-                replicas: vec![(*name).to_owned()],
-                text,
+                fault,
+                replicas: replicas.clone(),
+                text: format!("{whose} certificate {text}"),
             });
         };
-        let days = certificate.not_after.saturating_sub(now) / DAY;
-        if certificate.not_after <= now {
-            add(format!(
-                "its certificate expired {} days ago; renew it",
-                -days
-            ));
-        } else if days < RENEWAL_DAYS {
-            add(format!("its certificate expires in {days} days; renew it"));
+        let seconds = certificate.not_after.saturating_sub(now);
+        let span = match seconds.saturating_abs() / DAY {
+            0 => "less than a day".to_owned(),
+            1 => "1 day".to_owned(),
+            days => format!("{days} days"),
+        };
+        if seconds <= 0 {
+            add(Fault::Expired, format!("expired {span} ago; renew it"));
+        } else if seconds / DAY < RENEWAL_DAYS {
+            add(Fault::Expiring, format!("expires in {span}; renew it"));
         }
         if !certificate.covers(fqdn) {
             let names = certificate.names_in_short();
-            add(format!(
-                "its certificate is for {names}, and not for {fqdn}; issue one for that name"
-            ));
+            let text = format!("is for {names}, and not for {fqdn}; issue one for that name");
+            add(Fault::Misnamed, text);
         }
     }
     found.extend(different(replicas));
     found
+}
+
+/// A certificate, and who shows it.
+struct Shown<'a> {
+    certificate: &'a Certificate,
+    replicas: Vec<String>,
+}
+
+/// Each certificate once, in the order of the replicas.
+fn shown<'a>(replicas: &[Observed<'a>]) -> Vec<Shown<'a>> {
+    let mut all: Vec<Shown<'a>> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for (name, observation) in replicas {
+        let Some(certificate) = &observation.certificate else {
+            continue;
+        };
+        let place = places.entry(&certificate.sha256).or_insert(all.len());
+        match all.get_mut(*place) {
+            Some(known) => known.replicas.push((*name).to_owned()),
+            None => all.push(Shown {
+                certificate,
+                replicas: vec![(*name).to_owned()],
+            }),
+        }
+    }
+    all
 }
 
 /// Certificates that are not the same. Where none is usual, one line names all.
@@ -43,6 +78,7 @@ fn different(replicas: &[Observed<'_>]) -> Vec<Disagreement> {
     let remedy = remedy(replicas);
     let disagreement = |replicas, text| Disagreement {
         subject: Subject::Certificate,
+        fault: Fault::Unlike,
         replicas,
         text,
     };

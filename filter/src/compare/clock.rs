@@ -1,6 +1,6 @@
 //! The replicas' clocks, against each other's and our own.
 
-use super::disagreement::{Disagreement, Subject};
+use super::disagreement::{Disagreement, Fault, Subject};
 use super::observation::Observed;
 
 /// How far each replica's clock is ahead of what most clocks show, in milliseconds, in
@@ -14,10 +14,32 @@ pub fn skews_ms(replicas: &[Observed<'_>]) -> Vec<Option<i64>> {
 }
 
 pub(super) fn compare(replicas: &[Observed<'_>]) -> Vec<Disagreement> {
+    beyond(TOLERANCE_MS, replicas)
+}
+
+/// Clocks that were known to be off, and are not found to be, but are not yet right
+/// again: one that is off by about the tolerance does not come and go with the
+/// resolution of `Date`.
+pub(super) fn not_yet_right(
+    replicas: &[Observed<'_>],
+    known: &[Disagreement],
+    found: &[Disagreement],
+) -> Vec<Disagreement> {
+    let mut off = beyond(TOLERANCE_MS - DATE_RESOLUTION_MS, replicas);
+    let is_in =
+        |list: &[Disagreement], clock: &Disagreement| list.iter().any(|one| one.is_same(clock));
+    off.retain(|clock| is_in(known, clock) && !is_in(found, clock));
+    off
+}
+
+/// Clocks that are off by so much or more.
+fn beyond(tolerance_ms: u64, replicas: &[Observed<'_>]) -> Vec<Disagreement> {
+    let is_off = |skew_ms: i64| skew_ms.unsigned_abs() >= tolerance_ms;
     let mut found: Vec<Disagreement> = (replicas.iter().zip(skews_ms(replicas)))
         .filter_map(|((name, _), skew)| Some((*name, skew.filter(|skew| is_off(*skew))?)))
         .map(|(name, skew)| Disagreement {
             subject: Subject::Clock,
+            fault: Fault::Unlike,
             replicas: vec![name.to_owned()],
             text: format!(
                 "its clock is {} the others'; tokens that one replica issues are \"not valid yet\" or over for \
@@ -30,6 +52,7 @@ pub(super) fn compare(replicas: &[Observed<'_>]) -> Vec<Disagreement> {
     if is_off(ours) {
         found.push(Disagreement {
             subject: Subject::Clock,
+            fault: Fault::Unlike,
             replicas: Vec::new(),
             text: format!(
                 "its clock is {} the replicas'; synchronise it (NTP)",
@@ -56,12 +79,13 @@ fn usual_ms(replicas: &[Observed<'_>]) -> i64 {
     nearest.copied().unwrap_or_default()
 }
 
-fn is_off(skew_ms: i64) -> bool {
-    skew_ms.unsigned_abs() >= TOLERANCE_MS
+/// How far off that is, ahead or behind, to the nearest second.
+pub(crate) fn whole_seconds(skew_ms: i64) -> u64 {
+    skew_ms.unsigned_abs().saturating_add(500) / 1000
 }
 
 fn direction(skew_ms: i64) -> String {
-    let seconds = skew_ms.unsigned_abs() / 1000;
+    let seconds = whole_seconds(skew_ms);
     let span = match seconds {
         0..120 => format!("{seconds} s"),
         120..7200 => format!("{} min {} s", seconds / 60, seconds % 60),
@@ -74,3 +98,6 @@ fn direction(skew_ms: i64) -> String {
 
 /// Clocks that are kept differ by less, and `Date` itself is right to a second only.
 const TOLERANCE_MS: u64 = 5000;
+
+/// `Date` has whole seconds.
+const DATE_RESOLUTION_MS: u64 = 1000;

@@ -1,6 +1,6 @@
 //! All that is compared.
 
-use super::disagreement::{Disagreement, Subject};
+use super::disagreement::{Disagreement, Fault, Subject};
 use super::observation::{Observation, Observed};
 use super::{alike, certificates, clock, login};
 
@@ -21,7 +21,7 @@ pub fn compare(fqdn: &str, replicas: &[Observed<'_>], unix_ms: u64) -> Vec<Disag
     let server = |observation: &Observation| observation.server.clone();
     found.extend(alike::compare(
         replicas,
-        Subject::Version,
+        (Subject::Version, Fault::Unlike),
         server,
         version("Server:"),
     ));
@@ -29,14 +29,14 @@ pub fn compare(fqdn: &str, replicas: &[Observed<'_>], unix_ms: u64) -> Vec<Disag
     let header = "Docker-Distribution-Api-Version:";
     found.extend(alike::compare(
         replicas,
-        Subject::Version,
+        (Subject::Version, Fault::UnlikeApi),
         api,
         version(header),
     ));
     let redirect = |observation: &Observation| observation.redirect.clone();
     found.extend(alike::compare(
         replicas,
-        Subject::Redirect,
+        (Subject::Redirect, Fault::Unlike),
         redirect,
         |value, others| match others {
             Some(others) => format!("port 80 leads to {value}, the others' to {others}"),

@@ -8,6 +8,9 @@ use std::fmt;
 pub struct Disagreement {
     /// What it is about.
     pub subject: Subject,
+    /// Which of the things that may be wrong with it.
+    #[serde(skip)]
+    pub(crate) fault: Fault,
     /// Whose, by name; none: this machine's own.
     pub replicas: Vec<String>,
     /// What it is, and what to do.
@@ -30,10 +33,26 @@ pub enum Subject {
     Redirect,
 }
 
+/// What is wrong with a subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It is not that of most.
+    Unlike,
+    /// The version of the registry's API is not that of most.
+    UnlikeApi,
+    /// It is not the registry's name, or leads elsewhere.
+    Misnamed,
+    /// It is valid for a few days more.
+    Expiring,
+    /// It is not valid any more.
+    Expired,
+}
+
 impl Disagreement {
     /// Whether it is the other one, though its figures may have moved.
     pub(crate) fn is_same(&self, other: &Disagreement) -> bool {
-        (self.subject, &self.replicas) == (other.subject, &other.replicas)
+        let key = |one: &Disagreement| (one.subject, one.fault);
+        key(self) == key(other) && self.replicas == other.replicas
     }
 }
 

@@ -1,6 +1,7 @@
 //! Asks every replica now and then what is compared, and remembers what it said.
 
-use super::clock::skews_ms;
+use super::changes;
+use super::clock::{self, skews_ms};
 use super::comparison::compare;
 use super::disagreement::Disagreement;
 use super::inspection::{InspectionId, InspectionRequest};
@@ -8,7 +9,7 @@ use super::observation::{Observation, Observed};
 use crate::balance::replica::ReplicaId;
 use crate::config::{CheckKind, Config};
 use crate::contract::probe_cluster;
-use crate::effect::{Effect, Effects, Level};
+use crate::effect::{Effect, Effects};
 use crate::health::probe_request;
 use crate::time::{Moment, Reading};
 use std::collections::{HashMap, VecDeque};
@@ -23,6 +24,8 @@ pub(crate) struct Inspector {
     /// Not asked yet in this round, by their place among the replicas.
     queue: VecDeque<usize>,
     under_way: HashMap<InspectionId, UnderWay>,
+    /// Whether a round has begun whose outcome is not known yet.
+    is_round_open: bool,
     /// When the next round begins; `None`: another VM asks.
     due: Option<Moment>,
     /// What was found at the end of the last round, and so is logged no more.
@@ -69,6 +72,7 @@ impl Inspector {
             replicas: Vec::new(),
             queue: VecDeque::new(),
             under_way: HashMap::new(),
+            is_round_open: false,
             due: None,
             known: Vec::new(),
             outcome: Outcome::Told,
@@ -92,23 +96,20 @@ impl Inspector {
                 observation: None,
             })
             .collect();
-        self.queue.clear();
-        self.under_way.clear();
+        self.break_off();
         self.learn(known);
     }
 
     /// Begins to ask. The replicas' health comes first.
     pub(crate) fn start(&mut self, now: Moment) {
-        self.queue.clear();
-        self.under_way.clear();
+        self.break_off();
         let first = |plan: &Plan| now.plus(plan.interval / FIRST_ROUND);
         self.due = self.plan.as_ref().map(first);
     }
 
     /// Leaves it to another VM.
     pub(crate) fn stop(&mut self) {
-        self.queue.clear();
-        self.under_way.clear();
+        self.break_off();
         self.due = None;
     }
 
@@ -140,11 +141,12 @@ impl Inspector {
         };
         let lost = plan.timeout.saturating_add(GRACE);
         (self.under_way).retain(|_, it| now.moment.since(it.sent.moment) < lost);
-        if self.queue.is_empty() && self.under_way.is_empty() {
+        if !self.is_round_open {
             if now.moment < due {
                 return;
             }
             self.queue = (0..self.replicas.len()).collect();
+            self.is_round_open = true;
             self.due = Some(now.moment.plus(plan.interval));
         }
         while self.under_way.len() < MOST_UNDER_WAY
@@ -164,6 +166,7 @@ impl Inspector {
                 timeout: plan.timeout,
             }));
         }
+        self.conclude_if_over(now.unix_ms, effects);
     }
 
     /// Takes in the headers of an answer; none: there was no answer. The last one of a
@@ -186,11 +189,10 @@ impl Inspector {
                 found.map(|(_, value)| value.clone())
             };
             let observation = Observation::of(header, under_way.sent.unix_ms, now.unix_ms);
-            replica.observation = Some(observation);
+            let earlier = replica.observation.take();
+            replica.observation = Some(observation.or_earlier(earlier));
         }
-        if self.queue.is_empty() && self.under_way.is_empty() {
-            self.conclude(now.unix_ms, effects);
-        }
+        self.conclude_if_over(now.unix_ms, effects);
     }
 
     /// Whether the other VMs are to be told what was found; asked once.
@@ -244,19 +246,26 @@ impl Inspector {
             .collect()
     }
 
-    /// Ends a round: logs what has changed.
+    /// Asks nobody any more in this round, whose outcome nobody will know.
+    fn break_off(&mut self) {
+        self.queue.clear();
+        self.under_way.clear();
+        self.is_round_open = false;
+    }
+
+    /// Ends a round of which nothing is left to ask or to wait for.
+    fn conclude_if_over(&mut self, unix_ms: u64, effects: &mut Effects) {
+        if self.is_round_open && self.queue.is_empty() && self.under_way.is_empty() {
+            self.is_round_open = false;
+            self.conclude(unix_ms, effects);
+        }
+    }
+
+    /// Logs what has changed.
     fn conclude(&mut self, unix_ms: u64, effects: &mut Effects) {
-        let found = self.disagreements(unix_ms);
-        for new in &found {
-            if !self.known.iter().any(|known| known.is_same(new)) {
-                effects.log(Level::Warn, new.to_string());
-            }
-        }
-        for old in &self.known {
-            if !found.iter().any(|new| new.is_same(old)) {
-                effects.log(Level::Info, format!("no longer: {old}"));
-            }
-        }
+        let mut found = self.disagreements(unix_ms);
+        found.extend(clock::not_yet_right(&self.observed(), &self.known, &found));
+        changes::log(&self.known, &found, effects);
         self.known = found;
         self.outcome = Outcome::ToBeTold;
     }

@@ -3,21 +3,22 @@
 
 use super::alike;
 use super::challenge::{Challenge, Origin};
-use super::disagreement::{Disagreement, Subject};
+use super::disagreement::{Disagreement, Fault, Subject};
 use super::observation::{Observation, Observed};
 use std::collections::BTreeMap;
 
 pub(super) fn compare(fqdn: &str, replicas: &[Observed<'_>]) -> Vec<Disagreement> {
     let any = replicas.iter().any(|(_, it)| it.challenge.is_some());
     let challenge = |observation: &Observation| {
-        // Of a replica that was not asked nothing is known, not even a date.
-        let is_asked = any && observation.clock_offset_ms.is_some();
-        let none = is_asked.then(|| "nowhere".to_owned());
+        // Of a replica that was not asked nothing is known, not even a date; one in
+        // trouble does not get as far as to ask for a login.
+        let is_asked = observation.clock_offset_ms.is_some() && !observation.is_in_trouble();
+        let none = (any && is_asked).then(|| "nowhere".to_owned());
         observation.challenge.clone().or(none)
     };
     let mut found = alike::compare(
         replicas,
-        Subject::Login,
+        (Subject::Login, Fault::Unlike),
         challenge,
         |value, others| match others {
             Some(others) => format!(
@@ -72,6 +73,7 @@ fn grouped(
     found
         .map(|(text, replicas)| Disagreement {
             subject,
+            fault: Fault::Misnamed,
             replicas,
             text,
         })

@@ -6,6 +6,7 @@ mod alike;
 mod certificate;
 mod certificates;
 mod challenge;
+mod changes;
 mod clock;
 mod comparison;
 pub mod disagreement;
@@ -16,5 +17,6 @@ pub mod observation;
 
 pub use certificate::Certificate;
 pub use clock::skews_ms;
+pub(crate) use clock::whole_seconds;
 pub use comparison::compare;
 pub use inspection::{InspectionId, InspectionRequest};

@@ -8,6 +8,9 @@ use std::time::UNIX_EPOCH;
 /// What a replica's answers reveal of it; `None`: they did not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation {
+    /// The answer's status.
+    #[serde(default)]
+    pub status: Option<u16>,
     /// How far its clock is ahead of ours, in milliseconds. `Date` has whole seconds
     /// only, so that it is right to half a second.
     pub clock_offset_ms: Option<i64>,
@@ -24,7 +27,8 @@ pub struct Observation {
 }
 
 /// Headers that an answer to [`Observation::of`] is asked for, in lower case.
-pub const HEADERS: [&str; 5] = [
+pub const HEADERS: [&str; 6] = [
+    STATUS,
     DATE,
     SERVER,
     API_VERSION,
@@ -45,7 +49,9 @@ impl Observation {
     ) -> Observation {
         let text = |name| header(name).map(|value| printable(&value));
         let date = header(DATE);
+        let status = header(STATUS);
         Observation {
+            status: status.and_then(|status| status.parse().ok()),
             clock_offset_ms: date
                 .and_then(|date| clock_offset_ms(&date, sent_unix_ms, received_unix_ms)),
             server: text(SERVER),
@@ -54,6 +60,25 @@ impl Observation {
             redirect: None,
             certificate: header(crate::contract::PEER_CERTIFICATE)
                 .and_then(|value| Certificate::from_header(&value)),
+        }
+    }
+
+    /// Whether it tells of the replica's trouble (5xx), and not of how it serves.
+    pub(super) fn is_in_trouble(&self) -> bool {
+        self.status.is_some_and(|status| status >= 500)
+    }
+
+    /// The same; where it is in trouble, how it serves is what was known of that.
+    pub(super) fn or_earlier(self, earlier: Option<Observation>) -> Observation {
+        if !self.is_in_trouble() {
+            return self;
+        }
+        let earlier = earlier.unwrap_or_default();
+        Observation {
+            server: earlier.server,
+            api_version: earlier.api_version,
+            challenge: earlier.challenge,
+            ..self
         }
     }
 }
@@ -75,6 +100,7 @@ fn clock_offset_ms(date: &str, sent_unix_ms: u64, received_unix_ms: u64) -> Opti
     }
 }
 
+const STATUS: &str = ":status";
 const DATE: &str = "date";
 const SERVER: &str = "server";
 const API_VERSION: &str = "docker-distribution-api-version";

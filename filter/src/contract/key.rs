@@ -48,6 +48,10 @@ pub const STEERING_KEY: &str = "envoy.tcp_proxy.cluster";
 /// The header by which a replica's own answer is known from one the proxy made up.
 pub const REPLICA_ANSWERED: &str = "x-envoy-upstream-service-time";
 
+/// The key of shared data under which the standalone host leaves what the registry says
+/// of its own replicas, as JSON.
+pub const CLUSTER_STATUS: &str = "dtr.cluster_status";
+
 /// The header by which the standalone host hands over what a replica showed in the TLS
 /// handshake, with the answer to an HTTP call: a
 /// [`Certificate`](crate::compare::Certificate). It lets none of a replica's own pass.

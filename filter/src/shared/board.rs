@@ -9,6 +9,7 @@
 //! | `dtr.observations` | what the replicas' answers revealed, to be compared | the holder |
 //! | `dtr.counts` | connections, a row for each VM | each VM, by heartbeat |
 //! | `dtr.orders` | drain and maintenance | the VM that was asked to |
+//! | `dtr.cluster_status` | what the registry says of its own replicas; JSON, without the first byte | the standalone host |
 //! | `dtr.version` | nothing; set anew when verdicts or orders change | them |
 //!
 //! No times are compared across VMs: each notes by its own clock when it last

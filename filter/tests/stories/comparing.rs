@@ -134,3 +134,114 @@ fn nothing_is_asked_where_nothing_is_compared() {
     assert_eq!(status["disagreements"], json!([]));
     assert!(status["replicas"][1]["clock_skew_ms"].is_null());
 }
+
+/// All lines that tell of something that begins, or is over.
+fn told(world: &World) -> Vec<&str> {
+    let lines = world.log.iter().map(|(_, text)| text.as_str());
+    let is_told = |text: &&str| {
+        [
+            "clock",
+            "certificate",
+            "log in",
+            "answers with",
+            "more lines",
+        ]
+        .iter()
+        .any(|part| text.contains(part))
+    };
+    lines.filter(is_told).collect()
+}
+
+#[test]
+fn a_clock_about_at_the_limit_does_not_come_and_go() {
+    let mut world = World::settled(compared(3), 1);
+    for ahead_ms in [7000, 4700, 5300, 4600, 7000] {
+        world.ahead_ms[1] = ahead_ms;
+        world.pass(60_000);
+    }
+    assert_eq!(told(&world).len(), 1, "{:?}", told(&world));
+    world.ahead_ms[1] = 2000;
+    world.pass(60_000);
+    assert_eq!(told(&world).len(), 2, "{:?}", told(&world));
+}
+
+/// As a host hands over a certificate for the registry's name that expires then.
+fn certificate(not_after: u64) -> &'static str {
+    let text = json!({
+        "sha256": "aa", "issuer": "CN=CA", "names": ["other.example.com"], "not_after": not_after,
+    });
+    text.to_string().leak()
+}
+
+#[test]
+fn a_certificate_that_is_wrong_already_is_told_once_more_when_it_expires() {
+    let mut world = World::settled(compared(2), 1);
+    let header = "x-dtr-lb-peer-certificate";
+    world.shows = vec![vec![(header, certificate(100 * 86_400))]; 2];
+    world.pass(10_000);
+    let first = told(&world).len();
+    assert_eq!(
+        first,
+        1,
+        "one line for the two that share it: {:?}",
+        told(&world)
+    );
+    world.shows = vec![vec![(header, certificate(86_400))]; 2];
+    world.pass(60_000);
+    let told = told(&world);
+    assert_eq!(told.len(), 2, "{told:?}");
+    let expected = "replicas \"r1\", \"r2\": their certificate expires in ";
+    assert!(told[1].starts_with(expected), "{told:?}");
+}
+
+#[test]
+fn a_replica_in_trouble_is_not_said_to_be_unlike_the_others() {
+    let mut world = World::settled(compared(3), 1);
+    let well = vec![
+        (":status", "401"),
+        ("server", "registry"),
+        (
+            "www-authenticate",
+            "Bearer realm=\"https://dtr.example.com/auth\"",
+        ),
+    ];
+    let troubled = vec![(":status", "503"), ("server", "nginx")];
+    world.shows = vec![well.clone(), well.clone(), troubled.clone()];
+    world.pass(70_000);
+    assert_eq!(told(&world), [""; 0], "in trouble from the start");
+    world.shows[2] = well;
+    world.pass(60_000);
+    world.shows[2] = troubled;
+    world.ahead_ms[2] = 60_000;
+    world.pass(60_000);
+    let told = told(&world);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains("clock"),
+        "that is known all the same: {told:?}"
+    );
+}
+
+#[test]
+fn what_is_found_is_told_though_one_answer_never_comes() {
+    let mut world = World::settled(compared(3), 1);
+    world.ahead_ms[0] = 60_000;
+    world.does[2] = Does::Hang;
+    world.pass(20_000);
+    assert_eq!(clock_lines(&world).len(), 1, "{:?}", clock_lines(&world));
+}
+
+#[test]
+fn a_thousand_lines_are_not_logged() {
+    let mut world = World::settled(compared(100), 1);
+    for replica in 0..40 {
+        world.ahead_ms[replica] = 60_000;
+    }
+    world.pass(10_000);
+    let told = told(&world);
+    assert_eq!(told.len(), 21, "{told:?}");
+    assert!(
+        told[20].starts_with("replicas differ: 20 more lines"),
+        "{told:?}"
+    );
+}

@@ -89,6 +89,8 @@ pub struct World {
     pub asked: Vec<u64>,
     /// How far each replica's clock is ahead, in milliseconds.
     pub ahead_ms: Vec<i64>,
+    /// What each replica's answers to inspections carry besides a date; `:status` too.
+    pub shows: Vec<Vec<(&'static str, &'static str)>>,
     /// How often each replica was inspected.
     pub inspected: Vec<u64>,
     pub random: Random,
@@ -117,6 +119,7 @@ impl World {
             ms: 10,
             asked: vec![0; config.replicas.len()],
             ahead_ms: vec![0; config.replicas.len()],
+            shows: vec![Vec::new(); config.replicas.len()],
             inspected: vec![0; config.replicas.len()],
             random,
             stalled: None,
@@ -222,7 +225,12 @@ impl World {
                     let Some(replica) = replica else { continue };
                     self.inspected[replica] += 1;
                     let headers = match self.does[replica] {
-                        Does::Well => vec![("date", self.date(replica))],
+                        Does::Well => {
+                            let shown = self.shows[replica].iter();
+                            let shown = shown.map(|(name, value)| (*name, (*value).to_owned()));
+                            shown.chain([("date", self.date(replica))]).collect()
+                        }
+                        Does::Hang => continue,
                         _ => Vec::new(),
                     };
                     let fact = Fact::Inspected(request.inspection, headers);

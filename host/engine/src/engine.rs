@@ -59,7 +59,7 @@ pub struct Module {
 }
 
 impl Module {
-    /// Compiles a guest (binary or text form) and checks its ABI marker, its
+    /// Compiles a guest (in binary form, and with the feature `wat` in text form) and checks its ABI marker, its
     /// imports and the shapes of its exports.
     ///
     /// # Errors

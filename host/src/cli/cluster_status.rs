@@ -7,10 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
-use dtr_lb::cluster_status::{Credentials, Finding, Witness, findings};
+use dtr_lb::cluster_status::{Credentials, Finding, Witness, findings, report, unasked};
 use dtr_lb::config::{ConfigFile, Trust};
 use dtr_lb::survey::{SurveyOptions, cluster_views};
-use serde_json::{Value, json};
 
 use super::config_args::ConfigArgs;
 use super::failure::Failure;
@@ -37,6 +36,26 @@ pub(crate) struct ClusterStatus {
 impl ClusterStatus {
     /// Asks every replica; fails when there is something to look at.
     pub(super) fn run(self) -> Result<(), Failure> {
+        let answered = self.ask();
+        if let Err(failure) = &answered
+            && self.json
+        {
+            print(unasked(&failure.to_string()))?;
+        }
+        let (witnesses, found, now) = answered?;
+        match self.json {
+            true => print(report(&witnesses, &found))?,
+            false => print(table::text(&witnesses, &found, now))?,
+        }
+        match found.len() {
+            0 => Ok(()),
+            1 => Err(Failure::Runtime(anyhow!("1 thing is worth a look"))),
+            count => Err(Failure::Runtime(anyhow!("{count} things are worth a look"))),
+        }
+    }
+
+    /// What replicas say, what is worth a look, and when that was, in Unix seconds.
+    fn ask(&self) -> Result<(Vec<Witness>, Vec<Finding>, i64), Failure> {
         let ConfigFile::Balancer(config) = self.config_args.read()? else {
             return Err(usage(
                 "a chain of filters has no replicas; give the configuration of a balancer",
@@ -73,35 +92,8 @@ impl ClusterStatus {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX);
         let found = findings(&witnesses, now);
-        match self.json {
-            true => print(json(&witnesses, &found))?,
-            false => print(table::text(&witnesses, &found, now))?,
-        }
-        match found.len() {
-            0 => Ok(()),
-            1 => Err(Failure::Runtime(anyhow!("1 thing is worth a look"))),
-            count => Err(Failure::Runtime(anyhow!("{count} things are worth a look"))),
-        }
+        Ok((witnesses, found, now))
     }
-}
-
-fn json(witnesses: &[Witness], found: &[Finding]) -> Value {
-    let witness = |witness: &Witness| {
-        let (said, error) = match &witness.view {
-            Ok(view) => (Some(&view.0), None),
-            Err(error) => (None, Some(error)),
-        };
-        let ping = witness.ping.as_ref();
-        json!({
-            "name": witness.name,
-            "id": witness.id,
-            "ping": ping.map(|ping| ping.as_ref().err().map_or("OK", String::as_str)),
-            "says": said,
-            "error": error,
-        })
-    };
-    let witnesses: Vec<Value> = witnesses.iter().map(witness).collect();
-    json!({ "ok": found.is_empty(), "replicas": witnesses, "findings": found })
 }
 
 fn usage(problem: impl std::fmt::Display) -> Failure {

@@ -55,10 +55,7 @@ impl ConfigArgs {
     /// Reads and checks the configuration: the balancer's, or a chain of filters.
     pub(crate) fn read(&self) -> Result<ConfigFile, ConfigErrors> {
         match &self.config {
-            Some(file) if is_standard_input(file) => {
-                ConfigFile::read(io::stdin().lock(), STANDARD_INPUT)
-            }
-            Some(file) => ConfigFile::load(file),
+            Some(file) => read_file(file),
             None => Ok(ConfigFile::Balancer(Box::new(self.config()?))),
         }
     }
@@ -97,6 +94,14 @@ impl ConfigArgs {
             admin: self.admin.clone(),
             policy: self.policy.clone(),
         })
+    }
+}
+
+/// Reads and checks the configuration of a file, or - for standard input.
+pub(crate) fn read_file(file: &Path) -> Result<ConfigFile, ConfigErrors> {
+    match is_standard_input(file) {
+        true => ConfigFile::read(io::stdin().lock(), STANDARD_INPUT),
+        false => ConfigFile::load(file),
     }
 }
 

@@ -16,13 +16,15 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::config_args::read_file;
 use super::failure::Failure;
 use super::output::print;
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Health {
-    /// The configuration of the running balancer: its admin listener is asked.
+    /// The configuration of the running balancer, or - for standard input: its admin
+    /// listener is asked.
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The address of its admin listener.
@@ -57,7 +59,7 @@ impl Health {
 
 /// The admin listener of a configuration, and what to ask there.
 fn configured(file: &Path) -> Result<(SocketAddr, &'static str), Failure> {
-    let (admin, path) = match ConfigFile::load(file)? {
+    let (admin, path) = match read_file(file)? {
         ConfigFile::Balancer(config) => (config.admin.map(|admin| admin.bind), BALANCER),
         ConfigFile::Chain(chain) => (chain.admin, "/ready"),
         _ => (None, BALANCER),

@@ -37,7 +37,9 @@ impl Credentials {
                 "the password file {file} is longer than {LONGEST} bytes"
             ));
         }
-        let text = text.strip_suffix('\n').unwrap_or(&text);
+        // Editors of Windows begin a file with a byte order mark.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let text = text.strip_suffix('\n').unwrap_or(text);
         let password = text.strip_suffix('\r').unwrap_or(text);
         if password.is_empty() || password.chars().any(char::is_control) {
             return Err(format!(
@@ -48,6 +50,21 @@ impl Credentials {
         Ok(Credentials {
             authorization: format!("Basic {both}"),
         })
+    }
+
+    /// The same for whoever must not wait: what is no file, such as a pipe, is refused
+    /// and not opened.
+    ///
+    /// # Errors
+    /// As [`Credentials::read`]; it is no file.
+    pub fn read_file(user: &str, password_file: &Path) -> Result<Credentials, String> {
+        match password_file.metadata() {
+            Ok(found) if !found.is_file() => Err(format!(
+                "the password file {} is no file, and what it is may never end; give a file",
+                password_file.display()
+            )),
+            _ => Credentials::read(user, password_file),
+        }
     }
 
     /// The header's value.
@@ -79,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_password_is_one_line() {
-        for text in ["secret", "secret\n", "secret\r\n"] {
+        for text in ["secret", "secret\n", "secret\r\n", "\u{feff}secret\n"] {
             let credentials = read("admin", text).unwrap();
             assert_eq!(
                 credentials.authorization(),
@@ -107,5 +124,16 @@ mod tests {
         assert!(long.ends_with("is longer than 4096 bytes"), "{long}");
         let missing = Credentials::read("admin", Path::new("/no/such/file")).unwrap_err();
         assert!(missing.starts_with("the password file /no/such/file can't be read"));
+    }
+    #[test]
+    fn whoever_must_not_wait_reads_files_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let kind = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, 0o600.into(), 0).unwrap();
+        for path in [pipe.as_path(), folder.path(), Path::new("/dev/zero")] {
+            let refused = Credentials::read_file("admin", path).unwrap_err();
+            assert!(refused.contains(" is no file, "), "{refused}");
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! What is wrong with a cluster, or with what is known of it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One thing an operator should look at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// What kind of thing.
     pub kind: FindingKind,
@@ -14,7 +14,7 @@ pub struct Finding {
 }
 
 /// The kinds of findings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FindingKind {
     /// A replica does not say how the cluster is.
@@ -31,6 +31,13 @@ pub enum FindingKind {
     Stale,
     /// A replica's own `/_ping` says another thing than the cluster.
     PingDiffers,
+}
+
+impl Finding {
+    /// What stays the same though its figures move.
+    pub(crate) fn key(&self) -> (FindingKind, &str) {
+        (self.kind, &self.about)
+    }
 }
 
 impl FindingKind {

@@ -34,10 +34,12 @@ pub fn findings(witnesses: &[Witness], now_unix_s: i64) -> Vec<Finding> {
     if !views.is_empty() {
         found.extend(joined(witnesses, &said));
     }
+    let by_id = witnesses
+        .iter()
+        .filter_map(|one| Some((one.id.as_deref()?, one)));
+    let by_id: BTreeMap<&str, &Witness> = by_id.collect();
     for (id, sayings) in &said {
-        let named = witnesses
-            .iter()
-            .find(|witness| witness.id.as_deref() == Some(id));
+        let named = by_id.get(id).copied();
         let title = title(id, named);
         let missing = views.len() - sayings.len();
         found.extend(health(&title, sayings, missing));
@@ -110,20 +112,20 @@ fn joined(witnesses: &[Witness], said: &BTreeMap<&str, Vec<(&str, &Member)>>) ->
             add(FindingKind::NotConfigured, id, text);
         }
     } else if unknown.len() > without_id.len() {
+        let all = listed(&unknown);
         let text = format!(
-            "{} of {} are in the cluster and not configured here, so that they get no clients: add \
-             them to \"replicas\", and give each its \"id\" to see which",
-            unknown.len() - without_id.len(),
-            unknown.join(", ")
+            "{} of {all} are in the cluster and not configured here, so that they get no clients: \
+             add them to \"replicas\", and give each its \"id\" to see which",
+            unknown.len() - without_id.len()
         );
-        add(FindingKind::NotConfigured, &unknown.join(", "), text);
+        add(FindingKind::NotConfigured, &all, text);
     } else if unknown.len() < without_id.len() {
+        let all = listed(&without_id);
         let text = format!(
-            "{} of {} are not in the cluster; give each its \"id\" to see which",
-            without_id.len() - unknown.len(),
-            without_id.join(", ")
+            "{} of {all} are not in the cluster; give each its \"id\" to see which",
+            without_id.len() - unknown.len()
         );
-        add(FindingKind::NotInCluster, &without_id.join(", "), text);
+        add(FindingKind::NotInCluster, &all, text);
     }
     found
 }
@@ -132,58 +134,93 @@ fn joined(witnesses: &[Witness], said: &BTreeMap<&str, Vec<(&str, &Member)>>) ->
 fn health(title: &str, sayings: &[(&str, &Member)], missing: usize) -> Option<Finding> {
     let mut by_error: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (witness, member) in sayings {
-        let error = member.error.as_deref().unwrap_or("OK");
+        let error = member.error.as_deref().unwrap_or(OK);
         by_error.entry(error).or_default().push(witness);
     }
-    let who = by_error.iter().map(|(error, names)| match names.len() {
-        1 => format!("{} says {error}", names.join("")),
-        _ => format!("{} say {error}", names.join(", ")),
-    });
-    let mut who: Vec<String> = who.collect();
     let is_alike = by_error.len() == 1 && missing == 0;
-    if missing > 0 {
-        who.push(format!("{missing} of the views do not have it"));
-    }
-    let kind = match is_alike {
-        false => FindingKind::Disagreement,
-        true if by_error.contains_key("OK") => return None,
-        true => FindingKind::Unhealthy,
+    let (kind, remedy) = match is_alike {
+        false => (
+            FindingKind::Disagreement,
+            "look into the log of the one that differs, and whether it reaches the others' database",
+        ),
+        true if by_error.contains_key(OK) => return None,
+        true => (FindingKind::Unhealthy, "look into its log"),
     };
+    let more = by_error.len().saturating_sub(MOST_ERRORS);
+    let said = by_error.iter().take(MOST_ERRORS);
+    let mut said: Vec<String> = said
+        .map(|(error, names)| match names.len() {
+            1 => format!("{} says {error}", listed(names)),
+            _ => format!("{} say {error}", listed(names)),
+        })
+        .collect();
+    if more > 0 {
+        said.push(format!("others say {more} other things"));
+    }
+    match missing {
+        0 => {}
+        1 => said.push("1 replica does not know it".to_owned()),
+        _ => said.push(format!("{missing} replicas do not know it")),
+    }
     Some(Finding {
         kind,
         about: title.to_owned(),
-        text: format!("of {title} {}", who.join("; ")),
+        text: format!("{title}: {}; {remedy}", said.join(", ")),
     })
 }
 
-/// Whether what is known of a replica is old.
+/// Whether what is known of a replica is old, or of no time that can be.
 fn stale(title: &str, sayings: &[(&str, &Member)], now_unix_s: i64) -> Option<Finding> {
-    let age = |member: &Member| Some(now_unix_s.saturating_sub(member.said_unix_s?));
-    let old: Vec<(&str, Option<i64>)> = (sayings.iter())
-        .map(|(witness, member)| (*witness, age(member)))
-        .filter(|(_, age)| age.is_none_or(|age| age > STALE))
-        .collect();
-    let names: Vec<&str> = old.iter().map(|(witness, _)| *witness).collect();
-    let newest = old.iter().filter_map(|(_, age)| *age).min();
-    let text = match newest {
-        _ if old.is_empty() => return None,
-        Some(age) => format!(
-            "what is known of {title} at {} is {} min old, and more than {} are too many: it has not \
-             reported since",
-            names.join(", "),
-            age / 60,
-            STALE / 60
-        ),
-        None => format!(
-            "what is said of {title} at {} has no time, and may be old",
-            names.join(", ")
-        ),
-    };
-    Some(Finding {
+    let mut ages: BTreeMap<Age, (i64, Vec<&str>)> = BTreeMap::new();
+    for (witness, member) in sayings {
+        let age = (member.said_unix_s).map(|said| now_unix_s.saturating_sub(said));
+        let (kind, seconds) = match age {
+            None => (Age::Unknown, 0),
+            Some(age) if age > STALE => (Age::Old, age),
+            Some(age) if age < -AHEAD => (Age::Ahead, age.saturating_neg()),
+            Some(_) => continue,
+        };
+        let (least, names) = ages.entry(kind).or_insert((seconds, Vec::new()));
+        *least = seconds.min(*least);
+        names.push(witness);
+    }
+    let texts = ages.iter().map(|(kind, (least, names))| {
+        let (names, minutes) = (listed(names), least / 60);
+        match kind {
+            Age::Old => format!(
+                "{names} last heard of it {minutes} min ago, which is more than {} min: look \
+                 whether it runs, and into its log",
+                STALE / 60
+            ),
+            Age::Ahead => {
+                format!("its time at {names} is {minutes} min ahead of ours: synchronise the clocks (NTP)")
+            }
+            Age::Unknown => format!("it has no time at {names}, and what is said of it may be old"),
+        }
+    });
+    let texts: Vec<String> = texts.collect();
+    (!texts.is_empty()).then(|| Finding {
         kind: FindingKind::Stale,
         about: title.to_owned(),
-        text,
+        text: format!("{title}: {}", texts.join("; ")),
     })
+}
+
+/// Why the time of what is said is not as it should be.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Age {
+    Old,
+    Ahead,
+    Unknown,
+}
+
+/// The first names, and how many more there are.
+fn listed(names: &[&str]) -> String {
+    let shown = names.iter().take(MOST_NAMES).copied().collect::<Vec<_>>();
+    match names.len().saturating_sub(MOST_NAMES) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }
 
 /// Whether a replica's own word is another than the cluster's.
@@ -208,9 +245,21 @@ fn ping_differs(witness: &Witness, sayings: &[(&str, &Member)]) -> Option<Findin
     })
 }
 
+/// What is said of one that is well.
+const OK: &str = "OK";
+
 /// Replicas report to the cluster's cache themselves; one that has not for so long, in
 /// seconds, is stuck.
 const STALE: i64 = 10 * 60;
+
+/// Clocks are not all alike; a time so far ahead, in seconds, is no time.
+const AHEAD: i64 = 60;
+
+/// As many names stand in a line.
+const MOST_NAMES: usize = 8;
+
+/// As many things that are said of one replica stand in a line.
+const MOST_ERRORS: usize = 4;
 
 #[cfg(test)]
 mod tests;

@@ -6,10 +6,12 @@ mod ask;
 mod credentials;
 mod finding;
 mod findings;
+mod report;
 mod view;
 
 pub(crate) use ask::ask;
 pub use credentials::Credentials;
 pub use finding::{Finding, FindingKind};
 pub use findings::{Witness, findings};
+pub use report::{report, unasked};
 pub use view::{Member, View};

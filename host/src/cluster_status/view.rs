@@ -8,6 +8,8 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::unique_map::UniqueMap;
+
 /// What one replica says of all, by their ids in the registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View(pub BTreeMap<String, Member>);
@@ -24,27 +26,30 @@ pub struct Member {
 /// The fields that are read; the answer has others, some 45 KB of them.
 #[derive(Deserialize)]
 struct Answer {
-    replica_health: BTreeMap<String, Value>,
+    replica_health: UniqueMap<String, Value>,
     #[serde(default)]
-    replica_timestamp: BTreeMap<String, Value>,
+    replica_timestamp: UniqueMap<String, Value>,
 }
 
 impl View {
     /// Reads an answer's body.
     ///
     /// # Errors
-    /// It is no JSON of that form, or has more than [`MOST_MEMBERS`] replicas.
+    /// It is no JSON of that form, names a replica twice, or has more than 200.
     pub fn read(body: &[u8]) -> Result<View, String> {
-        let answer: Answer = serde_json::from_slice(body)
-            .map_err(|error| format!("its answer is no cluster status ({error})"))?;
-        if answer.replica_health.len() > MOST_MEMBERS {
-            let count = answer.replica_health.len();
+        let answer: Answer = serde_json::from_slice(body).map_err(|error| {
+            let error = printable(&error.to_string());
+            format!("its answer is no cluster status ({error})")
+        })?;
+        let (health, times) = (answer.replica_health.0, answer.replica_timestamp.0);
+        if health.len() > MOST_MEMBERS {
+            let count = health.len();
             return Err(format!(
                 "it names {count} replicas, more than {MOST_MEMBERS}"
             ));
         }
         let member = |(id, health): (String, Value)| {
-            let time = answer.replica_timestamp.get(&id).and_then(Value::as_str);
+            let time = times.get(&id).and_then(Value::as_str);
             let time = time.and_then(|time| OffsetDateTime::parse(time, &Rfc3339).ok());
             let member = Member {
                 error: error(&health),
@@ -52,9 +57,7 @@ impl View {
             };
             (printable(&id), member)
         };
-        Ok(View(
-            answer.replica_health.into_iter().map(member).collect(),
-        ))
+        Ok(View(health.into_iter().map(member).collect()))
     }
 }
 
@@ -98,8 +101,21 @@ mod tests {
 
     #[test]
     fn what_is_no_cluster_status_is_refused() {
-        for body in ["", "<html>", "[]", "{}", r#"{"replica_health": 1}"#] {
+        let long = format!(r#"{{"replica_health": "{}"}}"#, "x".repeat(100_000));
+        let cases = [
+            "",
+            "<html>",
+            "[]",
+            "{}",
+            r#"{"replica_health": 1}"#,
+            r#"{"replica_health": {"a": "OK", "a": "down", "a": "OK"}}"#,
+            r#"{"replica_health": {"\u001b[31m": 1, "\u001b[31m": 1}}"#,
+            &long,
+        ];
+        for body in cases {
             let refused = View::read(body.as_bytes()).unwrap_err();
+            assert!(refused.len() < 1000, "{} bytes", refused.len());
+            assert!(!refused.contains(char::is_control), "{refused:?}");
             assert!(
                 refused.starts_with("its answer is no cluster status ("),
                 "{body}: {refused}"

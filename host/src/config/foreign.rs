@@ -94,7 +94,11 @@ fn has_nginx_block(text: &str) -> bool {
         before.is_none_or(|before| ["{", "}", ";"].contains(before))
     };
     words.iter().enumerate().any(|(at, word)| {
-        let opens = |after: usize| words.get(at + after) == Some(&"{");
+        // In a template `{{` and `{%` begin no block.
+        let opens = |after: usize| {
+            let inside = words.get(at + after + 1).copied().unwrap_or_default();
+            words.get(at + after) == Some(&"{") && inside != "{" && !inside.starts_with('%')
+        };
         let block = match *word {
             "stream" | "http" | "server" => opens(1),
             "upstream" => opens(2),
@@ -156,6 +160,11 @@ mod tests {
             ("listen 443;", None),
             ("backend: dtr", None),
             ("listen to what they say", None),
+            (
+                "backend dtr\n{% for h in dtr %}\n  server {{ h }} {{ h.ip }}:443\n{% endfor %}",
+                Some(Haproxy),
+            ),
+            ("stream {\n  server { listen {{ port }}; }\n}", Some(Nginx)),
             (r#"{ "LoadBalancerDescriptions": [] }"#, Some(AwsElb)),
             (
                 r#"{ "LoadBalancerName": "dtr", "ListenerDescriptions": [] }"#,

@@ -33,7 +33,6 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod text;
-mod unique_map;
 mod verify;
 mod warning;
 mod warnings;

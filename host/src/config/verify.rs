@@ -45,8 +45,12 @@ impl Verify {
 
 /// Whether a file holds certificates; why not.
 fn read_certificates(path: &Path) -> Result<(), String> {
-    let pem = std::fs::read(path)
-        .map_err(|error| format!("can't be read: {}: {error}", path.display()))?;
+    let unread = |error| format!("can't be read: {}: {error}", path.display());
+    // A pipe may never end, and a reload must not wait for it.
+    if !path.metadata().map_err(unread)?.is_file() {
+        return Err(format!("is no file: {}", path.display()));
+    }
+    let pem = std::fs::read(path).map_err(unread)?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     match certificates {
         Ok(certificates) if certificates.is_empty() => Err("holds no certificate".to_owned()),

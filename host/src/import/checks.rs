@@ -24,11 +24,15 @@ pub(super) fn checks(
         })
         .collect();
     // That of HTTPS says most: the other may be answered with a redirect to it.
-    let https = |check: &&Check| check.target.starts_with("https:");
-    let known = || checks.iter().flatten();
-    let general = known().find(https).or_else(|| known().next()).cloned();
-    let general = general.unwrap_or_else(|| guessed(services, ports, options, notes));
+    let known = || services.iter().zip(&checks);
+    let known = || known().filter_map(|(one, check)| Some((one.check.as_ref()?, check.as_ref()?)));
+    let mut https = known().filter(|(_, check)| check.target.starts_with("https:"));
+    let (asked, general) = match https.next().or_else(|| known().next()) {
+        Some((asked, general)) => (Some(asked), general.clone()),
+        None => (None, guessed(services, ports, options, notes)),
+    };
     note_unverified(services, &general, options, notes);
+    note_ca_files(services, options, notes);
     note_redirects(services, notes);
     // Of one port there is one check, and the first service's is taken.
     let mut own: BTreeMap<u16, Option<Check>> = BTreeMap::new();
@@ -43,7 +47,7 @@ pub(super) fn checks(
         }
     }
     let own = ports.iter().map(|port| own.get(port).cloned().flatten());
-    (rhythm(services, general, notes), own.collect())
+    (rhythm(services, asked, general, notes), own.collect())
 }
 
 /// A check as the configuration has it.
@@ -152,6 +156,26 @@ fn note_unverified(
             "probes believe any certificate (\"verify\": \"none\"): import again with --verify and \
              the file of the authority that signed the replicas', or --verify system",
         );
+    }
+}
+
+/// A file of authorities must be there where dtr-lb runs, too.
+fn note_ca_files(services: &[Service], options: &ImportOptions, notes: &mut Notes) {
+    if options.verify.is_some() {
+        return;
+    }
+    for check in services.iter().filter_map(|service| service.check.as_ref()) {
+        if let CheckKind::Http {
+            tls: Some(Verify::CaFile(file)),
+            ..
+        } = &check.value.kind
+        {
+            let text = format!(
+                "probes verify with {file}, which must be there where dtr-lb runs; to name another \
+                 file, import again with --verify"
+            );
+            notes.advice(&check.place, text);
+        }
     }
 }
 

@@ -84,9 +84,15 @@ pub(super) fn compose(
             .admin
             .map(|admin| loopback_admin(&admin, options, notes)),
         connect_timeout: longest("connect_timeout", |one| one.connect_timeout.clone(), notes),
-        idle_timeout: {
-            guide::advise_idle_timeout(services, notes);
-            longest("idle_timeout", |one| one.idle_timeout.clone(), notes)
+        idle_timeout: match unlimited(services) {
+            Some(service) => {
+                note_unlimited(services, service, notes);
+                None
+            }
+            None => {
+                guide::advise_idle_timeout(services, notes);
+                longest("idle_timeout", |one| one.idle_timeout.clone(), notes)
+            }
         },
         half_close_timeout: longest(
             "half_close_timeout",
@@ -184,6 +190,31 @@ fn first<T: Clone + PartialEq>(
     Some(first.value)
 }
 
+/// A service without an idle timeout of its own, whose connections were not cut as soon as
+/// those of any other.
+fn unlimited(services: &[Service]) -> Option<&Service> {
+    let given = services.iter().filter_map(|one| one.idle_timeout.as_ref());
+    let longest = given.map(|one| one.value).max()?;
+    let is_longer = |implied: Duration| implied >= longest;
+    services.iter().find(|service| {
+        service.idle_timeout.is_none() && service.implied_idle_timeout.is_none_or(is_longer)
+    })
+}
+
+/// Nobody is cut sooner than before: the others' limits are not taken.
+fn note_unlimited(services: &[Service], unlimited: &Service, notes: &mut Notes) {
+    let reason = format!(
+        "there is one \"idle_timeout\" for all listeners, and clients of {} ({}), which sets none, \
+         were not cut so soon: there is none now",
+        unlimited.name, unlimited.place
+    );
+    for other in services.iter().filter_map(|one| one.idle_timeout.as_ref()) {
+        notes.overruled(&other.place, "idle_timeout", reason.clone());
+    }
+    // No time is written so: lines that say what one of these says are not taken either.
+    notes.settled("idle_timeout", "", &reason);
+}
+
 /// The longest time that any service says; shorter ones are noted.
 fn longest(
     services: &[Service],
@@ -193,12 +224,14 @@ fn longest(
 ) -> Option<Duration> {
     let given: Vec<At<Duration>> = services.iter().filter_map(pick).collect();
     let longest = given.iter().max_by_key(|one| one.value)?;
+    let reason = format!(
+        "there is one {field:?} for all listeners, and the longest is taken, of {}",
+        longest.place
+    );
     for other in given.iter().filter(|one| one.value != longest.value) {
-        let reason = format!(
-            "there is one {field:?} for all listeners, and the longest is taken, of {}",
-            longest.place
-        );
-        notes.overruled(&other.place, field, reason);
+        notes.overruled(&other.place, field, reason.clone());
     }
+    // Another line may have said the same as one that was overruled.
+    notes.settled(field, &time(longest.value), &reason);
     Some(longest.value)
 }

@@ -46,6 +46,9 @@ pub(super) struct Service {
     pub(super) connect_timeout: Option<At<Duration>>,
     /// Written in the file; defaults of the old balancer are the reader's to note.
     pub(super) idle_timeout: Option<At<Duration>>,
+    /// After what time the old balancer cut a silent connection where nothing is said;
+    /// `None`: never.
+    pub(super) implied_idle_timeout: Option<Duration>,
     pub(super) half_close_timeout: Option<At<Duration>>,
     pub(super) slow_start: Option<At<Duration>>,
     /// What becomes of a server's connections when it turns unhealthy.
@@ -72,6 +75,7 @@ impl Service {
             passive: None,
             connect_timeout: None,
             idle_timeout: None,
+            implied_idle_timeout: None,
             half_close_timeout: None,
             slow_start: None,
             closes_on_down: None,

@@ -1,7 +1,7 @@
 //! The way in from another balancer: an NGINX stream, a haproxy.cfg, or an AWS
 //! classic load balancer becomes a configuration of our own.
 //!
-//! A reader for each format turns the file into what was [`found`]; [`compose`] makes
+//! A reader for each format turns the file into what was found; `compose` makes
 //! one configuration of it. Whatever stands in the file gets a [`Note`]: nothing is
 //! dropped in silence.
 //!
@@ -36,6 +36,7 @@ mod nginx;
 mod note;
 mod options;
 mod output;
+mod proxy_protocol;
 mod replicas;
 mod rhythm;
 mod sources;

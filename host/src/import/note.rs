@@ -74,6 +74,8 @@ struct Became {
     field: &'static str,
     /// As it stands in the old one.
     old: String,
+    /// What it became.
+    value: String,
 }
 
 impl Notes {
@@ -89,6 +91,7 @@ impl Notes {
         let became = Became {
             field,
             old: old.to_owned(),
+            value: value.to_owned(),
         };
         self.add(place, NoteKind::Taken, text, Some(became));
     }
@@ -106,6 +109,14 @@ impl Notes {
     pub(super) fn overruled(&mut self, place: &Place, field: &str, reason: impl Into<String>) {
         let reason = reason.into();
         let quoted = format!("{field:?}");
+        let is_said = |note: &Note| {
+            let is_there = note.place == *place && note.kind == NoteKind::NotTaken;
+            is_there && note.text.ends_with(&reason)
+        };
+        // Of another service that shares the line.
+        if self.0.iter().any(|entry| is_said(&entry.note)) {
+            return;
+        }
         for Entry { note, became } in &mut self.0 {
             let is_it = match became {
                 Some(became) => became.field == field,
@@ -123,6 +134,17 @@ impl Notes {
         self.not_taken(place, reason);
     }
 
+    /// The field has this value in the end: whatever became another one did not.
+    pub(super) fn settled(&mut self, field: &str, value: &str, reason: &str) {
+        for Entry { note, became } in &mut self.0 {
+            let is_other = |became: &&mut Became| became.field == field && became.value != value;
+            if let (NoteKind::Taken, Some(became)) = (note.kind, became.as_mut().filter(is_other)) {
+                note.kind = NoteKind::NotTaken;
+                note.text = format!("{}: {reason}", became.old);
+            }
+        }
+    }
+
     /// What stands at these places is not part of the import: nothing of it is taken,
     /// and no advice on it is needed.
     pub(super) fn leave_out(&mut self, places: &BTreeSet<Place>, reason: &str) {
@@ -131,8 +153,13 @@ impl Notes {
         });
         for Entry { note, .. } in &mut self.0 {
             if note.kind == NoteKind::Taken && places.contains(&note.place) {
+                // What it is, without what it would have become.
+                let what = note
+                    .text
+                    .split_once(": ")
+                    .map_or(&*note.text, |(what, _)| what);
+                note.text = format!("{what}: {reason}");
                 note.kind = NoteKind::NotTaken;
-                note.text = format!("{reason}: {}", note.text);
             }
         }
     }
@@ -199,6 +226,7 @@ mod tests {
         notes.taken_as(&place(1), "policy", "random", "random-two");
         notes.taken(&place(1), "timeout 5s: \"idle_timeout\"");
         notes.overruled(&place(2), "policy", "another is taken");
+        notes.overruled(&place(2), "policy", "another is taken");
         notes.overruled(&place(1), "idle_timeout", "a longer one is taken");
         notes.overruled(&place(3), "fqdn", "--fqdn says another");
         let expected = [
@@ -206,6 +234,22 @@ mod tests {
             "old:1: not taken over: a longer one is taken",
             "old:2: not taken over: least_conn: another is taken",
             "old:3: not taken over: --fqdn says another",
+        ];
+        assert_eq!(shown(notes), expected);
+    }
+
+    #[test]
+    fn what_is_left_out_did_not_become_anything() {
+        let mut notes = Notes::default();
+        notes.taken(&place(1), "server a [::1]:443: a replica");
+        notes.taken_as(&place(1), "fqdn", "acl dtr", "dtr.example.com");
+        notes.taken(&place(2), "server b: a replica");
+        notes.advice(&place(1), "take it out");
+        notes.leave_out(&BTreeSet::from([place(1)]), "--only leaves it out");
+        let expected = [
+            "old:1: not taken over: server a [::1]:443: --only leaves it out",
+            "old:1: not taken over: acl dtr: --only leaves it out",
+            "old:2: taken over: server b: a replica",
         ];
         assert_eq!(shown(notes), expected);
     }

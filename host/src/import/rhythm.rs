@@ -7,22 +7,18 @@ use super::note::Notes;
 use super::output::{Check, Health};
 use super::written::time;
 
-/// When replicas are probed: one rhythm for all listeners.
-pub(super) fn rhythm(services: &[Service], check: Check, notes: &mut Notes) -> Health {
-    let mut given = services.iter().filter_map(|service| service.check.as_ref());
-    let first = given.next();
-    for other in given {
-        if first.is_some_and(|first| rhythm_of(&first.value) != rhythm_of(&other.value)) {
-            notes.not_taken(
-                &other.place,
-                "when replicas are probed is one thing for all listeners: the first check's is taken",
-            );
-        }
-    }
+/// When replicas are probed: one rhythm for all listeners, of the check `asked`, which
+/// became `check`. `None`: the old balancer asked nothing.
+pub(super) fn rhythm(
+    services: &[Service],
+    asked: Option<&At<found::Check>>,
+    check: Check,
+    notes: &mut Notes,
+) -> Health {
     let Some(At {
         value: first,
         place,
-    }) = first
+    }) = asked
     else {
         return Health {
             check,
@@ -34,15 +30,36 @@ pub(super) fn rhythm(services: &[Service], check: Check, notes: &mut Notes) -> H
             fall: None,
         };
     };
+    for other in services.iter().filter_map(|service| service.check.as_ref()) {
+        if rhythm_of(first) != rhythm_of(&other.value) {
+            let text = format!(
+                "when replicas are probed is one thing for all listeners, and that of {place} is taken"
+            );
+            notes.not_taken(&other.place, text);
+        }
+    }
     // What is given alone is measured by the default of the other.
     let implied = first.timeout.or(first.fast_interval);
     let interval = first
         .interval
         .or(implied.map(|implied| implied.max(INTERVAL)));
+    if let (None, Some(interval)) = (first.interval, interval.filter(|one| *one > INTERVAL)) {
+        let text = format!(
+            "replicas are probed every {} now, and were every {}: a timeout can't be longer than the \
+             interval; to find a sick one sooner, shorten both",
+            time(interval),
+            time(INTERVAL)
+        );
+        notes.advice(place, text);
+    }
     let mut at_most_interval = |value: Option<Duration>, what: &str| {
         let (value, interval) = (value?, interval?);
         if value > interval {
-            let text = format!("{what} is longer than the interval, and is cut to it");
+            let text = format!(
+                "{what} ({}) is longer than the interval ({}), and is cut to it",
+                time(value),
+                time(interval)
+            );
             notes.not_taken(place, text);
         }
         Some(time(value.min(interval)))

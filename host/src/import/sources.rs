@@ -52,8 +52,8 @@ impl OldFile {
 
 /// Finds and reads the files that the old configuration includes.
 pub trait Sources {
-    /// The files that `pattern` stands for, in the order of their names, and some more
-    /// than [`MOST_FILES`] at most. `pattern` is a path with or without `*`, `?` and
+    /// The files that `pattern` stands for, in the order of their names: those beyond
+    /// the hundred that may be included need not be listed. `pattern` is a path with or without `*`, `?` and
     /// `[]`, absolute or from the folder of the file `from`. What has none of these
     /// is listed whether it exists or not.
     ///

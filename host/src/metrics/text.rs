@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
+use crate::cluster_status::{Finding, FindingKind};
 use crate::control::admission::Admission;
 use crate::metrics::filter_text::render_filter;
 use crate::metrics::label::{label, with_label};
@@ -18,6 +19,8 @@ pub(crate) struct HostMetrics<'a> {
     pub(crate) admission: &'a Admission,
     pub(crate) log_lines_dropped: u64,
     pub(crate) certificates: Vec<CertificateExpiry>,
+    /// What the registry's own word on its replicas comes to; `None`: it is not asked.
+    pub(crate) cluster_findings: Option<Vec<Finding>>,
 }
 
 /// Everything as Prometheus text, format 0.0.4.
@@ -153,6 +156,18 @@ fn render_host(host: &HostMetrics<'_>) -> String {
         "When the certificate expires that a replica last showed to a check, in Unix seconds.",
         &certificates,
     );
+    if let Some(found) = &host.cluster_findings {
+        let of_kind = |kind: FindingKind| {
+            let count = found.iter().filter(|finding| finding.kind == kind).count();
+            (label("kind", kind.name()), count as u64)
+        };
+        family(
+            "dtr_lb_host_cluster_findings",
+            "gauge",
+            "What is worth a look in the registry's own status of its replicas, by kind.",
+            &FindingKind::ALL.map(of_kind),
+        );
+    }
     text
 }
 
@@ -177,6 +192,11 @@ mod tests {
                 check: "ping".into(),
                 not_after: 1_893_456_000,
             }],
+            cluster_findings: Some(vec![Finding {
+                kind: FindingKind::Stale,
+                about: "a1".to_owned(),
+                text: String::new(),
+            }]),
         });
         text.push('\n');
         for line in [
@@ -187,6 +207,8 @@ mod tests {
             "dtr_lb_host_bytes_total{to=\"client\"} 10\n",
             "dtr_lb_host_log_lines_dropped_total 7\n",
             "dtr_lb_host_certificate_expiry_timestamp_seconds{replica=\"r1\",check=\"ping\"} 1893456000\n",
+            "dtr_lb_host_cluster_findings{kind=\"stale\"} 1\n",
+            "dtr_lb_host_cluster_findings{kind=\"silent\"} 0\n",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");
         }

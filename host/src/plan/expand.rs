@@ -7,7 +7,9 @@ use dtr_lb_filter::contract;
 
 use super::filter_config::filter_configuration;
 use super::routes::{clusters, routes, runners_up};
-use super::{Admin, Balancer, Cluster, Listener, Plan, Pool, Protocol};
+use super::{
+    Admin, AskedReplica, Balancer, Cluster, ClusterStatus, Listener, Plan, Pool, Protocol,
+};
 use crate::config::{self, Chain, ChainCluster, Config, ConfigFile};
 
 impl Plan {
@@ -85,6 +87,7 @@ impl Plan {
                 .admin
                 .as_ref()
                 .map(|admin| Admin { bind: admin.bind }),
+            cluster_status: cluster_status(config),
             max_connections: config.max_connections,
             drain_delay: config.drain_delay,
             drain_timeout: config.drain_timeout,
@@ -122,12 +125,30 @@ impl Plan {
             network_filters: chain.filters.clone(),
             balancer: None,
             admin: chain.admin.map(|bind| Admin { bind }),
+            cluster_status: None,
             max_connections: chain.max_connections,
             drain_delay: chain.drain_delay,
             drain_timeout: chain.drain_timeout,
             dns_refresh: chain.dns_refresh,
         }
     }
+}
+
+/// Each replica is asked where the check probes it that may carry the password.
+fn cluster_status(config: &Config) -> Option<ClusterStatus> {
+    let configured = config.cluster_status.as_ref()?;
+    let check = config.check_for_password(configured.trust).ok()?;
+    let replicas = config.replicas.iter().map(|replica| AskedReplica {
+        name: replica.name.clone(),
+        id: replica.id.clone(),
+        cluster: contract::probe_cluster(&check.name, &replica.name),
+    });
+    Some(ClusterStatus {
+        fqdn: config.fqdn.clone(),
+        interval: configured.interval,
+        credentials: configured.credentials.clone(),
+        replicas: replicas.collect(),
+    })
 }
 
 /// One cluster of the plan for each endpoint of a chain's cluster.

@@ -34,6 +34,7 @@ pub(crate) fn plan(endpoints: &[(&str, SocketAddr)]) -> Plan {
             configuration: serde_json::Value::Null,
         }),
         admin: None,
+        cluster_status: None,
         max_connections: None,
         drain_delay: Duration::ZERO,
         drain_timeout: Duration::ZERO,

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 pub use dtr_lb_filter::contract::{ADMIN_ROOT, STREAM_ROOT};
 
+pub use crate::cluster_status::Credentials;
 pub use crate::config::{Address, Failure, NetworkFilter, Protocol, Verify, VmSettings};
 
 /// Everything a host needs to balance.
@@ -38,6 +39,9 @@ pub struct Plan {
     pub balancer: Option<Balancer>,
     /// Where the page, the API and the metrics are served.
     pub admin: Option<Admin>,
+    /// How the registry is asked for its own word on its replicas; `None`: it is not.
+    /// The standalone host's alone.
+    pub cluster_status: Option<ClusterStatus>,
     /// At most this many clients' connections at once, 1 to 1000000; `None`: as many
     /// as the process may open files for.
     pub max_connections: Option<u32>,
@@ -58,6 +62,30 @@ impl Plan {
             fields.insert("max_connections".to_owned(), connections.into());
         }
     }
+}
+
+/// How the registry is asked for its own word on its replicas.
+#[derive(Clone, Debug)]
+pub struct ClusterStatus {
+    /// The registry's name.
+    pub fqdn: String,
+    /// How often each replica is asked.
+    pub interval: Duration,
+    /// Who asks.
+    pub credentials: Credentials,
+    /// Who is asked.
+    pub replicas: Vec<AskedReplica>,
+}
+
+/// A replica that is asked how the cluster is.
+#[derive(Clone, Debug)]
+pub struct AskedReplica {
+    /// Its name here.
+    pub name: String,
+    /// Its id in the registry; `None`: not known.
+    pub id: Option<String>,
+    /// The [`Cluster`] through which it is asked.
+    pub cluster: String,
 }
 
 /// One address where connections are accepted.

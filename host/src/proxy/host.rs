@@ -20,6 +20,7 @@ use crate::net::forward::DataCallbacks;
 use crate::net::pipe::PipeBudget;
 use crate::plan::Plan;
 use crate::proxy::admin::desk::AdminDesk;
+use crate::proxy::cluster_watch::ClusterWatch;
 use crate::proxy::connection_limit;
 use crate::proxy::context::ListenerContext;
 use crate::proxy::generation::{Generation, GenerationArgs};
@@ -282,6 +283,15 @@ impl Host {
         self.main_thread.set_current(shared);
         if let Some(sockets) = new_admin {
             self.main_thread.serve_admin(sockets);
+        }
+        let vm_data = self.vm_data.clone();
+        match plan.cluster_status.clone() {
+            Some(plan) => self.main_thread.watch_cluster(ClusterWatch {
+                plan: Arc::new(plan),
+                clusters,
+                vm_data,
+            }),
+            None => self.main_thread.watch_nobody(vm_data),
         }
         self.names = resolver.names().to_vec();
         self.main_thread.resolve(Resolving {

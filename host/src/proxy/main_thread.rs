@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{io, thread};
 
+use proxy_wasm_engine::Shared;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -17,6 +18,7 @@ use crate::caught_panic::CaughtPanic;
 use crate::fault::{Fault, FaultSwitch};
 use crate::filters::backoff::Backoff;
 use crate::proxy::admin::{Admin, Current};
+use crate::proxy::cluster_watch::{self, ClusterWatch};
 use crate::proxy::shared_state::SharedState;
 use crate::upstream::resolver::Resolver;
 
@@ -32,6 +34,10 @@ enum Order {
     Serve(Vec<StdListener>),
     /// Keep these names up to date, instead of those before.
     Resolve(Resolving),
+    /// Have these replicas say how the cluster is, instead of those before.
+    Watch(ClusterWatch),
+    /// Have nobody say that any more, and forget what was said.
+    WatchNobody(Shared),
 }
 
 /// Keeps DNS names up to date.
@@ -72,9 +78,26 @@ impl MainThread {
         let _ = self.orders.send(Order::Serve(sockets));
     }
 
+    /// Has these replicas say how the cluster is, from now on.
+    pub(super) fn watch_cluster(&self, watch: ClusterWatch) {
+        let _ = self.orders.send(Order::Watch(watch));
+    }
+
+    /// Has nobody say that any more, and the filter forget what was said.
+    pub(super) fn watch_nobody(&self, vm_data: Shared) {
+        let _ = self.orders.send(Order::WatchNobody(vm_data));
+    }
+
     /// Looks these names up from now on, and no others.
     pub(super) fn resolve(&self, resolving: Resolving) {
         let _ = self.orders.send(Order::Resolve(resolving));
+    }
+}
+
+/// Stops a task when it is replaced.
+fn replace(running: &mut Option<AbortHandle>, next: Option<AbortHandle>) {
+    if let Some(last) = std::mem::replace(running, next) {
+        last.abort();
     }
 }
 
@@ -82,6 +105,7 @@ async fn live(mut orders: mpsc::UnboundedReceiver<Order>, current: Current) {
     let admin = Admin::new(current);
     let mut accepting: Vec<oneshot::Sender<()>> = Vec::new();
     let mut resolving: Option<AbortHandle> = None;
+    let mut watching: Option<AbortHandle> = None;
     while let Some(order) = orders.recv().await {
         match order {
             Order::Serve(sockets) => {
@@ -99,12 +123,28 @@ async fn live(mut orders: mpsc::UnboundedReceiver<Order>, current: Current) {
                 }
             }
             Order::Resolve(names) => {
-                if let Some(last) = resolving.take() {
-                    last.abort();
-                }
-                resolving = Some(spawn_local(keep_resolving(names)).abort_handle());
+                let next = spawn_local(keep_resolving(names)).abort_handle();
+                replace(&mut resolving, Some(next));
+            }
+            Order::Watch(watch) => {
+                let next = spawn_local(keep_watching(watch)).abort_handle();
+                replace(&mut watching, Some(next));
+            }
+            Order::WatchNobody(vm_data) => {
+                // First, or the last one tells once more.
+                replace(&mut watching, None);
+                cluster_watch::forget(&vm_data);
             }
         }
+    }
+}
+
+async fn keep_watching(watch: ClusterWatch) {
+    loop {
+        let running = std::pin::pin!(watch.run());
+        let Err(panic) = CaughtPanic::catch_async(running).await;
+        error!(%panic, "asking for the cluster's status panicked; it goes on");
+        sleep(watch.plan.interval).await;
     }
 }
 

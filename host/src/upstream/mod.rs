@@ -9,7 +9,7 @@ pub(crate) mod endpoint;
 pub(crate) mod grpc_call;
 pub(crate) mod http_call;
 pub(crate) mod probe_response;
-mod reply;
+pub(crate) mod reply;
 pub(crate) mod resolver;
 mod self_signed;
 pub(crate) mod shown_certificate;

@@ -97,4 +97,4 @@ async fn read_body(mut body: Incoming) -> Result<(Vec<u8>, Headers), CallFailure
 }
 
 /// A longer body is not read to its end. Health answers are small.
-pub(super) const MAX_BODY: usize = 1024 * 1024;
+pub(crate) const MAX_BODY: usize = 1024 * 1024;

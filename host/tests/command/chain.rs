@@ -15,6 +15,10 @@ fn guest(callback: &str) -> String {
     )
 }
 
+fn wasm(text: &str) -> Vec<u8> {
+    wat::parse_str(text).unwrap()
+}
+
 #[test]
 fn a_filter_that_cannot_be_loaded_is_named_with_the_reason() {
     let crash = "(func (export \"proxy_on_configure\") (param i32 i32) (result i32)
@@ -22,47 +26,47 @@ fn a_filter_that_cannot_be_loaded_is_named_with_the_reason() {
     let cases = [
         (
             "no module",
-            "not wasm at all".to_owned(),
+            b"\0asm and no more".to_vec(),
             "not a usable wasm module",
         ),
         (
             "no marker",
-            "(module (memory (export \"memory\") 1))".to_owned(),
+            wasm("(module (memory (export \"memory\") 1))"),
             "no proxy-wasm ABI marker",
         ),
         (
             "a missing import",
-            guest("").replace("proxy_log", "proxy_sing"),
+            wasm(&guest("").replace("proxy_log", "proxy_sing")),
             "env.proxy_sing",
         ),
         (
             "a callback of another shape",
-            guest("(func (export \"proxy_on_tick\") (param i64))"),
+            wasm(&guest("(func (export \"proxy_on_tick\") (param i64))")),
             "proxy_on_tick",
         ),
         (
             "no allocator",
-            guest("").replace("malloc", "mallok"),
+            wasm(&guest("").replace("malloc", "mallok")),
             "exports neither malloc nor proxy_on_memory_allocate",
         ),
-        ("a crash", guest(crash), "last words: no license"),
+        ("a crash", wasm(&guest(crash)), "last words: no license"),
         (
             "a refusal",
-            guest(
+            wasm(&guest(
                 "(func (export \"proxy_on_configure\") (param i32 i32) (result i32) (i32.const 0))",
-            ),
+            )),
             "proxy_on_configure refused the configuration",
         ),
     ];
     let folder = tempfile::tempdir().unwrap();
-    let well = folder.path().join("well.wat");
-    std::fs::write(&well, guest("")).unwrap();
+    let well = folder.path().join("well.wasm");
+    std::fs::write(&well, wasm(&guest(""))).unwrap();
     for (why, module, expected) in cases {
-        let sick = folder.path().join("sick.wat");
+        let sick = folder.path().join("sick.wasm");
         std::fs::write(&sick, module).unwrap();
         let config = r#"{ "listeners": [{ "bind": "127.0.0.1:0", "cluster": "web" }],
             "clusters": [{ "name": "web", "endpoints": ["127.0.0.1:1"] }],
-            "filters": [{ "wasm": "well.wat" }, { "wasm": "sick.wat", "name": "the sick one" }] }"#;
+            "filters": [{ "wasm": "well.wasm" }, { "wasm": "sick.wasm", "name": "the sick one" }] }"#;
         let file = folder.path().join("chain.json");
         std::fs::write(&file, config).unwrap();
         let file = file.to_str().unwrap();
@@ -72,7 +76,7 @@ fn a_filter_that_cannot_be_loaded_is_named_with_the_reason() {
         let stderr = text(&tried.stderr);
         assert_eq!(tried.status.code(), Some(2), "{why}: {stderr}");
         let named = format!("filter \"the sick one\" ({}): ", sick.display());
-        for part in [named.as_str(), expected, "well.wat): loaded and started"] {
+        for part in [named.as_str(), expected, "well.wasm): loaded and started"] {
             assert!(stderr.contains(part), "{why}: no {part:?} in {stderr}");
         }
         let run = output(&["run", "--config", file]);
@@ -100,25 +104,30 @@ fn the_balancers_own_filter_is_loaded_as_well() {
 #[test]
 fn a_chain_is_checked_like_any_configuration() {
     let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("x.wasm"), wasm(&guest(""))).unwrap();
     std::fs::write(folder.path().join("x.wat"), guest("")).unwrap();
     let listener = r#""listeners": [{ "bind": "127.0.0.1:0", "cluster": "web" }]"#;
     let cluster = r#""clusters": [{ "name": "web", "endpoints": ["127.0.0.1:1"] }]"#;
     let with = |filter: &str| format!("{{ {listener}, {cluster}, \"filters\": [{filter}] }}");
     let cases = [
         (
-            with(r#"{ "wasm": "y.wat" }"#),
-            "filters[0].wasm is \"y.wat\"; can't be read",
+            with(r#"{ "wasm": "x.wat" }"#),
+            "filters[0].wasm is \"x.wat\"; no WebAssembly module in binary form; give what",
         ),
         (
-            with(r#"{ "wasm": "x.wat", "memory": "1KiB" }"#),
+            with(r#"{ "wasm": "y.wasm" }"#),
+            "filters[0].wasm is \"y.wasm\"; can't be read",
+        ),
+        (
+            with(r#"{ "wasm": "x.wasm", "memory": "1KiB" }"#),
             "filters[0].memory is \"1KiB\"; expected a size in KiB, MiB or GiB",
         ),
         (
-            with(r#"{ "wasm": "x.wat", "failure": "shut" }"#),
+            with(r#"{ "wasm": "x.wasm", "failure": "shut" }"#),
             "filters[0].failure is \"shut\"; expected one of reload, open, closed",
         ),
         (
-            with(r#"{ "wasm": "x.wat", "rootid": "r" }"#),
+            with(r#"{ "wasm": "x.wasm", "rootid": "r" }"#),
             "unknown field \"rootid\" in filters[0]; did you mean \"root_id\"?",
         ),
         (

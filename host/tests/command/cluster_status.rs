@@ -190,6 +190,15 @@ fn who_asks_may_stand_in_the_configuration() {
     stage.config["cluster_status"] = json!({ "user": "admin", "password_file": "password" });
     let shown = stage.show(&[]);
     assert_eq!(shown.code, Some(0), "{}{}", shown.stdout, shown.stderr);
+    let file = stage.folder.path().join("lb.json");
+    let password = stage.folder.path().join("password");
+    for (mode, warned) in [(0o640, false), (0o644, true)] {
+        std::fs::set_permissions(&password, std::fs::Permissions::from_mode(mode)).unwrap();
+        let checked = output(&["check", "--config", file.to_str().unwrap()]);
+        let told =
+            text(&checked.stderr).contains("cluster_status.password_file is \"password\"; any");
+        assert_eq!(told, warned, "{mode:o}: {}", text(&checked.stderr));
+    }
     let cases = [
         (
             json!({ "user": "admin", "password_file": "missing" }),
@@ -222,4 +231,18 @@ fn who_asks_may_stand_in_the_configuration() {
         "{}",
         nobody.stderr
     );
+}
+
+#[test]
+fn programs_get_an_object_whatever_is_wrong() {
+    let stage = Stage::new();
+    let missing = ["--user", "admin", "--password-file", "missing", "--json"];
+    for flags in [&["--json"][..], &missing] {
+        let shown = stage.show(flags);
+        assert_eq!(shown.code, Some(2), "{}", shown.stdout);
+        let found: Value = serde_json::from_str(&shown.stdout).unwrap();
+        assert_eq!(found["ok"], false);
+        let error = found["error"].as_str().unwrap();
+        assert!(shown.stderr.contains(error), "{error}: {}", shown.stderr);
+    }
 }

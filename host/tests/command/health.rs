@@ -62,6 +62,10 @@ fn whom_to_ask_is_said_by_the_configuration_or_by_a_flag() {
             "no \"admin\" is configured",
         ),
         (&["health", "-c", anywhere.path()], "admin.bind has port 0"),
+        (
+            &["health", "-c", "-"],
+            "standard input: there is nothing in it",
+        ),
         (&["health"], "--config <FILE>"),
         (
             &["health", "--config", "x", "--admin", "127.0.0.1:1"],

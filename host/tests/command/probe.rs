@@ -62,22 +62,27 @@ impl Stage {
     }
 
     fn probe(&self, health: Value) -> Probed {
-        let file = self.folder.path().join("lb.json");
-        std::fs::write(self.folder.path().join("ca.pem"), &self.ca_pem).unwrap();
-        let config = json!({ "fqdn": FQDN, "replicas": self.replicas, "health": health });
-        std::fs::write(&file, config.to_string()).unwrap();
-        let output = output(&["check", "--config", file.to_str().unwrap(), "--probe"]);
-        let probed = Probed {
-            code: output.status.code(),
-            stdout: text(&output.stdout),
-            stderr: text(&output.stderr),
-        };
+        let probed = self.run(health, &["--probe"]);
         let wide = probed
             .stdout
             .lines()
             .find(|line| line.chars().count() > 100);
         assert_eq!(wide, None, "too wide");
         probed
+    }
+
+    fn run(&self, health: Value, options: &[&str]) -> Probed {
+        let file = self.folder.path().join("lb.json");
+        std::fs::write(self.folder.path().join("ca.pem"), &self.ca_pem).unwrap();
+        let config = json!({ "fqdn": FQDN, "replicas": self.replicas, "health": health });
+        std::fs::write(&file, config.to_string()).unwrap();
+        let command = ["check", "--config", file.to_str().unwrap()];
+        let output = output(&[&command, options].concat());
+        Probed {
+            code: output.status.code(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        }
     }
 }
 
@@ -258,6 +263,34 @@ fn tls_on_the_port_of_plain_http_is_told() {
 }
 
 #[test]
+fn a_program_is_told_the_same_as_people() {
+    let registry = Registry::new(FQDN).unwrap();
+    let mut stage = Stage::new();
+    let [_well, failing] = [(); 2].map(|()| stage.replica(&registry));
+    stage.is(&failing, Condition::Disagreeing("notary: down".into()));
+    let probed = stage.run(json!({ "verify": "ca.pem" }), &["--probe", "--json"]);
+    assert_eq!(probed.code, Some(1), "{}", probed.stdout);
+    let object: Value = serde_json::from_str(&probed.stdout).unwrap();
+    assert_eq!(object["ok"], false, "{object:#}");
+    let results = &object["probe"]["results"];
+    assert_eq!(results[0]["verdict"], "healthy", "{results:#}");
+    assert_eq!(results[0]["certificate"]["names"], json!([FQDN]));
+    let failure = &results[1]["failure"];
+    assert_eq!(failure["reason"], "says-unhealthy", "{results:#}");
+    assert_eq!(failure["component"], "notary", "{results:#}");
+    assert_eq!(
+        failure["advice"],
+        "its answer to GET /_ping says: notary: down; look into the log of its notary"
+    );
+    assert_eq!(object["probe"]["disagreements"], json!([]));
+
+    let wrong = stage.run(json!({ "verify": "no.pem" }), &["--probe", "--json"]);
+    assert_eq!(wrong.code, Some(2), "{}", wrong.stdout);
+    let object: Value = serde_json::from_str(&wrong.stdout).unwrap();
+    assert_eq!(object.get("probe"), None, "nobody was asked: {object:#}");
+}
+
+#[test]
 fn a_chain_has_no_replicas_to_ask() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("chain.json");
@@ -273,6 +306,18 @@ fn a_chain_has_no_replicas_to_ask() {
         stderr.contains("--probe asks the replicas of a balancer"),
         "{stderr}"
     );
+    let object = crate::output(&[
+        "check",
+        "--config",
+        file.to_str().unwrap(),
+        "--probe",
+        "--json",
+    ]);
+    assert_eq!(object.status.code(), Some(2));
+    let object: Value = serde_json::from_slice(&object.stdout).unwrap();
+    assert_eq!(object["ok"], false);
+    let problem = object["errors"][0]["problem"].as_str().unwrap();
+    assert!(problem.starts_with("--probe asks"), "{problem}");
 }
 
 /// A server that answers every connection as Go's does one that does not speak TLS.

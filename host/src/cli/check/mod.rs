@@ -45,7 +45,7 @@ impl Check {
     }
 
     /// # Errors
-    /// The replicas are to be asked, and there are none or that can't be done.
+    /// The replicas are to be asked, and this machine can't.
     fn report(&self) -> Result<Report, Failure> {
         let strictness = match self.strict {
             true => Strictness::WarningsAreErrors,
@@ -57,7 +57,11 @@ impl Check {
                 self.examine(&file, &mut report);
                 // Of a configuration that is wrong, nobody knows whom it means.
                 if self.probe && report.is_right() {
-                    report.survey(probe::probe(&file)?);
+                    match probe::probe(&file) {
+                        Ok(survey) => report.survey(survey),
+                        Err(failure @ Failure::Usage(_)) => report.error(failure.to_string()),
+                        Err(other) => return Err(other),
+                    }
                 }
             }
             Err(errors) => report.refuse(&errors),

@@ -15,6 +15,7 @@ pub(super) fn text(witnesses: &[Witness], found: &[Finding], now_unix_s: i64) ->
         .filter_map(|witness| Some((witness, said(witness)?)))
         .collect();
     let ids: BTreeSet<&String> = views.iter().flat_map(|(_, view)| view.0.keys()).collect();
+    let is_empty = ids.is_empty();
     let mut table = Table::new()
         .column("id", Align::Left, 14)
         .column("replica", Align::Left, 12)
@@ -39,7 +40,7 @@ pub(super) fn text(witnesses: &[Witness], found: &[Finding], now_unix_s: i64) ->
         }
         table.row(row);
     }
-    let mut lines = match views.is_empty() {
+    let mut lines = match is_empty {
         true => Vec::new(),
         false => table.lines(WIDTH),
     };

@@ -31,7 +31,9 @@ fn three(ids: [Option<&str>; 3], view: &Result<View, String>) -> Vec<Witness> {
 const IDS: [Option<&str>; 3] = [Some("a1"), Some("b2"), Some("c3")];
 const WELL: [(&str, &str, i64); 3] = [("a1", "OK", 10), ("b2", "OK", 20), ("c3", "OK", 30)];
 
-/// Each case: why, the witnesses, and the kinds and beginnings of what is found.
+/// Why, the witnesses, and the kinds and beginnings of what is found.
+type Case = (&'static str, Vec<Witness>, Vec<(FindingKind, &'static str)>);
+
 #[test]
 fn what_is_worth_a_look_is_found_and_nothing_else() {
     use FindingKind::*;
@@ -44,7 +46,7 @@ fn what_is_worth_a_look_is_found_and_nothing_else() {
         change(&mut witnesses[number]);
         witnesses
     };
-    let cases: Vec<(&str, Vec<Witness>, Vec<(FindingKind, &str)>)> = vec![
+    let cases: Vec<Case> = vec![
         ("all is well", three(IDS, &well), vec![]),
         ("all is well, without ids", three([None; 3], &well), vec![]),
         (
@@ -83,7 +85,10 @@ fn what_is_worth_a_look_is_found_and_nothing_else() {
             "one of whom all say the same",
             three(IDS, &of_b2("rethinkdb: down", 20)),
             vec![
-                (Unhealthy, "of b2 (r2) r1, r2, r3 say rethinkdb: down"),
+                (
+                    Unhealthy,
+                    "b2 (r2): r1, r2, r3 say rethinkdb: down; look into its log",
+                ),
                 (
                     PingDiffers,
                     "r2 answers /_ping as healthy, and the cluster says it is not",
@@ -93,14 +98,17 @@ fn what_is_worth_a_look_is_found_and_nothing_else() {
         (
             "one of whom another is said",
             with(2, &|third| third.view = of_b2("no answer", 20)),
-            vec![(Disagreement, "of b2 (r2) r1, r2 say OK; r3 says no answer")],
+            vec![(
+                Disagreement,
+                "b2 (r2): r1, r2 say OK, r3 says no answer; look into",
+            )],
         ),
         (
             "one that a view does not have",
             with(0, &|first| first.view = view(&WELL[..2])),
             vec![(
                 Disagreement,
-                "of c3 (r3) r2, r3 say OK; 1 of the views do not have it",
+                "c3 (r3): r2, r3 say OK, 1 replica does not know it; look into",
             )],
         ),
         (
@@ -108,13 +116,26 @@ fn what_is_worth_a_look_is_found_and_nothing_else() {
             three(IDS, &of_b2("OK", 840)),
             vec![(
                 Stale,
-                "what is known of b2 (r2) at r1, r2, r3 is 14 min old, and more than 10",
+                "b2 (r2): r1, r2, r3 last heard of it 14 min ago, which is more than 10 min",
             )],
         ),
         (
             "ten minutes are not old",
             three(IDS, &of_b2("OK", 600)),
             vec![],
+        ),
+        (
+            "clocks that differ a little",
+            three(IDS, &of_b2("OK", -50)),
+            vec![],
+        ),
+        (
+            "news of tomorrow",
+            three(IDS, &of_b2("OK", -86_400)),
+            vec![(
+                Stale,
+                "b2 (r2): its time at r1, r2, r3 is 1440 min ahead of ours: synchronise",
+            )],
         ),
         (
             "one that fails its ping",
@@ -155,4 +176,27 @@ fn what_is_worth_a_look_is_found_and_nothing_else() {
             assert!(found.text.starts_with(text), "{why}: {}", found.text);
         }
     }
+}
+
+#[test]
+fn what_many_say_stays_short() {
+    let witnesses: Vec<Witness> = (0..1000)
+        .map(|number| {
+            let error = format!("{number}: {}", "x".repeat(500));
+            let name = format!("r{number}");
+            witness(&name, None, view(&[("a1", &error, 900)]))
+        })
+        .collect();
+    let found = findings(&witnesses, NOW);
+    for one in &found {
+        let longest = one.text.len().max(one.about.len());
+        assert!(longest < 3000, "{longest}: {}", one.text);
+    }
+    let kinds: Vec<FindingKind> = found.iter().map(|one| one.kind).collect();
+    let expected = [
+        FindingKind::NotInCluster,
+        FindingKind::Disagreement,
+        FindingKind::Stale,
+    ];
+    assert_eq!(kinds, expected);
 }

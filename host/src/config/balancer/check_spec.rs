@@ -7,7 +7,7 @@ use super::preset::Preset;
 use crate::config::number::Statuses;
 use crate::config::string::{HeaderName, HeaderValue, Pointer};
 use crate::config::target::Target;
-use crate::config::unique_map::UniqueMap;
+use crate::unique_map::UniqueMap;
 
 /// What is probed of each replica.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

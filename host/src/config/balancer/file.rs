@@ -12,8 +12,8 @@ use crate::config::network_filter::NetworkFilterSpec;
 use crate::config::number::{BoundedInt, Fraction, MaxConnections, Port, Statuses};
 use crate::config::string::{HeaderName, HeaderValue, RegistryId, ReplicaName, Token};
 use crate::config::target::Target;
-use crate::config::unique_map::UniqueMap;
 use crate::config::words::Words;
+use crate::unique_map::UniqueMap;
 
 /// A balancer: replicas, where clients reach them, and how they are probed.
 #[derive(Debug, Deserialize, JsonSchema)]

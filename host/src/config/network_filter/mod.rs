@@ -19,7 +19,7 @@ pub struct NetworkFilter {
     pub name: String,
     /// Where the module came from, for messages.
     pub file: String,
-    /// The module, in binary or text form.
+    /// The module.
     pub code: Arc<[u8]>,
     /// Which root context of the module; property `plugin_root_id`.
     pub root_id: String,

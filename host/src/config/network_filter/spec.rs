@@ -1,5 +1,7 @@
 //! A network filter as the operator writes it.
 
+use std::path::Path;
+
 use proxy_wasm_engine::Profile;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -75,11 +77,7 @@ pub(in crate::config) fn load(
 
 fn load_one(spec: NetworkFilterSpec, field: &str, problems: &mut Problems) -> NetworkFilter {
     let path = problems.source().folder().join(&spec.wasm);
-    let code = std::fs::read(&path).unwrap_or_else(|error| {
-        let problem = format!(
-            "can't be read: {}: {error}; give the path of the module, from the configuration's folder",
-            path.display()
-        );
+    let code = read_module(&path).unwrap_or_else(|problem| {
         problems.refuse(&format!("{field}.wasm"), spec.wasm.as_str(), problem);
         Vec::new()
     });
@@ -112,6 +110,24 @@ fn load_one(spec: NetworkFilterSpec, field: &str, problems: &mut Problems) -> Ne
     }
 }
 
+/// A module, as far as its beginning tells.
+fn read_module(path: &Path) -> Result<Vec<u8>, String> {
+    let code = std::fs::read(path).map_err(|error| {
+        format!(
+            "can't be read: {}: {error}; give the path of the module, from the configuration's folder",
+            path.display()
+        )
+    })?;
+    match code.starts_with(MAGIC) {
+        true => Ok(code),
+        false => Err(
+            "no WebAssembly module in binary form; give what the compiler made, or turn \
+                      text into it with wat2wasm"
+                .to_owned(),
+        ),
+    }
+}
+
 /// What a plugin is handed: a text as it stands, anything else as JSON.
 fn bytes(value: Value) -> Vec<u8> {
     match value {
@@ -120,6 +136,9 @@ fn bytes(value: Value) -> Vec<u8> {
         other => other.to_string().into_bytes(),
     }
 }
+
+/// How a module begins (WebAssembly Core Specification, 5.5.16).
+const MAGIC: &[u8] = b"\0asm";
 
 /// A connection has a bit for each.
 const MOST_FILTERS: usize = 32;

@@ -83,6 +83,10 @@ fn wrong_checks_are_refused_with_field_value_and_remedy() {
             with(r#""health": {"verify": "/no/such/ca.pem"}"#),
             r#"lb.json: health.verify is "/no/such/ca.pem"; neither "system" nor "none", and as a file of CA certificates (PEM) it can't be read: /no/such/ca.pem: No such file"#,
         ),
+        (
+            with(r#""health": {"verify": "/dev/zero"}"#),
+            r#"lb.json: health.verify is "/dev/zero"; neither "system" nor "none", and as a file of CA certificates (PEM) it is no file: /dev/zero"#,
+        ),
     ]);
 }
 

@@ -46,7 +46,7 @@ fn what_is_no_configuration_is_refused_with_place_and_remedy() {
         ),
         (
             with_replicas(r#"[{"address": "10.0.0.1", "zzz": 1}]"#),
-            r#"lb.json: unknown field "zzz" in replicas[0]; remove it; known: name, address"#,
+            r#"lb.json: unknown field "zzz" in replicas[0]; remove it; known: name, id, address"#,
         ),
         (
             with_replicas(r#"[{"name": "r1"}]"#),

@@ -8,6 +8,7 @@ use super::super::error::ImportError;
 use super::super::found::{At, Check, Service};
 use super::super::note::Notes;
 use super::super::options::ImportOptions;
+use super::super::proxy_protocol;
 use super::super::written;
 use super::attributes;
 use super::documents::{Balancer, Documents};
@@ -33,7 +34,12 @@ pub(super) fn services(
         let described = Described::read(balancer, documents.attributes, options, &mut own_notes)?;
         let (name, place) = (described.name.clone(), described.node.place());
         let own = described.listening(options, &mut own_notes);
-        if own.is_empty() || own.iter().any(|one| one.service.is_wanted(&options.only)) {
+        if own.is_empty() {
+            notes.append(own_notes.only_not_taken());
+            let text =
+                format!("the load balancer {name}: it has no listener that passes TCP through");
+            notes.not_taken(&place, text);
+        } else if own.iter().any(|one| one.service.is_wanted(&options.only)) {
             notes.append(own_notes);
         } else {
             notes.not_taken(
@@ -192,6 +198,9 @@ impl<'a> Described<'a> {
             _ => {
                 let reason = names::reason(field).unwrap_or("not known here");
                 notes.not_taken(&place, format!("{field}: {reason}"));
+                if field == "BackendServerDescriptions" {
+                    notes.advice(&place, format!("{field}: {}", proxy_protocol::SENT));
+                }
             }
         }
         Ok(())
@@ -241,6 +250,7 @@ impl<'a> Described<'a> {
                 binds: vec![listener.bind],
                 check: self.check.clone(),
                 idle_timeout: self.idle_timeout.clone(),
+                implied_idle_timeout: Some(IDLE_TIMEOUT),
                 ..Service::new(self.name.clone(), listener.place)
             },
         };
@@ -248,5 +258,7 @@ impl<'a> Described<'a> {
     }
 }
 
+/// AWS's default.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Over all listeners: an instance counts for each.
 const MOST_SERVERS: usize = 100_000;

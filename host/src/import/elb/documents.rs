@@ -2,6 +2,7 @@
 
 use super::super::error::ImportError;
 use super::super::note::Notes;
+use super::super::written;
 use super::json::Node;
 
 /// What is of use in a file.
@@ -88,6 +89,10 @@ impl<'a> Documents<'a> {
                 node: *object,
                 logical_id: None,
             });
+        } else if object.get("LoadBalancerAttributes").is_none() {
+            let fields = object.fields().into_iter().map(|(name, _)| name);
+            let text = format!("{}: it is no load balancer", written::list(fields));
+            notes.not_taken(&object.place(), text);
         }
         Ok(())
     }

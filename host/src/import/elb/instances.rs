@@ -28,7 +28,8 @@ impl Instance {
     }
 }
 
-/// Reads `Instances`: ids, or objects with an `InstanceId`.
+/// Reads `Instances`: ids, or objects with an `InstanceId`. An instance of the same
+/// template is a `Ref` to its name there, which is its id for the operator.
 ///
 /// # Errors
 /// One is neither.
@@ -37,7 +38,8 @@ pub(super) fn read(list: &Node<'_>, notes: &mut Notes) -> Result<Vec<Instance>, 
     let mut known = BTreeSet::new();
     for item in list.items()? {
         let id = item.get("InstanceId").unwrap_or(item);
-        let (id, place) = (id.text()?, id.place());
+        let place = id.place();
+        let id = id.get("Ref").unwrap_or(id).text()?;
         if known.insert(id.clone()) {
             notes.taken(&place, format!("the instance {id}: a replica"));
             instances.push(Instance { id, place });

@@ -24,14 +24,12 @@ const NOT_TAKEN: [(&[&str], &str); 4] = [
     ),
     (
         &["BackendServerDescriptions"],
-        "a policy for the instances' ports is most often the PROXY protocol, which is not spoken \
-         here: replicas that expect it do not understand a connection without it, so turn it off \
-         there",
+        "a policy for the instances' ports is most often the PROXY protocol, which is not spoken here",
     ),
     (
         &["Policies"],
         "policies are about TLS and cookies, which pass through here, or the PROXY protocol \
-         (ProxyProtocolPolicyType), which is not spoken: turn it off at the replicas",
+         (ProxyProtocolPolicyType), which is not spoken",
     ),
     (
         &["AppCookieStickinessPolicy", "LBCookieStickinessPolicy"],

@@ -11,6 +11,7 @@ use super::source::Source;
 use super::value;
 use crate::import::error::ImportError;
 use crate::import::found::At;
+use crate::import::proxy_protocol;
 use crate::import::written;
 
 /// The addresses of a section.
@@ -20,6 +21,8 @@ pub(super) struct Binds<'a> {
     pub(super) plain: Vec<(At<SocketAddr>, &'a Line)>,
     /// Lines on which TLS ends.
     pub(super) tls: Vec<&'a Line>,
+    /// Sockets that only this machine reaches.
+    local: Vec<(&'a Line, &'a str)>,
     /// Of single lines, which is the whole of a section when it has no other line.
     pub(super) max_connections: Option<At<u64>>,
 }
@@ -27,7 +30,8 @@ pub(super) struct Binds<'a> {
 /// Reads the `bind` lines, and the address in the first line of an old `listen`.
 ///
 /// # Errors
-/// An address that can't be had: a host's name, a path, a placeholder, a long range.
+/// An address that can't be had: a host's name, a placeholder, a long range, or a path
+/// where there is nothing else.
 pub(super) fn binds<'a>(
     source: &Source<'_>,
     section: &'a Section,
@@ -42,6 +46,12 @@ pub(super) fn binds<'a>(
     for line in lines {
         binds.add(source, line, 1, ledger)?;
     }
+    if let (true, Some((line, text))) = (
+        binds.plain.is_empty() && binds.tls.is_empty(),
+        binds.local.first(),
+    ) {
+        addresses(text, &mut Vec::new()).map_err(|problem| source.wrong(line, 1, problem))?;
+    }
     if binds.plain.len() > 1 {
         binds.max_connections = None;
     }
@@ -55,6 +65,13 @@ pub(super) fn note(binds: &Binds<'_>, ledger: &mut Ledger) {
         let all = written::list(of_line.iter().map(|(bind, _)| bind.value.to_string()));
         for (_, line) in of_line {
             ledger.taken(line, format!("bind: \"listeners\" has {all}"));
+        }
+    }
+    for (line, text) in &binds.local {
+        let reason = "a socket of this machine is not listened on, only TCP";
+        match ledger.has_taken(line) {
+            true => ledger.left(line, text, reason),
+            false => ledger.not_taken(line, format!("bind: {reason}")),
         }
     }
     for line in &binds.tls {
@@ -82,7 +99,14 @@ impl<'a> Binds<'a> {
         let has = |name| keywords.iter().any(|keyword| keyword.name == name);
         let mut added = Vec::new();
         for part in text.split(',') {
+            if is_local(part) {
+                self.local.push((line, part));
+                continue;
+            }
             addresses(part, &mut added).map_err(|problem| source.wrong(line, index, problem))?;
+        }
+        if added.is_empty() {
+            return Ok(());
         }
         if has("v4v6") {
             let both = added.iter().filter(|one| one.ip() == Ipv6Addr::UNSPECIFIED);
@@ -119,11 +143,7 @@ impl<'a> Binds<'a> {
                 return Ok(());
             }
             "accept-proxy" | "accept-netscaler-cip" => {
-                let text = format!(
-                    "who connects here sends a header first ({name}), and the replicas would be sent it: \
-                 have it turned off there before the change"
-                );
-                ledger.advice(line, text);
+                ledger.advice(line, format!("{name}: {}", proxy_protocol::READ));
                 "not had: the PROXY protocol is not read"
             }
             "interface" => "not had: an address is listened on, not an interface; bind its address",
@@ -134,6 +154,13 @@ impl<'a> Binds<'a> {
         ledger.left(line, name, why);
         Ok(())
     }
+}
+
+/// Whether this is a path, or another socket that no other machine reaches.
+fn is_local(text: &str) -> bool {
+    let (family, rest) = text.split_once('@').unwrap_or(("", text));
+    let families = ["unix", "uxst", "abns", "abnsz", "fd", "sockpair"];
+    rest.starts_with('/') || families.contains(&family)
 }
 
 /// The addresses of `HOST:PORT` or `HOST:FIRST-LAST`.

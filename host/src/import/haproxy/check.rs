@@ -78,7 +78,7 @@ pub(super) fn check(
     let timeout = settings.time(source, "timeout check")?;
     if let Some((timeout, line)) = &timeout {
         let text = format!(
-            "timeout check: \"timeout\" of \"health\" is {}",
+            "timeout check: {}, into \"health\"",
             written::time(timeout.value)
         );
         ledger.taken(line, text);

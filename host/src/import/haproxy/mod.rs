@@ -2,6 +2,7 @@
 
 mod bind;
 mod check;
+mod expect;
 mod global;
 mod inert;
 mod keyword;
@@ -21,6 +22,7 @@ mod server_keywords;
 mod services;
 mod settings;
 mod source;
+mod status_pattern;
 mod target;
 mod timeouts;
 mod value;

@@ -8,6 +8,7 @@ use super::line::Line;
 use super::server_keywords::{self, KEYWORDS};
 use super::source::Source;
 use crate::import::error::ImportError;
+use crate::import::proxy_protocol;
 
 /// Later lines replace what earlier ones said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,13 +70,7 @@ impl Params {
             }
             ledger.left(line, name, server_keywords::reason(&keyword));
             if name.starts_with("send-proxy") {
-                ledger.advice(
-                    line,
-                    format!(
-                        "the replica expects a header before what the client sends ({name}), and understands \
-                         no connection without it: have it turned off there before the change"
-                    ),
-                );
+                ledger.advice(line, format!("{name}: {}", proxy_protocol::SENT));
             }
         }
         Ok(taken)

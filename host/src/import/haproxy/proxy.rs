@@ -54,6 +54,7 @@ impl<'a> Proxies<'a> {
                 None if is_defaults => Settings::default(),
                 None => last.clone(),
             };
+            let inherited = inherited.inherited_by(&section.head);
             let mut settings = inherited.clone();
             for line in &section.lines {
                 settings.apply(line);

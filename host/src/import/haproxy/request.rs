@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
+use super::expect;
 use super::ledger::Ledger;
 use super::line::{Line, Word};
 use super::settings::Settings;
 use super::source::Source;
-use super::value;
 use crate::import::endpoint::HostPort;
 use crate::import::error::ImportError;
 use crate::import::found::At;
@@ -76,7 +76,7 @@ pub(super) fn request(
         path: shown.to_owned(),
         host: None,
         headers: Vec::new(),
-        statuses: statuses(source, settings, ledger)?,
+        statuses: expect::statuses(source, settings, ledger)?,
     };
     for (line, word, name, text) in asked.headers {
         source.filled(&line, &word, &text)?;
@@ -191,66 +191,5 @@ fn sent<'a>(
     Ok(())
 }
 
-/// `http-check expect [!] status LIST`; other expectations are said.
-fn statuses(
-    source: &Source<'_>,
-    settings: &Settings,
-    ledger: &mut Ledger,
-) -> Result<Vec<(u16, u16)>, ImportError> {
-    let Some(line) = settings.line("http-check expect") else {
-        return Ok(vec![SUCCESS]);
-    };
-    // Options with one word each may stand before.
-    let mut index = 2;
-    while EXPECT_OPTIONS.contains(&line.text(index)) {
-        index += 2;
-    }
-    let kind = line.text(index);
-    if kind == "status" {
-        let text = source.value(line, index + 1, "a status")?;
-        let ranges: Option<Vec<(u16, u16)>> = text.split(',').map(range).collect();
-        let Some(ranges) = ranges else {
-            let problem = format!("{text:?} is no list of statuses such as 200,204 or 200-299");
-            return Err(source.wrong(line, index + 1, problem));
-        };
-        ledger.taken(line, format!("http-check expect: \"statuses\" is {text}"));
-        return Ok(ranges);
-    }
-    let (statuses, taken) = match kind {
-        "string" | "rstring" => (
-            Vec::new(),
-            "the preset's statuses are expected, 200 for /_ping, and a JSON body must agree",
-        ),
-        _ => (vec![SUCCESS], "200 to 399 are expected"),
-    };
-    let text = format!("http-check expect {kind}: only statuses can be expected; {taken}");
-    ledger.not_taken(line, text);
-    Ok(statuses)
-}
-
-fn range(text: &str) -> Option<(u16, u16)> {
-    let (first, last) = text.split_once('-').unwrap_or((text, text));
-    let status = |text| {
-        let status = value::digits(text).and_then(|status| u16::try_from(status).ok());
-        status.filter(|status| (100..=599).contains(status))
-    };
-    let (first, last) = (status(first)?, status(last)?);
-    (first <= last).then_some((first, last))
-}
-
-/// What HAProxy takes for healthy unless told otherwise.
-const SUCCESS: (u16, u16) = (200, 399);
-
 /// In bytes: each service has a copy.
 const LONGEST_REQUEST: usize = 4 << 10;
-
-const EXPECT_OPTIONS: [&str; 8] = [
-    "min-recv",
-    "comment",
-    "ok-status",
-    "error-status",
-    "tout-status",
-    "on-success",
-    "on-error",
-    "status-code",
-];

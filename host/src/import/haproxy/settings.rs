@@ -17,6 +17,10 @@ pub(super) struct Settings {
     lines: BTreeMap<&'static str, Rc<Line>>,
     /// Later ones add to earlier ones.
     default_servers: Rc<Vec<Rc<Line>>>,
+    /// All `http-check expect`, each of which an answer must meet.
+    expects: Rc<Vec<Rc<Line>>>,
+    /// Where the section begins whose lines are taken in: those above are inherited.
+    start: usize,
 }
 
 /// A value, and the line that sets it; `None`: nothing does.
@@ -32,11 +36,24 @@ pub(super) enum Mode {
 }
 
 impl Settings {
+    /// What the section that begins with this line has before its own lines.
+    pub(super) fn inherited_by(&self, head: &Line) -> Self {
+        Settings {
+            start: head.place.line,
+            ..self.clone()
+        }
+    }
+
     /// Takes in a line; one that says no setting changes nothing.
     pub(super) fn apply(&mut self, line: &Rc<Line>) {
         let key = inert::key(line);
         if key == "default-server" {
             Rc::make_mut(&mut self.default_servers).push(Rc::clone(line));
+            return;
+        }
+        if key == "http-check expect" {
+            self.forget_inherited_expects();
+            Rc::make_mut(&mut self.expects).push(Rc::clone(line));
             return;
         }
         let mut known = SETTINGS.iter();
@@ -49,10 +66,13 @@ impl Settings {
             }
             _ => {
                 if *setting == CHECK {
-                    // A new check has none of the former's requests and expectations.
-                    self.lines.remove("http-check send");
-                    self.lines.remove("http-check expect");
-                    self.lines.remove("http-check connect");
+                    // A check of its own has none of the defaults' requests and
+                    // expectations.
+                    let start = self.start;
+                    let is_own = |line: &Rc<Line>| line.place.line >= start;
+                    self.lines
+                        .retain(|name, line| !name.starts_with("http-check") || is_own(line));
+                    self.forget_inherited_expects();
                 }
                 self.lines.insert(setting, Rc::clone(line));
             }
@@ -62,6 +82,11 @@ impl Settings {
     /// The line that says something.
     pub(super) fn line(&self, setting: &str) -> Option<&Rc<Line>> {
         self.lines.get(setting)
+    }
+
+    /// What is expected of an answer to the check.
+    pub(super) fn expects(&self) -> &[Rc<Line>] {
+        &self.expects
     }
 
     /// What is so of every server that comes after.
@@ -96,6 +121,13 @@ impl Settings {
         Ok((!value.is_zero()).then_some((At { value, place }, line)))
     }
 
+    fn forget_inherited_expects(&mut self) {
+        let is_own = |line: &Rc<Line>| line.place.line >= self.start;
+        if !self.expects.iter().all(is_own) {
+            self.expects = Rc::default();
+        }
+    }
+
     /// A limit of connections that is set and is not 0, which is none.
     ///
     /// # Errors
@@ -114,7 +146,7 @@ impl Settings {
 pub(super) const CHECK: &str = "check";
 
 /// Directives, and what they set.
-const SETTINGS: [(&str, &str); 40] = [
+const SETTINGS: [(&str, &str); 39] = [
     ("mode", "mode"),
     ("maxconn", "maxconn"),
     ("balance", "balance"),
@@ -141,7 +173,6 @@ const SETTINGS: [(&str, &str); 40] = [
     ("option spop-check", CHECK),
     ("option external-check", CHECK),
     ("http-check send", "http-check send"),
-    ("http-check expect", "http-check expect"),
     ("http-check connect", "http-check connect"),
     ("stats enable", "stats"),
     ("stats uri", "stats"),

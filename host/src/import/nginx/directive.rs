@@ -67,7 +67,7 @@ pub(super) fn parse(text: &str, file: usize, room: &mut usize) -> Result<Vec<Dir
                 }
                 let header = directive(&mut words, spot, "{", Some(Vec::new()))?;
                 if header.name.text.ends_with("_by_lua_block") {
-                    tokens.skip_block();
+                    tokens.skip_lua().ok_or_else(|| unclosed(&header))?;
                     siblings.push(header);
                 } else {
                     open.push((header, std::mem::take(&mut siblings)));
@@ -91,13 +91,7 @@ pub(super) fn parse(text: &str, file: usize, room: &mut usize) -> Result<Vec<Dir
     }
     match open.pop() {
         None => Ok(siblings),
-        Some((block, _)) => {
-            let problem = format!(
-                "the block of {:?} is never closed; add its \"}}\"",
-                block.name.text
-            );
-            Err(fault(block.name.start, problem))
-        }
+        Some((block, _)) => Err(unclosed(&block)),
     }
 }
 
@@ -126,6 +120,14 @@ fn directive(
         arguments,
         block,
     })
+}
+
+fn unclosed(block: &Directive) -> Fault {
+    let problem = format!(
+        "the block of {:?} is never closed; add its \"}}\"",
+        block.name.text
+    );
+    fault(block.name.start, problem)
 }
 
 fn unended(last: &Word) -> Fault {
@@ -172,7 +174,7 @@ mod tests {
             ("a{}", "a{}"),
             ("", ""),
             (
-                "x_by_lua_block { if a then b = '{' .. '}' end } c;",
+                "x_by_lua_block { if a then b = '}' -- }\n end } c;",
                 "x_by_lua_block{} c;",
             ),
         ];
@@ -193,6 +195,10 @@ mod tests {
                 "2:1 unexpected \"}\": no block is open here; remove it",
             ),
             ("a { b }", "1:6 a \";\" is missing after \"b\""),
+            (
+                "x_by_lua_block { a = '}' ",
+                "1:1 the block of \"x_by_lua_block\" is never closed; add its \"}\"",
+            ),
             ("a b", "1:4 a \";\" is missing after \"b\""),
             (
                 "server {\n listen 443\n proxy_pass b;\n}",

@@ -6,6 +6,7 @@ use super::super::endpoint::template;
 use super::super::error::ImportError;
 use super::super::found::At;
 use super::super::note::Notes;
+use super::super::proxy_protocol;
 use super::directive::Directive;
 use super::files::Files;
 use super::token::Word;
@@ -72,11 +73,8 @@ pub(super) fn note_parameters(directive: &Directive, files: &Files<'_>, notes: &
         notes.not_taken(&place, text);
     }
     if texts.clone().any(|text| text == "proxy_protocol") {
-        notes.not_taken(
-            &place,
-            "proxy_protocol: the PROXY protocol is not read, and would reach the replicas, which \
-             do not understand it: turn it off in the balancer that is in front of this one",
-        );
+        notes.not_taken(&place, "proxy_protocol: the PROXY protocol is not read");
+        notes.advice(&place, format!("proxy_protocol: {}", proxy_protocol::READ));
     }
 }
 

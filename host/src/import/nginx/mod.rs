@@ -4,6 +4,7 @@ mod advice;
 mod directive;
 mod files;
 mod listen;
+mod lua;
 mod main_context;
 mod map;
 mod method;

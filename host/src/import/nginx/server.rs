@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::super::error::ImportError;
 use super::super::found::At;
 use super::super::note::{Notes, Place};
+use super::super::proxy_protocol;
 use super::directive::Directive;
 use super::files::Files;
 use super::listen::{self, Listen};
@@ -104,14 +105,16 @@ pub(super) fn note_other(directive: &Directive, files: &Files<'_>, notes: &mut N
     let shown = directive.shown();
     let on = directive.argument(0) == Some("on");
     match (directive.name.text.as_str(), on) {
-        ("proxy_protocol", true) => notes.not_taken(
-            &place,
-            format!(
-                "{shown}: the PROXY protocol is not spoken, and replicas that expect it do not \
-                 understand a connection without it: turn it off there; they see the balancer's \
-                 address as the client's"
-            ),
-        ),
+        ("proxy_protocol", true) => {
+            notes.not_taken(
+                &place,
+                format!(
+                    "{shown}: the PROXY protocol is not spoken: replicas see the balancer's address \
+                     as the client's"
+                ),
+            );
+            notes.advice(&place, format!("{shown}: {}", proxy_protocol::SENT));
+        }
         ("proxy_protocol" | "proxy_ssl", false) => {
             notes.taken(&place, format!("{shown}: so it is here"));
         }

@@ -1,10 +1,11 @@
 //! The stream block: its upstreams, maps and servers, as services.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::super::error::ImportError;
 use super::super::found::{At, Service};
-use super::super::note::Notes;
+use super::super::note::{Notes, Place};
 use super::advice;
 use super::directive::Directive;
 use super::files::Files;
@@ -120,15 +121,13 @@ impl Stream<'_, '_> {
         }
         let chosen = self.maps.get_mut(bare_variable(&target.text));
         let Some((map, used)) = chosen.filter(|(map, _)| map.is_by_server_name()) else {
-            let text = format!(
-                "proxy_pass {}: what it stands for is known for each connection only; a map of \
-                 $ssl_preread_server_name could be read",
+            let reason = format!(
+                "its server passes clients to {}, whose value is known for each connection only; a \
+                 map of $ssl_preread_server_name could be read",
                 target.text
             );
-            let place = self.files.place(target.start);
-            self.notes
-                .leave_out(&server.parts.iter().cloned().collect(), &text);
-            self.notes.not_taken(&place, text);
+            let parts: BTreeSet<Place> = server.parts.iter().cloned().collect();
+            self.notes.leave_out(&parts, &reason);
             return Ok(Vec::new());
         };
         *used = Use::Chooses;
@@ -218,6 +217,7 @@ impl Stream<'_, '_> {
             passive: upstream.passive,
             connect_timeout: connect.map(|one| one.time.clone()),
             idle_timeout: idle.map(|one| one.time.clone()),
+            implied_idle_timeout: Some(PROXY_TIMEOUT),
             slow_start: upstream.slow_start,
             parts: server.parts.iter().cloned().chain(upstream.parts).collect(),
             ..Service::new(target.text.clone(), server.place.clone())
@@ -257,7 +257,11 @@ impl Stream<'_, '_> {
         }
         for (map, used) in self.maps.values() {
             if *used == Use::Nothing {
-                let text = format!("{}: it does not choose an upstream", map.block.shown());
+                let reason = match map.is_by_server_name() {
+                    true => "it does not choose an upstream",
+                    false => "only a map of $ssl_preread_server_name is read",
+                };
+                let text = format!("{}: {reason}", map.block.shown());
                 self.notes.not_taken(&self.files.place_of(&map.block), text);
             }
         }
@@ -278,5 +282,7 @@ fn bare_variable(text: &str) -> &str {
     inside.unwrap_or(text)
 }
 
+/// NGINX's default.
+const PROXY_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// Over all services: an upstream counts for each that leads to it.
 const MOST_SERVERS: usize = 100_000;

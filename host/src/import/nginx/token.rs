@@ -3,6 +3,8 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
+use super::lua;
+
 /// A character of one of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Spot {
@@ -90,18 +92,12 @@ impl<'a> Tokens<'a> {
         matches!(self.chars.peek(), Some('{' | '%'))
     }
 
-    /// Skips the body of a block in another language, to the brace that ends it.
-    pub(super) fn skip_block(&mut self) {
-        let mut depth = 1_usize;
-        while depth > 0
-            && let Some(c) = self.advance()
-        {
-            match c {
-                '{' => depth += 1,
-                '}' => depth -= 1,
-                _ => {}
-            }
+    /// Skips the body of a block of Lua and the brace that ends it; `None`: there is none.
+    pub(super) fn skip_lua(&mut self) -> Option<()> {
+        for _ in 0..lua::length(self.chars.clone())? {
+            self.advance();
         }
+        Some(())
     }
 
     fn mark(&mut self, token: Token) -> Token {

@@ -34,6 +34,14 @@ pub(super) fn read(
         let problem = "\"server\" takes an address, such as server 10.0.0.11:443;";
         return Err(files.error(&directive.name, problem));
     };
+    let service = parameters
+        .iter()
+        .find(|word| word.text.starts_with("service="));
+    if let Some(service) = service {
+        let problem = "the servers and their ports are looked up with SRV records, which is not done \
+                       here; write a server line for each replica";
+        return Err(files.error(service, problem));
+    }
     let (host, port) = endpoint(address).map_err(|problem| files.error(address, problem))?;
     let mut read = UpstreamServer {
         server: Server {
@@ -124,7 +132,7 @@ impl UpstreamServer {
                 let reason = "names are always resolved again, every 5 s (\"dns_refresh\")";
                 self.not_taken.push((text.to_owned(), reason));
             }
-            ("service" | "route" | "drain", _) => {
+            ("route" | "drain", _) => {
                 let reason = "there is nothing like it here";
                 self.not_taken.push((text.to_owned(), reason));
             }

@@ -130,4 +130,45 @@ fn the_rhythm_of_probes_is_one_that_can_be_used() {
     }
 }
 
+#[test]
+fn the_rhythm_is_that_of_the_check_which_is_taken() {
+    let mut one = service(80);
+    one.check = Some(at(1, https("/_ping", None)));
+    let mut other = service(443);
+    other.check = Some(at(
+        2,
+        Check {
+            interval: Some(Duration::from_secs(5)),
+            fall: Some(2),
+            ..https("/_ping", Some(Verify::System))
+        },
+    ));
+    let (config, notes) = composed(vec![one, other], &all()).unwrap();
+    let health = &config["health"];
+    assert_eq!(
+        (&health["interval"], &health["fall"]),
+        (&json!("5s"), &json!(2))
+    );
+    let expected = "old:1: not taken over: when replicas are probed is one thing for all listeners, \
+                    and that of old:2 is taken";
+    assert!(notes.contains(expected), "{notes}");
+}
+
+#[test]
+fn a_timeout_that_makes_probes_rarer_is_pointed_out() {
+    let mut one = service(443);
+    let timeout = Some(Duration::from_secs(10));
+    let tls = Some(Verify::System);
+    one.check = Some(at(
+        1,
+        Check {
+            timeout,
+            ..https("/_ping", tls)
+        },
+    ));
+    let (_, notes) = composed(vec![one], &all()).unwrap();
+    let expected = "old:1: advice: replicas are probed every 10s now, and were every 2s";
+    assert!(notes.contains(expected), "{notes}");
+}
+
 const CA: &str = "/etc/dtr/ca.pem";

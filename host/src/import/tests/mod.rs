@@ -2,5 +2,6 @@
 
 mod checks;
 mod composing;
+mod idle_timeout;
 mod mutations;
 mod samples;

@@ -35,6 +35,7 @@ use crate::proxy::admin::connections::{AdminConnections, AdminPlace};
 use crate::proxy::admin::desk::{AdminRequest, Waiting};
 use crate::proxy::admin::reply::{JSON, Reply, error, filter_is_down, reply};
 use crate::proxy::admin::write_timeout::WriteTimeout;
+use crate::proxy::cluster_watch;
 use crate::proxy::context::WorkerContext;
 use crate::proxy::shared_state::SharedState;
 
@@ -219,6 +220,7 @@ async fn answer(
                 admission: &shared.admission,
                 log_lines_dropped: dropped.load(Relaxed),
                 certificates: shared.clusters.certificate_expiries().collect(),
+                cluster_findings: cluster_watch::found(&shared.vm_data),
             };
             let text = metrics::render(&host, filter);
             reply(

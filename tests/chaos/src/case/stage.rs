@@ -56,7 +56,7 @@ impl Stage {
         folder: &Path,
     ) -> Result<Self> {
         let certificates = Certificates::make(folder)?;
-        std::fs::write(folder.join("crash.wat"), CRASHES)?;
+        std::fs::write(folder.join("crash.wasm"), wat::parse_str(CRASHES)?)?;
         let ports = Ports::new()?;
         let mut replicas = Vec::new();
         for number in 1..=event.replicas {

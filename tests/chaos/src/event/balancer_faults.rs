@@ -96,7 +96,7 @@ const CRASHES: Event = Event {
     what: "a filter of the chain crashes at each new connection that meets it",
     script: &[Pause(4000), Counted("dtr_lb_host_vm_failures_total")],
     mix: Mix::GetsAndPosts,
-    fields: r#"{ "filters": [{ "wasm": "crash.wat" }] }"#,
+    fields: r#"{ "filters": [{ "wasm": "crash.wasm" }] }"#,
     absent: &[
         (
             Kind::Envoy,

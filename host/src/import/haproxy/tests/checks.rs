@@ -50,11 +50,49 @@ fn checks_are_read_in_all_their_forms() {
         (
             "option httpchk GET /\nhttp-check expect ! status 503",
             "/",
-            any.clone(),
+            ranges(&[(100, 502), (504, 599)]),
+            None,
+        ),
+        (
+            "http-check expect status 204\noption httpchk GET /",
+            "/",
+            ranges(&[(204, 204)]),
+            None,
+        ),
+        (
+            "option httpchk GET /v2/\nhttp-check expect status 200,204,401\n\
+             http-check expect ! status 204\nhttp-check expect string {",
+            "/v2/",
+            ranges(&[(200, 200), (401, 401)]),
             None,
         ),
         (
             "option httpchk GET /\nhttp-check expect rstatus ^2",
+            "/",
+            ranges(&[(200, 299)]),
+            None,
+        ),
+        (
+            r"option httpchk GET /
+            http-check expect rstatus (2|3)[0-9]\d",
+            "/",
+            any.clone(),
+            None,
+        ),
+        (
+            "option httpchk GET /\nhttp-check expect ! rstatus ^5",
+            "/",
+            ranges(&[(100, 499)]),
+            None,
+        ),
+        (
+            "option httpchk GET /\nhttp-check expect rstatus ^(?!5)",
+            "/",
+            any.clone(),
+            None,
+        ),
+        (
+            "option httpchk GET /\nhttp-check expect ! string down",
             "/",
             any,
             None,
@@ -83,6 +121,53 @@ fn checks_are_read_in_all_their_forms() {
             (path, statuses, None, host),
             "{lines}"
         );
+    }
+}
+
+#[test]
+fn a_backends_own_check_has_none_of_its_defaults_expectations() {
+    let defaults = "option httpchk GET /\nhttp-check expect status 302";
+    let cases = [
+        ("", vec![(302, 302)]),
+        ("option httpchk GET /", vec![(200, 399)]),
+        ("http-check expect status 401", vec![(401, 401)]),
+        (
+            "http-check expect status 204\noption httpchk GET /",
+            vec![(204, 204)],
+        ),
+    ];
+    for (lines, expected) in cases {
+        let lines = format!("{lines}\nserver a 10.0.0.1:443 check");
+        let (service, _) = service(defaults, &lines);
+        let CheckKind::Http { statuses, .. } = service.check.unwrap().value.kind else {
+            panic!("{lines}: not HTTP");
+        };
+        assert_eq!(statuses, expected, "{lines}");
+    }
+}
+
+#[test]
+fn expectations_that_no_answer_meets_are_refused() {
+    let long = format!("http-check expect status {}200", "200,".repeat(100));
+    let many = "http-check expect status 200\n".repeat(17);
+    let cases = [
+        (
+            "http-check expect status ok",
+            "this is no list of up to 100 statuses",
+        ),
+        (&*long, "this is no list of up to 100 statuses"),
+        (&*many, "more than 16 \"http-check expect\""),
+        (
+            "http-check expect status 200\nhttp-check expect ! rstatus ^2",
+            "no status is left",
+        ),
+    ];
+    for (lines, expected) in cases {
+        let text = format!(
+            "listen dtr\nmode tcp\nbind :443\noption httpchk\n{lines}\nserver a 10.0.0.1:443 check\n"
+        );
+        let error = imported(&text).map(drop).unwrap_err().to_string();
+        assert!(error.contains(expected), "{lines}: {error}");
     }
 }
 

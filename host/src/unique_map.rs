@@ -1,4 +1,4 @@
-//! An object of the file whose names are the operator's own.
+//! A JSON object whose names are free, and each given once.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 /// Names and values; a name that is given twice is refused, also when the two are
 /// written differently.
 #[derive(Clone, Debug)]
-pub(super) struct UniqueMap<K, V>(pub(super) BTreeMap<K, V>);
+pub(crate) struct UniqueMap<K, V>(pub(crate) BTreeMap<K, V>);
 
 impl<K, V> Default for UniqueMap<K, V> {
     fn default() -> Self {
