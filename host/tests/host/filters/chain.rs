@@ -186,7 +186,7 @@ impl Chain {
 
     pub(crate) fn filter(self, name: &str, wat: Wat, more: Value) -> Chain {
         let text = wat.text(name);
-        self.module(name, text.as_bytes(), more)
+        self.module(name, &wat::parse_str(text).unwrap(), more)
     }
 
     pub(crate) fn module(mut self, name: &str, module: &[u8], more: Value) -> Chain {

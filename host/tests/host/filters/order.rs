@@ -54,9 +54,10 @@ async fn filters_of_one_vm_id_and_one_module_share_a_vm() {
         ),
     ];
     for (why, first, second, vms) in cases {
+        let wasm = wat::parse_str(&wat).unwrap();
         let host = Chain::to(Replica::echo().await.address)
-            .module("shared", wat.as_bytes(), first)
-            .module("shared", wat.as_bytes(), second)
+            .module("shared", &wasm, first)
+            .module("shared", &wasm, second)
             .start()
             .await;
         assert_eq!(
