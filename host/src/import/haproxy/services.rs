@@ -190,7 +190,14 @@ impl<'p, 'a> Services<'p, 'a> {
             Some(At { value, place })
         });
         let mut closing = servers.iter().filter(|server| server.params.closes_on_down);
-        service.closes_on_down = closing.next().map(|server| server.line.place.clone());
+        if let Some(server) = closing.next() {
+            service.closes_on_down = Some(server.line.place.clone());
+            if servers.iter().any(|other| !other.params.closes_on_down) {
+                let text = "\"on_down\": \"close\" is for all replicas, and not all servers said \
+                            on-marked-down shutdown-sessions";
+                ledger.advice(server.line, text);
+            }
+        }
         service.refused = servers
             .iter()
             .find_map(|server| server.refused(self.source));

@@ -2,6 +2,7 @@
 
 use super::{imported, service};
 use crate::import::found::Policy;
+use crate::import::note::NoteKind;
 
 #[test]
 fn what_stands_nearest_to_a_server_holds() {
@@ -142,5 +143,25 @@ fn a_name_in_the_handshake_is_the_registrys() {
         let text = format!("frontend f\nbind :443\n{rule}\nbackend b\nserver a 10.0.0.1:443\n");
         let (found, _) = imported(&text).unwrap();
         assert!(found.services.is_empty(), "{rule}: {:?}", found.services);
+    }
+}
+
+#[test]
+fn what_some_servers_say_and_all_get_is_pointed_out() {
+    let closes = "on-marked-down shutdown-sessions";
+    let cases = [
+        ("all say it", [closes, closes], 0),
+        ("one of two", ["", closes], 1),
+        ("none", ["", ""], 0),
+    ];
+    for (why, [first, second], expected) in cases {
+        let lines = format!("server a 10.0.0.1:443 {first}\nserver b 10.0.0.2:443 {second}");
+        let (service, notes) = service("mode tcp", &lines);
+        let pointed_out = notes.iter().filter(|note| {
+            note.kind == NoteKind::Advice && note.text.contains("is for all replicas")
+        });
+        assert_eq!(pointed_out.count(), expected, "{why}: {notes:#?}");
+        let closes = [first, second].iter().any(|one| !one.is_empty());
+        assert_eq!(service.closes_on_down.is_some(), closes, "{why}");
     }
 }
