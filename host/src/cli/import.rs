@@ -165,7 +165,11 @@ fn summary(imported: &Imported) -> String {
         plural(imported.replicas, "replica", "replicas"),
         count(NoteKind::Taken),
         count(NoteKind::NotTaken),
-        plural(count(NoteKind::Advice), "advice", "advices"),
+        plural(
+            count(NoteKind::Advice),
+            "piece of advice",
+            "pieces of advice"
+        ),
     )
 }
 
