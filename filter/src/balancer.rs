@@ -261,6 +261,7 @@ impl Balancer {
             && let Some(observations) = self.inspector.take_outcome()
         {
             self.sync.leave_observations(store, &observations);
+            self.gauge_clocks();
         }
     }
 
@@ -510,6 +511,7 @@ impl Balancer {
                 let observations = self.sync.read_observations(store);
                 self.inspector.take_over(observations, self.reading(now));
                 self.metrics.forget_gauges();
+                self.gauge_clocks();
             }
         }
     }
@@ -548,14 +550,19 @@ impl Balancer {
                 }
             }
         }
-        let effects = &mut self.effects;
-        self.metrics.count(&self.pool, &self.connections, effects);
+        self.metrics
+            .count(&self.pool, &self.connections, &mut self.effects);
         if self.is_holder() {
-            let skews_ms = self.inspector.skews_ms();
-            let effects = &mut self.effects;
-            self.metrics.gauge(&self.pool, effects);
-            self.metrics.gauge_clocks(&self.pool, &skews_ms, effects);
+            self.metrics.gauge(&self.pool, &mut self.effects);
         }
+    }
+
+    /// Reports how far the replicas' clocks are off, which a round of inspections alone
+    /// changes.
+    fn gauge_clocks(&mut self) {
+        let skews_ms = self.inspector.skews_ms();
+        self.metrics
+            .gauge_clocks(&self.pool, &skews_ms, &mut self.effects);
     }
 
     /// Puts replicas in order whose number of open connections changed.

@@ -1,4 +1,4 @@
-//! What becomes of replicas that differ: it is told, and nothing else.
+//! What becomes of replicas that differ: it is reported, and nothing else.
 
 use crate::world::{Does, World, sample_config};
 use dtr_lb_filter::balance::order::Order;
@@ -28,14 +28,14 @@ fn clock_lines(world: &World) -> Vec<(Level, &str)> {
 }
 
 #[test]
-fn a_clock_that_differs_is_told_once_and_is_never_a_verdict() {
+fn a_clock_that_differs_is_logged_once_and_is_never_a_verdict() {
     let mut world = World::settled(compared(3), 2);
     world.ahead_ms[1] = 3_600_000;
     world.pass(10_000);
 
-    let told = clock_lines(&world);
-    assert_eq!(told.len(), 1, "{told:?}");
-    let (level, text) = told[0];
+    let logged = clock_lines(&world);
+    assert_eq!(logged.len(), 1, "{logged:?}");
+    let (level, text) = logged[0];
     assert_eq!(level, Level::Warn);
     let expected = "replica \"r2\": its clock is 60 min 0 s ahead of the others'; tokens";
     assert!(text.starts_with(expected), "{text}");
@@ -66,9 +66,9 @@ fn a_clock_that_differs_is_told_once_and_is_never_a_verdict() {
 
     world.ahead_ms[1] = 0;
     world.pass(60_000);
-    let told = clock_lines(&world);
-    assert_eq!(told.len(), 2, "{told:?}");
-    let (level, text) = told[1];
+    let logged = clock_lines(&world);
+    assert_eq!(logged.len(), 2, "{logged:?}");
+    let (level, text) = logged[1];
     assert_eq!(level, Level::Info);
     assert!(
         text.starts_with("no longer: replica \"r2\": its clock is"),
@@ -78,7 +78,7 @@ fn a_clock_that_differs_is_told_once_and_is_never_a_verdict() {
 }
 
 #[test]
-fn a_vm_that_takes_over_does_not_tell_it_again() {
+fn a_vm_that_takes_over_does_not_log_it_again_and_reports_it_at_once() {
     let mut world = World::settled(compared(2), 2);
     world.ahead_ms[1] = 90_000;
     world.pass(10_000);
@@ -88,6 +88,11 @@ fn a_vm_that_takes_over_does_not_tell_it_again() {
         .unwrap();
 
     world.retire(holder);
+    world.metrics.clear();
+    world.pass(3000);
+    assert_eq!(world.inspected, [1, 1], "before its own first round");
+    let gauge = "dtr_lb.replica.r2.clock_skew_seconds";
+    assert!(world.metrics.contains_key(gauge), "{:?}", world.metrics);
     world.pass(120_000);
 
     assert!(world.vms[1 - holder].balancer.is_holder());
@@ -135,10 +140,10 @@ fn nothing_is_asked_where_nothing_is_compared() {
     assert!(status["replicas"][1]["clock_skew_ms"].is_null());
 }
 
-/// All lines that tell of something that begins, or is over.
-fn told(world: &World) -> Vec<&str> {
+/// All lines that report something that begins, or is over.
+fn logged(world: &World) -> Vec<&str> {
     let lines = world.log.iter().map(|(_, text)| text.as_str());
-    let is_told = |text: &&str| {
+    let is_logged = |text: &&str| {
         [
             "clock",
             "certificate",
@@ -149,7 +154,7 @@ fn told(world: &World) -> Vec<&str> {
         .iter()
         .any(|part| text.contains(part))
     };
-    lines.filter(is_told).collect()
+    lines.filter(is_logged).collect()
 }
 
 #[test]
@@ -159,10 +164,10 @@ fn a_clock_about_at_the_limit_does_not_come_and_go() {
         world.ahead_ms[1] = ahead_ms;
         world.pass(60_000);
     }
-    assert_eq!(told(&world).len(), 1, "{:?}", told(&world));
+    assert_eq!(logged(&world).len(), 1, "{:?}", logged(&world));
     world.ahead_ms[1] = 2000;
     world.pass(60_000);
-    assert_eq!(told(&world).len(), 2, "{:?}", told(&world));
+    assert_eq!(logged(&world).len(), 2, "{:?}", logged(&world));
 }
 
 /// As a host hands over a certificate for the registry's name that expires then.
@@ -174,28 +179,28 @@ fn certificate(not_after: u64) -> &'static str {
 }
 
 #[test]
-fn a_certificate_that_is_wrong_already_is_told_once_more_when_it_expires() {
+fn a_certificate_that_is_wrong_already_is_logged_once_more_when_it_expires() {
     let mut world = World::settled(compared(2), 1);
     let header = "x-dtr-lb-peer-certificate";
     world.shows = vec![vec![(header, certificate(100 * 86_400))]; 2];
     world.pass(10_000);
-    let first = told(&world).len();
+    let first = logged(&world).len();
     assert_eq!(
         first,
         1,
         "one line for the two that share it: {:?}",
-        told(&world)
+        logged(&world)
     );
     world.shows = vec![vec![(header, certificate(86_400))]; 2];
     world.pass(60_000);
-    let told = told(&world);
-    assert_eq!(told.len(), 2, "{told:?}");
+    let logged = logged(&world);
+    assert_eq!(logged.len(), 2, "{logged:?}");
     let expected = "replicas \"r1\", \"r2\": their certificate expires in ";
-    assert!(told[1].starts_with(expected), "{told:?}");
+    assert!(logged[1].starts_with(expected), "{logged:?}");
 }
 
 #[test]
-fn a_replica_in_trouble_is_not_said_to_be_unlike_the_others() {
+fn a_replica_in_trouble_is_not_reported_as_unlike_the_others() {
     let mut world = World::settled(compared(3), 1);
     let well = vec![
         (":status", "401"),
@@ -208,22 +213,22 @@ fn a_replica_in_trouble_is_not_said_to_be_unlike_the_others() {
     let troubled = vec![(":status", "503"), ("server", "nginx")];
     world.shows = vec![well.clone(), well.clone(), troubled.clone()];
     world.pass(70_000);
-    assert_eq!(told(&world), [""; 0], "in trouble from the start");
+    assert_eq!(logged(&world), [""; 0], "in trouble from the start");
     world.shows[2] = well;
     world.pass(60_000);
     world.shows[2] = troubled;
     world.ahead_ms[2] = 60_000;
     world.pass(60_000);
-    let told = told(&world);
-    assert_eq!(told.len(), 1, "{told:?}");
+    let logged = logged(&world);
+    assert_eq!(logged.len(), 1, "{logged:?}");
     assert!(
-        told[0].contains("clock"),
-        "that is known all the same: {told:?}"
+        logged[0].contains("clock"),
+        "that is known all the same: {logged:?}"
     );
 }
 
 #[test]
-fn what_is_found_is_told_though_one_answer_never_comes() {
+fn what_is_found_is_logged_though_one_answer_never_comes() {
     let mut world = World::settled(compared(3), 1);
     world.ahead_ms[0] = 60_000;
     world.does[2] = Does::Hang;
@@ -238,10 +243,10 @@ fn a_thousand_lines_are_not_logged() {
         world.ahead_ms[replica] = 60_000;
     }
     world.pass(10_000);
-    let told = told(&world);
-    assert_eq!(told.len(), 21, "{told:?}");
+    let logged = logged(&world);
+    assert_eq!(logged.len(), 21, "{logged:?}");
     assert!(
-        told[20].starts_with("replicas differ: 20 more lines"),
-        "{told:?}"
+        logged[20].starts_with("replicas differ: 20 more lines"),
+        "{logged:?}"
     );
 }
