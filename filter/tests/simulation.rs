@@ -12,7 +12,8 @@ use dtr_lb_filter::balance::stream::StreamId;
 use dtr_lb_filter::config::{Listener, OnDown, Policy, WhenAllDown};
 use dtr_lb_filter::random::Random;
 use world::config::check;
-use world::{Does, End, World, sample_config};
+use world::connections::End;
+use world::{Does, World, sample_config};
 
 const MOST_UNDER_WAY: usize = 128;
 const HEARTBEAT_MS: u64 = 250;
@@ -202,7 +203,7 @@ fn stall(world: &mut World, vm: usize, orders: &mut [Order], random: &mut Random
             _ => {}
         }
     }
-    // Whatever was lost on the board is told again at the next heartbeat.
+    // Whatever was lost on the board is written again at the next heartbeat.
     let unlucky = std::mem::replace(&mut world.board.unlucky, 0);
     world.pass(2 * HEARTBEAT_MS);
     agree(world, orders, &at);

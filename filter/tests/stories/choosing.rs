@@ -2,7 +2,8 @@
 
 use crate::with_policy;
 use crate::world::config::check;
-use crate::world::{Does, End, World, sample_config};
+use crate::world::connections::End;
+use crate::world::{Does, World, sample_config};
 use dtr_lb_filter::admin::readiness;
 use dtr_lb_filter::balance::listener::Refusal;
 use dtr_lb_filter::config::{Listener, Policy, WhenAllDown};

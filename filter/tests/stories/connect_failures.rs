@@ -1,6 +1,7 @@
 //! What failures of connections lead to.
 
-use crate::world::{Does, End, World, sample_config};
+use crate::world::connections::End;
+use crate::world::{Does, World, sample_config};
 use dtr_lb_filter::balance::order::Order;
 use dtr_lb_filter::balance::stream::{StreamId, UpstreamOutcome};
 use dtr_lb_filter::effect::Fact;

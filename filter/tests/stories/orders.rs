@@ -1,6 +1,7 @@
 //! What the operator orders, and other configurations.
 
-use crate::world::{End, World, sample_config};
+use crate::world::connections::End;
+use crate::world::{World, sample_config};
 use dtr_lb_filter::admin::readiness;
 use dtr_lb_filter::balance::listener::Refusal;
 use dtr_lb_filter::balance::order::Order;

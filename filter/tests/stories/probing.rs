@@ -1,6 +1,7 @@
 //! When a replica is out, and when it is back.
 
-use crate::world::{Does, End, World, sample_config};
+use crate::world::connections::End;
+use crate::world::{Does, World, sample_config};
 use dtr_lb_filter::admin::readiness;
 use dtr_lb_filter::balance::listener::Refusal;
 use dtr_lb_filter::config::{OnDown, Start};

@@ -1,6 +1,7 @@
 //! What the VMs of a process do together.
 
-use crate::world::{Does, End, World, sample_config};
+use crate::world::connections::End;
+use crate::world::{Does, World, sample_config};
 use dtr_lb_filter::balance::listener::Refusal;
 
 #[test]
