@@ -2,11 +2,12 @@
 
 use std::rc::Rc;
 
+use regex_lite::RegexBuilder;
+
 use super::ledger::Ledger;
 use super::line::Line;
 use super::settings::Settings;
 use super::source::Source;
-use super::status_pattern;
 use super::value;
 use crate::import::error::ImportError;
 
@@ -132,12 +133,18 @@ fn listed(text: &str) -> Option<Vec<u16>> {
     Some(STATUSES.filter(is_listed).collect())
 }
 
-/// The statuses that a pattern is found in; `None`: it is not understood.
+/// The statuses that a pattern is found in; `None`: it is too long, or has something that
+/// PCRE alone understands.
 fn matching(pattern: &str) -> Option<Vec<u16>> {
-    let found = |status| Some((status, status_pattern::is_found(pattern, status)?));
-    let statuses: Option<Vec<(u16, bool)>> = STATUSES.map(found).collect();
-    let found = statuses?.into_iter().filter(|(_, is_found)| *is_found);
-    Some(found.map(|(status, _)| status).collect())
+    if pattern.len() > LONGEST_PATTERN {
+        return None;
+    }
+    let pattern = RegexBuilder::new(pattern)
+        .size_limit(LARGEST_PATTERN)
+        .build()
+        .ok()?;
+    let is_found = |status: &u16| pattern.is_match(&status.to_string());
+    Some(STATUSES.filter(is_found).collect())
 }
 
 fn range(text: &str) -> Option<(u16, u16)> {
@@ -165,12 +172,16 @@ fn shown((first, last): &(u16, u16)) -> String {
 }
 
 const STATUSES: std::ops::RangeInclusive<u16> = 100..=599;
-/// What HAProxy takes for healthy unless told otherwise.
+/// What HAProxy takes for healthy unless an expectation is configured.
 const SUCCESS: (u16, u16) = (200, 399);
 /// Each service reads those of its defaults.
 const MOST_EXPECTS: usize = 16;
 /// Or single statuses, on one line.
 const MOST_RANGES: usize = 100;
+/// In bytes.
+const LONGEST_PATTERN: usize = 64;
+/// In bytes, compiled: each service tries it on all statuses.
+const LARGEST_PATTERN: usize = 16 << 10;
 
 const EXPECT_OPTIONS: [&str; 8] = [
     "min-recv",
@@ -182,3 +193,31 @@ const EXPECT_OPTIONS: [&str; 8] = [
     "on-error",
     "status-code",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_select_statuses() {
+        let all = STATUSES.count();
+        let cases = [
+            ("^2", Some(100)),
+            ("200", Some(1)),
+            ("^(?:2\\d{2}|401)$", Some(101)),
+            ("(2|3)[0-9][0-9]", Some(200)),
+            ("^[^45]", Some(300)),
+            ("", Some(all)),
+            ("ok", Some(0)),
+            ("(2", None),
+            ("(?!5)", None),
+            (&"2|".repeat(40), None),
+            ("((2{9}){9}){9}", None),
+            ("((((2*)*)*)*)*", Some(all)),
+        ];
+        for (pattern, expected) in cases {
+            let count = matching(pattern).map(|statuses| statuses.len());
+            assert_eq!(count, expected, "{pattern}");
+        }
+    }
+}

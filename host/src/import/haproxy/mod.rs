@@ -22,7 +22,6 @@ mod server_keywords;
 mod services;
 mod settings;
 mod source;
-mod status_pattern;
 mod target;
 mod timeouts;
 mod value;
