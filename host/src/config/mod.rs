@@ -21,7 +21,7 @@ mod duration;
 mod error;
 mod flags;
 pub(crate) mod foreign;
-mod json;
+pub(crate) mod json;
 mod network_filter;
 mod number;
 mod own_listener;

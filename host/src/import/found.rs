@@ -150,6 +150,22 @@ pub(super) struct Check {
     pub(super) fall: Option<u64>,
 }
 
+impl Check {
+    /// A check that leaves all else to the defaults.
+    pub(super) fn new(kind: CheckKind) -> Self {
+        Check {
+            kind,
+            port: None,
+            interval: None,
+            fast_interval: None,
+            down_interval: None,
+            timeout: None,
+            rise: None,
+            fall: None,
+        }
+    }
+}
+
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum CheckKind {

@@ -86,6 +86,21 @@ pub(super) struct Health {
     pub(super) fall: Option<u64>,
 }
 
+impl Health {
+    /// Leaves when it is asked to the defaults.
+    pub(super) fn of(check: Check) -> Self {
+        Health {
+            check,
+            interval: None,
+            fast_interval: None,
+            down_interval: None,
+            timeout: None,
+            rise: None,
+            fall: None,
+        }
+    }
+}
+
 #[derive(Debug, Serialize)]
 pub(super) struct Passive {
     pub(super) fails: u64,

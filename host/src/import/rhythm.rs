@@ -20,15 +20,7 @@ pub(super) fn rhythm(
         place,
     }) = asked
     else {
-        return Health {
-            check,
-            interval: None,
-            fast_interval: None,
-            down_interval: None,
-            timeout: None,
-            rise: None,
-            fall: None,
-        };
+        return Health::of(check);
     };
     for other in services.iter().filter_map(|service| service.check.as_ref()) {
         if rhythm_of(first) != rhythm_of(&other.value) {

@@ -11,7 +11,7 @@ use super::node::{Json, Node};
 
 /// What is wrong with a value.
 #[derive(Debug)]
-pub(in crate::config) enum ReadError {
+pub(crate) enum ReadError {
     /// It is not what was expected.
     Invalid { expected: String },
     /// Not among the fields of its object.

@@ -4,11 +4,13 @@ mod deserializer;
 mod node;
 mod parse;
 mod read;
+mod scan;
 mod stand_in;
 mod syntax;
 mod wording;
 
-pub(super) use node::Node;
+pub(crate) use node::{Json, Node};
 pub(super) use parse::parse;
 pub(super) use read::read;
+pub(crate) use scan::scan;
 pub(super) use wording::nearest;

@@ -5,14 +5,14 @@ use serde_path_to_error::{Path, Segment};
 
 /// A JSON value, and where it stands in the text.
 #[derive(Clone, Debug)]
-pub(in crate::config) struct Node {
+pub(crate) struct Node {
     /// In bytes from the start of the text.
-    pub(super) offset: usize,
-    pub(super) json: Json,
+    pub(crate) offset: usize,
+    pub(crate) json: Json,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Json {
+pub(crate) enum Json {
     /// Neither a list nor an object.
     Scalar(Value),
     List(Vec<Node>),
@@ -22,9 +22,9 @@ pub(super) enum Json {
 
 /// A field of an object.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) name: String,
-    pub(super) value: Node,
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    pub(crate) value: Node,
     /// From 1.
     pub(super) line: usize,
     pub(super) presence: Presence,
@@ -32,7 +32,7 @@ pub(super) struct Entry {
 
 /// Whether a field is read. One that was refused still tells where it stood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Presence {
+pub(crate) enum Presence {
     Kept,
     TakenOut,
 }
@@ -109,7 +109,7 @@ impl Node {
     }
 
     /// The fields that are read.
-    pub(super) fn kept(&self) -> impl Iterator<Item = &Entry> {
+    pub(crate) fn kept(&self) -> impl Iterator<Item = &Entry> {
         let entries = match &self.json {
             Json::Object(entries) => entries.as_slice(),
             _ => &[],

@@ -4,12 +4,6 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::super::error::ImportError;
-use super::super::found::{At, Check, Service};
-use super::super::note::Notes;
-use super::super::options::ImportOptions;
-use super::super::proxy_protocol;
-use super::super::written;
 use super::attributes;
 use super::documents::{Balancer, Documents};
 use super::health_check;
@@ -17,6 +11,12 @@ use super::instances::{self, Addresses, Instance};
 use super::json::Node;
 use super::listener::{self, Listener};
 use super::names;
+use crate::import::error::ImportError;
+use crate::import::found::{At, Check, Service};
+use crate::import::note::Notes;
+use crate::import::options::ImportOptions;
+use crate::import::proxy_protocol;
+use crate::import::written;
 
 /// The services of all balancers.
 ///
@@ -148,7 +148,7 @@ impl<'a> Described<'a> {
             instances: Vec::new(),
         };
         for (field, value) in node.fields() {
-            described.field(&field, &value, options, notes)?;
+            described.field(field, &value, options, notes)?;
         }
         if let Some(attributes) = beside {
             described.attributes(&attributes, notes)?;
@@ -208,7 +208,7 @@ impl<'a> Described<'a> {
 
     fn attributes(&mut self, all: &Node<'a>, notes: &mut Notes) -> Result<(), ImportError> {
         for (field, value) in all.fields() {
-            self.attribute(&field, &value, notes)?;
+            self.attribute(field, &value, notes)?;
         }
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! The balancers among the values of a file.
 
-use super::super::error::ImportError;
-use super::super::note::Notes;
-use super::super::written;
 use super::json::Node;
+use crate::import::error::ImportError;
+use crate::import::note::Notes;
+use crate::import::written;
 
 /// What is of use in a file.
 pub(super) struct Documents<'a> {
@@ -74,7 +74,7 @@ impl<'a> Documents<'a> {
         }
         if let Some(resources) = object.get("Resources") {
             for (name, resource) in resources.fields() {
-                self.add_resource(name, &resource, notes)?;
+                self.add_resource(name.to_owned(), &resource, notes)?;
             }
             return Ok(());
         }
@@ -90,7 +90,7 @@ impl<'a> Documents<'a> {
                 logical_id: None,
             });
         } else if object.get("LoadBalancerAttributes").is_none() {
-            let fields = object.fields().into_iter().map(|(name, _)| name);
+            let fields = object.fields().into_iter().map(|(name, _)| name.to_owned());
             let text = format!("{}: it is no load balancer", written::list(fields));
             notes.not_taken(&object.place(), text);
         }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::error::ImportError;
-use super::super::found::{At, Check, CheckKind, Verify};
-use super::super::note::Notes;
 use super::json::Node;
 use super::names;
+use crate::import::error::ImportError;
+use crate::import::found::{At, Check, CheckKind, Verify};
+use crate::import::note::Notes;
 
 /// Reads a `HealthCheck`.
 ///
@@ -18,18 +18,12 @@ pub(super) fn read(node: &Node<'_>, notes: &mut Notes) -> Result<At<Check>, Impo
     };
     let (kind, port) = self::target(&target, notes)?;
     let mut check = Check {
-        kind,
         port: Some(port),
-        interval: None,
-        fast_interval: None,
-        down_interval: None,
-        timeout: None,
-        rise: None,
-        fall: None,
+        ..Check::new(kind)
     };
     for (field, value) in node.fields() {
         let place = value.place();
-        let became = match field.as_str() {
+        let became = match field {
             "Target" => continue,
             "Interval" => {
                 let seconds = value.number(1, 3600)?;
@@ -56,7 +50,7 @@ pub(super) fn read(node: &Node<'_>, notes: &mut Notes) -> Result<At<Check>, Impo
                 format!("\"fall\": {count}")
             }
             _ => {
-                let reason = names::reason(&field).unwrap_or("not known here");
+                let reason = names::reason(field).unwrap_or("not known here");
                 notes.not_taken(&place, format!("{field}: {reason}"));
                 continue;
             }

@@ -1,56 +1,59 @@
-//! JSON whose values know where they stand.
+//! The JSON of a file, with the places of its values.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
+use serde_json::Value;
 
-use super::super::error::ImportError;
-use super::super::note::Place;
+use crate::config::json::{self, Json};
+use crate::import::error::ImportError;
+use crate::import::note::Place;
 
-/// The text of a file, and where its lines begin.
+/// The values of a file, and where its lines begin.
 pub(super) struct Document<'a> {
     file: Arc<str>,
     text: &'a str,
     /// In bytes.
     lines: Vec<usize>,
+    values: Vec<json::Node>,
 }
 
 impl<'a> Document<'a> {
-    pub(super) fn new(file: &str, text: &'a str) -> Self {
-        let ends = text.match_indices('\n').map(|(at, _)| at + 1);
-        Document {
-            file: file.into(),
-            text,
-            lines: std::iter::once(0).chain(ends).collect(),
-        }
-    }
-
-    /// The values of the file, one after the other.
+    /// Reads a text of one value or several, one after the other.
     ///
     /// # Errors
     /// It is no JSON.
-    pub(super) fn values(&self) -> Result<Vec<Node<'_>>, ImportError> {
-        let values = serde_json::Deserializer::from_str(self.text).into_iter::<&RawValue>();
-        let mut nodes = Vec::new();
-        for value in values.take(MOST_VALUES + 1) {
-            let value = value.map_err(|error| self.syntax_error(&error))?;
-            nodes.push(self.node(value));
-        }
-        match nodes.get(MOST_VALUES) {
-            Some(extra) => Err(extra.error(format!("more than {MOST_VALUES} values in one file"))),
-            None => Ok(nodes),
+    pub(super) fn read(file: &str, text: &'a str) -> Result<Self, ImportError> {
+        let ends = text.match_indices('\n').map(|(at, _)| at + 1);
+        let mut document = Document {
+            file: file.into(),
+            text,
+            lines: std::iter::once(0).chain(ends).collect(),
+            values: Vec::new(),
+        };
+        let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+        loop {
+            let start = values.byte_offset();
+            let Some(value) = values.next() else {
+                return Ok(document);
+            };
+            value.map_err(|error| document.syntax_error(&error))?;
+            let value = json::scan(text, start);
+            if document.values.len() == MOST_VALUES {
+                let problem = format!("more than {MOST_VALUES} values in one file");
+                return Err(document.error_at(value.offset, problem));
+            }
+            document.values.push(value);
         }
     }
 
-    fn node(&self, value: &RawValue) -> Node<'_> {
-        // Serde lends a part of the text itself.
-        let start = (value.get().as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
-        let raw = self.text.get(start..start + value.get().len());
+    pub(super) fn values(&self) -> Vec<Node<'_>> {
+        self.values.iter().map(|value| self.node(value)).collect()
+    }
+
+    fn node<'d>(&'d self, value: &'d json::Node) -> Node<'d> {
         Node {
             document: self,
-            start,
-            raw: raw.unwrap_or_default(),
+            value,
         }
     }
 
@@ -93,26 +96,23 @@ impl<'a> Document<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Node<'a> {
     document: &'a Document<'a>,
-    /// In bytes, from the start of the file.
-    start: usize,
-    raw: &'a str,
+    value: &'a json::Node,
 }
 
 impl<'a> Node<'a> {
     /// The fields of an object, in the file's order; none when it is something else.
-    pub(super) fn fields(&self) -> Vec<(String, Node<'a>)> {
-        let fields: BTreeMap<String, &RawValue> =
-            serde_json::from_str(self.raw).unwrap_or_default();
-        let node = |(name, value)| (name, self.document.node(value));
-        let mut fields: Vec<(String, Node<'a>)> = fields.into_iter().map(node).collect();
-        fields.sort_by_key(|(_, value)| value.start);
+    pub(super) fn fields(&self) -> Vec<(&'a str, Node<'a>)> {
+        let fields = self.value.kept();
         fields
+            .map(|field| (field.name.as_str(), self.document.node(&field.value)))
+            .collect()
     }
 
     /// A field of an object.
     pub(super) fn get(&self, name: &str) -> Option<Node<'a>> {
-        let mut fields = self.fields().into_iter();
-        fields.find_map(|(field, value)| (field == name).then_some(value))
+        let mut fields = self.value.kept();
+        let field = fields.find(|field| field.name == name)?;
+        Some(self.document.node(&field.value))
     }
 
     /// The elements of a list.
@@ -120,27 +120,23 @@ impl<'a> Node<'a> {
     /// # Errors
     /// It is something else.
     pub(super) fn items(&self) -> Result<Vec<Node<'a>>, ImportError> {
-        match serde_json::from_str::<Vec<&RawValue>>(self.raw) {
-            Ok(items) => Ok(items
-                .into_iter()
-                .map(|item| self.document.node(item))
-                .collect()),
-            Err(_) => Err(self.unexpected("a list")),
+        match &self.value.json {
+            Json::List(items) => Ok(items.iter().map(|item| self.document.node(item)).collect()),
+            _ => Err(self.unexpected("a list")),
         }
     }
 
     pub(super) fn is_list(&self) -> bool {
-        self.raw.starts_with('[')
+        matches!(self.value.json, Json::List(_))
     }
 
     /// A list with nothing in it, or an object of such lists.
     pub(super) fn is_empty(&self) -> bool {
-        let is_empty_list = |node: &Node<'_>| {
-            let items = node.is_list().then(|| node.items().ok()).flatten();
-            items.is_some_and(|items| items.is_empty())
-        };
-        let is_object = self.raw.starts_with('{');
-        is_empty_list(self) || is_object && self.fields().iter().all(|(_, one)| is_empty_list(one))
+        let is_empty_list =
+            |value: &json::Node| matches!(&value.json, Json::List(items) if items.is_empty());
+        let is_object = matches!(self.value.json, Json::Object(_));
+        let mut fields = self.value.kept();
+        is_empty_list(self.value) || is_object && fields.all(|field| is_empty_list(&field.value))
     }
 
     /// A text; a number or a truth value as it stands.
@@ -148,9 +144,9 @@ impl<'a> Node<'a> {
     /// # Errors
     /// It is a list, an object (a function of CloudFormation) or `null`.
     pub(super) fn text(&self) -> Result<String, ImportError> {
-        match self.raw.chars().next() {
-            Some('"') => serde_json::from_str(self.raw).map_err(|_| self.unexpected("a text")),
-            Some('0'..='9' | '-' | 't' | 'f') => Ok(self.raw.to_owned()),
+        match &self.value.json {
+            Json::Scalar(Value::String(text)) => Ok(text.clone()),
+            Json::Scalar(value @ (Value::Number(_) | Value::Bool(_))) => Ok(value.to_string()),
             _ => Err(self.unexpected("a text or a number")),
         }
     }
@@ -175,17 +171,17 @@ impl<'a> Node<'a> {
     pub(super) fn place(&self) -> Place {
         Place {
             file: Arc::clone(&self.document.file),
-            line: self.document.line(self.start),
+            line: self.document.line(self.value.offset),
         }
     }
 
     pub(super) fn error(&self, problem: impl Into<String>) -> ImportError {
-        self.document.error_at(self.start, problem.into())
+        self.document.error_at(self.value.offset, problem.into())
     }
 
     fn unexpected(&self, expected: &str) -> ImportError {
         let function = self.fields().into_iter().map(|(name, _)| name).next();
-        let function = function.filter(|name| name == "Ref" || name.starts_with("Fn::"));
+        let function = function.filter(|name| *name == "Ref" || name.starts_with("Fn::"));
         match function {
             Some(function) => self.error(format!(
                 "{function:?} is a function of CloudFormation, and its value is not known here; put \
@@ -207,12 +203,12 @@ mod tests {
     #[test]
     fn values_know_their_lines() {
         let text = "{ \"b\": 1,\n  \"a\": [ {},\n\n \"\u{e9}\" ] }\n{}";
-        let document = Document::new("elb.json", text);
-        let values = document.values().unwrap();
+        let document = Document::read("elb.json", text).unwrap();
+        let values = document.values();
         assert_eq!(values.len(), 2);
         let fields = values[0].fields();
         let lines: Vec<(&str, usize)> = (fields.iter())
-            .map(|(name, value)| (name.as_str(), value.place().line))
+            .map(|(name, value)| (*name, value.place().line))
             .collect();
         assert_eq!(lines, [("b", 1), ("a", 2)], "in the file's order");
         let items = fields[1].1.items().unwrap();
@@ -238,8 +234,8 @@ mod tests {
             ("{", "elb.json:1:2: not JSON: EOF"),
         ];
         for (text, expected) in cases {
-            let document = Document::new("elb.json", text);
-            let error = document.values().map(|_| ()).unwrap_err().to_string();
+            let error = Document::read("elb.json", text).map(|_| ());
+            let error = error.unwrap_err().to_string();
             assert!(error.starts_with(expected), "{text}: {error}");
         }
     }
@@ -247,8 +243,8 @@ mod tests {
     #[test]
     fn numbers_may_be_texts_but_not_functions() {
         let text = r#"[ 443, "443", 0, "x", { "Ref": "Port" }, null, true, 1.5 ]"#;
-        let document = Document::new("elb.json", text);
-        let items = document.values().unwrap()[0].items().unwrap();
+        let document = Document::read("elb.json", text).unwrap();
+        let items = document.values()[0].items().unwrap();
         let expected = [
             Ok(443),
             Ok(443),

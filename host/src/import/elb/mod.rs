@@ -34,8 +34,8 @@ pub(super) fn read(
                        `aws elb describe-load-balancers` prints, or the template as JSON";
         return Err(ImportError::of_file(name, problem));
     }
-    let document = Document::new(name, text);
-    let documents = Documents::of(&document.values()?, name, notes)?;
+    let document = Document::read(name, text)?;
+    let documents = Documents::of(&document.values(), name, notes)?;
     let services = balancer::services(&documents, name, options, notes)?;
     Ok(Found {
         services,

@@ -10,21 +10,12 @@ use crate::import::ImportOptions;
 use crate::import::found::{Check, CheckKind, Verify};
 
 fn https(path: &str, tls: Option<Verify>) -> Check {
-    Check {
-        kind: CheckKind::Http {
-            tls,
-            path: path.to_owned(),
-            statuses: vec![(200, 399)],
-            headers: vec![("x-probe".to_owned(), "1".to_owned())],
-        },
-        port: None,
-        interval: None,
-        fast_interval: None,
-        down_interval: None,
-        timeout: None,
-        rise: None,
-        fall: None,
-    }
+    Check::new(CheckKind::Http {
+        tls,
+        path: path.to_owned(),
+        statuses: vec![(200, 399)],
+        headers: vec![("x-probe".to_owned(), "1".to_owned())],
+    })
 }
 
 #[test]
