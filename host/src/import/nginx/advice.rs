@@ -1,9 +1,9 @@
 //! What NGINX does by default, against what the registry's guide asks of a balancer.
 
-use super::super::found::Service;
-use super::super::note::{Notes, Place};
-use super::super::written::time;
 use super::upstream::{Upstream, Zone};
+use crate::import::found::Service;
+use crate::import::note::{Notes, Place};
+use crate::import::written::time;
 
 /// Advises on defaults, at the place of the stream.
 pub(super) fn on_defaults<'a>(

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::super::error::ImportError;
-use super::super::note::{Notes, Place};
-use super::super::sources::{MOST_FILES, Sources};
 use super::directive::{self, Directive, MOST_WORDS};
 use super::token::{Fault, Spot, Word};
+use crate::import::error::ImportError;
+use crate::import::note::{Notes, Place};
+use crate::import::sources::{MOST_FILES, Sources};
 
 /// What was read so far.
 pub(super) struct Files<'a> {
@@ -132,7 +132,7 @@ impl<'a> Files<'a> {
         })?;
         if names.is_empty() {
             let text = format!(
-                "{}: no file is called so here; where there are some, import again there",
+                "{}: no file here matches; import again on the machine that has them",
                 directive.shown()
             );
             notes.not_taken(&place, text);

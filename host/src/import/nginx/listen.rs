@@ -2,14 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::super::endpoint::template;
-use super::super::error::ImportError;
-use super::super::found::At;
-use super::super::note::Notes;
-use super::super::proxy_protocol;
 use super::directive::Directive;
 use super::files::Files;
 use super::token::Word;
+use crate::import::endpoint::template;
+use crate::import::error::ImportError;
+use crate::import::found::At;
+use crate::import::note::Notes;
+use crate::import::proxy_protocol;
 
 /// What a `listen` comes to.
 pub(super) enum Listen {

@@ -1,11 +1,11 @@
 //! What stands outside of all blocks, and what of it is a stream.
 
-use super::super::error::ImportError;
-use super::super::note::{Notes, Place};
 use super::directive::Directive;
 use super::files::Files;
 use super::names;
 use super::value;
+use crate::import::error::ImportError;
+use crate::import::note::{Notes, Place};
 
 /// What the stream blocks contain.
 pub(super) struct StreamBlocks {

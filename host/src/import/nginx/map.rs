@@ -1,10 +1,10 @@
 //! Maps from the name that a client asks for to an upstream.
 
-use super::super::error::ImportError;
-use super::super::note::Notes;
 use super::directive::Directive;
 use super::files::Files;
 use super::token::Word;
+use crate::import::error::ImportError;
+use crate::import::note::Notes;
 
 /// A `map` of a variable, by which upstreams are chosen.
 #[derive(Clone, Debug)]

@@ -1,9 +1,9 @@
 //! How one of an upstream's servers is chosen.
 
-use super::super::found::{At, Policy};
-use super::super::note::Notes;
 use super::directive::Directive;
 use super::files::Files;
+use crate::import::found::{At, Policy};
+use crate::import::note::Notes;
 
 /// Reads `least_conn`, `least_time`, `random` or `hash`. `None`: as if it were not
 /// there, in turn.

@@ -47,7 +47,7 @@ const READ: [&str; 23] = [
 const NOT_TAKEN: [(&[&str], &str); 24] = [
     (
         &["user"],
-        "dtr-lb runs as whoever starts it: say it in the service's unit",
+        "dtr-lb runs as the user that starts it: set User in the service's unit",
     ),
     (
         &[
@@ -203,7 +203,7 @@ const NOT_TAKEN: [(&[&str], &str); 24] = [
             "rtmp",
             "api",
         ],
-        "there is nothing like it here",
+        "there is no equivalent here",
     ),
     (
         &["sticky", "ntlm", "keepalive", "queue"],

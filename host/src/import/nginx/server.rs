@@ -2,10 +2,6 @@
 
 use std::net::SocketAddr;
 
-use super::super::error::ImportError;
-use super::super::found::At;
-use super::super::note::{Notes, Place};
-use super::super::proxy_protocol;
 use super::directive::Directive;
 use super::files::Files;
 use super::listen::{self, Listen};
@@ -13,6 +9,10 @@ use super::map;
 use super::names;
 use super::settings::Settings;
 use super::token::Word;
+use crate::import::error::ImportError;
+use crate::import::found::At;
+use crate::import::note::{Notes, Place};
+use crate::import::proxy_protocol;
 
 /// A server that passes TCP through.
 pub(super) struct Server {
@@ -116,7 +116,7 @@ pub(super) fn note_other(directive: &Directive, files: &Files<'_>, notes: &mut N
             notes.advice(&place, format!("{shown}: {}", proxy_protocol::SENT));
         }
         ("proxy_protocol" | "proxy_ssl", false) => {
-            notes.taken(&place, format!("{shown}: so it is here"));
+            notes.taken(&place, format!("{shown}: that is the behaviour here"));
         }
         ("proxy_half_close", true) => notes.taken(
             &place,

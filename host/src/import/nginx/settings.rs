@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::super::endpoint::template;
-use super::super::error::ImportError;
-use super::super::found::At;
-use super::super::note::{Notes, Place};
-use super::super::written;
 use super::directive::Directive;
 use super::files::Files;
 use super::value::{self, Finest};
+use crate::import::endpoint::template;
+use crate::import::error::ImportError;
+use crate::import::found::At;
+use crate::import::note::{Notes, Place};
+use crate::import::written;
 
 /// Settings of one level.
 #[derive(Clone, Debug, Default)]
@@ -70,7 +70,10 @@ impl Settings {
         let value = time.map_err(|problem| files.error(word, problem))?;
         let place = files.place_of(directive);
         if value.is_zero() {
-            let text = format!("{}: no time at all is not waited for", directive.shown());
+            let text = format!(
+                "{}: a time of 0 is not taken over, and the default is",
+                directive.shown()
+            );
             notes.not_taken(&place, text);
         } else {
             *setting = Some(Setting {

@@ -3,9 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::super::error::ImportError;
-use super::super::found::{At, Service};
-use super::super::note::{Notes, Place};
 use super::advice;
 use super::directive::Directive;
 use super::files::Files;
@@ -16,6 +13,9 @@ use super::settings::Settings;
 use super::token::Word;
 use super::upstream::Upstream;
 use super::upstream_server;
+use crate::import::error::ImportError;
+use crate::import::found::{At, Service};
+use crate::import::note::{Notes, Place};
 
 /// Reads what stands in stream blocks.
 pub(super) struct Stream<'a, 'b> {
@@ -99,8 +99,14 @@ impl Stream<'_, '_> {
                 let variable = directive.argument(1).unwrap_or_default();
                 let variable = bare_variable(variable).to_owned();
                 let block = directive;
-                self.maps
+                let replaced = self
+                    .maps
                     .insert(variable, (Map { block, key }, Use::Nothing));
+                if let Some((earlier, _)) = replaced {
+                    let place = self.files.place_of(&earlier.block);
+                    let text = format!("{}: a later map sets the same", earlier.block.shown());
+                    self.notes.not_taken(&place, text);
+                }
             }
             _ => {
                 let taken = self.settings.take(&directive, self.files, self.notes)?;

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::super::error::ImportError;
-use super::super::found::{At, Passive, Policy, Server};
-use super::super::note::{Notes, Place};
 use super::directive::Directive;
 use super::files::Files;
 use super::method;
 use super::names;
 use super::upstream_server::{self, UpstreamServer};
+use crate::import::error::ImportError;
+use crate::import::found::{At, Passive, Policy, Server};
+use crate::import::note::{Notes, Place};
 
 /// What a service needs to know of its upstream.
 #[derive(Clone, Debug, Default)]

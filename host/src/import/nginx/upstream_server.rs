@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::super::endpoint::{HostPort, template};
-use super::super::error::ImportError;
-use super::super::found::{Passive, Server};
 use super::directive::Directive;
 use super::files::Files;
 use super::token::Word;
 use super::value::{self, Finest};
+use crate::import::endpoint::{HostPort, template};
+use crate::import::error::ImportError;
+use crate::import::found::{Passive, Server};
 
 /// A server as it stands in the file.
 pub(super) struct UpstreamServer {
@@ -133,7 +133,7 @@ impl UpstreamServer {
                 self.not_taken.push((text.to_owned(), reason));
             }
             ("route" | "drain", _) => {
-                let reason = "there is nothing like it here";
+                let reason = "there is no equivalent here";
                 self.not_taken.push((text.to_owned(), reason));
             }
             _ => {
