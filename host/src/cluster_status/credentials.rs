@@ -52,7 +52,7 @@ impl Credentials {
         })
     }
 
-    /// The same for whoever must not wait: what is no file, such as a pipe, is refused
+    /// The same where nothing may wait: what is no file, such as a pipe, is refused
     /// and not opened.
     ///
     /// # Errors

@@ -18,6 +18,18 @@ pub struct Witness {
     pub view: Result<View, String>,
 }
 
+impl Witness {
+    /// A replica that has not been asked.
+    pub(crate) fn unasked(name: String, id: Option<String>) -> Self {
+        Witness {
+            name,
+            id,
+            ping: None,
+            view: Err("it could not be asked".to_owned()),
+        }
+    }
+}
+
 /// All that is worth a look, the worst of each replica first: as of `now_unix_s`.
 #[must_use]
 pub fn findings(witnesses: &[Witness], now_unix_s: i64) -> Vec<Finding> {
@@ -25,26 +37,26 @@ pub fn findings(witnesses: &[Witness], now_unix_s: i64) -> Vec<Finding> {
     let views: Vec<(&str, &View)> = (witnesses.iter())
         .filter_map(|witness| Some((witness.name.as_str(), witness.view.as_ref().ok()?)))
         .collect();
-    let mut said: BTreeMap<&str, Vec<(&str, &Member)>> = BTreeMap::new();
+    let mut members: BTreeMap<&str, Vec<(&str, &Member)>> = BTreeMap::new();
     for (name, view) in &views {
         for (id, member) in &view.0 {
-            said.entry(id).or_default().push((name, member));
+            members.entry(id).or_default().push((name, member));
         }
     }
     if !views.is_empty() {
-        found.extend(joined(witnesses, &said));
+        found.extend(joined(witnesses, &members));
     }
     let by_id = witnesses
         .iter()
         .filter_map(|one| Some((one.id.as_deref()?, one)));
     let by_id: BTreeMap<&str, &Witness> = by_id.collect();
-    for (id, sayings) in &said {
+    for (id, views_of_it) in &members {
         let named = by_id.get(id).copied();
         let title = title(id, named);
-        let missing = views.len() - sayings.len();
-        found.extend(health(&title, sayings, missing));
-        found.extend(stale(&title, sayings, now_unix_s));
-        found.extend(named.and_then(|witness| ping_differs(witness, sayings)));
+        let missing = views.len() - views_of_it.len();
+        found.extend(health(&title, views_of_it, missing));
+        found.extend(stale(&title, views_of_it, now_unix_s));
+        found.extend(named.and_then(|witness| ping_differs(witness, views_of_it)));
     }
     found
 }
@@ -70,7 +82,7 @@ fn silent(witnesses: &[Witness]) -> Vec<Finding> {
 }
 
 /// Whether the cluster's replicas and the configured ones are the same.
-fn joined(witnesses: &[Witness], said: &BTreeMap<&str, Vec<(&str, &Member)>>) -> Vec<Finding> {
+fn joined(witnesses: &[Witness], members: &BTreeMap<&str, Vec<(&str, &Member)>>) -> Vec<Finding> {
     let ids: BTreeSet<&str> = witnesses
         .iter()
         .filter_map(|one| one.id.as_deref())
@@ -79,7 +91,7 @@ fn joined(witnesses: &[Witness], said: &BTreeMap<&str, Vec<(&str, &Member)>>) ->
         .filter(|one| one.id.is_none())
         .map(|one| one.name.as_str())
         .collect();
-    let unknown: Vec<&str> = said
+    let unknown: Vec<&str> = members
         .keys()
         .copied()
         .filter(|id| !ids.contains(id))
@@ -94,7 +106,7 @@ fn joined(witnesses: &[Witness], said: &BTreeMap<&str, Vec<(&str, &Member)>>) ->
     };
     for witness in witnesses {
         if let Some(id) = &witness.id
-            && !said.contains_key(id.as_str())
+            && !members.contains_key(id.as_str())
         {
             let text = format!(
                 "{} has the id {id}, which is in no view of the cluster: it has left, or the id is wrong",
@@ -130,10 +142,10 @@ fn joined(witnesses: &[Witness], said: &BTreeMap<&str, Vec<(&str, &Member)>>) ->
     found
 }
 
-/// What is said of a replica; `missing` of the views do not have it.
-fn health(title: &str, sayings: &[(&str, &Member)], missing: usize) -> Option<Finding> {
+/// What the views have of a replica; `missing` of them do not have it.
+fn health(title: &str, views: &[(&str, &Member)], missing: usize) -> Option<Finding> {
     let mut by_error: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (witness, member) in sayings {
+    for (witness, member) in views {
         let error = member.error.as_deref().unwrap_or(OK);
         by_error.entry(error).or_default().push(witness);
     }
@@ -147,33 +159,33 @@ fn health(title: &str, sayings: &[(&str, &Member)], missing: usize) -> Option<Fi
         true => (FindingKind::Unhealthy, "look into its log"),
     };
     let more = by_error.len().saturating_sub(MOST_ERRORS);
-    let said = by_error.iter().take(MOST_ERRORS);
-    let mut said: Vec<String> = said
+    let shown = by_error.iter().take(MOST_ERRORS);
+    let mut texts: Vec<String> = shown
         .map(|(error, names)| match names.len() {
             1 => format!("{} says {error}", listed(names)),
             _ => format!("{} say {error}", listed(names)),
         })
         .collect();
     if more > 0 {
-        said.push(format!("others say {more} other things"));
+        texts.push(format!("others say {more} other things"));
     }
     match missing {
         0 => {}
-        1 => said.push("1 replica does not know it".to_owned()),
-        _ => said.push(format!("{missing} replicas do not know it")),
+        1 => texts.push("1 replica does not know it".to_owned()),
+        _ => texts.push(format!("{missing} replicas do not know it")),
     }
     Some(Finding {
         kind,
         about: title.to_owned(),
-        text: format!("{title}: {}; {remedy}", said.join(", ")),
+        text: format!("{title}: {}; {remedy}", texts.join(", ")),
     })
 }
 
 /// Whether what is known of a replica is old, or of no time that can be.
-fn stale(title: &str, sayings: &[(&str, &Member)], now_unix_s: i64) -> Option<Finding> {
+fn stale(title: &str, views: &[(&str, &Member)], now_unix_s: i64) -> Option<Finding> {
     let mut ages: BTreeMap<Age, (i64, Vec<&str>)> = BTreeMap::new();
-    for (witness, member) in sayings {
-        let age = (member.said_unix_s).map(|said| now_unix_s.saturating_sub(said));
+    for (witness, member) in views {
+        let age = (member.reported_unix_s).map(|time| now_unix_s.saturating_sub(time));
         let (kind, seconds) = match age {
             None => (Age::Unknown, 0),
             Some(age) if age > STALE => (Age::Old, age),
@@ -206,7 +218,7 @@ fn stale(title: &str, sayings: &[(&str, &Member)], now_unix_s: i64) -> Option<Fi
     })
 }
 
-/// Why the time of what is said is not as it should be.
+/// Why the time of a report is not as it should be.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Age {
     Old,
@@ -224,11 +236,11 @@ fn listed(names: &[&str]) -> String {
 }
 
 /// Whether a replica's own word is another than the cluster's.
-fn ping_differs(witness: &Witness, sayings: &[(&str, &Member)]) -> Option<Finding> {
+fn ping_differs(witness: &Witness, views: &[(&str, &Member)]) -> Option<Finding> {
     let ping = witness.ping.as_ref()?;
     let name = &witness.name;
-    let is_well = sayings.iter().all(|(_, member)| member.error.is_none());
-    let is_ill = sayings.iter().all(|(_, member)| member.error.is_some());
+    let is_well = views.iter().all(|(_, member)| member.error.is_none());
+    let is_ill = views.iter().all(|(_, member)| member.error.is_some());
     let text = match ping {
         Ok(()) if is_ill => {
             format!("{name} answers /_ping as healthy, and the cluster says it is not")
@@ -245,20 +257,20 @@ fn ping_differs(witness: &Witness, sayings: &[(&str, &Member)]) -> Option<Findin
     })
 }
 
-/// What is said of one that is well.
+/// The status of one that is well.
 const OK: &str = "OK";
 
-/// Replicas report to the cluster's cache themselves; one that has not for so long, in
+/// Replicas report to the cluster's cache themselves; one that has not for this long, in
 /// seconds, is stuck.
 const STALE: i64 = 10 * 60;
 
-/// Clocks are not all alike; a time so far ahead, in seconds, is no time.
+/// Clocks are not all alike; a time this far ahead, in seconds, is wrong.
 const AHEAD: i64 = 60;
 
-/// As many names stand in a line.
+/// Names listed in a line.
 const MOST_NAMES: usize = 8;
 
-/// As many things that are said of one replica stand in a line.
+/// Different statuses of one replica that stand in a line.
 const MOST_ERRORS: usize = 4;
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub struct Member {
     /// What is wrong with it; `None`: it is well ("OK").
     pub error: Option<String>,
     /// When it said so itself, Unix seconds; `None`: not said, or not a time.
-    pub said_unix_s: Option<i64>,
+    pub reported_unix_s: Option<i64>,
 }
 
 /// The fields that are read; the answer has others, some 45 KB of them.
@@ -53,7 +53,7 @@ impl View {
             let time = time.and_then(|time| OffsetDateTime::parse(time, &Rfc3339).ok());
             let member = Member {
                 error: error(&health),
-                said_unix_s: time.map(OffsetDateTime::unix_timestamp),
+                reported_unix_s: time.map(OffsetDateTime::unix_timestamp),
             };
             (printable(&id), member)
         };
@@ -86,9 +86,9 @@ mod tests {
                   "replica_timestamp": { "a1": "2017-02-13T21:40:15+01:00", "b2": "soon" },
                   "rethink_system_tables": { "table_status": [1, 2, 3] } }"#,
         );
-        let member = |error: Option<&str>, said_unix_s| Member {
+        let member = |error: Option<&str>, reported_unix_s| Member {
             error: error.map(str::to_owned),
-            said_unix_s,
+            reported_unix_s,
         };
         let expected = [
             ("a1", member(None, Some(1_487_018_415))),

@@ -42,7 +42,7 @@ impl ClusterWatch {
             log_changes(&known, &found);
             let mut report = report(&witnesses, &found);
             report["unix_ms"] = u64::try_from(now.as_millis()).unwrap_or(u64::MAX).into();
-            tell(&self.vm_data, report);
+            share(&self.vm_data, report);
             known = found;
             sleep(self.plan.interval).await;
         }
@@ -53,12 +53,7 @@ impl ClusterWatch {
         let slots = Arc::new(Semaphore::new(MOST_UNDER_WAY));
         let mut witnesses = Vec::new();
         for (number, replica) in self.plan.replicas.iter().enumerate() {
-            witnesses.push(Witness {
-                name: replica.name.clone(),
-                id: replica.id.clone(),
-                ping: None,
-                view: Err("it could not be asked".to_owned()),
-            });
+            witnesses.push(Witness::unasked(replica.name.clone(), replica.id.clone()));
             let (watch, cluster) = (self.clone(), replica.cluster.clone());
             let slots = Arc::clone(&slots);
             asking.spawn_local(async move {
@@ -80,25 +75,25 @@ impl ClusterWatch {
 /// Has the filter show that nobody is asked.
 pub(super) fn forget(vm_data: &Shared) {
     if vm_data.data(VM_ID, CLUSTER_STATUS.as_bytes()).is_some() {
-        tell(vm_data, Value::Null);
+        share(vm_data, Value::Null);
     }
 }
 
 /// What was found last, as the filter is shown it; `None`: nobody is asked.
 pub(super) fn found(vm_data: &Shared) -> Option<Vec<Finding>> {
     #[derive(Deserialize)]
-    struct Told {
+    struct Report {
         findings: Vec<Finding>,
     }
-    let told = vm_data.data(VM_ID, CLUSTER_STATUS.as_bytes());
-    let told = serde_json::from_slice::<Option<Told>>(&told?)
+    let report = vm_data.data(VM_ID, CLUSTER_STATUS.as_bytes());
+    let report = serde_json::from_slice::<Option<Report>>(&report?)
         .ok()
         .flatten();
-    told.map(|told| told.findings)
+    report.map(|report| report.findings)
 }
 
-/// A report that is too long is told without what each replica says.
-fn tell(vm_data: &Shared, mut report: Value) {
+/// Hands the filter a report; one that is too long, without each replica's view.
+fn share(vm_data: &Shared, mut report: Value) {
     let mut text = report.to_string();
     if text.len() > LONGEST_REPORT {
         for replica in report["replicas"].as_array_mut().into_iter().flatten() {
@@ -138,7 +133,7 @@ fn keys(findings: &[Finding]) -> HashSet<(FindingKind, &str)> {
 /// No more replicas than this are asked at once.
 const MOST_UNDER_WAY: usize = 32;
 
-/// More findings than this tell no more.
+/// More findings than this are left out.
 const MOST_FINDINGS: usize = 1000;
 
 /// As many lines of each level are logged after a round.
@@ -172,16 +167,16 @@ mod tests {
     }
 
     #[test]
-    fn too_long_a_report_is_told_without_what_replicas_say() {
+    fn too_long_a_report_is_shared_without_the_replicas_views() {
         let shared = Shared::default();
         let says = "x".repeat(LONGEST_REPORT);
         let replica = serde_json::json!({ "name": "r1", "says": { "a1": { "error": says } } });
-        tell(
+        share(
             &shared,
             serde_json::json!({ "findings": found(1), "replicas": [replica] }),
         );
-        let told = shared.data(VM_ID, CLUSTER_STATUS.as_bytes());
-        assert!(told.is_some_and(|told| told.len() < 1000));
+        let left = shared.data(VM_ID, CLUSTER_STATUS.as_bytes());
+        assert!(left.is_some_and(|left| left.len() < 1000));
         assert_eq!(super::found(&shared), Some(found(1)));
         forget(&shared);
         assert_eq!(super::found(&shared), None);

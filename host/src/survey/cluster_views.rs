@@ -16,8 +16,8 @@ use crate::error::StartError;
 /// What each replica says of all, and of itself to the check `through`, in the
 /// configuration's order. Of a name with several addresses the first is asked.
 ///
-/// The credentials go to whoever answers there: that it is the registry is the check's
-/// to verify.
+/// The credentials go to any peer that answers there: that it is the registry is the
+/// check's to verify.
 ///
 /// # Errors
 /// A CA file that can't be read. What a replica does not say is in its [`Witness`].
@@ -36,12 +36,7 @@ pub async fn cluster_views(
         slots: Semaphore::new(options.at_once.max(1)),
     });
     let mut witnesses: Vec<Witness> = (config.replicas.iter())
-        .map(|replica| Witness {
-            name: replica.name.clone(),
-            id: replica.id.clone(),
-            ping: None,
-            view: Err("it could not be asked".to_owned()),
-        })
+        .map(|replica| Witness::unasked(replica.name.clone(), replica.id.clone()))
         .collect();
     let answers = async {
         let mut asking = JoinSet::new();
@@ -73,11 +68,11 @@ struct Asked {
 }
 
 /// What a replica says of itself, and of all.
-type Said = (Result<(), String>, Result<View, String>);
+type Views = (Result<(), String>, Result<View, String>);
 
 impl Asked {
     /// By the replica's place in the configuration.
-    async fn ask(&self, replica: usize) -> Option<Said> {
+    async fn ask(&self, replica: usize) -> Option<Views> {
         let _slot = self.slots.acquire().await;
         let mut places = self.places.iter().enumerate();
         let (place, found) = places.find(|(_, place)| place.replica == replica)?;

@@ -9,10 +9,9 @@ use crate::cli::table::{Align, Table, wrap};
 /// A row for each replica the cluster has, a column for each that says something of it;
 /// then what is worth a look.
 pub(super) fn text(witnesses: &[Witness], found: &[Finding], now_unix_s: i64) -> String {
-    let said = |witness: &'_ Witness| witness.view.as_ref().ok().cloned();
     let views: Vec<_> = witnesses
         .iter()
-        .filter_map(|witness| Some((witness, said(witness)?)))
+        .filter_map(|witness| Some((witness, witness.view.as_ref().ok()?)))
         .collect();
     let ids: BTreeSet<&String> = views.iter().flat_map(|(_, view)| view.0.keys()).collect();
     let is_empty = ids.is_empty();
@@ -73,9 +72,9 @@ fn ping(witness: &Witness) -> String {
 
 fn saying(member: &Member, now_unix_s: i64) -> String {
     let text = member.error.as_deref().unwrap_or("OK");
-    match member.said_unix_s {
+    match member.reported_unix_s {
         None => format!("{text} (no time)"),
-        Some(said) => format!("{text} ({})", age(now_unix_s.saturating_sub(said))),
+        Some(time) => format!("{text} ({})", age(now_unix_s.saturating_sub(time))),
     }
 }
 
@@ -89,5 +88,5 @@ fn age(seconds: i64) -> String {
     }
 }
 
-/// So wide is a line.
+/// In characters.
 const WIDTH: usize = 100;

@@ -6,8 +6,14 @@ const NOW: i64 = 1_800_000_000;
 fn view(sayings: &[(&str, &str, i64)]) -> Result<View, String> {
     let member = |(id, error, age): &(&str, &str, i64)| {
         let error = (*error != "OK").then(|| (*error).to_owned());
-        let said_unix_s = Some(NOW - age);
-        ((*id).to_owned(), Member { error, said_unix_s })
+        let reported_unix_s = Some(NOW - age);
+        (
+            (*id).to_owned(),
+            Member {
+                error,
+                reported_unix_s,
+            },
+        )
     };
     Ok(View(sayings.iter().map(member).collect()))
 }
