@@ -141,10 +141,10 @@ def dtr_lb(binary, folder, ports):
 def wrk(port, seconds, connections, *headers):
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s"]
     command += [word for header in headers for word in ("-H", header)]
-    told = subprocess.run(command + [f"http://127.0.0.1:{port}/small"], capture_output=True, text=True).stdout
-    found = re.search(r"(\d+) requests in", told)
-    if not found or found[1] == "0" or "Non-2xx" in told:
-        sys.exit(f"wrk on port {port}:\n{told}")
+    printed = subprocess.run(command + [f"http://127.0.0.1:{port}/small"], capture_output=True, text=True).stdout
+    found = re.search(r"(\d+) requests in", printed)
+    if not found or found[1] == "0" or "Non-2xx" in printed:
+        sys.exit(f"wrk on port {port}:\n{printed}")
     return int(found[1])
 
 
@@ -197,10 +197,10 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--only", choices=CASES)
-    told = parser.parse_args()
+    arguments = parser.parse_args()
     missing = [tool for tool in ("nginx", "haproxy", "wrk") if not shutil.which(tool)]
-    if missing or not told.binary.is_file():
-        sys.exit(f"missing: {', '.join(missing) or told.binary}; install it, or build with cargo build --release")
+    if missing or not arguments.binary.is_file():
+        sys.exit(f"missing: {', '.join(missing) or arguments.binary}; install it, or build with cargo build --release")
     folder = Path(tempfile.mkdtemp(prefix="dtr-lb-bench-"))
     folder.chmod(0o755)  # NGINX's workers are another user.
     running = []
@@ -208,19 +208,19 @@ def main():
         backend, ports = replicas(folder)
         running.append(backend)
         # One by one: who was started is ended, also when the next does not start.
-        for start in (nginx, haproxy, lambda *where: dtr_lb(told.binary, *where)):
+        for start in (nginx, haproxy, lambda *where: dtr_lb(arguments.binary, *where)):
             running.append(start(folder, ports))
         proxies = running[1:]
         print(f"{'case':6} {'':6}" + "".join(f"{one.name:>10}" for one in proxies) + f"{'ratio':>8} {'goal':>6}")
         for case, (measure, unit) in CASES.items():
-            if told.only not in (None, case):
+            if arguments.only not in (None, case):
                 continue
             # Memory that is freed is not given back, so a second round would see none.
-            rounds = 1 if case == "quiet" else told.rounds
+            rounds = 1 if case == "quiet" else arguments.rounds
             seen = {one.name: [] for one in proxies}
             for _ in range(rounds):
                 for one in proxies:
-                    seen[one.name].append(measure(one, told.seconds))
+                    seen[one.name].append(measure(one, arguments.seconds))
             medians = {name: statistics.median(values) for name, values in seen.items()}
             ratio = medians["dtr-lb"] / min(medians["nginx"], medians["haproxy"])
             figures = "".join(f"{medians[one.name]:10.2f}" for one in proxies)

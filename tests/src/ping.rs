@@ -9,7 +9,7 @@ pub enum Ping {
     ByPath(Vec<(String, u16, String)>),
     /// With these bytes, head and all; the connection stays open.
     Sends(Vec<u8>),
-    /// 200, with a clock that is so many seconds ahead, and this `Server`.
+    /// 200, with a clock that is this many seconds ahead, and this `Server`.
     Reveals(u64, &'static str),
     /// With a head that promises more than ever comes: a byte of it at a time.
     Drips,

@@ -48,10 +48,10 @@ on_host!(
         proxy.sees(&second, Healthy).await;
         let status = proxy.request_admin("GET", "/status", &[], b"").await;
         let status: Value = serde_json::from_slice(&status.body).unwrap();
-        let told = &status["cluster_status"];
+        let shown = &status["cluster_status"];
         assert_eq!(
-            told["replicas"][0]["says"]["b2"]["error"], "rethinkdb: down",
-            "{told}"
+            shown["replicas"][0]["says"]["b2"]["error"], "rethinkdb: down",
+            "{shown}"
         );
         assert!(!status.to_string().contains("YWRtaW4"), "{status}");
 

@@ -1,4 +1,4 @@
-//! Replicas that are all healthy, and not alike: who differs is told, and nothing else.
+//! Replicas that are all healthy, and not alike: which differ is reported, and nothing else.
 
 use dtr_lb_tests::{Healthy, LIMIT, Ping, Replica, eventually, on_each_proxy};
 use serde_json::{Value, json};
@@ -46,9 +46,9 @@ on_each_proxy!(a_replica_that_is_not_like_the_others_is_told, |world| {
     let asked = usual.probes();
     let login = asked.iter().filter(|probe| probe.path == "/v2/");
     assert!(login.count() >= 2, "{asked:#?}");
-    let told = proxy
+    let logged = proxy
         .logged(r#"replica "r3": answers with Server: nginx/1.12, the others with nginx/1.27"#);
-    assert_eq!(told.len(), 2, "once, and that it is over: {told:#?}");
+    assert_eq!(logged.len(), 2, "once, and that it is over: {logged:#?}");
 });
 
 const USUAL: Ping = Ping::Reveals(0, "nginx/1.27");

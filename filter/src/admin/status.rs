@@ -118,7 +118,7 @@ impl Status {
             listeners: listeners.collect(),
             disagreements: balancer.inspector().disagreements(balancer.unix_ms()),
             cluster_status: cluster_status
-                .and_then(|told| serde_json::from_slice(&told.value).ok()),
+                .and_then(|left| serde_json::from_slice(&left.value).ok()),
             replicas: replicas
                 .filter_map(|id| {
                     let skew_ms = skews_ms.get(id).copied();

@@ -64,7 +64,7 @@ impl Certificate {
     }
 }
 
-/// So many names stand in a sentence.
+/// Names listed in a sentence.
 const MOST_NAMES: usize = 3;
 
 /// In bytes.

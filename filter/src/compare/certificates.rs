@@ -123,14 +123,14 @@ fn remedy(replicas: &[Observed<'_>]) -> &'static str {
     }
 }
 
-/// What tells certificates apart.
+/// What identifies a certificate.
 fn fingerprint(observation: &Observation) -> Option<String> {
     let certificate = observation.certificate.as_ref()?;
     let start = certificate.sha256.get(..16).unwrap_or(&certificate.sha256);
     Some(format!("{start}... issued by {}", certificate.issuer))
 }
 
-/// So many certificates stand in a sentence.
+/// Certificates listed in a sentence.
 const MOST_SHOWN: usize = 3;
 
 const DAY: i64 = 24 * 60 * 60;

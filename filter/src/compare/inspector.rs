@@ -59,8 +59,8 @@ struct UnderWay {
 /// Whether a round has ended whose outcome the other VMs do not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    Told,
-    ToBeTold,
+    Shared,
+    ToBeShared,
 }
 
 impl Inspector {
@@ -75,7 +75,7 @@ impl Inspector {
             is_round_open: false,
             due: None,
             known: Vec::new(),
-            outcome: Outcome::Told,
+            outcome: Outcome::Shared,
             last: 0,
         };
         inspector.configure(config, replicas);
@@ -195,10 +195,10 @@ impl Inspector {
         self.conclude_if_over(now.unix_ms, effects);
     }
 
-    /// Whether the other VMs are to be told what was found; asked once.
+    /// What the other VMs do not know yet of the last round; `None` from then on.
     pub(crate) fn take_outcome(&mut self) -> Option<Vec<(String, Observation)>> {
-        let outcome = std::mem::replace(&mut self.outcome, Outcome::Told);
-        (outcome == Outcome::ToBeTold).then(|| self.observations())
+        let outcome = std::mem::replace(&mut self.outcome, Outcome::Shared);
+        (outcome == Outcome::ToBeShared).then(|| self.observations())
     }
 
     /// Takes in what another VM knows.
@@ -267,7 +267,7 @@ impl Inspector {
         found.extend(clock::not_yet_right(&self.observed(), &self.known, &found));
         changes::log(&self.known, &found, effects);
         self.known = found;
-        self.outcome = Outcome::ToBeTold;
+        self.outcome = Outcome::ToBeShared;
     }
 }
 

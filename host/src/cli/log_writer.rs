@@ -1,6 +1,6 @@
 //! Writes the log from a thread of its own.
 //!
-//! Whoever logs appends to a queue and goes on, whatever becomes of standard error:
+//! A thread that logs appends to a queue and goes on, whatever becomes of standard error:
 //! a pipe that nobody reads, a closed one, a full disk. What does not fit is dropped
 //! and counted, and one line says how much it was once lines are taken again.
 
@@ -83,8 +83,8 @@ struct Queue {
 #[derive(Default)]
 struct State {
     lines: Vec<u8>,
-    /// Lines dropped that the log has not told of.
-    untold: u64,
+    /// Lines dropped that the log has not reported yet.
+    unreported: u64,
     thread: Thread,
     /// Somebody flushes: no more lines are waited for.
     urgent: bool,
@@ -93,7 +93,7 @@ struct State {
 /// What the thread does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Thread {
-    /// It waits to be told of a line.
+    /// It waits for a line.
     #[default]
     Idle,
     /// It will take what is there by itself.
@@ -111,7 +111,7 @@ impl Queue {
     fn push(&self, line: &[u8]) {
         let mut state = self.lock();
         if state.lines.len() + line.len() > self.limit {
-            state.untold += 1;
+            state.unreported += 1;
             drop(state);
             self.dropped.fetch_add(1, Relaxed);
             return;
@@ -131,10 +131,10 @@ impl Queue {
         let mut health = Health::Writes;
         let mut within_line = false;
         loop {
-            let untold = self.take(&mut batch, health);
-            if untold > 0 {
+            let unreported = self.take(&mut batch, health);
+            if unreported > 0 {
                 // Behind the lines of this batch, ahead of all others.
-                say_dropped(untold);
+                say_dropped(unreported);
             }
             let ends_a_line = within_line && !batch.is_empty();
             if ends_a_line {
@@ -159,10 +159,10 @@ impl Queue {
     }
 
     /// Waits for lines, takes those of a short while, and how many were dropped
-    /// that can be told of now.
+    /// that can be reported now.
     fn take(&self, batch: &mut Vec<u8>, health: Health) -> u64 {
         let mut state = self.lock();
-        let tells = |state: &State| state.untold > 0 && health == Health::Writes;
+        let tells = |state: &State| state.unreported > 0 && health == Health::Writes;
         if state.lines.is_empty() && !tells(&state) {
             state.thread = Thread::Idle;
             self.idle.notify_all();
@@ -176,7 +176,7 @@ impl Queue {
         let (mut state, _) = gathered.unwrap_or_else(PoisonError::into_inner);
         std::mem::swap(&mut state.lines, batch);
         match tells(&state) {
-            true => std::mem::take(&mut state.untold),
+            true => std::mem::take(&mut state.unreported),
             false => 0,
         }
     }
@@ -188,7 +188,7 @@ impl Queue {
         }
         let lines = bytes.iter().filter(|&&byte| byte == b'\n').count() as u64;
         self.dropped.fetch_add(lines, Relaxed);
-        self.lock().untold += lines;
+        self.lock().unreported += lines;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -331,7 +331,7 @@ mod tests {
         let test = Test::start(8);
         test.log(&["one\n"]);
         test.writes();
-        // Nobody reads: the queue fills, and whoever logs goes on.
+        // Nobody reads: the queue fills, and threads that log go on.
         test.log(&["two\n", "tri\n", "lost\n", "lost\n", "4\n"]);
         assert_eq!(test.dropped(), 3, "each is counted at once");
         test.outcome(ALL);
@@ -346,7 +346,7 @@ mod tests {
         test.writes();
         test.outcome(ALL);
         let text = test.written();
-        assert!(text.ends_with("3 lost\nmore\n"), "told once: {text}");
+        assert!(text.ends_with("3 lost\nmore\n"), "reported once: {text}");
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(crate) fn print(text: impl fmt::Display) -> Result<(), Failure> {
     }
 }
 
-/// Replaces a file as a whole, so that whoever starts with it never reads half.
+/// Replaces a file as a whole, so that no reader ever finds half of it.
 ///
 /// # Errors
 /// It can't be written.

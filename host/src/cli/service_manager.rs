@@ -1,4 +1,4 @@
-//! What a service manager is told, where there is one: systemd's sd_notify(3), for
+//! Messages to a service manager, where there is one: systemd's sd_notify(3), for
 //! `Type=notify` and `Type=notify-reload`.
 
 use std::time::Duration;
@@ -42,7 +42,7 @@ pub(super) async fn feed_watchdog() {
 
 fn notify(states: &[NotifyState]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!(%error, "the service manager can't be told");
+        tracing::debug!(%error, "the service manager can't be reached");
     }
 }
 

@@ -6,7 +6,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 /// Standard error without its lock: while one thread waits for a full pipe, no other
-/// waits for that thread. An error is told, where the standard library hides some.
+/// waits for that thread. An error is returned, where the standard library hides some.
 pub(super) struct StandardError;
 
 impl Write for StandardError {

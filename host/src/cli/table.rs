@@ -9,7 +9,7 @@ pub(super) struct Table {
 struct Column {
     title: String,
     align: Align,
-    /// It may be cut to so many characters where the row is too wide.
+    /// It may be cut to this many characters where the row is too wide.
     least: usize,
 }
 
@@ -43,7 +43,7 @@ impl Table {
         self.rows.push(cells);
     }
 
-    /// Its lines, each at most so many characters wide as far as the columns can be cut.
+    /// Its lines, each at most `width` characters wide as far as the columns can be cut.
     pub(super) fn lines(&self, width: usize) -> Vec<String> {
         let widths = self.widths(width);
         let titles = self.columns.iter().map(|column| column.title.clone());

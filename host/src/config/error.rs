@@ -62,7 +62,7 @@ impl ConfigErrors {
         self.errors.iter()
     }
 
-    /// What else is probably not meant, as far as it could be told.
+    /// What else is probably not meant, as far as the errors let it be seen.
     #[must_use]
     pub fn warnings(&self) -> &[ConfigWarning] {
         &self.warnings

@@ -1,4 +1,4 @@
-//! Other load balancers' configurations, told apart by what they look like.
+//! Other load balancers' configurations, recognised by what they look like.
 
 use std::fmt;
 
@@ -26,13 +26,13 @@ impl fmt::Display for ForeignFormat {
     }
 }
 
-/// What to tell who gave it to dtr-lb as it is.
+/// The error for a file that was given to dtr-lb as it is.
 pub(super) fn problem(format: ForeignFormat) -> String {
     format!("this looks like {format}; `dtr-lb import FILE` makes a configuration of it")
 }
 
-/// Whose configuration this is, as far as a look at it can tell; whether it is right,
-/// it can't. `None`: none that is known.
+/// Whose configuration this is, by a look at it; whether it is right
+/// is another question. `None`: none that is known.
 pub(crate) fn looks_like(text: &str) -> Option<ForeignFormat> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim_start().starts_with(['{', '[']) {
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn other_balancers_files_are_told_apart() {
+    fn other_balancers_files_are_recognised() {
         let cases = [
             ("stream {\n  server { listen 443; }\n}", Some(Nginx)),
             ("user www;\nevents {}\nhttp\n{\n}", Some(Nginx)),

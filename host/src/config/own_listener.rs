@@ -37,7 +37,7 @@ impl OwnListeners {
     }
 }
 
-/// Whether an address leads to a listener, as far as it can be told without asking
+/// Whether an address leads to a listener, as far as that is known without asking
 /// this machine for its addresses, or DNS.
 fn reaches(address: &Address, port: u16, bind: SocketAddr) -> bool {
     let own = bind.ip().to_canonical();

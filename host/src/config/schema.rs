@@ -1,4 +1,4 @@
-//! The JSON Schema of a configuration, for editors and for whoever generates one.
+//! The JSON Schema of a configuration, for editors and for programs that generate one.
 
 use schemars::Schema;
 use schemars::generate::SchemaSettings;

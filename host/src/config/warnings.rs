@@ -21,7 +21,7 @@ pub(super) fn of_idle_timeout(time: Option<Duration>, problems: &mut Problems) {
 
 /// Certificates that nobody looks at; `field` is where `verify` stands.
 pub(super) fn of_no_verification(field: &str, problems: &mut Problems) {
-    let problem = "no certificate is looked at, so that whoever answers at the address is \
+    let problem = "no certificate is looked at, so that any server at the address is \
                    trusted; give a file of CA certificates (PEM), or \"system\"";
     problems.warn(field, "none", problem);
 }
@@ -36,7 +36,7 @@ pub(super) fn of_open_admin(bind: SocketAddr, problems: &mut Problems) {
         "bind it to a loopback address, or write a file with a \"token\" (--config)",
     );
     let problem = format!(
-        "whoever reaches it reads the status, and without a token nobody can change anything; \
+        "every client that reaches it reads the status, and without a token nobody can change anything; \
          {remedy}"
     );
     problems.warn("admin.bind", bind.to_string(), problem);

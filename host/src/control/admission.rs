@@ -298,15 +298,15 @@ mod tests {
     fn who_goes_away_while_waiting_leaves_no_count() {
         let gate = gate(1);
         let held = entered(&gate);
-        let (mut gone, mut told) = (entering(&gate), entering(&gate));
+        let (mut gone, mut admitted) = (entering(&gate), entering(&gate));
         let mut last = entering(&gate);
-        for waiting in [&mut gone, &mut told, &mut last] {
+        for waiting in [&mut gone, &mut admitted, &mut last] {
             assert!(now(waiting).is_none());
         }
         drop(gone);
         drop(held);
         // Its place is under way, and nobody is there to take it.
-        drop(told);
+        drop(admitted);
         drop(now(&mut last).unwrap());
         assert_eq!(gate.0.open(), 0);
         drop(entered(&gate));
@@ -341,11 +341,11 @@ mod tests {
         assert!(is_full(&gate), "the limit holds");
     }
 
-    /// What a subscriber was told.
+    /// Counts the events that are logged.
     #[derive(Clone, Default)]
-    struct Told(Arc<AtomicUsize>);
+    struct EventCount(Arc<AtomicUsize>);
 
-    impl tracing::Subscriber for Told {
+    impl tracing::Subscriber for EventCount {
         fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
             true
         }
@@ -363,15 +363,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_limit_is_warned_of_once_until_it_has_been_left_for_a_while() {
-        let told = Told::default();
-        let _logs = tracing::subscriber::set_default(told.clone());
+        let events = EventCount::default();
+        let _logs = tracing::subscriber::set_default(events.clone());
         let gate = gate(1);
         let held = entered(&gate);
         let warnings = |waits: usize| {
             for _ in 0..waits {
                 assert!(is_full(&gate));
             }
-            told.0.load(SeqCst)
+            events.0.load(SeqCst)
         };
         assert_eq!(warnings(0), 0);
         assert_eq!(warnings(3), 1, "once, not three times");

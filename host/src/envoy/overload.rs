@@ -4,7 +4,7 @@
 use super::yaml::{Node, yaml};
 use crate::plan::Plan;
 
-/// The limit over all workers and listeners; whoever comes later is closed at once.
+/// The limit over all workers and listeners; a later one is closed at once.
 pub(super) fn manager(plan: &Plan) -> Node {
     yaml!({
         "resource_monitors": [{

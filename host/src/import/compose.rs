@@ -158,7 +158,7 @@ fn loopback_admin(admin: &At<SocketAddr>, options: &ImportOptions, notes: &mut N
         notes.advice(
             &admin.place,
             format!(
-                "the page on {} was open to whoever reaches it; \"admin\" is on loopback: in a \
+                "the page on {} was open to every client that reaches it; \"admin\" is on loopback: in a \
                  container, bind 0.0.0.0:{} and publish it to the host's loopback only",
                 admin.value,
                 admin.value.port()

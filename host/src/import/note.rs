@@ -1,4 +1,4 @@
-//! What is said of each line of the old file.
+//! What became of each line of the old file.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -109,12 +109,12 @@ impl Notes {
     pub(super) fn overruled(&mut self, place: &Place, field: &str, reason: impl Into<String>) {
         let reason = reason.into();
         let quoted = format!("{field:?}");
-        let is_said = |note: &Note| {
+        let is_noted = |note: &Note| {
             let is_there = note.place == *place && note.kind == NoteKind::NotTaken;
             is_there && note.text.ends_with(&reason)
         };
         // Of another service that shares the line.
-        if self.0.iter().any(|entry| is_said(&entry.note)) {
+        if self.0.iter().any(|entry| is_noted(&entry.note)) {
             return;
         }
         for Entry { note, became } in &mut self.0 {
@@ -190,7 +190,7 @@ impl Notes {
     fn add(&mut self, place: &Place, kind: NoteKind, text: String, became: Option<Became>) {
         let place = place.clone();
         if self.0.len() < MOST_NOTES {
-            // What stands in a file can't move the cursor of whoever reads the notes.
+            // What stands in a file can't move the cursor of the reader's terminal.
             let text = printable(&text);
             let note = Note { place, kind, text };
             self.0.push(Entry { note, became });

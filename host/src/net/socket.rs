@@ -23,7 +23,7 @@ pub(crate) fn reset_on_close(socket: impl AsFd) {
 /// How many of the bytes written to a socket its peer has not acknowledged, the FIN
 /// counted as one. What a reset discards is still counted.
 pub(crate) fn unacknowledged(socket: impl AsFd) -> usize {
-    // SAFETY: SIOCOUTQ (TIOCOUTQ by its number) writes one int to where it is told,
+    // SAFETY: SIOCOUTQ (TIOCOUTQ by its number) writes one int to its argument,
     // which is what `Getter` has room for.
     let rest = unsafe {
         rustix::ioctl::ioctl(

@@ -140,7 +140,7 @@ pub(crate) async fn accept_until<L: Accept>(
 
 /// Accepts what the kernel has ready, and waits for no more.
 pub(crate) async fn accept_ready<L: Accept>(listener: &L, clients: &mut impl Clients<L::Client>) {
-    // A task that has used up its budget would be told that there is nothing more.
+    // A task that has used up its budget would find nothing more ready.
     let ready = || {
         unconstrained(poll_fn(|cx| {
             Poll::Ready(match listener.poll_accept(cx) {
@@ -294,7 +294,7 @@ mod tests {
         let listener = socket.listen(1024).unwrap();
         let address = listener.local_addr().unwrap();
         let mut clients = Vec::new();
-        // More than a task is told of before it must yield.
+        // More than a task is given before it must yield.
         for _ in 0..300 {
             clients.push(std::net::TcpStream::connect(address).unwrap());
         }

@@ -131,7 +131,7 @@ async fn live(mut orders: mpsc::UnboundedReceiver<Order>, current: Current) {
                 replace(&mut watching, Some(next));
             }
             Order::WatchNobody(vm_data) => {
-                // First, or the last one tells once more.
+                // First, or the last one writes once more.
                 replace(&mut watching, None);
                 cluster_watch::forget(&vm_data);
             }

@@ -31,7 +31,7 @@ pub struct HostOptions {
     /// request, and its body, and may go without reading what it asked for; and how
     /// long the filter's answer may take.
     pub admin_timeout: Duration,
-    /// Counted by whoever writes the log, and shown among the metrics: lines that
+    /// Counted by the writer of the log, and shown among the metrics: lines that
     /// were dropped because they could not be written.
     pub log_lines_dropped: Arc<AtomicU64>,
     /// Looks up DNS names. Default: the system's resolver.

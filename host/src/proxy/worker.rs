@@ -36,7 +36,7 @@ pub(crate) struct WorkerArgs {
 
 /// One socket of one of the plan's listeners.
 pub(crate) struct WorkerListener {
-    /// The host's, and whoever's of the workers accepts: the thread's own copy is made
+    /// The host's, and that of the worker which accepts: the thread's own copy is made
     /// of it when it begins, and again after a panic.
     pub(crate) socket: Arc<StdListener>,
     pub(crate) context: ListenerContext,

@@ -72,7 +72,7 @@ impl CrossCheck {
     }
 }
 
-/// Shakes hands with whoever it is, and leaves. `None`: no TLS there; `Some(None)`: a
+/// Makes a TLS handshake with any server, and closes. `None`: no TLS there; `Some(None)`: a
 /// certificate that can't be read.
 pub(super) async fn handshake(
     question: &Question,

@@ -8,7 +8,7 @@ use crate::upstream::resolver::Lookup;
 /// How a survey is made; what is asked is the configuration's.
 #[derive(Clone)]
 pub struct SurveyOptions {
-    /// So many requests are under way at once; at least one.
+    /// How many requests are under way at once; at least one.
     pub at_once: usize,
     /// Looks up DNS names. Default: the system's resolver.
     pub lookup: Lookup,

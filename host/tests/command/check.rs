@@ -255,7 +255,7 @@ fn flags_are_refused_in_the_words_of_flags() {
         ),
         (
             "--admin=0.0.0.0:8181",
-            r#"--admin is "0.0.0.0:8181"; whoever reaches it"#,
+            r#"--admin is "0.0.0.0:8181"; every client that reaches it"#,
         ),
         (
             "--health-target=x",

@@ -195,9 +195,9 @@ fn who_asks_may_stand_in_the_configuration() {
     for (mode, warned) in [(0o640, false), (0o644, true)] {
         std::fs::set_permissions(&password, std::fs::Permissions::from_mode(mode)).unwrap();
         let checked = output(&["check", "--config", file.to_str().unwrap()]);
-        let told =
+        let has_warned =
             text(&checked.stderr).contains("cluster_status.password_file is \"password\"; any");
-        assert_eq!(told, warned, "{mode:o}: {}", text(&checked.stderr));
+        assert_eq!(has_warned, warned, "{mode:o}: {}", text(&checked.stderr));
     }
     let cases = [
         (

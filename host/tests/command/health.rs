@@ -1,4 +1,4 @@
-//! `dtr-lb health`: what a container's health check is told.
+//! `dtr-lb health`, as a container's health check runs it.
 
 use std::net::TcpListener;
 

@@ -1,4 +1,4 @@
-//! The log on standard error, whoever reads it or does not.
+//! The log on standard error, whether it is read or not.
 
 use std::fs::File;
 use std::io::Read;

@@ -1,4 +1,4 @@
-//! What systemd is told by `dtr-lb run`: sd_notify(3).
+//! What `dtr-lb run` sends systemd: sd_notify(3).
 
 use std::os::unix::net::UnixDatagram;
 

@@ -43,7 +43,7 @@ async fn is_served(client: &mut TcpStream, why: &str) {
 async fn workers_share_a_limit_of_one() {
     let r0 = Replica::start("r0").await;
     let host = start(&r0, json!({ "max_connections": 1 })).await;
-    // So many that both workers have some.
+    // Enough that both workers have some.
     let mut clients = Vec::new();
     for _ in 0..20 {
         clients.push(TcpStream::connect(host.listeners()[0]).await.unwrap());
@@ -143,7 +143,7 @@ async fn a_full_listener_keeps_nobody_from_another() {
     for _ in 0..10 {
         waits.push(TcpStream::connect(host.listeners()[0]).await.unwrap());
     }
-    // Two remain, whoever waits at the full one.
+    // Two remain, whichever waits at the full one.
     let mut others = Vec::new();
     for _ in 0..2 {
         let mut other = TcpStream::connect(host.listeners()[1]).await.unwrap();

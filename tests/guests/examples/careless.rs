@@ -45,7 +45,7 @@ impl HttpContext for Careless {
     fn on_http_request_headers(&mut self, _count: usize, _end: bool) -> Action {
         let path = self.get_http_request_header(":path").unwrap_or_default();
         match path.as_str() {
-            "/panic" => panic!("as told"),
+            "/panic" => panic!("on request"),
             "/status" => {
                 self.get_http_response_header("too-early");
             }

@@ -188,5 +188,5 @@ fn letter(at: usize) -> String {
 
 /// So wide is a line.
 const WIDTH: usize = 100;
-/// So many replicas stand in a line.
+/// Replicas listed in a line.
 const MOST_REPLICAS: usize = 8;

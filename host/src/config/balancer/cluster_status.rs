@@ -26,9 +26,9 @@ pub struct ClusterStatus {
 /// Whom a password may be sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trust {
-    /// Who shows a certificate that has been verified.
+    /// A peer whose certificate has been verified.
     Verified,
-    /// Whoever answers.
+    /// Any peer that answers.
     Anybody,
 }
 
@@ -91,7 +91,7 @@ fn check_for_password(checks: &[Check], trust: Trust) -> Result<&Check, &'static
         (Some(check), _) => Ok(check),
         (None, Trust::Anybody) => any().ok_or("no check asks over HTTP, so that no port is known"),
         (None, Trust::Verified) => Err(
-            "no check verifies a certificate, so that the password would go to whoever answers: \
+            "no check verifies a certificate, so that the password would go to any peer that answers: \
              give \"health\" an https target and a \"verify\" other than \"none\", or allow it \
              with \"insecure\"",
         ),

@@ -21,7 +21,7 @@ fn what_is_probably_not_meant_is_named_with_field_value_and_remedy() {
         ),
         (
             with(r#""health": {"verify": "none"}"#),
-            r#"lb.json: health.verify is "none"; no certificate is looked at, so that whoever answers at the address is trusted; give a file"#,
+            r#"lb.json: health.verify is "none"; no certificate is looked at, so that any server at the address is trusted; give a file"#,
         ),
         (
             with(r#""listeners": [{"bind": "0.0.0.0:443", "health": {"verify": "none"}}]"#),
@@ -29,7 +29,7 @@ fn what_is_probably_not_meant_is_named_with_field_value_and_remedy() {
         ),
         (
             with(r#""admin": {"bind": "0.0.0.0:8181"}"#),
-            r#"lb.json: admin.bind is "0.0.0.0:8181"; whoever reaches it reads the status, and without a token nobody can change anything; give a "token", or bind it to a loopback address"#,
+            r#"lb.json: admin.bind is "0.0.0.0:8181"; every client that reaches it reads the status, and without a token nobody can change anything; give a "token", or bind it to a loopback address"#,
         ),
         (
             with(

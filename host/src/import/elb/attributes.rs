@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::error::ImportError;
-use super::super::found::At;
-use super::super::note::Notes;
-use super::super::written::time;
 use super::json::Node;
+use crate::import::error::ImportError;
+use crate::import::found::At;
+use crate::import::note::Notes;
+use crate::import::written::time;
 
 /// Whether a field is an attribute, wherever it stands.
 pub(super) fn is_one(field: &str) -> bool {
@@ -55,7 +55,7 @@ pub(super) fn read(
         "AccessLog" | "AccessLoggingPolicy" => {
             "dtr-lb logs to standard error, with a line for each connection"
         }
-        _ => "there is nothing like it here",
+        _ => "there is no equivalent here",
     };
     notes.not_taken(&place, format!("{field}: {reason}"));
     Ok(None)

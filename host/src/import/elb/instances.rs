@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::endpoint::HostPort;
-use super::super::error::ImportError;
-use super::super::found::Server;
-use super::super::note::{Notes, Place};
-use super::super::options::ImportOptions;
-use super::super::written;
 use super::json::Node;
+use crate::import::endpoint::HostPort;
+use crate::import::error::ImportError;
+use crate::import::found::Server;
+use crate::import::note::{Notes, Place};
+use crate::import::options::ImportOptions;
+use crate::import::written;
 
 /// An instance that is a server of a balancer.
 #[derive(Clone, Debug)]

@@ -2,10 +2,10 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use super::super::error::ImportError;
-use super::super::found::At;
-use super::super::note::{Notes, Place};
 use super::json::Node;
+use crate::import::error::ImportError;
+use crate::import::found::At;
+use crate::import::note::{Notes, Place};
 
 /// A listener that passes TCP through.
 pub(super) struct Listener {

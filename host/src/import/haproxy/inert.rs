@@ -59,7 +59,7 @@ const GROUPS: [&str; 10] = [
 
 const HTTP: &str = "HTTP only, ignored in mode tcp";
 const LOG: &str = "each connection has a line in the access log, on standard error";
-const PROCESS: &str = "has no part in balancing TCP: the process is left to whoever starts it";
+const PROCESS: &str = "has no part in balancing TCP: that is for the service manager";
 const TLS: &str = "has no part in balancing TCP: TLS passes through";
 const TUNING: &str = "has no part here: it tunes HAProxy";
 const RULES: &str = "not had: connections are not inspected; filter them in a firewall, or with a \

@@ -78,7 +78,7 @@ impl Ledger {
         self.outcome(line).advice.insert(text.into());
     }
 
-    /// The line is noted by whoever makes the configuration.
+    /// The line is noted where the configuration is composed.
     pub(super) fn noted(&mut self, line: &Line) {
         self.outcome(line).is_noted = true;
     }

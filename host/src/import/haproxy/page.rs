@@ -63,12 +63,12 @@ pub(super) fn set(
         head,
         format!("{} {}: the page is \"admin\"", head.text(0), front.name()),
     );
+    if let Some(line) = front.settings.line("default_backend") {
+        ledger.taken(line, "default_backend: the page is \"admin\"");
+    }
     for proxy in [front, back] {
         if let Some(mode) = proxy.settings.line("mode") {
             ledger.taken(mode, "mode http: \"admin\" speaks HTTP");
-        }
-        if let Some(line) = front.settings.line("default_backend") {
-            ledger.taken(line, "default_backend: the page is \"admin\"");
         }
         // It may stand among the defaults.
         let lines = proxy
@@ -110,8 +110,8 @@ fn option(line: &Line, ledger: &mut Ledger) {
             );
             ledger.advice(
                 line,
-                "whoever could reach the page could take replicas out; now it takes the token, which only \
-                 those should have who may",
+                "every client that reached the page could take replicas out; now that needs the token: \
+                 give it to operators only",
             );
             return;
         }
@@ -121,7 +121,7 @@ fn option(line: &Line, ledger: &mut Ledger) {
             "looking takes no password, changes take the token; keep \"admin\" on loopback"
         }
         "hide-version" | "show-desc" | "show-legends" | "show-modules" | "show-node" | "scope" => {
-            "the page shows what it shows"
+            "what the page shows is not configured"
         }
         _ => "unknown here",
     };

@@ -158,12 +158,12 @@ impl<'p, 'a> Services<'p, 'a> {
         };
         let servers = &known.servers;
         target.note(back.name(), ledger);
-        let unsaid = match back.settings.line("balance") {
+        let in_turn = match back.settings.line("balance") {
             Some(_) => "",
-            None => ", in turn, as HAProxy did before 3.3 where nothing is said",
+            None => ", in turn, as HAProxy did before 3.3 without \"balance\"",
         };
         let text = format!(
-            "backend {}: its servers are the replicas{unsaid}",
+            "backend {}: its servers are the replicas{in_turn}",
             back.name()
         );
         ledger.taken(&back.section.head, text);

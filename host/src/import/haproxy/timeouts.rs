@@ -71,14 +71,15 @@ pub(super) fn set(
             }
         }
     }
-    let limits = [(front, "timeout client"), (back, "timeout server")];
-    let others = ["timeout connect", "timeout tunnel", "timeout server-fin"];
-    let others = others.into_iter().map(|name| (back, name));
-    for (settings, name) in limits
-        .into_iter()
-        .chain(others)
-        .chain([(front, "timeout client-fin")])
-    {
+    let all = [
+        (front, "timeout client"),
+        (front, "timeout client-fin"),
+        (back, "timeout server"),
+        (back, "timeout server-fin"),
+        (back, "timeout connect"),
+        (back, "timeout tunnel"),
+    ];
+    for (settings, name) in all {
         if let (Some(line), None) = (settings.line(name), settings.time(source, name)?) {
             ledger.taken(line, format!("{}: 0, which is the default", title(line)));
         }

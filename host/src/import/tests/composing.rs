@@ -295,7 +295,9 @@ fn the_page_of_the_old_balancer_is_on_loopback_and_has_a_token() {
     assert_eq!(config["fqdn"], "10.0.0.1", "what there is, with an advice");
     let notes: Vec<String> = notes.sorted().iter().map(ToString::to_string).collect();
     assert!(
-        notes.join("\n").contains("was open to whoever reaches it"),
+        notes
+            .join("\n")
+            .contains("was open to every client that reaches it"),
         "{notes:?}"
     );
 }

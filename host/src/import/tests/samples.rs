@@ -49,10 +49,10 @@ fn every_line_of_a_file_is_taken_over_or_not() {
                 .notes
                 .iter()
                 .filter(|note| note.place.line == index + 1);
-            let told = notes.filter(|note| note.kind != NoteKind::Advice).count();
+            let noted = notes.filter(|note| note.kind != NoteKind::Advice).count();
             let is_comment = line.trim().starts_with('#');
             assert_eq!(
-                told > 0,
+                noted > 0,
                 !is_frame && !is_comment,
                 "{name}:{}: {line}",
                 index + 1

@@ -14,7 +14,7 @@
 //! A client that has finished asks for an answer only by a whole request: one that
 //! leaves before or during a handshake wants nothing more. And a replica that ends
 //! a connection on which nobody has asked anything yet may have lost patience, which
-//! is no fault of its own: so what is sent in part is told from what is whole.
+//! is no fault of its own: so what is sent in part is distinguished from what is whole.
 
 mod client_hello;
 mod request;

@@ -89,7 +89,7 @@ impl<'a> Side<'a> {
     }
 
     /// Takes in how a read went. After a failed write the queue ends with what looks
-    /// like a FIN, since that write was told of the reset instead.
+    /// like a FIN, since that write reported the reset instead.
     pub(super) fn received(&mut self, read: io::Result<usize>) -> usize {
         match read {
             Ok(0) if self.output == Output::Lost => self.input = Input::Broken,

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 /// The open connections of the admin listener. Where there are as many as may be, the
-/// one that has been idle longest gives way to a new one: whoever holds connections
+/// one that has been idle longest gives way to a new one: a client that holds connections
 /// and asks nothing keeps nobody out.
 #[derive(Default)]
 pub(super) struct AdminConnections {

@@ -46,7 +46,7 @@ fn a_call_that_fails_without_headers_is_the_death_of_a_careless_guest() {
 #[test]
 fn a_panic_on_an_unexpected_status_is_explained() {
     let cases = [
-        ("/panic", "as told"),
+        ("/panic", "on request"),
         (
             "/status",
             "proxy_get_header_map_value(map response headers, \"too-early\") -> BAD_ARGUMENT",
@@ -78,7 +78,7 @@ fn a_panic_on_an_unexpected_status_is_explained() {
 fn a_test_may_go_on_after_a_trap() {
     let mut kit = load("careless").on_trap(OnTrap::GoOn).start().unwrap();
     assert_eq!(kit.http().get("/panic").send().status(), Some(503));
-    assert!(kit.traps()[0].to_string().contains("as told"));
+    assert!(kit.traps()[0].to_string().contains("on request"));
     let transcript = kit.transcript().to_string();
     assert!(transcript.contains("the VM trapped"), "{transcript}");
     assert!(

@@ -113,7 +113,7 @@ async fn answer(
         "/hello.Greeter/Forever" => {
             tell(message("first")).unwrap();
             tokio::spawn(async move {
-                // Told once the other end gives up.
+                // Reported once the other end gives up.
                 while tell(message("more")).is_ok() {
                     tokio::task::yield_now().await;
                 }

@@ -53,7 +53,7 @@ fn named_defaults_come_before_the_last_ones() {
                 listen b\nbind :81\nserver a 10.0.0.1:80\n\
                 listen c from first\nbind :82\nbalance random\nserver a 10.0.0.1:80\n";
     let (found, _) = imported(text).unwrap();
-    let said: Vec<_> = found
+    let read: Vec<_> = found
         .services
         .iter()
         .map(|service| {
@@ -66,7 +66,7 @@ fn named_defaults_come_before_the_last_ones() {
         (Policy::SourceHash, false),
         (Policy::RandomTwo, false),
     ];
-    assert_eq!(said, expected);
+    assert_eq!(read, expected);
 }
 
 #[test]

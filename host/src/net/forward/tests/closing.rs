@@ -45,7 +45,7 @@ fn a_silent_connection_is_closed_with_what_was_let_go_before() {
         };
         let mut pair = narrow_with(timeouts).await;
         let taken = fill(&mut pair).await;
-        // The replica, for which nothing is left, is told at once.
+        // The replica, for which nothing is left, is sent a FIN at once.
         assert_eq!(pair.replica.read(&mut [0; 8]).await.unwrap(), 0);
         expect_what_was_let_go(&mut pair, taken).await;
         drop(pair.client);
