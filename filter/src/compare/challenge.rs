@@ -20,7 +20,12 @@ impl<'a> Challenge<'a> {
                 Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
                 None => after.split_once(',').unwrap_or((after, "")),
             };
-            match name.trim_matches([' ', ',']).to_ascii_lowercase().as_str() {
+            let name = name.trim_matches([' ', ',']);
+            // Behind the scheme of another challenge.
+            if name.contains(' ') {
+                break;
+            }
+            match name.to_ascii_lowercase().as_str() {
                 "realm" => challenge.realm = Some(parameter),
                 "service" => challenge.service = Some(parameter),
                 _ => {}
@@ -74,6 +79,10 @@ mod tests {
                     Some("https://dtr.example.com/auth/token"),
                     Some("dtr.example.com"),
                 ),
+            ),
+            (
+                r#"Basic realm="registry", Bearer realm="https://a.example/token",service="a""#,
+                challenge(Some("registry"), None),
             ),
             (
                 r#"Bearer service="harbor-registry", realm="https://a.example/service/token""#,
