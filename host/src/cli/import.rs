@@ -68,6 +68,13 @@ impl Import {
             None => file.format().map_err(usage)?,
         };
         report(format_args!("{}: {format}", file.name));
+        if !self.instances.is_empty() && format != ForeignFormat::AwsElb {
+            return Err(Failure::Usage(anyhow!(
+                "--instances gives addresses to the instances of an AWS ELB, and {} is {format}; \
+                 leave it out",
+                file.name
+            )));
+        }
         let options = self.options()?;
         let imported = match import(&file, format, &options, &mut FileSources) {
             Ok(imported) => imported,

@@ -91,6 +91,7 @@ fn what_can_not_be_imported_or_written_exits_with_its_own_code_and_writes_nothin
     );
     let prose = write("prose", "Dear load balancer,\n");
     let guide = sample("nginx/guide.conf");
+    let elb = sample("elb/guide.json");
     let folder_name = folder.path().display().to_string();
     let nowhere: PathBuf = folder.path().join("no/such/lb.json");
     let nowhere = nowhere.to_str().unwrap();
@@ -133,9 +134,14 @@ fn what_can_not_be_imported_or_written_exits_with_its_own_code_and_writes_nothin
             "expected an id and an address",
         ),
         (
-            vec![&guide, "--instances", "i-1=a,i-1=b"],
+            vec![&elb, "--instances", "i-1=a,i-1=b"],
             2,
             "gives i-1 two addresses",
+        ),
+        (
+            vec![&guide, "--instances", "i-1=a"],
+            2,
+            "--instances gives addresses to the instances of an AWS ELB, and ",
         ),
         (vec![&guide, "--force"], 2, "--out <FILE>"),
         (

@@ -54,6 +54,7 @@ pub(super) fn services(
         let problem = format!("more than {MOST_SERVERS} instances in all; import a part of them");
         return Err(ImportError::of_file(file, problem));
     }
+    note_unknown(&listening, documents, options, notes);
     // Those that --only leaves out need no addresses.
     let wanted: Vec<&Listening> = listening
         .iter()
@@ -83,6 +84,26 @@ struct Listening {
     /// Of the instances.
     port: u16,
     instances: Rc<[Instance]>,
+}
+
+/// Advises on instances that the operator gives an address, and no balancer has.
+fn note_unknown(
+    listening: &[Listening],
+    documents: &Documents<'_>,
+    options: &ImportOptions,
+    notes: &mut Notes,
+) {
+    let listed = listening.iter().flat_map(|one| one.instances.iter());
+    let listed: BTreeSet<&str> = listed.map(|instance| instance.id.as_str()).collect();
+    let given = options.instances.keys();
+    let unknown: Vec<&String> = given.filter(|id| !listed.contains(id.as_str())).collect();
+    if let (Some(first), false) = (documents.balancers.first(), unknown.is_empty()) {
+        let text = format!(
+            "--instances has {}, which no load balancer here lists; correct the id, or leave it out",
+            written::list(unknown.into_iter().cloned())
+        );
+        notes.advice(&first.node.place(), text);
+    }
 }
 
 /// Balancers with other instances are other configurations.
