@@ -13,6 +13,7 @@ use dtr_lb::survey::{SurveyOptions, cluster_views};
 
 use super::config_args::ConfigArgs;
 use super::failure::Failure;
+use super::log::Log;
 use super::output::print;
 
 #[derive(Debug, Args)]
@@ -35,8 +36,8 @@ pub(crate) struct ClusterStatus {
 
 impl ClusterStatus {
     /// Asks every replica; fails when there is something to look at.
-    pub(super) fn run(self) -> Result<(), Failure> {
-        let answered = self.ask();
+    pub(super) fn run(self, log: &Log) -> Result<(), Failure> {
+        let answered = self.ask(log);
         if let Err(failure) = &answered
             && self.json
         {
@@ -55,7 +56,7 @@ impl ClusterStatus {
     }
 
     /// What replicas say, what is worth a look, and when that was, in Unix seconds.
-    fn ask(&self) -> Result<(Vec<Witness>, Vec<Finding>, i64), Failure> {
+    fn ask(&self, log: &Log) -> Result<(Vec<Witness>, Vec<Finding>, i64), Failure> {
         let ConfigFile::Balancer(config) = self.config_args.read()? else {
             return Err(usage(
                 "a chain of filters has no replicas; give the configuration of a balancer",
@@ -63,7 +64,13 @@ impl ClusterStatus {
         };
         let configured = config.cluster_status.as_ref();
         let credentials = match (&self.user, &self.password_file, configured) {
-            (Some(user), Some(file), _) => Credentials::read(user, file).map_err(usage)?,
+            (Some(user), Some(file), _) => {
+                if let Some(problem) = Credentials::exposure(file) {
+                    let file = file.display();
+                    log.print(&format!("warning: --password-file is {file}; {problem}"));
+                }
+                Credentials::read(user, file).map_err(usage)?
+            }
             (_, _, Some(configured)) => configured.credentials.clone(),
             _ => {
                 return Err(usage(

@@ -87,7 +87,7 @@ impl Cli {
             Command::Import(import) => import.run(),
             Command::Envoy(envoy) => envoy.run(),
             Command::Health(health) => health.run(),
-            Command::ClusterStatus(cluster_status) => cluster_status.run(),
+            Command::ClusterStatus(cluster_status) => cluster_status.run(log),
             Command::Schema => schema::run(),
             Command::Completions(completions) => completions.run(Cli::command()),
             Command::Manual(manual) => manual.run(Cli::command()),

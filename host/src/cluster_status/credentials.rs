@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use base64::Engine;
@@ -67,6 +68,17 @@ impl Credentials {
         }
     }
 
+    /// What is wrong with a password file that others may read; `None`: nothing, or it is
+    /// not there.
+    #[must_use]
+    pub fn exposure(password_file: &Path) -> Option<&'static str> {
+        let mode = password_file.metadata().ok()?.permissions().mode();
+        (mode & OTHERS != 0).then_some(
+            "anybody on this machine may read or change it; have only the user that runs dtr-lb \
+             read it (chmod 600)",
+        )
+    }
+
     /// The header's value.
     pub(crate) fn authorization(&self) -> &str {
         &self.authorization
@@ -81,6 +93,9 @@ impl fmt::Debug for Credentials {
 
 /// In bytes.
 const LONGEST: u64 = 4096;
+
+/// What those may do who neither own a file nor are in its group.
+const OTHERS: u32 = 0o007;
 
 #[cfg(test)]
 mod tests {
@@ -125,8 +140,9 @@ mod tests {
         let missing = Credentials::read("admin", Path::new("/no/such/file")).unwrap_err();
         assert!(missing.starts_with("the password file /no/such/file can't be read"));
     }
+
     #[test]
-    fn whoever_must_not_wait_reads_files_only() {
+    fn where_nothing_may_wait_only_files_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         let kind = rustix::fs::FileType::Fifo;

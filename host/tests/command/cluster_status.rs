@@ -169,7 +169,7 @@ fn the_password_goes_to_nobody_who_is_not_verified() {
 }
 
 #[test]
-fn the_password_stands_in_no_text_and_a_wrong_one_is_told() {
+fn the_password_stands_in_no_text_and_a_wrong_one_is_reported() {
     let stage = Stage::new();
     let file = stage.folder.path().join("wrong");
     std::fs::write(&file, "a-wrong-secret").unwrap();
@@ -198,6 +198,12 @@ fn who_asks_may_stand_in_the_configuration() {
         let has_warned =
             text(&checked.stderr).contains("cluster_status.password_file is \"password\"; any");
         assert_eq!(has_warned, warned, "{mode:o}: {}", text(&checked.stderr));
+        let path = password.to_str().unwrap();
+        let asked = stage.show(&["--user", "admin", "--password-file", path]);
+        let has_warned = asked
+            .stderr
+            .contains(&format!("warning: --password-file is {path}; any"));
+        assert_eq!(has_warned, warned, "{mode:o}: {}", asked.stderr);
     }
     let cases = [
         (

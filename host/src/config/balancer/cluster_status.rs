@@ -1,7 +1,5 @@
 //! How the registry is asked for its own word on its replicas.
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::time::Duration;
 
 use super::file;
@@ -57,7 +55,13 @@ pub(super) fn read(
         problems.refuse_field("cluster_status", problem);
     }
     let path = problems.source().folder().join(&file.password_file);
-    warn_of_readers(&path, &file.password_file, problems);
+    if let Some(problem) = Credentials::exposure(&path) {
+        problems.warn(
+            "cluster_status.password_file",
+            file.password_file.as_str(),
+            problem,
+        );
+    }
     match Credentials::read_file(&file.user, &path) {
         Ok(credentials) => Some(ClusterStatus {
             interval: file.interval.map_or(INTERVAL, BoundedDuration::get),
@@ -68,16 +72,6 @@ pub(super) fn read(
             problems.refuse_field("cluster_status", problem);
             None
         }
-    }
-}
-
-/// A password that anybody on this machine may read is none.
-fn warn_of_readers(path: &Path, written: &str, problems: &mut Problems) {
-    let mode = path.metadata().map(|found| found.permissions().mode());
-    if mode.is_ok_and(|mode| mode & OTHERS != 0) {
-        let problem = "anybody on this machine may read or change it; have only the user that \
-                       runs dtr-lb read it (chmod 600)";
-        problems.warn("cluster_status.password_file", written, problem);
     }
 }
 
@@ -97,8 +91,5 @@ fn check_for_password(checks: &[Check], trust: Trust) -> Result<&Check, &'static
         ),
     }
 }
-
-/// What those may do who neither own a file nor are in its group.
-const OTHERS: u32 = 0o007;
 
 const INTERVAL: Duration = Duration::from_secs(60);
