@@ -3,7 +3,7 @@
 use dtr_lb_tests::{Healthy, LIMIT, Ping, Replica, eventually, on_each_proxy};
 use serde_json::{Value, json};
 
-on_each_proxy!(a_replica_that_is_not_like_the_others_is_told, |world| {
+on_each_proxy!(a_replica_that_is_not_like_the_others_is_reported, |world| {
     let usual = world.replica(Replica::pings(USUAL)).await;
     let _same = world.replica(Replica::pings(USUAL)).await;
     let odd = world

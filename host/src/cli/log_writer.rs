@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_dropped_counted_and_told_of_once() {
+    fn what_does_not_fit_is_dropped_counted_and_reported_once() {
         let test = Test::start(8);
         test.log(&["one\n"]);
         test.writes();

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_and_ports_are_told_apart() {
+    fn hosts_and_ports_are_separated() {
         let cases = [
             ("10.0.0.11:443", "10.0.0.11", Some(443)),
             ("10.0.0.11", "10.0.0.11", None),

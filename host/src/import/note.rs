@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_only_so_many_notes() {
+    fn there_is_a_limit_on_notes() {
         let mut notes = Notes::default();
         for line in 1..MOST_NOTES + 10 {
             notes.taken(&place(line), "x");

@@ -244,7 +244,7 @@ fn a_check_in_the_clear_still_shows_the_certificate_of_443() {
 }
 
 #[test]
-fn tls_on_the_port_of_plain_http_is_told() {
+fn tls_on_the_port_of_plain_http_is_reported() {
     let registry = Registry::new(FQDN).unwrap();
     let mut stage = Stage::new();
     let replica = stage.replica(&registry);
@@ -263,7 +263,7 @@ fn tls_on_the_port_of_plain_http_is_told() {
 }
 
 #[test]
-fn a_program_is_told_the_same_as_people() {
+fn a_program_is_shown_the_same_as_people() {
     let registry = Registry::new(FQDN).unwrap();
     let mut stage = Stage::new();
     let [_well, failing] = [(); 2].map(|()| stage.replica(&registry));

@@ -10,7 +10,7 @@ use crate::dtr_lb;
 use crate::running::LIMIT;
 
 #[test]
-fn systemd_is_told_of_start_reload_and_drain() {
+fn systemd_is_notified_of_start_reload_and_drain() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
     let manager = UnixDatagram::bind(&path).unwrap();

@@ -156,7 +156,7 @@ async fn a_full_listener_keeps_nobody_from_another() {
 }
 
 #[tokio::test]
-async fn the_guest_is_told_the_limit_that_holds() {
+async fn the_guest_is_shown_the_limit_that_holds() {
     let r0 = Replica::start("r0").await;
     let host = within(
         "the start",
