@@ -56,9 +56,7 @@ fn written(check: &found::Check, port: u16, options: &ImportOptions) -> Check {
     match &check.kind {
         CheckKind::Tcp => Check {
             target: format!("tcp:{port}"),
-            statuses: Vec::new(),
-            headers: BTreeMap::new(),
-            verify: None,
+            ..Check::default()
         },
         CheckKind::Http {
             tls,
@@ -120,9 +118,8 @@ fn guessed(
     }
     Check {
         target,
-        statuses: Vec::new(),
-        headers: BTreeMap::new(),
         verify,
+        ..Check::default()
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) struct Listener {
 }
 
 /// What is asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Check {
     pub(super) target: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -68,7 +68,7 @@ pub(super) struct Check {
 }
 
 /// What is asked unless a listener says otherwise, and when.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct Health {
     #[serde(flatten)]
     pub(super) check: Check,
@@ -84,21 +84,6 @@ pub(super) struct Health {
     pub(super) rise: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) fall: Option<u64>,
-}
-
-impl Health {
-    /// Leaves when it is asked to the defaults.
-    pub(super) fn of(check: Check) -> Self {
-        Health {
-            check,
-            interval: None,
-            fast_interval: None,
-            down_interval: None,
-            timeout: None,
-            rise: None,
-            fall: None,
-        }
-    }
 }
 
 #[derive(Debug, Serialize)]

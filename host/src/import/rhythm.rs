@@ -20,7 +20,10 @@ pub(super) fn rhythm(
         place,
     }) = asked
     else {
-        return Health::of(check);
+        return Health {
+            check,
+            ..Health::default()
+        };
     };
     for other in services.iter().filter_map(|service| service.check.as_ref()) {
         if rhythm_of(first) != rhythm_of(&other.value) {
