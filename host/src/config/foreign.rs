@@ -7,7 +7,7 @@ use serde_json::Value;
 /// Whose configuration a text looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForeignFormat {
-    /// NGINX, with `stream`, `http`, `upstream` or `server` blocks.
+    /// NGINX, with `events`, `stream`, `http`, `upstream` or `server` blocks.
     Nginx,
     /// HAProxy, with its sections.
     Haproxy,
@@ -100,7 +100,7 @@ fn has_nginx_block(text: &str) -> bool {
             words.get(at + after) == Some(&"{") && inside != "{" && !inside.starts_with('%')
         };
         let block = match *word {
-            "stream" | "http" | "server" => opens(1),
+            "events" | "stream" | "http" | "server" => opens(1),
             "upstream" => opens(2),
             _ => false,
         };
@@ -144,6 +144,7 @@ mod tests {
                 Some(Nginx),
             ),
             ("server {\n  listen 80;\n}", Some(Nginx)),
+            ("events {}\ninclude streams.d/*.conf;", Some(Nginx)),
             ("# stream {\n", None),
             ("global\n    log /dev/log local0\n", Some(Haproxy)),
             ("defaults\n  mode tcp\n", Some(Haproxy)),
