@@ -46,7 +46,7 @@ image:
 prove-image *args:
     packaging/prove-image {{ args }}
 
-# Build the package for Debian: target/dist/dtr-lb_VERSION-1_amd64.deb.
+# Build the package for Debian: target/artifacts/dtr-lb_VERSION-1_amd64.deb.
 deb:
     packaging/deb
 
@@ -54,7 +54,7 @@ deb:
 prove-package *args:
     packaging/prove-package {{ args }}
 
-# Build a release into target/dist: archive, package, image, SBOM, licences, SHA256SUMS.
+# Build a release into target/artifacts: archive, package, image, SBOM, licences, SHA256SUMS.
 dist:
     packaging/dist
 
