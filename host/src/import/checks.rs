@@ -8,6 +8,7 @@ use super::note::Notes;
 use super::options::ImportOptions;
 use super::output::{Check, Health};
 use super::rhythm::rhythm;
+use super::written;
 
 /// The general check with its rhythm, and each service's own where it differs.
 /// `ports` are the services' ports.
@@ -20,7 +21,7 @@ pub(super) fn checks(
     let checks: Vec<Option<Check>> = (services.iter().zip(ports))
         .map(|(service, port)| {
             let check = service.check.as_ref()?;
-            Some(written(&check.value, *port, options))
+            Some(configured(&check.value, *port, options))
         })
         .collect();
     // That of HTTPS says most: the other may be answered with a redirect to it.
@@ -51,7 +52,7 @@ pub(super) fn checks(
 }
 
 /// A check as the configuration has it.
-fn written(check: &found::Check, port: u16, options: &ImportOptions) -> Check {
+fn configured(check: &found::Check, port: u16, options: &ImportOptions) -> Check {
     let port = check.port.unwrap_or(port);
     match &check.kind {
         CheckKind::Tcp => Check {
@@ -68,7 +69,7 @@ fn written(check: &found::Check, port: u16, options: &ImportOptions) -> Check {
                 Some(_) => format!("https:{port}{path}"),
                 None => format!("http:{port}{path}"),
             },
-            statuses: statuses.iter().map(range).collect(),
+            statuses: statuses.iter().map(written::range).collect(),
             headers: headers.iter().cloned().collect(),
             verify: tls.as_ref().map(|verify| match (&options.verify, verify) {
                 (Some(verify), _) => verify.clone(),
@@ -77,13 +78,6 @@ fn written(check: &found::Check, port: u16, options: &ImportOptions) -> Check {
                 (None, Verify::None) => "none".to_owned(),
             }),
         },
-    }
-}
-
-fn range((first, last): &(u16, u16)) -> String {
-    match first == last {
-        true => first.to_string(),
-        false => format!("{first}-{last}"),
     }
 }
 

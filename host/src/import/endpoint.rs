@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use super::number;
+
 /// An IP address or a name, and the port behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct HostPort {
@@ -28,11 +30,9 @@ impl HostPort {
         let (host, port) = split(text);
         let port = match port {
             None => None,
-            Some(port) => match port.parse::<u16>() {
-                Ok(number) if number > 0 && port.bytes().all(|byte| byte.is_ascii_digit()) => {
-                    Some(number)
-                }
-                _ => return Err(format!("{port:?} is no port; give one from 1 to 65535")),
+            Some(port) => match number::port(port) {
+                Some(number) => Some(number),
+                None => return Err(format!("{port:?} is no port; give one from 1 to 65535")),
             },
         };
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);

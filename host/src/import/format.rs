@@ -5,7 +5,7 @@ use super::sources::OldFile;
 use crate::config::foreign::{self, ForeignFormat};
 
 impl OldFile {
-    /// Whose configuration it is, as far as a look at it can tell.
+    /// Whose configuration it is, by a look at it.
     ///
     /// # Errors
     /// It is none that is known.

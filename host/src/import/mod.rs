@@ -34,6 +34,7 @@ mod guide;
 mod haproxy;
 mod nginx;
 mod note;
+mod number;
 mod options;
 mod output;
 mod proxy_protocol;
@@ -121,7 +122,9 @@ fn read(
     options: &ImportOptions,
     (sources, notes): (&mut dyn Sources, &mut Notes),
 ) -> Result<Found, ImportError> {
-    let (name, text) = (file.name.as_str(), file.text.as_str());
+    let name = file.name.as_str();
+    // A byte order mark, with which editors of Windows begin a file, is no part of it.
+    let text = file.text.strip_prefix('\u{feff}').unwrap_or(&file.text);
     match format {
         ForeignFormat::Nginx => nginx::read(name, text, sources, notes),
         ForeignFormat::AwsElb => elb::read(name, text, options, notes),

@@ -75,17 +75,12 @@ pub(super) fn rhythm(
     }
 }
 
-fn rhythm_of(check: &found::Check) -> [Option<u128>; 6] {
-    let time = |time: Option<Duration>| time.map(|time| time.as_nanos());
-    let count = |count: Option<u64>| count.map(u128::from);
-    [
-        time(check.interval),
-        time(check.fast_interval),
-        time(check.down_interval),
-        time(check.timeout),
-        count(check.rise),
-        count(check.fall),
-    ]
+fn rhythm_of(check: &found::Check) -> impl PartialEq {
+    (
+        [check.interval, check.fast_interval],
+        [check.down_interval, check.timeout],
+        [check.rise, check.fall],
+    )
 }
 
 /// The default of all, in HAProxy too.

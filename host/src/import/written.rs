@@ -17,6 +17,14 @@ pub(super) fn connections(limit: &At<u64>) -> u64 {
     limit.value.clamp(1, MOST_CONNECTIONS)
 }
 
+/// Inclusive statuses.
+pub(super) fn range((first, last): &(u16, u16)) -> String {
+    match first == last {
+        true => first.to_string(),
+        false => format!("{first}-{last}"),
+    }
+}
+
 /// The weights of the replicas' first servers, as small as their proportions allow
 /// and at most 1000; `None`: 1, the default.
 pub(super) fn weights(servers: &[Vec<&Server>]) -> Vec<Option<u64>> {

@@ -13,4 +13,5 @@ pub(crate) use node::{Json, Node};
 pub(super) use parse::parse;
 pub(super) use read::read;
 pub(crate) use scan::scan;
+pub(crate) use syntax::without_position;
 pub(super) use wording::nearest;

@@ -18,7 +18,7 @@ pub(super) fn problem(text: &str, error: &serde_json::Error) -> String {
         _ => format!(
             "{}: {}; check the comma, bracket or quote there",
             place((line, column)),
-            without_position(&error.to_string())
+            without_position(error)
         ),
     }
 }
@@ -103,10 +103,13 @@ fn is_yaml(text: &str) -> bool {
     })
 }
 
-fn without_position(message: &str) -> &str {
-    message
-        .rsplit_once(" at line ")
-        .map_or(message, |(message, _)| message)
+/// What the error says, without the place behind it.
+pub(crate) fn without_position(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    match message.rsplit_once(" at line ") {
+        Some((message, _)) => message.to_owned(),
+        None => message,
+    }
 }
 
 const COMMENT: &str = "a comment, which JSON does not have; remove it";

@@ -7,6 +7,7 @@ use super::names;
 use crate::import::error::ImportError;
 use crate::import::found::{At, Check, CheckKind, Verify};
 use crate::import::note::Notes;
+use crate::import::number;
 
 /// Reads a `HealthCheck`.
 ///
@@ -75,9 +76,7 @@ fn target(node: &Node<'_>, notes: &mut Notes) -> Result<(CheckKind, u16), Import
         Some(slash) => rest.split_at(slash),
         None => (rest, ""),
     };
-    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
-    let port = port.parse::<u16>().ok().filter(|port| digits && *port > 0);
-    let port = port.ok_or_else(wrong)?;
+    let port = number::port(port).ok_or_else(wrong)?;
     let tls = match (protocol.to_ascii_uppercase().as_str(), path.is_empty()) {
         ("TCP" | "SSL", true) => None,
         ("HTTP", false) => Some(None),

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::config::json::{self, Json};
 use crate::import::error::ImportError;
 use crate::import::note::Place;
+use crate::import::number;
 
 /// The values of a file, and where its lines begin.
 pub(super) struct Document<'a> {
@@ -58,10 +59,7 @@ impl<'a> Document<'a> {
     }
 
     fn syntax_error(&self, error: &serde_json::Error) -> ImportError {
-        let message = error.to_string();
-        let message = message
-            .rsplit_once(" at line ")
-            .map_or(&*message, |(message, _)| message);
+        let message = json::without_position(error);
         let begin = self
             .lines
             .get(error.line().saturating_sub(1))
@@ -157,8 +155,7 @@ impl<'a> Node<'a> {
     /// It is none.
     pub(super) fn number(&self, least: u32, most: u32) -> Result<u32, ImportError> {
         let text = self.text()?;
-        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let number = digits.then(|| text.parse().ok()).flatten();
+        let number = number::digits(&text).and_then(|number| u32::try_from(number).ok());
         number
             .filter(|number| (least..=most).contains(number))
             .ok_or_else(|| {

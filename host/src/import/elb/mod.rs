@@ -28,7 +28,6 @@ pub(super) fn read(
     options: &ImportOptions,
     notes: &mut Notes,
 ) -> Result<Found, ImportError> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if !text.trim_start().starts_with(['{', '[']) {
         let problem = "no JSON: of templates in YAML nothing is read; import what \
                        `aws elb describe-load-balancers` prints, or the template as JSON";

@@ -8,9 +8,9 @@ use super::ledger::Ledger;
 use super::line::Line;
 use super::section::Section;
 use super::source::Source;
-use super::value;
 use crate::import::error::ImportError;
 use crate::import::found::At;
+use crate::import::number;
 use crate::import::proxy_protocol;
 use crate::import::written;
 
@@ -191,9 +191,7 @@ fn addresses(text: &str, addresses: &mut Vec<SocketAddr>) -> Result<(), String> 
     };
     let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
     let port = |text: &str| {
-        let port = value::digits(text).and_then(|port| u16::try_from(port).ok());
-        port.filter(|port| *port > 0)
-            .ok_or_else(|| format!("{text:?} is no port; give one from 1 to 65535"))
+        number::port(text).ok_or_else(|| format!("{text:?} is no port; give one from 1 to 65535"))
     };
     let (first, last) = (port(first)?, port(last)?);
     if last < first {

@@ -8,8 +8,9 @@ use super::ledger::Ledger;
 use super::line::Line;
 use super::settings::Settings;
 use super::source::Source;
-use super::value;
 use crate::import::error::ImportError;
+use crate::import::number;
+use crate::import::written;
 
 /// Reads all `http-check expect` that count, each of which an answer must meet, as
 /// inclusive ranges; none: what the body says decides, with the preset's statuses.
@@ -102,7 +103,7 @@ impl Expectation {
 
 /// Says what each line became.
 fn note(expected: &[(&Rc<Line>, Expectation)], ranges: &[(u16, u16)], ledger: &mut Ledger) {
-    let shown: Vec<String> = ranges.iter().map(shown).collect();
+    let shown: Vec<String> = ranges.iter().map(written::range).collect();
     for (line, expectation) in expected {
         let says: Vec<&str> = line.rest(2).iter().map(|word| word.text.as_str()).collect();
         let says = format!("http-check expect {}", says.join(" "));
@@ -150,7 +151,7 @@ fn matching(pattern: &str) -> Option<Vec<u16>> {
 fn range(text: &str) -> Option<(u16, u16)> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let status = |text| {
-        let status = value::digits(text).and_then(|status| u16::try_from(status).ok());
+        let status = number::digits(text).and_then(|status| u16::try_from(status).ok());
         status.filter(|status| STATUSES.contains(status))
     };
     let (first, last) = (status(first)?, status(last)?);
@@ -162,13 +163,6 @@ fn ranges(statuses: &[u16]) -> Vec<(u16, u16)> {
     let runs = statuses.chunk_by(|one, next| one + 1 == *next);
     let run = |run: &[u16]| Some((*run.first()?, *run.last()?));
     runs.filter_map(run).collect()
-}
-
-fn shown((first, last): &(u16, u16)) -> String {
-    match first == last {
-        true => first.to_string(),
-        false => format!("{first}-{last}"),
-    }
 }
 
 const STATUSES: std::ops::RangeInclusive<u16> = 100..=599;

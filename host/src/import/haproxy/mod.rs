@@ -50,7 +50,6 @@ pub(super) fn read(
     _: &mut dyn Sources,
     notes: &mut Notes,
 ) -> Result<Found, ImportError> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let source = Source { name, text };
     let sections = section::sections(&source, lexer::lines(&source)?)?;
     let mut ledger = Ledger::default();

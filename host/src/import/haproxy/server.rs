@@ -8,10 +8,10 @@ use super::line::Line;
 use super::params::{self, Params};
 use super::proxy::Proxy;
 use super::source::Source;
-use super::value;
 use crate::import::endpoint::HostPort;
 use crate::import::error::ImportError;
 use crate::import::found;
+use crate::import::number;
 
 /// A server, and what its line and those before it say.
 #[derive(Debug)]
@@ -233,7 +233,7 @@ fn address(text: &str) -> Result<(String, Port), String> {
     };
     let number = match (number, sign) {
         ("" | "0", 0) => return Ok((host, Port::Relative(0))),
-        _ => value::digits(number).and_then(|port| u16::try_from(port).ok()),
+        _ => number::digits(number).and_then(|port| u16::try_from(port).ok()),
     };
     let number = number.ok_or_else(no_port)?;
     Ok(match sign {

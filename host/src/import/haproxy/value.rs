@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::line::Line;
 use super::source::Source;
 use crate::import::error::ImportError;
+use crate::import::number::digits;
 
 impl Source<'_> {
     /// A word that is a time; without a unit it is milliseconds.
@@ -56,12 +57,6 @@ fn time(text: &str) -> Option<Duration> {
         "d" => seconds(24 * 60 * 60),
         _ => None,
     }
-}
-
-/// A whole number of digits only: no sign, unlike `parse` alone.
-pub(super) fn digits(text: &str) -> Option<u64> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|_| plain)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::import::endpoint::template;
 use crate::import::error::ImportError;
 use crate::import::found::At;
 use crate::import::note::Notes;
+use crate::import::number;
 use crate::import::proxy_protocol;
 
 /// What a `listen` comes to.
@@ -117,9 +118,7 @@ fn addresses(word: &Word, ipv6_alone: bool) -> Result<Listen, String> {
         let reason = "a range of ports: give each of them a listener of its own";
         return Ok(Listen::Other(reason.to_owned()));
     }
-    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
-    let port = port.parse::<u16>().ok().filter(|port| digits && *port > 0);
-    let port = port.ok_or_else(|| format!("{text:?} has no port from 1 to 65535"))?;
+    let port = number::port(port).ok_or_else(|| format!("{text:?} has no port from 1 to 65535"))?;
     let bare = host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'));

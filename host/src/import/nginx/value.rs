@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::import::number;
+
 /// The finest unit that a time may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Finest {
@@ -61,9 +63,7 @@ pub(super) fn time(text: &str, finest: Finest) -> Result<Duration, String> {
 /// # Errors
 /// It is none.
 pub(super) fn count(text: &str) -> Result<u64, String> {
-    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let number = plain.then(|| text.parse().ok()).flatten();
-    number.ok_or_else(|| format!("{text:?} is no whole number"))
+    number::digits(text).ok_or_else(|| format!("{text:?} is no whole number"))
 }
 
 /// From the largest to the smallest.
