@@ -17,7 +17,7 @@ pub(crate) fn of(reply: &CallReply) -> ProbeResponse {
     }
 }
 
-/// The value of a header, in lower case.
+/// The value of a header; its name is in lower case.
 pub(crate) fn header(reply: &CallReply, name: &str) -> Option<String> {
     let mut headers = reply.headers.iter();
     let (_, value) = headers.find(|(known, _)| known == name)?;
