@@ -18,9 +18,9 @@ test *args:
 e2e *args:
     cargo test -p dtr-lb-tests {{ args }}
 
-# Compare CPU and memory with NGINX and HAProxy, side by side.
+# Compare with NGINX, HAProxy and Envoy, and write bench/RESULTS.md; in three minutes, without: just bench --quick
 bench *args:
-    cargo build --release && bench/compare.py {{ args }}
+    cargo build --release && bench/run {{ args }}
 
 # Make faults under load and count what clients see: just chaos --event NAME --proxy host
 chaos *args:
