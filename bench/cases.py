@@ -108,4 +108,8 @@ def _bulk(proxy, size, way, transfer, *arguments):
 def _on_running(case, keys, start, measure):
     """All proxies run side by side; one at a time has load."""
     replica = start(case.folder, case.programs, case.settings.bulk)
-    case.round_by_round(case.settings.rounds, case.started(keys, replica.endpoints), measure)
+    proxies = case.started(keys, replica.endpoints)
+    case.round_by_round(case.settings.rounds, proxies, measure)
+    for proxy in proxies:
+        if b"log lines were dropped" in proxy.process.log.read_bytes():
+            case.bench.note(f"{case.name}, {proxy.kind.title}: it dropped lines of its log, since they came too fast")

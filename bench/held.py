@@ -55,8 +55,13 @@ class Storm:
         self.address, self.rate, self.total = address, rate, int(rate * seconds)
         self.epoll, self.open = select.epoll(), {}
         self.started = self.failed = 0
-        self.slowest = 0.0
+        self.took = []  # Seconds, of those that were served.
         self._run()
+
+    def percentile(self, part):
+        """In milliseconds; 100 is the slowest, and 0 without any."""
+        took = sorted(self.took)
+        return took[min(len(took) - 1, len(took) * part // 100)] * 1000 if took else 0.0
 
     def _run(self):
         self.begun = time.monotonic()
@@ -109,7 +114,7 @@ class Storm:
         one.close()
         self.failed += not served
         if served:
-            self.slowest = max(self.slowest, time.monotonic() - due)
+            self.took.append(time.monotonic() - due)
 
     def _give_up_on_old(self):
         """They are in the order in which they were due."""

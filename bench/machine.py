@@ -14,9 +14,9 @@ def describe():
     return [
         ("CPU", cpu()),
         ("memory", f"{int(memory.split()[1]) / (1 << 20):.0f} GiB"),
-        ("system", f"{platform.freedesktop_os_release().get('PRETTY_NAME', 'unknown')}, Linux {platform.release()}"),
+        ("system", f"{_distribution()}, Linux {platform.release().partition('-')[0]}"),
         ("open files", f"{files()}"),
-        ("load before", f"{os.getloadavg()[0]:.2f}"),
+        ("load average before", f"{os.getloadavg()[0]:.2f}"),
     ]
 
 
@@ -44,3 +44,10 @@ def cpu():
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return f"{next(models, platform.machine())}, {CORES} cores"
+
+
+def _distribution():
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return "unknown distribution"

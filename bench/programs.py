@@ -95,7 +95,7 @@ def _envoy(fetch):
         if problem := _fetch_envoy(place):
             return None, f"envoy {ENVOY_VERSION}: {problem}; set ENVOY to the path of one"
     if not binary.is_file():
-        remedy = f"set ENVOY to the path of an Envoy {ENVOY_VERSION}, or have it fetched: without ENVOY, without --smoke"
+        remedy = f"set ENVOY to the path of an Envoy {ENVOY_VERSION}, or leave it unset and run without --smoke"
         return None, f"envoy: {binary} is no file; {remedy}"
     if not os.access(binary, os.X_OK):
         return None, f"envoy: {binary} may not be executed: chmod +x, or set ENVOY to the path of another"

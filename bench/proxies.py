@@ -57,7 +57,11 @@ class Proxy:
     def start(self):
         """Waits for the first connection it serves, and gives when that was."""
         self.process = Process(self.command.argv, self.folder / "log", self.command.environment)
-        return wait_for(self.process, self.address, "/small", pause=0.0005)
+        try:
+            return wait_for(self.process, self.address, "/small", pause=0.0005)
+        except Exception:
+            self.end()
+            raise
 
     def end(self):
         if self.process:

@@ -35,9 +35,9 @@ class Outcome:
     def markdown(self):
         parts = [
             "# Results",
-            "Written by `just bench`. dtr-lb at its default settings, with its access log on and written to a "
-            "file, beside NGINX (stream), HAProxy and Envoy; all of them on one machine, in one run, in turn. "
-            "Figures are medians; ratios are of medians.",
+            "Written by `just bench`. dtr-lb at its default settings, with its access log on and\n"
+            "written to a file, beside NGINX (stream), HAProxy and Envoy; all of them on one machine,\n"
+            "in one run, in turn. Figures are medians; ratios are of medians.",
             "![The figures as bars](results.svg)",
             "## Goals",
             _table([("goal", "limit", "measured", ""), *self._goals()]),
