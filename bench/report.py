@@ -47,7 +47,7 @@ class Outcome:
         for measure in self.measures:
             better = "more" if measure.better == "higher" else "less"
             parts += [f"### {measure.title}", f"{measure.unit}; {better} is better.", _table(self._figures(measure))]
-        machine_rows = [("", ""), *machine.describe(), ("date", f"{today()}"), ("command", f"`{self.command}`")]
+        machine_rows = [("", ""), *self.bench.machine, ("date", f"{today()}"), ("command", f"`{self.command}`")]
         parts += ["## Machine and versions", _table(machine_rows)]
         parts.append("\n".join(f"- {remark}" for remark in self._versions()))
         parts += ["## About this run", "\n".join(f"- {remark}" for remark in self._remarks())]
