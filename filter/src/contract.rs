@@ -9,18 +9,20 @@
 //! | all replicas of a port, for want of a choice | `443` |
 //! | a route: a replica, and its runner-up | `443/r1>r3` |
 //! | a route that goes on with all the others | `443/r1>r3>*` |
+//! | the root id of a listener's plugin | `dtr-lb/443` |
 
 mod cluster_name;
 mod key;
 pub mod metric_name;
+mod root;
 mod route;
 
 pub use cluster_name::{pool, probe_cluster, replica_cluster};
 pub use key::{
-    ADMIN_ROOT, CLUSTER_STATUS, METADATA, METADATA_PORT, METADATA_REPLICA, PEER_CERTIFICATE,
-    PORT_PROPERTY, REPLICA_ANSWERED, REPLICA_PROPERTY, STEERING_FUNCTION, STEERING_KEY,
-    STREAM_ROOT, VM_ID,
+    CLUSTER_STATUS, METADATA, METADATA_REPLICA, PEER_CERTIFICATE, REPLICA_ANSWERED,
+    REPLICA_PROPERTY, STEERING_FUNCTION, STEERING_KEY, VM_ID,
 };
+pub use root::{ADMIN_ROOT, listener_root, port_of_root};
 pub use route::{Others, Route, Routes, routes};
 
 /// For so long after a connection began a server that ends it has not lost patience

@@ -46,7 +46,7 @@ fn world(configuration: &Value) -> Builder {
         .vm_id("dtr-lb")
         // As the bootstrap has it: orders come in a body.
         .allow_on_headers_stop_iteration(true)
-        .plugin_of("dtr-lb", configuration.clone())
+        .plugin_of("dtr-lb/443", configuration.clone())
         .plugin_of("dtr-lb-admin", configuration.clone())
         .cluster("443", first_of(REPLICAS.map(|name| format!("443/{name}"))));
     for name in REPLICAS {
@@ -82,11 +82,7 @@ fn sick() -> Cluster {
 }
 
 fn connect(kit: &mut TestKit) -> Client {
-    let metadata = json!({"dtr": {"port": "443"}});
-    kit.tcp()
-        .listener_metadata(metadata)
-        .cluster("443")
-        .connect()
+    kit.tcp().root_id("dtr-lb/443").cluster("443").connect()
 }
 
 /// How many of `count` connections each replica gets.
@@ -260,12 +256,8 @@ fn one_worker_probes_and_all_know() {
         "{probes} probes in 10 s: more than one worker asks"
     );
     for worker in 0..3 {
-        let metadata = json!({"dtr": {"port": "443"}});
         for _ in 0..4 {
-            let client = kit
-                .tcp()
-                .on_worker(worker)
-                .listener_metadata(metadata.clone());
+            let client = kit.tcp().on_worker(worker).root_id("dtr-lb/443");
             let mut client = client.cluster("443").connect();
             assert_ne!(client.upstream().cluster(), "443/r1", "worker {worker}");
         }
@@ -371,8 +363,7 @@ fn an_order_holds_on_every_worker_at_once() {
     let shares = |kit: &mut TestKit| {
         let mut count = 0;
         for worker in [0, 1, 0, 1, 0, 1] {
-            let metadata = json!({"dtr": {"port": "443"}});
-            let client = kit.tcp().on_worker(worker).listener_metadata(metadata);
+            let client = kit.tcp().on_worker(worker).root_id("dtr-lb/443");
             let mut client = client.cluster("443").connect();
             count += usize::from(client.upstream().cluster() == "443/r2");
             client.close();

@@ -1,36 +1,17 @@
 //! Ids and keys under which filter and host hand each other what they know.
 
-/// Root id of the plugin that picks a replica for each connection.
-pub const STREAM_ROOT: &str = "dtr-lb";
-
-/// Root id of the plugin that answers on the admin listener.
-pub const ADMIN_ROOT: &str = "dtr-lb-admin";
-
-/// The id of the VMs that both plugins run in; VMs of one id share their data.
+/// The id of the VMs that all plugins run in; VMs of one id share their data.
 pub const VM_ID: &str = "dtr-lb";
 
-/// Ours among the `filter_metadata` of listeners and endpoints.
+/// Ours among the `filter_metadata` of endpoints.
 pub const METADATA: &str = "dtr";
-
-/// In a listener's [`METADATA`]: the service's port, in decimal.
-pub const METADATA_PORT: &str = "port";
 
 /// In an endpoint's [`METADATA`]: the name of its replica.
 pub const METADATA_REPLICA: &str = "name";
 
-/// Where the filter reads the port of a connection's listener. `listener_metadata`
-/// alone is not served to network filters by Envoy 1.40, whatever its documentation
-/// says.
-pub const PORT_PROPERTY: [&str; 5] = [
-    "xds",
-    "listener_metadata",
-    "filter_metadata",
-    METADATA,
-    METADATA_PORT,
-];
-
 /// Where the filter reads the replica that a connection is, or is being, connected
-/// to.
+/// to. `upstream_host_metadata` alone is not served to network filters by Envoy 1.40,
+/// whatever its documentation says.
 pub const REPLICA_PROPERTY: [&str; 5] = [
     "xds",
     "upstream_host_metadata",

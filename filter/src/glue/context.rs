@@ -6,18 +6,19 @@ use super::{http, root, stream, upstream, vm};
 use http::End;
 use proxy_wasm::traits::{Context, HttpContext, RootContext, StreamContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel, PeerType};
-use upstream::Answer;
+use root::Role;
+use upstream::ReplicaEnd;
 
 proxy_wasm::main! {{
     // Sets the panic hook too: a bug must be findable, and the host's log is
     // where one looks.
     proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|context| Box::new(Root { context, kind: root::kind() }));
+    proxy_wasm::set_root_context(|context| Box::new(Root { context, role: root::role() }));
 }}
 
 struct Root {
     context: u32,
-    kind: ContextType,
+    role: Role,
 }
 
 impl Context for Root {
@@ -32,7 +33,7 @@ impl Context for Root {
 
 impl RootContext for Root {
     fn on_configure(&mut self, _: usize) -> bool {
-        vm::with(|vm| root::configure(vm, self.context, self.kind)).unwrap_or(false)
+        vm::with(|vm| root::configure(vm, self.context, self.role)).unwrap_or(false)
     }
 
     fn on_tick(&mut self) {
@@ -40,10 +41,15 @@ impl RootContext for Root {
     }
 
     fn create_stream_context(&self, context: u32) -> Option<Box<dyn StreamContext>> {
-        vm::with(|vm| vm.unannounced.push(context));
+        let port = match self.role {
+            Role::Listener(port) => port,
+            Role::Admin => None,
+        };
+        vm::with(|vm| vm.unannounced.push((context, port)));
         Some(Box::new(Connection {
             context,
-            answer: Answer::Awaited,
+            port,
+            end: ReplicaEnd::NotSeen,
         }))
     }
 
@@ -52,7 +58,10 @@ impl RootContext for Root {
     }
 
     fn get_type(&self) -> Option<ContextType> {
-        Some(self.kind)
+        Some(match self.role {
+            Role::Listener(_) => ContextType::StreamContext,
+            Role::Admin => ContextType::HttpContext,
+        })
     }
 }
 
@@ -64,47 +73,53 @@ impl Drop for Root {
 
 struct Connection {
     context: u32,
-    answer: Answer,
+    /// The service's port that the connection is to.
+    port: Option<u16>,
+    end: ReplicaEnd,
 }
 
-impl Context for Connection {}
+impl Context for Connection {
+    /// The end of a connection: called exactly once, whichever side closed. What is
+    /// known in `on_log`, which follows, is known here as well: one callback is enough.
+    fn on_done(&mut self) -> bool {
+        vm::with(|vm| stream::closed(vm, self.context, self.end));
+        true
+    }
+}
 
 impl StreamContext for Connection {
     fn on_new_connection(&mut self) -> Action {
-        vm::with(|vm| stream::opened(vm, self.context)).unwrap_or(Action::Continue)
+        vm::with(|vm| stream::opened(vm, self.context, self.port)).unwrap_or(Action::Continue)
     }
 
-    fn on_downstream_data(&mut self, _: usize, is_last: bool) -> Action {
-        if is_last && self.answer == Answer::Awaited {
-            self.answer = Answer::NotAwaited;
-        }
-        Action::Continue
-    }
-
-    fn on_upstream_data(&mut self, size: usize, _: bool) -> Action {
-        if size > 0 {
-            self.answer = Answer::NotAwaited;
-        }
-        Action::Continue
-    }
-
-    /// The replica has ended its side. In the standalone host: before its first byte,
-    /// and the connection may go on at another.
-    fn on_upstream_close(&mut self, _: PeerType) {
-        if self.answer == Answer::Awaited {
-            vm::with(|vm| stream::replica_ended(vm, self.context));
+    /// The replica has ended its side. The standalone host says so of one that did
+    /// before its first byte, and calls it remote: the connection may go on at another.
+    fn on_upstream_close(&mut self, peer: PeerType) {
+        match peer {
+            PeerType::Remote => {
+                vm::with(|vm| stream::replica_ended(vm, self.context));
+            }
+            _ => self.end = ReplicaEnd::Seen,
         }
     }
 
-    /// The end of a connection: called exactly once, whichever side closed.
-    fn on_log(&mut self) {
-        vm::with(|vm| stream::closed(vm, self.context, self.answer));
+    /// A client that ended after its replica did closes the connection; when the client
+    /// ended first, it is the proxy that does.
+    fn on_downstream_close(&mut self, peer: PeerType) {
+        if self.end == ReplicaEnd::Seen && peer == PeerType::Remote {
+            self.end = ReplicaEnd::First;
+        }
     }
 }
 
 struct Request(u32);
 
-impl Context for Request {}
+impl Context for Request {
+    fn on_done(&mut self) -> bool {
+        vm::with(|vm| http::closed(vm, self.0));
+        true
+    }
+}
 
 impl HttpContext for Request {
     fn on_http_request_headers(&mut self, _: usize, is_last: bool) -> Action {
@@ -113,9 +128,5 @@ impl HttpContext for Request {
 
     fn on_http_request_body(&mut self, size: usize, is_last: bool) -> Action {
         vm::with(|vm| http::body(vm, self.0, size, End::of(is_last))).unwrap_or(Action::Pause)
-    }
-
-    fn on_log(&mut self) {
-        vm::with(|vm| http::closed(vm, self.0));
     }
 }

@@ -7,24 +7,34 @@ use super::vm::{Call, Vm};
 use crate::balancer::Balancer;
 use crate::compare::observation;
 use crate::config::Config;
-use crate::contract::{ADMIN_ROOT, REPLICA_ANSWERED};
+use crate::contract::{ADMIN_ROOT, REPLICA_ANSWERED, port_of_root};
 use crate::effect::Fact;
 use crate::health::probe_response::{BODY_LIMIT, ProbeResponse, ReplySource};
 use crate::time::Moment;
 use proxy_wasm::hostcalls;
-use proxy_wasm::types::{BufferType, ContextType, LogLevel, MapType};
+use proxy_wasm::types::{BufferType, LogLevel, MapType};
 use std::time::Duration;
 
-/// What the contexts under the root that begins are.
-pub(super) fn kind() -> ContextType {
-    match host::property(&["plugin_root_id"]) {
-        Some(id) if id == ADMIN_ROOT.as_bytes() => ContextType::HttpContext,
-        _ => ContextType::StreamContext,
+/// What the contexts under a root are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Connections to a port of the service. `None`: the root id names none, and the
+    /// proxy's own choice stands.
+    Listener(Option<u16>),
+    /// Requests of the admin listener.
+    Admin,
+}
+
+/// The role of the root that begins.
+pub(super) fn role() -> Role {
+    match host::property(&["plugin_root_id"]).unwrap_or_default() {
+        id if id == ADMIN_ROOT.as_bytes() => Role::Admin,
+        id => Role::Listener(port_of_root(&id)),
     }
 }
 
 /// A root is given its configuration; whether it is one.
-pub(super) fn configure(vm: &mut Vm, root: u32, kind: ContextType) -> bool {
+pub(super) fn configure(vm: &mut Vm, root: u32, role: Role) -> bool {
     let bytes = host::buffer(BufferType::PluginConfiguration, usize::MAX);
     let config: Config = match serde_json::from_slice(&bytes) {
         Ok(config) => config,
@@ -37,7 +47,7 @@ pub(super) fn configure(vm: &mut Vm, root: u32, kind: ContextType) -> bool {
         }
     };
     let now = vm.read_clock();
-    let is_admin = kind == ContextType::HttpContext;
+    let is_admin = role == Role::Admin;
     match &mut vm.balancer {
         None => {
             // The wall clock is enough: VMs that start at the same nanosecond differ
@@ -45,11 +55,12 @@ pub(super) fn configure(vm: &mut Vm, root: u32, kind: ContextType) -> bool {
             let seed = host::now().unwrap_or_default().as_nanos() as u64;
             vm.balancer = Some(Balancer::new(config, seed, vm.clock.unix_ms()));
         }
-        // Both plugins are given the same; the connections' counts.
+        // All plugins are given the same; the connections' counts.
         Some(_) if is_admin => {}
         Some(balancer) => balancer.configure(config, now),
     }
     if !is_admin {
+        vm.listening.push(root);
         vm.ticking = Some(root);
         let _ = hostcalls::set_tick_period(Duration::from_millis(TICKS.0));
     }
@@ -78,7 +89,7 @@ pub(super) fn tick(vm: &mut Vm, root: u32) {
     }
     sync_and_carry_out(vm, now);
     rearm(vm, now);
-    if vm.leaving == Some(root) && done(vm, root) {
+    if vm.leaving == Some(root) && leave(vm, root, now) {
         let _ = hostcalls::done();
     }
 }
@@ -100,13 +111,21 @@ pub(super) fn answered(vm: &mut Vm, token: u32, headers: usize) {
     sync_and_carry_out(vm, now);
 }
 
-/// A root is to end; whether it may do so at once. While connections are open it stays,
-/// so that they are counted: [`tick`] says when it may go.
+/// A root is to end; whether it may do so at once. Where others are left they go on, and
+/// one of them ticks.
 pub(super) fn done(vm: &mut Vm, root: u32) -> bool {
-    if vm.ticking != Some(root) {
+    let before = vm.listening.len();
+    vm.listening.retain(|listening| *listening != root);
+    if vm.listening.len() == before || !vm.listening.is_empty() {
         return true;
     }
     let now = vm.read_clock();
+    leave(vm, root, now)
+}
+
+/// Whether the last of the roots may end. While connections are open it stays, so that
+/// they are counted: [`tick`] says when it may go.
+fn leave(vm: &mut Vm, root: u32, now: Moment) -> bool {
     let Some(balancer) = &mut vm.balancer else {
         return true;
     };

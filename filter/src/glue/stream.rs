@@ -1,12 +1,11 @@
 //! Connections: each is given a route when it opens, and counted when it ends.
 
 use super::host::{self, Shared};
-use super::upstream::{self, Answer, observe_outcome};
+use super::upstream::{self, ReplicaEnd, observe_outcome};
 use super::vm::Vm;
-use crate::balance::listener::ListenerId;
 use crate::balance::stream::StreamId;
-use crate::balancer::{Admission, Balancer};
-use crate::contract::{PORT_PROPERTY, REPLICA_PROPERTY, STEERING_FUNCTION};
+use crate::balancer::Admission;
+use crate::contract::{REPLICA_PROPERTY, STEERING_FUNCTION};
 use crate::effect::Fact;
 use crate::random;
 use crate::shared::board::VERSION;
@@ -14,8 +13,8 @@ use crate::time::Moment;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::Action;
 
-/// A connection came in.
-pub(super) fn opened(vm: &mut Vm, context: u32) -> Action {
+/// A connection to a port of the service came in.
+pub(super) fn opened(vm: &mut Vm, context: u32, port: Option<u16>) -> Action {
     forget_unannounced(vm, context);
     let now = vm.clock.now();
     // Without a configuration, or on a listener it does not name, the proxy's own
@@ -23,7 +22,7 @@ pub(super) fn opened(vm: &mut Vm, context: u32) -> Action {
     let Some(balancer) = &mut vm.balancer else {
         return Action::Continue;
     };
-    let Some(listener) = listener(balancer) else {
+    let Some(listener) = port.and_then(|port| balancer.listener(port)) else {
         return Action::Continue;
     };
     if host::shared_data_cas(VERSION) != balancer.version() {
@@ -52,18 +51,16 @@ pub(super) fn opened(vm: &mut Vm, context: u32) -> Action {
     Action::Continue
 }
 
-/// A replica has ended its side of a connection.
+/// A replica has ended its side of a connection, before its first byte.
 pub(super) fn replica_ended(vm: &mut Vm, context: u32) {
     let now = vm.clock.now();
-    if let Some(balancer) = &mut vm.balancer
-        && upstream::sent() == 0
-    {
+    if let Some(balancer) = &mut vm.balancer {
         upstream::left_unserved(balancer, StreamId(context), now);
     }
 }
 
 /// A connection is over.
-pub(super) fn closed(vm: &mut Vm, context: u32, answer: Answer) {
+pub(super) fn closed(vm: &mut Vm, context: u32, end: ReplicaEnd) {
     forget_unannounced(vm, context);
     let now = vm.clock.now();
     let Some(balancer) = &mut vm.balancer else {
@@ -71,7 +68,7 @@ pub(super) fn closed(vm: &mut Vm, context: u32, answer: Answer) {
     };
     let stream = StreamId(context);
     let sent = upstream::sent();
-    if sent == 0 && answer == Answer::Awaited && upstream::was_reset() {
+    if sent == 0 && (end == ReplicaEnd::First || upstream::was_reset()) {
         upstream::left_unserved(balancer, stream, now);
     }
     observe_outcome(balancer, sent, |outcome| Fact::Closed(stream, outcome), now);
@@ -86,11 +83,11 @@ pub(super) fn adopt(vm: &mut Vm, root: u32, now: Moment) {
     if vm.unannounced.is_empty() || !balancer.may_adopt(now) {
         return;
     }
-    for context in vm.unannounced.drain(..) {
+    for (context, port) in vm.unannounced.drain(..) {
         if hostcalls::set_effective_context(context).is_err() {
             continue;
         }
-        if let Some(listener) = listener(balancer) {
+        if let Some(listener) = port.and_then(|port| balancer.listener(port)) {
             let name = host::property(&REPLICA_PROPERTY).unwrap_or_default();
             let name = std::str::from_utf8(&name).unwrap_or_default();
             let fact = Fact::Adopted(StreamId(context), listener, name);
@@ -102,15 +99,9 @@ pub(super) fn adopt(vm: &mut Vm, root: u32, now: Moment) {
 
 fn forget_unannounced(vm: &mut Vm, context: u32) {
     // Nearly always it is the last, or there is none.
-    if let Some(at) = vm.unannounced.iter().rposition(|one| *one == context) {
+    if let Some(at) = vm.unannounced.iter().rposition(|one| one.0 == context) {
         vm.unannounced.swap_remove(at);
     }
-}
-
-/// The listener of the connection at hand.
-fn listener(balancer: &Balancer) -> Option<ListenerId> {
-    let port = host::property(&PORT_PROPERTY)?;
-    balancer.listener(std::str::from_utf8(&port).ok()?.parse().ok()?)
 }
 
 /// A number for the client's address, whatever its port.

@@ -37,12 +37,13 @@ pub(super) fn close(stream: StreamId, root: u32) {
     let _ = hostcalls::set_effective_context(root);
 }
 
-/// Whether the client of a connection still waits for its first byte.
+/// Whether the replica of a connection was the first to end its side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    Awaited,
-    /// A byte came, or the client ended its side first.
-    NotAwaited,
+pub(super) enum ReplicaEnd {
+    NotSeen,
+    /// It has ended; the client may have done so before.
+    Seen,
+    First,
 }
 
 /// Hands the balancer how far the connection at hand got, whose client has been sent

@@ -14,13 +14,15 @@ use std::collections::HashMap;
 pub(super) struct Vm {
     pub(super) clock: Clock,
     pub(super) balancer: Option<Balancer>,
-    /// The root that ticks: the connection plugin's newest.
+    /// The roots of listeners.
+    pub(super) listening: Vec<u32>,
+    /// The one of them that ticks: the newest.
     pub(super) ticking: Option<u32>,
     /// The root that stays only until the last connection is closed.
     pub(super) leaving: Option<u32>,
-    /// Connections that have a context and have not been announced: until they are,
-    /// they are new, and those that never are began before this VM.
-    pub(super) unannounced: Vec<u32>,
+    /// Connections that have a context and have not been announced, with their ports:
+    /// until they are, they are new, and those that never are began before this VM.
+    pub(super) unannounced: Vec<(u32, Option<u16>)>,
     /// Requests of the admin listener that are not answered yet.
     pub(super) requests: HashMap<u32, Request>,
     /// HTTP calls under way, by their token.

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use dtr_lb_filter::contract::METADATA_PORT;
-
 use super::connection::{BUFFER_LIMIT, keepalive};
 use super::options::BootstrapOptions;
 use super::overload::{ADMIN_NAME, traffic_name};
 use super::plugin::plugin;
-use super::yaml::{Node, metadata, socket_address, time, yaml};
-use crate::plan::{ADMIN_ROOT, Admin, Listener, Plan, STREAM_ROOT};
+use super::yaml::{Node, socket_address, time, yaml};
+use crate::plan::{ADMIN_ROOT, Admin, Listener, Plan, listener_root};
 
 /// Where connections are accepted: the filter chooses, tcp_proxy forwards.
 pub(super) fn traffic(
@@ -22,8 +20,6 @@ pub(super) fn traffic(
     yaml!({
         "name": (traffic_name(index, port)),
         "address": (socket_address(listener.bind)),
-        // How the filter learns which of the service's ports this is.
-        "metadata": (metadata(METADATA_PORT, &port.to_string())),
         "per_connection_buffer_limit_bytes": (BUFFER_LIMIT),
         "tcp_keepalive": (keepalive()),
         "filter_chains": [{
@@ -32,7 +28,7 @@ pub(super) fn traffic(
                     "name": "envoy.filters.network.wasm",
                     "typed_config": {
                         "@type": "type.googleapis.com/envoy.extensions.filters.network.wasm.v3.Wasm",
-                        "config": (plugin(STREAM_ROOT, plan, options)),
+                        "config": (plugin(&listener_root(port), plan, options)),
                     },
                 },
                 {

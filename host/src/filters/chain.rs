@@ -1,5 +1,6 @@
 //! The filters of a worker, in the order in which connections pass them.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,10 +14,20 @@ pub(crate) struct Chain {
     pub(super) filters: Vec<ChainFilter>,
 }
 
-/// One filter: a plugin of a VM.
+/// One filter: a plugin of a VM, or one for each of the service's ports.
 pub(super) struct ChainFilter {
     pub(super) owner: Rc<VmOwner>,
-    pub(super) plugin: usize,
+    /// By port; `None`: whatever the port.
+    plugins: Vec<(Option<u16>, usize)>,
+}
+
+impl ChainFilter {
+    /// Its plugin for connections to a port of the service.
+    pub(super) fn plugin(&self, port: u16) -> Option<usize> {
+        let mut plugins = self.plugins.iter();
+        let found = plugins.find(|(of, _)| of.is_none_or(|of| of == port));
+        found.map(|(_, plugin)| *plugin)
+    }
 }
 
 impl Chain {
@@ -29,26 +40,33 @@ impl Chain {
         resources: &VmResources,
     ) -> Result<Chain, StartError> {
         let mut owners = Vec::new();
-        let mut filters = Vec::new();
+        let mut filters = BTreeMap::new();
         for compiled in vms {
             let owner = VmOwner::start(Arc::clone(compiled), resources.clone())
                 .map_err(|error| compiled.failed(error))?;
-            for (plugin, slot) in compiled.slots.iter().enumerate() {
-                if let Some(slot) = *slot {
-                    let owner = Rc::clone(&owner);
-                    filters.push((slot, ChainFilter { owner, plugin }));
+            for (plugin, place) in compiled.places.iter().enumerate() {
+                if let Some(place) = place {
+                    let filter = filters.entry(place.slot).or_insert_with(|| ChainFilter {
+                        owner: Rc::clone(&owner),
+                        plugins: Vec::new(),
+                    });
+                    filter.plugins.push((place.port, plugin));
                 }
             }
             owners.push(owner);
         }
-        filters.sort_by_key(|(slot, _)| *slot);
-        let filters = filters.into_iter().map(|(_, filter)| filter).collect();
+        let filters = filters.into_values().collect();
         Ok(Chain { owners, filters })
     }
 
     /// The VM that answers on the admin listener.
     pub(crate) fn admin(&self) -> Option<&Rc<VmOwner>> {
         self.owners.iter().find(|owner| owner.has_admin())
+    }
+
+    /// Whether there are filters that somebody else wrote.
+    pub(crate) fn has_others(&self) -> bool {
+        self.owners.iter().any(|owner| !owner.is_balancer())
     }
 
     /// The worker accepts no more, and another one has taken over. The balancer's

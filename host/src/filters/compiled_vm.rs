@@ -1,21 +1,32 @@
-//! What runs in a VM: a module, its plugins, and their slots in the chain.
+//! What runs in a VM: a module, its plugins, and their places in the chain.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::error::StartError;
 use crate::filters::log::LogSource;
 use crate::filters::modules::Modules;
 use crate::filters::vm_group::VmGroup;
-use crate::plan::{ADMIN_ROOT, Balancer, Failure, NetworkFilter, Plan, STREAM_ROOT, VmSettings};
+use crate::plan::{
+    ADMIN_ROOT, Balancer, Failure, NetworkFilter, Plan, VM_ID, VmSettings, listener_root,
+};
 use proxy_wasm_engine::{Module, Plugin, VmConfig};
 
-/// A module, its plugins, and their slots in the chain. Each worker has a VM of it.
+/// Where a plugin is in the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ChainPlace {
+    pub(super) slot: usize,
+    /// The service's port whose connections it is for; `None`: all of them.
+    pub(super) port: Option<u16>,
+}
+
+/// A module, its plugins, and their places in the chain. Each worker has a VM of it.
 pub(crate) struct CompiledVm {
     pub(super) module: Module,
     pub(super) config: VmConfig,
     pub(super) failure: Failure,
-    /// For each plugin its slot in the chain; the balancer's admin has none.
-    pub(super) slots: Vec<Option<usize>>,
+    /// For each plugin where it is in the chain; the balancer's admin is nowhere.
+    pub(super) places: Vec<Option<ChainPlace>>,
     /// Its first filter's name and file; `None`: the balancer.
     filter: Option<(String, String)>,
 }
@@ -62,16 +73,32 @@ impl CompiledVm {
                         filters.iter().map(|(_, one)| plugin(one)).collect(),
                     ),
                     failure: first.map_or(Failure::Reload, |one| one.vm.failure),
-                    slots: filters.iter().map(|(slot, _)| Some(*slot)).collect(),
+                    places: filters
+                        .iter()
+                        .map(|(slot, _)| {
+                            Some(ChainPlace {
+                                slot: *slot,
+                                port: None,
+                            })
+                        })
+                        .collect(),
                     filter,
                 })
             }
             VmGroup::Balancer(slot, own) => {
-                let mut slots = vec![Some(*slot)];
-                let mut plugins = vec![balancer_plugin(STREAM_ROOT, own)];
+                let ports: BTreeSet<u16> = plan.listeners.iter().map(|one| one.port).collect();
+                let mut places = Vec::new();
+                let mut plugins = Vec::new();
+                for port in ports {
+                    places.push(Some(ChainPlace {
+                        slot: *slot,
+                        port: Some(port),
+                    }));
+                    plugins.push(balancer_plugin(listener_root(port), own));
+                }
                 if plan.admin.is_some() {
-                    slots.push(None);
-                    plugins.push(balancer_plugin(ADMIN_ROOT, own));
+                    places.push(None);
+                    plugins.push(balancer_plugin(ADMIN_ROOT.to_owned(), own));
                 }
                 let settings = VmSettings {
                     id: own.vm_id.clone(),
@@ -81,7 +108,7 @@ impl CompiledVm {
                     module: module(balancer)?,
                     config: vm_config(settings, plugins),
                     failure: Failure::Reload,
-                    slots,
+                    places,
                     filter: None,
                 })
             }
@@ -101,15 +128,20 @@ impl CompiledVm {
         }
     }
 
+    /// Whether it has callbacks for what passes.
+    pub(crate) fn sees_data(&self) -> bool {
+        self.module.sees_data()
+    }
+
     /// The plugin that answers on the admin listener.
     pub(crate) fn admin(&self) -> Option<usize> {
-        self.slots.iter().position(Option::is_none)
+        self.places.iter().position(Option::is_none)
     }
 
     /// The name of its (first) filter.
     pub(crate) fn name(&self) -> &str {
         let name = self.filter.as_ref().map(|(name, _)| name.as_str());
-        name.unwrap_or(STREAM_ROOT)
+        name.unwrap_or(VM_ID)
     }
 
     /// Says which filter could not be started.
@@ -140,10 +172,10 @@ fn plugin(filter: &NetworkFilter) -> Plugin {
     }
 }
 
-fn balancer_plugin(root: &str, own: &Balancer) -> Plugin {
+fn balancer_plugin(root_id: String, own: &Balancer) -> Plugin {
     Plugin {
-        name: root.to_owned(),
-        root_id: root.to_owned(),
+        name: root_id.clone(),
+        root_id,
         configuration: own.configuration.to_string().into_bytes(),
     }
 }

@@ -8,6 +8,8 @@ use proxy_wasm_engine::TcpInfo;
 pub(crate) trait ConnectionInfo {
     /// The filters it passes.
     fn chain(&self) -> &Chain;
+    /// The service's port it is to.
+    fn port(&self) -> u16;
     /// Where filters ask it to close or to go on.
     fn control(&self) -> &SessionControl;
     /// What a filter may know of the connection when it opens.

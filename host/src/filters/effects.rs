@@ -148,9 +148,9 @@ impl Effects {
 
     /// The session of a connection, and this filter's slot in its chain.
     fn session(&self, vm: &mut Vm, context: ContextId) -> Option<(Rc<SessionControl>, usize)> {
-        let slot = (*self.compiled.slots.get(vm.plugin(context)?)?)?;
+        let place = (*self.compiled.places.get(vm.plugin(context)?)?)?;
         let id = vm.tcp_mut(context)?.connection_id;
-        Some((self.sessions.get(id)?, slot))
+        Some((self.sessions.get(id)?, place.slot))
     }
 
     fn http_call(&self, caller: impl VmCaller, call: HttpCall) {

@@ -50,9 +50,12 @@ impl FilterSlot {
         filter: &ChainFilter,
         connection: &impl ConnectionInfo,
     ) -> Option<Action> {
-        let opened = filter.owner.open(filter.plugin, |vm, root| {
-            let context = vm.open_tcp(root, connection.info())?;
-            Ok((context, vm.new_connection(context)?))
+        let plugin = filter.plugin(connection.port());
+        let opened = plugin.and_then(|plugin| {
+            filter.owner.open(plugin, |vm, root| {
+                let context = vm.open_tcp(root, connection.info())?;
+                Ok((context, vm.new_connection(context)?))
+            })
         });
         let Some((handle, action)) = opened else {
             self.pass();
@@ -75,8 +78,11 @@ impl FilterSlot {
         {
             return;
         }
-        let opened = filter.owner.open(filter.plugin, |vm, root| {
-            Ok((vm.open_tcp(root, connection.info())?, ()))
+        let plugin = filter.plugin(connection.port());
+        let opened = plugin.and_then(|plugin| {
+            filter.owner.open(plugin, |vm, root| {
+                Ok((vm.open_tcp(root, connection.info())?, ()))
+            })
         });
         self.handle.set(opened.map(|(handle, ())| handle));
     }
@@ -112,22 +118,24 @@ impl FilterSlot {
         })
     }
 
-    /// As in Envoy this says that the replica's FIN was seen, no more.
+    /// As in Envoy this says that the replica's FIN was seen, no more. The balancer need
+    /// not know of an end that comes after an answer.
     pub(super) fn close_upstream(&self, filter: &ChainFilter) {
-        if !self.upstream_closed.replace(true) {
+        if !filter.owner.is_balancer() && !self.upstream_closed.replace(true) {
             self.visit(filter, |vm, context| {
                 vm.upstream_close(context, Peer::Unknown)
             });
         }
     }
 
-    /// A replica has ended before its first byte.
+    /// A replica has ended before its first byte. Envoy, which can't say so, calls the
+    /// peer unknown.
     pub(super) fn left_unserved(&self, filter: &ChainFilter, connection: &impl ConnectionInfo) {
         self.visit(filter, |vm, context| {
             if let Some(info) = vm.tcp_mut(context) {
                 connection.refresh(info);
             }
-            vm.upstream_close(context, Peer::Unknown)
+            vm.upstream_close(context, Peer::Remote)
         });
     }
 

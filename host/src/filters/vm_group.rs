@@ -1,6 +1,6 @@
 //! Which filters of a plan share a VM.
 
-use crate::plan::{Balancer, NetworkFilter, Plan, STREAM_ROOT};
+use crate::plan::{Balancer, NetworkFilter, Plan, VM_ID};
 
 /// Filters that share a VM, each with its slot in the chain.
 pub(super) enum VmGroup<'a> {
@@ -36,7 +36,7 @@ impl<'a> VmGroup<'a> {
     pub(super) fn names(&self) -> Vec<String> {
         match self {
             VmGroup::Filters(filters) => filters.iter().map(|(_, one)| one.name.clone()).collect(),
-            VmGroup::Balancer(..) => vec![STREAM_ROOT.to_owned()],
+            VmGroup::Balancer(..) => vec![VM_ID.to_owned()],
         }
     }
 

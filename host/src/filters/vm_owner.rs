@@ -291,8 +291,8 @@ impl VmOwner {
             // It inspected these connections; nothing does now.
             Failure::Closed => self.sessions.order_all(CloseCommand::Close),
             Failure::Reload | Failure::Open => {
-                for slot in compiled.slots.iter().flatten() {
-                    self.sessions.resume_all(*slot);
+                for place in compiled.places.iter().flatten() {
+                    self.sessions.resume_all(place.slot);
                 }
             }
         }

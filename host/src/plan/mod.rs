@@ -15,7 +15,7 @@ mod tests;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use dtr_lb_filter::contract::{ADMIN_ROOT, STREAM_ROOT};
+pub use dtr_lb_filter::contract::{ADMIN_ROOT, VM_ID, listener_root};
 
 pub use crate::cluster_status::Credentials;
 pub use crate::config::{Address, Failure, NetworkFilter, Protocol, Verify, VmSettings};
@@ -93,8 +93,8 @@ pub struct AskedReplica {
 pub struct Listener {
     /// The address to listen on; port 0 means any free port.
     pub bind: SocketAddr,
-    /// The service's port: the one that names the routes, and what the filter
-    /// reads from `listener_metadata.filter_metadata.dtr.port`.
+    /// The service's port: the one that names the routes, and the filter's plugin
+    /// that chooses among them.
     pub port: u16,
     /// The [`Pool`] or [`Cluster`] that serves when no filter steers.
     pub fallback: String,
@@ -156,13 +156,13 @@ pub struct Pool {
     pub clusters: Vec<String>,
 }
 
-/// The balancer's plugins: one for connections, one for the admin listener, both
-/// in one VM.
+/// The balancer's plugins: one for each of the service's ports, one for the admin
+/// listener, all in one VM.
 #[derive(Clone, Debug)]
 pub struct Balancer {
     /// VMs of one id share their data.
     pub vm_id: String,
-    /// Handed to the filter's connection and admin roots alike, as JSON.
+    /// Handed to all the filter's roots alike, as JSON.
     pub configuration: serde_json::Value,
 }
 

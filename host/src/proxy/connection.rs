@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -49,8 +48,11 @@ impl Connection {
     ) -> Connection {
         let id = worker.next_connection();
         let destination = match listener.address.ip() {
-            // Only then does the socket know more than the listener.
-            ip if ip.is_unspecified() => client.local_addr().unwrap_or(listener.address),
+            // Only then does the socket know more than the listener, and the balancer does
+            // not ask.
+            ip if ip.is_unspecified() && worker.chain.has_others() => {
+                client.local_addr().unwrap_or(listener.address)
+            }
             _ => listener.address,
         };
         Connection {
@@ -79,12 +81,11 @@ impl Connection {
         *self.upstream.borrow_mut() = Some(upstream);
     }
 
-    /// Which chunks the filters are shown of each way: up, down.
-    pub(super) fn data_callbacks(&self) -> (DataCallbacks, DataCallbacks) {
-        match self.worker.shared.data_callbacks {
-            _ if !self.chain_state.has_contexts() => (DataCallbacks::None, DataCallbacks::None),
-            DataCallbacks::First => (DataCallbacks::First, DataCallbacks::None),
-            both => (both, both),
+    /// Which chunks the filters are shown, of each way.
+    pub(super) fn data_callbacks(&self) -> DataCallbacks {
+        match self.chain_state.has_contexts() {
+            true => self.worker.shared.data_callbacks,
+            false => DataCallbacks::None,
         }
     }
 }
@@ -94,13 +95,16 @@ impl ConnectionInfo for Connection {
         &self.worker.chain
     }
 
+    fn port(&self) -> u16 {
+        self.listener.port
+    }
+
     fn control(&self) -> &SessionControl {
         self.open.control()
     }
 
     fn info(&self) -> TcpInfo {
         let mut info = TcpInfo::new(self.id, self.source, self.destination);
-        info.listener_metadata = Arc::clone(&self.listener.metadata);
         info.time = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
@@ -132,8 +136,7 @@ impl ForwardHooks for Connection {
     }
 
     fn ended(&self, direction: Direction) {
-        let all = self.worker.shared.data_callbacks == DataCallbacks::All;
-        if all && direction == Direction::Upstream {
+        if direction == Direction::Upstream {
             self.chain_state.upstream_ended(self);
         }
     }
@@ -155,6 +158,10 @@ impl ForwardHooks for Connection {
 
     fn resumed(&self, direction: Direction, held: &mut BytesMut, end: End) -> Option<Action> {
         self.chain_state.resumed(self, direction, held, end)
+    }
+
+    fn take_lasting(&self) -> bool {
+        self.control().take_lasting()
     }
 
     fn poll_order(&self, cx: &mut Context<'_>) -> Poll<CloseCommand> {

@@ -5,9 +5,6 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use dtr_lb_filter::contract::{METADATA, METADATA_PORT};
-use serde_json::json;
-
 use crate::control::admission::{Admission, Gate};
 use crate::control::sessions::Sessions;
 use crate::error::StartError;
@@ -79,8 +76,8 @@ pub(crate) struct ListenerContext {
     pub(crate) address: SocketAddr,
     /// Where connections go when no filter chooses.
     pub(crate) fallback: Target,
-    /// What filters read as `xds.listener_metadata`.
-    pub(crate) metadata: Arc<serde_json::Value>,
+    /// The service's port.
+    pub(crate) port: u16,
     pub(crate) resend_first_flight: bool,
     pub(crate) timeouts: Timeouts,
     /// Its own limit of connections, where it has one.
@@ -101,9 +98,7 @@ impl ListenerContext {
             Ok(ListenerContext {
                 address: listener.bind,
                 fallback: clusters.target(&listener.fallback).ok_or_else(missing)?,
-                metadata: Arc::new(
-                    json!({"filter_metadata": {METADATA: {METADATA_PORT: listener.port.to_string()}}}),
-                ),
+                port: listener.port,
                 resend_first_flight: listener.resend_first_flight,
                 timeouts: Timeouts {
                     idle: listener.idle_timeout,
