@@ -48,7 +48,6 @@ pub use control::lifecycle::Drained;
 pub use error::StartError;
 pub use filters::rehearsal::{Rehearsal, rehearse};
 pub use net::fd_limit::FilesLacking;
-pub use net::forward::DataCallbacks;
 pub use proxy::host::Host;
 pub use proxy::options::HostOptions;
 pub use upstream::resolver::{Lookup, LookupFuture};

@@ -90,6 +90,16 @@ impl Module {
         self.abi
     }
 
+    /// Whether the guest has a callback for the bytes of a TCP connection, of either
+    /// direction.
+    pub fn sees_data(&self) -> bool {
+        let module = self.linked.module();
+        let callbacks = ["proxy_on_downstream_data", "proxy_on_upstream_data"];
+        callbacks
+            .iter()
+            .any(|name| module.get_export(name).is_some())
+    }
+
     pub(super) fn engine(&self) -> &Engine {
         &self.engine
     }

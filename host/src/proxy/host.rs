@@ -236,12 +236,11 @@ impl Host {
         let shared = Arc::new(SharedState {
             clusters: Arc::clone(&clusters),
             replicas: plan.clusters.iter().map(|it| it.replica.clone()).collect(),
-            vms,
-            data_callbacks: match plan.network_filters.is_empty() {
-                true => self.options.data_callbacks,
-                // What they read is not known.
-                false => DataCallbacks::All,
+            data_callbacks: match vms.iter().any(|vm| vm.sees_data()) {
+                true => DataCallbacks::All,
+                false => DataCallbacks::None,
             },
+            vms,
             vm_data: self.vm_data.clone(),
             admission: Arc::clone(&self.admission),
             pipes: Arc::clone(&self.pipes),

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 #[cfg(test)]
 use crate::fault::FaultSwitch;
-use crate::net::forward::DataCallbacks;
 use crate::upstream::resolver::{self, Lookup};
 
 /// How a host runs; what it does is the plan's.
@@ -18,9 +17,6 @@ pub struct HostOptions {
     /// Sessions open at once, over all workers; clients beyond that wait. Fewer when
     /// the plan says so, or the process may not open files enough.
     pub max_sessions: usize,
-    /// Which chunks of a connection the balancer is shown. Filters somebody else
-    /// wrote are shown all they have a callback for.
-    pub data_callbacks: DataCallbacks,
     /// Before the first attempt to replace a filter that failed. Grows to 30 s.
     pub reload_backoff: Duration,
     /// All connect attempts of a connection together.
@@ -45,7 +41,6 @@ impl Default for HostOptions {
         HostOptions {
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             max_sessions: 1_000_000,
-            data_callbacks: DataCallbacks::default(),
             reload_backoff: Duration::from_secs(1),
             dial_limit: Duration::from_secs(30),
             resolve_limit: Duration::from_secs(2),

@@ -93,9 +93,9 @@ impl Session {
             .options
             .fault
             .strike(Fault::Session);
-        let (up, down) = connection.data_callbacks();
+        let shown = connection.data_callbacks();
         let mut forward = self::forward(connection, &client, &replica)
-            .show(up, down)
+            .show(shown, shown)
             .beginning_with(early.bytes, early.end);
         if connection.listener.resend_first_flight && target.has_several() {
             forward = forward.keep_first_flight();

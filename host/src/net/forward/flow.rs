@@ -177,6 +177,7 @@ impl Flow {
     ) -> Poll<()> {
         while !self.is_flushed() {
             let sent = if self.unsent.is_empty() {
+                to.prepare_write();
                 let poured = self.splicer.poll_write(cx, to.socket);
                 poured.map(|poured| to.sent(poured))
             } else {
@@ -258,7 +259,7 @@ impl Flow {
         self.action = hooks.data(self.direction, &mut self.held, end);
         if self.action == Action::Continue {
             self.release();
-            if self.shown == DataCallbacks::First || !hooks.wants_more(self.direction) {
+            if !hooks.wants_more(self.direction) {
                 self.shown = DataCallbacks::None;
             }
         }

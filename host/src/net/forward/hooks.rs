@@ -7,16 +7,13 @@ use bytes::BytesMut;
 use crate::control::CloseCommand;
 use proxy_wasm_engine::{Action, Direction, End};
 
-/// Which chunks of a connection a filter is shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DataCallbacks {
-    /// None.
+/// Which chunks of one way filters are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DataCallbacks {
+    /// None: no filter has a callback for them, as our own. Bytes need not pass through
+    /// the process's memory.
     None,
-    /// The client's first, from then on none; so that bytes need not pass
-    /// through the process's memory. What our own filter needs.
-    #[default]
-    First,
-    /// Every one, both ways: for filters that read or change what passes.
+    /// Every one, as long as any filter wants more.
     All,
 }
 
@@ -36,6 +33,8 @@ pub(crate) trait ForwardHooks {
     /// What the filters after the one that holds the bytes of one way decide, if
     /// that one has resumed since the last call.
     fn resumed(&self, direction: Direction, held: &mut BytesMut, end: End) -> Option<Action>;
+    /// Whether the connection has turned into one that lasts since the last call.
+    fn take_lasting(&self) -> bool;
     /// The command to end the connection, once there is one; wakes the task then.
     fn poll_order(&self, cx: &mut Context<'_>) -> Poll<CloseCommand>;
 }

@@ -25,6 +25,8 @@ struct Seen {
     taken: Cell<usize>,
     moved: Cell<usize>,
     hold: Cell<bool>,
+    /// Has seen enough with the first chunk.
+    sated: Cell<bool>,
     /// Has the connection closed, and lets the bytes go all the same.
     close: Cell<bool>,
     control: SessionControl,
@@ -46,7 +48,7 @@ impl ForwardHooks for Seen {
     }
 
     fn wants_more(&self, _: Direction) -> bool {
-        true
+        !self.sated.get()
     }
 
     fn ended(&self, direction: Direction) {
@@ -64,6 +66,10 @@ impl ForwardHooks for Seen {
     fn resumed(&self, direction: Direction, _: &mut BytesMut, _: End) -> Option<Action> {
         let resumed = self.control.take_resumed(direction, 0);
         resumed.then_some(Action::Continue)
+    }
+
+    fn take_lasting(&self) -> bool {
+        self.control.take_lasting()
     }
 
     fn poll_order(&self, cx: &mut Context<'_>) -> Poll<CloseCommand> {
@@ -334,15 +340,17 @@ fn a_reset_passes_through_as_a_reset() {
 }
 
 #[test]
-fn the_first_chunk_alone_is_shown_when_that_is_all_the_filter_needs() {
+fn nothing_is_shown_to_a_filter_that_wants_no_more() {
     on_one_thread(async {
-        let shown = (DataCallbacks::First, DataCallbacks::None);
+        let sated = Seen::default();
+        sated.sated.set(true);
+        let shown = (DataCallbacks::All, DataCallbacks::None);
         let Pair {
             mut client,
             mut replica,
             seen,
             ..
-        } = pair(Seen::default(), shown, None).await;
+        } = pair(sated, shown, None).await;
         let mut got = [0; 3];
         for (sent, expected, why) in [
             (b"abc", b"ABC", "the first is shown and may be changed"),
