@@ -21,12 +21,47 @@ pub(crate) struct SessionControl {
     order: Cell<Option<CloseCommand>>,
     /// Whether a VM has taken the place of one that failed, since it was last asked.
     vm_replaced: Cell<bool>,
+    age: Cell<Age>,
     /// Which slots of the chain let go, one bit each: of what goes up, and down.
     resumed: [Cell<u64>; 2],
     waker: RefCell<Option<Waker>>,
 }
 
+/// How long a session has been open, by how often it was found so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Age {
+    #[default]
+    New,
+    Found,
+    /// It lasts, and has not taken note of that.
+    Lasting,
+    /// It lasts.
+    Noted,
+}
+
 impl SessionControl {
+    /// Finds the session open, as at regular intervals: the second time it is one that
+    /// lasts, and is woken.
+    pub(super) fn find_open(&self) {
+        match self.age.get() {
+            Age::New => self.age.set(Age::Found),
+            Age::Found => {
+                self.age.set(Age::Lasting);
+                self.wake();
+            }
+            Age::Lasting | Age::Noted => {}
+        }
+    }
+
+    /// Whether the session has turned into one that lasts since it was last asked.
+    pub(crate) fn take_lasting(&self) -> bool {
+        let lasting = self.age.get() == Age::Lasting;
+        if lasting {
+            self.age.set(Age::Noted);
+        }
+        lasting
+    }
+
     /// Leaves an order; the first one counts, but for a cut, which does not wait for
     /// a close.
     pub(crate) fn order(&self, order: CloseCommand) {

@@ -3,8 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::sleep;
 
 use crate::control::command::{CloseCommand, SessionControl};
 use proxy_wasm_engine::Direction;
@@ -98,6 +100,16 @@ impl Sessions {
         }
     }
 
+    /// Has sessions know that they last: each at the second of these looks.
+    pub(crate) async fn find_lasting(&self) {
+        loop {
+            sleep(BETWEEN_LOOKS).await;
+            for control in self.open.borrow().values() {
+                control.find_open();
+            }
+        }
+    }
+
     /// Waits until every session that was entered has been shown to the filters, or
     /// has left.
     pub(crate) async fn all_seen(&self) {
@@ -116,9 +128,15 @@ impl Sessions {
     }
 }
 
+/// Between two looks at the sessions that are open.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
+
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
     use std::task::{Context, Poll, Waker};
+
+    use tokio::time::{Instant, timeout};
 
     use super::*;
 
@@ -141,5 +159,23 @@ mod tests {
             }
         }
         assert!(is_over());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_that_lasts_is_woken_once_to_take_note() {
+        let sessions: Rc<Sessions> = Rc::default();
+        let session = sessions.enter(1);
+        let began = Instant::now();
+        let noted = poll_fn(|cx| match session.control().take_lasting() {
+            true => Poll::Ready(()),
+            false => session.control().poll_order(cx).map(|_| ()),
+        });
+        tokio::select! {
+            () = sessions.find_lasting() => {}
+            () = noted => {}
+        }
+        assert_eq!(began.elapsed().as_secs(), 2 * BETWEEN_LOOKS.as_secs());
+        let _ = timeout(BETWEEN_LOOKS * 9, sessions.find_lasting()).await;
+        assert!(!session.control().take_lasting(), "a second time");
     }
 }

@@ -1,5 +1,6 @@
 //! Where a connection lands: the replica that serves it, after those that did not.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -10,6 +11,7 @@ use crate::control::CloseCommand;
 use crate::filters::connection_info::ConnectionInfo;
 use crate::metrics::Reason;
 use crate::net::forward::Asked;
+use crate::net::socket::keep_alive;
 use crate::proxy::connection::Connection;
 use crate::upstream::cluster::Target;
 use crate::upstream::dial::{Attempts, Dialed, dial};
@@ -102,6 +104,9 @@ impl Landing {
         self.attempts.unserved(self.replica.as_ref()?);
         // A command is left to the forwarder.
         let socket = self.dial(connection, target).await.ok()?;
+        // Not left to when the connection lasts, which it may do by now; fails only on a
+        // socket that is gone already.
+        let _ = keep_alive(&socket);
         self.resent += 1;
         let resent = &connection.worker.counters.first_flight_resent;
         resent.fetch_add(1, Relaxed);
@@ -120,8 +125,12 @@ impl Landing {
             cluster: Arc::clone(&dialed.endpoint.cluster),
             metadata: Arc::clone(&dialed.endpoint.metadata),
             address: dialed.address,
-            // A socket without a name of its own is one that was reset.
-            local_address: dialed.socket.local_addr().unwrap_or(dialed.address),
+            local_address: match connection.worker.chain.has_others() {
+                // A socket without a name of its own is one that was reset.
+                true => dialed.socket.local_addr().unwrap_or(dialed.address),
+                // The balancer looks only whether there is one: the socket need not be asked.
+                false => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            },
         });
         if let Some(upstream) = &upstream {
             connection.landed(upstream.clone());

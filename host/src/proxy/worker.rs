@@ -202,6 +202,8 @@ async fn live(args: &mut WorkerArgs, reports: &mut Reports) -> Result<(), StartE
     let listeners: Vec<_> = listeners.collect::<Result<_, StartError>>()?;
     worker.counters.alive.store(1, Relaxed);
     spawn_local(admin::answer_all(Rc::clone(&worker), requests));
+    let sessions = Rc::clone(&worker.sessions);
+    spawn_local(async move { sessions.find_lasting().await });
     let mut accepting = JoinSet::new();
     for (socket, listener, succession) in listeners {
         let worker = Rc::clone(&worker);

@@ -6,9 +6,11 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, socket_with};
 use rustls::pki_types::CertificateDer;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite, Interest};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
@@ -81,7 +83,13 @@ async fn connect_tcp(to: &Endpoint) -> Result<TcpStream, ConnectError> {
     let mut failure = ConnectError::Failed("no address".to_owned());
     for address in to.addresses() {
         match timeout(to.connect_timeout, connect_address(address)).await {
-            Ok(Ok(socket)) => return Ok(socket),
+            Ok(Ok(socket)) => {
+                let prepared = socket.set_nodelay(true).and_then(|()| keep_alive(&socket));
+                match prepared {
+                    Ok(()) => return Ok(socket),
+                    Err(error) => failure = ConnectError::Failed(failure_reason(&error)),
+                }
+            }
             Ok(Err(error)) if are_lacking_towards(address, &error) => {
                 local_resources::warn_of(address, &error);
                 failure = ConnectError::Lacking;
@@ -93,15 +101,28 @@ async fn connect_tcp(to: &Endpoint) -> Result<TcpStream, ConnectError> {
     Err(failure)
 }
 
-/// Connects to one address, with keepalive on.
+/// Connects to one address. Options that matter only to a connection that goes on for a
+/// while are left to whom it is for.
 pub(crate) async fn connect_address(address: SocketAddr) -> io::Result<TcpStream> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
     };
-    socket.set_nodelay(true)?;
-    keep_alive(&socket)?;
-    socket.connect(address).await
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
+    match rustix::net::connect(&socket, &address) {
+        Ok(()) | Err(Errno::INPROGRESS) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let socket = TcpStream::from_std(socket.into())?;
+    let ready = socket.ready(Interest::WRITABLE | Interest::ERROR).await?;
+    // The socket is asked only when the event says that there is an error.
+    if (ready.is_error() || ready.is_write_closed())
+        && let Some(error) = socket.take_error()?
+    {
+        return Err(error);
+    }
+    Ok(socket)
 }
 
 /// How a connect ended.
@@ -169,8 +190,6 @@ const LACKING_PAUSE: Duration = Duration::from_millis(20);
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
-
-    use rustix::io::Errno;
 
     use super::*;
 

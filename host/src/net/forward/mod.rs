@@ -25,8 +25,7 @@ mod splicer;
 mod timeouts;
 
 pub(crate) use flow::MOST_HELD;
-pub use hooks::DataCallbacks;
-pub(crate) use hooks::ForwardHooks;
+pub(crate) use hooks::{DataCallbacks, ForwardHooks};
 pub(crate) use outcome::{Asked, Outcome};
 pub(crate) use timeouts::Timeouts;
 
@@ -43,7 +42,7 @@ use crate::net::first_flight::{FirstFlight, Resend};
 use crate::net::pipe::Buffers;
 use flow::{Flow, Intake, Loss, Progress};
 use proxy_wasm_engine::{Direction, End};
-use side::{Input, Side};
+use side::{Input, NoDelay, Side};
 use silence::{Activity, Silence};
 
 /// What a client has sent, and what filters are shown, for another replica.
@@ -101,8 +100,9 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
         hooks: &'a T,
     ) -> Self {
         Forward {
-            client: Side::new(client),
-            replica: Side::new(replica),
+            // Its listening socket has handed it down.
+            client: Side::new(client, NoDelay::Set),
+            replica: Side::new(replica, NoDelay::AfterFirstWrite),
             up: Flow::new(Direction::Downstream),
             down: Flow::new(Direction::Upstream),
             first_end: None,
@@ -171,6 +171,9 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
 
     fn advance(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
         let before = self.progress();
+        if self.hooks.take_lasting() {
+            self.replica.keep_alive();
+        }
         loop {
             for direction in [Direction::Downstream, Direction::Upstream] {
                 // What a filter is shown as it closes does not pass, nor does anything

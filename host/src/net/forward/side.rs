@@ -1,14 +1,14 @@
 //! One side of a connection: the client's socket, or the replica's.
 
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker, ready};
 
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 use tokio::io::{Interest, Ready};
 use tokio::net::TcpStream;
 
-use crate::net::socket::{reset_on_close, unacknowledged};
+use crate::net::socket::{keep_alive, reset_on_close, unacknowledged};
 
 /// One side of a connection. What becomes of each way is decided from what its two
 /// sides can still do; a socket that fails can do less, but what it received before
@@ -17,7 +17,21 @@ pub(super) struct Side<'a> {
     pub(super) socket: &'a TcpStream,
     pub(super) input: Input,
     pub(super) output: Output,
+    /// Whether the end of its input is next.
+    at_end: bool,
+    no_delay: NoDelay,
     hang_up: Option<HangUp<'a>>,
+}
+
+/// Whether Nagle's algorithm is off. It holds back what is short while something before
+/// it is not acknowledged, so it matters from the second write on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoDelay {
+    Set,
+    /// To be set, but not for the first write: there may be no other.
+    AfterFirstWrite,
+    /// To be set for the next write.
+    Due,
 }
 
 /// What a side still sends.
@@ -48,11 +62,13 @@ pub(super) enum Output {
 type HangUp<'a> = Pin<Box<dyn Future<Output = io::Result<Ready>> + 'a>>;
 
 impl<'a> Side<'a> {
-    pub(super) fn new(socket: &'a TcpStream) -> Side<'a> {
+    pub(super) fn new(socket: &'a TcpStream, no_delay: NoDelay) -> Side<'a> {
         Side {
             socket,
             input: Input::Open,
             output: Output::Open,
+            at_end: false,
+            no_delay,
             hang_up: None,
         }
     }
@@ -60,21 +76,29 @@ impl<'a> Side<'a> {
     /// Reads what there is; 0 bytes: it sends no more.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, chunk: &mut [u8]) -> Poll<usize> {
         let socket = self.socket;
-        let read = loop {
+        if self.at_end {
+            return Poll::Ready(self.received(Ok(0)));
+        }
+        let length = chunk.len();
+        let (read, has_ended) = loop {
             if let Err(error) = ready!(socket.poll_read_ready(cx)) {
-                break Err(error);
+                break (Err(error), false);
             }
-            let length = chunk.len();
+            let has_ended = has_ended(socket);
             let read = || Ok(recv(socket, &mut *chunk, RecvFlags::empty())?.0);
             if let Some(read) = attempt(socket, Interest::READABLE, length, read) {
-                break read;
+                break (read, has_ended);
             }
         };
-        Poll::Ready(self.received(read))
+        let bytes = self.received(read);
+        // The FIN was there before the read, and is behind what it left nothing of.
+        self.at_end = has_ended && 0 < bytes && bytes < length;
+        Poll::Ready(bytes)
     }
 
     /// Writes what it takes; nothing was written when it is gone.
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<usize> {
+        self.prepare_write();
         let socket = self.socket;
         let sent = loop {
             if let Err(error) = ready!(socket.poll_write_ready(cx)) {
@@ -86,6 +110,19 @@ impl<'a> Side<'a> {
             }
         };
         Poll::Ready(self.sent(sent))
+    }
+
+    /// To be called before each write.
+    pub(super) fn prepare_write(&mut self) {
+        self.no_delay = match self.no_delay {
+            NoDelay::AfterFirstWrite => NoDelay::Due,
+            NoDelay::Due => {
+                // Fails only on a socket that is gone already.
+                let _ = self.socket.set_nodelay(true);
+                NoDelay::Set
+            }
+            NoDelay::Set => NoDelay::Set,
+        };
     }
 
     /// Takes in how a read went. After a failed write the queue ends with what looks
@@ -125,6 +162,12 @@ impl<'a> Side<'a> {
         }
     }
 
+    /// Has the kernel notice that the other end vanished.
+    pub(super) fn keep_alive(&self) {
+        // Fails only on a socket that is gone already.
+        let _ = keep_alive(self.socket);
+    }
+
     /// Makes the close of its socket a reset.
     pub(super) fn reset(&self) {
         reset_on_close(self.socket);
@@ -157,6 +200,14 @@ impl<'a> Side<'a> {
     pub(super) fn unacknowledged(&self) -> usize {
         unacknowledged(self.socket)
     }
+}
+
+/// Whether the last event said that the FIN has come, and no reset: whatever is to be
+/// read is here.
+fn has_ended(socket: &TcpStream) -> bool {
+    let ready = pin!(socket.ready(Interest::READABLE | Interest::ERROR));
+    let ready = ready.poll(&mut Context::from_waker(Waker::noop()));
+    matches!(ready, Poll::Ready(Ok(ready)) if ready.is_read_closed() && !ready.is_error())
 }
 
 /// Tries to move up to `length` bytes; `None`: the socket is not ready after all.
