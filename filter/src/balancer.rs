@@ -107,10 +107,9 @@ impl Balancer {
         self.sync.is_holder()
     }
 
-    /// The board's version this VM has seen; when the board has another one,
-    /// [`Balancer::refresh`] before the next connection.
-    pub fn version(&self) -> u32 {
-        self.sync.version()
+    /// Whether the board has news: then [`Balancer::refresh`] before the next connection.
+    pub fn is_behind(&self, store: &mut impl Store) -> bool {
+        self.sync.is_behind(store)
     }
 
     /// Whether a connection's client must be known to choose for it.

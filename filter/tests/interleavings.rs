@@ -12,7 +12,7 @@ use dtr_lb_filter::balancer::{Admission, Balancer};
 use dtr_lb_filter::effect::{Effect, Fact};
 use dtr_lb_filter::health::probe_response::ProbeResponse;
 use dtr_lb_filter::random::Random;
-use dtr_lb_filter::shared::board::{Store, VERSION};
+use dtr_lb_filter::shared::board::Store;
 use dtr_lb_filter::time::Moment;
 use std::time::Duration;
 use world::board::Interrupted;
@@ -76,8 +76,7 @@ impl Vm {
         let mut chosen = Vec::new();
         for _ in 0..3 * REPLICAS {
             self.streams += 1;
-            let version = store.read(VERSION).map_or(0, |record| record.cas);
-            if version != self.balancer.version() {
+            if self.balancer.is_behind(store) {
                 self.balancer.refresh(store, now);
             }
             let listener = self.balancer.listener(443).unwrap();

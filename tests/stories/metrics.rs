@@ -109,7 +109,8 @@ fn never_fall(before: &Samples, after: &Samples) {
     }
 }
 
-const EXPECTED: [&str; 16] = [
+const EXPECTED: [&str; 17] = [
+    "dtr_lb_changes_announced",
     r#"dtr_lb_listener_connections{listener="443"}"#,
     r#"dtr_lb_listener_refused{listener="443",reason="all-away"}"#,
     r#"dtr_lb_listener_refused{listener="443",reason="all-down"}"#,

@@ -82,18 +82,27 @@ impl Choice {
             self.is_stale = true;
         }
         candidate.share = share;
-        let by_weight = match self.policy {
-            Policy::RoundRobin => 0,
-            _ => u64::from(load.active).saturating_mul(STEP) / share,
-        };
+        let turn = candidate.turn;
         self.tree.set(
             replica,
             Key {
                 availability: load.availability,
-                load: by_weight,
-                turn: candidate.turn,
+                load: self.policy.load(load.active, share),
+                turn,
             },
         );
+    }
+
+    /// Takes in how many connections a replica has open, of which nothing else changed.
+    pub(crate) fn set_active(&mut self, replica: usize, active: u32) {
+        let share = self
+            .candidates
+            .get(replica)
+            .map(|candidate| candidate.share);
+        if let (Some(share), Some(key)) = (share, self.tree.key(replica)) {
+            let load = self.policy.load(active, share.max(1));
+            self.tree.set(replica, Key { load, ..key });
+        }
     }
 
     /// How available the best of them is; `None` when there are none.
@@ -149,6 +158,16 @@ impl Choice {
                 .is_some_and(|key| key.availability == availability)
         });
         self.best = BestCandidates::of(best.map(|(replica, candidate)| (replica, *candidate)));
+    }
+}
+
+impl Policy {
+    /// How busy a replica counts as: its open connections by its share.
+    fn load(self, active: u32, share: u64) -> u64 {
+        match self {
+            Policy::RoundRobin => 0,
+            _ => u64::from(active).saturating_mul(STEP) / share,
+        }
     }
 }
 

@@ -112,6 +112,11 @@ impl Listener {
         self.tryable = rest.saturating_add(tryable(self));
     }
 
+    /// Takes in how many connections a replica has open, of which nothing else changed.
+    pub(crate) fn set_active(&mut self, id: ReplicaId, active: u32) {
+        self.choice.set_active(id.index(), active);
+    }
+
     /// Chooses a replica for a connection from a client, given as an even hash.
     ///
     /// # Errors

@@ -192,7 +192,18 @@ impl Pool {
 
     /// Takes in how many connections a replica has open.
     pub(crate) fn set_active(&mut self, id: ReplicaId, active: u32, now: Moment) {
-        self.change(id, now, |replica, _| replica.active = active);
+        let Some(replica) = self.replicas.get_mut(id.index()) else {
+            return;
+        };
+        if replica.max_connections.is_some() || replica.recovered.is_some() {
+            // It may be full by that, or its share is another by now.
+            self.change(id, now, |replica, _| replica.active = active);
+            return;
+        }
+        replica.active = active;
+        for listener in &mut self.listeners {
+            listener.set_active(id, active);
+        }
     }
 
     /// Takes in all verdicts anew, after another configuration, which has this many checks.

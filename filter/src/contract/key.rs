@@ -12,13 +12,7 @@ pub const METADATA_REPLICA: &str = "name";
 /// Where the filter reads the replica that a connection is, or is being, connected
 /// to. `upstream_host_metadata` alone is not served to network filters by Envoy 1.40,
 /// whatever its documentation says.
-pub const REPLICA_PROPERTY: [&str; 5] = [
-    "xds",
-    "upstream_host_metadata",
-    "filter_metadata",
-    METADATA,
-    METADATA_REPLICA,
-];
+pub const REPLICA_PROPERTY: &str = "xds\0upstream_host_metadata\0filter_metadata\0dtr\0name";
 
 /// The foreign function that sets a connection's filter state.
 pub const STEERING_FUNCTION: &str = "set_envoy_filter_state";
@@ -37,3 +31,15 @@ pub const CLUSTER_STATUS: &str = "dtr.cluster_status";
 /// handshake, with the answer to an HTTP call: a
 /// [`Certificate`](crate::compare::Certificate). It lets none of a replica's own pass.
 pub const PEER_CERTIFICATE: &str = "x-dtr-lb-peer-certificate";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_replica_is_read_where_hosts_leave_it() {
+        let path = ["xds", "upstream_host_metadata", "filter_metadata"];
+        let path = [&path[..], &[METADATA, METADATA_REPLICA]].concat();
+        assert_eq!(REPLICA_PROPERTY, path.join("\0"));
+    }
+}

@@ -15,6 +15,7 @@
 //! | `dtr_lb.listener.PORT.connections` | counter | connections given to a replica |
 //! | `dtr_lb.listener.PORT.refused.REASON` | counter | connections given to none |
 //! | `dtr_lb.usable` | gauge | replicas that may be given connections |
+//! | `dtr_lb.changes_announced` | counter | times a VM announced to the others that verdicts or orders changed |
 //! | `dtr_lb.not_steered` | counter | connections left to the proxy's own choice |
 //!
 //! [`labels`] takes a name apart; [`tags`] are the same rules for Envoy. Replicas'
@@ -27,6 +28,10 @@ pub const USABLE: &str = "dtr_lb.usable";
 
 /// Connections left to the proxy's own choice.
 pub const NOT_STEERED: &str = "dtr_lb.not_steered";
+
+/// Times a VM announced that verdicts or orders changed: what VMs look at before each
+/// connection.
+pub const CHANGES_ANNOUNCED: &str = "dtr_lb.changes_announced";
 
 /// What follows a replica's name; the kinds that have a reason of their own are
 /// in [`REPLICA_FAMILIES`].

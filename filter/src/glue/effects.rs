@@ -1,6 +1,6 @@
 //! Carries out what the balancer wants done outside.
 
-use super::host::{self, Shared};
+use super::host;
 use super::upstream;
 use super::vm::{Call, Vm};
 use crate::balancer::Balancer;
@@ -14,7 +14,7 @@ use proxy_wasm::types::{LogLevel, MetricType};
 /// Meets the other VMs, then carries out all that is to be done.
 pub(super) fn sync_and_carry_out(vm: &mut Vm, now: Moment) {
     if let Some(balancer) = &mut vm.balancer {
-        balancer.sync(&mut Shared, now);
+        balancer.sync(&mut vm.shared, now);
     }
     carry_out(vm, now);
 }

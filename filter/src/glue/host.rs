@@ -1,8 +1,10 @@
 //! The host's functions, with the types of the core.
 
+use crate::contract::metric_name::CHANGES_ANNOUNCED;
 use crate::shared::board::{Lost, Record, Store};
 use proxy_wasm::hostcalls;
-use proxy_wasm::types::{BufferType, LogLevel, MapType, Status};
+use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType, Status};
+use std::ptr::null_mut;
 use std::time::Duration;
 
 type Done = Result<(), Status>;
@@ -26,13 +28,34 @@ pub(super) fn buffer(buffer: BufferType, most: usize) -> Vec<u8> {
         .unwrap_or_default()
 }
 
-/// A property; an empty one counts as absent, as some hosts serve one for the other.
-pub(super) fn property(path: &[&str]) -> Option<Vec<u8>> {
-    hostcalls::get_property(path.to_vec()).ok()?
+/// A property, by its path as hosts take it: segments with a zero byte between. An empty
+/// one counts as absent, as some hosts serve one for the other.
+///
+/// The SDK's function takes the segments, and puts the path together in two pieces of
+/// memory of their own: with two properties for each connection that is a fifth of what
+/// the filter costs.
+pub(super) fn property(path: &str) -> Option<Vec<u8>> {
+    unsafe extern "C" {
+        fn proxy_get_property(
+            path: *const u8,
+            path_size: usize,
+            value: *mut *mut u8,
+            value_size: *mut usize,
+        ) -> u32;
+    }
+    let (mut value, mut size) = (null_mut(), 0);
+    // SAFETY: the host reads the path, and writes to the two places that it is given.
+    let status = unsafe { proxy_get_property(path.as_ptr(), path.len(), &mut value, &mut size) };
+    if status != Status::Ok as u32 || value.is_null() {
+        return None;
+    }
+    // SAFETY: the host has had this memory allocated by the SDK, as a vector of this
+    // capacity, has filled it, and leaves it to who asked.
+    Some(unsafe { Vec::from_raw_parts(value, size, size) })
 }
 
 /// A property that is a number.
-pub(super) fn number(path: &[&str]) -> Option<u64> {
+pub(super) fn number(path: &str) -> Option<u64> {
     Some(u64::from_le_bytes(property(path)?.try_into().ok()?))
 }
 
@@ -44,18 +67,25 @@ pub(super) fn header(map: MapType, name: &str) -> Option<String> {
     Some(value).filter(|value| !value.is_empty())
 }
 
-/// The number of a key of shared data, which changes with its value; 0 when there
-/// is no such key.
-pub(super) fn shared_data_cas(key: &str) -> u32 {
-    hostcalls::get_shared_data(key)
-        .ok()
-        .and_then(|(_, cas)| cas)
-        .unwrap_or(0)
+/// The host's shared data, and the counter of what is announced in it.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// The counter's number; 0, which is none, until it is defined.
+    changes: u32,
 }
 
-/// The host's shared data.
-#[derive(Debug)]
-pub(super) struct Shared;
+impl Shared {
+    /// Defines the counter, unless that is done.
+    ///
+    /// # Errors
+    /// When the host has no room for it.
+    pub(super) fn open(&mut self) -> Done {
+        if self.changes == 0 {
+            self.changes = hostcalls::define_metric(MetricType::Counter, CHANGES_ANNOUNCED)?;
+        }
+        Ok(())
+    }
+}
 
 impl Store for Shared {
     fn read(&mut self, key: &str) -> Option<Record> {
@@ -68,6 +98,15 @@ impl Store for Shared {
 
     fn write(&mut self, key: &str, value: &[u8], expected: Option<u32>) -> Result<(), Lost> {
         hostcalls::set_shared_data(key, Some(value), expected).map_err(|_| Lost)
+    }
+
+    fn version(&mut self) -> u64 {
+        hostcalls::get_metric(self.changes).unwrap_or_default()
+    }
+
+    fn announce(&mut self) {
+        // Fails only without the counter, which there is before there is a balancer.
+        let _ = hostcalls::increment_metric(self.changes, 1);
     }
 }
 

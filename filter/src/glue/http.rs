@@ -1,7 +1,7 @@
 //! Requests of the admin listener.
 
 use super::effects::carry_out;
-use super::host::{self, Shared};
+use super::host;
 use super::vm::Vm;
 use crate::admin::api;
 use crate::admin::http::{BODY_LIMIT, Request};
@@ -61,7 +61,7 @@ pub(super) fn closed(vm: &mut Vm, context: u32) {
 fn respond(vm: &mut Vm, request: &Request) -> Action {
     let now = vm.read_clock();
     if let Some(balancer) = &mut vm.balancer {
-        let response = api::answer(balancer, request, &mut Shared, now);
+        let response = api::answer(balancer, request, &mut vm.shared, now);
         let _ = host::respond(response.status, &response.headers, &response.body);
     } else {
         let _ = host::respond(503, &[], b"{\"error\":\"the filter has no configuration\"}");

@@ -7,6 +7,7 @@ use super::vm::{Call, Vm};
 use crate::balancer::Balancer;
 use crate::compare::observation;
 use crate::config::Config;
+use crate::contract::metric_name::CHANGES_ANNOUNCED;
 use crate::contract::{ADMIN_ROOT, REPLICA_ANSWERED, port_of_root};
 use crate::effect::Fact;
 use crate::health::probe_response::{BODY_LIMIT, ProbeResponse, ReplySource};
@@ -27,7 +28,7 @@ pub(super) enum Role {
 
 /// The role of the root that begins.
 pub(super) fn role() -> Role {
-    match host::property(&["plugin_root_id"]).unwrap_or_default() {
+    match host::property("plugin_root_id").unwrap_or_default() {
         id if id == ADMIN_ROOT.as_bytes() => Role::Admin,
         id => Role::Listener(port_of_root(&id)),
     }
@@ -46,6 +47,11 @@ pub(super) fn configure(vm: &mut Vm, root: u32, role: Role) -> bool {
             return false;
         }
     };
+    if vm.shared.open().is_err() {
+        let text = format!("the host refuses to define the metric {CHANGES_ANNOUNCED}");
+        host::log(LogLevel::Critical, &text);
+        return false;
+    }
     let now = vm.read_clock();
     let is_admin = role == Role::Admin;
     match &mut vm.balancer {
@@ -66,7 +72,7 @@ pub(super) fn configure(vm: &mut Vm, root: u32, role: Role) -> bool {
     }
     // Not more than to look: this VM may be one that the host throws away.
     if let Some(balancer) = &mut vm.balancer {
-        balancer.refresh(&mut host::Shared, now);
+        balancer.refresh(&mut vm.shared, now);
     }
     carry_out(vm, now);
     true
@@ -105,7 +111,7 @@ pub(super) fn answered(vm: &mut Vm, token: u32, headers: usize) {
     };
     // The lease first: the answer of one who has lost it meanwhile counts no more.
     if let Some(balancer) = &mut vm.balancer {
-        balancer.sync(&mut host::Shared, now);
+        balancer.sync(&mut vm.shared, now);
         balancer.observe(fact, now);
     }
     sync_and_carry_out(vm, now);
@@ -129,7 +135,7 @@ fn leave(vm: &mut Vm, root: u32, now: Moment) -> bool {
     let Some(balancer) = &mut vm.balancer else {
         return true;
     };
-    balancer.retire(&mut host::Shared, now);
+    balancer.retire(&mut vm.shared, now);
     let is_idle = balancer.is_idle() && vm.unannounced.is_empty();
     vm.leaving = (!is_idle).then_some(root);
     carry_out(vm, now);

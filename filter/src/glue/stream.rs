@@ -1,6 +1,6 @@
 //! Connections: each is given a route when it opens, and counted when it ends.
 
-use super::host::{self, Shared};
+use super::host;
 use super::upstream::{self, ReplicaEnd, observe_outcome};
 use super::vm::Vm;
 use crate::balance::stream::StreamId;
@@ -8,7 +8,6 @@ use crate::balancer::Admission;
 use crate::contract::{REPLICA_PROPERTY, STEERING_FUNCTION};
 use crate::effect::Fact;
 use crate::random;
-use crate::shared::board::VERSION;
 use crate::time::Moment;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::Action;
@@ -25,12 +24,12 @@ pub(super) fn opened(vm: &mut Vm, context: u32, port: Option<u16>) -> Action {
     let Some(listener) = port.and_then(|port| balancer.listener(port)) else {
         return Action::Continue;
     };
-    if host::shared_data_cas(VERSION) != balancer.version() {
-        balancer.refresh(&mut Shared, now);
+    if balancer.is_behind(&mut vm.shared) {
+        balancer.refresh(&mut vm.shared, now);
     }
-    balancer.share_limits(&mut Shared, now);
+    balancer.share_limits(&mut vm.shared, now);
     let client = match balancer.needs_client() {
-        true => client(&host::property(&["source", "address"]).unwrap_or_default()),
+        true => client(&host::property(SOURCE).unwrap_or_default()),
         false => 0,
     };
     let stream = StreamId(context);
@@ -47,7 +46,7 @@ pub(super) fn opened(vm: &mut Vm, context: u32, port: Option<u16>) -> Action {
     if steered.is_err() {
         balancer.observe(Fact::NotSteered(stream), now);
     }
-    balancer.share_limits(&mut Shared, now);
+    balancer.share_limits(&mut vm.shared, now);
     Action::Continue
 }
 
@@ -88,7 +87,7 @@ pub(super) fn adopt(vm: &mut Vm, root: u32, now: Moment) {
             continue;
         }
         if let Some(listener) = port.and_then(|port| balancer.listener(port)) {
-            let name = host::property(&REPLICA_PROPERTY).unwrap_or_default();
+            let name = host::property(REPLICA_PROPERTY).unwrap_or_default();
             let name = std::str::from_utf8(&name).unwrap_or_default();
             let fact = Fact::Adopted(StreamId(context), listener, name);
             balancer.observe(fact, now);
@@ -112,3 +111,5 @@ fn client(address: &[u8]) -> u64 {
         .unwrap_or(address.len());
     random::hash(address.get(..colon).unwrap_or(address))
 }
+
+const SOURCE: &str = "source\0address";

@@ -59,7 +59,7 @@ pub(super) fn observe_outcome(
         false if sent > 0 => UpstreamOutcome::Reached(&name),
         // The marker of success: flags stay set after an attempt that failed, and the
         // replica's name is there while it is still being connected to.
-        _ if host::property(&CONNECTED).is_some() => UpstreamOutcome::Connected(&name),
+        _ if host::property(CONNECTED).is_some() => UpstreamOutcome::Connected(&name),
         _ if flags() & CONNECT_FAILED != 0 => UpstreamOutcome::Failed,
         _ => UpstreamOutcome::Pending,
     };
@@ -69,7 +69,7 @@ pub(super) fn observe_outcome(
 /// Hands the balancer that the replica of the connection at hand ended it before its
 /// first byte. That speaks against the replica unless it had waited for its client.
 pub(super) fn left_unserved(balancer: &mut Balancer, stream: StreamId, now: Moment) {
-    let began = host::number(&BEGAN).map(Duration::from_nanos);
+    let began = host::number(BEGAN).map(Duration::from_nanos);
     let age = host::now()
         .zip(began)
         .map(|(now, began)| now.saturating_sub(began));
@@ -83,30 +83,30 @@ pub(super) fn left_unserved(balancer: &mut Balancer, stream: StreamId, now: Mome
 /// Whether a replica reset the connection at hand, whose client had sent something: one
 /// that came and went may be answered by a reset.
 pub(super) fn was_reset() -> bool {
-    flags() & REMOTE_RESET != 0 && host::number(&RECEIVED).unwrap_or_default() > 0
+    flags() & REMOTE_RESET != 0 && host::number(RECEIVED).unwrap_or_default() > 0
 }
 
 /// How many bytes the client of the connection at hand has been sent.
 pub(super) fn sent() -> u64 {
-    host::number(&SENT).unwrap_or_default()
+    host::number(SENT).unwrap_or_default()
 }
 
 /// The name of the replica of the connection at hand; empty when there is none.
 fn replica() -> String {
-    let name = host::property(&REPLICA_PROPERTY).unwrap_or_default();
+    let name = host::property(REPLICA_PROPERTY).unwrap_or_default();
     String::from_utf8(name).unwrap_or_default()
 }
 
 fn flags() -> u64 {
-    host::number(&FLAGS).unwrap_or_default()
+    host::number(FLAGS).unwrap_or_default()
 }
 
-const CONNECTED: [&str; 2] = ["upstream", "local_address"];
-const SENT: [&str; 2] = ["response", "size"];
-const RECEIVED: [&str; 2] = ["request", "size"];
+const CONNECTED: &str = "upstream\0local_address";
+const SENT: &str = "response\0size";
+const RECEIVED: &str = "request\0size";
 /// Nanoseconds since the Unix epoch.
-const BEGAN: [&str; 2] = ["request", "time"];
-const FLAGS: [&str; 2] = ["response", "flags"];
+const BEGAN: &str = "request\0time";
+const FLAGS: &str = "response\0flags";
 /// UpstreamRemoteReset. A replica's orderly end has no flag.
 const REMOTE_RESET: u64 = 16;
 /// UpstreamConnectionFailure (32) and UpstreamRetryLimitExceeded (32768).

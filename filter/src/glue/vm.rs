@@ -1,6 +1,6 @@
 //! What a VM keeps between callbacks: one balancer for all its contexts.
 
-use super::host;
+use super::host::{self, Shared};
 use crate::admin::http::Request;
 use crate::balancer::Balancer;
 use crate::compare::InspectionId;
@@ -13,6 +13,7 @@ use std::collections::HashMap;
 #[derive(Default)]
 pub(super) struct Vm {
     pub(super) clock: Clock,
+    pub(super) shared: Shared,
     pub(super) balancer: Option<Balancer>,
     /// The roots of listeners.
     pub(super) listening: Vec<u32>,

@@ -10,7 +10,9 @@
 //! | `dtr.counts` | connections, a row for each VM | each VM, by heartbeat |
 //! | `dtr.orders` | drain and maintenance | the VM that was asked to |
 //! | `dtr.cluster_status` | what the registry says of its own replicas; JSON, without the first byte | the standalone host |
-//! | `dtr.version` | nothing; set anew when verdicts or orders change | them |
+//!
+//! That verdicts or orders have changed is counted in a metric: a VM looks at it before
+//! each connection, and no host takes a lock or copies anything for that.
 //!
 //! No times are compared across VMs: each notes by its own clock when it last
 //! saw a value change. Values of another version of the filter read as absent.
@@ -28,6 +30,13 @@ pub trait Store {
     ///
     /// [`Lost`] when it is another.
     fn write(&mut self, key: &str, value: &[u8], expected: Option<u32>) -> Result<(), Lost>;
+
+    /// How often something was announced, by any VM.
+    fn version(&mut self) -> u64;
+
+    /// Has all VMs look at the board before their next connection: what was written
+    /// before is there for who sees the new version.
+    fn announce(&mut self);
 }
 
 /// A value of the board.
@@ -50,8 +59,6 @@ pub(crate) const DETAILS: &str = "dtr.details";
 pub(crate) const OBSERVATIONS: &str = "dtr.observations";
 pub(crate) const COUNTS: &str = "dtr.counts";
 pub(crate) const ORDERS: &str = "dtr.orders";
-/// The key whose number changes whenever another VM must look at the board.
-pub const VERSION: &str = "dtr.version";
 
 /// What to expect of a key that is not there: hosts insert it whatever is
 /// expected, and refuse when another VM has just inserted it.
@@ -107,15 +114,4 @@ pub(crate) fn update<T: Serialize + DeserializeOwned + Default, R>(
         }
     }
     Err(Lost)
-}
-
-/// Has all VMs look at the board before their next connection.
-pub(crate) fn announce(store: &mut impl Store) {
-    // Cannot be lost: another VM that sets it announces as well.
-    let _ = store.write(VERSION, &[], None);
-}
-
-/// The board's version; 0 when nothing was ever announced.
-pub(crate) fn version(store: &mut impl Store) -> u32 {
-    store.read(VERSION).map_or(0, |record| record.cas)
 }

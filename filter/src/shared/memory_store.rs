@@ -7,6 +7,7 @@ use std::collections::HashMap;
 pub(crate) struct MemoryStore {
     records: HashMap<String, Record>,
     cas: u32,
+    version: u64,
     /// Every write with an expected number is refused.
     pub(crate) refuses: bool,
 }
@@ -29,5 +30,13 @@ impl Store for MemoryStore {
         };
         self.records.insert(key.to_owned(), record);
         Ok(())
+    }
+
+    fn version(&mut self) -> u64 {
+        self.version
+    }
+
+    fn announce(&mut self) {
+        self.version += 1;
     }
 }

@@ -22,8 +22,8 @@ pub(crate) struct Sync {
     pace: Pace,
     /// What this VM is to the others; `None` before the first heartbeat.
     member: Option<Member>,
-    /// The board's version this VM has seen.
-    version: u32,
+    /// The board's version this VM has seen; `None`: none since its configuration.
+    version: Option<u64>,
     duty: Duty,
     news: News,
     beat_due: Moment,
@@ -72,7 +72,7 @@ impl Sync {
         Sync {
             pace,
             member: None,
-            version: 0,
+            version: None,
             duty: Duty::Active,
             news: News::None,
             beat_due: Moment::START,
@@ -89,7 +89,7 @@ impl Sync {
     /// it, and the others are to know the verdicts.
     pub(crate) fn configure(&mut self, pace: Pace) {
         self.pace = pace;
-        self.version = 0;
+        self.version = None;
         if self.is_holder() {
             self.news = News::Verdicts;
         }
@@ -105,11 +105,6 @@ impl Sync {
         self.member.as_ref().map(|member| &member.lease)
     }
 
-    /// The board's version this VM has seen.
-    pub(crate) fn version(&self) -> u32 {
-        self.version
-    }
-
     /// Whether a VM that had ended when this one started counts as ended by now.
     pub(crate) fn predecessor_has_ended(&self, now: Moment) -> bool {
         now.age() > self.pace.ttl()
@@ -117,13 +112,13 @@ impl Sync {
 
     /// Whether the board has news for this VM.
     pub(crate) fn is_behind(&self, store: &mut impl Store) -> bool {
-        board::version(store) != self.version
+        self.version != Some(store.version())
     }
 
     /// Reads the operator's orders, and counts as up to date from here on: what
     /// changes after this is read once more.
     pub(crate) fn read_orders(&mut self, store: &mut impl Store) -> Orders {
-        self.version = board::version(store);
+        self.version = Some(store.version());
         board::read(store, ORDERS).0.unwrap_or_default()
     }
 
@@ -232,7 +227,7 @@ impl Sync {
             self.news = News::None;
             // They are to be found once the verdicts are read.
             self.make_details_due();
-            board::announce(store);
+            store.announce();
         }
     }
 
@@ -314,7 +309,7 @@ impl Sync {
     ) -> Result<u64, Lost> {
         let set = |orders: &mut Orders| orders.set(replica, order, unix_ms);
         let since = board::update(store, ORDERS, set)?;
-        board::announce(store);
+        store.announce();
         Ok(since)
     }
 

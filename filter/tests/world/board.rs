@@ -9,6 +9,7 @@ use std::collections::HashMap;
 pub struct Board {
     values: HashMap<String, Record>,
     cas: u32,
+    version: u64,
     random: Random,
     /// One in this many writes with an expected number is lost; 0: none.
     pub unlucky: u64,
@@ -35,6 +36,14 @@ impl Store for Board {
         self.values.insert(key.to_owned(), record);
         Ok(())
     }
+
+    fn version(&mut self) -> u64 {
+        self.version
+    }
+
+    fn announce(&mut self) {
+        self.version += 1;
+    }
 }
 
 impl Board {
@@ -42,6 +51,7 @@ impl Board {
         Board {
             values: HashMap::new(),
             cas: 0,
+            version: 0,
             random,
             unlucky: 0,
         }
@@ -90,5 +100,13 @@ impl<F: FnOnce(&mut Board)> Store for Interrupted<'_, F> {
 
     fn write(&mut self, key: &str, value: &[u8], expected: Option<u32>) -> Result<(), Lost> {
         self.access().write(key, value, expected)
+    }
+
+    fn version(&mut self) -> u64 {
+        self.access().version()
+    }
+
+    fn announce(&mut self) {
+        self.access().announce();
     }
 }

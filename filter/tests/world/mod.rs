@@ -27,7 +27,7 @@ use dtr_lb_filter::effect::{Effect, Fact, Level, MetricKind};
 use dtr_lb_filter::health::probe_request::ProbeId;
 use dtr_lb_filter::health::probe_response::ProbeResponse;
 use dtr_lb_filter::random::Random;
-use dtr_lb_filter::shared::board::{Lost, Store, VERSION};
+use dtr_lb_filter::shared::board::Lost;
 use dtr_lb_filter::time::{Clock, Moment};
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, UNIX_EPOCH};
@@ -315,9 +315,8 @@ impl World {
     /// Has a VM read the news, as the glue does before each connection.
     pub fn refresh(&mut self, vm: usize) {
         let now = self.now(vm);
-        let version = self.board.read(VERSION).map_or(0, |it| it.cas);
         let balancer = &mut self.vms[vm].balancer;
-        if version != balancer.version() {
+        if balancer.is_behind(&mut self.board) {
             balancer.refresh(&mut self.board, now);
         }
     }

@@ -84,12 +84,15 @@ impl<'a, 'g> Call<'a, 'g> {
     /// Copies bytes into memory the guest allocates; where they are.
     pub(super) fn copy_in(&mut self, bytes: &[u8]) -> Result<u32, HostcallError> {
         let len = u32::try_from(bytes.len()).map_err(|_| HostcallError::Memory)?;
-        let allocate = self.state().allocate.clone().ok_or(HostcallError::Memory)?;
+        // Taken out for the call: a clone would count references of its type, which all
+        // VMs share.
+        let allocate = self.state().allocate.take().ok_or(HostcallError::Memory)?;
         let before = self.state().policy.enter_allocator();
-        let at = allocate
-            .call(&mut *self.caller, (len,))
-            .map_err(HostcallError::Broken)?;
-        self.state().policy.set_phase(before);
+        let at = allocate.call(&mut *self.caller, (len,));
+        let state = self.state();
+        state.allocate = Some(allocate);
+        let at = at.map_err(HostcallError::Broken)?;
+        state.policy.set_phase(before);
         if at == 0 {
             return Err(HostcallError::Memory);
         }

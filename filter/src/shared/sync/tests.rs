@@ -36,6 +36,8 @@ fn the_first_vm_probes_and_a_retired_one_hands_over_at_once() {
 fn verdicts_are_announced_by_the_holder_and_seen_by_the_others() {
     let mut store = MemoryStore::default();
     let ((mut one, mut random), (mut two, _)) = (vm(), vm());
+    assert!(two.is_behind(&mut store), "it has never looked");
+    two.read_orders(&mut store);
     assert!(!two.is_behind(&mut store), "nothing was ever announced");
     two.has_news();
     assert!(!two.must_announce(), "only the holder's verdicts count");

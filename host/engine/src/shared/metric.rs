@@ -115,7 +115,9 @@ impl MetricTable {
         match cell.kind {
             MetricKind::Counter if delta <= 0 => return Err(HostcallError::BadArgument),
             MetricKind::Counter | MetricKind::Gauge => {
-                cell.value.fetch_add(delta as u64, Ordering::Relaxed);
+                // As in Envoy, who sees the new value sees what was done before: guests
+                // announce by a metric what they have written to shared data.
+                cell.value.fetch_add(delta as u64, Ordering::AcqRel);
             }
             MetricKind::Histogram => return Err(HostcallError::BadArgument),
         }
@@ -139,7 +141,7 @@ impl MetricTable {
     pub(crate) fn get(&self, id: u32) -> Result<u64, HostcallError> {
         let cell = self.cell(id, HostcallError::BadArgument)?;
         match cell.kind {
-            MetricKind::Counter | MetricKind::Gauge => Ok(cell.value.load(Ordering::Relaxed)),
+            MetricKind::Counter | MetricKind::Gauge => Ok(cell.value.load(Ordering::Acquire)),
             MetricKind::Histogram => Err(HostcallError::BadArgument),
         }
     }
