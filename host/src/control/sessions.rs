@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
@@ -14,7 +15,7 @@ use proxy_wasm_engine::Direction;
 /// The open sessions of one worker, by connection id.
 #[derive(Default)]
 pub(crate) struct Sessions {
-    open: RefCell<HashMap<u64, Rc<SessionControl>>>,
+    open: RefCell<HashMap<u64, Rc<SessionControl>, RandomState>>,
     left: Notify,
     /// How many the filters have not seen yet.
     unseen: Cell<usize>,
@@ -130,6 +131,8 @@ impl Sessions {
 
 /// Between two looks at the sessions that are open.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
+/// A session that is open for so long has been found to last.
+pub(crate) const LASTS_WITHIN: Duration = Duration::from_secs(2 * BETWEEN_LOOKS.as_secs());
 
 #[cfg(test)]
 mod tests {

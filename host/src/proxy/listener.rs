@@ -84,7 +84,10 @@ impl Clients<TcpStream> for Sessions {
         #[cfg(test)]
         self.worker.shared.options.fault.strike(Fault::Accept);
         let (worker, listener) = (Rc::clone(&self.worker), Rc::clone(&self.listener));
-        spawn_local(session::serve(worker, listener, client, source, places));
+        // In a box of its own, as the runtime moves a task's future several times.
+        spawn_local(Box::pin(session::serve(
+            worker, listener, client, source, places,
+        )));
     }
 
     fn failed(&mut self) {

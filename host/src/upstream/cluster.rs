@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use crate::error::StartError;
 use crate::plan::Plan;
 use crate::upstream::endpoint::{Endpoint, OwnListeners};
@@ -187,7 +189,7 @@ pub(crate) struct RoundRobin(Vec<Cell<usize>>);
 
 /// What each name stands for.
 #[derive(Default)]
-struct Names(HashMap<String, Target>);
+struct Names(HashMap<String, Target, RandomState>);
 
 impl Names {
     fn add(&mut self, name: &str, target: Target) -> Result<(), StartError> {

@@ -43,7 +43,7 @@ use crate::net::pipe::Buffers;
 use flow::{Flow, Intake, Loss, Progress};
 use proxy_wasm_engine::{Direction, End};
 use side::{Input, NoDelay, Side};
-use silence::{Activity, Silence};
+use silence::{Activity, Silence, Watch};
 
 /// What a client has sent, and what filters are shown, for another replica.
 pub(crate) struct Resumable {
@@ -63,6 +63,8 @@ pub(crate) struct Forward<'a, T> {
     closing: Option<Outcome>,
     timeouts: Timeouts,
     silence: Silence,
+    /// How the connection is watched while nothing happens.
+    watch: Watch,
     /// What one side has not acknowledged, while that is waited for.
     unacknowledged: usize,
     recheck: Option<Recheck>,
@@ -109,6 +111,7 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
             closing: None,
             timeouts: Timeouts::default(),
             silence: Silence::default(),
+            watch: Watch::Short,
             unacknowledged: 0,
             recheck: None,
             buffers,
@@ -172,6 +175,7 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
     fn advance(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
         let before = self.progress();
         if self.hooks.take_lasting() {
+            self.watch = Watch::Lasting;
             self.replica.keep_alive();
         }
         loop {
@@ -198,14 +202,18 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
             if let Poll::Ready(outcome) = self.settle(cx) {
                 return Poll::Ready(outcome);
             }
-            if self.is_half_closed() && self.poll_hang_up(cx).is_ready() {
+            if self.watch == Watch::Lasting
+                && self.is_half_closed()
+                && self.poll_hang_up(cx).is_ready()
+            {
                 continue;
             }
             let activity = match before == self.progress() {
                 true => Activity::None,
                 false => Activity::Some,
             };
-            ready!(self.silence.poll(cx, self.silence_limit(), activity));
+            let limit = self.silence_limit();
+            ready!(self.silence.poll(cx, limit, activity, self.watch));
             match self.closing {
                 Some(outcome) => return Poll::Ready(outcome),
                 None => self.close(self.timed_out()),

@@ -4,7 +4,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::control::sessions::LASTS_WITHIN;
 
 /// Watches for silence without touching the timer at each byte.
 #[derive(Default)]
@@ -22,6 +24,15 @@ pub(super) enum Activity {
     Some,
 }
 
+/// How a connection is watched while nothing happens. Most are over before that matters,
+/// and a timer costs as much as a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Watch {
+    /// Not for what takes longer than until it is found to last.
+    Short,
+    Lasting,
+}
+
 impl Silence {
     /// Ready once it has lasted for the limit; another limit than last time begins
     /// anew.
@@ -30,6 +41,7 @@ impl Silence {
         cx: &mut Context<'_>,
         limit: Option<Duration>,
         activity: Activity,
+        watch: Watch,
     ) -> Poll<()> {
         let changed = std::mem::replace(&mut self.limit, limit) != limit;
         let Some(limit) = limit else {
@@ -38,9 +50,14 @@ impl Silence {
         if changed || activity == Activity::Some {
             self.since = Some(Instant::now());
         }
-        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep(limit)));
+        if watch == Watch::Short && limit >= LASTS_WITHIN {
+            // Looked at again by then.
+            return Poll::Pending;
+        }
+        let end = self.since.unwrap_or_else(Instant::now) + limit;
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(end)));
         if changed {
-            alarm.as_mut().reset(Instant::now() + limit);
+            alarm.as_mut().reset(end);
         }
         while alarm.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
@@ -69,11 +86,13 @@ mod tests {
         let pause = Duration::from_secs(50);
         for _ in 0..3 {
             tokio::time::sleep(pause).await;
-            let mut look = |cx: &mut Context<'_>| silence.poll(cx, Some(LIMIT), Activity::Some);
+            let mut look = |cx: &mut Context<'_>| {
+                silence.poll(cx, Some(LIMIT), Activity::Some, Watch::Lasting)
+            };
             let active = poll_fn(|cx| Poll::Ready(look(cx))).await;
             assert!(active.is_pending(), "ended within {LIMIT:?} of activity");
         }
-        poll_fn(|cx| silence.poll(cx, Some(LIMIT), Activity::None)).await;
+        poll_fn(|cx| silence.poll(cx, Some(LIMIT), Activity::None, Watch::Lasting)).await;
         expect(began, pause * 3 + LIMIT);
     }
 
@@ -83,12 +102,31 @@ mod tests {
         let mut silence = Silence::default();
         let pause = Duration::from_secs(50);
         for limit in [Some(LIMIT), None, Some(LIMIT * 2)] {
-            let mut look = |cx: &mut Context<'_>| silence.poll(cx, limit, Activity::None);
+            let mut look =
+                |cx: &mut Context<'_>| silence.poll(cx, limit, Activity::None, Watch::Lasting);
             assert!(poll_fn(|cx| Poll::Ready(look(cx))).await.is_pending());
             tokio::time::sleep(pause).await;
         }
-        poll_fn(|cx| silence.poll(cx, Some(LIMIT * 2), Activity::None)).await;
+        poll_fn(|cx| silence.poll(cx, Some(LIMIT * 2), Activity::None, Watch::Lasting)).await;
         expect(began, pause * 2 + LIMIT * 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timer_begins_when_the_connection_lasts_and_counts_from_the_last_activity() {
+        let began = Instant::now();
+        let mut silence = Silence::default();
+        for activity in [Activity::Some, Activity::None] {
+            let mut look =
+                |cx: &mut Context<'_>| silence.poll(cx, Some(LIMIT), activity, Watch::Short);
+            assert!(poll_fn(|cx| Poll::Ready(look(cx))).await.is_pending());
+            assert!(silence.alarm.is_none(), "a timer for a short connection");
+            tokio::time::sleep(LASTS_WITHIN / 2).await;
+        }
+        poll_fn(|cx| silence.poll(cx, Some(LIMIT), Activity::None, Watch::Lasting)).await;
+        expect(began, LIMIT);
+        let short = LASTS_WITHIN - Duration::from_secs(1);
+        poll_fn(|cx| silence.poll(cx, Some(short), Activity::None, Watch::Short)).await;
+        expect(began, LIMIT + short);
     }
 
     fn expect(began: Instant, expected: Duration) {

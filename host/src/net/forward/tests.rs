@@ -29,6 +29,7 @@ struct Seen {
     sated: Cell<bool>,
     /// Has the connection closed, and lets the bytes go all the same.
     close: Cell<bool>,
+    lasting: Cell<bool>,
     control: SessionControl,
 }
 
@@ -69,7 +70,8 @@ impl ForwardHooks for Seen {
     }
 
     fn take_lasting(&self) -> bool {
-        self.control.take_lasting()
+        // From the beginning: what is watched then is what is tested.
+        !self.lasting.replace(true)
     }
 
     fn poll_order(&self, cx: &mut Context<'_>) -> Poll<CloseCommand> {
