@@ -1,16 +1,19 @@
-//! What the built filter asks of its host: this list, no more and no less. A clock,
-//! a socket or WASI that crept in would show here, and so would a function that the
-//! filter no longer needs.
+//! What the built filter asks of its host, and what it is called for: these lists, no
+//! more and no less. A clock, a socket or WASI that crept in would show here, and so
+//! would a function that the filter no longer needs.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
+
+#[path = "../build/exports.rs"]
+mod exports;
 
 use dtr_lb::FILTER;
 use wasmparser::{Parser, Payload};
 
 /// More than the filter's own code calls: the SDK's vtables hold a default method
 /// for every callback and with it the function that the method asks.
-const EXPECTED: [&str; 35] = [
+const EXPECTED: [&str; 30] = [
     "env.proxy_add_header_map_value",
     "env.proxy_call_foreign_function",
     "env.proxy_close_stream",
@@ -18,7 +21,6 @@ const EXPECTED: [&str; 35] = [
     "env.proxy_define_metric",
     "env.proxy_dequeue_shared_queue",
     "env.proxy_done",
-    "env.proxy_enqueue_shared_queue",
     "env.proxy_get_buffer_bytes",
     "env.proxy_get_current_time_nanoseconds",
     "env.proxy_get_header_map_pairs",
@@ -26,11 +28,9 @@ const EXPECTED: [&str; 35] = [
     "env.proxy_get_property",
     "env.proxy_get_shared_data",
     "env.proxy_get_status",
-    "env.proxy_grpc_call",
     "env.proxy_grpc_cancel",
     "env.proxy_grpc_close",
     "env.proxy_grpc_send",
-    "env.proxy_grpc_stream",
     "env.proxy_http_call",
     "env.proxy_increment_metric",
     "env.proxy_log",
@@ -38,12 +38,10 @@ const EXPECTED: [&str; 35] = [
     "env.proxy_register_shared_queue",
     "env.proxy_remove_header_map_value",
     "env.proxy_replace_header_map_value",
-    "env.proxy_resolve_shared_queue",
     "env.proxy_send_local_response",
     "env.proxy_set_buffer_bytes",
     "env.proxy_set_effective_context",
     "env.proxy_set_header_map_pairs",
-    "env.proxy_set_property",
     "env.proxy_set_shared_data",
     "env.proxy_set_tick_period_milliseconds",
 ];
@@ -64,6 +62,24 @@ fn the_filter_imports_exactly_what_it_needs() {
         unused.is_empty(),
         "on the list and not imported: {unused:?}; take it off"
     );
+}
+
+#[test]
+fn the_filter_exports_exactly_what_it_is_called_for() {
+    let listed = BTreeSet::from(exports::KEPT.map(|(name, _)| name.to_owned()));
+
+    assert_eq!(exported(FILTER), listed);
+}
+
+/// The name of every export of a module.
+fn exported(module: &[u8]) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for payload in Parser::new(0).parse_all(module) {
+        if let Payload::ExportSection(section) = payload.unwrap() {
+            names.extend(section.into_iter().map(|one| one.unwrap().name.to_owned()));
+        }
+    }
+    names
 }
 
 /// Every import of a module, as `MODULE.NAME`.

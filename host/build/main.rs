@@ -1,7 +1,10 @@
-//! Builds the filter for WebAssembly, so that the host can embed it and
-//! `cargo build` is the only command needed.
+//! Builds the filter for WebAssembly and reduces the module to what is called, so that
+//! the host can embed it and `cargo build` is the only command needed.
 //!
 //! `DTR_LB_FILTER_WASM` names a built module to embed instead.
+
+mod exports;
+mod reduce;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -30,9 +33,14 @@ fn embed() -> Result<(), String> {
         }
         None => build(&out)?,
     };
-    std::fs::copy(&module, out.join("filter.wasm"))
-        .map(|_| ())
-        .map_err(|error| format!("the filter {} can't be read: {error}", module.display()))
+    let name = module.display();
+    let linked = std::fs::read(&module)
+        .map_err(|error| format!("the filter {name} can't be read: {error}"))?;
+    let reduced = reduce::reduce(&linked, &exports::KEPT.map(|(export, _)| export))
+        .map_err(|error| format!("the filter {name} can't be reduced: {error}"))?;
+    let embedded = out.join("filter.wasm");
+    std::fs::write(&embedded, reduced)
+        .map_err(|error| format!("{} can't be written: {error}", embedded.display()))
 }
 
 fn build(out: &Path) -> Result<PathBuf, String> {

@@ -1,0 +1,38 @@
+//! What the filter's module exports, and so what a host enters its VM for.
+
+/// Every export that is kept, and what it is for. The SDK exports each callback of the
+/// ABI; those that are not here would do nothing.
+pub(crate) const KEPT: [(&str, &str); 17] = [
+    ("memory", "what the host reads and writes"),
+    ("proxy_abi_version_0_2_1", "the version of the ABI"),
+    (
+        "_initialize",
+        "sets up the panic hook and the root contexts",
+    ),
+    ("malloc", "room for what the host hands over"),
+    (
+        "proxy_on_context_create",
+        "a root, a connection or a request begins",
+    ),
+    ("proxy_on_configure", "a root is given its configuration"),
+    ("proxy_on_tick", "probes are due, and what the VMs share"),
+    ("proxy_on_http_call_response", "a probe is answered"),
+    ("proxy_on_new_connection", "a connection is given its route"),
+    (
+        "proxy_on_downstream_data",
+        "whether the client ends its side first",
+    ),
+    ("proxy_on_upstream_data", "whether the replica has answered"),
+    (
+        "proxy_on_upstream_connection_close",
+        "a replica ends its side",
+    ),
+    (
+        "proxy_on_request_headers",
+        "a request of the admin listener",
+    ),
+    ("proxy_on_request_body", "a change it asks for"),
+    ("proxy_on_done", "whether a root may end"),
+    ("proxy_on_log", "a connection or a request is over"),
+    ("proxy_on_delete", "a context is freed"),
+];
