@@ -17,8 +17,8 @@ use std::collections::HashMap;
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     reported: HashMap<ReplicaId, Tally>,
-    given: HashMap<u16, u64>,
-    refused: HashMap<(u16, Refusal), u64>,
+    /// Connections of each listener that were given a replica, or refused.
+    connections: Vec<(u16, Option<Refusal>, u64)>,
     /// Gauges are set by the VM that probes, from the sums of all VMs: so they
     /// come back to the truth whichever VM dies.
     gauges: HashMap<String, u64>,
@@ -69,15 +69,11 @@ impl Metrics {
         }
         for listener in pool.listeners() {
             let port = listener.port;
-            let before = self.given.entry(port).or_default();
-            let new = listener.given.saturating_sub(*before);
+            let new = self.since_last(port, None, listener.given);
             effects.count(metric_name::listener_connections(port), new);
-            *before = listener.given;
             for (refusal, times) in &listener.refused {
-                let before = self.refused.entry((port, *refusal)).or_default();
-                let new = times.saturating_sub(*before);
+                let new = self.since_last(port, Some(*refusal), *times);
                 effects.count(metric_name::listener_refused(port, refusal.name()), new);
-                *before = *times;
             }
         }
     }
@@ -120,6 +116,18 @@ impl Metrics {
     /// Forgets what the gauges were set to: another VM set them meanwhile.
     pub(crate) fn forget_gauges(&mut self) {
         self.gauges.clear();
+    }
+
+    /// How much larger a listener's number is than it was reported, and is from now on.
+    fn since_last(&mut self, port: u16, refusal: Option<Refusal>, all: u64) -> u64 {
+        let mut known = self.connections.iter_mut();
+        match known.find(|(of, what, _)| (*of, *what) == (port, refusal)) {
+            Some((_, _, before)) => all.saturating_sub(std::mem::replace(before, all)),
+            None => {
+                self.connections.push((port, refusal, all));
+                all
+            }
+        }
     }
 
     fn set(&mut self, name: String, value: u64, effects: &mut Effects) {

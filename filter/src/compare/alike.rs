@@ -2,7 +2,6 @@
 
 use super::disagreement::{Disagreement, Fault, Subject};
 use super::observation::{Observation, Observed};
-use std::collections::BTreeMap;
 
 /// Who has which text.
 pub(super) struct Groups {
@@ -17,8 +16,8 @@ pub(super) struct Groups {
 pub(super) fn compare(
     replicas: &[Observed<'_>],
     (subject, fault): (Subject, Fault),
-    pick: impl Fn(&Observation) -> Option<String>,
-    describe: impl Fn(&str, Option<&str>) -> String,
+    pick: &dyn Fn(&Observation) -> Option<String>,
+    describe: &dyn Fn(&str, Option<&str>) -> String,
 ) -> Vec<Disagreement> {
     let Groups { usual, odd } = groups(replicas, pick);
     let describe = |(text, replicas): (String, Vec<String>)| Disagreement {
@@ -33,14 +32,9 @@ pub(super) fn compare(
 /// Sorts replicas by their texts. None is odd when all have the same.
 pub(super) fn groups(
     replicas: &[Observed<'_>],
-    pick: impl Fn(&Observation) -> Option<String>,
+    pick: &dyn Fn(&Observation) -> Option<String>,
 ) -> Groups {
-    let mut by_text: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (name, observation) in replicas {
-        if let Some(text) = pick(observation) {
-            by_text.entry(text).or_default().push((*name).to_owned());
-        }
-    }
+    let by_text = by_text(replicas, pick);
     let usual = majority(&by_text).map(str::to_owned);
     let odd = by_text
         .into_iter()
@@ -51,9 +45,31 @@ pub(super) fn groups(
     }
 }
 
+/// The texts of the replicas, in their order, and those that have them.
+pub(super) fn by_text(
+    replicas: &[Observed<'_>],
+    pick: &dyn Fn(&Observation) -> Option<String>,
+) -> Vec<(String, Vec<String>)> {
+    let mut by_text: Vec<(String, Vec<String>)> = Vec::new();
+    for (name, observation) in replicas {
+        let Some(text) = pick(observation) else {
+            continue;
+        };
+        match by_text.binary_search_by(|(known, _)| known.cmp(&text)) {
+            Ok(at) => {
+                if let Some((_, replicas)) = by_text.get_mut(at) {
+                    replicas.push((*name).to_owned());
+                }
+            }
+            Err(at) => by_text.insert(at, (text, vec![(*name).to_owned()])),
+        }
+    }
+    by_text
+}
+
 /// The text that more than half have.
-fn majority(by_text: &BTreeMap<String, Vec<String>>) -> Option<&str> {
-    let all: usize = by_text.values().map(Vec::len).sum();
+fn majority(by_text: &[(String, Vec<String>)]) -> Option<&str> {
+    let all: usize = by_text.iter().map(|(_, replicas)| replicas.len()).sum();
     let mut texts = by_text.iter();
     let (text, _) = texts.find(|(_, replicas)| replicas.len() > all / 2)?;
     Some(text)

@@ -4,7 +4,6 @@ use super::alike;
 use super::certificate::Certificate;
 use super::disagreement::{Disagreement, Fault, Subject};
 use super::observation::{Observation, Observed};
-use std::collections::HashMap;
 
 pub(super) fn compare(fqdn: &str, replicas: &[Observed<'_>], unix_ms: u64) -> Vec<Disagreement> {
     let now = i64::try_from(unix_ms / 1000).unwrap_or(i64::MAX);
@@ -56,13 +55,12 @@ struct Shown<'a> {
 /// Each certificate once, in the order of the replicas.
 fn shown<'a>(replicas: &[Observed<'a>]) -> Vec<Shown<'a>> {
     let mut all: Vec<Shown<'a>> = Vec::new();
-    let mut places: HashMap<&str, usize> = HashMap::new();
     for (name, observation) in replicas {
         let Some(certificate) = &observation.certificate else {
             continue;
         };
-        let place = places.entry(&certificate.sha256).or_insert(all.len());
-        match all.get_mut(*place) {
+        let mut known = all.iter_mut();
+        match known.find(|known| known.certificate.sha256 == certificate.sha256) {
             Some(known) => known.replicas.push((*name).to_owned()),
             None => all.push(Shown {
                 certificate,
@@ -82,7 +80,7 @@ fn different(replicas: &[Observed<'_>]) -> Vec<Disagreement> {
         replicas,
         text,
     };
-    let alike::Groups { usual, odd } = alike::groups(replicas, fingerprint);
+    let alike::Groups { usual, odd } = alike::groups(replicas, &fingerprint);
     if let Some(usual) = usual {
         let odd = odd.into_iter().map(|(one, replicas)| {
             let text = format!("its certificate is {one}, the others' {usual}; {remedy}");

@@ -22,23 +22,23 @@ pub fn compare(fqdn: &str, replicas: &[Observed<'_>], unix_ms: u64) -> Vec<Disag
     found.extend(alike::compare(
         replicas,
         (Subject::Version, Fault::Unlike),
-        server,
-        version("Server:"),
+        &server,
+        &version("Server:"),
     ));
     let api = |observation: &Observation| observation.api_version.clone();
     let header = "Docker-Distribution-Api-Version:";
     found.extend(alike::compare(
         replicas,
         (Subject::Version, Fault::UnlikeApi),
-        api,
-        version(header),
+        &api,
+        &version(header),
     ));
     let redirect = |observation: &Observation| observation.redirect.clone();
     found.extend(alike::compare(
         replicas,
         (Subject::Redirect, Fault::Unlike),
-        redirect,
-        |value, others| match others {
+        &redirect,
+        &|value, others| match others {
             Some(others) => format!("port 80 leads to {value}, the others' to {others}"),
             None => format!("port 80 leads to {value}"),
         },

@@ -23,7 +23,7 @@ pub(crate) struct Inspector {
     replicas: Vec<Inspected>,
     /// Not asked yet in this round, by their place among the replicas.
     queue: VecDeque<usize>,
-    under_way: HashMap<InspectionId, UnderWay>,
+    under_way: Vec<(InspectionId, UnderWay)>,
     /// Whether a round has begun whose outcome is not known yet.
     is_round_open: bool,
     /// When the next round begins; `None`: another VM asks.
@@ -71,7 +71,7 @@ impl Inspector {
             plan: None,
             replicas: Vec::new(),
             queue: VecDeque::new(),
-            under_way: HashMap::new(),
+            under_way: Vec::new(),
             is_round_open: false,
             due: None,
             known: Vec::new(),
@@ -123,8 +123,8 @@ impl Inspector {
     /// When there is something to do.
     pub(crate) fn next_wake(&self) -> Option<Moment> {
         let timeout = self.plan.as_ref()?.timeout.saturating_add(GRACE);
-        let under_way = self.under_way.values();
-        let lost = under_way.map(|it| it.sent.moment.plus(timeout)).min();
+        let under_way = self.under_way.iter();
+        let lost = under_way.map(|(_, it)| it.sent.moment.plus(timeout)).min();
         lost.or(self.due)
     }
 
@@ -140,7 +140,7 @@ impl Inspector {
             return;
         };
         let lost = plan.timeout.saturating_add(GRACE);
-        (self.under_way).retain(|_, it| now.moment.since(it.sent.moment) < lost);
+        (self.under_way).retain(|(_, it)| now.moment.since(it.sent.moment) < lost);
         if !self.is_round_open {
             if now.moment < due {
                 return;
@@ -158,7 +158,7 @@ impl Inspector {
             self.last = self.last.saturating_add(1);
             let inspection = InspectionId(self.last);
             self.under_way
-                .insert(inspection, UnderWay { number, sent: now });
+                .push((inspection, UnderWay { number, sent: now }));
             effects.push(Effect::Inspect(InspectionRequest {
                 inspection,
                 cluster: probe_cluster(&plan.check, &replica.name),
@@ -178,9 +178,11 @@ impl Inspector {
         now: Reading,
         effects: &mut Effects,
     ) {
-        let Some(under_way) = self.under_way.remove(&inspection) else {
+        let mut inspections = self.under_way.iter();
+        let Some(at) = inspections.position(|(one, _)| *one == inspection) else {
             return;
         };
+        let (_, under_way) = self.under_way.swap_remove(at);
         if let Some(replica) = self.replicas.get_mut(under_way.number)
             && !headers.is_empty()
         {

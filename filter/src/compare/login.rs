@@ -5,7 +5,6 @@ use super::alike;
 use super::challenge::{Challenge, Origin};
 use super::disagreement::{Disagreement, Fault, Subject};
 use super::observation::{Observation, Observed};
-use std::collections::BTreeMap;
 
 pub(super) fn compare(fqdn: &str, replicas: &[Observed<'_>]) -> Vec<Disagreement> {
     let any = replicas.iter().any(|(_, it)| it.challenge.is_some());
@@ -19,8 +18,8 @@ pub(super) fn compare(fqdn: &str, replicas: &[Observed<'_>]) -> Vec<Disagreement
     let mut found = alike::compare(
         replicas,
         (Subject::Login, Fault::Unlike),
-        challenge,
-        |value, others| match others {
+        &challenge,
+        &|value, others| match others {
             Some(others) => format!(
                 "sends clients to log in to {value}, the others to {others}; give all the same \
                  settings of the token server"
@@ -30,7 +29,7 @@ pub(super) fn compare(fqdn: &str, replicas: &[Observed<'_>]) -> Vec<Disagreement
             ),
         },
     );
-    found.extend(grouped(replicas, Subject::Login, |observation| {
+    found.extend(grouped(replicas, Subject::Login, &|observation| {
         let challenge = Challenge::read(observation.challenge.as_deref()?);
         let realm = challenge.realm.and_then(|realm| wrong_origin(realm, fqdn));
         let service = challenge
@@ -43,7 +42,7 @@ pub(super) fn compare(fqdn: &str, replicas: &[Observed<'_>]) -> Vec<Disagreement
 
 /// Redirects that leave the registry's name or TLS.
 pub(super) fn compare_redirects(fqdn: &str, replicas: &[Observed<'_>]) -> Vec<Disagreement> {
-    grouped(replicas, Subject::Redirect, |observation| {
+    grouped(replicas, Subject::Redirect, &|observation| {
         let url = observation.redirect.as_deref()?;
         let origin = Origin::of(url)?;
         if origin.host.eq_ignore_ascii_case(fqdn) {
@@ -61,15 +60,9 @@ pub(super) fn compare_redirects(fqdn: &str, replicas: &[Observed<'_>]) -> Vec<Di
 fn grouped(
     replicas: &[Observed<'_>],
     subject: Subject,
-    problem: impl Fn(&Observation) -> Option<String>,
+    problem: &dyn Fn(&Observation) -> Option<String>,
 ) -> Vec<Disagreement> {
-    let mut by_text: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (name, observation) in replicas {
-        if let Some(text) = problem(observation) {
-            by_text.entry(text).or_default().push((*name).to_owned());
-        }
-    }
-    let found = by_text.into_iter();
+    let found = alike::by_text(replicas, problem).into_iter();
     found
         .map(|(text, replicas)| Disagreement {
             subject,

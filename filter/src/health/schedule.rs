@@ -4,7 +4,6 @@ use super::probe_request::ProbeId;
 use crate::config::Health;
 use crate::random::Random;
 use crate::time::Moment;
-use std::collections::HashMap;
 use std::time::Duration;
 
 /// The schedule of all watched checks, by number.
@@ -12,7 +11,8 @@ use std::time::Duration;
 pub(crate) struct Schedule {
     health: Health,
     rounds: Vec<Round>,
-    under_way: HashMap<ProbeId, usize>,
+    /// Few, and so looked through: a map of its own would be more code than all of this.
+    under_way: Vec<(ProbeId, usize)>,
     last: u64,
 }
 
@@ -46,7 +46,7 @@ impl Schedule {
         let mut schedule = Schedule {
             health,
             rounds: Vec::new(),
-            under_way: HashMap::new(),
+            under_way: Vec::new(),
             last: 0,
         };
         schedule.configure(health, size);
@@ -105,14 +105,14 @@ impl Schedule {
         skips: impl Fn(usize) -> bool,
     ) -> Vec<(ProbeId, usize)> {
         let room = MOST_UNDER_WAY.saturating_sub(self.under_way.len());
-        let rounds = self.rounds.iter().enumerate();
-        let mut due: Vec<(Moment, usize)> = rounds
-            .filter(|(_, round)| round.sent.is_none() && round.due <= now)
-            .filter(|(number, _)| !skips(*number))
-            .map(|(number, round)| (round.due, number))
-            .collect();
         // The longest overdue come first.
-        due.sort_unstable();
+        let mut due: Vec<(Moment, usize)> = Vec::new();
+        for (number, round) in self.rounds.iter().enumerate() {
+            if round.sent.is_none() && round.due <= now && !skips(number) {
+                let at = due.partition_point(|(other, _)| *other <= round.due);
+                due.insert(at, (round.due, number));
+            }
+        }
         let mut probes = Vec::new();
         for (_, number) in due.into_iter().take(room) {
             let Some(round) = self.rounds.get_mut(number) else {
@@ -124,7 +124,7 @@ impl Schedule {
             let stretch = 1.0 + jitter * (2.0 * random.unit() - 1.0);
             let at = now;
             round.sent = Some(Sent { probe, at, stretch });
-            self.under_way.insert(probe, number);
+            self.under_way.push((probe, number));
             probes.push((probe, number));
         }
         probes
@@ -132,13 +132,16 @@ impl Schedule {
 
     /// The check that a probe under way belongs to.
     pub(crate) fn number_of(&self, probe: ProbeId) -> Option<usize> {
-        self.under_way.get(&probe).copied()
+        let mut under_way = self.under_way.iter();
+        let (_, number) = under_way.find(|(one, _)| *one == probe)?;
+        Some(*number)
     }
 
     /// A probe is over; `None` when it is not under way. [`Schedule::plan_next`] is
     /// to follow.
     pub(crate) fn finish(&mut self, probe: ProbeId, now: Moment) -> Option<Finished> {
-        let number = self.under_way.remove(&probe)?;
+        let at = self.under_way.iter().position(|(one, _)| *one == probe)?;
+        let (_, number) = self.under_way.swap_remove(at);
         let sent = self.rounds.get_mut(number)?.sent.take()?;
         Some(Finished {
             number,
