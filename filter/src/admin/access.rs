@@ -94,8 +94,14 @@ fn is_loopback(host: &str) -> bool {
         Some(rest) => rest.split_once(']').map_or(rest, |(name, _)| name),
         None => host.rsplit_once(':').map_or(host, |(name, _)| name),
     };
-    let address: Option<std::net::IpAddr> = name.parse().ok();
-    name.eq_ignore_ascii_case("localhost") || address.is_some_and(|address| address.is_loopback())
+    name.eq_ignore_ascii_case("localhost") || name == "::1" || is_loopback_ipv4(name)
+}
+
+/// Whether it is an address of 127.0.0.0/8, as browsers write it.
+fn is_loopback_ipv4(name: &str) -> bool {
+    let octets = name.split('.');
+    let is_octet = |octet: &str| octet.parse::<u8>().is_ok_and(|it| it.to_string() == octet);
+    name.starts_with("127.") && octets.clone().count() == 4 && octets.clone().all(is_octet)
 }
 
 #[cfg(test)]
