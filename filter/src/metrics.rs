@@ -16,7 +16,8 @@ use std::collections::HashMap;
 /// What was reported so far.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
-    reported: HashMap<ReplicaId, Tally>,
+    /// By replica's number.
+    reported: Vec<Tally>,
     /// Connections of each listener that were given a replica, or refused.
     connections: Vec<(u16, Option<Refusal>, u64)>,
     /// Gauges are set by the VM that probes, from the sums of all VMs: so they
@@ -57,10 +58,14 @@ impl Metrics {
     pub(crate) fn count(&mut self, pool: &Pool, connections: &Connections, effects: &mut Effects) {
         for (id, replica) in pool.replicas() {
             let here = connections.here(id);
-            let before = self.reported.entry(id).or_default();
-            if *before == here {
-                continue;
+            let number = id.index();
+            if self.reported.len() <= number {
+                self.reported
+                    .resize(number.saturating_add(1), Tally::default());
             }
+            let Some(before) = self.reported.get_mut(number).filter(|it| **it != here) else {
+                continue;
+            };
             let new = here.without_totals(before);
             let name = |leaf| metric_name::replica(&replica.name, leaf);
             effects.count(name("connections"), new.connections);
@@ -102,11 +107,11 @@ impl Metrics {
     pub(crate) fn gauge_clocks(
         &mut self,
         pool: &Pool,
-        skews_ms: &HashMap<ReplicaId, i64>,
+        skews_ms: &[(ReplicaId, i64)],
         effects: &mut Effects,
     ) {
-        for (id, replica) in pool.replicas() {
-            if let Some(skew_ms) = skews_ms.get(&id) {
+        for (id, skew_ms) in skews_ms {
+            if let Some(replica) = pool.get(*id) {
                 let name = metric_name::replica(&replica.name, metric_name::CLOCK_SKEW);
                 self.set(name, whole_seconds(*skew_ms), effects);
             }

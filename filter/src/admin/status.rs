@@ -121,7 +121,8 @@ impl Status {
                 .and_then(|left| serde_json::from_slice(&left.value).ok()),
             replicas: replicas
                 .filter_map(|id| {
-                    let skew_ms = skews_ms.get(id).copied();
+                    let mut skews_ms = skews_ms.iter();
+                    let skew_ms = skews_ms.find(|(of, _)| of == id).map(|(_, skew)| *skew);
                     ReplicaStatus::of(balancer, (*id, skew_ms), now)
                 })
                 .collect(),

@@ -12,7 +12,7 @@ use crate::contract::probe_cluster;
 use crate::effect::{Effect, Effects};
 use crate::health::probe_request;
 use crate::time::{Moment, Reading};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// All replicas, and what their answers revealed.
@@ -205,9 +205,11 @@ impl Inspector {
 
     /// Takes in what another VM knows.
     pub(crate) fn learn(&mut self, observations: Vec<(String, Observation)>) {
-        let mut known: HashMap<String, Observation> = observations.into_iter().collect();
+        let mut known = VecDeque::from(observations);
         for replica in &mut self.replicas {
-            if let Some(observation) = known.remove(&replica.name) {
+            // Nearly always the first: other VMs have the same replicas in the same order.
+            let at = known.iter().position(|(name, _)| *name == replica.name);
+            if let Some((_, observation)) = at.and_then(|at| known.swap_remove_front(at)) {
                 replica.observation = Some(observation);
             }
         }
@@ -226,7 +228,7 @@ impl Inspector {
 
     /// How far each replica's clock is ahead of the others', in milliseconds; those of
     /// which nothing is known are left out.
-    pub(crate) fn skews_ms(&self) -> HashMap<ReplicaId, i64> {
+    pub(crate) fn skews_ms(&self) -> Vec<(ReplicaId, i64)> {
         let observed = (self.replicas.iter()).filter(|it| it.observation.is_some());
         let skews = observed.zip(skews_ms(&self.observed()));
         skews

@@ -15,7 +15,7 @@ use crate::contract::{metric_name, probe_cluster};
 use crate::effect::{Effect, Effects};
 use crate::random::Random;
 use crate::time::{Moment, Reading};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 /// All replicas under all checks.
@@ -207,15 +207,16 @@ impl Prober {
 
     /// Takes in what another VM knows.
     pub(crate) fn learn(&mut self, details: Vec<Detail>) {
-        let mut known: HashMap<(String, String), CheckState> = details
-            .into_iter()
-            .map(|detail| ((detail.replica, detail.check), detail.state))
-            .collect();
+        let mut details = VecDeque::from(details);
         for watch in &mut self.watches {
-            let check = self.checks.get(watch.check);
-            let check = check.map(|check| check.name.clone()).unwrap_or_default();
-            if let Some(state) = known.remove(&(watch.name.clone(), check)) {
-                watch.state = state;
+            let Some(check) = self.checks.get(watch.check) else {
+                continue;
+            };
+            let is_its = |it: &Detail| it.replica == watch.name && it.check == check.name;
+            // Nearly always the first: other VMs watch the same in the same order.
+            let at = details.iter().position(is_its);
+            if let Some(detail) = at.and_then(|at| details.swap_remove_front(at)) {
+                watch.state = detail.state;
             }
         }
     }

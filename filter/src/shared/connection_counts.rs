@@ -139,23 +139,29 @@ fn fold_in_ended(rows: &mut Vec<Row>, vm_id: u64, mut is_alive: impl FnMut(&Row)
 
 /// Folds the totals of some rows into the row [`ENDED`].
 fn fold(rows: &mut Vec<Row>, mut is_over: impl FnMut(&Row) -> bool) {
-    let mut totals: HashMap<u64, Tally> = HashMap::new();
+    // In the order of the keys.
+    let mut totals: Vec<(u64, Tally)> = Vec::new();
     rows.retain(|row| {
         if row.vm != ENDED && !is_over(row) {
             return true;
         }
         for (key, tally) in &row.counts {
-            totals.entry(*key).or_default().add(&tally.totals());
+            match totals.binary_search_by_key(key, |(known, _)| *known) {
+                Ok(at) => {
+                    if let Some((_, sum)) = totals.get_mut(at) {
+                        sum.add(&tally.totals());
+                    }
+                }
+                Err(at) => totals.insert(at, (*key, tally.totals())),
+            }
         }
         false
     });
     if !totals.is_empty() {
-        let mut counts: Vec<(u64, Tally)> = totals.into_iter().collect();
-        counts.sort_unstable_by_key(|(key, _)| *key);
         rows.push(Row {
             vm: ENDED,
             beat: 0,
-            counts,
+            counts: totals,
         });
     }
 }
