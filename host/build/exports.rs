@@ -2,7 +2,7 @@
 
 /// Every export that is kept, and what it is for. The SDK exports each callback of the
 /// ABI; those that are not here would do nothing.
-pub(crate) const KEPT: [(&str, &str); 17] = [
+pub(crate) const KEPT: [(&str, &str); 15] = [
     ("memory", "what the host reads and writes"),
     ("proxy_abi_version_0_2_1", "the version of the ABI"),
     (
@@ -19,10 +19,9 @@ pub(crate) const KEPT: [(&str, &str); 17] = [
     ("proxy_on_http_call_response", "a probe is answered"),
     ("proxy_on_new_connection", "a connection is given its route"),
     (
-        "proxy_on_downstream_data",
-        "whether the client ends its side first",
+        "proxy_on_downstream_connection_close",
+        "whether the replica was the first to end, where the host can't say so",
     ),
-    ("proxy_on_upstream_data", "whether the replica has answered"),
     (
         "proxy_on_upstream_connection_close",
         "a replica ends its side",
@@ -32,7 +31,9 @@ pub(crate) const KEPT: [(&str, &str); 17] = [
         "a request of the admin listener",
     ),
     ("proxy_on_request_body", "a change it asks for"),
-    ("proxy_on_done", "whether a root may end"),
-    ("proxy_on_log", "a connection or a request is over"),
+    (
+        "proxy_on_done",
+        "a connection or a request is over; whether a root may end",
+    ),
     ("proxy_on_delete", "a context is freed"),
 ];
