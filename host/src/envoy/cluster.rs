@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dtr_lb_filter::contract::METADATA_REPLICA;
 
-use super::connection::{BUFFER_LIMIT, keepalive};
+use super::connection::keepalive;
 use super::options::BootstrapOptions;
 use super::tls::transport_socket;
 use super::yaml::{Node, endpoint_address, extend, metadata, time, yaml};
@@ -90,7 +90,6 @@ fn endpoints<const N: usize>(
     let node = yaml!({
         "name": (name),
         "connect_timeout": (time(connect_timeout.unwrap_or(SECOND))),
-        "per_connection_buffer_limit_bytes": (BUFFER_LIMIT),
         "upstream_connection_options": { "tcp_keepalive": (keepalive()) },
         // Envoy's own limits of 1024 would be reached before the operator's.
         "circuit_breakers": {

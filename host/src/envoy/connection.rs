@@ -6,6 +6,3 @@ use super::yaml::{Node, yaml};
 pub(super) fn keepalive() -> Node {
     yaml!({ "keepalive_time": 60, "keepalive_interval": 10, "keepalive_probes": 6 })
 }
-
-/// Bytes in flight each way: what a fast sender may be ahead of a slow receiver.
-pub(super) const BUFFER_LIMIT: u32 = 65536;

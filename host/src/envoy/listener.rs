@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::connection::{BUFFER_LIMIT, keepalive};
+use super::connection::keepalive;
 use super::options::BootstrapOptions;
 use super::overload::{ADMIN_NAME, traffic_name};
 use super::plugin::plugin;
@@ -20,7 +20,6 @@ pub(super) fn traffic(
     yaml!({
         "name": (traffic_name(index, port)),
         "address": (socket_address(listener.bind)),
-        "per_connection_buffer_limit_bytes": (BUFFER_LIMIT),
         "tcp_keepalive": (keepalive()),
         "filter_chains": [{
             "filters": [
