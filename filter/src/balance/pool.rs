@@ -142,7 +142,7 @@ impl Pool {
     }
 
     /// Numbers of all replicas, those no longer configured too.
-    pub(crate) fn ids(&self) -> impl Iterator<Item = ReplicaId> + use<> {
+    pub(crate) fn ids(&self) -> impl ExactSizeIterator<Item = ReplicaId> + use<> {
         (0..self.replicas.len() as u32).map(ReplicaId)
     }
 
