@@ -4,7 +4,7 @@ use super::probe_request::ProbeId;
 use crate::config::Health;
 use crate::random::Random;
 use crate::time::Moment;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The schedule of all watched checks, by number.
@@ -12,7 +12,10 @@ use std::time::Duration;
 pub(crate) struct Schedule {
     health: Health,
     rounds: Vec<Round>,
-    under_way: HashMap<ProbeId, usize>,
+    /// Checks whose probe is not under way, the next one due first.
+    waiting: BTreeSet<(Moment, usize)>,
+    /// The oldest probe first.
+    under_way: BTreeMap<ProbeId, usize>,
     last: u64,
 }
 
@@ -46,7 +49,8 @@ impl Schedule {
         let mut schedule = Schedule {
             health,
             rounds: Vec::new(),
-            under_way: HashMap::new(),
+            waiting: BTreeSet::new(),
+            under_way: BTreeMap::new(),
             last: 0,
         };
         schedule.configure(health, size);
@@ -60,13 +64,12 @@ impl Schedule {
             sent: None,
         };
         self.health = health;
-        self.under_way.clear();
         self.rounds = vec![round; size];
+        self.stop();
     }
 
     /// Begins: all are due at once when they are few, else spread over an interval.
     pub(crate) fn start(&mut self, now: Moment) {
-        self.under_way.clear();
         let interval = Duration::from_millis(self.health.interval_ms);
         let size = self.rounds.len();
         for (number, round) in self.rounds.iter_mut().enumerate() {
@@ -81,6 +84,7 @@ impl Schedule {
                 sent: None,
             };
         }
+        self.stop();
     }
 
     /// Gives up all probes under way: another VM probes now.
@@ -89,6 +93,8 @@ impl Schedule {
         for round in &mut self.rounds {
             round.sent = None;
         }
+        let rounds = self.rounds.iter().enumerate();
+        self.waiting = rounds.map(|(number, round)| (round.due, number)).collect();
     }
 
     /// How many probes are under way.
@@ -105,19 +111,17 @@ impl Schedule {
         skips: impl Fn(usize) -> bool,
     ) -> Vec<(ProbeId, usize)> {
         let room = MOST_UNDER_WAY.saturating_sub(self.under_way.len());
-        let rounds = self.rounds.iter().enumerate();
-        let mut due: Vec<(Moment, usize)> = rounds
-            .filter(|(_, round)| round.sent.is_none() && round.due <= now)
-            .filter(|(number, _)| !skips(*number))
-            .map(|(number, round)| (round.due, number))
-            .collect();
         // The longest overdue come first.
-        due.sort_unstable();
-        let mut probes = Vec::new();
-        for (_, number) in due.into_iter().take(room) {
+        let due = self.waiting.iter().take_while(|(due, _)| *due <= now);
+        let due = due.filter(|(_, number)| !skips(*number));
+        let due: Vec<(Moment, usize)> = due.copied().take(room).collect();
+        let mut probes = Vec::with_capacity(due.len());
+        for waiting in due {
+            let (_, number) = waiting;
             let Some(round) = self.rounds.get_mut(number) else {
                 continue;
             };
+            self.waiting.remove(&waiting);
             self.last = self.last.saturating_add(1);
             let probe = ProbeId(self.last);
             let jitter = self.health.jitter.clamp(0.0, 1.0);
@@ -136,7 +140,7 @@ impl Schedule {
     }
 
     /// A probe is over; `None` when it is not under way. [`Schedule::plan_next`] is
-    /// to follow.
+    /// to follow, or its check is not due again.
     pub(crate) fn finish(&mut self, probe: ProbeId, now: Moment) -> Option<Finished> {
         let number = self.under_way.remove(&probe)?;
         let sent = self.rounds.get_mut(number)?.sent.take()?;
@@ -153,6 +157,7 @@ impl Schedule {
         let stretch = finished.sent.stretch.clamp(0.0, 2.0);
         if let Some(round) = self.rounds.get_mut(finished.number) {
             round.due = finished.sent.at.plus(interval.mul_f64(stretch));
+            self.waiting.insert((round.due, finished.number));
         }
     }
 
@@ -176,23 +181,26 @@ impl Schedule {
     /// Probes whose answer got lost.
     pub(crate) fn lost(&self, now: Moment) -> Vec<ProbeId> {
         let timeout = self.timeout();
-        let sent = self.rounds.iter().filter_map(|round| round.sent);
-        sent.filter(|sent| now.since(sent.at) >= timeout)
+        self.sent()
+            .take_while(|sent| now.since(sent.at) >= timeout)
             .map(|sent| sent.probe)
             .collect()
     }
 
     /// When something is due: a probe, or giving one up.
     pub(crate) fn next_wake(&self, skips: impl Fn(usize) -> bool) -> Option<Moment> {
-        let timeout = self.timeout();
+        let lost = self.sent().next().map(|sent| sent.at.plus(self.timeout()));
         let has_room = self.under_way.len() < MOST_UNDER_WAY;
-        let rounds = self.rounds.iter().enumerate();
-        let wakes = rounds.filter_map(|(number, round)| match round.sent {
-            Some(sent) => Some(sent.at.plus(timeout)),
-            None if has_room && !skips(number) => Some(round.due),
-            None => None,
-        });
-        wakes.min()
+        let mut waiting = self.waiting.iter().filter(|(_, number)| !skips(*number));
+        let due = has_room.then(|| waiting.next()).flatten();
+        let due = due.map(|(due, _)| *due);
+        lost.into_iter().chain(due).min()
+    }
+
+    /// The probes under way, the oldest first.
+    fn sent(&self) -> impl Iterator<Item = Sent> {
+        let numbers = self.under_way.values();
+        numbers.filter_map(|number| self.rounds.get(*number)?.sent)
     }
 
     fn timeout(&self) -> Duration {
