@@ -187,13 +187,18 @@ impl Schedule {
             .collect()
     }
 
-    /// When something is due: a probe, or giving one up.
+    /// When something is due: a probe, or giving one up. Of many checks those due at about
+    /// the same time are left to one wake, as each takes its time.
     pub(crate) fn next_wake(&self, skips: impl Fn(usize) -> bool) -> Option<Moment> {
         let lost = self.sent().next().map(|sent| sent.at.plus(self.timeout()));
         let has_room = self.under_way.len() < MOST_UNDER_WAY;
         let mut waiting = self.waiting.iter().filter(|(_, number)| !skips(*number));
         let due = has_room.then(|| waiting.next()).flatten();
-        let due = due.map(|(due, _)| *due);
+        let patience = match self.rounds.len() {
+            ..=ALL_AT_ONCE => Duration::ZERO,
+            _ => Duration::from_millis(self.health.interval_ms) / PATIENCE,
+        };
+        let due = due.map(|(due, _)| due.plus(patience));
         lost.into_iter().chain(due).min()
     }
 
@@ -214,6 +219,9 @@ const MOST_UNDER_WAY: usize = 128;
 /// The host's own timeout comes first; this much later the answer is given up,
 /// so that one that got lost keeps no replica from being probed again.
 const GRACE: Duration = Duration::from_millis(250);
+
+/// Of many checks a probe may be late by this part of an interval: 15 ms of 2 s.
+const PATIENCE: u32 = 128;
 
 /// Up to this many checks all are due at once at the start.
 const ALL_AT_ONCE: usize = 32;
