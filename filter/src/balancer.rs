@@ -28,6 +28,7 @@ use crate::shared::member::Others;
 use crate::shared::pace::Pace;
 use crate::shared::sync::{Handover, Sync};
 use crate::time::{Moment, Reading};
+use std::collections::HashMap;
 
 /// What a connection gets.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,6 +45,9 @@ pub struct Balancer {
     config: Config,
     pool: Pool,
     connections: Connections,
+    /// What the other VMs counted when it was last taken in; `None`: not yet, or not for
+    /// the replicas of this configuration.
+    elsewhere: Option<HashMap<u64, Tally>>,
     prober: Prober,
     inspector: Inspector,
     sync: Sync,
@@ -64,6 +68,7 @@ impl Balancer {
             inspector: Inspector::new(&config, pool.ring()),
             sync: Sync::new(Pace::new(config.health.interval_ms, pool.is_limited())),
             connections: Connections::default(),
+            elsewhere: None,
             metrics: Metrics::default(),
             random: Random::seeded(seed),
             unix_ms,
@@ -83,6 +88,7 @@ impl Balancer {
             return;
         }
         self.config = config;
+        self.elsewhere = None;
         self.pool.configure(&self.config);
         self.prober
             .configure(&self.config, self.pool.ring(), self.unix_ms);
@@ -529,30 +535,38 @@ impl Balancer {
     /// Shares this VM's counts, learns the others', and reports both.
     fn share_counts(&mut self, store: &mut impl Store, now: Moment) {
         let mine = self.counted();
-        if let Some((tallies, others)) = self.sync.share_counts(store, &mine, now) {
-            for id in self.pool.ids() {
-                let Some(replica) = self.pool.get(id) else {
-                    continue;
-                };
-                let tally = tallies.get(&replica.key).copied().unwrap_or_default();
-                let before = self.connections.set_elsewhere(id, tally);
-                if before.active != tally.active {
-                    self.update_active([Some(id), None], now);
-                }
-                let failures = tally.failures.saturating_sub(before.failures);
-                let unserved = tally.unserved.saturating_sub(before.unserved);
-                if others == Others::Known && failures > 0 {
-                    self.take_failures(id, Failure::Connect, failures, now);
-                }
-                if others == Others::Known && unserved > 0 {
-                    self.take_failures(id, Failure::Unserved, unserved, now);
-                }
-            }
+        if let Some((tallies, others)) = self.sync.share_counts(store, &mine, now)
+            && self.elsewhere.as_ref() != Some(&tallies)
+        {
+            self.take_elsewhere(&tallies, others, now);
+            self.elsewhere = Some(tallies);
         }
         self.metrics
             .count(&self.pool, &self.connections, &mut self.effects);
         if self.is_holder() {
             self.metrics.gauge(&self.pool, &mut self.effects);
+        }
+    }
+
+    /// Takes in what the other VMs counted, by replica's key.
+    fn take_elsewhere(&mut self, tallies: &HashMap<u64, Tally>, others: Others, now: Moment) {
+        for id in self.pool.ids() {
+            let Some(replica) = self.pool.get(id) else {
+                continue;
+            };
+            let tally = tallies.get(&replica.key).copied().unwrap_or_default();
+            let before = self.connections.set_elsewhere(id, tally);
+            if before.active != tally.active {
+                self.update_active([Some(id), None], now);
+            }
+            let failures = tally.failures.saturating_sub(before.failures);
+            let unserved = tally.unserved.saturating_sub(before.unserved);
+            if others == Others::Known && failures > 0 {
+                self.take_failures(id, Failure::Connect, failures, now);
+            }
+            if others == Others::Known && unserved > 0 {
+                self.take_failures(id, Failure::Unserved, unserved, now);
+            }
         }
     }
 

@@ -20,9 +20,18 @@ pub(crate) struct Metrics {
     reported: Vec<Tally>,
     /// Connections of each listener that were given a replica, or refused.
     connections: Vec<(u16, Option<Refusal>, u64)>,
-    /// Gauges are set by the VM that probes, from the sums of all VMs: so they
-    /// come back to the truth whichever VM dies.
-    gauges: HashMap<String, u64>,
+    gauges: Gauges,
+}
+
+/// What the gauges were set to. They are set by the VM that probes, from the sums of
+/// all VMs: so they come back to the truth whichever VM dies.
+#[derive(Debug, Default)]
+struct Gauges {
+    /// By replica's number, in the order of their names. They are looked at often and
+    /// change seldom, so that a name is made only for one that does.
+    replicas: Vec<[Option<u64>; metric_name::REPLICA_GAUGES.len()]>,
+    skews: HashMap<ReplicaId, u64>,
+    usable: Option<u64>,
 }
 
 impl Metrics {
@@ -56,16 +65,12 @@ impl Metrics {
 
     /// Reports what this VM counted since the last time.
     pub(crate) fn count(&mut self, pool: &Pool, connections: &Connections, effects: &mut Effects) {
-        for (id, replica) in pool.replicas() {
+        self.reported.resize(pool.ids().len(), Tally::default());
+        for ((id, replica), before) in pool.replicas().zip(&mut self.reported) {
             let here = connections.here(id);
-            let number = id.index();
-            if self.reported.len() <= number {
-                self.reported
-                    .resize(number.saturating_add(1), Tally::default());
-            }
-            let Some(before) = self.reported.get_mut(number).filter(|it| **it != here) else {
+            if *before == here {
                 continue;
-            };
+            }
             let new = here.without_totals(before);
             let name = |leaf| metric_name::replica(&replica.name, leaf);
             effects.count(name("connections"), new.connections);
@@ -85,8 +90,10 @@ impl Metrics {
 
     /// Reports what is now, as far as it changed.
     pub(crate) fn gauge(&mut self, pool: &Pool, effects: &mut Effects) {
+        let gauges = &mut self.gauges;
+        gauges.replicas.resize(pool.ids().len(), Default::default());
         let mut usable = 0;
-        for (id, replica) in pool.replicas() {
+        for ((id, replica), known) in pool.replicas().zip(&mut gauges.replicas) {
             let is_listed = replica.position.is_some();
             let is_usable = is_listed && pool.is_usable(id);
             let values = [
@@ -95,11 +102,16 @@ impl Metrics {
                 u64::from(is_usable),
             ];
             usable += u64::from(is_usable);
-            for (leaf, value) in metric_name::REPLICA_GAUGES.into_iter().zip(values) {
-                self.set(metric_name::replica(&replica.name, leaf), value, effects);
+            let leaves = metric_name::REPLICA_GAUGES.into_iter();
+            for ((leaf, value), known) in leaves.zip(values).zip(known) {
+                if known.replace(value) != Some(value) {
+                    effects.gauge(metric_name::replica(&replica.name, leaf), value);
+                }
             }
         }
-        self.set(metric_name::USABLE.to_owned(), usable, effects);
+        if gauges.usable.replace(usable) != Some(usable) {
+            effects.gauge(metric_name::USABLE.to_owned(), usable);
+        }
     }
 
     /// Reports by how much each clock differs, in whole seconds: only the size, since a
@@ -111,16 +123,20 @@ impl Metrics {
         effects: &mut Effects,
     ) {
         for (id, skew_ms) in skews_ms {
-            if let Some(replica) = pool.get(*id) {
+            let Some(replica) = pool.get(*id) else {
+                continue;
+            };
+            let skew = whole_seconds(*skew_ms);
+            if self.gauges.skews.insert(*id, skew) != Some(skew) {
                 let name = metric_name::replica(&replica.name, metric_name::CLOCK_SKEW);
-                self.set(name, whole_seconds(*skew_ms), effects);
+                effects.gauge(name, skew);
             }
         }
     }
 
     /// Forgets what the gauges were set to: another VM set them meanwhile.
     pub(crate) fn forget_gauges(&mut self) {
-        self.gauges.clear();
+        self.gauges = Gauges::default();
     }
 
     /// How much larger a listener's number is than it was reported, and is from now on.
@@ -132,13 +148,6 @@ impl Metrics {
                 self.connections.push((port, refusal, all));
                 all
             }
-        }
-    }
-
-    fn set(&mut self, name: String, value: u64, effects: &mut Effects) {
-        if self.gauges.get(&name) != Some(&value) {
-            self.gauges.insert(name.clone(), value);
-            effects.gauge(name, value);
         }
     }
 }

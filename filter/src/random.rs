@@ -1,5 +1,7 @@
 //! Random numbers that need no host: splitmix64. Not for secrets.
 
+use std::hash::Hasher;
+
 /// A sequence of numbers that follows from its seed.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
@@ -43,8 +45,30 @@ pub fn unit(bits: u64) -> f64 {
 
 /// A number for a text, the same in every VM and every version: FNV-1a, mixed.
 pub fn hash(text: &[u8]) -> u64 {
-    let fold = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    mix(text.iter().fold(0xcbf2_9ce4_8422_2325, fold))
+    let mut hasher = NameHasher::default();
+    hasher.write(text);
+    hasher.finish()
+}
+
+/// Spreads names of our own over a table; others cannot choose them.
+#[derive(Clone, Debug)]
+pub(crate) struct NameHasher(u64);
+
+impl Default for NameHasher {
+    fn default() -> NameHasher {
+        NameHasher(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for NameHasher {
+    fn write(&mut self, text: &[u8]) {
+        let fold = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        self.0 = text.iter().fold(self.0, fold);
+    }
+
+    fn finish(&self) -> u64 {
+        mix(self.0)
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::contract::{Route, routes};
 use crate::health::verdict::Verdict;
 use crate::random::Random;
 use crate::time::Moment;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 /// The replicas and the listeners they serve.
@@ -23,6 +23,8 @@ pub(crate) struct Pool {
     ring: Vec<ReplicaId>,
     listeners: Vec<Listener>,
     names: HashMap<String, ReplicaId>,
+    /// Replicas that time changes: ejected for a while, or with a share that grows.
+    changing: BTreeSet<ReplicaId>,
     seed: u64,
     rules: Rules,
     /// Whether any replica has a limit; asked for each connection.
@@ -57,6 +59,7 @@ impl Pool {
             ring: Vec::new(),
             listeners: Vec::new(),
             names: HashMap::new(),
+            changing: BTreeSet::new(),
             rules: Rules::of(config),
             is_limited: false,
         };
@@ -142,7 +145,7 @@ impl Pool {
     }
 
     /// Numbers of all replicas, those no longer configured too.
-    pub(crate) fn ids(&self) -> impl Iterator<Item = ReplicaId> + use<> {
+    pub(crate) fn ids(&self) -> impl ExactSizeIterator<Item = ReplicaId> + use<> {
         (0..self.replicas.len() as u32).map(ReplicaId)
     }
 
@@ -301,26 +304,22 @@ impl Pool {
     /// Ends ejections whose time is over, and lets the shares of replicas grow that
     /// came back.
     pub(crate) fn tick(&mut self, now: Moment) {
-        for id in self.ids() {
-            let Some(replica) = self.replicas.get_mut(id.index()) else {
-                continue;
-            };
-            let is_over = replica.passive.expire(now);
-            let is_growing = replica.recovered.is_some();
+        for id in std::mem::take(&mut self.changing) {
             let slow_start = self.rules.slow_start;
-            replica
-                .recovered
-                .take_if(|since| now.since(*since) >= slow_start);
-            if is_over || is_growing {
-                self.change(id, now, |_, _| ());
-            }
+            // Notes again those that go on to change.
+            self.change(id, now, |replica, _| {
+                replica.passive.expire(now);
+                replica
+                    .recovered
+                    .take_if(|since| now.since(*since) >= slow_start);
+            });
         }
     }
 
     /// When the next ejection ends.
     pub(crate) fn next_wake(&self) -> Option<Moment> {
-        let replicas = self.replicas.iter();
-        replicas
+        let changing = self.changing.iter().filter_map(|id| self.get(*id));
+        changing
             .filter_map(|replica| replica.passive.ejected_until())
             .min()
     }
@@ -331,6 +330,9 @@ impl Pool {
             return;
         };
         change(replica, &self.rules);
+        if replica.changes_by_itself() {
+            self.changing.insert(id);
+        }
         let slow_start = match self.rules.policy {
             // Clients must not move twice because a replica returned.
             Policy::SourceHash => Duration::ZERO,

@@ -91,6 +91,11 @@ impl Replica {
             .all(|check| self.verdicts.get(*check) == Some(&Verdict::Healthy))
     }
 
+    /// Whether it becomes more available as time goes by.
+    pub(crate) fn changes_by_itself(&self) -> bool {
+        self.recovered.is_some() || self.passive.ejected_until().is_some()
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.max_connections.is_some_and(|most| self.active >= most)
     }

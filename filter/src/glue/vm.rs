@@ -5,9 +5,11 @@ use crate::admin::http::Request;
 use crate::balancer::Balancer;
 use crate::compare::InspectionId;
 use crate::health::probe_request::ProbeId;
+use crate::random::NameHasher;
 use crate::time::{Clock, Moment};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasherDefault;
 
 /// The state of this VM.
 #[derive(Default)]
@@ -27,9 +29,9 @@ pub(super) struct Vm {
     /// Requests of the admin listener that are not answered yet.
     pub(super) requests: HashMap<u32, Request>,
     /// HTTP calls under way, by their token.
-    pub(super) calls: HashMap<u32, Call>,
+    pub(super) calls: BTreeMap<u32, Call>,
     /// The host's numbers of metrics, by name.
-    pub(super) metrics: HashMap<String, u32>,
+    pub(super) metrics: HashMap<String, u32, BuildHasherDefault<NameHasher>>,
 }
 
 /// What an HTTP call is for.

@@ -1,6 +1,7 @@
 //! What a replica is asked, as an HTTP request.
 
 use crate::config::CheckKind;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A probe's number; never used twice by a VM.
@@ -15,7 +16,7 @@ pub struct ProbeRequest {
     /// The [`probe_cluster`](crate::contract::probe_cluster) to send it to.
     pub cluster: String,
     /// The request's headers, `:method` and the like first.
-    pub headers: Vec<(String, String)>,
+    pub headers: Arc<[(String, String)]>,
     /// How long to wait.
     pub timeout: Duration,
 }

@@ -11,21 +11,42 @@ use super::verdict::Verdict;
 use super::watch::{Change, Detail, Watch, WatchKey};
 use crate::balance::replica::ReplicaId;
 use crate::config::{Check, Config};
-use crate::contract::{metric_name, probe_cluster};
+use crate::contract::metric_name;
 use crate::effect::{Effect, Effects};
 use crate::random::Random;
 use crate::time::{Moment, Reading};
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// All replicas under all checks.
 #[derive(Clone, Debug)]
 pub(crate) struct Prober {
-    fqdn: String,
     checks: Vec<Check>,
+    /// By check.
+    constants: Vec<Constants>,
     rules: Rules,
     watches: Vec<Watch>,
     schedule: Schedule,
+}
+
+/// What is the same for each probe of a check.
+#[derive(Clone, Debug)]
+struct Constants {
+    /// The request's headers.
+    headers: Arc<[(String, String)]>,
+    /// The last response that was that of a healthy replica: another one like it is
+    /// one, too.
+    healthy: Option<ProbeResponse>,
+}
+
+impl Constants {
+    fn of(check: &Check, fqdn: &str) -> Constants {
+        Constants {
+            headers: probe_request::headers(&check.kind, fqdn).into(),
+            healthy: None,
+        }
+    }
 }
 
 impl Prober {
@@ -36,8 +57,8 @@ impl Prober {
             remembered: 0,
         };
         let mut prober = Prober {
-            fqdn: String::new(),
             checks: Vec::new(),
+            constants: Vec::new(),
             rules,
             watches: Vec::new(),
             schedule: Schedule::new(config.health, 0),
@@ -54,7 +75,8 @@ impl Prober {
         let size = replicas.len().saturating_mul(config.checks.len());
         // Some minutes of a small pool; of a large one what its memory allows.
         let remembered = if size <= 64 { 60 } else { 10 };
-        self.fqdn.clone_from(&config.fqdn);
+        let constants = |check| Constants::of(check, &config.fqdn);
+        self.constants = config.checks.iter().map(constants).collect();
         self.checks.clone_from(&config.checks);
         self.rules = Rules {
             health: config.health,
@@ -107,12 +129,12 @@ impl Prober {
         let is_skipped = |number: usize| watches.get(number).is_none_or(|it| skips(it.replica));
         for (probe, number) in self.schedule.take_due(now, random, is_skipped) {
             let watch = self.watches.get(number);
-            let check = watch.and_then(|watch| self.checks.get(watch.check));
-            if let (Some(watch), Some(check)) = (watch, check) {
+            let constants = watch.and_then(|watch| self.constants.get(watch.check));
+            if let (Some(watch), Some(constants)) = (watch, constants) {
                 effects.push(Effect::Probe(ProbeRequest {
                     probe,
-                    cluster: probe_cluster(&check.name, &watch.name),
-                    headers: probe_request::headers(&check.kind, &self.fqdn),
+                    cluster: watch.cluster.clone(),
+                    headers: Arc::clone(&constants.headers),
                     timeout: Duration::from_millis(self.rules.health.timeout_ms),
                 }));
             }
@@ -128,12 +150,12 @@ impl Prober {
         now: Reading,
         effects: &mut Effects,
     ) -> Option<Change> {
-        let watch = self.watches.get(self.schedule.number_of(probe)?)?;
+        let check = self.watches.get(self.schedule.number_of(probe)?)?.check;
         if response.is_not_asked() {
             self.schedule.ask_again(probe, now.moment);
             return None;
         }
-        let mut outcome = response.judge(&self.checks.get(watch.check)?.kind);
+        let mut outcome = self.judge(check, response)?;
         if response.status == 0 && self.schedule.is_late(probe, now.moment) {
             outcome = outcome.map_err(|failure| ProbeFailure {
                 reason: Reason::Timeout,
@@ -261,6 +283,23 @@ impl Prober {
         self.watches.iter().map(Watch::verdict).collect()
     }
 
+    /// Judges a response to a check, by its number.
+    fn judge(
+        &mut self,
+        check: usize,
+        response: &ProbeResponse,
+    ) -> Option<Result<(), ProbeFailure>> {
+        let healthy = &mut self.constants.get_mut(check)?.healthy;
+        if healthy.as_ref() == Some(response) {
+            return Some(Ok(()));
+        }
+        let outcome = response.judge(&self.checks.get(check)?.kind);
+        if outcome.is_ok() && response.body.len() <= REMEMBERED_BODY {
+            *healthy = Some(response.clone());
+        }
+        Some(outcome)
+    }
+
     fn is_skipped(&self, number: usize, skips: impl Fn(ReplicaId) -> bool) -> bool {
         let watch = self.watches.get(number);
         watch.is_none_or(|watch| skips(watch.replica))
@@ -292,6 +331,9 @@ impl Prober {
         Some(watch.verdict())
     }
 }
+
+/// A longer body is not kept to be compared with others, in bytes.
+const REMEMBERED_BODY: usize = 1024;
 
 #[cfg(test)]
 mod tests;

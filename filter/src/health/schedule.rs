@@ -4,6 +4,7 @@ use super::probe_request::ProbeId;
 use crate::config::Health;
 use crate::random::Random;
 use crate::time::Moment;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The schedule of all watched checks, by number.
@@ -11,8 +12,10 @@ use std::time::Duration;
 pub(crate) struct Schedule {
     health: Health,
     rounds: Vec<Round>,
-    /// Few, and so looked through: a map of its own would be more code than all of this.
-    under_way: Vec<(ProbeId, usize)>,
+    /// Checks whose probe is not under way, the next one due first.
+    waiting: BTreeSet<(Moment, usize)>,
+    /// The oldest probe first.
+    under_way: BTreeMap<ProbeId, usize>,
     last: u64,
 }
 
@@ -46,7 +49,8 @@ impl Schedule {
         let mut schedule = Schedule {
             health,
             rounds: Vec::new(),
-            under_way: Vec::new(),
+            waiting: BTreeSet::new(),
+            under_way: BTreeMap::new(),
             last: 0,
         };
         schedule.configure(health, size);
@@ -60,13 +64,12 @@ impl Schedule {
             sent: None,
         };
         self.health = health;
-        self.under_way.clear();
         self.rounds = vec![round; size];
+        self.stop();
     }
 
     /// Begins: all are due at once when they are few, else spread over an interval.
     pub(crate) fn start(&mut self, now: Moment) {
-        self.under_way.clear();
         let interval = Duration::from_millis(self.health.interval_ms);
         let size = self.rounds.len();
         for (number, round) in self.rounds.iter_mut().enumerate() {
@@ -81,6 +84,7 @@ impl Schedule {
                 sent: None,
             };
         }
+        self.stop();
     }
 
     /// Gives up all probes under way: another VM probes now.
@@ -89,6 +93,8 @@ impl Schedule {
         for round in &mut self.rounds {
             round.sent = None;
         }
+        let rounds = self.rounds.iter().enumerate();
+        self.waiting = rounds.map(|(number, round)| (round.due, number)).collect();
     }
 
     /// How many probes are under way.
@@ -106,25 +112,23 @@ impl Schedule {
     ) -> Vec<(ProbeId, usize)> {
         let room = MOST_UNDER_WAY.saturating_sub(self.under_way.len());
         // The longest overdue come first.
-        let mut due: Vec<(Moment, usize)> = Vec::new();
-        for (number, round) in self.rounds.iter().enumerate() {
-            if round.sent.is_none() && round.due <= now && !skips(number) {
-                let at = due.partition_point(|(other, _)| *other <= round.due);
-                due.insert(at, (round.due, number));
-            }
-        }
-        let mut probes = Vec::new();
-        for (_, number) in due.into_iter().take(room) {
+        let due = self.waiting.iter().take_while(|(due, _)| *due <= now);
+        let due = due.filter(|(_, number)| !skips(*number));
+        let due: Vec<(Moment, usize)> = due.copied().take(room).collect();
+        let mut probes = Vec::with_capacity(due.len());
+        for waiting in due {
+            let (_, number) = waiting;
             let Some(round) = self.rounds.get_mut(number) else {
                 continue;
             };
+            self.waiting.remove(&waiting);
             self.last = self.last.saturating_add(1);
             let probe = ProbeId(self.last);
             let jitter = self.health.jitter.clamp(0.0, 1.0);
             let stretch = 1.0 + jitter * (2.0 * random.unit() - 1.0);
             let at = now;
             round.sent = Some(Sent { probe, at, stretch });
-            self.under_way.push((probe, number));
+            self.under_way.insert(probe, number);
             probes.push((probe, number));
         }
         probes
@@ -132,16 +136,13 @@ impl Schedule {
 
     /// The check that a probe under way belongs to.
     pub(crate) fn number_of(&self, probe: ProbeId) -> Option<usize> {
-        let mut under_way = self.under_way.iter();
-        let (_, number) = under_way.find(|(one, _)| *one == probe)?;
-        Some(*number)
+        self.under_way.get(&probe).copied()
     }
 
     /// A probe is over; `None` when it is not under way. [`Schedule::plan_next`] is
-    /// to follow.
+    /// to follow, or its check is not due again.
     pub(crate) fn finish(&mut self, probe: ProbeId, now: Moment) -> Option<Finished> {
-        let at = self.under_way.iter().position(|(one, _)| *one == probe)?;
-        let (_, number) = self.under_way.swap_remove(at);
+        let number = self.under_way.remove(&probe)?;
         let sent = self.rounds.get_mut(number)?.sent.take()?;
         Some(Finished {
             number,
@@ -156,6 +157,7 @@ impl Schedule {
         let stretch = finished.sent.stretch.clamp(0.0, 2.0);
         if let Some(round) = self.rounds.get_mut(finished.number) {
             round.due = finished.sent.at.plus(interval.mul_f64(stretch));
+            self.waiting.insert((round.due, finished.number));
         }
     }
 
@@ -179,23 +181,31 @@ impl Schedule {
     /// Probes whose answer got lost.
     pub(crate) fn lost(&self, now: Moment) -> Vec<ProbeId> {
         let timeout = self.timeout();
-        let sent = self.rounds.iter().filter_map(|round| round.sent);
-        sent.filter(|sent| now.since(sent.at) >= timeout)
+        self.sent()
+            .take_while(|sent| now.since(sent.at) >= timeout)
             .map(|sent| sent.probe)
             .collect()
     }
 
-    /// When something is due: a probe, or giving one up.
+    /// When something is due: a probe, or giving one up. Of many checks those due at about
+    /// the same time are left to one wake, as each takes its time.
     pub(crate) fn next_wake(&self, skips: impl Fn(usize) -> bool) -> Option<Moment> {
-        let timeout = self.timeout();
+        let lost = self.sent().next().map(|sent| sent.at.plus(self.timeout()));
         let has_room = self.under_way.len() < MOST_UNDER_WAY;
-        let rounds = self.rounds.iter().enumerate();
-        let wakes = rounds.filter_map(|(number, round)| match round.sent {
-            Some(sent) => Some(sent.at.plus(timeout)),
-            None if has_room && !skips(number) => Some(round.due),
-            None => None,
-        });
-        wakes.min()
+        let mut waiting = self.waiting.iter().filter(|(_, number)| !skips(*number));
+        let due = has_room.then(|| waiting.next()).flatten();
+        let patience = match self.rounds.len() {
+            ..=ALL_AT_ONCE => Duration::ZERO,
+            _ => Duration::from_millis(self.health.interval_ms) / PATIENCE,
+        };
+        let due = due.map(|(due, _)| due.plus(patience));
+        lost.into_iter().chain(due).min()
+    }
+
+    /// The probes under way, the oldest first.
+    fn sent(&self) -> impl Iterator<Item = Sent> {
+        let numbers = self.under_way.values();
+        numbers.filter_map(|number| self.rounds.get(*number)?.sent)
     }
 
     fn timeout(&self) -> Duration {
@@ -209,6 +219,9 @@ const MOST_UNDER_WAY: usize = 128;
 /// The host's own timeout comes first; this much later the answer is given up,
 /// so that one that got lost keeps no replica from being probed again.
 const GRACE: Duration = Duration::from_millis(250);
+
+/// Of many checks a probe may be late by this part of an interval: 15 ms of 2 s.
+const PATIENCE: u32 = 128;
 
 /// Up to this many checks all are due at once at the start.
 const ALL_AT_ONCE: usize = 32;

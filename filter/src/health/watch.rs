@@ -4,7 +4,7 @@ use super::check_state::CheckState;
 use super::probe_failure::ProbeFailure;
 use super::verdict::Verdict;
 use crate::balance::replica::ReplicaId;
-use crate::contract::metric_name;
+use crate::contract::{metric_name, probe_cluster};
 use crate::effect::{Effects, Level};
 use crate::random;
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,8 @@ pub(crate) struct Watch {
     pub(crate) state: CheckState,
     /// The replica's name.
     pub(crate) name: String,
+    /// Where probes are sent.
+    pub(crate) cluster: String,
     pub(crate) key: WatchKey,
 }
 
@@ -52,6 +54,7 @@ impl Watch {
             check: check.0,
             state,
             name: replica.1.to_owned(),
+            cluster: probe_cluster(check.1, replica.1),
             key: (
                 random::hash(replica.1.as_bytes()),
                 random::hash(check.1.as_bytes()),

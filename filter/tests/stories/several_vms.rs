@@ -131,3 +131,18 @@ fn a_vm_taken_for_dead_counts_right_when_it_comes_back() {
         assert_eq!(total, 3, "VM {vm}");
     }
 }
+
+#[test]
+fn a_vm_that_is_configured_later_learns_what_the_others_counted_before() {
+    let mut world = World::settled(sample_config(1), 2);
+    world.configure_one(0, sample_config(2));
+    for _ in 0..4 {
+        world.open(0);
+    }
+    world.pass(1000);
+    let new = world.active(0, 1);
+    assert!(new > 0, "it is given connections");
+    world.configure_one(1, sample_config(2));
+    world.pass(1000);
+    assert_eq!(world.active(1, 1), new);
+}

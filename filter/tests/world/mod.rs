@@ -334,13 +334,19 @@ impl World {
 
     /// A new configuration reaches all VMs.
     pub fn configure(&mut self, config: Config) {
+        for vm in 0..self.vms.len() {
+            self.configure_one(vm, config.clone());
+        }
+    }
+
+    /// A new configuration reaches one VM.
+    pub fn configure_one(&mut self, vm: usize, config: Config) {
         self.does.resize(config.replicas.len(), Does::Well);
         self.asked.resize(config.replicas.len(), 0);
         self.config = config;
-        for vm in 0..self.vms.len() {
-            let now = self.vms[vm].now();
-            self.vms[vm].balancer.configure(self.config.clone(), now);
-            self.carry_out(vm);
-        }
+        let now = self.vms[vm].now();
+        let config = self.config.clone();
+        self.vms[vm].balancer.configure(config, now);
+        self.carry_out(vm);
     }
 }

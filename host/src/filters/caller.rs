@@ -1,7 +1,5 @@
 //! The way back into a VM, for what it asked to have done.
 
-use std::pin::pin;
-
 use tokio::task::{AbortHandle, spawn_local};
 
 use crate::caught_panic::CaughtPanic;
@@ -25,8 +23,11 @@ pub(super) fn spawn_for(
     caller: impl VmCaller,
     task: impl Future<Output = ()> + 'static,
 ) -> AbortHandle {
+    // Some of them are large, and what a task holds itself is moved about at its start
+    // and at its end.
+    let mut task = Box::pin(task);
     let watched = async move {
-        if let Err(panic) = CaughtPanic::catch_async(pin!(task)).await {
+        if let Err(panic) = CaughtPanic::catch_async(task.as_mut()).await {
             caller.fail(&panic);
         }
     };

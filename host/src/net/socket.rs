@@ -36,5 +36,6 @@ pub(crate) fn unacknowledged(socket: impl AsFd) -> usize {
     rest.ok().and_then(|rest| rest.try_into().ok()).unwrap_or(0)
 }
 
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+/// So long a connection without traffic is left alone.
+pub(crate) const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);

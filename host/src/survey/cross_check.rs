@@ -10,7 +10,7 @@ use super::answer::Answer;
 use super::question::{Question, Request, get};
 use super::targets::{Targets, Through};
 use crate::upstream::certificate::{self, Signer};
-use crate::upstream::connect::connect;
+use crate::upstream::connect::{Purpose, connect};
 
 /// What a second look found.
 #[derive(Clone, Debug, Default)]
@@ -79,7 +79,7 @@ pub(super) async fn handshake(
     targets: &Targets,
 ) -> Option<Option<(Certificate, Signer)>> {
     let to = targets.endpoint(question.place, question.port, &Through::AnyTls)?;
-    let connecting = timeout(targets.limit, connect(to, &targets.fqdn));
+    let connecting = timeout(targets.limit, connect(to, &targets.fqdn, Purpose::Any));
     let connected = connecting.await.ok()?.ok()?;
     Some(certificate::read(&connected.certificate?))
 }

@@ -26,6 +26,16 @@ pub(crate) trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection for T {}
 
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// One small request and its answer, within less time than after which the kernel
+    /// asks whether a silent peer is still there.
+    ShortExchange,
+    /// Anything else.
+    Any,
+}
+
 /// A connection for a call, and whom it leads to.
 pub(crate) struct Connected {
     pub(crate) stream: Box<dyn Connection>,
@@ -56,8 +66,12 @@ impl ConnectError {
 }
 
 /// Connects to an endpoint for a call to this authority.
-pub(crate) async fn connect(to: &Endpoint, authority: &str) -> Result<Connected, ConnectError> {
-    let socket = connect_tcp(to).await?;
+pub(crate) async fn connect(
+    to: &Endpoint,
+    authority: &str,
+    purpose: Purpose,
+) -> Result<Connected, ConnectError> {
+    let socket = connect_tcp(to, purpose).await?;
     let Some(config) = &to.tls else {
         return Ok(Connected {
             stream: Box::new(socket),
@@ -79,17 +93,14 @@ pub(crate) async fn connect(to: &Endpoint, authority: &str) -> Result<Connected,
 
 /// Connects to the first of an endpoint's addresses that accepts; of failures, the
 /// last one counts.
-async fn connect_tcp(to: &Endpoint) -> Result<TcpStream, ConnectError> {
+async fn connect_tcp(to: &Endpoint, purpose: Purpose) -> Result<TcpStream, ConnectError> {
     let mut failure = ConnectError::Failed("no address".to_owned());
     for address in to.addresses() {
         match timeout(to.connect_timeout, connect_address(address)).await {
-            Ok(Ok(socket)) => {
-                let prepared = socket.set_nodelay(true).and_then(|()| keep_alive(&socket));
-                match prepared {
-                    Ok(()) => return Ok(socket),
-                    Err(error) => failure = ConnectError::Failed(failure_reason(&error)),
-                }
-            }
+            Ok(Ok(socket)) => match prepare(&socket, to, purpose) {
+                Ok(()) => return Ok(socket),
+                Err(error) => failure = ConnectError::Failed(failure_reason(&error)),
+            },
             Ok(Err(error)) if are_lacking_towards(address, &error) => {
                 local_resources::warn_of(address, &error);
                 failure = ConnectError::Lacking;
@@ -99,6 +110,16 @@ async fn connect_tcp(to: &Endpoint) -> Result<TcpStream, ConnectError> {
         }
     }
     Err(failure)
+}
+
+/// Sets the options that matter to a connection. A request in the clear is written at
+/// once, so that nothing is held back while an acknowledgement is due.
+fn prepare(socket: &TcpStream, to: &Endpoint, purpose: Purpose) -> io::Result<()> {
+    if purpose == Purpose::ShortExchange && to.tls.is_none() {
+        return Ok(());
+    }
+    socket.set_nodelay(true)?;
+    keep_alive(socket)
 }
 
 /// Connects to one address. Options that matter only to a connection that goes on for a

@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::time::timeout;
 
 use crate::net::headers::{pairs, response_headers};
-use crate::upstream::connect::{connect, drive};
+use crate::upstream::connect::{Purpose, connect, drive};
 use crate::upstream::endpoint::Endpoint;
 use proxy_wasm_engine::envoy::grpc_status::{DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE, UNKNOWN};
 use proxy_wasm_engine::envoy::{REQUEST_TIMEOUT, grpc_status};
@@ -70,7 +70,7 @@ async fn exchange(
         Ok(request) => request,
         Err(reason) => return Status::new(INTERNAL, reason),
     };
-    let socket = match connect(to, &authority).await {
+    let socket = match connect(to, &authority, Purpose::Any).await {
         Ok(connected) => TokioIo::new(connected.stream),
         Err(error) => return Status::new(UNAVAILABLE, error.message()),
     };

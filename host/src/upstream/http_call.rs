@@ -10,8 +10,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::time::{Instant, timeout};
 
 use crate::net::headers::{append, is_of_connection};
+use crate::net::socket::KEEPALIVE_IDLE;
 use crate::plan::Protocol;
-use crate::upstream::connect::{connect, drive};
+use crate::upstream::connect::{Purpose, connect, drive};
 use crate::upstream::endpoint::Endpoint;
 use crate::upstream::reply::{self, CallFailure};
 use proxy_wasm_engine::{CallReply, Headers};
@@ -41,8 +42,9 @@ impl Call {
 
     async fn attempt(self, to: &Endpoint) -> Result<CallReply, CallFailure> {
         let started = Instant::now();
+        let purpose = self.purpose(to.protocol);
         let (mut request, authority) = self.into_request().map_err(CallFailure::bad_request)?;
-        let connected = connect(to, &authority).await?;
+        let connected = connect(to, &authority, purpose).await?;
         let socket = TokioIo::new(connected.stream);
         let mut reply = match to.protocol {
             Protocol::Http1 => {
@@ -69,6 +71,14 @@ impl Call {
             shown.announce(connected.certificate, &mut reply.headers);
         }
         Ok(reply)
+    }
+
+    fn purpose(&self, protocol: Protocol) -> Purpose {
+        let is_short = self.timeout.is_some_and(|limit| limit <= KEEPALIVE_IDLE);
+        match protocol {
+            Protocol::Http1 if is_short && self.body.is_empty() => Purpose::ShortExchange,
+            Protocol::Http1 | Protocol::Http2 => Purpose::Any,
+        }
     }
 
     fn into_request(self) -> Result<(Request<Full<Bytes>>, String), String> {

@@ -132,6 +132,45 @@ fn an_answer_is_taken_once_and_only_while_it_is_waited_for() {
 }
 
 #[test]
+fn each_answer_is_judged_by_what_it_says_itself() {
+    let mut prober = started(&sample::config(1));
+    let answer = |status, body: &str| ProbeResponse {
+        body: body.into(),
+        ..response(status)
+    };
+    let (healthy, unhealthy) = (r#"{"Healthy":true}"#, r#"{"Healthy":false}"#);
+    let long = format!("{healthy}{}", " ".repeat(REMEMBERED_BODY));
+    let cases = [
+        ("healthy", answer(200, healthy), (1, 0)),
+        ("the same again", answer(200, healthy), (2, 0)),
+        ("the same with another status", answer(503, healthy), (2, 1)),
+        (
+            "another body of the same length",
+            answer(200, "{\"Healthy\":null}"),
+            (3, 1),
+        ),
+        ("a body that says no", answer(200, unhealthy), (3, 2)),
+        ("the same again, once more", answer(200, unhealthy), (3, 3)),
+        ("too long to be kept", answer(200, &long), (4, 3)),
+        (
+            "by the proxy",
+            ProbeResponse {
+                source: ReplySource::Proxy,
+                ..answer(200, healthy)
+            },
+            (4, 4),
+        ),
+    ];
+    for (round, (why, response, expected)) in cases.into_iter().enumerate() {
+        let ms = 10_000 * round as u64;
+        let probe = send(&mut prober, ms)[0].probe;
+        prober.answered(probe, &response, at(ms), &mut Effects::default());
+        let state = &prober.watches()[0].state;
+        assert_eq!((state.good, state.bad), expected, "{why}");
+    }
+}
+
+#[test]
 fn what_was_found_and_not_announced_does_not_count_after_the_lease_is_lost() {
     let config = sample::config(1);
     let mut prober = started(&config);

@@ -119,3 +119,13 @@ fn no_more_are_under_way_than_the_bound() {
     assert_eq!(due(&mut schedule, 5000), []);
     assert_eq!(schedule.under_way(), MOST_UNDER_WAY);
 }
+
+#[test]
+fn many_that_are_due_at_about_the_same_time_are_left_to_one_wake() {
+    assert_eq!(started(ALL_AT_ONCE).next_wake(|_| false), Some(at(0)));
+    let mut many = started(1000);
+    let wake = many.next_wake(|_| false).unwrap();
+    assert_eq!(wake.age(), Duration::from_millis(2000) / PATIENCE);
+    let together = many.take_due(wake, &mut Random::seeded(1), |_| false);
+    assert_eq!(together.len(), 8, "one in 2 ms");
+}
