@@ -20,7 +20,7 @@ e2e *args:
 
 # Compare with NGINX, HAProxy and Envoy, and write bench/RESULTS.md; in three minutes, without: just bench --quick
 bench *args:
-    cargo build --release && bench/run {{ args }}
+    cargo build --release --package dtr-lb --package dtr-lb-bench && bench/run {{ args }}
 
 # Make faults under load and count what clients see: just chaos --event NAME --proxy host
 chaos *args:

@@ -49,6 +49,8 @@ pub use config::{Environment, Plugin, VmConfig};
 pub use effect::{CallReply, Effect, GrpcCall, HttpCall};
 pub use engine::{Engine, Module};
 pub use log_line::LogLine;
+#[cfg(feature = "module-cache")]
+pub use module_cache::{CacheError, CacheOutcome};
 pub use observe::{Hostcall, Observer};
 pub use shared::{Metric, MetricKind, Shared};
 pub use status::Status;

@@ -1,55 +1,136 @@
 //! Compiled code kept in files, so that a second process need not compile.
 
+mod folder;
+
 use std::hash::{Hash as _, Hasher};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::path::Path;
 
 use ring::digest;
 
+use self::folder::Folder;
 use super::engine::{Engine, Module};
 use super::trap::LoadError;
+pub use folder::CacheError;
+
+/// What came of looking into the folder of [`Module::from_cache`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CacheOutcome {
+    /// The module was there.
+    Found,
+    /// It was compiled, and is there from now on.
+    Kept,
+    /// There was a file of its name that was not trusted. It was compiled, and the file
+    /// replaced.
+    Replaced(CacheError),
+    /// It was compiled, and the folder can't be used.
+    NotKept(CacheError),
+}
 
 impl Module {
     /// As [`Module::compile`], but looks into this folder first, and leaves the
-    /// compiled code there. A folder that cannot be read or written costs time only.
+    /// compiled code there. The folder is made if need be.
     ///
-    /// Code in the folder is run unchecked: give write access to it only to those who
-    /// may replace this program too, as with Cargo's target folder.
+    /// Code of the folder is run unchecked. So nothing of it is used unless folder and
+    /// file belong to this process's user or root, and nobody else may write to them.
+    /// What was compiled by another version or with other settings, such as for another
+    /// processor, has another name.
+    ///
+    /// A folder that can't be used costs time only: the [`CacheOutcome`] says why.
+    ///
+    /// # Errors
+    /// As [`Module::compile`].
+    pub fn from_cache(
+        engine: &Engine,
+        wasm: &[u8],
+        folder: &Path,
+    ) -> Result<(Module, CacheOutcome), LoadError> {
+        let key = key(engine, wasm);
+        let opened = Folder::open(folder);
+        let found = opened.as_ref().map(|folder| load(engine, folder, &key));
+        let distrusted = match found {
+            Ok(Ok(Some(found))) => {
+                return Ok((Module::link(engine, &found)?, CacheOutcome::Found));
+            }
+            Ok(Ok(None)) | Err(_) => None,
+            Ok(Err(error)) => Some(error),
+        };
+        let module = Module::parse(engine, wasm)?;
+        let kept = opened.and_then(|folder| match module.serialize() {
+            Ok(code) => folder.write(&key.name(), &[key.seal(&code).as_ref(), &code]),
+            Err(error) => Err(folder.spoilt(&key.name(), format!("{error:#}"))),
+        });
+        let outcome = match (kept, distrusted) {
+            (Ok(()), None) => CacheOutcome::Kept,
+            (Ok(()), Some(error)) => CacheOutcome::Replaced(error),
+            (Err(error), _) => CacheOutcome::NotKept(error),
+        };
+        Ok((Module::link(engine, &module)?, outcome))
+    }
+
+    /// As [`Module::from_cache`], for those who don't ask whether the folder was of use.
     ///
     /// # Errors
     /// As [`Module::compile`].
     pub fn cached(engine: &Engine, wasm: &[u8], folder: &Path) -> Result<Module, LoadError> {
-        let file = folder.join(format!("{}.cwasm", key(engine, wasm)));
-        if file.is_file() {
-            // SAFETY: this function wrote the file, for an equal engine and module;
-            // the caller vouches for the folder. Code of another engine is refused.
-            let found = unsafe { wasmtime::Module::deserialize_file(engine.wasm(), &file) };
-            if let Ok(found) = found {
-                return Module::link(engine, &found);
-            }
-        }
-        let module = Module::parse(engine, wasm)?;
-        if let Ok(code) = module.serialize() {
-            store(&file, &code);
-        }
-        Module::link(engine, &module)
+        Module::from_cache(engine, wasm, folder).map(|(module, _)| module)
+    }
+}
+
+/// The compiled module of this key, if it is there.
+fn load(
+    engine: &Engine,
+    folder: &Folder,
+    key: &Key,
+) -> Result<Option<wasmtime::Module>, CacheError> {
+    let name = key.name();
+    let Some(file) = folder.read(&name)? else {
+        return Ok(None);
+    };
+    let Some((seal, code)) = file.split_at_checked(digest::SHA256_OUTPUT_LEN) else {
+        return Err(folder.spoilt(&name, "it is cut short"));
+    };
+    if seal != key.seal(code).as_ref() {
+        return Err(folder.spoilt(&name, "it is damaged"));
+    }
+    // SAFETY: only this process's user and root can have written the file; its digest
+    // shows that it holds what `from_cache` wrote under this key, whole: code for an
+    // engine of the same version and settings.
+    let module = unsafe { wasmtime::Module::deserialize(engine.wasm(), code) };
+    match module {
+        Ok(module) => Ok(Some(module)),
+        Err(error) => Err(folder.spoilt(&name, format!("{error:#}"))),
     }
 }
 
 /// SHA-256 of the compiler's version and settings and of the module.
-fn key(engine: &Engine, wasm: &[u8]) -> String {
+struct Key(digest::Digest);
+
+fn key(engine: &Engine, wasm: &[u8]) -> Key {
     let mut hasher = Sha256Hasher(digest::Context::new(&digest::SHA256));
     let settings = engine.wasm().precompile_compatibility_hash();
     settings.hash(&mut hasher);
     hasher.0.update(wasm);
-    let digest = hasher.0.finish();
-    digest
-        .as_ref()
-        .iter()
-        .fold(String::new(), |key, byte| format!("{key}{byte:02x}"))
+    Key(hasher.0.finish())
 }
 
-/// Feeds SHA-256 with what implements [`Hash`].
+impl Key {
+    /// The file's name.
+    fn name(&self) -> String {
+        let hex = |name, byte| format!("{name}{byte:02x}");
+        self.0.as_ref().iter().fold(String::new(), hex) + "." + EXTENSION
+    }
+
+    /// What the file begins with: a digest of the rest, which holds for this key only.
+    fn seal(&self, code: &[u8]) -> digest::Digest {
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(self.0.as_ref());
+        context.update(code);
+        context.finish()
+    }
+}
+
+/// Feeds SHA-256 with what implements [`Hash`](std::hash::Hash).
 struct Sha256Hasher(digest::Context);
 
 impl Hasher for Sha256Hasher {
@@ -63,63 +144,8 @@ impl Hasher for Sha256Hasher {
     }
 }
 
-/// Writes the file in one step, and removes files that were written long ago.
-fn store(file: &Path, code: &[u8]) {
-    let Some(folder) = file.parent() else { return };
-    let part: PathBuf = file.with_extension(format!("{}.part", std::process::id()));
-    let written = std::fs::create_dir_all(folder)
-        .and_then(|()| std::fs::write(&part, code))
-        .and_then(|()| std::fs::rename(&part, file));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&part);
-    }
-    let Ok(files) = std::fs::read_dir(folder) else {
-        return;
-    };
-    for old in files.flatten() {
-        let written = old.metadata().and_then(|metadata| metadata.modified());
-        let age = written.map(|written| SystemTime::now().duration_since(written));
-        if matches!(age, Ok(Ok(age)) if age > MAX_AGE) {
-            let _ = std::fs::remove_file(old.path());
-        }
-    }
-}
-
-/// Older files are removed.
-const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Of a file with compiled code.
+const EXTENSION: &str = "cwasm";
 
 #[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-    use super::*;
-    use crate::AbiVersion;
-
-    #[test]
-    fn a_module_is_found_again_and_a_spoilt_file_is_no_harm() {
-        let folder = tempfile::tempdir().unwrap();
-        let engine = Engine::new().unwrap();
-        let guest = |version: &str| format!("(module (func (export {version:?})))");
-        let (new, old) = (
-            guest("proxy_abi_version_0_2_1"),
-            guest("proxy_abi_version_0_1_0"),
-        );
-        let load = || {
-            let module = Module::cached(&engine, new.as_bytes(), folder.path());
-            module.unwrap().abi()
-        };
-        assert_eq!(load(), AbiVersion::V0_2_1);
-        let mut files = std::fs::read_dir(folder.path()).unwrap();
-        let file = files.next().unwrap().unwrap().path();
-        assert!(files.next().is_none(), "one file, whole");
-
-        let other = Module::parse(&engine, old.as_bytes()).unwrap();
-        std::fs::write(&file, other.serialize().unwrap()).unwrap();
-        assert_eq!(load(), AbiVersion::V0_1_0, "it is the file that is loaded");
-
-        let code = std::fs::read(&file).unwrap();
-        std::fs::write(&file, &code[..code.len() / 2]).unwrap();
-        assert_eq!(load(), AbiVersion::V0_2_1, "compiled anew");
-        assert_ne!(std::fs::read(&file).unwrap().len(), code.len() / 2);
-    }
-}
+mod tests;

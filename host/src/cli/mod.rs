@@ -13,6 +13,7 @@ mod log;
 mod log_level;
 mod log_writer;
 mod manual;
+mod module_cache;
 mod output;
 mod panic_hook;
 mod run;
@@ -79,11 +80,12 @@ impl Cli {
         log.start(self.log_format)?;
         let options = HostOptions {
             log_lines_dropped: log.dropped(),
+            module_cache: module_cache::folder(|name| std::env::var_os(name)),
             ..HostOptions::default()
         };
         match self.command {
             Command::Run(config_args) => run::run(&config_args, options),
-            Command::Check(check) => check.run(log),
+            Command::Check(check) => check.run(log, options.module_cache),
             Command::Import(import) => import.run(),
             Command::Envoy(envoy) => envoy.run(),
             Command::Health(health) => health.run(),

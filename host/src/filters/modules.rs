@@ -1,11 +1,16 @@
-//! Compiled modules, kept from one plan to the next.
+//! Compiled modules, kept from one plan to the next, and from one process to the next.
 
-use proxy_wasm_engine::{Engine, LoadError, Module};
+use std::path::PathBuf;
+
+use proxy_wasm_engine::{CacheOutcome, Engine, LoadError, Module};
+use tracing::{debug, warn};
 
 /// Compiles each module once: a reload takes those that have not changed, and the
 /// workers before it and after it share their code.
 #[derive(Default)]
 pub(crate) struct Modules {
+    /// Where compiled modules of earlier processes are; `None`: nowhere.
+    cache: Option<PathBuf>,
     /// Made with the first module: a host without filters needs no compiler, and no
     /// thread for its clock.
     engine: Option<Engine>,
@@ -20,6 +25,14 @@ struct Compiled {
 }
 
 impl Modules {
+    /// Keeps compiled modules in this folder, too.
+    pub(crate) fn new(cache: Option<PathBuf>) -> Modules {
+        Modules {
+            cache,
+            ..Modules::default()
+        }
+    }
+
     /// The module of this code.
     ///
     /// # Errors
@@ -33,7 +46,7 @@ impl Modules {
             Some(engine) => engine,
             none => none.insert(Engine::new()?),
         };
-        let module = Module::compile(engine, code)?;
+        let module = load(engine, code, &mut self.cache)?;
         self.compiled.push(Compiled {
             code: code.to_owned(),
             module: module.clone(),
@@ -49,11 +62,39 @@ impl Modules {
     }
 }
 
+/// Finds the module in the folder or compiles it. A folder that can't be used is given
+/// up, so that one line of the log says so.
+fn load(engine: &Engine, code: &[u8], cache: &mut Option<PathBuf>) -> Result<Module, LoadError> {
+    let Some(folder) = cache else {
+        debug!("no folder is known for compiled modules");
+        return Module::compile(engine, code);
+    };
+    let (module, outcome) = Module::from_cache(engine, code, folder)?;
+    match outcome {
+        CacheOutcome::Replaced(reason) => {
+            warn!("a compiled module is not used but replaced: {reason}");
+        }
+        CacheOutcome::NotKept(reason) => {
+            warn!(
+                "no compiled modules are kept, so that each start takes longer: {reason}; \
+                 DTR_LB_CACHE_DIR can name another folder, or none"
+            );
+            *cache = None;
+        }
+        outcome => debug!("a module in {}: {outcome:?}", folder.display()),
+    }
+    Ok(module)
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+    use std::fs::Permissions;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
     use super::*;
+    use crate::captured_log::CapturedLog;
 
     #[test]
     fn what_the_last_plan_asked_for_is_not_compiled_again() {
@@ -72,4 +113,38 @@ mod tests {
         modules.forget_unused();
         assert_eq!(known(&modules), 1, "the other is gone");
     }
+
+    #[test]
+    fn a_module_is_kept_for_the_next_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let file_after_a_start = || {
+            let mut modules = Modules::new(Some(folder.path().to_owned()));
+            modules.get(GUEST).unwrap();
+            let mut files = std::fs::read_dir(folder.path()).unwrap();
+            let file = files.next().unwrap().unwrap();
+            assert!(files.next().is_none(), "one file");
+            file.metadata().unwrap().ino()
+        };
+        let written = file_after_a_start();
+        assert_eq!(file_after_a_start(), written, "it is not written again");
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_to_is_given_up_with_one_warning() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
+        let mut modules = Modules::new(Some(folder.path().to_owned()));
+        let (log, _guard) = CapturedLog::start();
+        modules.get(GUEST).unwrap();
+        modules.get(OTHER_GUEST).unwrap();
+        let log = log.text();
+        assert_eq!(log.matches("WARN").count(), 1, "{log}");
+        for expected in ["(mode 0777)", "chmod go-w", "DTR_LB_CACHE_DIR"] {
+            assert!(log.contains(expected), "{log}");
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    const GUEST: &[u8] = br#"(module (func (export "proxy_abi_version_0_2_1")))"#;
+    const OTHER_GUEST: &[u8] = br#"(module (func (export "proxy_abi_version_0_2_0")))"#;
 }

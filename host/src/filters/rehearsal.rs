@@ -1,6 +1,7 @@
 //! Loads and starts the filters of a plan without serving anybody.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tracing::{Level, debug};
@@ -36,9 +37,10 @@ impl fmt::Display for Rehearsal {
 }
 
 /// Loads every module of a plan and starts its plugins, as each worker would,
-/// without listening anywhere. What a plugin asks for is not carried out.
-pub fn rehearse(plan: &Plan, balancer: &[u8]) -> Vec<Rehearsal> {
-    let mut modules = Modules::default();
+/// without listening anywhere. What a plugin asks for is not carried out. Compiled
+/// modules are kept as by [`HostOptions::module_cache`](crate::HostOptions::module_cache).
+pub fn rehearse(plan: &Plan, balancer: &[u8], module_cache: Option<PathBuf>) -> Vec<Rehearsal> {
+    let mut modules = Modules::new(module_cache);
     let vm_data = Shared::new();
     let names: Arc<[String]> = (plan.clusters.iter().map(|one| &one.name))
         .chain(plan.pools.iter().map(|one| &one.name))

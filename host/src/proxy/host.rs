@@ -70,13 +70,14 @@ impl Host {
         CaughtPanic::note_places();
         let failed = |source| StartError::Worker { worker: 0, source };
         let file_budget = FileBudget::raise();
+        let modules = Modules::new(options.module_cache.clone());
         let mut host = Host {
             options,
             file_budget,
             admission: Arc::default(),
             pipes: PipeBudget::new(file_budget.pipes()),
             vm_data: Shared::new(),
-            modules: Modules::default(),
+            modules,
             main_thread: MainThread::spawn().map_err(failed)?,
             counters: Arc::default(),
             workers: 0,

@@ -1,6 +1,7 @@
 //! How a host runs.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -30,6 +31,9 @@ pub struct HostOptions {
     /// Counted by the writer of the log, and shown among the metrics: lines that
     /// were dropped because they could not be written.
     pub log_lines_dropped: Arc<AtomicU64>,
+    /// The folder in which compiled filters are kept for the next start. `None`: each
+    /// start compiles them.
+    pub module_cache: Option<PathBuf>,
     /// Looks up DNS names. Default: the system's resolver.
     pub lookup: Lookup,
     #[cfg(test)]
@@ -46,6 +50,7 @@ impl Default for HostOptions {
             resolve_limit: Duration::from_secs(2),
             admin_timeout: Duration::from_secs(10),
             log_lines_dropped: Arc::default(),
+            module_cache: None,
             lookup: resolver::system(),
             #[cfg(test)]
             fault: FaultSwitch::default(),

@@ -13,6 +13,7 @@ pub(crate) mod reply;
 pub(crate) mod resolver;
 mod self_signed;
 pub(crate) mod shown_certificate;
+mod system_roots;
 mod tls;
 #[cfg(test)]
 mod unreachable;

@@ -11,12 +11,12 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{CertificateError, ClientConfig, RootCertStore};
-use tracing::warn;
 
 use crate::error::StartError;
 use crate::plan::{Protocol, Verify};
 use crate::upstream::accept_all::AcceptAll;
 use crate::upstream::self_signed::{SelfSigned, is_own_authority};
+use crate::upstream::system_roots::SystemRoots;
 
 /// One client configuration for each way of checking certificates, and for each
 /// version of HTTP that is asked for.
@@ -54,7 +54,9 @@ fn client_config(verify: &Verify) -> Result<ClientConfig, StartError> {
         .with_safe_default_protocol_versions()
         .map_err(StartError::Tls)?;
     let config = match verify {
-        Verify::System => builder.with_root_certificates(system_roots()),
+        Verify::System => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(SystemRoots::new(provider))),
         Verify::CaFile(path) => {
             let verifier = self_signed(path, provider).map_err(|reason| StartError::CaFile {
                 path: path.clone(),
@@ -92,21 +94,6 @@ fn self_signed(path: &Path, provider: Arc<CryptoProvider>) -> Result<SelfSigned,
         authorities,
         certificates,
     })
-}
-
-fn system_roots() -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    let (_, _unusable) = roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        let errors: Vec<_> = found.errors.iter().map(ToString::to_string).collect();
-        warn!(
-            errors = errors.join("; "),
-            "the system has no CA certificates: every probe over https will fail; install \
-             ca-certificates, or set health.verify to a CA file or \"none\""
-        );
-    }
-    roots
 }
 
 /// The name a certificate must be for: the host of an `:authority`.

@@ -6,6 +6,8 @@ mod probe_report;
 mod report;
 mod summary;
 
+use std::path::PathBuf;
+
 use clap::Args;
 use dtr_lb::config::ConfigFile;
 use dtr_lb::plan::Plan;
@@ -36,8 +38,8 @@ pub(crate) struct Check {
 
 impl Check {
     /// Checks the configuration and prints a summary, or what is wrong with it.
-    pub(super) fn run(self, log: &Log) -> Result<(), Failure> {
-        let report = self.report()?;
+    pub(super) fn run(self, log: &Log, module_cache: Option<PathBuf>) -> Result<(), Failure> {
+        let report = self.report(module_cache)?;
         match self.json {
             true => report.print_json(),
             false => report.print(log),
@@ -46,7 +48,7 @@ impl Check {
 
     /// # Errors
     /// The replicas are to be asked, and this machine can't.
-    fn report(&self) -> Result<Report, Failure> {
+    fn report(&self, module_cache: Option<PathBuf>) -> Result<Report, Failure> {
         let strictness = match self.strict {
             true => Strictness::WarningsAreErrors,
             false => Strictness::Lenient,
@@ -54,7 +56,7 @@ impl Check {
         let mut report = Report::new(self.config_args.name(), strictness);
         match self.config_args.read() {
             Ok(file) => {
-                self.examine(&file, &mut report);
+                self.examine(&file, module_cache, &mut report);
                 // Of a configuration that is wrong, nobody knows whom it means.
                 if self.probe && report.is_right() {
                     match probe::probe(&file) {
@@ -70,13 +72,13 @@ impl Check {
     }
 
     /// Adds what takes more than reading a configuration.
-    fn examine(&self, file: &ConfigFile, report: &mut Report) {
+    fn examine(&self, file: &ConfigFile, module_cache: Option<PathBuf>, report: &mut Report) {
         report.summarize(file);
         for warning in file.warnings().iter().cloned().chain(names::look_up(file)) {
             report.warn(warning);
         }
         if self.load {
-            for rehearsal in rehearse(&Plan::of_file(file), FILTER) {
+            for rehearsal in rehearse(&Plan::of_file(file), FILTER, module_cache) {
                 match rehearsal.outcome {
                     Ok(()) => report.note(rehearsal.to_string()),
                     Err(_) => report.error(rehearsal.to_string()),
