@@ -7,7 +7,7 @@ use std::path::Path;
 
 use ring::digest;
 
-use self::folder::Folder;
+use self::folder::{EXTENSION, Folder};
 use super::engine::{Engine, Module};
 use super::trap::LoadError;
 pub use folder::CacheError;
@@ -143,9 +143,6 @@ impl Hasher for Sha256Hasher {
         0
     }
 }
-
-/// Of a file with compiled code.
-const EXTENSION: &str = "cwasm";
 
 #[cfg(test)]
 mod tests;

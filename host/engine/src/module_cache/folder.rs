@@ -9,8 +9,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::fs::{AtFlags, Mode, OFlags, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
-use super::EXTENSION;
-
 /// Why a folder with compiled modules, or a file in it, is not used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -178,6 +176,8 @@ fn io_error(path: &Path, source: io::Error) -> CacheError {
     CacheError::Io { path, source }
 }
 
+/// Of a file with compiled code.
+pub(super) const EXTENSION: &str = "cwasm";
 /// Of a file that is not written to its end.
 const PART: &str = "part";
 /// Files that were not used for longer are removed.
