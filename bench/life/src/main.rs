@@ -82,7 +82,7 @@ struct World {
     vm: Vm,
     root: ContextId,
     /// What a connection shows that has arrived at a replica, by the replica's cluster.
-    upstreams: HashMap<String, Upstream>,
+    upstreams: HashMap<String, Arc<Upstream>>,
     next: u64,
 }
 
@@ -111,12 +111,12 @@ impl World {
         let upstream = |name: String| {
             let cluster = replica_cluster(PORT, &name);
             let filter_metadata = json!({METADATA: {METADATA_REPLICA: name}});
-            let upstream = Upstream {
+            let upstream = Arc::new(Upstream {
                 cluster: cluster.as_str().into(),
                 metadata: Arc::new(json!({"filter_metadata": filter_metadata})),
                 address: ([10, 1, 0, 1], PORT).into(),
                 local_address: ([10, 0, 1, 1], 40_000).into(),
-            };
+            });
             (cluster, upstream)
         };
         Ok(World {
@@ -143,7 +143,7 @@ impl World {
         let route = route.context("the filter steers each connection")?;
         let first = route.split('>').next().unwrap_or(route);
         let upstream = self.upstreams.get(first).context("a route of the plan")?;
-        let upstream = upstream.clone();
+        let upstream = Arc::clone(upstream);
         if let Some(info) = self.vm.tcp_mut(context) {
             info.attempts = 1;
             info.upstream = Some(upstream);

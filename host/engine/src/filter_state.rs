@@ -69,7 +69,11 @@ impl FilterState {
         match self.get_mut(&key) {
             Some(old) => *old = value,
             None if full => return Err(HostcallError::Internal),
-            None => self.0.push(FilterStateEntry { key, value }),
+            None => {
+                // Mostly the only one.
+                self.0.reserve_exact(usize::from(self.0.is_empty()));
+                self.0.push(FilterStateEntry { key, value });
+            }
         }
         Ok(())
     }

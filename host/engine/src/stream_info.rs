@@ -36,7 +36,7 @@ pub struct TcpInfo {
     /// Text of the first failed connect attempt.
     pub transport_failure: Option<String>,
     /// Once connected.
-    pub upstream: Option<Upstream>,
+    pub upstream: Option<Arc<Upstream>>,
 }
 
 impl TcpInfo {

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -35,7 +36,7 @@ pub(super) struct Connection {
     destination: SocketAddr,
     received: Cell<u64>,
     /// The replica it is connected to.
-    upstream: RefCell<Option<Upstream>>,
+    upstream: RefCell<Option<Arc<Upstream>>>,
     open: OpenSession,
 }
 
@@ -77,7 +78,7 @@ impl Connection {
     }
 
     /// It is connected to this replica.
-    pub(super) fn landed(&self, upstream: Upstream) {
+    pub(super) fn landed(&self, upstream: Arc<Upstream>) {
         *self.upstream.borrow_mut() = Some(upstream);
     }
 

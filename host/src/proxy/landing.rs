@@ -121,19 +121,21 @@ impl Landing {
 
     /// Shows the filters the replica, and what connecting took.
     fn show(&self, connection: &Connection, dialed: Option<&Dialed<'_>>) {
-        let upstream = dialed.map(|dialed| Upstream {
-            cluster: Arc::clone(&dialed.endpoint.cluster),
-            metadata: Arc::clone(&dialed.endpoint.metadata),
-            address: dialed.address,
-            local_address: match connection.worker.chain.has_others() {
-                // A socket without a name of its own is one that was reset.
-                true => dialed.socket.local_addr().unwrap_or(dialed.address),
-                // The balancer looks only whether there is one: the socket need not be asked.
-                false => (Ipv4Addr::UNSPECIFIED, 0).into(),
-            },
+        let upstream = dialed.map(|dialed| {
+            Arc::new(Upstream {
+                cluster: Arc::clone(&dialed.endpoint.cluster),
+                metadata: Arc::clone(&dialed.endpoint.metadata),
+                address: dialed.address,
+                local_address: match connection.worker.chain.has_others() {
+                    // A socket without a name of its own is one that was reset.
+                    true => dialed.socket.local_addr().unwrap_or(dialed.address),
+                    // The balancer looks only whether there is one: the socket need not be asked.
+                    false => (Ipv4Addr::UNSPECIFIED, 0).into(),
+                },
+            })
         });
         if let Some(upstream) = &upstream {
-            connection.landed(upstream.clone());
+            connection.landed(Arc::clone(upstream));
         }
         let attempts = &self.attempts;
         connection.chain_state.update_info(connection, |info| {

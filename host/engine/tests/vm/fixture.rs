@@ -96,12 +96,12 @@ pub(crate) fn settled() -> TcpInfo {
         attempts: 2,
         response_flags: 32,
         transport_failure: Some("delayed connect error: Connection refused".into()),
-        upstream: Some(Upstream {
+        upstream: Some(Arc::new(Upstream {
             cluster: "443/r1".into(),
             metadata: Arc::new(json!({"filter_metadata": {"dtr": {"name": "r1"}}})),
             address: "10.0.0.11:8443".parse().unwrap(),
             local_address: "10.0.0.1:50000".parse().unwrap(),
-        }),
+        })),
         ..connection()
     }
 }

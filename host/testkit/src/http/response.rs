@@ -1,5 +1,6 @@
 //! Where responses come from: the cluster, the guest, or the proxy itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proxy_wasm_engine::envoy::reset_reason::{CONNECTION_TERMINATION, REMOTE_CONNECTION_FAILURE};
@@ -97,7 +98,7 @@ impl Simulator {
             local_address: self.local_address(key),
         };
         if let Some(info) = self.info_mut(key) {
-            info.connection.upstream = Some(upstream);
+            info.connection.upstream = Some(Arc::new(upstream));
             info.connection.attempts = 1;
         }
     }

@@ -1,5 +1,6 @@
 //! Connecting to an upstream, as Envoy's `tcp_proxy` does.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proxy_wasm_engine::envoy::{CONNECTION_REFUSED, STEERING_KEY, response_flag};
@@ -116,7 +117,7 @@ impl Simulator {
                 address: self.clusters.address_of(&name, &cluster),
                 local_address: self.local_address(key),
             };
-            self.update_info(key, Some(upstream));
+            self.update_info(key, Some(Arc::new(upstream)));
         }
         if !data.is_empty() || end {
             self.arrive(key, Direction::Downstream, &data, end);
@@ -126,7 +127,7 @@ impl Simulator {
     }
 
     /// Brings the properties that the guest reads up to date.
-    pub(crate) fn update_info(&mut self, key: usize, upstream: Option<Upstream>) {
+    pub(crate) fn update_info(&mut self, key: usize, upstream: Option<Arc<Upstream>>) {
         let connection = &self.connections[key];
         let Some(context) = connection.context else {
             return;
