@@ -13,11 +13,14 @@ REQUEST = b"GET /small HTTP/1.1\r\nHost: bench.test\r\nConnection: close\r\n\r\n
 class Held:
     """Connections that were each served a request, and are quiet since."""
 
-    def __init__(self, address, count):
-        self.connections = []
+    def __init__(self, address):
+        self.address, self.connections = address, []
+
+    def hold(self, count):
+        """Holds this many in all."""
         try:
-            for number in range(count):
-                one = http1.connect(address, source=SOURCES[number % len(SOURCES)])
+            for number in range(len(self.connections), count):
+                one = http1.connect(self.address, source=SOURCES[number % len(SOURCES)])
                 self.connections.append(one)
                 http1.get(one, "/small")
         except http1.Failed as failure:
