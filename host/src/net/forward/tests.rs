@@ -450,4 +450,5 @@ fn silence_ends_a_connection_only_when_asked_to() {
 
 mod closing;
 mod half_closed;
+mod lasting;
 mod lost;
