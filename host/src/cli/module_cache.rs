@@ -17,8 +17,8 @@ pub(super) fn folder(variable: impl Fn(&str) -> Option<OsString>) -> Option<Path
         Some(caches) if caches.is_absolute() => caches,
         _ => Path::new(&variable("HOME")?).join(".cache"),
     };
-    // Made by whoever looks after the user's home. A user of a service has none, and
-    // must not be warned that a folder he never heard of can't be made.
+    // Where there is none it is not made: the user of a service has no home, and a warning
+    // would be about a folder that nobody asked for.
     caches.is_dir().then(|| caches.join("dtr-lb"))
 }
 

@@ -29,7 +29,7 @@ use running::{LIMIT, connect};
 fn dtr_lb(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dtr-lb"));
     command.args(arguments).env_remove("DTR_LB_LOG");
-    // Not that of whoever runs the tests.
+    // Not that of the user who runs the tests.
     let module_cache = concat!(env!("CARGO_TARGET_TMPDIR"), "/modules");
     command.env("DTR_LB_CACHE_DIR", module_cache);
     command

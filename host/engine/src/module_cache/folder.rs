@@ -21,7 +21,7 @@ pub enum CacheError {
         /// Why.
         source: io::Error,
     },
-    /// Whoever owns it could have this process run any code.
+    /// Its owner could have this process run any code.
     #[error("{path} belongs to user {owner}, not to the user of this process ({user}) or root")]
     Owner {
         /// Which folder or file.

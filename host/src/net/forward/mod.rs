@@ -50,6 +50,7 @@ pub(crate) struct Resumable {
     up: Flow,
     down_shown: DataCallbacks,
     client_input: Input,
+    watch: Watch,
 }
 
 /// A connected client and replica.
@@ -148,6 +149,7 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
         self.up.start_again();
         self.down.shown = resumable.down_shown;
         self.client.input = resumable.client_input;
+        self.watch = resumable.watch;
         self
     }
 
@@ -157,6 +159,7 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
             up: self.up,
             down_shown: self.down.shown,
             client_input: self.client.input,
+            watch: self.watch,
         }
     }
 

@@ -62,3 +62,42 @@ fn a_client_that_finished_and_is_gone_is_missed_once_the_connection_lasts() {
         assert_eq!(outcome.await.unwrap(), Outcome::ClientReset);
     });
 }
+
+#[test]
+fn a_connection_that_lasts_is_watched_at_the_next_replica_as_well() {
+    on_one_thread(async {
+        let Sockets {
+            mut client,
+            downstream,
+            upstream,
+            replica,
+        } = Sockets::connect().await;
+        let (next, mut next_replica) = connected().await;
+        let seen = Seen::default();
+        let buffers = Buffers::new(PipeBudget::new(1));
+        client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        client.shutdown().await.unwrap();
+        drop(replica);
+        let mut forward = Forward::new(&downstream, &upstream, &buffers, &seen).keep_first_flight();
+        let outcome = (&mut forward).await;
+        assert!(matches!(outcome, Outcome::Unserved(_)), "{outcome:?}");
+        let resumable = forward.give_up_replica();
+        let forward = Forward::new(&downstream, &next, &buffers, &seen).resuming(resumable);
+        let gone = async {
+            let mut request = Vec::new();
+            next_replica.read_to_end(&mut request).await.unwrap();
+            reset_on_close(&client);
+            drop(client);
+            // Says nothing, and stays.
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            outcome = forward => assert_eq!(outcome, Outcome::ClientReset),
+            () = gone => {}
+            () = tokio::time::sleep(LIMIT) => panic!("nobody noticed that the client is gone"),
+        }
+    });
+}
+
+/// Longer than anything here takes.
+const LIMIT: Duration = Duration::from_secs(20);
