@@ -44,14 +44,15 @@ impl CaughtPanic {
     ///
     /// # Errors
     /// When it panics; it must not be polled again.
-    pub(crate) async fn catch_async<F: Future>(
+    pub(crate) fn catch_async<F: Future>(
         mut future: Pin<&mut F>,
-    ) -> Result<F::Output, CaughtPanic> {
-        poll_fn(|cx| match CaughtPanic::catch(|| future.as_mut().poll(cx)) {
-            Ok(poll) => poll.map(Ok),
-            Err(panic) => Poll::Ready(Err(panic)),
-        })
-        .await
+    ) -> impl Future<Output = Result<F::Output, CaughtPanic>> {
+        poll_fn(
+            move |cx| match CaughtPanic::catch(|| future.as_mut().poll(cx)) {
+                Ok(poll) => poll.map(Ok),
+                Err(panic) => Poll::Ready(Err(panic)),
+            },
+        )
     }
 
     fn of(payload: &(dyn Any + Send)) -> CaughtPanic {

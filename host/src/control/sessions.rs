@@ -42,6 +42,10 @@ impl OpenSession {
         }
     }
 
+    pub(crate) fn connection(&self) -> u64 {
+        self.connection
+    }
+
     pub(crate) fn control(&self) -> &SessionControl {
         &self.control
     }

@@ -31,7 +31,6 @@ pub(super) struct Connection {
     pub(super) chain_state: FilterChainState,
     pub(super) sent_up: Cell<u64>,
     pub(super) sent_down: Cell<u64>,
-    id: u64,
     /// The socket's own end, where it differs from the listener's.
     destination: SocketAddr,
     received: Cell<u64>,
@@ -65,7 +64,6 @@ impl Connection {
             began: Instant::now(),
             sent_up: Cell::new(0),
             sent_down: Cell::new(0),
-            id,
             destination,
             received: Cell::new(0),
             upstream: RefCell::new(None),
@@ -105,7 +103,7 @@ impl ConnectionInfo for Connection {
     }
 
     fn info(&self) -> TcpInfo {
-        let mut info = TcpInfo::new(self.id, self.source, self.destination);
+        let mut info = TcpInfo::new(self.open.connection(), self.source, self.destination);
         info.time = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()

@@ -103,7 +103,7 @@ impl ListenerContext {
                 timeouts: Timeouts {
                     idle: listener.idle_timeout,
                     half_close: Some(listener.half_close_timeout),
-                    ..Timeouts::default()
+                    ..Timeouts::DEFAULT
                 },
                 admission: None,
             })

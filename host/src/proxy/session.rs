@@ -19,7 +19,7 @@ use crate::fault::Fault;
 use crate::filters::chain_state::Step;
 use crate::filters::connection_info::ConnectionInfo;
 use crate::metrics::{OpenCount, Reason};
-use crate::net::forward::{Forward, ForwardHooks, MOST_HELD, Outcome};
+use crate::net::forward::{Early, Forward, ForwardHooks, MOST_HELD, Outcome};
 use crate::proxy::connection::Connection;
 use crate::proxy::context::{ListenerContext, WorkerContext};
 use crate::proxy::landing::Landing;
@@ -45,10 +45,13 @@ pub(crate) fn serve(
     };
     async move {
         let outcome = {
-            let running = pin!(session.run(client));
+            let running = pin!(session.run(&client));
             CaughtPanic::catch_async(running).await
         };
+        // Before its place is given up.
+        drop(client);
         let reason = outcome.unwrap_or_else(|panic| {
+            let source = session.connection.source;
             error!(client = %source, %panic, "a connection is closed: its task panicked");
             Reason::InternalError
         });
@@ -64,16 +67,18 @@ struct Session {
     _places: Places,
 }
 
-/// What the client sent before there was a replica.
-struct Early {
-    bytes: BytesMut,
-    end: End,
-}
-
 impl Session {
-    async fn run(&mut self, client: TcpStream) -> Reason {
-        let (target, early) = match self.choose(&client).await {
-            Ok(chosen) => chosen,
+    async fn run(&mut self, client: &TcpStream) -> Reason {
+        let (mut step, mut early) = self.open();
+        // On the heap: few connections wait.
+        if self.is_held(step) {
+            (step, early) = match Box::pin(self.wait(client, step, early)).await {
+                Ok(let_go) => let_go,
+                Err(reason) => return reason,
+            };
+        }
+        let target = match self.target(step) {
+            Ok(target) => target,
             Err(reason) => return reason,
         };
         let Session {
@@ -94,9 +99,9 @@ impl Session {
             .fault
             .strike(Fault::Session);
         let shown = connection.data_callbacks();
-        let mut forward = self::forward(connection, &client, &replica)
+        let mut forward = self::forward(connection, client, &replica)
             .show(shown, shown)
-            .beginning_with(early.bytes, early.end);
+            .beginning_with(early);
         if connection.listener.resend_first_flight && target.has_several() {
             forward = forward.keep_first_flight();
         }
@@ -111,7 +116,7 @@ impl Session {
                 Some(next) => {
                     let resumable = forward.give_up_replica();
                     replica = next;
-                    forward = self::forward(connection, &client, &replica).resuming(resumable);
+                    forward = self::forward(connection, client, &replica).resuming(resumable);
                 }
                 None => forward.pass_on(),
             }
@@ -122,9 +127,8 @@ impl Session {
         &self.connection.worker
     }
 
-    /// Asks the filters where the connection goes. While there is none, and when
-    /// none chooses, the listener's fallback serves.
-    async fn choose(&self, client: &TcpStream) -> Result<(Target, Early), Reason> {
+    /// Shows the filters the connection.
+    fn open(&self) -> (Step, Early) {
         let connection = &self.connection;
         let mut early = Early {
             bytes: BytesMut::new(),
@@ -134,13 +138,17 @@ impl Session {
             .chain_state
             .down(connection, 0, &mut early.bytes, early.end);
         connection.seen();
-        let step = match step {
-            // On the heap as well: few connections wait.
-            Step::Held(_) if connection.control().ordered().is_none() => {
-                Box::pin(self.wait(client, step, &mut early)).await?
-            }
-            other => other,
-        };
+        (step, early)
+    }
+
+    fn is_held(&self, step: Step) -> bool {
+        matches!(step, Step::Held(_)) && self.connection.control().ordered().is_none()
+    }
+
+    /// Where the filters have the connection go. While there are none, and when none
+    /// chooses, the listener's fallback serves.
+    fn target(&self, step: Step) -> Result<Target, Reason> {
+        let connection = &self.connection;
         match connection.control().ordered() {
             Some(command) => return Err(refused(command)),
             None if step == Step::Refused => return Err(Reason::RefusedByFilter),
@@ -157,8 +165,8 @@ impl Session {
                 target
             });
         match chosen {
-            None => Ok((connection.listener.fallback, early)),
-            Some(target) => Ok((target.ok_or(Reason::NoReplica)?, early)),
+            None => Ok(connection.listener.fallback),
+            Some(target) => target.ok_or(Reason::NoReplica),
         }
     }
 
@@ -168,13 +176,13 @@ impl Session {
         &self,
         client: &TcpStream,
         mut step: Step,
-        early: &mut Early,
-    ) -> Result<Step, Reason> {
+        mut early: Early,
+    ) -> Result<(Step, Early), Reason> {
         let connection = &self.connection;
         let chain_state = &connection.chain_state;
         let timeouts = &connection.listener.timeouts;
         while let Step::Held(at) = step {
-            let Early { bytes, end } = early;
+            let Early { bytes, end } = &mut early;
             let more = *end == End::More && bytes.len() < MOST_HELD;
             let (limit, reason) = match end {
                 End::More => (timeouts.idle, Reason::Idle),
@@ -201,7 +209,7 @@ impl Session {
                 () = silence(limit) => return Err(reason),
             };
         }
-        Ok(step)
+        Ok((step, early))
     }
 
     /// The one exit: counts, shows the filters the end, and logs why.
@@ -246,7 +254,7 @@ fn forward<'a>(
     replica: &'a TcpStream,
 ) -> Forward<'a, Connection> {
     Forward::new(client, replica, &connection.worker.buffers, connection)
-        .timeouts(connection.listener.timeouts)
+        .timeouts(&connection.listener.timeouts)
 }
 
 /// Appends what the client has sent; 0 bytes: it has finished.
@@ -272,5 +280,19 @@ fn refused(command: CloseCommand) -> Reason {
     match command {
         CloseCommand::Close => Reason::RefusedByFilter,
         CloseCommand::Cut => Reason::Drained,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a quiet connection costs is mostly this.
+    #[test]
+    fn a_session_fits_into_a_kibibyte() {
+        fn size<A, B, C, D, E, Task>(_: impl Fn(A, B, C, D, E) -> Task) -> usize {
+            size_of::<Task>()
+        }
+        assert!(size(serve) <= 1024, "{} bytes", size(serve));
     }
 }

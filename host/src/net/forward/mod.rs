@@ -45,6 +45,12 @@ use proxy_wasm_engine::{Direction, End};
 use side::{Input, NoDelay, Side};
 use silence::{Activity, Silence, Watch};
 
+/// What a client sent before there was a replica.
+pub(crate) struct Early {
+    pub(crate) bytes: BytesMut,
+    pub(crate) end: End,
+}
+
 /// What a client has sent, and what filters are shown, for another replica.
 pub(crate) struct Resumable {
     up: Flow,
@@ -62,13 +68,14 @@ pub(crate) struct Forward<'a, T> {
     first_end: Option<Direction>,
     /// Set once nothing more is let through: why.
     closing: Option<Outcome>,
-    timeouts: Timeouts,
+    timeouts: &'a Timeouts,
     silence: Silence,
     /// How the connection is watched while nothing happens.
     watch: Watch,
     /// What one side has not acknowledged, while that is waited for.
     unacknowledged: usize,
-    recheck: Option<Recheck>,
+    /// In a box: hardly any connection has one.
+    recheck: Option<Box<Recheck>>,
     buffers: &'a Buffers,
     hooks: &'a T,
 }
@@ -110,7 +117,7 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
             down: Flow::new(Direction::Upstream),
             first_end: None,
             closing: None,
-            timeouts: Timeouts::default(),
+            timeouts: &Timeouts::DEFAULT,
             silence: Silence::default(),
             watch: Watch::Short,
             unacknowledged: 0,
@@ -128,9 +135,9 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
     }
 
     /// Begins with what the client sent before there was a replica.
-    pub(crate) fn beginning_with(mut self, sent: BytesMut, end: End) -> Self {
-        self.up.unsent = sent;
-        if end == End::Last {
+    pub(crate) fn beginning_with(mut self, early: Early) -> Self {
+        self.up.unsent = early.bytes;
+        if early.end == End::Last {
             self.client.input = Input::Finished;
         }
         self
@@ -170,7 +177,7 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
     }
 
     /// Ends the connection once it has been silent for this long.
-    pub(crate) fn timeouts(mut self, timeouts: Timeouts) -> Self {
+    pub(crate) fn timeouts(mut self, timeouts: &'a Timeouts) -> Self {
         self.timeouts = timeouts;
         self
     }
@@ -347,9 +354,11 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
         if rest == 0 {
             return Poll::Ready(());
         }
-        let recheck = self.recheck.get_or_insert_with(|| Recheck {
-            sleep: Box::pin(sleep(RECHECKS.0)),
-            pause: RECHECKS.0,
+        let recheck = self.recheck.get_or_insert_with(|| {
+            Box::new(Recheck {
+                sleep: Box::pin(sleep(RECHECKS.0)),
+                pause: RECHECKS.0,
+            })
         });
         while recheck.sleep.as_mut().poll(cx).is_ready() {
             recheck.pause = (recheck.pause * 2).min(RECHECKS.1);
@@ -403,7 +412,7 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
     }
 
     fn silence_limit(&self) -> Option<Duration> {
-        let Timeouts { idle, close, .. } = self.timeouts;
+        let Timeouts { idle, close, .. } = *self.timeouts;
         match self.closing {
             Some(_) => Some(close),
             None if self.is_half_closed() => self.timeouts.half_closed(),

@@ -98,7 +98,7 @@ async fn connected() -> (TcpStream, TcpStream) {
 async fn pair(seen: Seen, shown: (DataCallbacks, DataCallbacks), idle: Option<Duration>) -> Pair {
     let timeouts = Timeouts {
         idle,
-        ..Timeouts::default()
+        ..Timeouts::DEFAULT
     };
     pair_with(seen, shown, timeouts).await
 }
@@ -146,7 +146,7 @@ fn forward(
         let buffers = Buffers::new(PipeBudget::new(usize::MAX));
         Forward::new(&downstream, &upstream, &buffers, &*hooks)
             .show(shown.0, shown.1)
-            .timeouts(timeouts)
+            .timeouts(&timeouts)
             .await
     });
     Pair {
@@ -161,7 +161,7 @@ fn forward(
 fn quick() -> Timeouts {
     Timeouts {
         close: Duration::from_millis(50),
-        ..Timeouts::default()
+        ..Timeouts::DEFAULT
     }
 }
 

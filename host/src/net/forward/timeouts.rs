@@ -18,18 +18,14 @@ pub(crate) struct Timeouts {
 }
 
 impl Timeouts {
+    pub(crate) const DEFAULT: Timeouts = Timeouts {
+        idle: None,
+        half_close: None,
+        close: CLOSE_LIMIT,
+    };
+
     /// Once one side has finished.
     pub(crate) fn half_closed(&self) -> Option<Duration> {
         self.idle.into_iter().chain(self.half_close).min()
-    }
-}
-
-impl Default for Timeouts {
-    fn default() -> Timeouts {
-        Timeouts {
-            idle: None,
-            half_close: None,
-            close: CLOSE_LIMIT,
-        }
     }
 }

@@ -41,7 +41,7 @@ fn a_silent_connection_is_closed_with_what_was_let_go_before() {
     on_one_thread(async {
         let timeouts = Timeouts {
             idle: Some(Duration::from_millis(50)),
-            ..Timeouts::default()
+            ..Timeouts::DEFAULT
         };
         let mut pair = narrow_with(timeouts).await;
         let taken = fill(&mut pair).await;
@@ -58,7 +58,7 @@ fn a_side_that_takes_nothing_of_what_is_left_does_not_hold_up_a_close() {
     on_one_thread(async {
         let timeouts = Timeouts {
             close: Duration::from_millis(50),
-            ..Timeouts::default()
+            ..Timeouts::DEFAULT
         };
         let mut pair = narrow_with(timeouts).await;
         let taken = fill(&mut pair).await;

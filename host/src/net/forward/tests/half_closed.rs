@@ -7,7 +7,7 @@ const SHOWN: (DataCallbacks, DataCallbacks) = (DataCallbacks::All, DataCallbacks
 fn half_close(limit: Duration) -> Timeouts {
     Timeouts {
         half_close: Some(limit),
-        ..Timeouts::default()
+        ..Timeouts::DEFAULT
     }
 }
 

@@ -10,7 +10,7 @@ use super::*;
 fn short(sockets: Sockets) -> Pair {
     let seen = Seen::default();
     seen.lasting.set(true);
-    forward(sockets, seen, UNSEEN, Timeouts::default())
+    forward(sockets, seen, UNSEEN, Timeouts::DEFAULT)
 }
 
 /// It is found to last.

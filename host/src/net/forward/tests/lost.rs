@@ -9,7 +9,7 @@ const SMALL: u32 = 8 * 1024;
 
 /// A pair whose sides, and what is between, take little at a time.
 pub(super) async fn narrow() -> Pair {
-    narrow_with(Timeouts::default()).await
+    narrow_with(Timeouts::DEFAULT).await
 }
 
 pub(super) async fn narrow_with(timeouts: Timeouts) -> Pair {
@@ -208,7 +208,7 @@ fn a_client_that_never_stops_sending_is_read_for_a_while_only() {
     on_one_thread(async {
         let timeouts = Timeouts {
             close: Duration::from_millis(100),
-            ..Timeouts::default()
+            ..Timeouts::DEFAULT
         };
         let Pair {
             client,
