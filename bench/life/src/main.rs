@@ -15,7 +15,7 @@ use dtr_lb::plan::{Plan, listener_root};
 use dtr_lb_filter::contract::{METADATA, METADATA_REPLICA, replica_cluster};
 use proxy_wasm_engine::envoy::STEERING_KEY;
 use proxy_wasm_engine::{
-    Action, ContextId, Engine, Module, Peer, Plugin, Shared, TcpInfo, Upstream, Vm, VmConfig,
+    Action, ContextId, Engine, Module, Plugin, Shared, TcpInfo, Upstream, Vm, VmConfig,
 };
 use serde_json::{Value, json};
 
@@ -155,7 +155,6 @@ impl World {
         if let Some(info) = self.vm.tcp_mut(context) {
             (info.received, info.sent) = (100, 1000);
         }
-        self.vm.downstream_close(context, Peer::Remote)?;
         self.vm.finish(context)?;
         while self.vm.next_effect().is_some() {}
         Ok(())

@@ -225,14 +225,17 @@ impl FilterChainState {
         }
     }
 
-    /// The connection is over; each filter in turn sees it end.
+    /// The connection is over; each filter in turn sees it end. The balancer need not know
+    /// which side did: an end that speaks against a replica it is told as such.
     pub(crate) fn close(&self, connection: &impl ConnectionInfo, peer: Peer) {
         for (_, slot, filter) in self.filters(connection) {
             slot.visit(filter, |vm, context| {
                 if let Some(info) = vm.tcp_mut(context) {
                     connection.refresh(info);
                 }
-                vm.downstream_close(context, peer)?;
+                if !filter.owner.is_balancer() {
+                    vm.downstream_close(context, peer)?;
+                }
                 vm.finish(context)
             });
         }
