@@ -1,9 +1,11 @@
-# The image of dtr-lb: `just image` makes it. Nothing is in it but the static binary
-# and certificates of authorities; so it is built from target/image, where
-# packaging/image puts the two.
+# The image of dtr-lb: `just image` makes it. Nothing is in it but the static binary,
+# certificates of authorities, and the filter as the binary would compile it at each
+# start; so it is built from target/image, where packaging/image puts them.
 FROM scratch
 COPY ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY dtr-lb /dtr-lb
+COPY compiled /compiled
+ENV DTR_LB_CACHE_DIR=/compiled
 # Ports below 1024 are open to everybody in a container of Docker 20.10 and later.
 USER 65532:65532
 EXPOSE 80 443 8181

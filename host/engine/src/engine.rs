@@ -27,6 +27,10 @@ impl Engine {
     pub fn new() -> Result<Engine, LoadError> {
         let mut config = Config::new();
         config
+            // For any processor of this architecture, so that what one machine has compiled
+            // serves on another. Filters gain nothing from what newer ones can do besides.
+            .target(&target_lexicon::HOST.to_string())
+            .map_err(|error| LoadError::Engine(format!("{error:#}")))?
             .epoch_interruption(true)
             .max_wasm_stack(STACK)
             // One more than are named, to know whether there are more.

@@ -34,7 +34,7 @@ impl Module {
     /// Code of the folder is run unchecked. So nothing of it is used unless folder and
     /// file belong to this process's user or root, and nobody else may write to them.
     /// What was compiled by another version or with other settings, such as for another
-    /// processor, has another name.
+    /// architecture, has another name.
     ///
     /// A folder that can't be used costs time only: the [`CacheOutcome`] says why.
     ///

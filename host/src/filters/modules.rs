@@ -10,11 +10,17 @@ use tracing::{debug, warn};
 #[derive(Default)]
 pub(crate) struct Modules {
     /// Where compiled modules of earlier processes are; `None`: nowhere.
-    cache: Option<PathBuf>,
+    cache: Option<Cache>,
     /// Made with the first module: a host without filters needs no compiler, and no
     /// thread for its clock.
     engine: Option<Engine>,
     compiled: Vec<Compiled>,
+}
+
+struct Cache {
+    folder: PathBuf,
+    /// Whether the log says that nothing can be kept there.
+    is_reported: bool,
 }
 
 struct Compiled {
@@ -27,6 +33,10 @@ struct Compiled {
 impl Modules {
     /// Keeps compiled modules in this folder, too.
     pub(crate) fn new(cache: Option<PathBuf>) -> Modules {
+        let cache = cache.map(|folder| Cache {
+            folder,
+            is_reported: false,
+        });
         Modules {
             cache,
             ..Modules::default()
@@ -62,26 +72,26 @@ impl Modules {
     }
 }
 
-/// Finds the module in the folder or compiles it. A folder that can't be used is given
-/// up, so that one line of the log says so.
-fn load(engine: &Engine, code: &[u8], cache: &mut Option<PathBuf>) -> Result<Module, LoadError> {
-    let Some(folder) = cache else {
+/// Finds the module in the folder or compiles it.
+fn load(engine: &Engine, code: &[u8], cache: &mut Option<Cache>) -> Result<Module, LoadError> {
+    let Some(cache) = cache else {
         debug!("no folder is known for compiled modules");
         return Module::compile(engine, code);
     };
-    let (module, outcome) = Module::from_cache(engine, code, folder)?;
+    let (module, outcome) = Module::from_cache(engine, code, &cache.folder)?;
     match outcome {
         CacheOutcome::Replaced(reason) => {
             warn!("a compiled module is not used but replaced: {reason}");
         }
         CacheOutcome::NotKept(reason) => {
-            warn!(
-                "no compiled modules are kept, so that each start takes longer: {reason}; \
-                 DTR_LB_CACHE_DIR can name another folder, or none"
-            );
-            *cache = None;
+            if !std::mem::replace(&mut cache.is_reported, true) {
+                warn!(
+                    "no compiled modules are kept, so that each start takes longer: {reason}; \
+                     DTR_LB_CACHE_DIR can name another folder, or none"
+                );
+            }
         }
-        outcome => debug!("a module in {}: {outcome:?}", folder.display()),
+        outcome => debug!("a module in {}: {outcome:?}", cache.folder.display()),
     }
     Ok(module)
 }
@@ -130,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_others_may_write_to_is_given_up_with_one_warning() {
+    fn a_folder_that_others_may_write_to_is_not_used_and_one_warning_says_so() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
         let mut modules = Modules::new(Some(folder.path().to_owned()));
