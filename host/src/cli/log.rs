@@ -12,6 +12,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt, registry};
 
+use super::access_line::AccessLines;
 use super::failure::Failure;
 use super::log_level;
 use super::log_writer::LogWriter;
@@ -66,7 +67,7 @@ impl Log {
             // They would be printed, which may block and panic.
             .log_internal_errors(false);
         let lines = match format {
-            Format::Text => lines.boxed(),
+            Format::Text => lines.map_event_format(AccessLines).boxed(),
             Format::Json => lines.json().boxed(),
         };
         registry().with(lines).with(targets).init();

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod access_line;
 mod check;
 mod cluster_status;
 mod completions;

@@ -74,6 +74,8 @@ impl WorkerContext {
 #[derive(Clone)]
 pub(crate) struct ListenerContext {
     pub(crate) address: SocketAddr,
+    /// The same, as each line of the access log has it.
+    pub(crate) shown_address: Box<str>,
     /// Where connections go when no filter chooses.
     pub(crate) fallback: Target,
     /// The service's port.
@@ -97,6 +99,7 @@ impl ListenerContext {
             let missing = || StartError::NoSuchName(listener.fallback.clone());
             Ok(ListenerContext {
                 address: listener.bind,
+                shown_address: listener.bind.to_string().into(),
                 fallback: clusters.target(&listener.fallback).ok_or_else(missing)?,
                 port: listener.port,
                 resend_first_flight: listener.resend_first_flight,
@@ -109,6 +112,15 @@ impl ListenerContext {
             })
         });
         contexts.collect()
+    }
+
+    /// The same listener at the address it was given in the end.
+    pub(crate) fn at(self, address: SocketAddr) -> ListenerContext {
+        ListenerContext {
+            address,
+            shown_address: address.to_string().into(),
+            ..self
+        }
     }
 }
 

@@ -197,8 +197,7 @@ impl Host {
         for context in contexts {
             let bound =
                 BoundListener::open(&self.listeners, &self.left, context.address, &binds, count)?;
-            let address = bound.address();
-            let context = ListenerContext { address, ..context };
+            let context = context.at(bound.address());
             listeners.push((bound, context));
         }
         let own_limits = plan.listeners.iter().map(connection_limit::of_listener);

@@ -234,7 +234,7 @@ impl Session {
         info!(
             target: "access",
             client = %connection.source,
-            listener = %connection.listener.address,
+            listener = %connection.listener.shown_address,
             replica = self.landing.replica.as_deref().unwrap_or("-"),
             attempts = self.landing.attempts(),
             resent = self.landing.resent,
