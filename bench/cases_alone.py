@@ -116,7 +116,7 @@ def life(case):
     for number in range(case.settings.life_rounds):
         case.bench.progress(f"life: round {number + 1} of {case.settings.life_rounds}")
         for count in (3, 30, 300, 1000):
-            command = [tool, "--replicas", str(count)]
+            command = [tool, "--replicas", str(count), "--connections", str(case.settings.life_connections)]
             done = subprocess.run(command, capture_output=True, text=True, timeout=120)
             if done.returncode:
                 raise http1.Failed(f"{tool} failed: {done.stderr.strip()}")

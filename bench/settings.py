@@ -19,6 +19,7 @@ class Settings:
     probe_pause: float  # Before it is measured: the first probes are all at once.
     probe_seconds: float
     life_rounds: int
+    life_connections: int  # In each of the nine looks of a round.
 
 
 FULL = Settings(
@@ -36,6 +37,7 @@ FULL = Settings(
     probe_pause=5,
     probe_seconds=20,
     life_rounds=5,
+    life_connections=100_000,
 )
 QUICK = Settings(
     name="quick",
@@ -52,6 +54,7 @@ QUICK = Settings(
     probe_pause=2,
     probe_seconds=4,
     life_rounds=1,
+    life_connections=20_000,
 )
 # Its figures mean nothing: it shows that each case still gives one.
 SMOKE = Settings(
@@ -69,4 +72,5 @@ SMOKE = Settings(
     probe_pause=0.2,
     probe_seconds=2.2,
     life_rounds=1,
+    life_connections=1000,
 )
