@@ -34,11 +34,13 @@ mod error;
 #[cfg(test)]
 mod fault;
 mod filters;
+mod http_get;
 pub mod import;
 mod metrics;
 mod net;
 pub mod plan;
 mod proxy;
+mod replace_file;
 pub mod standin;
 pub mod survey;
 mod unique_map;
@@ -47,9 +49,11 @@ mod upstream;
 pub use control::lifecycle::Drained;
 pub use error::StartError;
 pub use filters::rehearsal::{Rehearsal, rehearse};
+pub use http_get::{HttpGetError, http_get};
 pub use net::fd_limit::FilesLacking;
 pub use proxy::host::Host;
 pub use proxy::options::HostOptions;
+pub use replace_file::replace_file;
 pub use upstream::resolver::{Lookup, LookupFuture};
 
 /// The filter, compiled to WebAssembly: the very module Envoy is given.

@@ -3,18 +3,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use bytes::Bytes;
 use clap::Args;
 use dtr_lb::config::ConfigFile;
-use http::{Request, StatusCode};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use dtr_lb::http_get;
+use http::StatusCode;
 
 use super::config_args::read_file;
 use super::failure::Failure;
@@ -45,9 +39,8 @@ impl Health {
             .enable_all()
             .build()
             .context("no runtime")?;
-        let asked = runtime.block_on(async { timeout(LIMIT, ask(admin, path)).await });
-        let (status, body) = asked
-            .unwrap_or_else(|_| Err(anyhow!("no answer within {} s", LIMIT.as_secs())))
+        let (status, body) = runtime
+            .block_on(http_get(admin, path))
             .with_context(|| format!("http://{admin}{path}"))?;
         let body = dtr_lb_filter::printable::printable(body.trim());
         match status {
@@ -86,31 +79,5 @@ fn reachable(bind: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, bind.port())
 }
 
-/// Status and body of an answer.
-async fn ask(admin: SocketAddr, path: &str) -> Result<(StatusCode, String), anyhow::Error> {
-    let socket = TcpStream::connect(admin).await?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
-    let request = Request::get(path)
-        .header(http::header::HOST, admin.to_string())
-        .body(Empty::<Bytes>::new())?;
-    let exchange = async {
-        let response = sender.send_request(request).await?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), LONGEST_BODY).collect();
-        let body = body.await.map_err(|error| anyhow!("{error}"))?.to_bytes();
-        Ok((status, String::from_utf8_lossy(&body).into_owned()))
-    };
-    // The answer is what matters; the connection ends when it likes.
-    tokio::select! {
-        answer = exchange => answer,
-        Err(error) = connection => Err(error.into()),
-    }
-}
-
 /// The balancer's own health, in the registry's form.
 const BALANCER: &str = "/_ping";
-
-const LIMIT: Duration = Duration::from_secs(5);
-
-/// In bytes.
-const LONGEST_BODY: usize = 64 * 1024;

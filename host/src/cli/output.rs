@@ -1,12 +1,11 @@
 //! What a command prints, and the files it writes.
 
 use std::fmt;
-use std::fs;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::Context;
+use dtr_lb::replace_file;
 
 use super::failure::Failure;
 
@@ -30,22 +29,7 @@ pub(crate) fn print(text: impl fmt::Display) -> Result<(), Failure> {
 /// # Errors
 /// It can't be written.
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), anyhow::Error> {
-    let fresh = path.with_extension("new");
-    let write = || {
-        fs::remove_file(&fresh).or_else(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => Ok(()),
-            _ => Err(error),
-        })?;
-        let mut options = fs::OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&fresh)?;
-        file.write_all(bytes)?;
-        fs::rename(&fresh, path)
-    };
-    write().with_context(|| {
+    replace_file(path, bytes, mode).with_context(|| {
         format!(
             "{} can't be written; check the folder's permissions",
             path.display()
