@@ -26,7 +26,7 @@ impl Plan {
     ///
     /// Every replica gets a cluster for each port of the service and for each
     /// check, and routes that name its runners-up: for each pair one that ends
-    /// there, and one that goes on with all the others. Up to eight replicas
+    /// there, and one that goes on with all the others. Up to five replicas
     /// every ordered pair has them; above that a replica has three runners-up
     /// (the next ones of the list, which is a ring) and the others are the pool,
     /// so that the number of routes grows no faster than the number of replicas.

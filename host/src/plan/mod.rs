@@ -55,6 +55,14 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether it holds the token that allows changes, which is nobody's but the
+    /// operator's.
+    #[must_use]
+    pub fn has_token(&self) -> bool {
+        let balancer = self.balancer.as_ref();
+        balancer.is_some_and(|it| it.configuration["admin"]["token"].is_string())
+    }
+
     /// Has the balancer show the limit of connections that holds where it runs.
     pub(crate) fn show_limit(&mut self, connections: usize) {
         let configuration = self.balancer.as_mut().map(|it| &mut it.configuration);

@@ -51,6 +51,6 @@ pub(super) fn clusters(port: u16, replicas: &[Replica]) -> Vec<String> {
 }
 
 /// Up to this many replicas every ordered pair has a route.
-const EVERY_PAIR: usize = 8;
+const EVERY_PAIR: usize = 5;
 /// Above that each replica has this many runners-up.
 const RUNNERS_UP: usize = 3;
