@@ -14,6 +14,7 @@
 mod address;
 mod balancer;
 mod chain;
+mod changes;
 mod config_file;
 mod defaults;
 mod dns_name;
@@ -43,6 +44,7 @@ pub use balancer::{
     Admin, Check, ClusterStatus, Config, Health, Listener, Passive, Replica, Trust,
 };
 pub use chain::{Chain, ChainCluster, ChainListener, Protocol};
+pub use changes::Changes;
 pub use config_file::ConfigFile;
 pub use dns_name::DnsName;
 pub use error::{ConfigError, ConfigErrors};

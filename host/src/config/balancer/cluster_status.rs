@@ -11,7 +11,7 @@ use crate::config::verify::Verify;
 use dtr_lb_filter::config::CheckKind;
 
 /// How the registry is asked for its own word on its replicas.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterStatus {
     /// How often each replica is asked.
     pub interval: Duration,

@@ -85,7 +85,7 @@ pub struct Config {
 }
 
 /// One replica of the registry.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Replica {
     /// Unique; letters, digits, `.`, `_` and `-`, at most 63.
     pub name: String,
@@ -112,7 +112,7 @@ impl Replica {
 }
 
 /// One address where connections are accepted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Listener {
     /// Port 0 means any free port.
     pub bind: SocketAddr,
@@ -152,7 +152,7 @@ impl Check {
 }
 
 /// When connect failures of real connections take a replica out.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Passive {
     /// This many failures ...
     pub fails: u32,
@@ -163,7 +163,7 @@ pub struct Passive {
 }
 
 /// When replicas are probed, and how responses add up to a verdict.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Health {
     /// Between two probes of a replica whose state is settled; at least `timeout`.
     pub interval: Duration,
@@ -184,7 +184,7 @@ pub struct Health {
 }
 
 /// The admin listener.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Admin {
     /// Port 0 means any free port.
     pub bind: SocketAddr,

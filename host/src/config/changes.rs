@@ -1,0 +1,177 @@
+//! What one configuration changes of another.
+
+use std::fmt;
+
+use super::balancer::{Config, Replica};
+
+/// What one configuration changes of another, in a line:
+/// `adds r4 (10.0.0.14); removes r3; changes r2 (address), policy`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    added: Vec<String>,
+    removed: Vec<String>,
+    changed: Vec<String>,
+}
+
+impl Config {
+    /// What this configuration changes of the one before. A replica is known by its
+    /// name: under another it is another.
+    #[must_use]
+    pub fn changes_of(&self, before: &Config) -> Changes {
+        let added = self
+            .replicas
+            .iter()
+            .filter(|one| before.named(one).is_none());
+        let removed = before
+            .replicas
+            .iter()
+            .filter(|one| self.named(one).is_none());
+        let replicas = self.replicas.iter().filter_map(|after| {
+            let fields = after.fields_other_than(before.named(after)?);
+            (!fields.is_empty()).then(|| format!("{} ({})", after.name, fields.join(", ")))
+        });
+        let fields = self.fields_other_than(before);
+        Changes {
+            added: added
+                .map(|one| format!("{} ({})", one.name, one.address))
+                .collect(),
+            removed: removed.map(|one| one.name.clone()).collect(),
+            changed: replicas
+                .chain(fields.into_iter().map(str::to_owned))
+                .collect(),
+        }
+    }
+
+    fn named(&self, replica: &Replica) -> Option<&Replica> {
+        self.replicas.iter().find(|one| one.name == replica.name)
+    }
+
+    /// The fields that are others, replicas aside.
+    fn fields_other_than(&self, before: &Config) -> Vec<&'static str> {
+        let health = (&self.health, &self.checks) != (&before.health, &before.checks);
+        let fields = [
+            ("fqdn", self.fqdn != before.fqdn),
+            ("listeners", self.listeners != before.listeners),
+            ("policy", self.policy != before.policy),
+            ("when_all_down", self.when_all_down != before.when_all_down),
+            ("on_down", self.on_down != before.on_down),
+            ("min_healthy", self.min_healthy != before.min_healthy),
+            ("slow_start", self.slow_start != before.slow_start),
+            ("passive", self.passive != before.passive),
+            ("health", health),
+            (
+                "compare_interval",
+                self.compare_interval != before.compare_interval,
+            ),
+            (
+                "cluster_status",
+                self.cluster_status != before.cluster_status,
+            ),
+            ("admin", self.admin != before.admin),
+            (
+                "connect_timeout",
+                self.connect_timeout != before.connect_timeout,
+            ),
+            ("idle_timeout", self.idle_timeout != before.idle_timeout),
+            (
+                "resend_first_flight",
+                self.resend_first_flight != before.resend_first_flight,
+            ),
+            (
+                "half_close_timeout",
+                self.half_close_timeout != before.half_close_timeout,
+            ),
+            (
+                "max_connections",
+                self.max_connections != before.max_connections,
+            ),
+            ("dns_refresh", self.dns_refresh != before.dns_refresh),
+            ("drain_delay", self.drain_delay != before.drain_delay),
+            ("drain_timeout", self.drain_timeout != before.drain_timeout),
+        ];
+        other(fields)
+    }
+}
+
+impl Replica {
+    fn fields_other_than(&self, before: &Replica) -> Vec<&'static str> {
+        other([
+            ("address", self.address != before.address),
+            ("ports", self.ports != before.ports),
+            ("weight", self.weight != before.weight),
+            ("backup", self.backup != before.backup),
+            (
+                "max_connections",
+                self.max_connections != before.max_connections,
+            ),
+            ("id", self.id != before.id),
+        ])
+    }
+}
+
+fn other<const N: usize>(fields: [(&'static str, bool); N]) -> Vec<&'static str> {
+    let others = fields.into_iter().filter(|(_, is_other)| *is_other);
+    others.map(|(name, _)| name).collect()
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [
+            ("adds", &self.added),
+            ("removes", &self.removed),
+            ("changes", &self.changed),
+        ];
+        let parts = parts.into_iter().filter(|(_, names)| !names.is_empty());
+        let parts: Vec<String> = parts
+            .map(|(verb, names)| format!("{verb} {}", names.join(", ")))
+            .collect();
+        match parts.is_empty() {
+            true => f.write_str("changes nothing"),
+            false => f.write_str(&parts.join("; ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(replicas: &str, more: &str) -> Config {
+        let text = format!(r#"{{ "fqdn": "dtr.example.com", "replicas": [{replicas}]{more} }}"#);
+        Config::parse(&text, "lb.json").unwrap_or_else(|errors| panic!("{errors}"))
+    }
+
+    #[test]
+    fn changes_are_said_in_the_words_of_the_file() {
+        const R1: &str = r#"{"name": "r1", "address": "10.0.0.1"}"#;
+        let cases = [
+            (R1, "", "changes nothing"),
+            (R1, r#", "policy": "least-connections""#, "changes nothing"),
+            (
+                r#"{"name": "db1", "address": "10.0.0.1"}"#,
+                "",
+                "adds db1 (10.0.0.1); removes r1",
+            ),
+            (
+                r#"{"name": "r1", "address": "10.0.0.9", "weight": 3, "ports": {"443": 8443}}"#,
+                "",
+                "changes r1 (address, ports, weight)",
+            ),
+            (
+                r#"{"name": "r1", "address": "10.0.0.1"}, {"name": "r2", "address": "r2.internal"}"#,
+                r#", "policy": "round-robin", "health": {"interval": "9s"}"#,
+                "adds r2 (r2.internal); changes policy, health",
+            ),
+            (
+                R1,
+                r#", "listeners": [{"bind": "0.0.0.0:443"}], "max_connections": 5"#,
+                "changes listeners, max_connections",
+            ),
+        ];
+        let before = config(R1, "");
+        for (replicas, more, expected) in cases {
+            let changes = config(replicas, more).changes_of(&before);
+            assert_eq!(changes.to_string(), expected, "{replicas}{more}");
+        }
+    }
+}
