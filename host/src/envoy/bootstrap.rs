@@ -2,23 +2,33 @@
 
 use dtr_lb_filter::contract::metric_name::tags;
 
+use super::discovery::{CLUSTERS_FILE, LISTENERS_FILE};
 use super::options::BootstrapOptions;
-use super::yaml::{Node, socket_address, yaml};
-use super::{cluster, listener, overload};
+use super::overload;
+use super::resources::{clusters, listeners};
+use super::yaml::{Node, path_config_source, socket_address, yaml};
 use crate::plan::Plan;
 
-/// Writes the plan as YAML that Envoy 1.40 starts with.
+/// Writes the plan as YAML that Envoy 1.40 starts with. Where Envoy is to watch files, the
+/// listeners and clusters are in those, see [`Discovery`](super::Discovery).
 #[must_use]
 pub fn bootstrap(plan: &Plan, options: &BootstrapOptions) -> String {
-    let listeners = plan.listeners.iter().enumerate();
-    let traffic = listeners.map(|(index, one)| listener::traffic(index, one, plan, options));
-    let admin = plan.admin.iter();
-    let admin = admin.map(|admin| listener::admin(admin, plan, options));
-    let pools = plan.pools.iter().map(|pool| cluster::pool(pool, plan));
-    let single = plan.clusters.iter();
-    let single = single.map(|one| cluster::single(one, plan, options));
-    let routes = plan.routes.iter().map(cluster::route);
-
+    let (fixed, dynamic) = match &options.watched {
+        None => (
+            yaml!({
+                "listeners": (listeners(plan, options)),
+                "clusters": (clusters(plan, options)),
+            }),
+            Node::Null,
+        ),
+        Some(folder) => (
+            Node::Null,
+            yaml!({
+                "cds_config": (path_config_source(folder, CLUSTERS_FILE)),
+                "lds_config": (path_config_source(folder, LISTENERS_FILE)),
+            }),
+        ),
+    };
     let bootstrap = yaml!({
         "node": { "id": "dtr-lb", "cluster": "dtr-lb" },
         "admin": { "address": (socket_address(options.envoy_admin)) },
@@ -31,10 +41,12 @@ pub fn bootstrap(plan: &Plan, options: &BootstrapOptions) -> String {
         "typed_dns_resolver_config": (resolver()),
         "overload_manager": (overload::manager(plan)),
         "stats_config": { "stats_tags": (stats_tags()) },
-        "static_resources": {
-            "listeners": (traffic.chain(admin).collect::<Vec<Node>>()),
-            "clusters": (pools.chain(single).chain(routes).collect::<Vec<Node>>()),
-        },
+        // Most routes are never taken: a worker has a cluster once it takes it, and
+        // Envoy its statistics.
+        "cluster_manager": { "enable_deferred_cluster_creation": true },
+        "deferred_stat_options": { "enable_deferred_creation_stats": true },
+        "dynamic_resources": (dynamic),
+        "static_resources": (fixed),
     });
     // Maps, lists, texts and numbers: nothing in it can fail to become YAML.
     let yaml = yaml_serde::to_string(&bootstrap).unwrap_or_default();

@@ -3,33 +3,28 @@
 use std::time::Duration;
 
 use super::connection::keepalive;
+use super::listener_name::ADMIN_NAME;
 use super::options::BootstrapOptions;
-use super::overload::{ADMIN_NAME, traffic_name};
-use super::plugin::plugin;
+use super::plugin::Plugin;
 use super::yaml::{Node, socket_address, time, yaml};
-use crate::plan::{ADMIN_ROOT, Admin, Listener, Plan, listener_root};
+use crate::plan::{Admin, Listener, Plan};
 
 /// Where connections are accepted: the filter chooses, tcp_proxy forwards.
 pub(super) fn traffic(
-    index: usize,
+    name: &str,
     listener: &Listener,
     plan: &Plan,
     options: &BootstrapOptions,
 ) -> Node {
     let port = listener.port;
+    let balancer = Plugin::of_port(port);
     yaml!({
-        "name": (traffic_name(index, port)),
+        "name": (name),
         "address": (socket_address(listener.bind)),
         "tcp_keepalive": (keepalive()),
         "filter_chains": [{
             "filters": [
-                {
-                    "name": "envoy.filters.network.wasm",
-                    "typed_config": {
-                        "@type": "type.googleapis.com/envoy.extensions.filters.network.wasm.v3.Wasm",
-                        "config": (plugin(&listener_root(port), plan, options)),
-                    },
-                },
+                (balancer.filter(plan, options)),
                 {
                     "name": "envoy.filters.network.tcp_proxy",
                     "typed_config": {
@@ -42,8 +37,11 @@ pub(super) fn traffic(
                         // this worker, a hundred and more on a busy machine, and lasts
                         // 0.3 s: no wait may be longer than that, and all together must
                         // not be shorter than the ejection's way.
-                        "max_connect_attempts": (attempts(listener, plan)),
-                        "backoff_options": { "base_interval": "0.025s", "max_interval": "0.1s" },
+                        "max_connect_attempts": (attempts_of(listener, plan)),
+                        "backoff_options": {
+                            "base_interval": "0.025s",
+                            "max_interval": (time(LONGEST_BACKOFF)),
+                        },
                     },
                 },
             ],
@@ -51,21 +49,37 @@ pub(super) fn traffic(
     })
 }
 
-/// How often a connection is tried, so that replicas that swallow it hold it no longer
-/// than the host would.
-fn attempts(listener: &Listener, plan: &Plan) -> u32 {
+/// How often a connection of this listener is tried.
+fn attempts_of(listener: &Listener, plan: &Plan) -> u32 {
     let pool = plan.pools.iter().find(|one| one.name == listener.fallback);
     let names = pool
         .map(|pool| pool.clusters.as_slice())
         .unwrap_or_default();
     let clusters = plan.clusters.iter().filter(|one| names.contains(&one.name));
-    let longest = clusters.map(|one| one.connect_timeout.as_millis()).max();
-    let most = DIAL_LIMIT.as_millis() / longest.unwrap_or_default().max(1);
+    attempts(
+        clusters
+            .map(|one| one.connect_timeout)
+            .max()
+            .unwrap_or_default(),
+    )
+}
+
+/// How often a connection is tried where one attempt takes so long, so that replicas that
+/// swallow it hold it no longer than the host would.
+fn attempts(connect_timeout: Duration) -> u32 {
+    let most = DIAL_LIMIT.as_millis() / connect_timeout.as_millis().max(1);
     u32::try_from(most).unwrap_or(u32::MAX).clamp(6, 20)
+}
+
+/// How long a connection may go on to name clusters after the filter has steered it, where
+/// one attempt takes so long.
+pub(super) fn longest_dial(connect_timeout: Duration) -> Duration {
+    attempts(connect_timeout) * connect_timeout.saturating_add(LONGEST_BACKOFF)
 }
 
 /// Where the filter itself answers: the page, the API, the balancer's `/_ping`.
 pub(super) fn admin(admin: &Admin, plan: &Plan, options: &BootstrapOptions) -> Node {
+    let balancer = Plugin::admin();
     yaml!({
         "name": (ADMIN_NAME),
         "address": (socket_address(admin.bind)),
@@ -89,13 +103,7 @@ pub(super) fn admin(admin: &Admin, plan: &Plan, options: &BootstrapOptions) -> N
                         }],
                     },
                     "http_filters": [
-                        {
-                            "name": "envoy.filters.http.wasm",
-                            "typed_config": {
-                                "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-                                "config": (plugin(ADMIN_ROOT, plan, options)),
-                            },
-                        },
+                        (balancer.filter(plan, options)),
                         {
                             "name": "envoy.filters.http.router",
                             "typed_config": {
@@ -116,6 +124,8 @@ pub(super) fn admin(admin: &Admin, plan: &Plan, options: &BootstrapOptions) -> N
 
 /// All connect attempts of a connection together.
 const DIAL_LIMIT: Duration = Duration::from_secs(30);
+/// Between two of them.
+const LONGEST_BACKOFF: Duration = Duration::from_millis(100);
 /// How long a request of the admin listener may take to arrive.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 /// How long a connection to it may wait for the next request; longer than the

@@ -1,17 +1,28 @@
-//! A plan as an Envoy bootstrap: the same listeners, clusters, routes and filter,
-//! run by Envoy instead of the host.
+//! A plan for Envoy: the same listeners, clusters, routes and filter, run by Envoy
+//! instead of the host.
+//!
+//! [`bootstrap`] writes all of it into one file, which holds until Envoy is started
+//! again. A [`Folder`] holds it in files that Envoys watch, and goes from one plan to
+//! the next without a connection noticing.
 
 mod bootstrap;
 mod cluster;
 mod connection;
+mod discovery;
+mod folder;
 mod listener;
+mod listener_name;
 mod options;
 mod overload;
 mod plugin;
+mod resources;
+mod running;
 #[cfg(test)]
 mod tests;
 mod tls;
 mod yaml;
 
 pub use bootstrap::bootstrap;
+pub use folder::{Applied, Change, Confirmed, Folder, FolderError};
+pub use listener_name::{ADMIN_NAME, listener_names};
 pub use options::BootstrapOptions;

@@ -13,17 +13,21 @@ pub struct BootstrapOptions {
     pub envoy_admin: SocketAddr,
     /// The certificates that `"verify": "system"` means there.
     pub system_roots: PathBuf,
+    /// The folder there in which Envoy watches the files of a
+    /// [`Discovery`](super::Discovery); `None`: all is in the bootstrap.
+    pub watched: Option<PathBuf>,
 }
 
 impl BootstrapOptions {
     /// For a module at that path: admin on 127.0.0.1:9901, certificates where
-    /// Debian and Envoy's own image have them.
+    /// Debian and Envoy's own image have them, all in the bootstrap.
     #[must_use]
     pub fn with_wasm(wasm: impl Into<PathBuf>) -> Self {
         Self {
             wasm: wasm.into(),
             envoy_admin: SocketAddr::from(([127, 0, 0, 1], 9901)),
             system_roots: PathBuf::from("/etc/ssl/certs/ca-certificates.crt"),
+            watched: None,
         }
     }
 }

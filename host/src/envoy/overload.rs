@@ -1,6 +1,7 @@
 //! How many clients may be connected at once. Envoy ends when it is out of open files,
 //! and with it every connection; a limit keeps it from there.
 
+use super::listener_name::{ADMIN_NAME, listener_names};
 use super::yaml::{Node, yaml};
 use crate::plan::Plan;
 
@@ -19,11 +20,8 @@ pub(super) fn manager(plan: &Plan) -> Node {
 
 /// The listeners' own limits, as Envoy's runtime has them.
 pub(super) fn listener_limits(plan: &Plan) -> impl Iterator<Item = (String, u32)> {
-    let listeners = plan.listeners.iter().enumerate();
-    let own = listeners.filter_map(|(index, one)| {
-        let name = traffic_name(index, one.port);
-        one.max_connections.map(|most| (name, most))
-    });
+    let listeners = plan.listeners.iter().zip(listener_names(plan));
+    let own = listeners.filter_map(|(one, name)| one.max_connections.map(|most| (name, most)));
     // It does not count towards the whole, so that it is served when that is full.
     let admin = plan.admin.iter();
     own.chain(admin.map(|_| (ADMIN_NAME.to_owned(), ADMIN_CONNECTIONS)))
@@ -42,14 +40,6 @@ pub(super) fn connections(plan: &Plan) -> u32 {
 pub(super) fn open_files(plan: &Plan) -> u64 {
     u64::from(connections(plan)) * 2 + OTHER_FILES
 }
-
-/// The name of a listener for clients.
-pub(super) fn traffic_name(index: usize, port: u16) -> String {
-    format!("traffic-{index}-{port}")
-}
-
-/// The name of the filter's own listener.
-pub(super) const ADMIN_NAME: &str = "admin";
 
 /// Where the configuration has no limit. Envoy can't tell how many files there are.
 const CONNECTIONS: u32 = 10_000;

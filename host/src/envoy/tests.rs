@@ -101,7 +101,7 @@ fn clients_are_limited_to_what_there_are_files_for() {
     assert!(line.ends_with("LimitNOFILE=20512 or more."), "{line}");
 
     let listeners = &given["static_resources"]["listeners"];
-    for (number, name, most) in [(0, "traffic-0-443", 30), (1, "admin", 64)] {
+    for (number, name, most) in [(0, "traffic-443-127.0.0.1:443", 30), (1, "admin", 64)] {
         assert_eq!(listeners[number]["name"], *name);
         let key = format!("envoy.resource_limits.listener.{name}.connection_limit");
         let runtime = &given["layered_runtime"]["layers"][0]["static_layer"];

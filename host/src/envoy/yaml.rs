@@ -1,6 +1,7 @@
 //! Pieces of YAML, in the order they are written.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use dtr_lb_filter::contract::METADATA;
@@ -70,4 +71,10 @@ fn address_and_port(address: String, port: u16) -> Node {
 /// Metadata the filter reads: `filter_metadata.dtr.NAME`.
 pub(super) fn metadata(name: &str, value: &str) -> Node {
     yaml!({ "filter_metadata": { (METADATA): { (name): (value) } } })
+}
+
+/// Where Envoy finds resources in a file that it watches.
+pub(super) fn path_config_source(folder: &Path, file: &str) -> Node {
+    let path = folder.join(file).to_string_lossy().into_owned();
+    yaml!({ "path_config_source": { "path": (path) } })
 }
