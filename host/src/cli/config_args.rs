@@ -74,6 +74,13 @@ impl ConfigArgs {
         Ok(self.read()?)
     }
 
+    /// The file, if it is one that can be read again.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.config
+            .as_deref()
+            .filter(|file| !is_standard_input(file))
+    }
+
     /// Where it comes from, as its errors name it.
     pub(crate) fn name(&self) -> String {
         match &self.config {

@@ -23,6 +23,7 @@ mod service_manager;
 mod signal;
 mod standard_error;
 mod table;
+mod watch;
 
 use clap::{CommandFactory, Parser, Subcommand};
 

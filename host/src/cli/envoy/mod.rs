@@ -1,14 +1,17 @@
 //! `dtr-lb envoy`: the same balancer, run by Envoy.
 
+mod follow;
+
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::Args;
 use dtr_lb::FILTER;
-use dtr_lb::config::ConfigFile;
-use dtr_lb::envoy::{BootstrapOptions, bootstrap};
+use dtr_lb::config::{Config, ConfigFile};
+use dtr_lb::envoy::{BootstrapOptions, Folder, bootstrap};
 use dtr_lb::plan::Plan;
 
 use super::config_args::ConfigArgs;
@@ -19,9 +22,12 @@ use super::output::{print, replace};
 pub(crate) struct Envoy {
     #[command(flatten)]
     config_args: ConfigArgs,
-    /// Folder to write envoy.yaml and dtr_lb_filter.wasm to; made when missing.
+    /// Folder to write envoy.yaml and the filter to; made when missing.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Path of DIR on the machine that runs Envoy [default: DIR].
+    #[arg(long, value_name = "PATH")]
+    out_path: Option<PathBuf>,
     /// Path of the filter on the machine that runs Envoy [default: in DIR].
     #[arg(long, value_name = "PATH")]
     wasm_path: Option<PathBuf>,
@@ -32,52 +38,113 @@ pub(crate) struct Envoy {
     /// this machine has them].
     #[arg(long, value_name = "PATH")]
     system_roots: Option<PathBuf>,
+    /// Have Envoy watch DIR: written again, it goes on with the new configuration, and
+    /// no connection notices.
+    #[arg(long)]
+    dynamic: bool,
+    /// Go on, and write DIR again whenever the configuration changes.
+    #[arg(long, requires = "dynamic")]
+    watch: bool,
+    /// How long Envoy is given where it can't be asked whether it has what was written.
+    #[arg(long, value_name = "TIME", default_value = "10s", requires = "dynamic",
+        value_parser = humantime::parse_duration)]
+    wait: Duration,
 }
 
 impl Envoy {
-    /// Writes both files and prints how to start Envoy with them.
+    /// Writes the files and prints how to start Envoy with them; or goes on to write them.
     pub(super) fn run(self) -> Result<(), Failure> {
-        let only_run = "run by `dtr-lb run` only";
-        let ConfigFile::Balancer(config) = self.config_args.read()? else {
-            return Err(Failure::Usage(anyhow::anyhow!(
-                "a chain of filters is {only_run}; write its listener for Envoy by hand, as \
-                 envoy/README.md shows"
-            )));
-        };
-        if !config.filters.is_empty() {
-            return Err(Failure::Usage(anyhow::anyhow!(
-                "filters: these are {only_run}; leave them out here, and add \
-                 them to the listeners of envoy.yaml before the filter dtr-lb"
-            )));
-        }
+        let config = only_balancer(self.config_args.read()?)?;
         let out = std::path::absolute(&self.out)
             .with_context(|| format!("--out {} is not a folder", self.out.display()))
             .map_err(Failure::Usage)?;
-        let module = out.join("dtr_lb_filter.wasm");
-        let options = BootstrapOptions {
-            envoy_admin: self.envoy_admin,
-            system_roots: self.system_roots.unwrap_or_else(system_roots),
-            ..BootstrapOptions::with_wasm(self.wasm_path.as_deref().unwrap_or(&module))
-        };
-        let yaml = bootstrap(&Plan::of(&config), &options);
-        fs::create_dir_all(&out)
+        match self.dynamic {
+            true => self.follow(config, &out),
+            false => self.write_once(&config, &out),
+        }
+    }
+
+    fn write_once(&self, config: &Config, out: &Path) -> Result<(), Failure> {
+        let plan = Plan::of(config);
+        let yaml = bootstrap(&plan, &self.options(out, MODULE));
+        fs::create_dir_all(out)
             .with_context(|| format!("the folder {} can't be made", out.display()))?;
+        let module = out.join(MODULE);
         replace(&module, FILTER, 0o644)?;
-        // The bootstrap holds the token, which allows changes.
-        let secret = config.admin.is_some_and(|admin| admin.token.is_some());
+        // The bootstrap holds the token.
+        let mode = if plan.has_token() { 0o600 } else { 0o644 };
         let bootstrap = out.join("envoy.yaml");
-        replace(
-            &bootstrap,
-            yaml.as_bytes(),
-            if secret { 0o600 } else { 0o644 },
-        )?;
+        replace(&bootstrap, yaml.as_bytes(), mode)?;
         print(format_args!(
-            "wrote {} and {}\nstart it with: envoy -c {} --drain-time-s 600",
+            "wrote {} and {}\n{}",
             bootstrap.display(),
             module.display(),
-            bootstrap.display()
+            start_with(&bootstrap)
         ))
     }
+
+    fn follow(&self, config: Config, out: &Path) -> Result<(), Failure> {
+        let mut options = self.options(out, &Folder::module_name(FILTER));
+        options.watched = Some(self.out_path.clone().unwrap_or_else(|| out.to_owned()));
+        let file = match self.watch {
+            true => Some(self.config_args.file().ok_or_else(|| {
+                Failure::Usage(anyhow!("--watch needs a file to watch: give --config FILE"))
+            })?),
+            false => None,
+        };
+        let folder = Folder::open(out, options, self.wait).map_err(anyhow::Error::from)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("no runtime")?;
+        let mut follower = follow::Follower {
+            config_args: &self.config_args,
+            folder,
+            config,
+        };
+        runtime.block_on(async {
+            match file {
+                Some(file) => follower.watch(file).await,
+                None => follower.once().await,
+            }
+        })
+    }
+
+    fn options(&self, out: &Path, module: &str) -> BootstrapOptions {
+        let out = self.out_path.as_deref().unwrap_or(out);
+        let wasm = self.wasm_path.clone().unwrap_or_else(|| out.join(module));
+        BootstrapOptions {
+            envoy_admin: self.envoy_admin,
+            system_roots: self.system_roots.clone().unwrap_or_else(system_roots),
+            ..BootstrapOptions::with_wasm(wasm)
+        }
+    }
+}
+
+/// The configuration of a balancer, which Envoy can be given.
+fn only_balancer(file: ConfigFile) -> Result<Config, Failure> {
+    let only_run = "run by `dtr-lb run` only";
+    let ConfigFile::Balancer(config) = file else {
+        return Err(Failure::Usage(anyhow!(
+            "a chain of filters is {only_run}; write its listener for Envoy by hand, as \
+             envoy/README.md shows"
+        )));
+    };
+    if !config.filters.is_empty() {
+        return Err(Failure::Usage(anyhow!(
+            "filters: these are {only_run}; leave them out here, and add \
+             them to the listeners of envoy.yaml before the filter dtr-lb"
+        )));
+    }
+    Ok(*config)
+}
+
+/// How Envoy is started with a bootstrap.
+fn start_with(bootstrap: &Path) -> String {
+    format!(
+        "start it with: envoy -c {} --drain-time-s 600",
+        bootstrap.display()
+    )
 }
 
 /// Where Linux distributions keep the system's certificates.
@@ -88,6 +155,8 @@ fn system_roots() -> PathBuf {
     let mut all = named.into_iter().chain(usual);
     all.find(|path| path.is_file()).unwrap_or(debian)
 }
+
+const MODULE: &str = "dtr_lb_filter.wasm";
 
 const SYSTEM_ROOTS: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",

@@ -1,0 +1,176 @@
+//! Writes the folder that Envoys watch, as often as the configuration changes.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use dtr_lb::FILTER;
+use dtr_lb::config::Config;
+use dtr_lb::envoy::{Applied, Change, Confirmed, Folder, FolderError};
+use dtr_lb::plan::Plan;
+use tokio::sync::Notify;
+
+use super::super::config_args::ConfigArgs;
+use super::super::failure::Failure;
+use super::super::output::print;
+use super::super::signal::{SignalAction, Signals};
+use super::super::watch::Watch;
+use super::{only_balancer, start_with};
+
+/// Has Envoys follow a configuration.
+pub(super) struct Follower<'a> {
+    pub(super) config_args: &'a ConfigArgs,
+    pub(super) folder: Folder,
+    pub(super) config: Config,
+}
+
+impl Follower<'_> {
+    /// Has Envoys go on with the configuration as it is, and ends when what an earlier one
+    /// left is gone.
+    pub(super) async fn once(&mut self) -> Result<(), Failure> {
+        match self.apply().await? {
+            Applied::First => self.print_first()?,
+            Applied::Unchanged => print("nothing has changed")?,
+            Applied::Changed(change) => print(self.describe(&change))?,
+        }
+        if let Some(last) = self.folder.leftovers_last() {
+            print(format_args!(
+                "clusters that only the old configuration names go in {}",
+                humantime::format_duration(Duration::from_secs(last.as_secs()))
+            ))?;
+        }
+        while self.folder.leftovers_last().is_some() {
+            self.folder.leftovers().await;
+            self.remove_leftovers().await?;
+        }
+        Ok(())
+    }
+
+    /// Has Envoys go on with the configuration whenever it changes, until a signal.
+    pub(super) async fn watch(&mut self, file: &Path) -> Result<(), Failure> {
+        let mut signals = Signals::new().context("signals can't be awaited")?;
+        let watch = Watch::new(file).with_context(|| format!("{}", file.display()))?;
+        match self.apply().await? {
+            Applied::First => self.print_first()?,
+            Applied::Unchanged => tracing::info!("{}: in force already", file.display()),
+            Applied::Changed(change) => {
+                tracing::info!("{}: {}", file.display(), self.describe(&change));
+            }
+        }
+        let reload = Notify::new();
+        let follow = self.follow(file, watch, &reload);
+        let mut follow = std::pin::pin!(follow);
+        loop {
+            tokio::select! {
+                action = signals.next() => match action {
+                    SignalAction::Reload => reload.notify_one(),
+                    SignalAction::End(signal) => {
+                        tracing::info!("{signal}: Envoy goes on with what it has");
+                        return Ok(());
+                    }
+                },
+                () = &mut follow => {}
+            }
+        }
+    }
+
+    async fn follow(&mut self, file: &Path, mut watch: Watch, reload: &Notify) {
+        let file = file.display();
+        loop {
+            tokio::select! {
+                () = watch.changed() => {}
+                () = reload.notified() => {}
+                () = self.folder.leftovers() => {
+                    match self.remove_leftovers().await {
+                        Ok(0) => {}
+                        Ok(gone) => tracing::info!(
+                            "clusters that only an older configuration names: {gone} are gone"
+                        ),
+                        Err(error) => tracing::error!("{error}"),
+                    }
+                    continue;
+                }
+            }
+            match self.apply_again().await {
+                Ok(None) => {}
+                Ok(Some(line)) => tracing::info!("{file}: {line}"),
+                Err(error) if is_of_a_file(&error) => {
+                    tracing::error!("{error}; it is tried again");
+                    watch.forget();
+                }
+                Err(error) => tracing::error!("{error}; Envoy goes on as before"),
+            }
+        }
+    }
+
+    /// Has Envoys go on with the configuration as it is now; what that changes.
+    async fn apply_again(&mut self) -> Result<Option<String>, Failure> {
+        let config = only_balancer(self.config_args.read_again()?)?;
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
+        let before = std::mem::replace(&mut self.config, config);
+        let applied = self.apply().await;
+        let changes = self.config.changes_of(&before);
+        match applied {
+            Ok(Applied::Changed(change)) => {
+                Ok(Some(format!("{changes}; {}", self.describe(&change))))
+            }
+            Ok(Applied::First | Applied::Unchanged) => Ok(None),
+            Err(error) => {
+                self.config = before;
+                Err(error)
+            }
+        }
+    }
+
+    async fn apply(&mut self) -> Result<Applied, Failure> {
+        let plan = Plan::of(&self.config);
+        let applied = self.folder.apply(&plan, FILTER).await;
+        Ok(applied.map_err(anyhow::Error::from)?)
+    }
+
+    async fn remove_leftovers(&mut self) -> Result<usize, Failure> {
+        let plan = Plan::of(&self.config);
+        let removed = self.folder.remove_leftovers(&plan, FILTER).await;
+        Ok(removed.map_err(anyhow::Error::from)?)
+    }
+
+    fn print_first(&self) -> Result<(), Failure> {
+        let bootstrap = self.folder.bootstrap_file();
+        print(format_args!(
+            "wrote {}, what it watches, and the filter\n{}",
+            bootstrap.display(),
+            start_with(&bootstrap)
+        ))
+    }
+
+    /// What a change comes to in Envoy.
+    fn describe(&self, change: &Change) -> String {
+        let admin = self.folder.envoy_admin();
+        let mut line = match change.confirmed {
+            Confirmed::ByEnvoy => format!("in force in the Envoy at {admin}"),
+            Confirmed::ByWaiting => {
+                format!("written; the Envoy at {admin} has not said that it has it")
+            }
+        };
+        if !change.drained.is_empty() {
+            line += &format!(
+                "; Envoy closes what these accepted after its drain time (--drain-time-s): {}",
+                change.drained.join(", ")
+            );
+        }
+        if change.needs_restart {
+            line += "; envoy.yaml is another, which counts when Envoy is started again";
+        }
+        line
+    }
+}
+
+/// Whether a file could not be written, which may pass.
+fn is_of_a_file(failure: &Failure) -> bool {
+    let Failure::Runtime(error) = failure else {
+        return false;
+    };
+    matches!(error.downcast_ref(), Some(FolderError::File { .. }))
+}

@@ -1,0 +1,217 @@
+//! Waits for a file to change.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+/// Waits for a file to have other contents, however they come there: it is written, it is
+/// replaced, or a link on the way to it leads elsewhere, as Kubernetes does it with a
+/// mounted `ConfigMap`.
+pub(super) struct Watch {
+    file: PathBuf,
+    watcher: Option<RecommendedWatcher>,
+    folders: BTreeSet<PathBuf>,
+    events: mpsc::Receiver<()>,
+    contents: Option<Vec<u8>>,
+}
+
+impl Watch {
+    /// Of this file, as it is now. Where the system does not say that something has
+    /// changed, the file is looked at now and then.
+    pub(super) fn new(file: &Path) -> io::Result<Watch> {
+        let (sender, events) = mpsc::channel(1);
+        let watcher = notify::recommended_watcher(move |_| {
+            // One that waits already stands for all.
+            let _ = sender.try_send(());
+        });
+        let mut watch = Watch {
+            file: std::path::absolute(file)?,
+            watcher: watcher.ok(),
+            folders: BTreeSet::new(),
+            events,
+            contents: None,
+        };
+        watch.follow_links();
+        watch.contents = watch.read();
+        Ok(watch)
+    }
+
+    /// Waits until the contents are others, and have stayed so for a moment. A file that
+    /// is gone is waited for.
+    pub(super) async fn changed(&mut self) {
+        loop {
+            if timeout(BETWEEN_LOOKS, self.events.recv()).await == Ok(None) {
+                sleep(BETWEEN_LOOKS).await;
+            }
+            self.until_quiet().await;
+            self.follow_links();
+            let contents = self.read();
+            if contents.is_some() && contents != self.contents {
+                self.contents = contents;
+                return;
+            }
+        }
+    }
+
+    /// Has the next look find other contents, whatever they are.
+    pub(super) fn forget(&mut self) {
+        self.contents = None;
+    }
+
+    /// Who writes a file does so in several steps.
+    async fn until_quiet(&mut self) {
+        let limit = Instant::now() + LONGEST_UNREST;
+        while Instant::now() < limit {
+            let quiet = limit.min(Instant::now() + QUIET);
+            if timeout_at(quiet, self.events.recv()).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn read(&self) -> Option<Vec<u8>> {
+        fs::read(&self.file).ok()
+    }
+
+    /// Watches the folders in which something can happen to the file.
+    fn follow_links(&mut self) {
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
+        let folders = folders_of(&self.file);
+        for gone in self.folders.difference(&folders) {
+            let _ = watcher.unwatch(gone);
+        }
+        for folder in &folders {
+            // Also one that is watched: it may be another one of that name by now.
+            let _ = watcher.watch(folder, RecursiveMode::NonRecursive);
+        }
+        self.folders = folders;
+    }
+}
+
+/// The folder of the file, and those with a link on the way to it.
+fn folders_of(file: &Path) -> BTreeSet<PathBuf> {
+    let mut folders = BTreeSet::new();
+    let mut path = PathBuf::new();
+    let mut ahead: VecDeque<OsString> = parts(file);
+    let mut links = 0;
+    while let Some(part) = ahead.pop_front() {
+        match Path::new(&part).components().next() {
+            Some(Component::ParentDir) => {
+                path.pop();
+                continue;
+            }
+            Some(Component::RootDir) => {
+                path = part.into();
+                continue;
+            }
+            _ => {}
+        }
+        if let Ok(target) = fs::read_link(path.join(&part))
+            && links < MOST_LINKS
+        {
+            links += 1;
+            folders.insert(path.clone());
+            let mut parts = parts(&target);
+            parts.extend(ahead);
+            ahead = parts;
+        } else {
+            if ahead.is_empty() {
+                folders.insert(path.clone());
+            }
+            path.push(part);
+        }
+    }
+    folders
+}
+
+fn parts(path: &Path) -> VecDeque<OsString> {
+    let parts = path.components().filter(|part| *part != Component::CurDir);
+    parts.map(|part| part.as_os_str().to_owned()).collect()
+}
+
+/// Where nothing says that the file has changed, as on network file systems.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
+/// Between two events of one change.
+const QUIET: Duration = Duration::from_millis(100);
+/// After this long a file is read though it still changes.
+const LONGEST_UNREST: Duration = Duration::from_secs(1);
+/// As Linux has it.
+const MOST_LINKS: u32 = 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    /// Fails instead of waiting for ever; and before the file would be looked at anyway.
+    async fn changes(watch: &mut Watch, why: &str) {
+        let changed = timeout(BETWEEN_LOOKS / 2, watch.changed()).await;
+        assert!(changed.is_ok(), "{why}");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_written_or_replaced_has_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, new) = (folder.path().join("lb.json"), folder.path().join("new"));
+        fs::write(&file, "1").unwrap();
+        let mut watch = Watch::new(&file).unwrap();
+        fs::write(&file, "2").unwrap();
+        changes(&mut watch, "it is written").await;
+        fs::write(&new, "3").unwrap();
+        fs::rename(&new, &file).unwrap();
+        changes(&mut watch, "it is replaced").await;
+        fs::remove_file(&file).unwrap();
+        fs::write(&file, "4").unwrap();
+        changes(&mut watch, "it is removed and made again").await;
+    }
+
+    #[tokio::test]
+    async fn a_link_on_the_way_may_lead_elsewhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for number in ["1", "2", "3"] {
+            fs::create_dir(at(number)).unwrap();
+            fs::write(at(number).join("lb.json"), number).unwrap();
+        }
+        // As a mounted ConfigMap: lb.json -> ..data/lb.json, ..data -> 1.
+        let lead = |to: &str| {
+            symlink(to, at("..data_tmp")).unwrap();
+            fs::rename(at("..data_tmp"), at("..data")).unwrap();
+        };
+        lead("1");
+        symlink("..data/lb.json", at("lb.json")).unwrap();
+        let mut watch = Watch::new(&at("lb.json")).unwrap();
+        lead("2");
+        changes(&mut watch, "the link leads to another folder").await;
+        fs::write(at("2/lb.json"), "in place").unwrap();
+        changes(&mut watch, "the file there is written").await;
+        // A link to the folder itself.
+        let mut watch = Watch::new(&at("..data/lb.json")).unwrap();
+        lead("3");
+        changes(&mut watch, "the folder is another").await;
+    }
+
+    #[tokio::test]
+    async fn what_stays_the_same_has_not_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, other) = (folder.path().join("lb.json"), folder.path().join("other"));
+        fs::write(&file, "1").unwrap();
+        let mut watch = Watch::new(&file).unwrap();
+        fs::write(&file, "1").unwrap();
+        fs::write(&other, "2").unwrap();
+        let changed = timeout(QUIET * 5, watch.changed()).await;
+        assert!(changed.is_err(), "same contents, and another file");
+        watch.forget();
+        fs::write(&other, "3").unwrap();
+        changes(&mut watch, "it is to be read again").await;
+    }
+}
