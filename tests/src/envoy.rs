@@ -5,25 +5,37 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result, anyhow};
-use dtr_lb::envoy::{BootstrapOptions, bootstrap};
+use anyhow::{Context, Result, anyhow, bail};
+use dtr_lb::envoy::{
+    ADMIN_NAME, Applied, BootstrapOptions, Confirmed, Folder, bootstrap, listener_names,
+};
 use dtr_lb::plan::Plan;
 use serde_json::Value;
 
 use crate::certificate::Authority;
 use crate::connection::Connection;
 use crate::envoy_binary::envoy_binary;
-use crate::eventually::{START_LIMIT, eventually};
+use crate::eventually::{LIMIT, START_LIMIT, eventually};
 use crate::log::Log;
 use crate::proxy::Addresses;
+use crate::reserved_port::ReservedPort;
 
 /// A running Envoy; it ends with this value.
 pub(crate) struct Envoy {
     _process: Process,
     pub(crate) addresses: Addresses,
+    follows: Option<Follows>,
+}
+
+/// What an Envoy follows that is not configured once and for all.
+struct Follows {
+    folder: Folder,
+    filter: Vec<u8>,
+    own_admin: SocketAddr,
+    _port: ReservedPort,
 }
 
 impl Envoy {
@@ -37,49 +49,140 @@ impl Envoy {
         folder: &Path,
         log: &Log,
     ) -> Result<Self> {
-        let binary = tokio::task::spawn_blocking(envoy_binary).await??;
         let wasm = folder.join("filter.wasm");
         fs::write(&wasm, filter)?;
-        let yaml = folder.join("envoy.yaml");
-        // Certificates nobody here has, so that no story hangs on the machine's.
-        let system_roots = folder.join("roots.pem");
-        Authority::new().write(&system_roots);
         let options = BootstrapOptions {
             envoy_admin: (Ipv4Addr::LOCALHOST, 0).into(),
-            system_roots,
-            ..BootstrapOptions::with_wasm(wasm)
+            ..options(wasm, folder)
         };
+        let yaml = folder.join("envoy.yaml");
         fs::write(&yaml, bootstrap(plan, &options))?;
-        let own_admin = folder.join("admin");
-        let mut process = Process::start(&binary, &yaml, &own_admin, log)?;
-
-        let addresses = eventually(START_LIMIT, "Envoy's listeners", async || {
-            if let Ok(Some(status)) = process.0.try_wait() {
-                return Ok(Err(anyhow!("it ended ({status}):\n{}", log.text())));
-            }
-            let address = fs::read_to_string(&own_admin).map_err(|error| error.to_string())?;
-            let address = address
-                .parse()
-                .map_err(|_| format!("half an address: {address:?}"))?;
-            let found = listeners(address).await?;
-            // The bootstrap calls them `traffic-INDEX-PORT` and `admin`.
-            let traffic = plan.listeners.iter().enumerate();
-            let listeners = traffic
-                .map(|(index, one)| found.get(&format!("traffic-{index}-{}", one.port)).copied())
-                .collect::<Option<Vec<_>>>();
-            match (listeners, found.get("admin").copied()) {
-                (Some(listeners), Some(admin)) => Ok(Ok(Addresses {
-                    listeners,
-                    admin,
-                    metrics: (address, "/stats/prometheus"),
-                })),
-                _ => Err(format!("{found:?}")),
-            }
-        })
-        .await?;
+        let (process, addresses) = run(&yaml, folder, plan, log).await?;
         Ok(Self {
             _process: process,
             addresses,
+            follows: None,
+        })
+    }
+
+    /// The same, but Envoy watches `folder`, and can be given another plan.
+    ///
+    /// # Errors
+    /// When there is no Envoy, or it can't be run.
+    pub(crate) async fn start_to_follow(
+        plan: &Plan,
+        filter: &[u8],
+        folder: &Path,
+        log: &Log,
+    ) -> Result<Self> {
+        let port = ReservedPort::new();
+        let own_admin = (Ipv4Addr::LOCALHOST, port.number()).into();
+        let watched = folder.join("watched");
+        let options = BootstrapOptions {
+            envoy_admin: own_admin,
+            watched: Some(watched.clone()),
+            ..options(watched.join(Folder::module_name(filter)), folder)
+        };
+        let mut watched = Folder::open(watched, options, LIMIT)?;
+        assert_eq!(watched.apply(plan, filter).await?, Applied::First);
+        let (process, addresses) = run(&watched.bootstrap_file(), folder, plan, log).await?;
+        Ok(Self {
+            _process: process,
+            addresses,
+            follows: Some(Follows {
+                folder: watched,
+                filter: filter.to_vec(),
+                own_admin,
+                _port: port,
+            }),
+        })
+    }
+
+    /// Goes on with another plan.
+    ///
+    /// # Errors
+    /// When Envoy refuses it, or does not say that it has it.
+    ///
+    /// # Panics
+    /// When it does not follow anything.
+    pub(crate) async fn reload(&mut self, plan: &Plan) -> Result<()> {
+        let Some(follows) = &mut self.follows else {
+            panic!("this Envoy has been configured once and for all");
+        };
+        match follows.folder.apply(plan, &follows.filter).await? {
+            Applied::Changed(change) if change.confirmed == Confirmed::ByEnvoy => {}
+            other => bail!("{other:?}"),
+        }
+        let found = listeners(follows.own_admin)
+            .await
+            .map_err(|error| anyhow!(error))?;
+        let addresses = Addresses::of(plan, &found, follows.own_admin);
+        self.addresses = addresses.with_context(|| format!("{found:?}"))?;
+        Ok(())
+    }
+
+    /// Waits for what earlier plans have left to be of no use any more, and removes it.
+    ///
+    /// # Errors
+    /// When Envoy refuses that.
+    pub(crate) async fn removes_leftovers(&mut self, plan: &Plan) -> Result<()> {
+        if let Some(Follows { folder, filter, .. }) = &mut self.follows {
+            while folder.leftovers_last().is_some() {
+                folder.leftovers().await;
+                folder.remove_leftovers(plan, filter).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// With certificates nobody here has, so that no story hangs on the machine's.
+fn options(wasm: PathBuf, folder: &Path) -> BootstrapOptions {
+    let system_roots = folder.join("roots.pem");
+    Authority::new().write(&system_roots);
+    BootstrapOptions {
+        system_roots,
+        ..BootstrapOptions::with_wasm(wasm)
+    }
+}
+
+/// Starts Envoy, and waits until it listens.
+async fn run(yaml: &Path, folder: &Path, plan: &Plan, log: &Log) -> Result<(Process, Addresses)> {
+    let binary = tokio::task::spawn_blocking(envoy_binary).await??;
+    let own_admin = folder.join("admin");
+    let mut process = Process::start(&binary, yaml, &own_admin, log)?;
+    let addresses = eventually(START_LIMIT, "Envoy's listeners", async || {
+        if let Ok(Some(status)) = process.0.try_wait() {
+            return Ok(Err(anyhow!("it ended ({status}):\n{}", log.text())));
+        }
+        let address = fs::read_to_string(&own_admin).map_err(|error| error.to_string())?;
+        let address = address
+            .parse()
+            .map_err(|_| format!("half an address: {address:?}"))?;
+        let found = listeners(address).await?;
+        match Addresses::of(plan, &found, address) {
+            Some(addresses) => Ok(Ok(addresses)),
+            None => Err(format!("{found:?}")),
+        }
+    })
+    .await?;
+    Ok((process, addresses))
+}
+
+impl Addresses {
+    /// Where an Envoy of this plan listens; `None`: not everywhere yet.
+    fn of(
+        plan: &Plan,
+        found: &BTreeMap<String, SocketAddr>,
+        own_admin: SocketAddr,
+    ) -> Option<Addresses> {
+        let names = listener_names(plan).into_iter();
+        Some(Addresses {
+            listeners: names
+                .map(|name| found.get(&name).copied())
+                .collect::<Option<Vec<_>>>()?,
+            admin: found.get(ADMIN_NAME).copied()?,
+            metrics: (own_admin, "/stats/prometheus"),
         })
     }
 }

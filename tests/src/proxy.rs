@@ -34,7 +34,7 @@ pub(crate) struct Addresses {
 }
 
 enum Process {
-    Envoy(Envoy),
+    Envoy(Box<Envoy>),
     Host(Box<Host>),
 }
 
@@ -47,18 +47,39 @@ impl Proxy {
     ) -> Result<Self> {
         let log = Log::default();
         let process = match kind {
-            Kind::Envoy => Process::Envoy(Envoy::start(&plan, filter, folder, &log).await?),
+            Kind::Envoy => {
+                let envoy = Envoy::start(&plan, filter, folder, &log).await?;
+                Process::Envoy(Box::new(envoy))
+            }
             Kind::Host => Process::Host(Box::new(Host::start(plan, filter, &log).await?)),
         };
         Ok(Self { process, log })
     }
 
+    /// Starts one that can be given another plan.
+    pub(crate) async fn start_to_follow(
+        kind: Kind,
+        plan: Plan,
+        filter: &[u8],
+        folder: &Path,
+    ) -> Result<Self> {
+        match kind {
+            Kind::Envoy => {
+                let log = Log::default();
+                let envoy = Envoy::start_to_follow(&plan, filter, folder, &log).await?;
+                let process = Process::Envoy(Box::new(envoy));
+                Ok(Self { process, log })
+            }
+            Kind::Host => Self::start(kind, plan, filter, folder).await,
+        }
+    }
+
     pub(crate) async fn reload(&mut self, plan: Plan) {
         let reloaded = match &mut self.process {
             Process::Host(host) => host.reload(plan, &self.log).await,
-            Process::Envoy(_) => panic!("Envoy takes its configuration in another way"),
+            Process::Envoy(envoy) => envoy.reload(&plan).await,
         };
-        reloaded.unwrap_or_else(|error| panic!("the host refuses: {error:?}"));
+        reloaded.unwrap_or_else(|error| panic!("the proxy refuses: {error:?}"));
     }
 
     /// Connects as a client.

@@ -136,7 +136,7 @@ impl Standin {
     }
 
     /// Its entry in the configuration.
-    pub(crate) fn config(&self) -> Value {
+    pub fn config(&self) -> Value {
         let mut config = self.config.clone();
         config["name"] = self.name.as_str().into();
         let ports = self.ports.iter().map(|(port, leads)| {

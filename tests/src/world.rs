@@ -91,11 +91,22 @@ impl World {
         started.unwrap_or_else(|error| panic!("{:?} does not start: {error:?}", self.kind))
     }
 
-    /// Has a running host go on with another configuration, before the replicas
+    /// Starts a proxy that [`World::reload`] can give another configuration: an Envoy
+    /// that watches a folder, where others have all in their bootstrap.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn following_proxy(&self, config: Value) -> Proxy {
+        let (kind, plan, folder) = (self.kind, self.plan(config), self.folder());
+        let started = Proxy::start_to_follow(kind, plan, dtr_lb::FILTER, folder).await;
+        started.unwrap_or_else(|error| panic!("{:?} does not start: {error:?}", self.kind))
+    }
+
+    /// Has a running proxy go on with another configuration, before the replicas
     /// there are by now.
     ///
     /// # Panics
-    /// When it refuses, or the proxy is an Envoy.
+    /// When it refuses, or is an Envoy that does not follow any.
     pub async fn reload(&self, proxy: &mut Proxy, config: Value) {
         proxy.reload(self.plan(config)).await;
     }

@@ -8,6 +8,7 @@ mod all_down;
 mod answers;
 mod api;
 mod bytes;
+mod changes;
 mod checks;
 mod cluster_status;
 mod counts;

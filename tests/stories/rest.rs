@@ -2,7 +2,7 @@
 
 use dtr_lb_tests::{
     Arg, FILTER, Healthy, LIMIT, Ping, Replica, Traffic, Unhealthy, eventually, on_each_proxy,
-    on_host, trap_when,
+    trap_when,
 };
 use serde_json::json;
 
@@ -172,7 +172,7 @@ on_each_proxy!(counts_return_to_the_truth_whatever_happened, |world| {
     proxy.counts(&calm, "active", 0).await;
 });
 
-on_host!(
+on_each_proxy!(
     orders_verdicts_and_counts_outlive_a_configuration,
     |world| {
         let stays = world.replica(Replica::serves(Traffic::Echoes)).await;
@@ -180,7 +180,7 @@ on_host!(
         let sick = world
             .replica(Replica::pings(Ping::fails("garant: down")))
             .await;
-        let mut proxy = world.proxy().await;
+        let mut proxy = world.following_proxy(json!({})).await;
         proxy.sees(&stays, Healthy).await;
         proxy.sees(&sick, Unhealthy).await;
         proxy.order(&rests, "drain").await;
