@@ -57,7 +57,7 @@ impl Envoy {
         };
         let yaml = folder.join("envoy.yaml");
         fs::write(&yaml, bootstrap(plan, &options))?;
-        let (process, addresses) = run(&yaml, folder, plan, log).await?;
+        let (process, addresses) = run(&yaml, plan, log).await?;
         Ok(Self {
             _process: process,
             addresses,
@@ -77,7 +77,7 @@ impl Envoy {
     ) -> Result<Self> {
         let port = ReservedPort::new();
         let own_admin = (Ipv4Addr::LOCALHOST, port.number()).into();
-        let watched = folder.join("watched");
+        let watched = folder.join(WATCHED);
         let options = BootstrapOptions {
             envoy_admin: own_admin,
             watched: Some(watched.clone()),
@@ -85,7 +85,7 @@ impl Envoy {
         };
         let mut watched = Folder::open(watched, options, LIMIT)?;
         assert_eq!(watched.apply(plan, filter).await?, Applied::First);
-        let (process, addresses) = run(&watched.bootstrap_file(), folder, plan, log).await?;
+        let (process, addresses) = run(&watched.bootstrap_file(), plan, log).await?;
         Ok(Self {
             _process: process,
             addresses,
@@ -96,6 +96,40 @@ impl Envoy {
                 _port: port,
             }),
         })
+    }
+
+    /// Starts one more that watches what [`Envoy::start_to_follow`] has written into
+    /// `folder`.
+    ///
+    /// # Errors
+    /// When it can't be run.
+    pub(crate) async fn start_beside(plan: &Plan, folder: &Path, log: &Log) -> Result<Self> {
+        let options = BootstrapOptions {
+            envoy_admin: (Ipv4Addr::LOCALHOST, 0).into(),
+            watched: Some(folder.join(WATCHED)),
+            ..options("".into(), folder)
+        };
+        let yaml = folder.join("beside.yaml");
+        fs::write(&yaml, bootstrap(plan, &options))?;
+        let (process, addresses) = run(&yaml, plan, log).await?;
+        Ok(Self {
+            _process: process,
+            addresses,
+            follows: None,
+        })
+    }
+
+    /// Whether it has a cluster of this name.
+    ///
+    /// # Errors
+    /// When it does not say.
+    pub(crate) async fn has_cluster(&self, name: &str) -> Result<bool, String> {
+        let (own_admin, _) = self.addresses.metrics;
+        let path = "/config_dump?resource=dynamic_active_clusters&mask=cluster.name";
+        let answer = own_page(own_admin, path).await?;
+        let clusters = answer["configs"].as_array().into_iter().flatten();
+        let mut names = clusters.map(|one| &one["cluster"]["name"]);
+        Ok(names.any(|known| known == name))
     }
 
     /// Goes on with another plan.
@@ -116,7 +150,7 @@ impl Envoy {
         let found = listeners(follows.own_admin)
             .await
             .map_err(|error| anyhow!(error))?;
-        let addresses = Addresses::of(plan, &found, follows.own_admin);
+        let addresses = Addresses::of_envoy(plan, &found, follows.own_admin);
         self.addresses = addresses.with_context(|| format!("{found:?}"))?;
         Ok(())
     }
@@ -147,9 +181,9 @@ fn options(wasm: PathBuf, folder: &Path) -> BootstrapOptions {
 }
 
 /// Starts Envoy, and waits until it listens.
-async fn run(yaml: &Path, folder: &Path, plan: &Plan, log: &Log) -> Result<(Process, Addresses)> {
+async fn run(yaml: &Path, plan: &Plan, log: &Log) -> Result<(Process, Addresses)> {
     let binary = tokio::task::spawn_blocking(envoy_binary).await??;
-    let own_admin = folder.join("admin");
+    let own_admin = yaml.with_extension("admin");
     let mut process = Process::start(&binary, yaml, &own_admin, log)?;
     let addresses = eventually(START_LIMIT, "Envoy's listeners", async || {
         if let Ok(Some(status)) = process.0.try_wait() {
@@ -160,7 +194,7 @@ async fn run(yaml: &Path, folder: &Path, plan: &Plan, log: &Log) -> Result<(Proc
             .parse()
             .map_err(|_| format!("half an address: {address:?}"))?;
         let found = listeners(address).await?;
-        match Addresses::of(plan, &found, address) {
+        match Addresses::of_envoy(plan, &found, address) {
             Some(addresses) => Ok(Ok(addresses)),
             None => Err(format!("{found:?}")),
         }
@@ -171,7 +205,7 @@ async fn run(yaml: &Path, folder: &Path, plan: &Plan, log: &Log) -> Result<(Proc
 
 impl Addresses {
     /// Where an Envoy of this plan listens; `None`: not everywhere yet.
-    fn of(
+    fn of_envoy(
         plan: &Plan,
         found: &BTreeMap<String, SocketAddr>,
         own_admin: SocketAddr,
@@ -189,16 +223,7 @@ impl Addresses {
 
 /// The addresses Envoy listens on, by the listener's name.
 async fn listeners(admin: SocketAddr) -> Result<BTreeMap<String, SocketAddr>, String> {
-    let request =
-        b"GET /listeners?format=json HTTP/1.1\r\nHost: envoy\r\nConnection: close\r\n\r\n";
-    let mut connection = Connection::try_open(admin)
-        .await
-        .map_err(|error| format!("Envoy's own admin: {error}"))?;
-    let answer = connection
-        .try_request(request)
-        .await
-        .map_err(|error| error.to_string())?;
-    let json: Value = serde_json::from_slice(&answer.body).map_err(|error| error.to_string())?;
+    let json = own_page(admin, "/listeners?format=json").await?;
     let mut found = BTreeMap::new();
     for status in json["listener_statuses"].as_array().into_iter().flatten() {
         let address = &status["local_address"]["socket_address"];
@@ -212,6 +237,22 @@ async fn listeners(admin: SocketAddr) -> Result<BTreeMap<String, SocketAddr>, St
     }
     Ok(found)
 }
+
+/// A page in JSON of Envoy's own admin.
+async fn own_page(admin: SocketAddr, path: &str) -> Result<Value, String> {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: envoy\r\nConnection: close\r\n\r\n");
+    let mut connection = Connection::try_open(admin)
+        .await
+        .map_err(|error| format!("Envoy's own admin: {error}"))?;
+    let answer = connection
+        .try_request(request.as_bytes())
+        .await
+        .map_err(|error| error.to_string())?;
+    serde_json::from_slice(&answer.body).map_err(|error| error.to_string())
+}
+
+/// The folder that Envoys watch, in the story's.
+const WATCHED: &str = "watched";
 
 /// Envoy's process, killed when dropped.
 struct Process(Child);

@@ -36,16 +36,8 @@ impl Host {
             start.with_subscriber(log.dispatch()),
         )
         .await?;
-        let admin = host.admin().context("the plan has no admin listener")?;
-        let listeners = host.listeners().to_vec();
-        Ok(Self {
-            host,
-            addresses: Addresses {
-                listeners,
-                admin,
-                metrics: (admin, "/metrics"),
-            },
-        })
+        let addresses = Addresses::of_host(&host)?;
+        Ok(Self { host, addresses })
     }
 
     /// Goes on with another plan.
@@ -54,11 +46,28 @@ impl Host {
     /// When it refuses; it then goes on as before.
     pub(crate) async fn reload(&mut self, plan: Plan, log: &Log) -> Result<()> {
         let reload = self.host.reload(plan, dtr_lb::FILTER);
-        Ok(within_limit(
+        within_limit(
             START_LIMIT,
             "the reload",
             reload.with_subscriber(log.dispatch()),
         )
-        .await?)
+        .await?;
+        self.addresses = Addresses::of_host(&self.host)?;
+        Ok(())
+    }
+}
+
+impl Addresses {
+    /// Where a host listens.
+    ///
+    /// # Errors
+    /// It has no admin listener.
+    fn of_host(host: &dtr_lb::Host) -> Result<Addresses> {
+        let admin = host.admin().context("the plan has no admin listener")?;
+        Ok(Addresses {
+            listeners: host.listeners().to_vec(),
+            admin,
+            metrics: (admin, "/metrics"),
+        })
     }
 }

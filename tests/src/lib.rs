@@ -108,3 +108,20 @@ macro_rules! on_host {
         }
     };
 }
+
+/// Runs a story that is true of Envoy alone: `NAME::envoy`.
+#[macro_export]
+macro_rules! on_envoy {
+    ($name:ident, |$world:ident| $body:block) => {
+        mod $name {
+            use super::*;
+
+            async fn story($world: &$crate::World) $body
+
+            #[test]
+            fn envoy() {
+                $crate::World::run($crate::Kind::Envoy, story);
+            }
+        }
+    };
+}

@@ -74,6 +74,38 @@ impl Proxy {
         }
     }
 
+    /// Starts one more Envoy that watches what [`Proxy::start_to_follow`] has written.
+    pub(crate) async fn start_beside(plan: &Plan, folder: &Path) -> Result<Self> {
+        let log = Log::default();
+        let envoy = Envoy::start_beside(plan, folder, &log).await?;
+        let process = Process::Envoy(Box::new(envoy));
+        Ok(Self { process, log })
+    }
+
+    /// Whether Envoy has a cluster of this name.
+    ///
+    /// # Panics
+    /// When it does not say, or is none.
+    pub async fn has_cluster(&self, name: &str) -> bool {
+        let has = self.envoy().has_cluster(name).await;
+        has.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    pub(crate) async fn removes_leftovers(&mut self, plan: &Plan) {
+        let Process::Envoy(envoy) = &mut self.process else {
+            panic!("{NO_ENVOY}");
+        };
+        let removed = envoy.removes_leftovers(plan).await;
+        removed.unwrap_or_else(|error| panic!("{error:?}"));
+    }
+
+    fn envoy(&self) -> &Envoy {
+        match &self.process {
+            Process::Envoy(envoy) => envoy,
+            Process::Host(_) => panic!("{NO_ENVOY}"),
+        }
+    }
+
     pub(crate) async fn reload(&mut self, plan: Plan) {
         let reloaded = match &mut self.process {
             Process::Host(host) => host.reload(plan, &self.log).await,
@@ -219,6 +251,8 @@ impl Proxy {
             .collect()
     }
 }
+
+const NO_ENVOY: &str = "this can be asked of an Envoy only";
 
 impl Drop for Proxy {
     fn drop(&mut self) {

@@ -102,6 +102,24 @@ impl World {
         started.unwrap_or_else(|error| panic!("{:?} does not start: {error:?}", self.kind))
     }
 
+    /// Starts one more Envoy, which watches the folder of [`World::following_proxy`].
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn follows_the_same_folder(&self, config: Value) -> Proxy {
+        let started = Proxy::start_beside(&self.plan(config), self.folder()).await;
+        started.unwrap_or_else(|error| panic!("Envoy does not start: {error:?}"))
+    }
+
+    /// Waits for what earlier configurations have left in an Envoy to be of no use any
+    /// more, and removes it.
+    ///
+    /// # Panics
+    /// When Envoy refuses that.
+    pub async fn remove_leftovers(&self, proxy: &mut Proxy, config: Value) {
+        proxy.removes_leftovers(&self.plan(config)).await;
+    }
+
     /// Has a running proxy go on with another configuration, before the replicas
     /// there are by now.
     ///

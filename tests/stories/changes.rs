@@ -1,6 +1,12 @@
 //! What a change of the configuration means for who is connected, and for who connects.
 
-use dtr_lb_tests::{Connection, Healthy, Ping, Replica, Standin, Unhealthy, on_each_proxy};
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use dtr_lb_tests::{
+    Connection, Healthy, LIMIT, Ping, Replica, ReservedPort, Standin, Unhealthy, eventually,
+    on_each_proxy, on_envoy,
+};
 use serde_json::{Value, json};
 
 /// The entry of a replica, under another name or with other fields.
@@ -114,3 +120,103 @@ async fn held_at(held: &mut [Connection], replica: &Standin) -> usize {
     }
     number
 }
+
+on_each_proxy!(a_listener_comes_and_goes_and_others_go_on, |world| {
+    let replica = world.replica(Replica::healthy().serves_port(5000)).await;
+    let first = json!({ "bind": "127.0.0.1:0", "port": 443 });
+    let port = ReservedPort::new();
+    let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, port.number()));
+    let second = json!({ "bind": bind.to_string(), "port": 5000 });
+    // A replica's port may only be given where a listener has it.
+    let entry = |ports: &[&str]| {
+        let mut entry = replica.config();
+        let all = entry["ports"].as_object_mut().unwrap();
+        all.retain(|port, _| ports.contains(&port.as_str()));
+        entry
+    };
+    let one = json!({ "listeners": [first], "replicas": [entry(&["443", "8080"])] });
+    let both = json!({
+        "listeners": [first, second],
+        "replicas": [entry(&["443", "5000", "8080"])],
+    });
+    let mut proxy = world.following_proxy(one.clone()).await;
+    proxy.sees(&replica, Healthy).await;
+    let mut held = proxy.connect().await;
+    held.answered_by(&replica).await;
+
+    world.reload(&mut proxy, both).await;
+    proxy.connect_to(1).await.answered_by(&replica).await;
+    proxy.connect_to(0).await.answered_by(&replica).await;
+    world.reload(&mut proxy, one).await;
+    eventually(
+        LIMIT,
+        "a listener that is gone to refuse",
+        async || match proxy.try_connect_at(bind).await {
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
+            Err(error) => Err(error.to_string()),
+            Ok(_) => Err("it accepts".to_owned()),
+        },
+    )
+    .await;
+
+    proxy.connect().await.answered_by(&replica).await;
+    held.answered_by(&replica).await;
+});
+
+on_envoy!(
+    what_only_an_old_configuration_names_goes_in_the_end,
+    |world| {
+        let stays = world.replica(Replica::healthy()).await;
+        let goes = world.replica(Replica::healthy()).await;
+        // So that no connection goes on for long to name what is old.
+        let config = json!({ "connect_timeout": "50ms" });
+        let mut proxy = world.following_proxy(config.clone()).await;
+        proxy.sees(&goes, Healthy).await;
+        let mut held = Vec::new();
+        while held.iter().all(|(who, _)| who != goes.name()) {
+            let mut connection = proxy.connect().await;
+            held.push((connection.who().await, connection));
+        }
+        assert!(proxy.has_cluster("443/r2").await);
+
+        let alone = json!({ "connect_timeout": "50ms", "replicas": [stays.config()] });
+        world.reload(&mut proxy, alone.clone()).await;
+        proxy.connect().await.answered_by(&stays).await;
+        assert!(
+            proxy.has_cluster("443/r2").await,
+            "a connection may name it yet"
+        );
+
+        world.remove_leftovers(&mut proxy, alone).await;
+        for gone in ["443/r2", "443/r1>r2", "443/r2>r1", "ping/r2"] {
+            assert!(!proxy.has_cluster(gone).await, "{gone} is still there");
+        }
+        for (who, connection) in &mut held {
+            assert_eq!(connection.who().await, *who, "it is not cut");
+        }
+    }
+);
+
+on_envoy!(an_order_holds_in_the_envoy_it_was_given_to, |world| {
+    let [rests, serves] = [
+        world.replica(Replica::healthy()).await,
+        world.replica(Replica::healthy()).await,
+    ];
+    let mut proxy = world.following_proxy(json!({})).await;
+    let other = world.follows_the_same_folder(json!({})).await;
+    for proxy in [&proxy, &other] {
+        proxy.sees(&rests, Healthy).await;
+        proxy.sees(&serves, Healthy).await;
+    }
+    proxy.order(&rests, "drain").await;
+    proxy.is_in_state(&rests, "drain").await;
+    proxy.connect().await.answered_by(&serves).await;
+    other.reaches(&rests).await;
+
+    let new = world.replica(Replica::healthy()).await;
+    world.reload(&mut proxy, json!({})).await;
+    for proxy in [&proxy, &other] {
+        proxy.sees(&new, Healthy).await;
+    }
+    proxy.is_in_state(&rests, "drain").await;
+});

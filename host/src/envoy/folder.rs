@@ -93,7 +93,7 @@ pub enum FolderError {
     Foreign(PathBuf),
     /// Envoy has not taken what was written.
     #[error(
-        "the Envoy at {admin} refuses {}; its log says why. It goes on with what it had",
+        "the Envoy at {admin} refuses {} and goes on with what it had of it; its log says why",
         path.display()
     )]
     Rejected {
@@ -185,6 +185,11 @@ impl Folder {
             self.write(BOOTSTRAP_FILE, bootstrap.as_bytes(), EVERYBODY)?;
             return Ok(Applied::First);
         }
+        // An Envoy that is started meanwhile is to have the new one.
+        let needs_restart = self.read(BOOTSTRAP_FILE)?.as_ref() != Some(&bootstrap);
+        if needs_restart {
+            self.write(BOOTSTRAP_FILE, bootstrap.as_bytes(), EVERYBODY)?;
+        }
         let clusters = self.put(&clusters, self.wait).await?;
         // Whoever has waited once knows that nobody answers.
         let wait = match clusters {
@@ -192,10 +197,6 @@ impl Folder {
             Some(Confirmed::ByEnvoy) | None => self.wait,
         };
         let rest = self.put(&rest, wait).await?;
-        let needs_restart = self.read(BOOTSTRAP_FILE)?.as_ref() != Some(&bootstrap);
-        if needs_restart {
-            self.write(BOOTSTRAP_FILE, bootstrap.as_bytes(), EVERYBODY)?;
-        }
         let confirmed = match (clusters, rest) {
             (None, None) if !needs_restart => return Ok(Applied::Unchanged),
             (Some(Confirmed::ByWaiting), _) | (_, Some(Confirmed::ByWaiting)) => {
@@ -310,10 +311,14 @@ impl Folder {
         match running.accepts(&expected, before.as_ref(), wait).await {
             Acceptance::Accepted => Ok(Some(Confirmed::ByEnvoy)),
             Acceptance::Unknown => Ok(Some(Confirmed::ByWaiting)),
-            Acceptance::Rejected => Err(FolderError::Rejected {
-                path: self.file(&first.name),
-                admin: self.options.envoy_admin,
-            }),
+            Acceptance::Rejected(counter) => {
+                let mut refused = others.iter();
+                let refused = refused.find(|file| counter.contains(&file.subject));
+                Err(FolderError::Rejected {
+                    path: self.file(&refused.unwrap_or(first).name),
+                    admin: self.options.envoy_admin,
+                })
+            }
         }
     }
 
@@ -395,9 +400,14 @@ fn by_name(resources: Vec<Value>) -> BTreeMap<String, Value> {
     named.map(|one| (name(&one).to_owned(), one)).collect()
 }
 
-/// Of a cluster as it is written, such as `1s` or `0.500s`.
+/// How long an attempt to connect a client to a cluster may take: as it is written, such
+/// as `1s` or `0.500s`. No client is connected to a cluster for probes, and a route has no
+/// time of its own.
 fn connect_timeout(cluster: &Value) -> Duration {
-    let text = cluster["connect_timeout"].as_str().unwrap_or_default();
+    let text = match cluster.get("outlier_detection") {
+        Some(_) => cluster["connect_timeout"].as_str().unwrap_or_default(),
+        None => "",
+    };
     let seconds = text.trim_end_matches('s').parse().unwrap_or_default();
     Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }

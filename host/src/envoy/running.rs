@@ -13,12 +13,12 @@ use crate::http_get::{HttpGetError, http_get};
 pub(super) struct Running(pub(super) SocketAddr);
 
 /// What became of a file that was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Acceptance {
     /// Envoy has it, and its clusters can be named.
     Accepted,
-    /// Envoy has refused it.
-    Rejected,
+    /// Envoy has refused something: the statistic that counts it.
+    Rejected(String),
     /// Envoy has not said.
     Unknown,
 }
@@ -55,10 +55,12 @@ impl Running {
             }
             sleep(BETWEEN_LOOKS).await;
         }
-        match (before, self.rejections().await) {
-            (Some(before), Some(after)) if has_more(&after, before) => Acceptance::Rejected,
-            _ => Acceptance::Unknown,
-        }
+        let after = self.rejections().await.unwrap_or_default();
+        let refused = before.and_then(|before| {
+            let mut counters = after.into_iter();
+            counters.find(|(name, count)| before.get(name).map_or("0", String::as_str) != count)
+        });
+        refused.map_or(Acceptance::Unknown, |(name, _)| Acceptance::Rejected(name))
     }
 
     async fn has(self, expected: &[Expected<'_>]) -> Result<bool, HttpGetError> {
@@ -84,12 +86,6 @@ impl Running {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect())
     }
-}
-
-/// Whether a counter has gone on.
-fn has_more(after: &Statistics, before: &Statistics) -> bool {
-    let mut counters = after.iter();
-    counters.any(|(name, count)| before.get(name).map_or("0", String::as_str) != count)
 }
 
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);

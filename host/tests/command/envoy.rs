@@ -1,6 +1,11 @@
 //! `dtr-lb envoy`.
 
-use crate::{output, text};
+use std::process::Stdio;
+
+use rustix::process::Signal;
+
+use crate::running::{Running, eventually};
+use crate::{dtr_lb, output, text};
 
 #[test]
 fn the_envoy_bootstrap_names_the_filter_beside_it() {
@@ -27,4 +32,140 @@ fn the_envoy_bootstrap_names_the_filter_beside_it() {
         yaml.contains(&format!("filename: {}", path.display())),
         "{yaml}"
     );
+}
+
+#[test]
+fn a_folder_that_envoy_watches_is_written_anew_only_where_something_is_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("watched");
+    let write = |policy: &str| {
+        let flags = [
+            "envoy",
+            "--dynamic",
+            "--wait",
+            "0s",
+            "--fqdn",
+            "dtr.example.com",
+        ];
+        // Where nobody listens; 0.0.0.0 would be this machine.
+        let admin = [
+            "--envoy-admin",
+            "127.0.0.1:0",
+            "--out",
+            out.to_str().unwrap(),
+        ];
+        let replica = ["--replica", "10.0.0.1", "--policy", policy];
+        let output = output(&[&flags[..], &admin, &replica].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        text(&output.stdout).to_owned()
+    };
+    let first = write("round-robin");
+    assert!(first.contains("start it with: envoy -c /"), "{first}");
+    let clusters = std::fs::read_to_string(out.join("cds.json")).unwrap();
+    let filter = |name: &str| std::fs::read_to_string(out.join(name)).unwrap();
+    let before = filter("ecds-dtr-lb-443.json");
+
+    assert_eq!(write("round-robin"), "nothing has changed\n");
+    let second = write("source-hash");
+    assert!(
+        second.starts_with("written; the Envoy at 127.0.0.1:0 has not said"),
+        "{second}"
+    );
+    assert_ne!(filter("ecds-dtr-lb-443.json"), before);
+    assert_eq!(
+        std::fs::read_to_string(out.join("cds.json")).unwrap(),
+        clusters
+    );
+}
+
+#[test]
+fn a_wrong_configuration_leaves_what_envoy_watches_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, out) = (folder.path().join("lb.json"), folder.path().join("watched"));
+    let configure = |replicas: &str| {
+        let text = format!(r#"{{ "fqdn": "dtr.example.com", "replicas": [{replicas}] }}"#);
+        std::fs::write(&file, text).unwrap();
+    };
+    configure(r#"{ "address": "10.0.0.1" }"#);
+    let watching = Running::logging(
+        dtr_lb(&["envoy", "--dynamic", "--watch", "--wait", "0s"])
+            .args([
+                "--envoy-admin",
+                "127.0.0.1:0",
+                "--out",
+                out.to_str().unwrap(),
+            ])
+            .args(["--config", file.to_str().unwrap()])
+            .stdout(Stdio::null()),
+    );
+    let contents = || {
+        let files = std::fs::read_dir(&out).into_iter().flatten();
+        let files = files.map(|entry| entry.unwrap().path());
+        let mut files: Vec<_> = files
+            .map(|path| (std::fs::read(&path).unwrap(), path))
+            .collect();
+        files.sort();
+        files
+    };
+    // The bootstrap is written last.
+    eventually("the files", || {
+        out.join("envoy.yaml").exists().then_some(())
+    });
+    let before = contents();
+
+    configure(r#"{ "address": "10.0.0.1", "weight": 0 }"#);
+    let line = watching.until("ERROR");
+    assert!(line.contains("replicas[0].weight is 0; "), "{line}");
+    assert!(line.ends_with("; Envoy goes on as before"), "{line}");
+    assert!(contents() == before, "something has been written");
+
+    configure(r#"{ "address": "10.0.0.1" }, { "address": "10.0.0.2" }"#);
+    let line = watching.until("lb.json: ");
+    assert!(
+        line.contains("lb.json: adds r2 (10.0.0.2); written; "),
+        "{line}"
+    );
+    assert!(contents() != before, "nothing has been written");
+    watching.signal(Signal::TERM);
+    assert_eq!(watching.ends(), Some(0));
+}
+
+#[test]
+fn a_folder_that_is_none_of_ours_is_not_written_to() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("cds.json"), "resources: []").unwrap();
+    let flags = [
+        "envoy",
+        "--dynamic",
+        "--fqdn",
+        "dtr.example.com",
+        "--replica",
+        "10.0.0.1",
+    ];
+    let output = output(&[&flags[..], &["--out", folder.path().to_str().unwrap()]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    let error = text(&output.stderr);
+    assert!(
+        error.contains("/cds.json holds no list of resources; "),
+        "{error}"
+    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn what_can_t_be_watched_is_refused() {
+    let flags = ["envoy", "--dynamic", "--watch", "--out", "/nonexistent"];
+    let cases = [
+        vec!["--config", "-"],
+        vec!["--fqdn", "dtr.example.com", "--replica", "10.0.0.1"],
+    ];
+    for more in cases {
+        let output = output(&[&flags[..], &more].concat());
+        assert_eq!(output.status.code(), Some(2), "{more:?}");
+        let error = text(&output.stderr);
+        assert_eq!(
+            error,
+            "error: --watch needs a file to watch: give --config FILE\n"
+        );
+    }
 }

@@ -28,7 +28,7 @@ impl Follower<'_> {
     /// Has Envoys go on with the configuration as it is, and ends when what an earlier one
     /// left is gone.
     pub(super) async fn once(&mut self) -> Result<(), Failure> {
-        match self.apply().await? {
+        match self.apply().await.map_err(anyhow::Error::from)? {
             Applied::First => self.print_first()?,
             Applied::Unchanged => print("nothing has changed")?,
             Applied::Changed(change) => print(self.describe(&change))?,
@@ -41,7 +41,8 @@ impl Follower<'_> {
         }
         while self.folder.leftovers_last().is_some() {
             self.folder.leftovers().await;
-            self.remove_leftovers().await?;
+            let removed = self.remove_leftovers().await;
+            removed.map_err(anyhow::Error::from)?;
         }
         Ok(())
     }
@@ -50,7 +51,7 @@ impl Follower<'_> {
     pub(super) async fn watch(&mut self, file: &Path) -> Result<(), Failure> {
         let mut signals = Signals::new().context("signals can't be awaited")?;
         let watch = Watch::new(file).with_context(|| format!("{}", file.display()))?;
-        match self.apply().await? {
+        match self.apply().await.map_err(anyhow::Error::from)? {
             Applied::First => self.print_first()?,
             Applied::Unchanged => tracing::info!("{}: in force already", file.display()),
             Applied::Changed(change) => {
@@ -91,28 +92,41 @@ impl Follower<'_> {
                     continue;
                 }
             }
-            match self.apply_again().await {
+            let config = match self.read_again() {
+                Ok(config) => config,
+                Err(error) => {
+                    tracing::error!("{error}; Envoy goes on as before");
+                    continue;
+                }
+            };
+            match self.go_on_with(config).await {
                 Ok(None) => {}
                 Ok(Some(line)) => tracing::info!("{file}: {line}"),
-                Err(error) if is_of_a_file(&error) => {
-                    tracing::error!("{error}; it is tried again");
-                    watch.forget();
+                Err(error) => {
+                    tracing::error!("{file}: {error}");
+                    // It may pass.
+                    if matches!(error, FolderError::File { .. }) {
+                        watch.forget();
+                    }
                 }
-                Err(error) => tracing::error!("{error}; Envoy goes on as before"),
             }
         }
     }
 
-    /// Has Envoys go on with the configuration as it is now; what that changes.
-    async fn apply_again(&mut self) -> Result<Option<String>, Failure> {
+    /// The configuration as it is now.
+    fn read_again(&self) -> Result<Config, Failure> {
         let config = only_balancer(self.config_args.read_again()?)?;
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
+        Ok(config)
+    }
+
+    /// Has Envoys go on with another configuration; what that changes.
+    async fn go_on_with(&mut self, config: Config) -> Result<Option<String>, FolderError> {
         let before = std::mem::replace(&mut self.config, config);
-        let applied = self.apply().await;
         let changes = self.config.changes_of(&before);
-        match applied {
+        match self.apply().await {
             Ok(Applied::Changed(change)) => {
                 Ok(Some(format!("{changes}; {}", self.describe(&change))))
             }
@@ -124,16 +138,13 @@ impl Follower<'_> {
         }
     }
 
-    async fn apply(&mut self) -> Result<Applied, Failure> {
-        let plan = Plan::of(&self.config);
-        let applied = self.folder.apply(&plan, FILTER).await;
-        Ok(applied.map_err(anyhow::Error::from)?)
+    async fn apply(&mut self) -> Result<Applied, FolderError> {
+        self.folder.apply(&Plan::of(&self.config), FILTER).await
     }
 
-    async fn remove_leftovers(&mut self) -> Result<usize, Failure> {
+    async fn remove_leftovers(&mut self) -> Result<usize, FolderError> {
         let plan = Plan::of(&self.config);
-        let removed = self.folder.remove_leftovers(&plan, FILTER).await;
-        Ok(removed.map_err(anyhow::Error::from)?)
+        self.folder.remove_leftovers(&plan, FILTER).await
     }
 
     fn print_first(&self) -> Result<(), Failure> {
@@ -165,12 +176,4 @@ impl Follower<'_> {
         }
         line
     }
-}
-
-/// Whether a file could not be written, which may pass.
-fn is_of_a_file(failure: &Failure) -> bool {
-    let Failure::Runtime(error) = failure else {
-        return false;
-    };
-    matches!(error.downcast_ref(), Some(FolderError::File { .. }))
 }

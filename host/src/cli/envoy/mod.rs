@@ -54,12 +54,18 @@ pub(crate) struct Envoy {
 impl Envoy {
     /// Writes the files and prints how to start Envoy with them; or goes on to write them.
     pub(super) fn run(self) -> Result<(), Failure> {
+        let watched = self.config_args.file().filter(|_| self.watch);
+        if self.watch && watched.is_none() {
+            return Err(Failure::Usage(anyhow!(
+                "--watch needs a file to watch: give --config FILE"
+            )));
+        }
         let config = only_balancer(self.config_args.read()?)?;
         let out = std::path::absolute(&self.out)
             .with_context(|| format!("--out {} is not a folder", self.out.display()))
             .map_err(Failure::Usage)?;
         match self.dynamic {
-            true => self.follow(config, &out),
+            true => self.follow(config, &out, watched),
             false => self.write_once(&config, &out),
         }
     }
@@ -83,15 +89,9 @@ impl Envoy {
         ))
     }
 
-    fn follow(&self, config: Config, out: &Path) -> Result<(), Failure> {
+    fn follow(&self, config: Config, out: &Path, watched: Option<&Path>) -> Result<(), Failure> {
         let mut options = self.options(out, &Folder::module_name(FILTER));
         options.watched = Some(self.out_path.clone().unwrap_or_else(|| out.to_owned()));
-        let file = match self.watch {
-            true => Some(self.config_args.file().ok_or_else(|| {
-                Failure::Usage(anyhow!("--watch needs a file to watch: give --config FILE"))
-            })?),
-            false => None,
-        };
         let folder = Folder::open(out, options, self.wait).map_err(anyhow::Error::from)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -103,7 +103,7 @@ impl Envoy {
             config,
         };
         runtime.block_on(async {
-            match file {
+            match watched {
                 Some(file) => follower.watch(file).await,
                 None => follower.once().await,
             }
