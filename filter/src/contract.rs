@@ -19,8 +19,8 @@ mod route;
 
 pub use cluster_name::{pool, probe_cluster, replica_cluster};
 pub use key::{
-    CLUSTER_STATUS, METADATA, METADATA_REPLICA, PEER_CERTIFICATE, REPLICA_ANSWERED,
-    REPLICA_PROPERTY, STEERING_FUNCTION, STEERING_KEY, VM_ID,
+    CLUSTER_STATUS, METADATA, METADATA_REPLICA, PEER_CERTIFICATE, REFUSAL_PROPERTY, REFUSAL_STATE,
+    REPLICA_ANSWERED, REPLICA_PROPERTY, STEERING_FUNCTION, STEERING_KEY, VM_ID,
 };
 pub use root::{ADMIN_ROOT, listener_root, port_of_root};
 pub use route::{Others, Route, Routes, routes};

@@ -12,7 +12,7 @@ use dtr_lb::FILTER;
 use wasmparser::{Parser, Payload};
 
 /// What the filter calls.
-const CALLED: [&str; 18] = [
+const CALLED: [&str; 19] = [
     "env.proxy_call_foreign_function",
     "env.proxy_close_stream",
     "env.proxy_define_metric",
@@ -29,13 +29,14 @@ const CALLED: [&str; 18] = [
     "env.proxy_record_metric",
     "env.proxy_send_local_response",
     "env.proxy_set_effective_context",
+    "env.proxy_set_property",
     "env.proxy_set_shared_data",
     "env.proxy_set_tick_period_milliseconds",
 ];
 
 /// What it does not, and may import all the same: the SDK's vtables hold a default
 /// method for each callback, and with it the function that the method asks.
-const OF_THE_SDK: [&str; 18] = [
+const OF_THE_SDK: [&str; 17] = [
     "env.proxy_add_header_map_value",
     "env.proxy_continue_stream",
     "env.proxy_dequeue_shared_queue",
@@ -53,7 +54,6 @@ const OF_THE_SDK: [&str; 18] = [
     "env.proxy_resolve_shared_queue",
     "env.proxy_set_buffer_bytes",
     "env.proxy_set_header_map_pairs",
-    "env.proxy_set_property",
 ];
 
 /// In bytes: a host compiles the module before it can start.

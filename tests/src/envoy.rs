@@ -266,6 +266,8 @@ impl Process {
             .arg("--admin-address-path")
             .arg(own_admin)
             .args(["--use-dynamic-base-id", "--concurrency", "2"])
+            // The access log waits ten seconds otherwise.
+            .args(["--file-flush-interval-msec", "50"])
             // What the filter logs, and Envoy's own warnings.
             .args([
                 "--log-level",
@@ -275,7 +277,8 @@ impl Process {
             ])
             .process_group(0)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            // The access log.
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         // SAFETY: between fork and exec only prctl is called, a bare system call
         // that takes no memory and no lock.
@@ -291,17 +294,23 @@ impl Process {
         let mut child = command
             .spawn()
             .with_context(|| format!("can't run {}", binary.display()))?;
-        if let Some(mut from) = child.stderr.take() {
-            let mut log = log.clone();
-            std::thread::spawn(move || {
-                let mut buffer = [0; 4096];
-                while let Ok(bytes @ 1..) = from.read(&mut buffer) {
-                    let _ = log.write_all(&buffer[..bytes]);
-                }
-            });
+        if let Some(from) = child.stdout.take() {
+            read_into(log.clone(), from);
+        }
+        if let Some(from) = child.stderr.take() {
+            read_into(log.clone(), from);
         }
         Ok(Self(child))
     }
+}
+
+fn read_into(mut log: Log, mut from: impl Read + Send + 'static) {
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(bytes @ 1..) = from.read(&mut buffer) {
+            let _ = log.write_all(&buffer[..bytes]);
+        }
+    });
 }
 
 impl Drop for Process {

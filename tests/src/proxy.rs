@@ -122,6 +122,11 @@ impl Proxy {
         self.connect_to(0).await
     }
 
+    /// Where it listens for clients first.
+    pub fn address(&self) -> SocketAddr {
+        self.addresses().listeners[0]
+    }
+
     /// Connects from another of this machine's addresses, such as 127.0.0.7.
     ///
     /// # Panics

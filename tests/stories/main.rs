@@ -4,6 +4,7 @@
     reason = "what can't happen fails the story that met it"
 )]
 
+mod access_log;
 mod all_down;
 mod answers;
 mod api;
@@ -26,3 +27,4 @@ mod spread;
 mod status;
 mod trap;
 mod turns;
+mod validate;

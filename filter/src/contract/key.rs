@@ -20,6 +20,13 @@ pub const STEERING_FUNCTION: &str = "set_envoy_filter_state";
 /// The filter state that sends a connection to a cluster or route.
 pub const STEERING_KEY: &str = "envoy.tcp_proxy.cluster";
 
+/// The property under which the filter leaves why it refuses a connection, such as
+/// `all-down`; hosts keep it as the filter state [`REFUSAL_STATE`].
+pub const REFUSAL_PROPERTY: &str = "dtr_lb_refusal";
+
+/// The filter state that [`REFUSAL_PROPERTY`] becomes.
+pub const REFUSAL_STATE: &str = "wasm.dtr_lb_refusal";
+
 /// The header by which a replica's own answer is known from one the proxy made up.
 pub const REPLICA_ANSWERED: &str = "x-envoy-upstream-service-time";
 
@@ -37,9 +44,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_replica_is_read_where_hosts_leave_it() {
+    fn what_is_read_is_where_hosts_leave_it() {
         let path = ["xds", "upstream_host_metadata", "filter_metadata"];
         let path = [&path[..], &[METADATA, METADATA_REPLICA]].concat();
         assert_eq!(REPLICA_PROPERTY, path.join("\0"));
+        assert_eq!(REFUSAL_STATE, format!("wasm.{REFUSAL_PROPERTY}"));
     }
 }

@@ -54,6 +54,21 @@ pub(super) fn property(path: &str) -> Option<Vec<u8>> {
     Some(unsafe { Vec::from_raw_parts(value, size, size) })
 }
 
+/// Sets a property of the connection at hand, for the proxy's log. A host that does not
+/// take it logs without.
+pub(super) fn set_property(path: &str, value: &str) {
+    unsafe extern "C" {
+        fn proxy_set_property(
+            path: *const u8,
+            path_size: usize,
+            value: *const u8,
+            value_size: usize,
+        ) -> u32;
+    }
+    // SAFETY: the host reads both. The SDK's function panics when the host refuses.
+    unsafe { proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) };
+}
+
 /// A property that is a number.
 pub(super) fn number(path: &str) -> Option<u64> {
     Some(u64::from_le_bytes(property(path)?.try_into().ok()?))

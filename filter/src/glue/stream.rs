@@ -5,7 +5,7 @@ use super::upstream::{self, ReplicaEnd, observe_outcome};
 use super::vm::Vm;
 use crate::balance::stream::StreamId;
 use crate::balancer::Admission;
-use crate::contract::{REPLICA_PROPERTY, STEERING_FUNCTION};
+use crate::contract::{REFUSAL_PROPERTY, REPLICA_PROPERTY, STEERING_FUNCTION};
 use crate::effect::Fact;
 use crate::random;
 use crate::time::Moment;
@@ -37,7 +37,8 @@ pub(super) fn opened(vm: &mut Vm, context: u32, port: Option<u16>) -> Action {
         Admission::Steer(_, route) => {
             host::call_foreign_function(STEERING_FUNCTION, route.steering())
         }
-        Admission::Refuse(_) => {
+        Admission::Refuse(refusal) => {
+            host::set_property(REFUSAL_PROPERTY, refusal.name());
             // Closed before anything is sent; Pause keeps the proxy from connecting.
             let _ = hostcalls::close_downstream();
             return Action::Pause;

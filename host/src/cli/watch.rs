@@ -149,6 +149,8 @@ const MOST_LINKS: u32 = 40;
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may end at the first surprise")]
+
     use super::*;
     use std::os::unix::fs::symlink;
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::access_log::access_log;
 use super::connection::keepalive;
 use super::listener_name::ADMIN_NAME;
 use super::options::BootstrapOptions;
@@ -38,6 +39,7 @@ pub(super) fn traffic(
                         // 0.3 s: no wait may be longer than that, and all together must
                         // not be shorter than the ejection's way.
                         "max_connect_attempts": (attempts_of(listener, plan)),
+                        "access_log": [(access_log())],
                         "backoff_options": {
                             "base_interval": "0.025s",
                             "max_interval": (time(LONGEST_BACKOFF)),

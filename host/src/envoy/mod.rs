@@ -5,6 +5,7 @@
 //! again. A [`Folder`] holds it in files that Envoys watch, and goes from one plan to
 //! the next without a connection noticing.
 
+mod access_log;
 mod bootstrap;
 mod cluster;
 mod connection;

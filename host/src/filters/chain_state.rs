@@ -211,6 +211,17 @@ impl FilterChainState {
             })
     }
 
+    /// The value that the last of the filters has that sees one under this property path.
+    pub(crate) fn property(&self, connection: &impl ConnectionInfo, path: &str) -> Option<Vec<u8>> {
+        let mut filters = self.filters(connection).rev();
+        filters.find_map(|(_, slot, filter)| {
+            slot.visit(filter, |vm, context| {
+                Ok(vm.property(context, path.as_bytes()))
+            })
+            .flatten()
+        })
+    }
+
     /// Changes what each filter may know of the connection.
     pub(crate) fn update_info(
         &self,

@@ -24,6 +24,7 @@ use crate::proxy::connection::Connection;
 use crate::proxy::context::{ListenerContext, WorkerContext};
 use crate::proxy::landing::Landing;
 use crate::upstream::cluster::Target;
+use dtr_lb_filter::contract::REFUSAL_PROPERTY;
 use proxy_wasm_engine::envoy::STEERING_KEY;
 use proxy_wasm_engine::envoy::response_flag::UPSTREAM_REMOTE_RESET;
 use proxy_wasm_engine::{Direction, End, Peer};
@@ -230,6 +231,10 @@ impl Session {
         if reason == Reason::ReplicaClosed && connection.sent_down.get() == 0 {
             connection.chain_state.left_unserved(&connection);
         }
+        let refusal = match reason {
+            Reason::RefusedByFilter => refusal(&connection),
+            _ => None,
+        };
         connection.chain_state.close(&connection, peer);
         info!(
             target: "access",
@@ -241,7 +246,7 @@ impl Session {
             up = connection.sent_up.get(),
             down = connection.sent_down.get(),
             ms = connection.began.elapsed().as_millis() as u64,
-            reason = reason.as_str(),
+            reason = refusal.as_deref().unwrap_or(reason.as_str()),
             "connection"
         );
     }
@@ -274,6 +279,13 @@ async fn silence(limit: Option<Duration>) {
         Some(limit) => sleep(limit).await,
         None => std::future::pending().await,
     }
+}
+
+/// Why the balancer refused a connection; `None`: it did not, or another filter did.
+fn refusal(connection: &Connection) -> Option<String> {
+    let chain_state = &connection.chain_state;
+    let refusal = chain_state.property(connection, REFUSAL_PROPERTY)?;
+    String::from_utf8(refusal).ok()
 }
 
 fn refused(command: CloseCommand) -> Reason {
