@@ -8,7 +8,9 @@ mod config_args;
 mod demo;
 mod envoy;
 mod failure;
+mod filter;
 mod health;
+mod image;
 mod import;
 mod log;
 mod log_level;
@@ -62,6 +64,10 @@ enum Command {
     Import(import::Import),
     /// Write an Envoy bootstrap of the configuration, and the filter beside it.
     Envoy(envoy::Envoy),
+    /// Write the filter, and print its SHA-256.
+    Filter(filter::Filter),
+    /// Write the filter as images that Istio takes.
+    Image(image::Image),
     /// Ask a running balancer for its health; exit code 0: healthy.
     Health(health::Health),
     /// Show what each replica of the registry says of all, and what does not agree.
@@ -90,6 +96,8 @@ impl Cli {
             Command::Check(check) => check.run(log, options.module_cache),
             Command::Import(import) => import.run(),
             Command::Envoy(envoy) => envoy.run(),
+            Command::Filter(filter) => filter.run(),
+            Command::Image(image) => image.run(),
             Command::Health(health) => health.run(),
             Command::ClusterStatus(cluster_status) => cluster_status.run(log),
             Command::Schema => schema::run(),

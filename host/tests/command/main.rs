@@ -9,6 +9,7 @@ mod demo;
 mod envoy;
 mod files;
 mod health;
+mod image;
 mod import;
 mod log;
 mod manual;

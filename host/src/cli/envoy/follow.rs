@@ -15,7 +15,7 @@ use super::super::failure::Failure;
 use super::super::output::print;
 use super::super::signal::{SignalAction, Signals};
 use super::super::watch::Watch;
-use super::{only_balancer, start_with};
+use super::config::only_balancer;
 
 /// Has Envoys follow a configuration.
 pub(super) struct Follower<'a> {
@@ -176,4 +176,12 @@ impl Follower<'_> {
         }
         line
     }
+}
+
+/// How Envoy is started with a bootstrap.
+pub(super) fn start_with(bootstrap: &Path) -> String {
+    format!(
+        "start it with: envoy -c {} --drain-time-s 600",
+        bootstrap.display()
+    )
 }

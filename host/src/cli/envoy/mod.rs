@@ -1,5 +1,6 @@
 //! `dtr-lb envoy`: the same balancer, run by Envoy.
 
+mod config;
 mod follow;
 
 use std::fs;
@@ -10,10 +11,12 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use dtr_lb::FILTER;
-use dtr_lb::config::{Config, ConfigFile};
+use dtr_lb::config::Config;
 use dtr_lb::envoy::{BootstrapOptions, Folder, bootstrap};
 use dtr_lb::plan::Plan;
 
+use self::config::only_balancer;
+use self::follow::{Follower, start_with};
 use super::config_args::ConfigArgs;
 use super::failure::Failure;
 use super::output::{print, replace};
@@ -97,7 +100,7 @@ impl Envoy {
             .enable_all()
             .build()
             .context("no runtime")?;
-        let mut follower = follow::Follower {
+        let mut follower = Follower {
             config_args: &self.config_args,
             folder,
             config,
@@ -119,32 +122,6 @@ impl Envoy {
             ..BootstrapOptions::with_wasm(wasm)
         }
     }
-}
-
-/// The configuration of a balancer, which Envoy can be given.
-fn only_balancer(file: ConfigFile) -> Result<Config, Failure> {
-    let only_run = "run by `dtr-lb run` only";
-    let ConfigFile::Balancer(config) = file else {
-        return Err(Failure::Usage(anyhow!(
-            "a chain of filters is {only_run}; write its listener for Envoy by hand, as \
-             envoy/README.md shows"
-        )));
-    };
-    if !config.filters.is_empty() {
-        return Err(Failure::Usage(anyhow!(
-            "filters: these are {only_run}; leave them out here, and add \
-             them to the listeners of envoy.yaml before the filter dtr-lb"
-        )));
-    }
-    Ok(*config)
-}
-
-/// How Envoy is started with a bootstrap.
-fn start_with(bootstrap: &Path) -> String {
-    format!(
-        "start it with: envoy -c {} --drain-time-s 600",
-        bootstrap.display()
-    )
 }
 
 /// Where Linux distributions keep the system's certificates.

@@ -1,0 +1,33 @@
+//! `dtr-lb filter`: the filter's module, for whoever serves it to Envoys.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use dtr_lb::FILTER;
+use ring::digest::{SHA256, digest};
+
+use super::failure::Failure;
+use super::output::{print, replace};
+
+#[derive(Debug, Args)]
+pub(crate) struct Filter {
+    /// File to write.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+impl Filter {
+    /// Writes the module, and prints its SHA-256 as `sha256sum` does: what Envoy's
+    /// `code.remote` and Istio's `sha256` ask for.
+    pub(super) fn run(self) -> Result<(), Failure> {
+        replace(&self.out, FILTER, 0o644)?;
+        print(format_args!("{}  {}", sha256(FILTER), self.out.display()))
+    }
+}
+
+/// In hexadecimal digits.
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    let digest = digest(&SHA256, bytes);
+    let digits = digest.as_ref().iter();
+    digits.map(|byte| format!("{byte:02x}")).collect()
+}
