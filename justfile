@@ -46,6 +46,10 @@ image:
 prove-image *args:
     packaging/prove-image {{ args }}
 
+# Prove the filter's images: pushed to a registry and pulled back.
+prove-filter-image *args:
+    packaging/prove-filter-image {{ args }}
+
 # Build the package for Debian: target/artifacts/dtr-lb_VERSION-1_amd64.deb.
 deb:
     packaging/deb

@@ -41,6 +41,7 @@ mod net;
 pub mod plan;
 mod proxy;
 mod replace_file;
+mod sha256;
 pub mod standin;
 pub mod survey;
 mod unique_map;
@@ -54,6 +55,7 @@ pub use net::fd_limit::FilesLacking;
 pub use proxy::host::Host;
 pub use proxy::options::HostOptions;
 pub use replace_file::replace_file;
+pub use sha256::sha256;
 pub use upstream::resolver::{Lookup, LookupFuture};
 
 /// The filter, compiled to WebAssembly: the very module Envoy is given.

@@ -51,12 +51,28 @@ impl Envoy {
     ) -> Result<Self> {
         let wasm = folder.join("filter.wasm");
         fs::write(&wasm, filter)?;
+        let edit = |bootstrap, _: &Path| bootstrap;
+        Self::start_edited(plan, &wasm, edit, folder, log).await
+    }
+
+    /// The same from a bootstrap that somebody has edited, who knows where in it the
+    /// filter is.
+    ///
+    /// # Errors
+    /// When there is no Envoy, or it can't be run.
+    pub(crate) async fn start_edited(
+        plan: &Plan,
+        wasm: &Path,
+        edit: impl FnOnce(String, &Path) -> String,
+        folder: &Path,
+        log: &Log,
+    ) -> Result<Self> {
         let options = BootstrapOptions {
             envoy_admin: (Ipv4Addr::LOCALHOST, 0).into(),
-            ..options(wasm, folder)
+            ..options(wasm.into(), folder)
         };
         let yaml = folder.join("envoy.yaml");
-        fs::write(&yaml, bootstrap(plan, &options))?;
+        fs::write(&yaml, edit(bootstrap(plan, &options), wasm))?;
         let (process, addresses) = run(&yaml, plan, log).await?;
         Ok(Self {
             _process: process,
@@ -77,13 +93,11 @@ impl Envoy {
     ) -> Result<Self> {
         let port = ReservedPort::new();
         let own_admin = (Ipv4Addr::LOCALHOST, port.number()).into();
-        let watched = folder.join(WATCHED);
         let options = BootstrapOptions {
             envoy_admin: own_admin,
-            watched: Some(watched.clone()),
-            ..options(watched.join(Folder::module_name(filter)), folder)
+            ..options("".into(), folder)
         };
-        let mut watched = Folder::open(watched, options, LIMIT)?;
+        let mut watched = Folder::open(folder.join(WATCHED), options, LIMIT)?;
         assert_eq!(watched.apply(plan, filter).await?, Applied::First);
         let (process, addresses) = run(&watched.bootstrap_file(), plan, log).await?;
         Ok(Self {
@@ -132,24 +146,24 @@ impl Envoy {
         Ok(names.any(|known| known == name))
     }
 
-    /// Goes on with another plan.
+    /// Goes on with another plan and filter.
     ///
     /// # Errors
     /// When Envoy refuses it, or does not say that it has it.
     ///
     /// # Panics
     /// When it does not follow anything.
-    pub(crate) async fn reload(&mut self, plan: &Plan) -> Result<()> {
+    pub(crate) async fn reload(&mut self, plan: &Plan, filter: &[u8]) -> Result<()> {
         let Some(follows) = &mut self.follows else {
             panic!("this Envoy has been configured once and for all");
         };
-        match follows.folder.apply(plan, &follows.filter).await? {
+        match follows.folder.apply(plan, filter).await? {
             Applied::Changed(change) if change.confirmed == Confirmed::ByEnvoy => {}
             other => bail!("{other:?}"),
         }
-        let found = listeners(follows.own_admin)
-            .await
-            .map_err(|error| anyhow!(error))?;
+        follows.filter = filter.to_vec();
+        let found = listeners(follows.own_admin).await;
+        let found = found.map_err(|error| anyhow!(error))?;
         let addresses = Addresses::of_envoy(plan, &found, follows.own_admin);
         self.addresses = addresses.with_context(|| format!("{found:?}"))?;
         Ok(())

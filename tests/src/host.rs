@@ -40,12 +40,12 @@ impl Host {
         Ok(Self { host, addresses })
     }
 
-    /// Goes on with another plan.
+    /// Goes on with another plan and filter.
     ///
     /// # Errors
     /// When it refuses; it then goes on as before.
-    pub(crate) async fn reload(&mut self, plan: Plan, log: &Log) -> Result<()> {
-        let reload = self.host.reload(plan, dtr_lb::FILTER);
+    pub(crate) async fn reload(&mut self, plan: Plan, filter: &[u8], log: &Log) -> Result<()> {
+        let reload = self.host.reload(plan, filter);
         within_limit(
             START_LIMIT,
             "the reload",

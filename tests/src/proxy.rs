@@ -74,6 +74,20 @@ impl Proxy {
         }
     }
 
+    /// Starts an Envoy from a bootstrap that somebody has edited, who knows where in it the
+    /// filter is.
+    pub(crate) async fn start_edited(
+        plan: &Plan,
+        edit: impl FnOnce(String, &Path) -> String,
+        folder: &Path,
+    ) -> Result<Self> {
+        let log = Log::default();
+        let nowhere = Path::new("/nonexistent/filter.wasm");
+        let envoy = Envoy::start_edited(plan, nowhere, edit, folder, &log).await?;
+        let process = Process::Envoy(Box::new(envoy));
+        Ok(Self { process, log })
+    }
+
     /// Starts one more Envoy that watches what [`Proxy::start_to_follow`] has written.
     pub(crate) async fn start_beside(plan: &Plan, folder: &Path) -> Result<Self> {
         let log = Log::default();
@@ -106,10 +120,10 @@ impl Proxy {
         }
     }
 
-    pub(crate) async fn reload(&mut self, plan: Plan) {
+    pub(crate) async fn reload(&mut self, plan: Plan, filter: &[u8]) {
         let reloaded = match &mut self.process {
-            Process::Host(host) => host.reload(plan, &self.log).await,
-            Process::Envoy(envoy) => envoy.reload(&plan).await,
+            Process::Host(host) => host.reload(plan, filter, &self.log).await,
+            Process::Envoy(envoy) => envoy.reload(&plan, filter).await,
         };
         reloaded.unwrap_or_else(|error| panic!("the proxy refuses: {error:?}"));
     }

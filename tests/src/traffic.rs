@@ -14,6 +14,8 @@ use crate::noise::Noise;
 pub enum Traffic {
     /// HTTP: 200 to everything, with the replica's name in `x-replica`.
     Answers,
+    /// HTTP: 200 to everything, with this body.
+    Delivers(&'static [u8]),
     /// Every byte back, and the end after the last.
     Echoes,
     /// Reads until the client's end, then says how many bytes it got.
@@ -69,6 +71,12 @@ impl Traffic {
                     stream
                         .write_all(&answer(200, &headers, body.as_bytes()))
                         .await?;
+                }
+            }
+            Self::Delivers(body) => {
+                while let Some(request) = Request::read(&mut stream).await? {
+                    seen.lock().unwrap().requests.push(request);
+                    stream.write_all(&answer(200, &[], body)).await?;
                 }
             }
             Self::Echoes => {

@@ -102,6 +102,20 @@ impl World {
         started.unwrap_or_else(|error| panic!("{:?} does not start: {error:?}", self.kind))
     }
 
+    /// Starts an Envoy from a bootstrap that is edited first, by somebody who is told which
+    /// file in it is the filter; there is none.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn edited_proxy(
+        &self,
+        config: Value,
+        edit: impl FnOnce(String, &Path) -> String,
+    ) -> Proxy {
+        let started = Proxy::start_edited(&self.plan(config), edit, self.folder()).await;
+        started.unwrap_or_else(|error| panic!("Envoy does not start: {error:?}"))
+    }
+
     /// Starts one more Envoy, which watches the folder of [`World::following_proxy`].
     ///
     /// # Panics
@@ -126,7 +140,15 @@ impl World {
     /// # Panics
     /// When it refuses, or is an Envoy that does not follow any.
     pub async fn reload(&self, proxy: &mut Proxy, config: Value) {
-        proxy.reload(self.plan(config)).await;
+        self.reload_with(proxy, dtr_lb::FILTER, config).await;
+    }
+
+    /// The same with another filter.
+    ///
+    /// # Panics
+    /// When it refuses, or is an Envoy that does not follow any.
+    pub async fn reload_with(&self, proxy: &mut Proxy, filter: &[u8], config: Value) {
+        proxy.reload(self.plan(config), filter).await;
     }
 
     /// What a story's configuration comes to.

@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use dtr_lb_tests::{
-    Connection, Healthy, LIMIT, Ping, Replica, ReservedPort, Standin, Unhealthy, eventually,
-    on_each_proxy, on_envoy,
+    Connection, FILTER, Healthy, LIMIT, Ping, Replica, ReservedPort, Standin, Unhealthy,
+    eventually, on_each_proxy, on_envoy,
 };
 use serde_json::{Value, json};
 
@@ -219,4 +219,37 @@ on_envoy!(an_order_holds_in_the_envoy_it_was_given_to, |world| {
         proxy.sees(&new, Healthy).await;
     }
     proxy.is_in_state(&rests, "drain").await;
+});
+
+on_each_proxy!(another_filter_takes_over, |world| {
+    let serves = world.replica(Replica::healthy()).await;
+    let rests = world.replica(Replica::healthy()).await;
+    let sick = world
+        .replica(Replica::pings(Ping::fails("rethinkdb: down")))
+        .await;
+    // The host compiles the filter on the thread of the replicas, which are silent then.
+    let config = json!({ "health": { "interval": "5s", "timeout": "5s" } });
+    let mut proxy = world.following_proxy(config.clone()).await;
+    proxy.sees(&serves, Healthy).await;
+    proxy.sees(&sick, Unhealthy).await;
+    proxy.order(&rests, "drain").await;
+    let mut held = proxy.connect().await;
+    held.answered_by(&serves).await;
+    let load = proxy.load(4);
+
+    // A custom section, which changes nothing but the bytes.
+    for name in [b"new1", b"new2", b"new3"] {
+        let other = [FILTER, &[0, 5, 4], name].concat();
+        world.reload_with(&mut proxy, &other, config.clone()).await;
+        load.is_answered(20).await;
+        proxy.is_in_state(&rests, "drain").await;
+    }
+
+    let failed = load.ends().await;
+    assert!(failed.is_empty(), "{failed:#?}");
+    proxy.sees(&sick, Unhealthy).await;
+    assert_eq!((rests.connections(), sick.connections()), (0, 0));
+    held.answered_by(&serves).await;
+    proxy.counts(&serves, "active", 1).await;
+    proxy.counts(&serves, "total", serves.connections()).await;
 });

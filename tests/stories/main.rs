@@ -19,6 +19,7 @@ mod health;
 mod limits;
 mod listeners;
 mod metrics;
+mod module;
 mod orders;
 mod policies;
 mod probes;

@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use dtr_lb::FILTER;
-use ring::digest::{SHA256, digest};
+use dtr_lb::{FILTER, sha256};
 
 use super::failure::Failure;
 use super::output::{print, replace};
@@ -23,11 +22,4 @@ impl Filter {
         replace(&self.out, FILTER, 0o644)?;
         print(format_args!("{}  {}", sha256(FILTER), self.out.display()))
     }
-}
-
-/// In hexadecimal digits.
-pub(super) fn sha256(bytes: &[u8]) -> String {
-    let digest = digest(&SHA256, bytes);
-    let digits = digest.as_ref().iter();
-    digits.map(|byte| format!("{byte:02x}")).collect()
 }

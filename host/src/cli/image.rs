@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use dtr_lb::FILTER;
+use dtr_lb::{FILTER, sha256};
 use flate2::{Compression, GzBuilder};
 use oci_spec::image::{
     Arch, Descriptor, ImageConfigurationBuilder, ImageIndexBuilder, ImageManifestBuilder,
@@ -15,7 +15,6 @@ use oci_spec::image::{
 use serde::Serialize;
 
 use super::failure::Failure;
-use super::filter::sha256;
 use super::output::{print, replace};
 
 #[derive(Debug, Args)]

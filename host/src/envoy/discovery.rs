@@ -1,6 +1,5 @@
 //! What Envoy discovers of a plan: the contents of the files that it watches.
 
-use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
 use super::options::BootstrapOptions;
@@ -8,6 +7,7 @@ use super::plugin::Plugin;
 use super::resources::{clusters, listeners};
 use super::yaml::Node;
 use crate::plan::Plan;
+use crate::sha256::sha256;
 
 /// The files, in the order in which Envoy must find them: a filter that names a cluster
 /// that is not there yet has its connections closed, and a listener waits for its filter.
@@ -71,9 +71,9 @@ pub(super) fn name(resource: &Value) -> &str {
 
 /// Twelve digits that are others for other contents.
 pub(super) fn fingerprint(bytes: &[u8]) -> String {
-    let digest = digest(&SHA256, bytes);
-    let digits = digest.as_ref().iter().take(6);
-    digits.map(|byte| format!("{byte:02x}")).collect()
+    let mut digits = sha256(bytes);
+    digits.truncate(12);
+    digits
 }
 
 fn typed(type_url: &str, nodes: Vec<Node>) -> Vec<Value> {

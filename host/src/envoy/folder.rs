@@ -105,9 +105,10 @@ pub enum FolderError {
 }
 
 impl Folder {
-    /// The folder at `path`, which is made when missing; `options.watched` is where
-    /// Envoys see it, and `options.envoy_admin` is where one is asked whether it has
-    /// what was written. One that does not answer is given `wait`.
+    /// The folder at `path`, which is made when missing. `options.watched` is where Envoys
+    /// see it, when that is another path; `options.wasm` counts for nothing, since the
+    /// filter is in the folder. At `options.envoy_admin` an Envoy is asked whether it has
+    /// what was written; one that does not answer is given `wait`.
     ///
     /// # Errors
     /// The folder can't be made, or what is in it can't be read.
@@ -117,13 +118,17 @@ impl Folder {
         wait: Duration,
     ) -> Result<Self, FolderError> {
         let path = path.into();
+        let watched = options.watched.clone().unwrap_or_else(|| path.clone());
         fs::create_dir_all(&path).map_err(|source| FolderError::File {
             path: path.clone(),
             source,
         })?;
         let mut folder = Folder {
             path,
-            options,
+            options: BootstrapOptions {
+                watched: Some(watched),
+                ..options
+            },
             wait,
             clusters: BTreeMap::new(),
             leaving: BTreeMap::new(),
@@ -136,22 +141,24 @@ impl Folder {
         Ok(folder)
     }
 
-    /// The file of a filter, which has another name when it is another filter: Envoy
-    /// would take no notice of a file that only changes its contents.
-    #[must_use]
-    pub fn module_name(filter: &[u8]) -> String {
-        format!("{MODULE}{}.wasm", fingerprint(filter))
-    }
-
     /// Has Envoys go on with this plan and this filter.
     ///
     /// # Errors
     /// A file can't be written, or Envoy refuses it. What has been written by then fits
     /// together, and Envoy goes on.
     pub async fn apply(&mut self, plan: &Plan, filter: &[u8]) -> Result<Applied, FolderError> {
-        let new = Discovery::of(plan, &self.options);
+        let module = module_name(filter);
+        let options = BootstrapOptions {
+            wasm: self
+                .options
+                .watched
+                .iter()
+                .map(|it| it.join(&module))
+                .collect(),
+            ..self.options.clone()
+        };
+        let new = Discovery::of(plan, &options);
         let is_first = self.read(CLUSTERS_FILE)?.is_none();
-        let module = Self::module_name(filter);
         if !self.file(&module).exists() {
             self.write(&module, filter, EVERYBODY)?;
         }
@@ -173,7 +180,7 @@ impl Folder {
             mode: EVERYBODY,
         };
         let rest: Vec<WatchedFile> = plugins.chain([listeners]).collect();
-        let bootstrap = bootstrap(plan, &self.options);
+        let bootstrap = bootstrap(plan, &options);
 
         // Those of the plan before stay, but for those that have another of their name.
         self.replace_clusters(by_name(new.clusters));
@@ -243,7 +250,7 @@ impl Folder {
         self.put(&[self.clusters_file()], self.wait).await?;
         if self.leaving.is_empty() {
             let plugins = Plugin::all(plan).into_iter().map(|plugin| plugin.file());
-            let used: Vec<String> = plugins.chain([Self::module_name(filter)]).collect();
+            let used: Vec<String> = plugins.chain([module_name(filter)]).collect();
             self.remove_others(&used)?;
         }
         Ok(before - self.leaving.len())
@@ -393,6 +400,12 @@ struct WatchedFile {
     /// What Envoy calls it in its statistics; they begin or end so.
     subject: String,
     mode: u32,
+}
+
+/// The file of a filter, which has another name when it is another filter: Envoy would
+/// take no notice of a file that only changes its contents.
+fn module_name(filter: &[u8]) -> String {
+    format!("{MODULE}{}.wasm", fingerprint(filter))
 }
 
 fn by_name(resources: Vec<Value>) -> BTreeMap<String, Value> {

@@ -3,16 +3,17 @@
 //! It is the other end's own text, and nobody has vouched for it yet: what can't be read
 //! is no certificate, and what can is made fit to be shown.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use dtr_lb_filter::compare::Certificate;
 use dtr_lb_filter::printable::printable;
-use ring::digest::{SHA256, digest};
 use x509_cert::der::Decode;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::name::Name;
+
+use crate::sha256::sha256;
 
 /// Whose signature a certificate carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub(crate) fn read(der: &[u8]) -> Option<(Certificate, Signer)> {
         false => Signer::Authority,
     };
     let certificate = Certificate {
-        sha256: hexadecimal(digest(&SHA256, der).as_ref()),
+        sha256: sha256(der),
         issuer: in_words(contents.issuer())?,
         names,
         not_after: i64::try_from(not_after).unwrap_or(i64::MAX),
@@ -65,13 +66,6 @@ fn in_words(name: &Name) -> Option<String> {
     // `to_string` would panic where a value can't be written.
     write!(text, "{name}").ok()?;
     Some(printable(&text))
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use dtr_lb::FILTER;
+use dtr_lb::{FILTER, sha256};
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
@@ -17,10 +17,7 @@ fn blobs(layout: &Path) -> BTreeMap<String, Vec<u8>> {
     let blob = |entry: std::io::Result<fs::DirEntry>| {
         let path = entry.unwrap().path();
         let bytes = fs::read(&path).unwrap();
-        let digest = ring::digest::digest(&ring::digest::SHA256, &bytes);
-        let digits: String = (digest.as_ref().iter())
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let digits = sha256(&bytes);
         assert_eq!(path.file_name().unwrap().to_str(), Some(digits.as_str()));
         (format!("sha256:{digits}"), bytes)
     };
@@ -113,13 +110,7 @@ fn the_filter_is_written_with_its_digest() {
     let output = output(&["filter", "--out", file.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(fs::read(&file).unwrap() == FILTER);
-    let digest = ring::digest::digest(&ring::digest::SHA256, FILTER);
-    let digits: Vec<String> = digest
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let expected = format!("{}  {}\n", digits.concat(), file.display());
+    let expected = format!("{}  {}\n", sha256(FILTER), file.display());
     assert_eq!(text(&output.stdout), expected);
 
     let nowhere = folder.path().join("no/filter.wasm");

@@ -32,7 +32,7 @@ pub(crate) struct Envoy {
     #[arg(long, value_name = "PATH")]
     out_path: Option<PathBuf>,
     /// Path of the filter on the machine that runs Envoy [default: in DIR].
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", conflicts_with = "dynamic")]
     wasm_path: Option<PathBuf>,
     /// Address of Envoy's own admin pages, /stats/prometheus among them.
     #[arg(long, value_name = "BIND", default_value = "127.0.0.1:9901")]
@@ -75,7 +75,7 @@ impl Envoy {
 
     fn write_once(&self, config: &Config, out: &Path) -> Result<(), Failure> {
         let plan = Plan::of(config);
-        let yaml = bootstrap(&plan, &self.options(out, MODULE));
+        let yaml = bootstrap(&plan, &self.options(out));
         fs::create_dir_all(out)
             .with_context(|| format!("the folder {} can't be made", out.display()))?;
         let module = out.join(MODULE);
@@ -93,9 +93,8 @@ impl Envoy {
     }
 
     fn follow(&self, config: Config, out: &Path, watched: Option<&Path>) -> Result<(), Failure> {
-        let mut options = self.options(out, &Folder::module_name(FILTER));
-        options.watched = Some(self.out_path.clone().unwrap_or_else(|| out.to_owned()));
-        let folder = Folder::open(out, options, self.wait).map_err(anyhow::Error::from)?;
+        let folder =
+            Folder::open(out, self.options(out), self.wait).map_err(anyhow::Error::from)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -113,12 +112,13 @@ impl Envoy {
         })
     }
 
-    fn options(&self, out: &Path, module: &str) -> BootstrapOptions {
+    fn options(&self, out: &Path) -> BootstrapOptions {
         let out = self.out_path.as_deref().unwrap_or(out);
-        let wasm = self.wasm_path.clone().unwrap_or_else(|| out.join(module));
+        let wasm = self.wasm_path.clone().unwrap_or_else(|| out.join(MODULE));
         BootstrapOptions {
             envoy_admin: self.envoy_admin,
             system_roots: self.system_roots.clone().unwrap_or_else(system_roots),
+            watched: self.dynamic.then(|| out.to_owned()),
             ..BootstrapOptions::with_wasm(wasm)
         }
     }
