@@ -3,6 +3,7 @@
 //! The host makes it out of the operator's file, so it is explicit where that
 //! file is convenient: every default is filled in, times are milliseconds.
 
+use crate::contract::ClusterNames;
 use serde::{Deserialize, Serialize};
 
 /// The whole of it.
@@ -34,6 +35,13 @@ pub struct Config {
     /// There is a route `PORT/A>B` from each replica to this many that follow it
     /// in the list (the list is a ring); `PORT/A` alone always exists.
     pub runners_up: usize,
+    /// How the clusters are named.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub cluster_names: ClusterNames,
+    /// The service's port that this plugin's connections are to; `None`: the one that its
+    /// root id names, or else the one that they arrive at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
     /// The checks made of each replica; at least one.
     pub checks: Vec<Check>,
     /// When replicas are probed, and how answers add up to a verdict.
@@ -43,6 +51,10 @@ pub struct Config {
     pub compare: Option<Compare>,
     /// Who may change a replica's state on the admin listener.
     pub admin: Admin,
+}
+
+fn is_usual(names: &ClusterNames) -> bool {
+    *names == ClusterNames::default()
 }
 
 /// How one of several usable replicas is picked.

@@ -17,7 +17,7 @@ pub mod metric_name;
 mod root;
 mod route;
 
-pub use cluster_name::{pool, probe_cluster, replica_cluster};
+pub use cluster_name::ClusterNames;
 pub use key::{
     CLUSTER_STATUS, METADATA, METADATA_REPLICA, PEER_CERTIFICATE, REFUSAL_PROPERTY, REFUSAL_STATE,
     REPLICA_ANSWERED, REPLICA_PROPERTY, STEERING_FUNCTION, STEERING_KEY, VM_ID,

@@ -4,6 +4,7 @@ use crate::config::{
     Admin, Check, CheckKind, Config, Health, Listener, OnDown, Passive, Policy, Replica, Start,
     WhenAllDown,
 };
+use crate::contract::ClusterNames;
 
 /// Replicas `r1`, `r2` ... on port 443, with the check `ping`.
 pub(crate) fn config(replicas: usize) -> Config {
@@ -32,6 +33,8 @@ pub(crate) fn config(replicas: usize) -> Config {
             checks: vec!["ping".to_owned()],
         }],
         runners_up: 3,
+        cluster_names: ClusterNames::default(),
+        port: None,
         checks: vec![Check {
             name: "ping".to_owned(),
             kind: CheckKind::Http {

@@ -46,13 +46,25 @@ fn links_lead_somewhere() {
             .skip(1)
             .filter_map(|rest| rest.split(')').next());
         for link in links.filter(|link| !link.starts_with("https://") && !link.starts_with('#')) {
-            let target = root().join(document).with_file_name(link);
-            assert!(
-                target.exists(),
-                "{document} links to {link}, which is not there"
-            );
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = root().join(document).with_file_name(file);
+            let is_there = match heading {
+                "" => target.exists(),
+                heading => std::fs::read_to_string(&target)
+                    .is_ok_and(|text| text.lines().any(|line| anchor(line) == heading)),
+            };
+            assert!(is_there, "{document} links to {link}, which is not there");
         }
     }
+}
+
+/// What links call a heading.
+fn anchor(line: &str) -> String {
+    let title = line.trim_start_matches('#').trim().to_lowercase();
+    let kept = title
+        .chars()
+        .filter(|it| it.is_alphanumeric() || *it == ' ' || *it == '-' || *it == '_');
+    kept.map(|it| if it == ' ' { '-' } else { it }).collect()
 }
 
 #[test]

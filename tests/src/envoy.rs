@@ -49,30 +49,28 @@ impl Envoy {
         folder: &Path,
         log: &Log,
     ) -> Result<Self> {
-        let wasm = folder.join("filter.wasm");
-        fs::write(&wasm, filter)?;
-        let edit = |bootstrap, _: &Path| bootstrap;
-        Self::start_edited(plan, &wasm, edit, folder, log).await
+        Self::start_edited(plan, filter, |bootstrap| bootstrap, folder, log).await
     }
 
-    /// The same from a bootstrap that somebody has edited, who knows where in it the
-    /// filter is.
+    /// The same from a bootstrap that somebody has edited.
     ///
     /// # Errors
     /// When there is no Envoy, or it can't be run.
     pub(crate) async fn start_edited(
         plan: &Plan,
-        wasm: &Path,
-        edit: impl FnOnce(String, &Path) -> String,
+        filter: &[u8],
+        edit: impl FnOnce(String) -> String,
         folder: &Path,
         log: &Log,
     ) -> Result<Self> {
+        let wasm = folder.join("filter.wasm");
+        fs::write(&wasm, filter)?;
         let options = BootstrapOptions {
             envoy_admin: (Ipv4Addr::LOCALHOST, 0).into(),
-            ..options(wasm.into(), folder)
+            ..options(wasm, folder)
         };
         let yaml = folder.join("envoy.yaml");
-        fs::write(&yaml, edit(bootstrap(plan, &options), wasm))?;
+        fs::write(&yaml, edit(bootstrap(plan, &options)))?;
         let (process, addresses) = run(&yaml, plan, log).await?;
         Ok(Self {
             _process: process,

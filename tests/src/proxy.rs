@@ -74,16 +74,14 @@ impl Proxy {
         }
     }
 
-    /// Starts an Envoy from a bootstrap that somebody has edited, who knows where in it the
-    /// filter is.
+    /// Starts an Envoy from a bootstrap that somebody has edited.
     pub(crate) async fn start_edited(
         plan: &Plan,
-        edit: impl FnOnce(String, &Path) -> String,
+        edit: impl FnOnce(String) -> String,
         folder: &Path,
     ) -> Result<Self> {
         let log = Log::default();
-        let nowhere = Path::new("/nonexistent/filter.wasm");
-        let envoy = Envoy::start_edited(plan, nowhere, edit, folder, &log).await?;
+        let envoy = Envoy::start_edited(plan, dtr_lb::FILTER, edit, folder, &log).await?;
         let process = Process::Envoy(Box::new(envoy));
         Ok(Self { process, log })
     }

@@ -102,16 +102,11 @@ impl World {
         started.unwrap_or_else(|error| panic!("{:?} does not start: {error:?}", self.kind))
     }
 
-    /// Starts an Envoy from a bootstrap that is edited first, by somebody who is told which
-    /// file in it is the filter; there is none.
+    /// Starts an Envoy from a bootstrap that is edited first.
     ///
     /// # Panics
     /// When it does not start.
-    pub async fn edited_proxy(
-        &self,
-        config: Value,
-        edit: impl FnOnce(String, &Path) -> String,
-    ) -> Proxy {
+    pub async fn edited_proxy(&self, config: Value, edit: impl FnOnce(String) -> String) -> Proxy {
         let started = Proxy::start_edited(&self.plan(config), edit, self.folder()).await;
         started.unwrap_or_else(|error| panic!("Envoy does not start: {error:?}"))
     }

@@ -3,6 +3,34 @@
 use dtr_lb_tests::{Healthy, Ping, Replica, Unhealthy, on_each_proxy, on_host};
 use serde_json::{Value, json};
 
+on_each_proxy!(a_change_needs_no_body, |world| {
+    let replica = world.replica(Replica::healthy()).await;
+    let proxy = world.proxy().await;
+    proxy.sees(&replica, Healthy).await;
+    for (query, status, state) in [
+        ("state=drain", 200, "drain"),
+        ("state=away", 400, "drain"),
+        ("state=", 400, "drain"),
+        ("why=cables&state=maintenance", 200, "maintenance"),
+        ("why=cables", 415, "maintenance"),
+        ("state=ready", 200, "healthy"),
+    ] {
+        let path = format!("/replicas/r1?{query}");
+        let answer = proxy.request_admin("PUT", &path, &[], b"").await;
+        assert_eq!(answer.status, status, "{query}: {}", answer.text());
+        proxy.is_in_state(&replica, state).await;
+    }
+    let answer = proxy
+        .request_admin("GET", "/replicas/r1?state=drain", &[], b"")
+        .await;
+    assert_eq!(
+        answer.status,
+        405,
+        "a link changes nothing: {}",
+        answer.text()
+    );
+});
+
 on_each_proxy!(a_change_that_is_wrong_is_refused_with_the_reason, |world| {
     let replica = world.replica(Replica::healthy()).await;
     let proxy = world.proxy().await;

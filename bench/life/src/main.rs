@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use dtr_lb::config::Config;
 use dtr_lb::plan::{Plan, listener_root};
-use dtr_lb_filter::contract::{METADATA, METADATA_REPLICA, replica_cluster};
+use dtr_lb_filter::contract::{ClusterNames, METADATA, METADATA_REPLICA};
 use proxy_wasm_engine::envoy::STEERING_KEY;
 use proxy_wasm_engine::{
     Action, ContextId, Engine, Module, Plugin, Shared, TcpInfo, Upstream, Vm, VmConfig,
@@ -109,7 +109,7 @@ impl World {
         vm.tick(root)?;
         while vm.next_effect().is_some() {}
         let upstream = |name: String| {
-            let cluster = replica_cluster(PORT, &name);
+            let cluster = ClusterNames::default().replica(PORT, &name);
             let filter_metadata = json!({METADATA: {METADATA_REPLICA: name}});
             let upstream = Arc::new(Upstream {
                 cluster: cluster.as_str().into(),

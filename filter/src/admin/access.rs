@@ -1,8 +1,8 @@
 //! Who may change something through the admin listener.
 //!
 //! A page of another site can make a browser on the operator's machine send
-//! requests here. It is kept out thrice: a body of JSON is no request that a
-//! browser sends unasked, `Origin` and `Sec-Fetch-Site` name the other site, and
+//! requests here. It is kept out thrice: PUT is no request that a browser sends
+//! unasked, `Origin` and `Sec-Fetch-Site` name the other site, and
 //! a name of its own that it has pointed at this machine is not taken for ours.
 
 use super::http::Request;

@@ -45,7 +45,7 @@ fn ping(balancer: &mut Balancer, store: &mut impl Store) -> Response {
     Response::json(status, &Ping { error, healthy })
 }
 
-/// `PUT /replicas/NAME` with `{"state": "drain"}`.
+/// `PUT /replicas/NAME` with `{"state": "drain"}`, or `PUT /replicas/NAME?state=drain`.
 fn change(
     balancer: &mut Balancer,
     name: &str,
@@ -80,32 +80,15 @@ fn parse(
     name: &str,
     request: &Request,
 ) -> Result<(ReplicaId, Order), Response> {
-    let media_type = request.header("content-type").unwrap_or_default();
-    let media_type = media_type.split(';').next().unwrap_or_default().trim();
-    if !media_type.eq_ignore_ascii_case("application/json") {
-        let text = "the body must be JSON: send `content-type: application/json`";
-        return Err(Response::error(415, text));
-    }
-    if request.body.len() > BODY_LIMIT {
-        let text = format!("the body is longer than {BODY_LIMIT} bytes");
-        return Err(Response::error(413, &text));
-    }
+    let state = match request.state() {
+        Some(state) => state.to_owned(),
+        None => state_of_body(request)?,
+    };
     let pool = balancer.pool();
     let is_listed = |id: &ReplicaId| pool.get(*id).is_some_and(|it| it.position.is_some());
     let Some(id) = balancer.replica(name).filter(is_listed) else {
         let text = format!("there is no replica \"{}\"", printable(name));
         return Err(Response::error(404, &text));
-    };
-    // An object, not whatever serde reads as a struct.
-    let object: serde_json::Result<serde_json::Map<String, serde_json::Value>> =
-        serde_json::from_slice(&request.body);
-    let change = object.and_then(|object| serde_json::from_value::<Change>(object.into()));
-    let state = match change {
-        Ok(change) => change.state,
-        Err(problem) => {
-            let text = format!("the body is not {{\"state\": \"...\"}}: {problem}");
-            return Err(Response::error(400, &text));
-        }
     };
     let Some(order) = Order::named(&state) else {
         let state = printable(&state);
@@ -113,6 +96,29 @@ fn parse(
         return Err(Response::error(400, &text));
     };
     Ok((id, order))
+}
+
+/// The state that the body asks for, `{"state": "drain"}`.
+fn state_of_body(request: &Request) -> Result<String, Response> {
+    let media_type = request.header("content-type").unwrap_or_default();
+    let media_type = media_type.split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/json") {
+        let text = "the body must be JSON: send `content-type: application/json`, or \
+                    ?state=STATE instead of a body";
+        return Err(Response::error(415, text));
+    }
+    if request.body.len() > BODY_LIMIT {
+        let text = format!("the body is longer than {BODY_LIMIT} bytes");
+        return Err(Response::error(413, &text));
+    }
+    // An object, not whatever serde reads as a struct.
+    let object: serde_json::Result<serde_json::Map<String, serde_json::Value>> =
+        serde_json::from_slice(&request.body);
+    let change = object.and_then(|object| serde_json::from_value::<Change>(object.into()));
+    change.map(|change| change.state).map_err(|problem| {
+        let text = format!("the body is not {{\"state\": \"...\"}}: {problem}");
+        Response::error(400, &text)
+    })
 }
 
 /// The form is the registry's own, so that balancers can be stacked.

@@ -100,7 +100,12 @@ impl Pool {
             let parts = ListenerParts {
                 port: listener.port,
                 checks: listener.checks.iter().filter_map(number).collect(),
-                routes: routes(listener.port, &names, config.runners_up),
+                routes: routes(
+                    &config.cluster_names,
+                    listener.port,
+                    &names,
+                    config.runners_up,
+                ),
                 policy: config.policy,
                 seed: self.seed,
             };

@@ -8,7 +8,7 @@ use super::inspection::{InspectionId, InspectionRequest};
 use super::observation::{Observation, Observed};
 use crate::balance::replica::ReplicaId;
 use crate::config::{CheckKind, Config};
-use crate::contract::probe_cluster;
+use crate::contract::ClusterNames;
 use crate::effect::{Effect, Effects};
 use crate::health::probe_request;
 use crate::time::{Moment, Reading};
@@ -38,6 +38,7 @@ pub(crate) struct Inspector {
 #[derive(Clone, Debug)]
 struct Plan {
     check: String,
+    cluster_names: ClusterNames,
     headers: Vec<(String, String)>,
     interval: Duration,
     timeout: Duration,
@@ -161,7 +162,7 @@ impl Inspector {
                 .push((inspection, UnderWay { number, sent: now }));
             effects.push(Effect::Inspect(InspectionRequest {
                 inspection,
-                cluster: probe_cluster(&plan.check, &replica.name),
+                cluster: plan.cluster_names.probe(&plan.check, &replica.name),
                 headers: plan.headers.clone(),
                 timeout: plan.timeout,
             }));
@@ -286,6 +287,7 @@ impl Plan {
         }
         Some(Plan {
             check: check.name.clone(),
+            cluster_names: config.cluster_names.clone(),
             headers: probe_request::headers(&kind, &config.fqdn),
             interval: Duration::from_millis(compare.interval_ms),
             timeout: Duration::from_millis(config.health.timeout_ms),

@@ -1,7 +1,7 @@
 //! Routes: `443/r1>r3` is r1, and r3 when r1 does not answer; `443/r1>r3>*` goes on
 //! with all the others.
 
-use super::cluster_name::replica_cluster;
+use super::cluster_name::ClusterNames;
 use super::key::STEERING_KEY;
 
 /// One route, ready to be handed to the proxy.
@@ -24,9 +24,15 @@ pub enum Others {
 }
 
 impl Route {
-    fn over(port: u16, replicas: &[&str], first: usize, then: Option<(usize, Others)>) -> Route {
+    fn over(
+        names: &ClusterNames,
+        port: u16,
+        replicas: &[&str],
+        first: usize,
+        then: Option<(usize, Others)>,
+    ) -> Route {
         let named = |number: usize| replicas.get(number).copied().unwrap_or_default();
-        let mut name = replica_cluster(port, named(first));
+        let mut name = names.replica(port, named(first));
         if let Some((runner_up, others)) = then {
             name.push('>');
             name.push_str(named(runner_up));
@@ -88,13 +94,13 @@ struct Ways {
 }
 
 impl Routes {
-    fn over(port: u16, replicas: &[&str], runners_up: usize) -> Routes {
+    fn over(names: &ClusterNames, port: u16, replicas: &[&str], runners_up: usize) -> Routes {
         let size = replicas.len();
         let reach = runners_up.min(size.saturating_sub(1));
         let from = |first: usize| {
             let followers = (0..size).cycle().skip(first + 1).take(reach);
             let runners_up = std::iter::once(None).chain(followers.map(Some));
-            let route = |then| Route::over(port, replicas, first, then);
+            let route = |then| Route::over(names, port, replicas, first, then);
             let ways = |runner_up: Option<usize>| Ways {
                 ending: route(runner_up.map(|it| (it, Others::Spared))),
                 going_on: (runner_up.filter(|_| size > 2))
@@ -138,10 +144,10 @@ impl Routes {
 /// the others, if there are any.
 ///
 /// ```
-/// use dtr_lb_filter::contract::routes;
+/// use dtr_lb_filter::contract::{ClusterNames, routes};
 ///
 /// let names = |replicas| -> Vec<String> {
-///     let routes = routes(443, replicas, 1);
+///     let routes = routes(&ClusterNames::default(), 443, replicas, 1);
 ///     routes.iter().map(|route| route.name().to_owned()).collect()
 /// };
 /// assert_eq!(names(&["r1", "r2"]), ["443/r1", "443/r1>r2", "443/r2", "443/r2>r1"]);
@@ -150,8 +156,8 @@ impl Routes {
 ///     ["443/r1", "443/r1>r2", "443/r1>r2>*"]
 /// );
 /// ```
-pub fn routes(port: u16, replicas: &[&str], runners_up: usize) -> Routes {
-    Routes::over(port, replicas, runners_up)
+pub fn routes(names: &ClusterNames, port: u16, replicas: &[&str], runners_up: usize) -> Routes {
+    Routes::over(names, port, replicas, runners_up)
 }
 
 /// Protobuf `{path = 1, value = 2, span = 3}`, see Envoy's `SetEnvoyFilterStateArguments`.
@@ -180,9 +186,13 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
+    fn over(port: u16, replicas: &[&str], runners_up: usize) -> Routes {
+        Routes::over(&ClusterNames::default(), port, replicas, runners_up)
+    }
+
     #[test]
     fn routes_follow_the_ring() {
-        let routes = Routes::over(443, &["r1", "r2", "r3", "r4"], 2);
+        let routes = over(443, &["r1", "r2", "r3", "r4"], 2);
         use Others::{Spared, Tried};
         let cases = [
             ("alone", 0, 0, Spared, Some("443/r1")),
@@ -198,9 +208,9 @@ mod tests {
             let route = routes.get(first, ahead, others);
             assert_eq!(route.map(Route::name), expected, "{why}");
         }
-        let alone = Routes::over(443, &["r1"], 5);
+        let alone = over(443, &["r1"], 5);
         assert_eq!(alone.reach(), 0, "a replica is not its own runner-up");
-        let two = Routes::over(443, &["r1", "r2"], 1);
+        let two = over(443, &["r1", "r2"], 1);
         let route = two.get(0, 1, Tried).map(Route::name);
         assert_eq!(route, Some("443/r1>r2"), "of two there are no others");
     }
@@ -211,7 +221,7 @@ mod tests {
             let names: Vec<String> = (1..=replicas).map(|number| format!("r{number}")).collect();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             for runners_up in [0, 1, 3, 7, 40] {
-                let routes = Routes::over(80, &names, runners_up);
+                let routes = over(80, &names, runners_up);
                 let distinct: HashSet<&str> = routes.iter().map(Route::name).collect();
                 let ways = if replicas > 2 { 2 } else { 1 };
                 let each = 1 + ways * runners_up.min(replicas.saturating_sub(1));
@@ -237,7 +247,7 @@ mod tests {
 
     #[test]
     fn steering_is_protobuf() {
-        let short = Routes::over(80, &["a"], 0);
+        let short = over(80, &["a"], 0);
         let mut expected = vec![0x0a, 23];
         expected.extend_from_slice(b"envoy.tcp_proxy.cluster");
         expected.extend_from_slice(&[0x12, 4]);
@@ -249,7 +259,7 @@ mod tests {
         );
 
         let name = "x".repeat(200);
-        let long = Routes::over(80, &[&name], 0);
+        let long = over(80, &[&name], 0);
         let steering = long.get(0, 0, Others::Spared).unwrap().steering();
         assert_eq!(steering[25..28], [0x12, 0xcb, 0x01], "203 as a varint");
     }

@@ -33,7 +33,13 @@ impl Context for Root {
 
 impl RootContext for Root {
     fn on_configure(&mut self, _: usize) -> bool {
-        vm::with(|vm| root::configure(vm, self.context, self.role)).unwrap_or(false)
+        match vm::with(|vm| root::configure(vm, self.context, self.role)).flatten() {
+            Some(role) => {
+                self.role = role;
+                true
+            }
+            None => false,
+        }
     }
 
     fn on_tick(&mut self) {
@@ -73,7 +79,7 @@ impl Drop for Root {
 
 struct Connection {
     context: u32,
-    /// The service's port that the connection is to.
+    /// The service's port that the connection is to; `None`: the one that it arrives at.
     port: Option<u16>,
     end: ReplicaEnd,
 }

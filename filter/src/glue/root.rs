@@ -19,8 +19,7 @@ use std::time::Duration;
 /// What the contexts under a root are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// Connections to a port of the service. `None`: the root id names none, and the
-    /// proxy's own choice stands.
+    /// Connections to a port of the service. `None`: to the one that they arrive at.
     Listener(Option<u16>),
     /// Requests of the admin listener.
     Admin,
@@ -34,24 +33,30 @@ pub(super) fn role() -> Role {
     }
 }
 
-/// A root is given its configuration; whether it is one.
-pub(super) fn configure(vm: &mut Vm, root: u32, role: Role) -> bool {
+/// A root is given its configuration, which may name its port; `None`: it is none.
+pub(super) fn configure(vm: &mut Vm, root: u32, role: Role) -> Option<Role> {
     let bytes = host::buffer(BufferType::PluginConfiguration, usize::MAX);
-    let config: Config = match serde_json::from_slice(&bytes) {
+    let mut config: Config = match serde_json::from_slice(&bytes) {
         Ok(config) => config,
         Err(error) => {
             host::log(
                 LogLevel::Critical,
                 &format!("the filter's configuration: {error}"),
             );
-            return false;
+            return None;
         }
     };
     if vm.shared.open().is_err() {
         let text = format!("the host refuses to define the metric {CHANGES_ANNOUNCED}");
         host::log(LogLevel::Critical, &text);
-        return false;
+        return None;
     }
+    // The rest is the same for all plugins.
+    let port = config.port.take();
+    let role = match role {
+        Role::Listener(named) => Role::Listener(named.or(port)),
+        Role::Admin => Role::Admin,
+    };
     let now = vm.read_clock();
     let is_admin = role == Role::Admin;
     match &mut vm.balancer {
@@ -75,7 +80,7 @@ pub(super) fn configure(vm: &mut Vm, root: u32, role: Role) -> bool {
         balancer.refresh(&mut vm.shared, now);
     }
     carry_out(vm, now);
-    true
+    Some(role)
 }
 
 /// Time went by.

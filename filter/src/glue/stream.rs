@@ -3,8 +3,9 @@
 use super::host;
 use super::upstream::{self, ReplicaEnd, observe_outcome};
 use super::vm::Vm;
+use crate::balance::listener::ListenerId;
 use crate::balance::stream::StreamId;
-use crate::balancer::Admission;
+use crate::balancer::{Admission, Balancer};
 use crate::contract::{REFUSAL_PROPERTY, REPLICA_PROPERTY, STEERING_FUNCTION};
 use crate::effect::Fact;
 use crate::random;
@@ -21,7 +22,7 @@ pub(super) fn opened(vm: &mut Vm, context: u32, port: Option<u16>) -> Action {
     let Some(balancer) = &mut vm.balancer else {
         return Action::Continue;
     };
-    let Some(listener) = port.and_then(|port| balancer.listener(port)) else {
+    let Some(listener) = listener(balancer, port) else {
         return Action::Continue;
     };
     if balancer.is_behind(&mut vm.shared) {
@@ -87,7 +88,7 @@ pub(super) fn adopt(vm: &mut Vm, root: u32, now: Moment) {
         if hostcalls::set_effective_context(context).is_err() {
             continue;
         }
-        if let Some(listener) = port.and_then(|port| balancer.listener(port)) {
+        if let Some(listener) = listener(balancer, port) {
             let name = host::property(REPLICA_PROPERTY).unwrap_or_default();
             let name = std::str::from_utf8(&name).unwrap_or_default();
             let fact = Fact::Adopted(StreamId(context), listener, name);
@@ -104,6 +105,12 @@ fn forget_unannounced(vm: &mut Vm, context: u32) {
     }
 }
 
+/// The listener that the connection at hand is to, whose root names this port or none.
+fn listener(balancer: &Balancer, port: Option<u16>) -> Option<ListenerId> {
+    let arrived_at = || u16::try_from(host::number(DESTINATION)?).ok();
+    balancer.listener(port.or_else(arrived_at)?)
+}
+
 /// A number for the client's address, whatever its port.
 fn client(address: &[u8]) -> u64 {
     let colon = address
@@ -113,4 +120,5 @@ fn client(address: &[u8]) -> u64 {
     random::hash(address.get(..colon).unwrap_or(address))
 }
 
+const DESTINATION: &str = "destination\0port";
 const SOURCE: &str = "source\0address";

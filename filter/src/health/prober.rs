@@ -89,7 +89,9 @@ impl Prober {
                 let state = CheckState::before_any_answer(config.health.start, unix_ms);
                 let replica = (*id, replica.name.as_str());
                 let check = (number, check.name.as_str());
-                self.watches.push(Watch::new(replica, check, state));
+                let cluster = config.cluster_names.probe(check.1, replica.1);
+                self.watches
+                    .push(Watch::new(replica, check, cluster, state));
             }
         }
         self.learn(known);

@@ -4,7 +4,7 @@ use super::check_state::CheckState;
 use super::probe_failure::ProbeFailure;
 use super::verdict::Verdict;
 use crate::balance::replica::ReplicaId;
-use crate::contract::{metric_name, probe_cluster};
+use crate::contract::metric_name;
 use crate::effect::{Effects, Level};
 use crate::random;
 use serde::{Deserialize, Serialize};
@@ -43,10 +43,11 @@ pub(crate) struct Detail {
 }
 
 impl Watch {
-    /// A replica under a check of which nothing is known yet.
+    /// A replica under a check of which nothing is known yet, probed through this cluster.
     pub(crate) fn new(
         replica: (ReplicaId, &str),
         check: (usize, &str),
+        cluster: String,
         state: CheckState,
     ) -> Watch {
         Watch {
@@ -54,7 +55,7 @@ impl Watch {
             check: check.0,
             state,
             name: replica.1.to_owned(),
-            cluster: probe_cluster(check.1, replica.1),
+            cluster,
             key: (
                 random::hash(replica.1.as_bytes()),
                 random::hash(check.1.as_bytes()),

@@ -4,6 +4,7 @@ use dtr_lb_filter::config::{
     Admin, Check, CheckKind, Config, Health, Listener, OnDown, Passive, Policy, Replica, Start,
     WhenAllDown,
 };
+use dtr_lb_filter::contract::ClusterNames;
 
 pub fn sample_config(replicas: usize) -> Config {
     Config {
@@ -27,6 +28,8 @@ pub fn sample_config(replicas: usize) -> Config {
             checks: vec!["ping".to_owned()],
         }],
         runners_up: 3,
+        cluster_names: ClusterNames::default(),
+        port: None,
         checks: vec![check("ping")],
         health: Health {
             interval_ms: 1000,

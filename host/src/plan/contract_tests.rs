@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use dtr_lb_filter::contract::ClusterNames;
 use dtr_lb_filter::{config as filter, contract};
 use serde_json::json;
 
@@ -47,8 +48,13 @@ fn filter_config(plan: &Plan) -> filter::Config {
 
 /// The names of the filter's routes over one port, those without a runner-up
 /// included.
-fn filter_routes(port: u16, replicas: &[&str], runners_up: usize) -> Vec<String> {
-    let routes = contract::routes(port, replicas, runners_up);
+fn filter_routes(
+    cluster_names: &ClusterNames,
+    port: u16,
+    replicas: &[&str],
+    runners_up: usize,
+) -> Vec<String> {
+    let routes = contract::routes(cluster_names, port, replicas, runners_up);
     routes.iter().map(|one| one.name().to_owned()).collect()
 }
 
@@ -63,26 +69,34 @@ fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
 
 #[test]
 fn a_plan_defines_exactly_the_names_of_its_filter() {
-    for replicas in 1..=40 {
-        let plan = Plan::of(&config(replicas));
+    let usual = ClusterNames::default();
+    let mine = ClusterNames::with_prefix("dtr/");
+    let cases = (1..=40).flat_map(|replicas| [(replicas, &usual), (replicas, &mine)]);
+    for (replicas, cluster_names) in cases {
+        let plan = Plan::with_names(&config(replicas), cluster_names);
         let filter = filter_config(&plan);
+        assert_eq!(filter.cluster_names, *cluster_names);
         let names: Vec<&str> = filter
             .replicas
             .iter()
             .map(|one| one.name.as_str())
             .collect();
-        let of_port =
-            |listener: &filter::Listener| filter_routes(listener.port, &names, filter.runners_up);
+        let of_port = |listener: &filter::Listener| {
+            filter_routes(cluster_names, listener.port, &names, filter.runners_up)
+        };
         let (routes, mut clusters): (BTreeSet<String>, BTreeSet<String>) =
             (filter.listeners.iter().flat_map(of_port)).partition(|name| name.contains('>'));
         for check in &filter.checks {
             clusters.extend(
                 names
                     .iter()
-                    .map(|name| contract::probe_cluster(&check.name, name)),
+                    .map(|name| cluster_names.probe(&check.name, name)),
             );
         }
-        let pools = filter.listeners.iter().map(|one| contract::pool(one.port));
+        let pools = filter
+            .listeners
+            .iter()
+            .map(|one| cluster_names.pool(one.port));
 
         let why = format!("{replicas} replicas");
         assert_eq!(
@@ -140,12 +154,13 @@ fn a_route_leads_where_its_name_says() {
 
 #[test]
 fn any_number_of_runners_up_gives_the_routes_the_filter_may_name() {
+    let cluster_names = ClusterNames::default();
     for replicas in 1..=40 {
         let list: Vec<Replica> = config(replicas).replicas;
         let names: Vec<&str> = list.iter().map(|one| one.name.as_str()).collect();
         for runners_up in 0..=replicas {
-            let plan = routes(443, &list, runners_up);
-            let with_runner_up = filter_routes(443, &names, runners_up)
+            let plan = routes(&cluster_names, 443, &list, runners_up);
+            let with_runner_up = filter_routes(&cluster_names, 443, &names, runners_up)
                 .into_iter()
                 .filter(|name| name.contains('>'));
             assert_eq!(

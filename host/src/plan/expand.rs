@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use dtr_lb_filter::contract;
+use dtr_lb_filter::contract::{self, ClusterNames};
 
 use super::filter_config::filter_configuration;
 use super::routes::{clusters, routes, runners_up};
@@ -32,11 +32,17 @@ impl Plan {
     /// so that the number of routes grows no faster than the number of replicas.
     #[must_use]
     pub fn of(config: &Config) -> Self {
+        Self::with_names(config, &ClusterNames::default())
+    }
+
+    /// The same with other names of clusters.
+    #[must_use]
+    pub fn with_names(config: &Config, names: &ClusterNames) -> Self {
         let runners_up = runners_up(config.replicas.len());
         let ports: BTreeSet<u16> = config.listeners.iter().map(|one| one.port).collect();
         let traffic = ports.iter().flat_map(|port| {
             config.replicas.iter().map(move |replica| Cluster {
-                name: contract::replica_cluster(*port, &replica.name),
+                name: names.replica(*port, &replica.name),
                 part_of: None,
                 replica: replica.name.clone(),
                 check: None,
@@ -49,7 +55,7 @@ impl Plan {
         });
         let probes = config.checks.iter().flat_map(|check| {
             config.replicas.iter().map(move |replica| Cluster {
-                name: contract::probe_cluster(&check.name, &replica.name),
+                name: names.probe(&check.name, &replica.name),
                 part_of: None,
                 replica: replica.name.clone(),
                 check: Some(check.name.clone()),
@@ -64,30 +70,30 @@ impl Plan {
             listeners: config
                 .listeners
                 .iter()
-                .map(|one| listener(one, config))
+                .map(|one| listener(one, config, names))
                 .collect(),
             clusters: traffic.chain(probes).collect(),
             routes: ports
                 .iter()
-                .flat_map(|port| routes(*port, &config.replicas, runners_up))
+                .flat_map(|port| routes(names, *port, &config.replicas, runners_up))
                 .collect(),
             pools: ports
                 .iter()
                 .map(|port| Pool {
-                    name: contract::pool(*port),
-                    clusters: clusters(*port, &config.replicas),
+                    name: names.pool(*port),
+                    clusters: clusters(names, *port, &config.replicas),
                 })
                 .collect(),
             network_filters: config.filters.clone(),
             balancer: Some(Balancer {
                 vm_id: contract::VM_ID.to_owned(),
-                configuration: filter_configuration(config, runners_up),
+                configuration: filter_configuration(config, names, runners_up),
             }),
             admin: config
                 .admin
                 .as_ref()
                 .map(|admin| Admin { bind: admin.bind }),
-            cluster_status: cluster_status(config),
+            cluster_status: cluster_status(config, names),
             max_connections: config.max_connections,
             drain_delay: config.drain_delay,
             drain_timeout: config.drain_timeout,
@@ -135,13 +141,13 @@ impl Plan {
 }
 
 /// Each replica is asked where the check probes it that may carry the password.
-fn cluster_status(config: &Config) -> Option<ClusterStatus> {
+fn cluster_status(config: &Config, names: &ClusterNames) -> Option<ClusterStatus> {
     let configured = config.cluster_status.as_ref()?;
     let check = config.check_for_password(configured.trust).ok()?;
     let replicas = config.replicas.iter().map(|replica| AskedReplica {
         name: replica.name.clone(),
         id: replica.id.clone(),
-        cluster: contract::probe_cluster(&check.name, &replica.name),
+        cluster: names.probe(&check.name, &replica.name),
     });
     Some(ClusterStatus {
         fqdn: config.fqdn.clone(),
@@ -181,11 +187,11 @@ fn probe_connect_timeout(probe: Duration) -> Duration {
     (probe * 9 / 10).max(Duration::from_millis(1))
 }
 
-fn listener(listener: &config::Listener, config: &Config) -> Listener {
+fn listener(listener: &config::Listener, config: &Config, names: &ClusterNames) -> Listener {
     Listener {
         bind: listener.bind,
         port: listener.port,
-        fallback: contract::pool(listener.port),
+        fallback: names.pool(listener.port),
         idle_timeout: config.idle_timeout,
         resend_first_flight: config.resend_first_flight,
         half_close_timeout: config.half_close_timeout,

@@ -3,11 +3,16 @@
 use std::time::Duration;
 
 use dtr_lb_filter::config::{self as filter, CheckKind};
+use dtr_lb_filter::contract::ClusterNames;
 
 use crate::config::{Check, Config};
 
 /// What the filter's plugins are configured with, as JSON.
-pub(super) fn filter_configuration(config: &Config, runners_up: usize) -> serde_json::Value {
+pub(super) fn filter_configuration(
+    config: &Config,
+    names: &ClusterNames,
+    runners_up: usize,
+) -> serde_json::Value {
     let mut listeners: Vec<filter::Listener> = Vec::new();
     for listener in &config.listeners {
         // Two addresses may serve one port.
@@ -44,6 +49,8 @@ pub(super) fn filter_configuration(config: &Config, runners_up: usize) -> serde_
         replicas: replicas.collect(),
         listeners,
         runners_up,
+        cluster_names: names.clone(),
+        port: None,
         checks: checks.collect(),
         health: filter::Health {
             interval_ms: milliseconds(config.health.interval),

@@ -1,6 +1,6 @@
 //! Routes over the replicas of one port.
 
-use dtr_lb_filter::contract;
+use dtr_lb_filter::contract::{self, ClusterNames};
 
 use super::Route;
 use crate::config::Replica;
@@ -16,8 +16,13 @@ pub(super) fn runners_up(replicas: usize) -> usize {
 /// The routes of one port: each replica first, each of its runners-up second, and
 /// then, where the name says so, all the others. What the filter names without a
 /// runner-up is a cluster, which needs no route.
-pub(super) fn routes(port: u16, replicas: &[Replica], runners_up: usize) -> Vec<Route> {
-    let clusters = clusters(port, replicas);
+pub(super) fn routes(
+    cluster_names: &ClusterNames,
+    port: u16,
+    replicas: &[Replica],
+    runners_up: usize,
+) -> Vec<Route> {
+    let clusters = clusters(cluster_names, port, replicas);
     let names: Vec<&str> = replicas.iter().map(|one| one.name.as_str()).collect();
     let every_pair = runners_up + 1 >= replicas.len();
     let route = |named: &contract::Route| {
@@ -35,18 +40,22 @@ pub(super) fn routes(port: u16, replicas: &[Replica], runners_up: usize) -> Vec<
             clusters: order
                 .filter_map(|number| clusters.get(number).cloned())
                 .collect(),
-            then: (goes_on && !every_pair).then(|| contract::pool(port)),
+            then: (goes_on && !every_pair).then(|| cluster_names.pool(port)),
         })
     };
-    let named = contract::routes(port, &names, runners_up);
+    let named = contract::routes(cluster_names, port, &names, runners_up);
     named.iter().filter_map(route).collect()
 }
 
 /// The clusters of one port.
-pub(super) fn clusters(port: u16, replicas: &[Replica]) -> Vec<String> {
+pub(super) fn clusters(
+    cluster_names: &ClusterNames,
+    port: u16,
+    replicas: &[Replica],
+) -> Vec<String> {
     replicas
         .iter()
-        .map(|replica| contract::replica_cluster(port, &replica.name))
+        .map(|replica| cluster_names.replica(port, &replica.name))
         .collect()
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dtr_lb_filter::contract;
+use dtr_lb_filter::contract::ClusterNames;
 
 use super::place::Place;
 use crate::config::{Config, Verify};
@@ -47,7 +47,7 @@ impl Targets {
                 continue;
             };
             for check in &config.checks {
-                let planned = contract::probe_cluster(&check.name, &replica.name);
+                let planned = ClusterNames::default().probe(&check.name, &replica.name);
                 let Some(probed) = plan.clusters.iter().find(|it| it.name == planned) else {
                     continue;
                 };

@@ -230,7 +230,12 @@ fn with_backups(replicas: usize) -> Config {
 
 fn routes_of(config: &Config, port: u16) -> crate::contract::Routes {
     let names = config.replicas.iter().map(|replica| replica.name.as_str());
-    routes_over(port, &names.collect::<Vec<&str>>(), config.runners_up)
+    routes_over(
+        &config.cluster_names,
+        port,
+        &names.collect::<Vec<&str>>(),
+        config.runners_up,
+    )
 }
 
 #[test]
