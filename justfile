@@ -34,9 +34,10 @@ chaos-results *args:
 fuzz target *args:
     cargo +nightly fuzz run {{ target }} -- -max_total_time=120 {{ args }}
 
-# Write envoy/envoy.yaml again.
+# Write envoy/envoy.yaml and envoy/kubernetes.yaml again.
 envoy:
     cargo run -- envoy --config envoy/dtr-lb.json --out target/envoy --wasm-path /etc/dtr-lb/dtr_lb_filter.wasm --system-roots /etc/ssl/certs/ca-certificates.crt && cp target/envoy/envoy.yaml envoy/envoy.yaml
+    cargo run -- envoy --config envoy/dtr-lb.json --out target/envoy --kubernetes && install -m 644 target/envoy/kubernetes.yaml envoy/kubernetes.yaml
 
 # Build the image, dtr-lb:latest, of nothing but the static binary.
 image:

@@ -148,13 +148,20 @@ impl World {
 
     /// What a story's configuration comes to.
     fn plan(&self, config: Value) -> Plan {
+        Plan::of(&self.config(config))
+    }
+
+    /// A story's configuration, checked.
+    ///
+    /// # Panics
+    /// When it is wrong.
+    pub fn config(&self, config: Value) -> Config {
         let mut whole = base();
         whole["replicas"] = self.replicas.borrow().clone().into();
         merge(&mut whole, config);
         let file = self.folder().join("lb.json").display().to_string();
-        let config = Config::parse(&whole.to_string(), &file)
-            .unwrap_or_else(|error| panic!("the story's configuration: {error}"));
-        Plan::of(&config)
+        Config::parse(&whole.to_string(), &file)
+            .unwrap_or_else(|error| panic!("the story's configuration: {error}"))
     }
 }
 

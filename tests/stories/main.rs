@@ -18,6 +18,7 @@ mod failover;
 mod health;
 mod limits;
 mod listeners;
+mod mesh;
 mod metrics;
 mod module;
 mod orders;

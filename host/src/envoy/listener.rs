@@ -26,28 +26,33 @@ pub(super) fn traffic(
         "filter_chains": [{
             "filters": [
                 (balancer.filter(plan, options)),
-                {
-                    "name": "envoy.filters.network.tcp_proxy",
-                    "typed_config": {
-                        "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
-                        "stat_prefix": (format!("dtr_{port}")),
-                        "cluster": (listener.fallback.as_str()),
-                        // 0s is no limit; left out it would be an hour.
-                        "idle_timeout": (time(listener.idle_timeout.unwrap_or_default())),
-                        // An ejection takes a few milliseconds from the main thread to
-                        // this worker, a hundred and more on a busy machine, and lasts
-                        // 0.3 s: no wait may be longer than that, and all together must
-                        // not be shorter than the ejection's way.
-                        "max_connect_attempts": (attempts_of(listener, plan)),
-                        "access_log": [(access_log())],
-                        "backoff_options": {
-                            "base_interval": "0.025s",
-                            "max_interval": (time(LONGEST_BACKOFF)),
-                        },
-                    },
-                },
+                (tcp_proxy(listener, plan)),
             ],
         }],
+    })
+}
+
+/// What forwards: to the pool, unless the filter names a cluster.
+pub(super) fn tcp_proxy(listener: &Listener, plan: &Plan) -> Node {
+    yaml!({
+        "name": "envoy.filters.network.tcp_proxy",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+            "stat_prefix": (format!("dtr_{}", listener.port)),
+            "cluster": (listener.fallback.as_str()),
+            // 0s is no limit; left out it would be an hour.
+            "idle_timeout": (time(listener.idle_timeout.unwrap_or_default())),
+            // An ejection takes a few milliseconds from the main thread to
+            // this worker, a hundred and more on a busy machine, and lasts
+            // 0.3 s: no wait may be longer than that, and all together must
+            // not be shorter than the ejection's way.
+            "max_connect_attempts": (attempts_of(listener, plan)),
+            "access_log": [(access_log())],
+            "backoff_options": {
+                "base_interval": "0.025s",
+                "max_interval": (time(LONGEST_BACKOFF)),
+            },
+        },
     })
 }
 

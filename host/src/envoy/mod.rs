@@ -3,7 +3,8 @@
 //!
 //! [`bootstrap`] writes all of it into one file, which holds until Envoy is started
 //! again. A [`Folder`] holds it in files that Envoys watch, and goes from one plan to
-//! the next without a connection noticing.
+//! the next without a connection noticing; [`kubernetes`] writes manifests of Envoys that
+//! do so.
 
 mod access_log;
 mod bootstrap;
@@ -11,6 +12,8 @@ mod cluster;
 mod connection;
 mod discovery;
 mod folder;
+mod istio;
+mod kubernetes;
 mod listener;
 mod listener_name;
 mod options;
@@ -25,5 +28,7 @@ mod yaml;
 
 pub use bootstrap::bootstrap;
 pub use folder::{Applied, Change, Confirmed, Folder, FolderError};
+pub use istio::{IstioOptions, istio};
+pub use kubernetes::{KubernetesOptions, kubernetes};
 pub use listener_name::{ADMIN_NAME, listener_names};
 pub use options::BootstrapOptions;

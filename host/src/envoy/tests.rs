@@ -32,6 +32,22 @@ fn the_example_is_what_the_writer_writes() {
 }
 
 #[test]
+fn the_example_for_kubernetes_is_what_the_writer_writes() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../envoy/");
+    let read = |name| std::fs::read_to_string(format!("{folder}{name}")).unwrap_or_default();
+    let options = KubernetesOptions {
+        configuration: read("dtr-lb.json"),
+        image: concat!("dtr-lb:", env!("CARGO_PKG_VERSION")).to_owned(),
+        envoy_image: "envoyproxy/envoy:v1.40.0".to_owned(),
+    };
+    assert!(
+        kubernetes(&three(), &options) == read("kubernetes.yaml"),
+        "envoy/kubernetes.yaml is not what `dtr-lb envoy --kubernetes` writes now; run \
+         `just envoy` and look at the difference"
+    );
+}
+
+#[test]
 fn every_cluster_named_anywhere_exists_once() {
     let plan = three();
     let yaml = bootstrap(&plan, &BootstrapOptions::with_wasm("/filter.wasm"));

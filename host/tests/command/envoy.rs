@@ -169,3 +169,69 @@ fn what_can_t_be_watched_is_refused() {
         );
     }
 }
+
+/// Writes a configuration and has manifests made of it: exit code, what is printed, and
+/// the errors.
+fn manifests(bind: &str, flags: &[&str]) -> (Option<i32>, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("lb.json");
+    let configuration = format!(
+        r#"{{ "fqdn": "dtr.example.com", "replicas": [{{ "address": "10.0.0.1" }}],
+            "listeners": [{{ "bind": "{bind}", "port": 443 }}] }}"#
+    );
+    std::fs::write(&file, configuration).unwrap();
+    let paths = [
+        "--config",
+        file.to_str().unwrap(),
+        "--out",
+        folder.path().to_str().unwrap(),
+    ];
+    let output = output(&[&["envoy"], flags, &paths].concat());
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+#[test]
+fn manifests_are_refused_where_no_client_would_be_served() {
+    let istio = ["--istio", "--wasm-url", "oci://registry.example.com/f:1"];
+    let cases: [(&str, &[&str], &str); 4] = [
+        (
+            "127.0.0.1:8443",
+            &["--kubernetes"],
+            "listeners[0].bind is 127.0.0.1:8443, which no client reaches in a pod; ",
+        ),
+        (
+            "0.0.0.0:0",
+            &istio,
+            "listeners[0].bind is 0.0.0.0:0, which no client reaches in a pod; ",
+        ),
+        ("0.0.0.0:8443", &["--istio"], "--wasm-url <URL>"),
+        (
+            "0.0.0.0:8443",
+            &["--istio", "--wasm-url", "ftp://x/f"],
+            "--wasm-url ftp://x/f: Istio fetches from oci://, https:// or http://",
+        ),
+    ];
+    for (bind, flags, expected) in cases {
+        let (code, _, errors) = manifests(bind, flags);
+        assert_eq!(code, Some(2), "{flags:?}: {errors}");
+        assert!(errors.contains(expected), "{flags:?}: {errors}");
+    }
+}
+
+#[test]
+fn a_registry_that_serves_its_own_balancer_is_warned_of() {
+    let of = |url| manifests("0.0.0.0:8443", &["--istio", "--wasm-url", url]);
+    let (code, printed, errors) = of("oci://dtr.example.com/team/filter:1");
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(
+        printed.contains("warning: dtr.example.com serves the filter that balances it"),
+        "{printed}"
+    );
+    let (_, printed, _) = of("oci://registry.example.com/team/filter:1");
+    assert!(!printed.contains("warning"), "{printed}");
+    assert!(printed.contains("kubectl apply --filename"), "{printed}");
+}

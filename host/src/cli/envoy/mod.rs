@@ -2,6 +2,7 @@
 
 mod config;
 mod follow;
+mod manifests;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -52,6 +53,36 @@ pub(crate) struct Envoy {
     #[arg(long, value_name = "TIME", default_value = "10s", requires = "dynamic",
         value_parser = humantime::parse_duration)]
     wait: Duration,
+    /// Write DIR/kubernetes.yaml instead: Envoys that follow the configuration, as a
+    /// Deployment.
+    #[arg(long, conflicts_with_all = ["dynamic", "wasm_path", "out_path", "istio"])]
+    kubernetes: bool,
+    /// Image of dtr-lb for --kubernetes [default: dtr-lb:VERSION].
+    #[arg(long, value_name = "IMAGE", requires = "kubernetes")]
+    image: Option<String>,
+    /// Image of Envoy 1.40 for --kubernetes.
+    #[arg(
+        long,
+        value_name = "IMAGE",
+        requires = "kubernetes",
+        default_value = "envoyproxy/envoy:v1.40.0"
+    )]
+    envoy_image: String,
+    /// Write DIR/istio.yaml instead: the filter in a gateway of Istio 1.20 or later.
+    #[arg(long, conflicts_with_all = ["dynamic", "wasm_path", "out_path"], requires = "wasm_url")]
+    istio: bool,
+    /// Where Istio finds the filter: the image that `dtr-lb image` writes, as oci://…, or
+    /// what `dtr-lb filter` writes, as https://….
+    #[arg(long, value_name = "URL", requires = "istio")]
+    wasm_url: Option<String>,
+    /// The label `istio` of the gateway for --istio.
+    #[arg(
+        long,
+        value_name = "LABEL",
+        requires = "istio",
+        default_value = "ingressgateway"
+    )]
+    gateway: String,
 }
 
 impl Envoy {
@@ -67,9 +98,11 @@ impl Envoy {
         let out = std::path::absolute(&self.out)
             .with_context(|| format!("--out {} is not a folder", self.out.display()))
             .map_err(Failure::Usage)?;
-        match self.dynamic {
-            true => self.follow(config, &out, watched),
-            false => self.write_once(&config, &out),
+        match (&self.wasm_url, self.kubernetes, self.dynamic) {
+            (Some(url), ..) => self.write_istio(&config, &out, url),
+            (None, true, _) => self.write_kubernetes(&config, &out),
+            (None, false, true) => self.follow(config, &out, watched),
+            (None, false, false) => self.write_once(&config, &out),
         }
     }
 

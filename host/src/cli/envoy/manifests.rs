@@ -1,0 +1,128 @@
+//! `dtr-lb envoy --kubernetes` and `--istio`: manifests, to be applied by kubectl.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
+use dtr_lb::config::{Config, Verify};
+use dtr_lb::envoy::{BootstrapOptions, IstioOptions, KubernetesOptions, istio, kubernetes};
+use dtr_lb::plan::Plan;
+
+use super::super::failure::Failure;
+use super::super::output::{print, replace};
+use super::Envoy;
+
+impl Envoy {
+    /// Writes manifests of Envoys that follow the configuration.
+    pub(super) fn write_kubernetes(&self, config: &Config, out: &Path) -> Result<(), Failure> {
+        can_be_reached(config)?;
+        let file = self.config_args.file().ok_or_else(|| {
+            Failure::Usage(anyhow!(
+                "--kubernetes takes the file over as it is: give --config FILE"
+            ))
+        })?;
+        let configuration = fs::read_to_string(file)
+            .with_context(|| format!("{} can't be read", file.display()))?;
+        let image = concat!("dtr-lb:", env!("CARGO_PKG_VERSION")).to_owned();
+        let options = KubernetesOptions {
+            configuration,
+            image: self.image.clone().unwrap_or(image),
+            envoy_image: self.envoy_image.clone(),
+        };
+        write(
+            out,
+            "kubernetes.yaml",
+            &kubernetes(&Plan::of(config), &options),
+        )?;
+        print_files(config, "all three containers")
+    }
+
+    /// Writes resources for a gateway of Istio.
+    pub(super) fn write_istio(
+        &self,
+        config: &Config,
+        out: &Path,
+        url: &str,
+    ) -> Result<(), Failure> {
+        can_be_reached(config)?;
+        let schemes = ["oci://", "https://", "http://"];
+        if !schemes.iter().any(|scheme| url.starts_with(scheme)) {
+            return Err(Failure::Usage(anyhow!(
+                "--wasm-url {url}: Istio fetches from oci://, https:// or http://"
+            )));
+        }
+        let options = IstioOptions {
+            url: url.to_owned(),
+            gateway: self.gateway.clone(),
+            bootstrap: BootstrapOptions {
+                // Where its proxy's image has them.
+                system_roots: self
+                    .system_roots
+                    .clone()
+                    .unwrap_or_else(|| ISTIO_ROOTS.into()),
+                ..BootstrapOptions::with_wasm("")
+            },
+        };
+        write(out, "istio.yaml", &istio(config, &options))?;
+        let from = url
+            .split("://")
+            .nth(1)
+            .and_then(|rest| rest.split(['/', ':']).next());
+        if from == Some(config.fqdn.as_str()) {
+            print(format_args!(
+                "warning: {} serves the filter that balances it: with all its replicas down, \
+                 or the cache empty, no gateway that starts gets its filter",
+                config.fqdn
+            ))?;
+        }
+        print_files(config, "the gateway's pods")
+    }
+}
+
+/// Writes a file into the folder, and says so.
+fn write(out: &Path, name: &str, manifests: &str) -> Result<(), Failure> {
+    fs::create_dir_all(out)
+        .with_context(|| format!("the folder {} can't be made", out.display()))?;
+    let file = out.join(name);
+    // It may hold a token.
+    replace(&file, manifests.as_bytes(), 0o600)?;
+    print(format_args!(
+        "wrote {0}\napply it with: kubectl apply --filename {0}",
+        file.display()
+    ))
+}
+
+/// Whether clients from outside of a pod reach each listener.
+fn can_be_reached(config: &Config) -> Result<(), Failure> {
+    let is_for_the_pod_alone = |bind: SocketAddr| bind.ip().is_loopback() || bind.port() == 0;
+    for (index, listener) in config.listeners.iter().enumerate() {
+        if is_for_the_pod_alone(listener.bind) {
+            return Err(Failure::Usage(anyhow!(
+                "listeners[{index}].bind is {}, which no client reaches in a pod; bind a fixed \
+                 port of 0.0.0.0 or [::]",
+                listener.bind
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Says which files of the configuration must be there as well.
+fn print_files(config: &Config, place: &str) -> Result<(), Failure> {
+    let files = config.checks.iter().filter_map(|check| match &check.tls {
+        Some(Verify::CaFile(path)) => Some(path.display().to_string()),
+        _ => None,
+    });
+    let files: BTreeSet<String> = files.collect();
+    match files.is_empty() {
+        true => Ok(()),
+        false => {
+            let files: Vec<String> = files.into_iter().collect();
+            print(format_args!("mount into {place}: {}", files.join(", ")))
+        }
+    }
+}
+
+const ISTIO_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";

@@ -1,0 +1,218 @@
+//! Resources for Istio: the filter in a gateway of a mesh.
+
+use std::collections::BTreeMap;
+
+use dtr_lb_filter::contract::ClusterNames;
+
+use super::listener::tcp_proxy;
+use super::options::BootstrapOptions;
+use super::resources::clusters;
+use super::yaml::{Node, yaml};
+use crate::config::{Address, Config};
+use crate::plan::{Listener, Plan, listener_root};
+
+/// What the resources need to know besides the configuration.
+#[derive(Clone, Debug)]
+pub struct IstioOptions {
+    /// Where the filter is, such as `oci://registry.example.com/dtr-lb-filter:0.1.0`.
+    pub url: String,
+    /// The gateway's label `istio`.
+    pub gateway: String,
+    /// What the clusters need to know: certificates in the gateway's image.
+    pub bootstrap: BootstrapOptions,
+}
+
+/// Writes resources with which a gateway of Istio 1.20 or later balances: the registry as a
+/// `ServiceEntry`, the gateway's ports, the filter as a `WasmPlugin` for each port, and an
+/// `EnvoyFilter` with what these can't say.
+#[must_use]
+pub fn istio(config: &Config, options: &IstioOptions) -> String {
+    // Their names must be none of the mesh's.
+    let plan = Plan::with_names(config, &ClusterNames::with_prefix(PREFIX));
+    let head = [
+        service_entry(config, &plan),
+        gateway(&plan, options),
+        virtual_service(config, &plan),
+    ];
+    let plugins = first_listeners(&plan).into_iter();
+    let plugins = plugins.map(|listener| wasm_plugin(listener, &plan, options));
+    let documents = head
+        .into_iter()
+        .chain(plugins)
+        .chain([envoy_filter(&plan, options)]);
+    // Maps, lists, texts and numbers: nothing in it can fail to become YAML.
+    let documents = documents.map(|one| yaml_serde::to_string(&one).unwrap_or_default());
+    let documents: Vec<String> = documents.collect();
+    format!("{HEADER}{}", documents.join("---\n"))
+}
+
+/// The registry: what the gateway's listeners lead to before they are patched.
+fn service_entry(config: &Config, plan: &Plan) -> Node {
+    let fixed = config
+        .replicas
+        .iter()
+        .all(|one| matches!(one.address, Address::Ip(_)));
+    let ports = first_listeners(plan);
+    let endpoints = config.replicas.iter().map(|replica| {
+        let ports = ports.iter().map(|listener| {
+            let port = listener.port;
+            (port_name(port).into(), replica.port(port).into())
+        });
+        yaml!({
+            "address": (replica.address.to_string()),
+            "ports": (Node::Mapping(ports.collect())),
+        })
+    });
+    let endpoints: Vec<Node> = endpoints.collect();
+    let ports: Vec<Node> = ports
+        .iter()
+        .map(|listener| {
+            let port = listener.port;
+            yaml!({ "number": (port), "name": (port_name(port)), "protocol": "TCP" })
+        })
+        .collect();
+    yaml!({
+        "apiVersion": (NETWORKING),
+        "kind": "ServiceEntry",
+        "metadata": { "name": (NAME) },
+        "spec": {
+            "hosts": [(config.fqdn.as_str())],
+            "location": "MESH_EXTERNAL",
+            "resolution": (if fixed { "STATIC" } else { "DNS" }),
+            "ports": (ports),
+            "endpoints": (endpoints),
+        },
+    })
+}
+
+/// The ports, as plain TCP: what is TLS passes through untouched.
+fn gateway(plan: &Plan, options: &IstioOptions) -> Node {
+    let servers = plan.listeners.iter().map(|listener| {
+        let number = listener.bind.port();
+        yaml!({
+            "port": { "number": (number), "name": (port_name(number)), "protocol": "TCP" },
+            "hosts": ["*"],
+        })
+    });
+    yaml!({
+        "apiVersion": (NETWORKING),
+        "kind": "Gateway",
+        "metadata": { "name": (NAME) },
+        "spec": {
+            "selector": { "istio": (options.gateway.as_str()) },
+            "servers": (servers.collect::<Vec<Node>>()),
+        },
+    })
+}
+
+fn virtual_service(config: &Config, plan: &Plan) -> Node {
+    let routes = plan.listeners.iter().map(|listener| {
+        yaml!({
+            "match": [{ "port": (listener.bind.port()) }],
+            "route": [{
+                "destination": {
+                    "host": (config.fqdn.as_str()),
+                    "port": { "number": (listener.port) },
+                },
+            }],
+        })
+    });
+    yaml!({
+        "apiVersion": (NETWORKING),
+        "kind": "VirtualService",
+        "metadata": { "name": (NAME) },
+        "spec": {
+            "hosts": ["*"],
+            "gateways": [(NAME)],
+            "tcp": (routes.collect::<Vec<Node>>()),
+        },
+    })
+}
+
+/// The filter for one port of the service.
+fn wasm_plugin(listener: &Listener, plan: &Plan, options: &IstioOptions) -> Node {
+    let port = listener.port;
+    let numbers = plan.listeners.iter().filter(|one| one.port == port);
+    let numbers = numbers.map(|one| yaml!({ "number": (one.bind.port()) }));
+    let mut configuration = plan
+        .balancer
+        .as_ref()
+        .map(|balancer| balancer.configuration.clone())
+        .unwrap_or_default();
+    configuration["port"] = port.into();
+    // No admin listener is there, nor anybody's business what its token is.
+    configuration["admin"] = serde_json::json!({ "token": null, "loopback": false });
+    let configuration = yaml_serde::to_value(configuration).unwrap_or_default();
+    yaml!({
+        "apiVersion": "extensions.istio.io/v1alpha1",
+        "kind": "WasmPlugin",
+        "metadata": { "name": (format!("{NAME}-{port}")) },
+        "spec": {
+            "selector": { "matchLabels": { "istio": (options.gateway.as_str()) } },
+            "type": "NETWORK",
+            "url": (options.url.as_str()),
+            "pluginName": (listener_root(port)),
+            // With any other, nobody is served where the filter can't be fetched.
+            "failStrategy": "FAIL_OPEN",
+            "match": [{ "ports": (numbers.collect::<Vec<Node>>()) }],
+            "pluginConfig": (configuration),
+        },
+    })
+}
+
+/// What the others can't say: clusters that the filter names, and how often a connection
+/// is tried.
+fn envoy_filter(plan: &Plan, options: &IstioOptions) -> Node {
+    let clusters = clusters(plan, &options.bootstrap).into_iter();
+    let clusters = clusters.map(|cluster| {
+        yaml!({
+            "applyTo": "CLUSTER",
+            "match": { "context": "GATEWAY" },
+            "patch": { "operation": "ADD", "value": (cluster) },
+        })
+    });
+    let listeners = plan.listeners.iter().map(|listener| {
+        yaml!({
+            "applyTo": "NETWORK_FILTER",
+            "match": {
+                "context": "GATEWAY",
+                "listener": {
+                    "portNumber": (listener.bind.port()),
+                    "filterChain": { "filter": { "name": "envoy.filters.network.tcp_proxy" } },
+                },
+            },
+            "patch": { "operation": "MERGE", "value": (tcp_proxy(listener, plan)) },
+        })
+    });
+    yaml!({
+        "apiVersion": "networking.istio.io/v1alpha3",
+        "kind": "EnvoyFilter",
+        "metadata": { "name": (NAME) },
+        "spec": {
+            "workloadSelector": { "labels": { "istio": (options.gateway.as_str()) } },
+            "configPatches": (clusters.chain(listeners).collect::<Vec<Node>>()),
+        },
+    })
+}
+
+/// One listener for each port of the service.
+fn first_listeners(plan: &Plan) -> Vec<&Listener> {
+    let mut first = BTreeMap::new();
+    for listener in &plan.listeners {
+        first.entry(listener.port).or_insert(listener);
+    }
+    first.into_values().collect()
+}
+
+fn port_name(port: u16) -> String {
+    format!("tcp-{port}")
+}
+
+const NAME: &str = "dtr-lb";
+const PREFIX: &str = "dtr-lb/";
+const NETWORKING: &str = "networking.istio.io/v1";
+const HEADER: &str = "\
+# Written by `dtr-lb envoy --istio`; write it again rather than edit it.
+# kubectl apply --namespace istio-ingress --filename istio.yaml: the gateway's own namespace.
+# \"bind\" of a listener is the port where the gateway's pods listen.
+";

@@ -1,0 +1,101 @@
+//! What `dtr-lb envoy --istio` writes, put together in Envoy as Istio puts it together.
+
+use dtr_lb::envoy::{BootstrapOptions, IstioOptions, istio};
+use dtr_lb_tests::{Authority, Healthy, Ping, Replica, Unhealthy, on_envoy};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// The documents of a file, of one kind.
+fn documents(yaml: &str, kind: &str) -> Vec<Value> {
+    let documents = yaml_serde::Deserializer::from_str(yaml);
+    let documents = documents.map(|one| Value::deserialize(one).unwrap());
+    documents.filter(|one| one["kind"] == kind).collect()
+}
+
+/// The values of the patches of one kind.
+fn patches(yaml: &str, applied_to: &str) -> Vec<Value> {
+    let filter = &documents(yaml, "EnvoyFilter")[0];
+    let patches = filter["spec"]["configPatches"].as_array().unwrap().iter();
+    let patches = patches.filter(|patch| patch["applyTo"] == applied_to);
+    patches
+        .map(|patch| patch["patch"]["value"].clone())
+        .collect()
+}
+
+on_envoy!(the_filter_balances_where_a_mesh_has_put_it, |world| {
+    let stays = world.replica(Replica::healthy()).await;
+    let sick = world
+        .replica(Replica::pings(Ping::fails("garant: down")))
+        .await;
+    let breaks = world.replica(Replica::healthy()).await;
+    let system_roots = world.folder().join("gateway.pem");
+    Authority::new().write(&system_roots);
+    let options = IstioOptions {
+        url: "oci://registry.example.com/dtr-lb-filter:1".to_owned(),
+        gateway: "ingressgateway".to_owned(),
+        bootstrap: BootstrapOptions {
+            system_roots,
+            ..BootstrapOptions::with_wasm("")
+        },
+    };
+    let written = istio(&world.config(json!({})), &options);
+    let plugin = documents(&written, "WasmPlugin").remove(0)["spec"].take();
+    assert_eq!(plugin["type"], "NETWORK");
+
+    let proxy = world
+        .edited_proxy(json!({}), |bootstrap| {
+            let mut bootstrap: Value = yaml_serde::from_str(&bootstrap).unwrap();
+            let parts = &mut bootstrap["static_resources"];
+            parts["clusters"] = patches(&written, "CLUSTER").into();
+            let configuration = json!({
+                "@type": "type.googleapis.com/google.protobuf.StringValue",
+                "value": plugin["pluginConfig"].to_string(),
+            });
+            let listeners = parts["listeners"].as_array_mut().unwrap();
+            for listener in listeners {
+                let filter = &mut listener["filter_chains"][0]["filters"][0];
+                let wasm = match filter.pointer("/typed_config/http_filters") {
+                    Some(_) => "/typed_config/http_filters/0/typed_config/config",
+                    None => "/typed_config/config",
+                };
+                let wasm = filter.pointer_mut(wasm).unwrap();
+                // Istio gives neither.
+                let vm = wasm["vm_config"].as_object_mut().unwrap();
+                assert!(vm.remove("vm_id").is_some());
+                wasm.as_object_mut()
+                    .unwrap()
+                    .remove("allow_on_headers_stop_iteration");
+                wasm["configuration"] = configuration.clone();
+            }
+            let traffic = &mut parts["listeners"][0]["filter_chains"][0]["filters"];
+            traffic[0]["typed_config"]["config"]["root_id"] = plugin["pluginName"].clone();
+            // What the VirtualService comes to, and the patch over it.
+            traffic[1]["typed_config"] = json!({
+                "stat_prefix": "outbound|443||dtr.example.com",
+                "cluster": "outbound|443||dtr.example.com",
+            });
+            let patch = patches(&written, "NETWORK_FILTER").remove(0);
+            for (field, value) in patch["typed_config"].as_object().unwrap() {
+                traffic[1]["typed_config"][field] = value.clone();
+            }
+            bootstrap.to_string()
+        })
+        .await;
+
+    proxy.sees(&stays, Healthy).await;
+    proxy.sees(&breaks, Healthy).await;
+    proxy.sees(&sick, Unhealthy).await;
+    let first = proxy.answers(8).await;
+    assert_eq!(first.len(), 2, "{first:?}");
+    breaks.refuses_clients().await;
+    let later = proxy.answers(8).await;
+    assert_eq!(later.get(stays.name()), Some(&8), "{later:?}");
+    let path = format!("/replicas/{}?state=drain", breaks.name());
+    let answer = proxy.request_admin("PUT", &path, &[], b"").await;
+    assert_eq!(
+        answer.status,
+        403,
+        "no token, and no listener of its own: {}",
+        answer.text()
+    );
+});
