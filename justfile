@@ -51,6 +51,10 @@ prove-image *args:
 prove-filter-image *args:
     packaging/prove-filter-image {{ args }}
 
+# Prove Envoys that follow one file, in containers as Kubernetes would run them.
+prove-fleet *args:
+    packaging/prove-fleet {{ args }}
+
 # Build the package for Debian: target/artifacts/dtr-lb_VERSION-1_amd64.deb.
 deb:
     packaging/deb

@@ -40,6 +40,26 @@ impl Proxy {
         .await;
     }
 
+    /// Waits until `/status` lists these replicas.
+    ///
+    /// # Panics
+    /// When it lists others.
+    pub async fn lists(&self, names: &[&str]) {
+        eventually(LIMIT, format!("{names:?} in /status"), async || {
+            let answer = self.try_admin("/status").await?;
+            let status: Value =
+                serde_json::from_slice(&answer.body).map_err(|error| error.to_string())?;
+            let replicas = status["replicas"].as_array().into_iter().flatten();
+            let listed: Vec<&str> = replicas.filter_map(|it| it["name"].as_str()).collect();
+            if listed == names {
+                Ok(())
+            } else {
+                Err(format!("{listed:?}"))
+            }
+        })
+        .await;
+    }
+
     /// Waits until `/status` gives this reason, with this text in the error, for
     /// why the replica is not healthy.
     ///

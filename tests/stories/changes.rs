@@ -18,6 +18,14 @@ fn with(replica: &Standin, fields: Value) -> Value {
     entry
 }
 
+/// The names of the replicas of a change.
+fn names(change: &Value) -> Vec<&str> {
+    let replicas = change["replicas"].as_array().unwrap().iter();
+    replicas
+        .map(|replica| replica["name"].as_str().unwrap())
+        .collect()
+}
+
 on_each_proxy!(nobody_notices_fifty_changes, |world| {
     let stays = world.replica(Replica::healthy()).await;
     let moves = world.replica(Replica::healthy()).await;
@@ -84,6 +92,7 @@ on_each_proxy!(nobody_notices_fifty_changes, |world| {
     ];
     for (why, change) in changes.iter().cycle().take(50) {
         world.reload(&mut proxy, change.clone()).await;
+        proxy.lists(&names(change)).await;
         load.is_answered(20).await;
         proxy.is_in_state(&rests, "drain").await;
         let seen = proxy.status_of(&sick).await.unwrap();

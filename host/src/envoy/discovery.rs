@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::options::BootstrapOptions;
-use super::plugin::Plugin;
+use super::plugin::{Plugin, Revision};
 use super::resources::{clusters, listeners};
 use super::yaml::Node;
 use crate::plan::Plan;
@@ -24,10 +24,10 @@ pub(super) struct PluginFile {
 }
 
 impl Discovery {
-    pub(super) fn of(plan: &Plan, options: &BootstrapOptions) -> Discovery {
+    pub(super) fn of(plan: &Plan, options: &BootstrapOptions, revision: Revision) -> Discovery {
         let plugins = Plugin::all(plan).into_iter().map(|plugin| PluginFile {
             name: plugin.file(),
-            resource: json(plugin.resource(plan, options)),
+            resource: json(plugin.resource(plan, options, revision)),
         });
         Discovery {
             clusters: typed(CLUSTER, clusters(plan, options)),

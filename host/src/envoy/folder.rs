@@ -11,10 +11,12 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
 use super::bootstrap::bootstrap;
-use super::discovery::{CLUSTERS_FILE, Discovery, LISTENERS_FILE, Resources, fingerprint, name};
+use super::discovery::{
+    CLUSTERS_FILE, Discovery, LISTENERS_FILE, PluginFile, Resources, fingerprint, name,
+};
 use super::listener::longest_dial;
 use super::options::BootstrapOptions;
-use super::plugin::Plugin;
+use super::plugin::{Plugin, Revision};
 use super::running::{Acceptance, Expected, Running};
 use crate::plan::Plan;
 use crate::replace_file::replace_file;
@@ -157,7 +159,11 @@ impl Folder {
                 .collect(),
             ..self.options.clone()
         };
-        let new = Discovery::of(plan, &options);
+        let revision = self.revision(plan)?;
+        let mut new = Discovery::of(plan, &options, revision);
+        if !self.has_plugins(&new.plugins)? {
+            new = Discovery::of(plan, &options, revision.next());
+        }
         let is_first = self.read(CLUSTERS_FILE)?.is_none();
         if !self.file(&module).exists() {
             self.write(&module, filter, EVERYBODY)?;
@@ -254,6 +260,29 @@ impl Folder {
             self.remove_others(&used)?;
         }
         Ok(before - self.leaving.len())
+    }
+
+    /// The revision of the plugins that are written.
+    fn revision(&self, plan: &Plan) -> Result<Revision, FolderError> {
+        let mut newest = Revision::default();
+        for plugin in Plugin::all(plan) {
+            let text = self.read(&plugin.file())?;
+            let written = text.and_then(|text| Resources::read(&text));
+            let written = written.unwrap_or_default();
+            newest = written.iter().map(Revision::of).fold(newest, Ord::max);
+        }
+        Ok(newest)
+    }
+
+    /// Whether the plugins' files are these.
+    fn has_plugins(&self, plugins: &[PluginFile]) -> Result<bool, FolderError> {
+        for plugin in plugins {
+            let text = Resources::new([&plugin.resource]).text;
+            if self.read(&plugin.name)?.as_ref() != Some(&text) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Takes these clusters for those in force.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use super::options::BootstrapOptions;
 use super::yaml::{Node, path_config_source, yaml};
 use crate::plan::{ADMIN_ROOT, Plan, listener_root};
@@ -77,11 +79,21 @@ impl Plugin {
     }
 
     /// The configuration as Envoy's extension discovery has it.
-    pub(super) fn resource(&self, plan: &Plan, options: &BootstrapOptions) -> Node {
+    ///
+    /// Each revision has a plugin name of its own: for a plugin that is in all the same as
+    /// one before it, whose connections are still open, Envoy takes that one, and does not
+    /// configure it again.
+    pub(super) fn resource(
+        &self,
+        plan: &Plan,
+        options: &BootstrapOptions,
+        revision: Revision,
+    ) -> Node {
+        let name = format!("{}{REVISION}{}", self.root_id, revision.0);
         yaml!({
             "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
             "name": (self.root_id.as_str()),
-            "typed_config": (self.typed_config(plan, options)),
+            "typed_config": (self.typed_config(&name, plan, options)),
         })
     }
 
@@ -91,7 +103,7 @@ impl Plugin {
         match &options.watched {
             None => yaml!({
                 "name": (self.kind.name()),
-                "typed_config": (self.typed_config(plan, options)),
+                "typed_config": (self.typed_config(&self.root_id, plan, options)),
             }),
             Some(folder) => yaml!({
                 "name": (self.root_id.as_str()),
@@ -104,7 +116,7 @@ impl Plugin {
     }
 
     /// Its configuration. The VM's part is the same for all, so that they share one.
-    fn typed_config(&self, plan: &Plan, options: &BootstrapOptions) -> Node {
+    fn typed_config(&self, name: &str, plan: &Plan, options: &BootstrapOptions) -> Node {
         let filename = options.wasm.to_string_lossy().into_owned();
         let (vm_id, configuration) = match &plan.balancer {
             Some(filter) => (filter.vm_id.as_str(), by_line(&filter.configuration)),
@@ -113,7 +125,7 @@ impl Plugin {
         yaml!({
             "@type": (self.kind.type_url()),
             "config": {
-                "name": (self.root_id.as_str()),
+                "name": (name),
                 "root_id": (self.root_id.as_str()),
                 "failure_policy": "FAIL_RELOAD",
                 // Else a request that waits for its body would never be shown it.
@@ -133,6 +145,23 @@ impl Plugin {
     }
 }
 
+/// How often the configuration of the plugins in a folder has been another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Revision(u64);
+
+impl Revision {
+    /// The one that a plugin's resource is of; the first if it says none.
+    pub(super) fn of(resource: &Value) -> Revision {
+        let name = resource["typed_config"]["config"]["name"].as_str();
+        let number = name.and_then(|name| name.rsplit_once(REVISION)?.1.parse().ok());
+        Revision(number.unwrap_or_default())
+    }
+
+    pub(super) fn next(self) -> Revision {
+        Revision(self.0.wrapping_add(1))
+    }
+}
+
 /// JSON with one line for each field of the whole.
 fn by_line(configuration: &serde_json::Value) -> String {
     let fields = configuration.as_object().into_iter().flatten();
@@ -142,5 +171,7 @@ fn by_line(configuration: &serde_json::Value) -> String {
     format!("{{\n{}\n}}", lines.join(",\n"))
 }
 
+/// Between a plugin's root id and its revision.
+const REVISION: char = '#';
 /// Files of plugins begin so.
 const FILE: &str = "ecds-";
