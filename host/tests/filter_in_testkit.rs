@@ -376,3 +376,35 @@ fn an_order_holds_on_every_worker_at_once() {
     order(&mut kit, "ready");
     assert_eq!(shares(&mut kit), 2);
 }
+
+#[test]
+fn a_connection_is_balanced_as_its_own_root_was_told() {
+    // As when a configuration is taken back while connections of its root are open: the
+    // root is used again and is not configured again.
+    let before = configuration();
+    let mut after = before.clone();
+    after["replicas"].as_array_mut().unwrap().truncate(1);
+    // No root id of ours, so that it is told its port.
+    after["port"] = json!(443);
+    let mut kit = world(&before).plugin_of("after", after).start().unwrap();
+    kit.advance(secs(5));
+    let of_root = |kit: &mut TestKit, root: &str| -> BTreeMap<String, usize> {
+        let mut shares = BTreeMap::new();
+        for _ in 0..6 {
+            let mut client = kit.tcp().root_id(root).cluster("443").connect();
+            *shares
+                .entry(client.upstream().cluster().to_owned())
+                .or_default() += 1;
+            client.close();
+        }
+        shares
+    };
+    let only = BTreeMap::from([("443/r1".to_owned(), 6)]);
+    assert_eq!(of_root(&mut kit, "after"), only);
+    of_root(&mut kit, "dtr-lb/443");
+    // The others are probed again.
+    kit.advance(secs(5));
+    let back = of_root(&mut kit, "dtr-lb/443");
+    assert_eq!(back.len(), 3, "all three are there again: {back:?}");
+    assert_eq!(of_root(&mut kit, "after"), only);
+}

@@ -51,7 +51,10 @@ impl RootContext for Root {
             Role::Listener(port) => port,
             Role::Admin => None,
         };
-        vm::with(|vm| vm.unannounced.push((context, port)));
+        vm::with(|vm| {
+            root::counts(vm, self.context);
+            vm.unannounced.push((context, port));
+        });
         Some(Box::new(Connection {
             context,
             port,

@@ -3,7 +3,7 @@
 use super::effects::{carry_out, sync_and_carry_out};
 use super::host;
 use super::stream;
-use super::vm::{Call, Vm};
+use super::vm::{Call, ListenerRoot, Vm};
 use crate::balancer::Balancer;
 use crate::compare::observation;
 use crate::config::Config;
@@ -14,6 +14,7 @@ use crate::health::probe_response::{BODY_LIMIT, ProbeResponse, ReplySource};
 use crate::time::Moment;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, LogLevel, MapType};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// What the contexts under a root are.
@@ -59,21 +60,19 @@ pub(super) fn configure(vm: &mut Vm, root: u32, role: Role) -> Option<Role> {
     };
     let now = vm.read_clock();
     let is_admin = role == Role::Admin;
-    match &mut vm.balancer {
-        None => {
-            // The wall clock is enough: VMs that start at the same nanosecond differ
-            // by their ids from the first heartbeat on.
-            let seed = host::now().unwrap_or_default().as_nanos() as u64;
-            vm.balancer = Some(Balancer::new(config, seed, vm.clock.unix_ms()));
-        }
-        // All plugins are given the same; the connections' counts.
-        Some(_) if is_admin => {}
-        Some(balancer) => balancer.configure(config, now),
-    }
     if !is_admin {
-        vm.listening.push(root);
+        let known = vm.listening.iter().find(|it| *it.config == config);
+        let config = known.map_or_else(|| Rc::new(config), |it| it.config.clone());
+        vm.listening.push(ListenerRoot {
+            root,
+            config: config.clone(),
+        });
+        go_on_with(vm, config, now);
         vm.ticking = Some(root);
         let _ = hostcalls::set_tick_period(Duration::from_millis(TICKS.0));
+    } else if vm.balancer.is_none() {
+        // All plugins are given the same; the connections' counts.
+        go_on_with(vm, Rc::new(config), now);
     }
     // Not more than to look: this VM may be one that the host throws away.
     if let Some(balancer) = &mut vm.balancer {
@@ -83,12 +82,49 @@ pub(super) fn configure(vm: &mut Vm, root: u32, role: Role) -> Option<Role> {
     Some(role)
 }
 
+/// A connection comes in under a root, or the root ticks again. Its configuration is the one that counts: a host that
+/// goes back to an earlier one, some of whose connections are still open, takes the root
+/// that it has for it, and configures nothing.
+pub(super) fn counts(vm: &mut Vm, root: u32) {
+    let listening = vm.listening.iter().find(|it| it.root == root);
+    let is_in_force = |it: &ListenerRoot| {
+        let in_force = vm.in_force.as_ref();
+        in_force.is_some_and(|in_force| Rc::ptr_eq(in_force, &it.config))
+    };
+    if let Some(config) = listening
+        .filter(|it| !is_in_force(it))
+        .map(|it| it.config.clone())
+    {
+        let now = vm.read_clock();
+        go_on_with(vm, config, now);
+        sync_and_carry_out(vm, now);
+    }
+}
+
+fn go_on_with(vm: &mut Vm, config: Rc<Config>, now: Moment) {
+    match &mut vm.balancer {
+        Some(balancer) => balancer.configure((*config).clone(), now),
+        None => {
+            // The wall clock is enough: VMs that start at the same nanosecond differ
+            // by their ids from the first heartbeat on.
+            let seed = host::now().unwrap_or_default().as_nanos() as u64;
+            let balancer = Balancer::new((*config).clone(), seed, vm.clock.unix_ms());
+            vm.balancer = Some(balancer);
+        }
+    }
+    vm.in_force = Some(config);
+}
+
 /// Time went by.
 pub(super) fn tick(vm: &mut Vm, root: u32) {
     if vm.ticking.is_some_and(|newest| newest != root) {
         // A newer root ticks; this one stays at hand, should that be taken back.
         let _ = hostcalls::set_tick_period(IDLE_TICK);
         return;
+    }
+    if vm.ticking.is_none() {
+        // The newer one has ended.
+        counts(vm, root);
     }
     vm.ticking = Some(root);
     let now = vm.read_clock();
@@ -126,7 +162,7 @@ pub(super) fn answered(vm: &mut Vm, token: u32, headers: usize) {
 /// one of them ticks.
 pub(super) fn done(vm: &mut Vm, root: u32) -> bool {
     let before = vm.listening.len();
-    vm.listening.retain(|listening| *listening != root);
+    vm.listening.retain(|listening| listening.root != root);
     if vm.listening.len() == before || !vm.listening.is_empty() {
         return true;
     }

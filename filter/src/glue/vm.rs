@@ -4,12 +4,14 @@ use super::host::{self, Shared};
 use crate::admin::http::Request;
 use crate::balancer::Balancer;
 use crate::compare::InspectionId;
+use crate::config::Config;
 use crate::health::probe_request::ProbeId;
 use crate::random::NameHasher;
 use crate::time::{Clock, Moment};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasherDefault;
+use std::rc::Rc;
 
 /// The state of this VM.
 #[derive(Default)]
@@ -18,7 +20,9 @@ pub(super) struct Vm {
     pub(super) shared: Shared,
     pub(super) balancer: Option<Balancer>,
     /// The roots of listeners.
-    pub(super) listening: Vec<u32>,
+    pub(super) listening: Vec<ListenerRoot>,
+    /// The configuration that the balancer has.
+    pub(super) in_force: Option<Rc<Config>>,
     /// The one of them that ticks: the newest.
     pub(super) ticking: Option<u32>,
     /// The root that stays only until the last connection is closed.
@@ -32,6 +36,13 @@ pub(super) struct Vm {
     pub(super) calls: BTreeMap<u32, Call>,
     /// The host's numbers of metrics, by name.
     pub(super) metrics: HashMap<String, u32, BuildHasherDefault<NameHasher>>,
+}
+
+/// A root of a listener, and what it has been configured with.
+pub(super) struct ListenerRoot {
+    pub(super) root: u32,
+    /// One for all roots that have the same.
+    pub(super) config: Rc<Config>,
 }
 
 /// What an HTTP call is for.
