@@ -2,6 +2,8 @@
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
+use super::access_line;
+
 /// Reads `DTR_LB_LOG`. `debug` and `trace` are for our own words: what libraries say
 /// is shown from `warn` on. A part without a level of its own has the general one.
 ///
@@ -44,7 +46,7 @@ fn level(name: &str) -> Option<LevelFilter> {
 pub(super) const FORMS: &str = r#"off, error, warn, info, debug or trace, or by part, as in "info,dtr_lb=debug", where the parts are access, balancer, filter and dtr_lb"#;
 
 /// The targets of our own lines.
-const PARTS: [&str; 4] = ["access", "balancer", "filter", "dtr_lb"];
+const PARTS: [&str; 4] = [access_line::TARGET, "balancer", "filter", "dtr_lb"];
 
 const LEVELS: [(&str, LevelFilter); 6] = [
     ("off", LevelFilter::OFF),

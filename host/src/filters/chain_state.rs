@@ -237,7 +237,7 @@ impl FilterChainState {
     }
 
     /// The connection is over; each filter in turn sees it end. The balancer need not know
-    /// which side did: an end that speaks against a replica it is told as such.
+    /// which side did: an end that speaks against a replica is a callback of its own.
     pub(crate) fn close(&self, connection: &impl ConnectionInfo, peer: Peer) {
         for (_, slot, filter) in self.filters(connection) {
             slot.visit(filter, |vm, context| {
