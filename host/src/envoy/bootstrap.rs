@@ -10,7 +10,7 @@ use super::yaml::{Node, path_config_source, socket_address, yaml};
 use crate::plan::Plan;
 
 /// Writes the plan as YAML that Envoy 1.40 starts with. Where Envoy is to watch files, the
-/// listeners and clusters are in those, see [`Discovery`](super::Discovery).
+/// listeners and clusters are in those, see [`Folder`](super::Folder).
 #[must_use]
 pub fn bootstrap(plan: &Plan, options: &BootstrapOptions) -> String {
     let (fixed, dynamic) = match &options.watched {

@@ -13,8 +13,8 @@ pub struct BootstrapOptions {
     pub envoy_admin: SocketAddr,
     /// The certificates that `"verify": "system"` means there.
     pub system_roots: PathBuf,
-    /// The folder there in which Envoy watches the files of a
-    /// [`Discovery`](super::Discovery); `None`: all is in the bootstrap.
+    /// Where Envoy sees the [`Folder`](super::Folder) that it watches; `None`: all is in
+    /// the bootstrap.
     pub watched: Option<PathBuf>,
 }
 
