@@ -13,7 +13,7 @@ pub struct ProbeId(pub u64);
 pub struct ProbeRequest {
     /// Comes back with the answer.
     pub probe: ProbeId,
-    /// The [`probe_cluster`](crate::contract::probe_cluster) to send it to.
+    /// The [`cluster`](crate::contract::ClusterNames::probe) to send it to.
     pub cluster: String,
     /// The request's headers, `:method` and the like first.
     pub headers: Arc<[(String, String)]>,
