@@ -1,6 +1,5 @@
 //! The folder that Envoys watch, and how it goes from one plan to the next.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -11,13 +10,14 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
 use super::bootstrap::bootstrap;
+use super::change::{Applied, Change, Confirmed, FolderError};
 use super::discovery::{
     CLUSTERS_FILE, Discovery, LISTENERS_FILE, PluginFile, Resources, fingerprint, name,
 };
-use super::listener::longest_dial;
 use super::options::BootstrapOptions;
 use super::plugin::{Plugin, Revision};
 use super::running::{Acceptance, Expected, Running};
+use super::watched_clusters::WatchedClusters;
 use crate::plan::Plan;
 use crate::replace_file::replace_file;
 
@@ -29,81 +29,11 @@ use crate::replace_file::replace_file;
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
+    /// Where Envoys see it.
+    watched: PathBuf,
     options: BootstrapOptions,
     wait: Duration,
-    /// The clusters of the plan in force, by name.
-    clusters: BTreeMap<String, Value>,
-    /// Those of plans before it.
-    leaving: BTreeMap<String, Leaving>,
-}
-
-/// A cluster that no filter names any more.
-#[derive(Debug)]
-struct Leaving {
-    cluster: Value,
-    /// Until then a connection may name it.
-    until: Instant,
-}
-
-/// What became of a plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Applied {
-    /// The folder was empty: Envoy can be started.
-    First,
-    /// The folder had it already.
-    Unchanged,
-    /// It has replaced another.
-    Changed(Change),
-}
-
-/// How one plan replaced another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Change {
-    /// How it is known that Envoy has it.
-    pub confirmed: Confirmed,
-    /// The listeners that are others now, or gone, by name: Envoy closes connections
-    /// that they accepted after its drain time.
-    pub drained: Vec<String>,
-    /// Whether the bootstrap is another: that counts when Envoy is started again.
-    pub needs_restart: bool,
-}
-
-/// How it is known that Envoy has something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Confirmed {
-    /// It says so.
-    ByEnvoy,
-    /// It did not answer, and was given time.
-    ByWaiting,
-}
-
-/// Why a plan is not in force.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FolderError {
-    /// A file can't be written, read or removed.
-    #[error("{}: {source}; check the folder's permissions and the space on it", path.display())]
-    File {
-        /// Which one.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A file of this name is there that was not written by a folder of ours.
-    #[error("{} holds no list of resources; remove it, or give another folder", .0.display())]
-    Foreign(PathBuf),
-    /// Envoy has not taken what was written.
-    #[error(
-        "the Envoy at {admin} refuses {} and goes on with what it had of it; its log says why",
-        path.display()
-    )]
-    Rejected {
-        /// Which file.
-        path: PathBuf,
-        /// Envoy's admin address.
-        admin: SocketAddr,
-    },
+    clusters: WatchedClusters,
 }
 
 impl Folder {
@@ -127,18 +57,15 @@ impl Folder {
         })?;
         let mut folder = Folder {
             path,
-            options: BootstrapOptions {
-                watched: Some(watched),
-                ..options
-            },
+            watched,
+            options,
             wait,
-            clusters: BTreeMap::new(),
-            leaving: BTreeMap::new(),
+            clusters: WatchedClusters::default(),
         };
         if let Some(text) = folder.read(CLUSTERS_FILE)? {
             let known = Resources::read(&text);
             let known = known.ok_or_else(|| FolderError::Foreign(folder.file(CLUSTERS_FILE)))?;
-            folder.clusters = by_name(known);
+            folder.clusters = WatchedClusters::new(known);
         }
         Ok(folder)
     }
@@ -151,12 +78,8 @@ impl Folder {
     pub async fn apply(&mut self, plan: &Plan, filter: &[u8]) -> Result<Applied, FolderError> {
         let module = module_name(filter);
         let options = BootstrapOptions {
-            wasm: self
-                .options
-                .watched
-                .iter()
-                .map(|it| it.join(&module))
-                .collect(),
+            wasm: self.watched.join(&module),
+            watched: Some(self.watched.clone()),
             ..self.options.clone()
         };
         let revision = self.revision(plan)?;
@@ -173,23 +96,10 @@ impl Folder {
             true => OWNER,
             false => EVERYBODY,
         };
-        let plugins = new.plugins.iter().map(|plugin| WatchedFile {
-            name: plugin.name.clone(),
-            resources: Resources::new([&plugin.resource]),
-            subject: format!(".{}", name(&plugin.resource)),
-            mode: who,
-        });
-        let listeners = WatchedFile {
-            name: LISTENERS_FILE.to_owned(),
-            resources: Resources::new(&new.listeners),
-            subject: "listener_manager.lds".to_owned(),
-            mode: EVERYBODY,
-        };
-        let rest: Vec<WatchedFile> = plugins.chain([listeners]).collect();
+        let rest = files_of(&new.plugins, &new.listeners, who);
         let bootstrap = bootstrap(plan, &options);
 
-        // Those of the plan before stay, but for those that have another of their name.
-        self.replace_clusters(by_name(new.clusters));
+        self.clusters.replace(new.clusters);
         let clusters = [self.clusters_file()];
         if is_first {
             for file in clusters.iter().chain(&rest) {
@@ -227,7 +137,7 @@ impl Folder {
     /// Waits until some of what an earlier plan has left is of no use any more; for ever
     /// when there is none.
     pub async fn leftovers(&self) {
-        match self.leaving.values().map(|one| one.until).min() {
+        match self.clusters.first_leaves() {
             Some(until) => sleep_until(until).await,
             None => std::future::pending().await,
         }
@@ -236,7 +146,7 @@ impl Folder {
     /// How long what an earlier plan has left is still of use; `None`: there is nothing.
     #[must_use]
     pub fn leftovers_last(&self) -> Option<Duration> {
-        let last = self.leaving.values().map(|one| one.until).max();
+        let last = self.clusters.last_leaves();
         last.map(|until| until.saturating_duration_since(Instant::now()))
     }
 
@@ -250,16 +160,14 @@ impl Folder {
         plan: &Plan,
         filter: &[u8],
     ) -> Result<usize, FolderError> {
-        let before = self.leaving.len();
-        let now = Instant::now();
-        self.leaving.retain(|_, one| one.until > now);
+        let gone = self.clusters.remove_leftovers(Instant::now());
         self.put(&[self.clusters_file()], self.wait).await?;
-        if self.leaving.is_empty() {
+        if self.clusters.first_leaves().is_none() {
             let plugins = Plugin::all(plan).into_iter().map(|plugin| plugin.file());
             let used: Vec<String> = plugins.chain([module_name(filter)]).collect();
             self.remove_others(&used)?;
         }
-        Ok(before - self.leaving.len())
+        Ok(gone)
     }
 
     /// The revision of the plugins that are written.
@@ -285,32 +193,10 @@ impl Folder {
         Ok(true)
     }
 
-    /// Takes these clusters for those in force.
-    fn replace_clusters(&mut self, new: BTreeMap<String, Value>) {
-        let old = std::mem::replace(&mut self.clusters, new);
-        let old = old
-            .into_iter()
-            .filter(|(name, _)| !self.clusters.contains_key(name));
-        let old: Vec<(String, Value)> = old.collect();
-        let longest = old
-            .iter()
-            .map(|(_, cluster)| connect_timeout(cluster))
-            .max();
-        let now = Instant::now();
-        let until = now + longest_dial(longest.unwrap_or_default());
-        let clusters = &self.clusters;
-        self.leaving
-            .retain(|name, one| !clusters.contains_key(name) && one.until > now);
-        let old = old.into_iter();
-        self.leaving
-            .extend(old.map(|(name, cluster)| (name, Leaving { cluster, until })));
-    }
-
     fn clusters_file(&self) -> WatchedFile {
-        let leaving = self.leaving.values().map(|one| &one.cluster);
         WatchedFile {
             name: CLUSTERS_FILE.to_owned(),
-            resources: Resources::new(self.clusters.values().chain(leaving)),
+            resources: Resources::new(self.clusters.all()),
             subject: "cluster_manager.cds".to_owned(),
             mode: EVERYBODY,
         }
@@ -431,27 +317,27 @@ struct WatchedFile {
     mode: u32,
 }
 
+/// What Envoy is to find after the clusters.
+fn files_of(plugins: &[PluginFile], listeners: &[Value], who: u32) -> Vec<WatchedFile> {
+    let plugins = plugins.iter().map(|plugin| WatchedFile {
+        name: plugin.name.clone(),
+        resources: Resources::new([&plugin.resource]),
+        subject: format!(".{}", name(&plugin.resource)),
+        mode: who,
+    });
+    let listeners = WatchedFile {
+        name: LISTENERS_FILE.to_owned(),
+        resources: Resources::new(listeners),
+        subject: "listener_manager.lds".to_owned(),
+        mode: EVERYBODY,
+    };
+    plugins.chain([listeners]).collect()
+}
+
 /// The file of a filter, which has another name when it is another filter: Envoy would
 /// take no notice of a file that only changes its contents.
 fn module_name(filter: &[u8]) -> String {
     format!("{MODULE}{}.wasm", fingerprint(filter))
-}
-
-fn by_name(resources: Vec<Value>) -> BTreeMap<String, Value> {
-    let named = resources.into_iter();
-    named.map(|one| (name(&one).to_owned(), one)).collect()
-}
-
-/// How long an attempt to connect a client to a cluster may take: as it is written, such
-/// as `1s` or `0.500s`. No client is connected to a cluster for probes, and a route has no
-/// time of its own.
-fn connect_timeout(cluster: &Value) -> Duration {
-    let text = match cluster.get("outlier_detection") {
-        Some(_) => cluster["connect_timeout"].as_str().unwrap_or_default(),
-        None => "",
-    };
-    let seconds = text.trim_end_matches('s').parse().unwrap_or_default();
-    Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
 
 const BOOTSTRAP_FILE: &str = "envoy.yaml";

@@ -8,6 +8,7 @@
 
 mod access_log;
 mod bootstrap;
+mod change;
 mod cluster;
 mod connection;
 mod discovery;
@@ -24,10 +25,12 @@ mod running;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod watched_clusters;
 mod yaml;
 
 pub use bootstrap::bootstrap;
-pub use folder::{Applied, Change, Confirmed, Folder, FolderError};
+pub use change::{Applied, Change, Confirmed, FolderError};
+pub use folder::Folder;
 pub use istio::{IstioOptions, istio};
 pub use kubernetes::{KubernetesOptions, kubernetes};
 pub use listener_name::{ADMIN_NAME, listener_names};
