@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -27,9 +27,11 @@ impl Watch {
     /// changed, the file is looked at now and then.
     pub(super) fn new(file: &Path) -> io::Result<Watch> {
         let (sender, events) = mpsc::channel(1);
-        let watcher = notify::recommended_watcher(move |_| {
-            // One that waits already stands for all.
-            let _ = sender.try_send(());
+        let watcher = notify::recommended_watcher(move |event| {
+            if may_change(&event) {
+                // One that waits already stands for all.
+                let _ = sender.try_send(());
+            }
         });
         let mut watch = Watch {
             file: std::path::absolute(file)?,
@@ -95,6 +97,12 @@ impl Watch {
         }
         self.folders = folders;
     }
+}
+
+/// Whether something may be another after this. That a file was read is an event as well:
+/// each look would be followed by the next.
+fn may_change(event: &notify::Result<Event>) -> bool {
+    !event.as_ref().is_ok_and(|event| event.kind.is_access())
 }
 
 /// The folder of the file, and those with a link on the way to it.
@@ -200,6 +208,39 @@ mod tests {
         let mut watch = Watch::new(&at("..data/lb.json")).unwrap();
         lead("3");
         changes(&mut watch, "the folder is another").await;
+    }
+
+    #[tokio::test]
+    async fn to_look_is_no_event() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, other) = (folder.path().join("lb.json"), folder.path().join("other"));
+        fs::write(&file, "1").unwrap();
+        let (sender, mut events) = mpsc::unbounded_channel();
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            let change = may_change(&event);
+            let _ = sender.send((event.unwrap().paths, change));
+        });
+        let watcher = watcher.as_mut().unwrap();
+        watcher
+            .watch(folder.path(), RecursiveMode::NonRecursive)
+            .unwrap();
+        fs::read(&file).unwrap();
+        fs::write(&other, "2").unwrap();
+        // Events come in order: that of the other file is after all of the first.
+        let mut seen = Vec::new();
+        loop {
+            let event = timeout(BETWEEN_LOOKS, events.recv()).await;
+            let (paths, change) = event.unwrap().unwrap();
+            if paths.contains(&other) && change {
+                break;
+            }
+            seen.push((paths, change));
+        }
+        assert!(seen.iter().all(|(_, change)| !change), "{seen:?}");
+        assert!(
+            !seen.is_empty(),
+            "nothing is seen of a read, so that this proves nothing"
+        );
     }
 
     #[tokio::test]
