@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
@@ -18,17 +19,27 @@ pub(super) struct Watch {
     file: PathBuf,
     watcher: Option<RecommendedWatcher>,
     folders: BTreeSet<PathBuf>,
+    steps: Steps,
     events: mpsc::Receiver<()>,
     contents: Option<Vec<u8>>,
 }
+
+/// The file, and the links on the way to it. Nothing else in their folders matters: a log
+/// that is written there would wake whoever writes it.
+type Steps = Arc<Mutex<BTreeSet<PathBuf>>>;
 
 impl Watch {
     /// Of this file, as it is now. Where the system does not say that something has
     /// changed, the file is looked at now and then.
     pub(super) fn new(file: &Path) -> io::Result<Watch> {
         let (sender, events) = mpsc::channel(1);
+        let steps = Steps::default();
+        let of_steps = steps.clone();
         let watcher = notify::recommended_watcher(move |event| {
-            if may_change(&event) {
+            if may_change(
+                &event,
+                &of_steps.lock().unwrap_or_else(PoisonError::into_inner),
+            ) {
                 // One that waits already stands for all.
                 let _ = sender.try_send(());
             }
@@ -37,6 +48,7 @@ impl Watch {
             file: std::path::absolute(file)?,
             watcher: watcher.ok(),
             folders: BTreeSet::new(),
+            steps,
             events,
             contents: None,
         };
@@ -87,7 +99,9 @@ impl Watch {
         let Some(watcher) = &mut self.watcher else {
             return;
         };
-        let folders = folders_of(&self.file);
+        let steps = steps_to(&self.file);
+        let folders = steps.iter().filter_map(|step| step.parent());
+        let folders: BTreeSet<PathBuf> = folders.map(Path::to_owned).collect();
         for gone in self.folders.difference(&folders) {
             let _ = watcher.unwatch(gone);
         }
@@ -96,18 +110,25 @@ impl Watch {
             let _ = watcher.watch(folder, RecursiveMode::NonRecursive);
         }
         self.folders = folders;
+        *self.steps.lock().unwrap_or_else(PoisonError::into_inner) = steps;
     }
 }
 
-/// Whether something may be another after this. That a file was read is an event as well:
-/// each look would be followed by the next.
-fn may_change(event: &notify::Result<Event>) -> bool {
-    !event.as_ref().is_ok_and(|event| event.kind.is_access())
+/// Whether one of these may be another after this. That a file was read is an event as
+/// well: each look would be followed by the next.
+fn may_change(event: &notify::Result<Event>, steps: &BTreeSet<PathBuf>) -> bool {
+    match event {
+        Ok(event) if event.kind.is_access() => false,
+        // One that was lost stands for anything.
+        Ok(event) if event.paths.is_empty() => true,
+        Ok(event) => event.paths.iter().any(|path| steps.contains(path)),
+        Err(_) => true,
+    }
 }
 
-/// The folder of the file, and those with a link on the way to it.
-fn folders_of(file: &Path) -> BTreeSet<PathBuf> {
-    let mut folders = BTreeSet::new();
+/// The links on the way to a file, and where they lead in the end.
+fn steps_to(file: &Path) -> BTreeSet<PathBuf> {
+    let mut steps = BTreeSet::new();
     let mut path = PathBuf::new();
     let mut ahead: VecDeque<OsString> = parts(file);
     let mut links = 0;
@@ -121,24 +142,22 @@ fn folders_of(file: &Path) -> BTreeSet<PathBuf> {
                 path = part.into();
                 continue;
             }
-            _ => {}
+            _ => path.push(part),
         }
-        if let Ok(target) = fs::read_link(path.join(&part))
+        if let Ok(target) = fs::read_link(&path)
             && links < MOST_LINKS
         {
             links += 1;
-            folders.insert(path.clone());
+            steps.insert(path.clone());
+            path.pop();
             let mut parts = parts(&target);
             parts.extend(ahead);
             ahead = parts;
-        } else {
-            if ahead.is_empty() {
-                folders.insert(path.clone());
-            }
-            path.push(part);
+        } else if ahead.is_empty() {
+            steps.insert(path.clone());
         }
     }
-    folders
+    steps
 }
 
 fn parts(path: &Path) -> VecDeque<OsString> {
@@ -211,36 +230,38 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn to_look_is_no_event() {
+    async fn neither_a_look_nor_another_file_is_a_change() {
         let folder = tempfile::tempdir().unwrap();
-        let (file, other) = (folder.path().join("lb.json"), folder.path().join("other"));
+        let at = |name: &str| folder.path().join(name);
+        let (file, log) = (at("lb.json"), at("log"));
         fs::write(&file, "1").unwrap();
+        let steps = steps_to(&file);
         let (sender, mut events) = mpsc::unbounded_channel();
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            let change = may_change(&event);
+            let change = may_change(&event, &steps);
             let _ = sender.send((event.unwrap().paths, change));
         });
         let watcher = watcher.as_mut().unwrap();
-        watcher
-            .watch(folder.path(), RecursiveMode::NonRecursive)
-            .unwrap();
+        let alone = RecursiveMode::NonRecursive;
+        watcher.watch(folder.path(), alone).unwrap();
         fs::read(&file).unwrap();
-        fs::write(&other, "2").unwrap();
-        // Events come in order: that of the other file is after all of the first.
+        fs::write(&log, "2").unwrap();
+        fs::write(at("last"), "3").unwrap();
+        // Events come in order.
         let mut seen = Vec::new();
-        loop {
+        while seen
+            .last()
+            .is_none_or(|(paths, _): &(Vec<PathBuf>, bool)| *paths != [at("last")])
+        {
             let event = timeout(BETWEEN_LOOKS, events.recv()).await;
-            let (paths, change) = event.unwrap().unwrap();
-            if paths.contains(&other) && change {
-                break;
-            }
-            seen.push((paths, change));
+            seen.push(event.unwrap().unwrap());
         }
-        assert!(seen.iter().all(|(_, change)| !change), "{seen:?}");
+        let of = |path: &Path| seen.iter().filter(|(paths, _)| *paths == [path]).count();
         assert!(
-            !seen.is_empty(),
-            "nothing is seen of a read, so that this proves nothing"
+            of(&file) > 0 && of(&log) > 0,
+            "nothing is seen of them: {seen:?}"
         );
+        assert!(seen.iter().all(|(_, change)| !change), "{seen:?}");
     }
 
     #[tokio::test]
@@ -254,7 +275,7 @@ mod tests {
         let changed = timeout(QUIET * 5, watch.changed()).await;
         assert!(changed.is_err(), "same contents, and another file");
         watch.forget();
-        fs::write(&other, "3").unwrap();
+        fs::write(&file, "1").unwrap();
         changes(&mut watch, "it is to be read again").await;
     }
 }
