@@ -11,6 +11,9 @@
 //! | `dtr.orders` | drain and maintenance | the VM that was asked to |
 //! | `dtr.cluster_status` | what the registry says of its own replicas; JSON, without the first byte | the standalone host |
 //!
+//! Each key begins with `dtr.`: where a proxy gives its VMs no id, as a mesh does, what
+//! other filters share is there too.
+//!
 //! That verdicts or orders have changed is counted in a metric: a VM looks at it before
 //! each connection, and no host takes a lock or copies anything for that.
 //!
