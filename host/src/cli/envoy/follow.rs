@@ -100,7 +100,7 @@ impl Follower<'_> {
                 }
             };
             match self.go_on_with(config).await {
-                Ok(None) => {}
+                Ok(None) => tracing::info!("{file}: in force already"),
                 Ok(Some(line)) => tracing::info!("{file}: {line}"),
                 Err(error) => {
                     tracing::error!("{file}: {error}");
