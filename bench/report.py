@@ -105,7 +105,7 @@ class Outcome:
             yield "in a network namespace of its own: loopback alone, no firewall, no connection tracking"
         yield f"workers: {machine.CORES} for each proxy; load, proxy and replicas share the cores"
         yield "probes of /_ping every 2 s by HAProxy, dtr-lb and Envoy; NGINX's stream module has none"
-        yield "access logs: dtr-lb's on, into a file, save where a row says off; the others' off, their default"
+        yield "access logs: dtr-lb's on, into a file, save where a row says off, and those of our bootstrap; the others' off, their default"
         yield "of several versions of a peer, a goal counts the better one"
         yield from self.results.left_out
 
