@@ -52,7 +52,7 @@ impl RootContext for Root {
             Role::Admin => None,
         };
         vm::with(|vm| {
-            root::counts(vm, self.context);
+            root::use_own_config(vm, self.context);
             vm.unannounced.push((context, port));
         });
         Some(Box::new(Connection {

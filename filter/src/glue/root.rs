@@ -82,10 +82,11 @@ pub(super) fn configure(vm: &mut Vm, root: u32, role: Role) -> Option<Role> {
     Some(role)
 }
 
-/// A connection comes in under a root, or the root ticks again. Its configuration is the one that counts: a host that
-/// goes back to an earlier one, some of whose connections are still open, takes the root
-/// that it has for it, and configures nothing.
-pub(super) fn counts(vm: &mut Vm, root: u32) {
+/// A connection comes in under a root, or it is the one that ticks again: what it has been
+/// configured with is in force. A host that goes back to an earlier configuration, some of
+/// whose connections are still open, takes the root that it has for it, and configures
+/// nothing.
+pub(super) fn use_own_config(vm: &mut Vm, root: u32) {
     let listening = vm.listening.iter().find(|it| it.root == root);
     let is_in_force = |it: &ListenerRoot| {
         let in_force = vm.in_force.as_ref();
@@ -124,7 +125,7 @@ pub(super) fn tick(vm: &mut Vm, root: u32) {
     }
     if vm.ticking.is_none() {
         // The newer one has ended.
-        counts(vm, root);
+        use_own_config(vm, root);
     }
     vm.ticking = Some(root);
     let now = vm.read_clock();

@@ -19,10 +19,10 @@ pub(super) struct Vm {
     pub(super) clock: Clock,
     pub(super) shared: Shared,
     pub(super) balancer: Option<Balancer>,
+    /// The configuration that it has.
+    pub(super) in_force: Option<Rc<Config>>,
     /// The roots of listeners.
     pub(super) listening: Vec<ListenerRoot>,
-    /// The configuration that the balancer has.
-    pub(super) in_force: Option<Rc<Config>>,
     /// The one of them that ticks: the newest.
     pub(super) ticking: Option<u32>,
     /// The root that stays only until the last connection is closed.
