@@ -9,32 +9,35 @@ use super::yaml::Node;
 use crate::plan::Plan;
 use crate::sha256::sha256;
 
-/// The files, in the order in which Envoy must find them: a filter that names a cluster
-/// that is not there yet has its connections closed, and a listener waits for its filter.
-pub(super) struct Discovery {
-    pub(super) clusters: Vec<Value>,
-    pub(super) plugins: Vec<PluginFile>,
-    pub(super) listeners: Vec<Value>,
-}
-
 /// The file of one plugin.
 pub(super) struct PluginFile {
     pub(super) name: String,
     pub(super) resource: Value,
 }
 
-impl Discovery {
-    pub(super) fn of(plan: &Plan, options: &BootstrapOptions, revision: Revision) -> Discovery {
-        let plugins = Plugin::all(plan).into_iter().map(|plugin| PluginFile {
+/// The clusters, as the file of clusters has them.
+pub(super) fn cluster_resources(plan: &Plan, options: &BootstrapOptions) -> Vec<Value> {
+    typed(CLUSTER, clusters(plan, options))
+}
+
+/// The listeners, as the file of listeners has them.
+pub(super) fn listener_resources(plan: &Plan, options: &BootstrapOptions) -> Vec<Value> {
+    typed(LISTENER, listeners(plan, options))
+}
+
+/// The files of the plugins.
+pub(super) fn plugin_files(
+    plan: &Plan,
+    options: &BootstrapOptions,
+    revision: Revision,
+) -> Vec<PluginFile> {
+    let plugins = Plugin::all(plan).into_iter();
+    plugins
+        .map(|plugin| PluginFile {
             name: plugin.file(),
             resource: json(plugin.resource(plan, options, revision)),
-        });
-        Discovery {
-            clusters: typed(CLUSTER, clusters(plan, options)),
-            plugins: plugins.collect(),
-            listeners: typed(LISTENER, listeners(plan, options)),
-        }
-    }
+        })
+        .collect()
 }
 
 /// A file of resources, one a line; and the version by which Envoy says that it has it.

@@ -12,7 +12,8 @@ use tokio::time::{Instant, sleep_until};
 use super::bootstrap::bootstrap;
 use super::change::{Applied, Change, Confirmed, FolderError};
 use super::discovery::{
-    CLUSTERS_FILE, Discovery, LISTENERS_FILE, PluginFile, Resources, fingerprint, name,
+    CLUSTERS_FILE, LISTENERS_FILE, PluginFile, Resources, cluster_resources, fingerprint,
+    listener_resources, name, plugin_files,
 };
 use super::options::BootstrapOptions;
 use super::plugin::{Plugin, Revision};
@@ -24,7 +25,7 @@ use crate::replace_file::replace_file;
 /// A folder with a bootstrap, the files that Envoys watch, and the filter.
 ///
 /// What is in it always fits together: when the plan changes, the clusters of the old
-/// and the new one are there before the filter is told of the new ones, and the old ones
+/// and the new one are there before the filter has the new configuration, and the old ones
 /// stay until no connection can name them any more.
 #[derive(Debug)]
 pub struct Folder {
@@ -83,23 +84,24 @@ impl Folder {
             ..self.options.clone()
         };
         let revision = self.revision(plan)?;
-        let mut new = Discovery::of(plan, &options, revision);
-        if !self.has_plugins(&new.plugins)? {
-            new = Discovery::of(plan, &options, revision.next());
+        let mut plugins = plugin_files(plan, &options, revision);
+        if !self.has_plugins(&plugins)? {
+            plugins = plugin_files(plan, &options, revision.next());
         }
+        let listeners = listener_resources(plan, &options);
         let is_first = self.read(CLUSTERS_FILE)?.is_none();
         if !self.file(&module).exists() {
             self.write(&module, filter, EVERYBODY)?;
         }
-        let drained = self.drained(&new.listeners)?;
+        let drained = self.drained(&listeners)?;
         let who = match plan.has_token() {
             true => OWNER,
             false => EVERYBODY,
         };
-        let rest = files_of(&new.plugins, &new.listeners, who);
+        let rest = files_of(&plugins, &listeners, who);
         let bootstrap = bootstrap(plan, &options);
 
-        self.clusters.replace(new.clusters);
+        self.clusters.replace(cluster_resources(plan, &options));
         let clusters = [self.clusters_file()];
         if is_first {
             for file in clusters.iter().chain(&rest) {
@@ -114,7 +116,7 @@ impl Folder {
             self.write(BOOTSTRAP_FILE, bootstrap.as_bytes(), EVERYBODY)?;
         }
         let clusters = self.put(&clusters, self.wait).await?;
-        // Whoever has waited once knows that nobody answers.
+        // Nobody answers, and one wait is enough.
         let wait = match clusters {
             Some(Confirmed::ByWaiting) => Duration::ZERO,
             Some(Confirmed::ByEnvoy) | None => self.wait,
