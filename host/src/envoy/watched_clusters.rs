@@ -84,8 +84,12 @@ fn connect_timeout(cluster: &Value) -> Duration {
         None => "",
     };
     let seconds = text.trim_end_matches('s').parse().unwrap_or_default();
-    Duration::try_from_secs_f64(seconds).unwrap_or_default()
+    let timeout = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    timeout.min(LONGEST_TIMEOUT)
 }
+
+/// Of what a file says that others may have written.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests {
@@ -102,6 +106,26 @@ mod tests {
         let all = clusters.all();
         all.map(|one| format!("{}:{}", name(one), one["port"]))
             .collect()
+    }
+
+    #[test]
+    fn a_time_that_others_have_written_is_read_as_far_as_it_makes_sense() {
+        for (text, seconds) in [
+            ("0.250s", 0.25),
+            ("5s", 5.0),
+            ("-1s", 0.0),
+            ("1e19s", 3600.0),
+            ("NaNs", 0.0),
+            ("soon", 0.0),
+        ] {
+            let cluster = json!({ "connect_timeout": text, "outlier_detection": {} });
+            assert_eq!(connect_timeout(&cluster).as_secs_f64(), seconds, "{text}");
+        }
+        let mut clusters = WatchedClusters::new(vec![json!({
+            "name": "a", "connect_timeout": "1e19s", "outlier_detection": {},
+        })]);
+        clusters.replace(Vec::new());
+        assert!(clusters.last_leaves().is_some(), "it leaves in the end");
     }
 
     #[tokio::test(start_paused = true)]
