@@ -1,6 +1,6 @@
 //! What `dtr-lb envoy --istio` writes, put together in Envoy as Istio puts it together.
 
-use dtr_lb::envoy::{BootstrapOptions, IstioOptions, istio};
+use dtr_lb::envoy::{IstioOptions, istio};
 use dtr_lb_tests::{Authority, Healthy, Ping, Replica, Unhealthy, on_envoy};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -33,10 +33,7 @@ on_envoy!(the_filter_balances_where_a_mesh_has_put_it, |world| {
     let options = IstioOptions {
         url: "oci://registry.example.com/dtr-lb-filter:1".to_owned(),
         gateway: "ingressgateway".to_owned(),
-        bootstrap: BootstrapOptions {
-            system_roots,
-            ..BootstrapOptions::with_wasm("")
-        },
+        system_roots,
     };
     let written = istio(&world.config(json!({})), &options);
     let plugin = documents(&written, "WasmPlugin").remove(0)["spec"].take();

@@ -1,6 +1,7 @@
 //! Resources for Istio: the filter in a gateway of a mesh.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use dtr_lb_filter::contract::ClusterNames;
 
@@ -18,8 +19,8 @@ pub struct IstioOptions {
     pub url: String,
     /// The gateway's label `istio`.
     pub gateway: String,
-    /// What the clusters need to know: certificates in the gateway's image.
-    pub bootstrap: BootstrapOptions,
+    /// The certificates that `"verify": "system"` means in the gateway's image.
+    pub system_roots: PathBuf,
 }
 
 /// Writes resources with which a gateway of Istio 1.20 or later balances: the registry as a
@@ -163,7 +164,12 @@ fn wasm_plugin(listener: &Listener, plan: &Plan, options: &IstioOptions) -> Node
 /// What the others can't say: clusters that the filter names, and how often a connection
 /// is tried.
 fn envoy_filter(plan: &Plan, options: &IstioOptions) -> Node {
-    let clusters = clusters(plan, &options.bootstrap).into_iter();
+    let of_image = BootstrapOptions {
+        system_roots: options.system_roots.clone(),
+        // Where the filter is, the WasmPlugin says.
+        ..BootstrapOptions::with_wasm("")
+    };
+    let clusters = clusters(plan, &of_image).into_iter();
     let clusters = clusters.map(|cluster| {
         yaml!({
             "applyTo": "CLUSTER",

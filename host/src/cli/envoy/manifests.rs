@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use dtr_lb::config::{Config, Verify};
-use dtr_lb::envoy::{BootstrapOptions, IstioOptions, KubernetesOptions, istio, kubernetes};
+use dtr_lb::envoy::{IstioOptions, KubernetesOptions, istio, kubernetes};
 use dtr_lb::plan::Plan;
 
 use super::super::failure::Failure;
@@ -56,14 +56,11 @@ impl Envoy {
         let options = IstioOptions {
             url: url.to_owned(),
             gateway: self.gateway.clone(),
-            bootstrap: BootstrapOptions {
-                // Where its proxy's image has them.
-                system_roots: self
-                    .system_roots
-                    .clone()
-                    .unwrap_or_else(|| ISTIO_ROOTS.into()),
-                ..BootstrapOptions::with_wasm("")
-            },
+            // Where its proxy's image has them.
+            system_roots: self
+                .system_roots
+                .clone()
+                .unwrap_or_else(|| ISTIO_ROOTS.into()),
         };
         write(out, "istio.yaml", &istio(config, &options))?;
         let from = url
