@@ -96,16 +96,7 @@ macro_rules! on_each_proxy {
 #[macro_export]
 macro_rules! on_host {
     ($name:ident, |$world:ident| $body:block) => {
-        mod $name {
-            use super::*;
-
-            async fn story($world: &$crate::World) $body
-
-            #[test]
-            fn host() {
-                $crate::World::run($crate::Kind::Host, story);
-            }
-        }
+        $crate::on_one_proxy!(Host host, $name, |$world| $body);
     };
 }
 
@@ -113,14 +104,23 @@ macro_rules! on_host {
 #[macro_export]
 macro_rules! on_envoy {
     ($name:ident, |$world:ident| $body:block) => {
+        $crate::on_one_proxy!(Envoy envoy, $name, |$world| $body);
+    };
+}
+
+/// What [`on_host!`] and [`on_envoy!`] come to.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! on_one_proxy {
+    ($kind:ident $test:ident, $name:ident, |$world:ident| $body:block) => {
         mod $name {
             use super::*;
 
             async fn story($world: &$crate::World) $body
 
             #[test]
-            fn envoy() {
-                $crate::World::run($crate::Kind::Envoy, story);
+            fn $test() {
+                $crate::World::run($crate::Kind::$kind, story);
             }
         }
     };
