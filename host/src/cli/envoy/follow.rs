@@ -51,6 +51,7 @@ impl Follower<'_> {
     pub(super) async fn watch(&mut self, file: &Path) -> Result<(), Failure> {
         let mut signals = Signals::new().context("signals can't be awaited")?;
         let watch = Watch::new(file).with_context(|| format!("{}", file.display()))?;
+        log_warnings(&self.config);
         match self.apply().await.map_err(anyhow::Error::from)? {
             Applied::First => self.print_first()?,
             Applied::Unchanged => tracing::info!("{}: in force already", file.display()),
@@ -116,9 +117,7 @@ impl Follower<'_> {
     /// The configuration as it is now.
     fn read_again(&self) -> Result<Config, Failure> {
         let config = only_balancer(self.config_args.read_again()?)?;
-        for warning in &config.warnings {
-            tracing::warn!("{warning}");
-        }
+        log_warnings(&config);
         Ok(config)
     }
 
@@ -175,6 +174,12 @@ impl Follower<'_> {
             line += "; envoy.yaml is another, which counts when Envoy is started again";
         }
         line
+    }
+}
+
+fn log_warnings(config: &Config) {
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
     }
 }
 
