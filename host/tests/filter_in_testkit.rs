@@ -384,7 +384,7 @@ fn a_connection_is_balanced_as_its_own_root_was_told() {
     let before = configuration();
     let mut after = before.clone();
     after["replicas"].as_array_mut().unwrap().truncate(1);
-    // No root id of ours, so that it is told its port.
+    // No root id of ours: the configuration names the port.
     after["port"] = json!(443);
     let mut kit = world(&before).plugin_of("after", after).start().unwrap();
     kit.advance(secs(5));

@@ -24,7 +24,7 @@ struct Shared {
 }
 
 impl Proxy {
-    /// Puts so many clients to the first listener.
+    /// Starts this many clients at the first listener.
     pub fn load(&self, clients: usize) -> Load {
         let address = self.addresses().listeners[0];
         let shared = Arc::<Shared>::default();

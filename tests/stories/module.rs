@@ -68,7 +68,7 @@ on_envoy!(
             { "bind": format!("127.0.0.1:{arrives}"), "port": arrives },
         ]});
 
-        // As in a mesh: no id of the VM, no body, roots of any name. One plugin is told its
+        // As in a mesh: no id of the VM, no body, roots of any name. One plugin is given its
         // port, the other must look where connections arrive.
         let proxy = world
             .edited_proxy(config, |bootstrap| {

@@ -1,4 +1,4 @@
-//! `dtr-lb filter`: the filter's module, for whoever serves it to Envoys.
+//! `dtr-lb filter`: the filter's module, as a file that a server hands to Envoys.
 
 use std::path::PathBuf;
 

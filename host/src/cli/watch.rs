@@ -25,7 +25,7 @@ pub(super) struct Watch {
 }
 
 /// The file, and the links on the way to it. Nothing else in their folders matters: a log
-/// that is written there would wake whoever writes it.
+/// that is written there would wake the process that writes it.
 type Steps = Arc<Mutex<BTreeSet<PathBuf>>>;
 
 impl Watch {
