@@ -21,6 +21,8 @@ pub(super) struct Watch {
     folders: BTreeSet<PathBuf>,
     steps: Steps,
     events: mpsc::Receiver<()>,
+    /// Whether there is an event after which the file has not been read yet.
+    unread: bool,
     contents: Option<Vec<u8>>,
 }
 
@@ -50,6 +52,7 @@ impl Watch {
             folders: BTreeSet::new(),
             steps,
             events,
+            unread: false,
             contents: None,
         };
         watch.follow_links();
@@ -58,13 +61,15 @@ impl Watch {
     }
 
     /// Waits until the contents are others, and have stayed so for a moment. A file that
-    /// is gone is waited for.
+    /// is gone is waited for. Who stops to wait, and waits again, misses nothing.
     pub(super) async fn changed(&mut self) {
         loop {
-            if timeout(BETWEEN_LOOKS, self.events.recv()).await == Ok(None) {
+            if !self.unread && timeout(BETWEEN_LOOKS, self.events.recv()).await == Ok(None) {
                 sleep(BETWEEN_LOOKS).await;
             }
+            self.unread = true;
             self.until_quiet().await;
+            self.unread = false;
             self.follow_links();
             let contents = self.read();
             if contents.is_some() && contents != self.contents {
@@ -227,6 +232,19 @@ mod tests {
         let mut watch = Watch::new(&at("..data/lb.json")).unwrap();
         lead("3");
         changes(&mut watch, "the folder is another").await;
+    }
+
+    #[tokio::test]
+    async fn who_stops_to_wait_misses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("lb.json");
+        fs::write(&file, "1").unwrap();
+        let mut watch = Watch::new(&file).unwrap();
+        fs::write(&file, "2").unwrap();
+        // The event has come, and the file is not quiet yet.
+        let stopped = timeout(QUIET / 2, watch.changed()).await;
+        assert!(stopped.is_err(), "it did not wait for the file to be quiet");
+        changes(&mut watch, "it is written").await;
     }
 
     #[tokio::test]
