@@ -1,45 +1,14 @@
-//! A TLS ClientHello: RFC 8446, sections 4.1.2 and 5.1.
+//! Whether a TLS ClientHello may be sent again.
 
 use super::resend::{MOST_KEPT, Resend};
+use crate::net::client_hello::{
+    Body, CLIENT_HELLO, MESSAGE_HEADER, RECORD_HEADER, Record, VERSION_AND_RANDOM,
+};
 
-/// Judges what begins as a ClientHello may, complete or not. It may be spread over
-/// several records.
+/// Judges what begins as a ClientHello may, complete or not.
 pub(super) fn judge(sent: &[u8]) -> Resend {
     let message = handshake(sent);
     message.map_or(Resend::Never, |message| judge_hello(&message))
-}
-
-/// The handshake bytes of all records; `None`: there are other records.
-fn handshake(sent: &[u8]) -> Option<Handshake> {
-    let mut message = Handshake::default();
-    let mut rest = sent;
-    while !rest.is_empty() {
-        let well_formed = match rest {
-            [kind] => *kind == FIRST_BYTE,
-            [kind, major, ..] => *kind == FIRST_BYTE && *major == MAJOR_VERSION,
-            [] => false,
-        };
-        if !well_formed {
-            return None;
-        }
-        let Some((header, payload)) = rest.split_at_checked(RECORD_HEADER) else {
-            // A record holds one byte at least.
-            message.announced += 1;
-            return Some(message);
-        };
-        let [.., high, low] = header else {
-            return None;
-        };
-        let length = usize::from(u16::from_be_bytes([*high, *low]));
-        if length == 0 || length > LONGEST_RECORD {
-            return None;
-        }
-        let arrived = length.min(payload.len());
-        message.bytes.extend_from_slice(&payload[..arrived]);
-        message.announced += length;
-        rest = &payload[arrived..];
-    }
-    Some(message)
 }
 
 /// What the records of a handshake hold.
@@ -48,6 +17,19 @@ struct Handshake {
     bytes: Vec<u8>,
     /// Bytes, those included that the last record still owes.
     announced: usize,
+}
+
+/// The handshake bytes of all records; `None`: there are other records.
+fn handshake(sent: &[u8]) -> Option<Handshake> {
+    let mut message = Handshake::default();
+    let mut rest = sent;
+    while !rest.is_empty() {
+        let record = Record::first(rest)?;
+        message.bytes.extend_from_slice(record.held);
+        message.announced += record.length;
+        rest = record.rest;
+    }
+    Some(message)
 }
 
 /// Whether it is a ClientHello without early data, as far as it goes, and nothing
@@ -59,15 +41,14 @@ fn judge_hello(message: &Handshake) -> Resend {
     if *kind != CLIENT_HELLO {
         return Resend::Never;
     }
-    let Some((length, body)) = rest.split_at_checked(3) else {
+    let mut body = Body(rest);
+    let Some(length) = body.number(3) else {
         return Resend::Part;
     };
-    let length = number(length);
-    if length > LONGEST_HELLO || message.announced > HANDSHAKE_HEADER + length {
+    if length > LONGEST_HELLO || message.announced > MESSAGE_HEADER + length {
         return Resend::Never;
     }
-    let is_whole = body.len() == length;
-    let mut body = Body(body);
+    let is_whole = body.0.len() == length;
     match walk(&mut body) {
         Walk::Done if is_whole && body.0.is_empty() => Resend::Whole,
         Walk::Done | Walk::Short if !is_whole => Resend::Part,
@@ -124,48 +105,7 @@ fn walk(body: &mut Body<'_>) -> Walk {
     }
 }
 
-/// What is still to be read.
-struct Body<'a>(&'a [u8]);
-
-impl<'a> Body<'a> {
-    fn skip(&mut self, count: usize) -> Option<()> {
-        self.0 = self.0.get(count..)?;
-        Some(())
-    }
-
-    fn number(&mut self, width: usize) -> Option<usize> {
-        let (bytes, rest) = self.0.split_at_checked(width)?;
-        self.0 = rest;
-        Some(number(bytes))
-    }
-
-    /// Bytes after their length, which has this width.
-    fn list(&mut self, width: usize) -> Option<&'a [u8]> {
-        let length = self.number(width)?;
-        let (bytes, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(bytes)
-    }
-}
-
-/// Of up to three bytes, the highest first.
-fn number(bytes: &[u8]) -> usize {
-    bytes
-        .iter()
-        .fold(0, |number, byte| number << 8 | usize::from(*byte))
-}
-
-/// The type of a record: handshake.
-pub(super) const FIRST_BYTE: u8 = 22;
-/// Of the record's version: 3, from SSL 3.0 to TLS 1.3.
-const MAJOR_VERSION: u8 = 3;
-const RECORD_HEADER: usize = 5;
-/// Bytes of plain text.
-const LONGEST_RECORD: usize = 1 << 14;
-const CLIENT_HELLO: u8 = 1;
-const HANDSHAKE_HEADER: usize = 4;
 /// One that is longer is never whole within what is kept.
-const LONGEST_HELLO: usize = MOST_KEPT - RECORD_HEADER - HANDSHAKE_HEADER;
-const VERSION_AND_RANDOM: usize = 2 + 32;
+const LONGEST_HELLO: usize = MOST_KEPT - RECORD_HEADER - MESSAGE_HEADER;
 /// The extension that announces early data.
 const EARLY_DATA: usize = 42;

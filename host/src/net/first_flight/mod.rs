@@ -22,6 +22,7 @@ mod resend;
 
 use bytes::BytesMut;
 
+use crate::net::client_hello::FIRST_BYTE;
 use proxy_wasm_engine::End;
 use resend::MOST_KEPT;
 pub(crate) use resend::Resend;
@@ -80,7 +81,7 @@ impl FirstFlight {
 fn judge(sent: &[u8], end: End) -> Resend {
     match (sent.first(), end) {
         (None, End::More) => Resend::Part,
-        (Some(&client_hello::FIRST_BYTE), End::More) => client_hello::judge(sent),
+        (Some(&FIRST_BYTE), End::More) => client_hello::judge(sent),
         (Some(first), _) if request::FIRST_BYTES.contains(first) => request::judge(sent, end),
         _ => Resend::Never,
     }
@@ -88,7 +89,7 @@ fn judge(sent: &[u8], end: End) -> Resend {
 
 /// Whether something that may be sent again begins with this byte.
 fn may_begin_with(first: u8) -> bool {
-    first == client_hello::FIRST_BYTE || request::FIRST_BYTES.contains(&first)
+    first == FIRST_BYTE || request::FIRST_BYTES.contains(&first)
 }
 
 #[cfg(test)]
