@@ -26,6 +26,7 @@ use crate::random::Random;
 use crate::shared::board::{Lost, Store};
 use crate::shared::member::Others;
 use crate::shared::pace::Pace;
+use crate::shared::scope::Scope;
 use crate::shared::sync::{Handover, Sync};
 use crate::time::{Moment, Reading};
 use std::collections::HashMap;
@@ -43,6 +44,7 @@ pub enum Admission<'a> {
 #[derive(Debug)]
 pub struct Balancer {
     config: Config,
+    scope: Scope,
     pool: Pool,
     connections: Connections,
     /// What the other VMs counted when it was last taken in; `None`: not yet, or not for
@@ -73,6 +75,7 @@ impl Balancer {
             random: Random::seeded(seed),
             unix_ms,
             effects: Effects::default(),
+            scope: Scope::of(config.service_name()),
             pool,
             config,
         };
@@ -101,6 +104,11 @@ impl Balancer {
             self.prober.start(now);
             self.inspector.start(now);
         }
+    }
+
+    /// Whose part of the shared data it is to be handed. It is the same for good.
+    pub fn scope(&self) -> Scope {
+        self.scope.clone()
     }
 
     /// Takes in what the wall clock shows: Unix milliseconds, to be shown only.

@@ -4,12 +4,47 @@
 //! file is convenient: every default is filled in, times are milliseconds.
 
 use crate::contract::ClusterNames;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-/// The whole of it.
+/// The whole of it: one registry, or several services on the same ports.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PluginConfig {
+    /// Every connection is for it.
+    One(Box<Config>),
+    /// A connection is for the one whose name its client asks for.
+    Several(Services),
+}
+
+/// Several registries. What is the operator's and not a registry's is the same in all.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Services {
+    /// At least one; each has its [`Config::service`].
+    pub services: Vec<Config>,
+    /// The name of the one for clients that ask for none of the names, or for nothing.
+    pub default: String,
+    /// How long a client may take to ask.
+    pub hello_timeout_ms: u64,
+}
+
+/// What makes a registry one of several services.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// Unique; no client uses it.
+    pub name: String,
+    /// What its clients ask for, see [`ServerNames`](crate::contract::ServerNames).
+    pub names: Vec<String>,
+}
+
+/// One registry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// Which of several services it is; `None`: it is the only registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Service>,
     /// The registry's name: `Host` (and so SNI) of the probes.
     pub fqdn: String,
     /// How one of several usable replicas is picked.
@@ -51,6 +86,50 @@ pub struct Config {
     pub compare: Option<Compare>,
     /// Who may change a replica's state on the admin listener.
     pub admin: Admin,
+}
+
+impl PluginConfig {
+    /// Reads what a host hands over.
+    ///
+    /// # Errors
+    ///
+    /// It is no JSON of one of the two forms.
+    pub fn parse(json: &[u8]) -> serde_json::Result<PluginConfig> {
+        /// Only to see which form it is.
+        #[derive(Deserialize)]
+        struct Form {
+            services: Option<IgnoredAny>,
+        }
+        Ok(match serde_json::from_slice::<Form>(json)?.services {
+            None => PluginConfig::One(serde_json::from_slice(json)?),
+            Some(_) => PluginConfig::Several(serde_json::from_slice(json)?),
+        })
+    }
+
+    /// The registries.
+    pub fn registries(&self) -> &[Config] {
+        match self {
+            PluginConfig::One(config) => std::slice::from_ref(config),
+            PluginConfig::Several(services) => &services.services,
+        }
+    }
+
+    /// Takes out the port, which alone differs from plugin to plugin.
+    pub fn take_port(&mut self) -> Option<u16> {
+        let registries = match self {
+            PluginConfig::One(config) => std::slice::from_mut(&mut **config),
+            PluginConfig::Several(services) => &mut services.services[..],
+        };
+        let ports = registries.iter_mut().map(|config| config.port.take());
+        ports.fold(None, Option::or)
+    }
+}
+
+impl Config {
+    /// The name of the service; `None`: it is the only registry.
+    pub fn service_name(&self) -> Option<&str> {
+        self.service.as_ref().map(|service| service.name.as_str())
+    }
 }
 
 fn is_usual(names: &ClusterNames) -> bool {
@@ -107,7 +186,7 @@ pub struct Passive {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Replica {
-    /// Unique; names its clusters (`443/r1`, `ping/r1`) and its metrics.
+    /// Unique, over all services; names its clusters (`443/r1`, `ping/r1`) and its metrics.
     pub name: String,
     /// Its share relative to the others, 1 to 1000.
     pub weight: u32,
@@ -221,4 +300,41 @@ pub struct Admin {
     pub token: Option<String>,
     /// Whether the admin listener is bound to a loopback address.
     pub loopback: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn both_forms_are_read_as_they_are_written() {
+        let one = sample::config(2);
+        let written = serde_json::to_string(&one).expect("it is JSON");
+        let read = PluginConfig::parse(written.as_bytes()).expect("it is right");
+        assert_eq!(read, PluginConfig::One(Box::new(one.clone())));
+
+        let service = |name: &str| Config {
+            service: Some(Service {
+                name: name.to_owned(),
+                names: vec![format!("{name}.example.com")],
+            }),
+            port: Some(443),
+            ..one.clone()
+        };
+        let several = Services {
+            services: vec![service("dtr"), service("quay")],
+            default: "dtr".to_owned(),
+            hello_timeout_ms: 5000,
+        };
+        let written = serde_json::to_string(&several).expect("it is JSON");
+        let mut read = PluginConfig::parse(written.as_bytes()).expect("it is right");
+        assert_eq!(read, PluginConfig::Several(several));
+        assert_eq!(read.take_port(), Some(443));
+        assert!(read.registries().iter().all(|one| one.port.is_none()));
+
+        for wrong in ["", "[]", "5", r#"{"services": []}"#, r#"{"fqdn": 5}"#] {
+            assert!(PluginConfig::parse(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+    }
 }

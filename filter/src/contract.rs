@@ -16,14 +16,18 @@ mod key;
 pub mod metric_name;
 mod root;
 mod route;
+mod server_names;
+mod shared_key;
 
 pub use cluster_name::ClusterNames;
 pub use key::{
     CLUSTER_STATUS, METADATA, METADATA_REPLICA, PEER_CERTIFICATE, REFUSAL_PROPERTY, REFUSAL_STATE,
-    REPLICA_ANSWERED, REPLICA_PROPERTY, STEERING_FUNCTION, STEERING_KEY, VM_ID,
+    REPLICA_ANSWERED, REPLICA_PROPERTY, SERVICE_PROPERTY, STEERING_FUNCTION, STEERING_KEY, VM_ID,
 };
 pub use root::{ADMIN_ROOT, listener_root, port_of_root};
 pub use route::{Others, Route, Routes, routes};
+pub use server_names::ServerNames;
+pub use shared_key::shared_key;
 
 /// For so long after a connection began a server that ends it has not lost patience
 /// with a client that is still sending its request.

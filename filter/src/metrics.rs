@@ -21,6 +21,8 @@ pub(crate) struct Metrics {
     /// Connections of each listener that were given a replica, or refused.
     connections: Vec<(u16, Option<Refusal>, u64)>,
     gauges: Gauges,
+    /// Which of several services it is.
+    service: Option<String>,
 }
 
 /// What the gauges were set to. They are set by the VM that probes, from the sums of
@@ -37,6 +39,7 @@ struct Gauges {
 impl Metrics {
     /// Makes all names known, so that they show as 0 before anything happened.
     pub(crate) fn declare(&mut self, config: &Config, effects: &mut Effects) {
+        self.service = config.service_name().map(str::to_owned);
         // A large pool's reasons show when they happen, or there would be tens of
         // thousands of zeros.
         let reasons: &[Reason] = if config.replicas.len() <= 64 {
@@ -110,7 +113,7 @@ impl Metrics {
             }
         }
         if gauges.usable.replace(usable) != Some(usable) {
-            effects.gauge(metric_name::USABLE.to_owned(), usable);
+            effects.gauge(metric_name::usable(self.service.as_deref()), usable);
         }
     }
 

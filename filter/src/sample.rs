@@ -15,6 +15,7 @@ pub(crate) fn config(replicas: usize) -> Config {
         max_connections: None,
     };
     Config {
+        service: None,
         fqdn: "dtr.example.com".to_owned(),
         policy: Policy::LeastConnections,
         when_all_down: WhenAllDown::Refuse,

@@ -2,7 +2,7 @@
 
 /// Every export that is kept, and what it is for. The SDK exports each callback of the
 /// ABI; those that are not here would do nothing.
-pub(crate) const KEPT: [(&str, &str); 15] = [
+pub(crate) const KEPT: [(&str, &str); 16] = [
     ("memory", "what the host reads and writes"),
     ("proxy_abi_version_0_2_1", "the version of the ABI"),
     (
@@ -18,6 +18,11 @@ pub(crate) const KEPT: [(&str, &str); 15] = [
     ("proxy_on_tick", "probes are due, and what the VMs share"),
     ("proxy_on_http_call_response", "a probe is answered"),
     ("proxy_on_new_connection", "a connection is given its route"),
+    (
+        "proxy_on_downstream_data",
+        "which of several registries a client of plain HTTP wants; under a name that no \
+         proxy calls, see set_aside.rs",
+    ),
     (
         "proxy_on_downstream_connection_close",
         "whether the replica was the first to end, where the host can't say so",

@@ -5,6 +5,7 @@
 
 mod exports;
 mod reduce;
+mod set_aside;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -36,7 +37,9 @@ fn embed() -> Result<(), String> {
     let name = module.display();
     let linked = std::fs::read(&module)
         .map_err(|error| format!("the filter {name} can't be read: {error}"))?;
-    let reduced = reduce::reduce(&linked, &exports::KEPT.map(|(export, _)| export))
+    let kept = exports::KEPT.map(|(export, _)| export);
+    let renamed = (set_aside::CALLBACK, set_aside::SET_ASIDE);
+    let reduced = reduce::reduce(&linked, &kept, renamed)
         .map_err(|error| format!("the filter {name} can't be reduced: {error}"))?;
     let embedded = out.join("filter.wasm");
     std::fs::write(&embedded, reduced)

@@ -16,12 +16,17 @@ use wasmparser::{
     Payload, TypeRef,
 };
 
-/// The module with these exports, and no others.
+/// The module with these exports, and no others. `renamed` is the name that one of them has
+/// before, and after.
 ///
 /// # Errors
 ///
 /// When it lacks one of them, or has what this step does not know.
-pub(crate) fn reduce(module: &[u8], exports: &[&str]) -> Result<Vec<u8>, String> {
+pub(crate) fn reduce(
+    module: &[u8],
+    exports: &[&str],
+    renamed: (&str, &str),
+) -> Result<Vec<u8>, String> {
     let functions = Functions::read(module).map_err(|error| error.to_string())?;
     let reached = functions.reached(&functions.exported(exports)?);
     let mut copy = Copy {
@@ -29,6 +34,7 @@ pub(crate) fn reduce(module: &[u8], exports: &[&str]) -> Result<Vec<u8>, String>
         imported: functions.imported,
         reached,
         exports,
+        renamed,
     };
     let mut reduced = Module::new();
     copy.parse_core_module(&mut reduced, Parser::new(0), module)
@@ -161,6 +167,7 @@ struct Copy<'a> {
     indices: Vec<Option<u32>>,
     reached: BTreeSet<u32>,
     exports: &'a [&'a str],
+    renamed: (&'a str, &'a str),
 }
 
 impl Copy<'_> {
@@ -214,8 +221,12 @@ impl Reencode for Copy<'_> {
         section: ExportSectionReader<'_>,
     ) -> Result<(), Error<Unreached>> {
         for export in section {
-            let export = export?;
+            let mut export = export?;
             if self.exports.contains(&export.name) {
+                let (before, after) = self.renamed;
+                if export.name == before {
+                    export.name = after;
+                }
                 self.parse_export(exports, export)?;
             }
         }

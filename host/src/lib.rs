@@ -33,6 +33,7 @@ pub mod envoy;
 mod error;
 #[cfg(test)]
 mod fault;
+mod filter;
 mod filters;
 mod http_get;
 pub mod import;
@@ -49,6 +50,7 @@ mod upstream;
 
 pub use control::lifecycle::Drained;
 pub use error::StartError;
+pub use filter::{FILTER, filter_for_envoy};
 pub use filters::rehearsal::{Rehearsal, rehearse};
 pub use http_get::{HttpGetError, http_get};
 pub use net::fd_limit::FilesLacking;
@@ -57,6 +59,3 @@ pub use proxy::options::HostOptions;
 pub use replace_file::replace_file;
 pub use sha256::sha256;
 pub use upstream::resolver::{Lookup, LookupFuture};
-
-/// The filter, compiled to WebAssembly: the very module Envoy is given.
-pub const FILTER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/filter.wasm"));

@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 
 #[path = "../build/exports.rs"]
 mod exports;
+#[path = "../build/set_aside.rs"]
+mod set_aside;
 
 use dtr_lb::FILTER;
 use wasmparser::{Parser, Payload};
@@ -57,7 +59,7 @@ const OF_THE_SDK: [&str; 17] = [
 ];
 
 /// In bytes: a host compiles the module before it can start.
-const LARGEST: usize = 600 << 10;
+const LARGEST: usize = 624 << 10;
 
 #[test]
 fn the_filter_imports_exactly_what_it_needs() {
@@ -93,7 +95,11 @@ fn the_filter_is_small() {
 
 #[test]
 fn the_filter_exports_exactly_what_it_is_called_for() {
-    let listed = BTreeSet::from(exports::KEPT.map(|(name, _)| name.to_owned()));
+    let listed = exports::KEPT.map(|(name, _)| match name {
+        set_aside::CALLBACK => set_aside::SET_ASIDE.to_owned(),
+        name => name.to_owned(),
+    });
+    let listed = BTreeSet::from(listed);
 
     assert_eq!(exported(FILTER), listed);
 }

@@ -4,7 +4,7 @@ use super::access::{self, Denied};
 use super::http::{BODY_LIMIT, Request, Response};
 use super::page;
 use super::readiness;
-use super::status::Status;
+use super::status::{ServicesStatus, Status};
 use crate::balance::order::Order;
 use crate::balance::replica::ReplicaId;
 use crate::balancer::Balancer;
@@ -13,32 +13,46 @@ use crate::shared::board::{Lost, Store};
 use crate::time::Moment;
 use serde::{Deserialize, Serialize};
 
-/// Answers a request of the admin listener.
+/// Answers a request of the admin listener, for the only registry or for all services.
 pub fn answer(
-    balancer: &mut Balancer,
+    balancers: &mut [&mut Balancer],
     request: &Request,
     store: &mut impl Store,
     now: Moment,
 ) -> Response {
     // The VM asked may not be the one that probes, nor have had a connection since.
-    if balancer.shared().is_behind(store) {
-        balancer.refresh(store, now);
+    for balancer in &mut *balancers {
+        if balancer.shared().is_behind(store) {
+            balancer.refresh(&mut balancer.scope().within(store), now);
+        }
     }
     let path = request.route();
     match (path, path.strip_prefix("/replicas/")) {
         ("/" | "/_ping" | "/status", _) if !request.is_read() => Response::not_allowed("GET, HEAD"),
         ("/", _) => page::page(),
-        ("/_ping", _) => ping(balancer, store),
-        ("/status", _) => Response::json(200, &Status::of(balancer, store, now)),
+        ("/_ping", _) => ping(balancers, store),
+        ("/status", _) => status(balancers, store, now),
         (_, Some(_)) if request.method != "PUT" => Response::not_allowed("PUT"),
-        (_, Some(name)) => change(balancer, name, request, store, now),
+        (_, Some(name)) => change(balancers, name, request, store, now),
         _ => Response::error(404, "there is nothing here; try /, /_ping or /status"),
     }
 }
 
-fn ping(balancer: &mut Balancer, store: &mut impl Store) -> Response {
-    balancer.learn_details(store);
-    let readiness = readiness::check(balancer);
+fn status(balancers: &mut [&mut Balancer], store: &mut impl Store, now: Moment) -> Response {
+    match balancers {
+        [only] if only.config().service.is_none() => {
+            let scope = only.scope();
+            Response::json(200, &Status::of(only, &mut scope.within(store), now))
+        }
+        _ => Response::json(200, &ServicesStatus::of(balancers, store, now)),
+    }
+}
+
+fn ping(balancers: &mut [&mut Balancer], store: &mut impl Store) -> Response {
+    for balancer in &mut *balancers {
+        balancer.learn_details(&mut balancer.scope().within(store));
+    }
+    let readiness = readiness::check_any(balancers.iter().map(|one| &**one));
     let healthy = readiness.is_ok();
     let error = readiness.err().unwrap_or_default();
     let status = if healthy { 200 } else { 503 };
@@ -47,25 +61,30 @@ fn ping(balancer: &mut Balancer, store: &mut impl Store) -> Response {
 
 /// `PUT /replicas/NAME` with `{"state": "drain"}`, or `PUT /replicas/NAME?state=drain`.
 fn change(
-    balancer: &mut Balancer,
+    balancers: &mut [&mut Balancer],
     name: &str,
     request: &Request,
     store: &mut impl Store,
     now: Moment,
 ) -> Response {
     // First of all: without access nothing can be learned, not even names.
-    if let Err(denied) = access::admit(request, &balancer.config().admin) {
+    let admitted = match balancers.first() {
+        Some(first) => access::admit(request, &first.config().admin),
+        None => Err(Denied::NoToken),
+    };
+    if let Err(denied) = admitted {
         let response = Response::error(denied.status(), denied.message());
         return match denied {
             Denied::Token => response.with("www-authenticate", "Bearer"),
             _ => response,
         };
     }
-    let (id, order) = match parse(balancer, name, request) {
+    let (balancer, id, order) = match parse(balancers, name, request) {
         Ok(parsed) => parsed,
         Err(response) => return response,
     };
-    match balancer.order(store, id, order, now) {
+    let scope = balancer.scope();
+    match balancer.order(&mut scope.within(store), id, order, now) {
         Ok(()) => Response::json(200, &Changed { name, state: order }),
         Err(Lost) => Response::error(
             503,
@@ -74,19 +93,20 @@ fn change(
     }
 }
 
-/// What a change asks for, or why it can't be made.
-fn parse(
-    balancer: &Balancer,
+/// What a change asks for, and whose replica it is, or why it can't be made.
+fn parse<'a>(
+    balancers: &'a mut [&mut Balancer],
     name: &str,
     request: &Request,
-) -> Result<(ReplicaId, Order), Response> {
+) -> Result<(&'a mut Balancer, ReplicaId, Order), Response> {
     let state = match request.state() {
         Some(state) => state.to_owned(),
         None => state_of_body(request)?,
     };
-    let pool = balancer.pool();
-    let is_listed = |id: &ReplicaId| pool.get(*id).is_some_and(|it| it.position.is_some());
-    let Some(id) = balancer.replica(name).filter(is_listed) else {
+    let named = balancers
+        .iter_mut()
+        .find_map(|balancer| Some((listed(balancer, name)?, &mut **balancer)));
+    let Some((id, balancer)) = named else {
         let text = format!("there is no replica \"{}\"", printable(name));
         return Err(Response::error(404, &text));
     };
@@ -95,7 +115,13 @@ fn parse(
         let text = format!("state \"{state}\" is not one of ready, drain or maintenance");
         return Err(Response::error(400, &text));
     };
-    Ok((id, order))
+    Ok((balancer, id, order))
+}
+
+/// The replica of this name, if it is configured.
+fn listed(balancer: &Balancer, name: &str) -> Option<ReplicaId> {
+    let id = balancer.replica(name)?;
+    balancer.pool().get(id)?.position.map(|_| id)
 }
 
 /// The state that the body asks for, `{"state": "drain"}`.

@@ -25,6 +25,24 @@ pub fn check(balancer: &Balancer) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether any of these has enough: a balancer of several registries is of use as long
+/// as one of them can be reached.
+///
+/// # Errors
+///
+/// What is wrong with each.
+pub fn check_any<'a>(balancers: impl IntoIterator<Item = &'a Balancer>) -> Result<(), String> {
+    let mut errors = Vec::new();
+    for balancer in balancers {
+        match (check(balancer), balancer.config().service_name()) {
+            (Ok(()), _) => return Ok(()),
+            (Err(error), None) => errors.push(error),
+            (Err(error), Some(name)) => errors.push(format!("{name}: {error}")),
+        }
+    }
+    Err(errors.join("; "))
+}
+
 fn too_few(balancer: &Balancer, listener: &Listener, usable: usize) -> String {
     let (pool, needed) = (balancer.pool(), balancer.config().min_healthy);
     let (port, all) = (listener.port, pool.ring().len());

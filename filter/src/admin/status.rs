@@ -1,16 +1,16 @@
-//! What is going on, to be shown: the body of `GET /status`, version 1.
+//! What is going on, to be shown: the body of `GET /status`.
 
 use super::readiness;
 use super::replica_status::ReplicaStatus;
 use crate::balancer::Balancer;
 use crate::compare::disagreement::Disagreement;
-use crate::config::Policy;
+use crate::config::{Policy, Service};
 use crate::contract::CLUSTER_STATUS;
 use crate::shared::board::Store;
 use crate::time::Moment;
 use serde::Serialize;
 
-/// The whole of it. Times are Unix milliseconds.
+/// Of one registry. Times are Unix milliseconds.
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
     /// The version of this shape: 1. Fields may be added without a new one.
@@ -19,6 +19,9 @@ pub struct Status {
     pub program: &'static str,
     /// When this was the status.
     pub now_unix_ms: u64,
+    /// Which of several services it is; left out: it is the only registry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<Service>,
     /// The registry's name.
     pub fqdn: String,
     /// How one of several usable replicas is picked.
@@ -42,6 +45,56 @@ pub struct Status {
     pub cluster_status: Option<serde_json::Value>,
     /// The replicas, in the operator's order.
     pub replicas: Vec<ReplicaStatus>,
+}
+
+/// Of several services.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServicesStatus {
+    /// As in [`Status`].
+    pub version: u32,
+    /// Of the program.
+    pub program: &'static str,
+    /// When this was the status.
+    pub now_unix_ms: u64,
+    /// Whether any of them has enough usable replicas; the same as `/_ping` says.
+    pub healthy: bool,
+    /// Why none has; empty when healthy.
+    pub error: String,
+    /// The clients' connections, of all of them.
+    pub connections: ConnectionsStatus,
+    /// Each of them, in the operator's order.
+    pub services: Vec<Status>,
+}
+
+impl ServicesStatus {
+    /// What is going on, see [`Status::of`].
+    pub fn of(
+        balancers: &mut [&mut Balancer],
+        store: &mut impl Store,
+        now: Moment,
+    ) -> ServicesStatus {
+        let services: Vec<Status> = balancers
+            .iter_mut()
+            .map(|balancer| {
+                let scope = balancer.scope();
+                Status::of(balancer, &mut scope.within(store), now)
+            })
+            .collect();
+        let readiness = readiness::check_any(balancers.iter().map(|one| &**one));
+        let connections = services.iter().map(|service| &service.connections);
+        ServicesStatus {
+            version: VERSION,
+            program: env!("CARGO_PKG_VERSION"),
+            now_unix_ms: balancers.first().map_or(0, |first| first.unix_ms()),
+            healthy: readiness.is_ok(),
+            error: readiness.err().unwrap_or_default(),
+            connections: ConnectionsStatus {
+                active: connections.clone().map(|each| each.active).sum(),
+                limit: connections.clone().find_map(|each| each.limit),
+            },
+            services,
+        }
+    }
 }
 
 /// The clients' connections, over all workers.
@@ -95,9 +148,10 @@ impl Status {
         let replicas = pool.ring().iter();
         let skews_ms = balancer.inspector().skews_ms();
         Status {
-            version: 1,
+            version: VERSION,
             program: env!("CARGO_PKG_VERSION"),
             now_unix_ms: balancer.unix_ms(),
+            service: config.service.clone(),
             fqdn: config.fqdn.clone(),
             policy: config.policy,
             healthy: readiness.is_ok(),
@@ -129,3 +183,6 @@ impl Status {
         }
     }
 }
+
+/// Of the shape.
+const VERSION: u32 = 1;

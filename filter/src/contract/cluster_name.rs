@@ -42,6 +42,20 @@ impl ClusterNames {
         }
     }
 
+    /// The names of one of several services, whose replicas' names tell them apart, but not
+    /// its pools; `None`: it is the only registry.
+    #[must_use]
+    pub fn of_service(&self, service: Option<&str>) -> ClusterNames {
+        let pool = match service {
+            None => self.pool.clone(),
+            Some(service) => format!("{}/{service}", self.pool),
+        };
+        ClusterNames {
+            pool,
+            ..self.clone()
+        }
+    }
+
     /// The cluster of a replica on one of the service's ports.
     #[must_use]
     pub fn replica(&self, port: u16, replica: &str) -> String {

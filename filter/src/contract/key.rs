@@ -27,11 +27,17 @@ pub const REFUSAL_PROPERTY: &str = "dtr_lb_refusal";
 /// The filter state that [`REFUSAL_PROPERTY`] becomes.
 pub const REFUSAL_STATE: &str = "wasm.dtr_lb_refusal";
 
+/// The property under which the standalone host says which of several services a
+/// connection is for, where the client asks for it by something else than TLS: the
+/// service's name.
+pub const SERVICE_PROPERTY: &str = "dtr_lb_service";
+
 /// The header by which a replica's own answer is known from one the proxy made up.
 pub const REPLICA_ANSWERED: &str = "x-envoy-upstream-service-time";
 
 /// The key of shared data under which the standalone host leaves what the registry says
 /// of its own replicas, as JSON.
+/// Of one of several services it is under its [`shared_key`](super::shared_key).
 pub const CLUSTER_STATUS: &str = "dtr.cluster_status";
 
 /// The header by which the standalone host hands over what a replica showed in the TLS

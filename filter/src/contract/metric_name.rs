@@ -14,7 +14,7 @@
 //! | `dtr_lb.replica.NAME.changes` | counter | times it went from healthy to unhealthy or back |
 //! | `dtr_lb.listener.PORT.connections` | counter | connections given to a replica |
 //! | `dtr_lb.listener.PORT.refused.REASON` | counter | connections given to none |
-//! | `dtr_lb.usable` | gauge | replicas that may be given connections |
+//! | `dtr_lb.usable` | gauge | replicas that may be given connections; of one of several services: `dtr_lb.usable.service.NAME` |
 //! | `dtr_lb.changes_announced` | counter | times a VM announced to the others that verdicts or orders changed |
 //! | `dtr_lb.not_steered` | counter | connections left to the proxy's own choice |
 //!
@@ -22,9 +22,6 @@
 //! names may hold dots: what follows a name is one of a fixed list, so that the
 //! longest match is the name. Only a replica whose own name ends in one of those
 //! that a label follows, such as `a.probes_failed`, is misread by Envoy.
-
-/// Replicas that may be given connections.
-pub const USABLE: &str = "dtr_lb.usable";
 
 /// Connections left to the proxy's own choice.
 pub const NOT_STEERED: &str = "dtr_lb.not_steered";
@@ -47,6 +44,18 @@ const REPLICA_FAMILIES: [(&str, &str); 2] =
 const PROBES_FAILED: &str = "probes_failed";
 const COMPONENT_ERRORS: &str = "component_errors";
 const REFUSED: &str = "refused";
+const USABLE: &str = "dtr_lb.usable";
+const OF_SERVICE: &str = ".service.";
+
+/// The gauge of the replicas that may be given connections, of a service or of the only
+/// registry.
+#[must_use]
+pub fn usable(service: Option<&str>) -> String {
+    match service {
+        None => USABLE.to_owned(),
+        Some(service) => format!("{USABLE}{OF_SERVICE}{service}"),
+    }
+}
 
 /// A metric of a replica: one of [`REPLICA_GAUGES`] or [`REPLICA_COUNTERS`].
 pub(crate) fn replica(replica: &str, leaf: &str) -> String {
@@ -76,7 +85,7 @@ pub(crate) fn listener_refused(port: u16, reason: &str) -> String {
 /// Rules that turn parts of names into labels: tag and regular expression, as in
 /// the `stats_tags` of Envoy's `stats_config`. The first group is what is taken
 /// out of the name, the second is the label's value.
-pub fn tags() -> [(&'static str, String); 4] {
+pub fn tags() -> [(&'static str, String); 5] {
     let leaves = (REPLICA_GAUGES.iter())
         .chain(&REPLICA_COUNTERS)
         .chain([&CLOCK_SKEW]);
@@ -106,6 +115,10 @@ pub fn tags() -> [(&'static str, String); 4] {
             "listener",
             r"^wasmcustom\.dtr_lb\.listener\.(([0-9]+)\.)".to_owned(),
         ),
+        (
+            "service",
+            r"^wasmcustom\.dtr_lb\.usable(\.service\.(.+))$".to_owned(),
+        ),
     ]
 }
 
@@ -116,6 +129,9 @@ pub fn labels(name: &str) -> (String, Vec<(&'static str, String)>) {
         listener_labels(rest)
     } else if let Some(rest) = name.strip_prefix("dtr_lb.replica.") {
         replica_labels(rest)
+    } else if let Some(rest) = name.strip_prefix(USABLE) {
+        let service = rest.strip_prefix(OF_SERVICE);
+        service.map(|service| (USABLE.to_owned(), vec![("service", service.to_owned())]))
     } else {
         None
     };

@@ -3,11 +3,14 @@
 //! [`vm`](super::vm).
 
 use super::{http, root, stream, upstream, vm};
+use crate::services::ServiceId;
 use http::End;
 use proxy_wasm::traits::{Context, HttpContext, RootContext, StreamContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel, PeerType};
 use root::Role;
+use stream::Opened;
 use upstream::ReplicaEnd;
+use vm::Vm;
 
 proxy_wasm::main! {{
     // Sets the panic hook too: a bug must be findable, and the host's log is
@@ -58,6 +61,7 @@ impl RootContext for Root {
         Some(Box::new(Connection {
             context,
             port,
+            opened: None,
             end: ReplicaEnd::NotSeen,
         }))
     }
@@ -84,6 +88,8 @@ struct Connection {
     context: u32,
     /// The service's port that the connection is to; `None`: the one that it arrives at.
     port: Option<u16>,
+    /// What became of it; `None`: it is new, or began before this VM.
+    opened: Option<Opened>,
     end: ReplicaEnd,
 }
 
@@ -91,14 +97,25 @@ impl Context for Connection {
     /// The end of a connection: called exactly once, whichever side closed. What is
     /// known in `on_log`, which follows, is known here as well: one callback is enough.
     fn on_done(&mut self) -> bool {
-        vm::with(|vm| stream::closed(vm, self.context, self.end));
+        vm::with(|vm| stream::closed(vm, self.context, self.service(), self.end));
         true
     }
 }
 
 impl StreamContext for Connection {
     fn on_new_connection(&mut self) -> Action {
-        vm::with(|vm| stream::opened(vm, self.context, self.port)).unwrap_or(Action::Continue)
+        self.go_on(|vm, context, port| stream::opened(vm, context, port))
+    }
+
+    /// Called by no host of one registry: its module has no export that leads here.
+    fn on_downstream_data(&mut self, size: usize, is_last: bool) -> Action {
+        match self.opened {
+            Some(Opened::Waiting) => self.go_on(|vm, context, port| {
+                stream::asked(vm, context, port, size, End::of(is_last))
+            }),
+            Some(Opened::Refused) => Action::Pause,
+            Some(Opened::For(_) | Opened::Unsteered) | None => Action::Continue,
+        }
     }
 
     /// The replica has ended its side. The standalone host says so of one that did
@@ -106,7 +123,7 @@ impl StreamContext for Connection {
     fn on_upstream_close(&mut self, peer: PeerType) {
         match peer {
             PeerType::Remote => {
-                vm::with(|vm| stream::replica_ended(vm, self.context));
+                vm::with(|vm| stream::replica_ended(vm, self.context, self.service()));
             }
             _ => self.end = ReplicaEnd::Seen,
         }
@@ -117,6 +134,26 @@ impl StreamContext for Connection {
     fn on_downstream_close(&mut self, peer: PeerType) {
         if self.end == ReplicaEnd::Seen && peer == PeerType::Remote {
             self.end = ReplicaEnd::First;
+        }
+    }
+}
+
+impl Connection {
+    /// Learns what becomes of it.
+    fn go_on(&mut self, ask: impl FnOnce(&mut Vm, u32, Option<u16>) -> Opened) -> Action {
+        let opened = vm::with(|vm| ask(vm, self.context, self.port));
+        self.opened = opened;
+        match opened {
+            Some(Opened::Waiting | Opened::Refused) => Action::Pause,
+            Some(Opened::For(_) | Opened::Unsteered) | None => Action::Continue,
+        }
+    }
+
+    /// The registry it is for, as far as it is known.
+    fn service(&self) -> Option<ServiceId> {
+        match self.opened {
+            Some(Opened::For(service)) => Some(service),
+            _ => None,
         }
     }
 }

@@ -2,19 +2,22 @@
 
 use super::host;
 use super::upstream;
-use super::vm::{Call, Vm};
-use crate::balancer::Balancer;
+use super::vm::{Call, Calls, MetricIds, Vm};
 use crate::compare::InspectionRequest;
 use crate::effect::{Effect, Fact, Level, MetricKind, Report};
 use crate::health::probe_request::ProbeRequest;
+use crate::services::Service;
 use crate::time::Moment;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{LogLevel, MetricType};
 
 /// Meets the other VMs, then carries out all that is to be done.
 pub(super) fn sync_and_carry_out(vm: &mut Vm, now: Moment) {
-    if let Some(balancer) = &mut vm.balancer {
-        balancer.sync(&mut vm.shared, now);
+    for service in vm.services.iter_mut() {
+        let scope = service.balancer.scope();
+        service
+            .balancer
+            .sync(&mut scope.within(&mut vm.shared), now);
     }
     carry_out(vm, now);
 }
@@ -22,53 +25,52 @@ pub(super) fn sync_and_carry_out(vm: &mut Vm, now: Moment) {
 /// Carries out all that is to be done.
 pub(super) fn carry_out(vm: &mut Vm, now: Moment) {
     let root = vm.ticking.unwrap_or_default();
-    while let Some(effect) = vm.balancer.as_mut().and_then(Balancer::next_effect) {
-        match effect {
-            Effect::Probe(request) => probe(vm, request, now),
-            Effect::Inspect(request) => inspect(vm, request, now),
-            Effect::Locate(stream) => {
-                if let Some(balancer) = &mut vm.balancer {
-                    upstream::locate(balancer, stream, root, now);
+    let (calls, metrics) = (&mut vm.calls, &mut vm.metrics);
+    for service in vm.services.iter_mut() {
+        while let Some(effect) = service.balancer.next_effect() {
+            match effect {
+                Effect::Probe(request) => probe(service, calls, request, now),
+                Effect::Inspect(request) => inspect(service, calls, request, now),
+                Effect::Locate(stream) => {
+                    upstream::locate(&mut service.balancer, stream, root, now);
                 }
-            }
-            Effect::Close(stream) => upstream::close(stream, root),
-            Effect::Log(Level::Info, text) => host::log(LogLevel::Info, &text),
-            Effect::Log(Level::Warn, text) => host::log(LogLevel::Warn, &text),
-            Effect::Report(update) => report(vm, update),
-        }
-    }
-}
-
-fn probe(vm: &mut Vm, request: ProbeRequest, now: Moment) {
-    match host::http_call(&request.cluster, &request.headers, request.timeout) {
-        Ok(token) => {
-            vm.calls.insert(token, Call::Probe(request.probe));
-        }
-        Err(_) => {
-            if let Some(balancer) = &mut vm.balancer {
-                balancer.observe(Fact::NotSent(request.probe), now);
+                Effect::Close(stream) => upstream::close(stream, root),
+                Effect::Log(Level::Info, text) => host::log(LogLevel::Info, &text),
+                Effect::Log(Level::Warn, text) => host::log(LogLevel::Warn, &text),
+                Effect::Report(update) => report(metrics, update),
             }
         }
     }
 }
 
-fn inspect(vm: &mut Vm, request: InspectionRequest, now: Moment) {
+fn probe(service: &mut Service, calls: &mut Calls, request: ProbeRequest, now: Moment) {
     match host::http_call(&request.cluster, &request.headers, request.timeout) {
         Ok(token) => {
-            vm.calls.insert(token, Call::Inspection(request.inspection));
+            calls.insert(token, (service.id(), Call::Probe(request.probe)));
         }
         Err(_) => {
-            if let Some(balancer) = &mut vm.balancer {
-                balancer.observe(Fact::Inspected(request.inspection, Vec::new()), now);
-            }
+            let not_sent = Fact::NotSent(request.probe);
+            service.balancer.observe(not_sent, now);
+        }
+    }
+}
+
+fn inspect(service: &mut Service, calls: &mut Calls, request: InspectionRequest, now: Moment) {
+    match host::http_call(&request.cluster, &request.headers, request.timeout) {
+        Ok(token) => {
+            calls.insert(token, (service.id(), Call::Inspection(request.inspection)));
+        }
+        Err(_) => {
+            let nothing = Fact::Inspected(request.inspection, Vec::new());
+            service.balancer.observe(nothing, now);
         }
     }
 }
 
 /// Reports to the host's metrics. One that the host refuses to define is left out,
 /// and costs nothing but a call now and then.
-fn report(vm: &mut Vm, Report { kind, name, value }: Report) {
-    let id = match vm.metrics.get(&name) {
+fn report(metrics: &mut MetricIds, Report { kind, name, value }: Report) {
+    let id = match metrics.get(&name) {
         Some(id) => *id,
         None => {
             let kind = match kind {
@@ -78,7 +80,7 @@ fn report(vm: &mut Vm, Report { kind, name, value }: Report) {
             let Ok(id) = hostcalls::define_metric(kind, &name) else {
                 return;
             };
-            vm.metrics.insert(name, id);
+            metrics.insert(name, id);
             id
         }
     };

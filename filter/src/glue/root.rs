@@ -4,9 +4,8 @@ use super::effects::{carry_out, sync_and_carry_out};
 use super::host;
 use super::stream;
 use super::vm::{Call, ListenerRoot, Vm};
-use crate::balancer::Balancer;
 use crate::compare::observation;
-use crate::config::Config;
+use crate::config::PluginConfig;
 use crate::contract::metric_name::CHANGES_ANNOUNCED;
 use crate::contract::{ADMIN_ROOT, REPLICA_ANSWERED, port_of_root};
 use crate::effect::Fact;
@@ -37,7 +36,7 @@ pub(super) fn role() -> Role {
 /// A root is given its configuration, which may name its port; `None`: it is none.
 pub(super) fn configure(vm: &mut Vm, root: u32, role: Role) -> Option<Role> {
     let bytes = host::buffer(BufferType::PluginConfiguration, usize::MAX);
-    let mut config: Config = match serde_json::from_slice(&bytes) {
+    let mut config = match PluginConfig::parse(&bytes) {
         Ok(config) => config,
         Err(error) => {
             host::log(
@@ -53,7 +52,7 @@ pub(super) fn configure(vm: &mut Vm, root: u32, role: Role) -> Option<Role> {
         return None;
     }
     // The rest is the same for all plugins.
-    let port = config.port.take();
+    let port = config.take_port();
     let role = match role {
         Role::Listener(named) => Role::Listener(named.or(port)),
         Role::Admin => Role::Admin,
@@ -70,13 +69,16 @@ pub(super) fn configure(vm: &mut Vm, root: u32, role: Role) -> Option<Role> {
         go_on_with(vm, config, now);
         vm.ticking = Some(root);
         let _ = hostcalls::set_tick_period(Duration::from_millis(TICKS.0));
-    } else if vm.balancer.is_none() {
+    } else if vm.services.is_empty() {
         // All plugins are given the same; the connections' counts.
         go_on_with(vm, Rc::new(config), now);
     }
     // Not more than to look: this VM may be one that the host throws away.
-    if let Some(balancer) = &mut vm.balancer {
-        balancer.refresh(&mut vm.shared, now);
+    for service in vm.services.iter_mut() {
+        let scope = service.balancer.scope();
+        service
+            .balancer
+            .refresh(&mut scope.within(&mut vm.shared), now);
     }
     carry_out(vm, now);
     Some(role)
@@ -102,17 +104,12 @@ pub(super) fn use_own_config(vm: &mut Vm, root: u32) {
     }
 }
 
-fn go_on_with(vm: &mut Vm, config: Rc<Config>, now: Moment) {
-    match &mut vm.balancer {
-        Some(balancer) => balancer.configure((*config).clone(), now),
-        None => {
-            // The wall clock is enough: VMs that start at the same nanosecond differ
-            // by their ids from the first heartbeat on.
-            let seed = host::now().unwrap_or_default().as_nanos() as u64;
-            let balancer = Balancer::new((*config).clone(), seed, vm.clock.unix_ms());
-            vm.balancer = Some(balancer);
-        }
-    }
+fn go_on_with(vm: &mut Vm, config: Rc<PluginConfig>, now: Moment) {
+    // The wall clock is enough: VMs that start at the same nanosecond differ by their ids
+    // from the first heartbeat on.
+    let seed = host::now().unwrap_or_default().as_nanos() as u64;
+    let unix_ms = vm.clock.unix_ms();
+    vm.services.configure(&config, seed, unix_ms, now);
     vm.in_force = Some(config);
 }
 
@@ -132,10 +129,12 @@ pub(super) fn tick(vm: &mut Vm, root: u32) {
     // The lease first, since only its holder asks; then what became of that.
     sync_and_carry_out(vm, now);
     stream::adopt(vm, root, now);
-    if let Some(balancer) = &mut vm.balancer {
-        balancer.observe(Fact::Tick, now);
+    stream::close_late(vm, root, now);
+    for service in vm.services.iter_mut() {
+        service.balancer.observe(Fact::Tick, now);
     }
     sync_and_carry_out(vm, now);
+    vm.services.forget_removed(&mut vm.shared, now);
     rearm(vm, now);
     if vm.leaving == Some(root) && leave(vm, root, now) {
         let _ = hostcalls::done();
@@ -145,16 +144,21 @@ pub(super) fn tick(vm: &mut Vm, root: u32) {
 /// A probe or an inspection was answered.
 pub(super) fn answered(vm: &mut Vm, token: u32, headers: usize) {
     let now = vm.read_clock();
-    let fact = match vm.calls.remove(&token) {
-        Some(Call::Probe(probe)) if headers == 0 => Fact::Answered(probe, ProbeResponse::none()),
-        Some(Call::Probe(probe)) => Fact::Answered(probe, response()),
-        Some(Call::Inspection(inspection)) => Fact::Inspected(inspection, inspected()),
-        None => return,
+    let Some((service, call)) = vm.calls.remove(&token) else {
+        return;
+    };
+    let fact = match call {
+        Call::Probe(probe) if headers == 0 => Fact::Answered(probe, ProbeResponse::none()),
+        Call::Probe(probe) => Fact::Answered(probe, response()),
+        Call::Inspection(inspection) => Fact::Inspected(inspection, inspected()),
     };
     // The lease first: the answer of one who has lost it meanwhile counts no more.
-    if let Some(balancer) = &mut vm.balancer {
-        balancer.sync(&mut vm.shared, now);
-        balancer.observe(fact, now);
+    if let Some(service) = vm.services.get_mut(service) {
+        let scope = service.balancer.scope();
+        service
+            .balancer
+            .sync(&mut scope.within(&mut vm.shared), now);
+        service.balancer.observe(fact, now);
     }
     sync_and_carry_out(vm, now);
 }
@@ -174,11 +178,8 @@ pub(super) fn done(vm: &mut Vm, root: u32) -> bool {
 /// Whether the last of the roots may end. While connections are open it stays, so that
 /// they are counted: [`tick`] says when it may go.
 fn leave(vm: &mut Vm, root: u32, now: Moment) -> bool {
-    let Some(balancer) = &mut vm.balancer else {
-        return true;
-    };
-    balancer.retire(&mut vm.shared, now);
-    let is_idle = balancer.is_idle() && vm.unannounced.is_empty();
+    vm.services.retire(&mut vm.shared, now);
+    let is_idle = vm.services.are_idle() && vm.unannounced.is_empty() && vm.waiting.is_empty();
     vm.leaving = (!is_idle).then_some(root);
     carry_out(vm, now);
     is_idle
@@ -217,7 +218,7 @@ fn inspected() -> Vec<(&'static str, String)> {
 
 /// Has the next tick come when something is due.
 fn rearm(vm: &mut Vm, now: Moment) {
-    let wake = vm.balancer.as_ref().and_then(Balancer::next_wake);
+    let wake = vm.services.next_wake();
     let (least, most) = TICKS;
     // A part of a millisecond is waited for as a whole one, or the tick comes early.
     let wait = wake.map_or(most, |wake| {

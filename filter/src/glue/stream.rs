@@ -1,34 +1,111 @@
 //! Connections: each is given a route when it opens, and counted when it ends.
 
 use super::host;
+use super::http::End;
 use super::upstream::{self, ReplicaEnd, observe_outcome};
-use super::vm::Vm;
+use super::vm::{Vm, Waiting};
 use crate::balance::listener::ListenerId;
 use crate::balance::stream::StreamId;
 use crate::balancer::{Admission, Balancer};
-use crate::contract::{REFUSAL_PROPERTY, REPLICA_PROPERTY, STEERING_FUNCTION};
+use crate::contract::{REFUSAL_PROPERTY, SERVICE_PROPERTY, STEERING_FUNCTION};
 use crate::effect::Fact;
 use crate::random;
+use crate::requested_host::{HEAD_LIMIT, RequestedHost};
+use crate::services::{Service, ServiceId};
 use crate::time::Moment;
 use proxy_wasm::hostcalls;
-use proxy_wasm::types::Action;
+use proxy_wasm::types::BufferType;
+
+/// What became of a connection that came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opened {
+    /// It goes to this registry's replicas.
+    For(ServiceId),
+    /// The proxy's own choice stands.
+    Unsteered,
+    /// Its client has not said yet which registry it wants.
+    Waiting,
+    /// It is closed.
+    Refused,
+}
 
 /// A connection to a port of the service came in.
-pub(super) fn opened(vm: &mut Vm, context: u32, port: Option<u16>) -> Action {
+pub(super) fn opened(vm: &mut Vm, context: u32, port: Option<u16>) -> Opened {
     forget_unannounced(vm, context);
+    if vm.services.is_empty() {
+        return Opened::Unsteered;
+    }
+    let asked_for = match vm.services.only() {
+        Some(only) => Some(only),
+        None => asked_before(vm),
+    };
+    match asked_for {
+        Some(service) => open(vm, context, port, service),
+        None => {
+            let since = vm.clock.now();
+            vm.waiting.push(Waiting { context, since });
+            Opened::Waiting
+        }
+    }
+}
+
+/// What the client of a connection has sent so far, which is to say for which registry it
+/// is.
+pub(super) fn asked(vm: &mut Vm, context: u32, port: Option<u16>, size: usize, end: End) -> Opened {
+    let Some(at) = vm.waiting.iter().position(|one| one.context == context) else {
+        return Opened::Unsteered;
+    };
+    let sent = host::buffer(BufferType::DownstreamData, size.min(HEAD_LIMIT));
+    let asked_for = match RequestedHost::of(&sent) {
+        RequestedHost::Named(host) => vm.services.asked_for(host),
+        RequestedHost::Incomplete if end == End::More => return Opened::Waiting,
+        RequestedHost::None | RequestedHost::Incomplete => vm.services.asked_for(""),
+    };
+    vm.waiting.swap_remove(at);
+    match asked_for {
+        Some(service) => open(vm, context, port, service),
+        None => Opened::Unsteered,
+    }
+}
+
+/// Closes connections whose clients have not said in time which registry they want.
+pub(super) fn close_late(vm: &mut Vm, root: u32, now: Moment) {
+    let Some(limit) = vm.services.asked_within() else {
+        return;
+    };
+    let is_late = |waiting: &mut Waiting| now.since(waiting.since) >= limit;
+    for waiting in vm.waiting.extract_if(.., is_late) {
+        upstream::close(StreamId(waiting.context), root);
+    }
+}
+
+/// The registry that the client of the connection at hand has asked for already, in TLS or
+/// before the standalone host.
+fn asked_before(vm: &Vm) -> Option<ServiceId> {
+    if let Some(name) = host::property(SERVER_NAME) {
+        return vm.services.asked_for(&String::from_utf8_lossy(&name));
+    }
+    let service = host::property(SERVICE_PROPERTY)?;
+    vm.services.named(&String::from_utf8_lossy(&service))
+}
+
+/// Has a connection go to a registry's replicas.
+fn open(vm: &mut Vm, context: u32, port: Option<u16>, id: ServiceId) -> Opened {
     let now = vm.clock.now();
     // Without a configuration, or on a listener it does not name, the proxy's own
     // choice stands.
-    let Some(balancer) = &mut vm.balancer else {
-        return Action::Continue;
+    let Some(Service { balancer, .. }) = vm.services.get_mut(id) else {
+        return Opened::Unsteered;
     };
     let Some(listener) = listener(balancer, port) else {
-        return Action::Continue;
+        return Opened::Unsteered;
     };
-    if balancer.is_behind(&mut vm.shared) {
-        balancer.refresh(&mut vm.shared, now);
+    let scope = balancer.scope();
+    let store = &mut scope.within(&mut vm.shared);
+    if balancer.is_behind(store) {
+        balancer.refresh(store, now);
     }
-    balancer.share_limits(&mut vm.shared, now);
+    balancer.share_limits(store, now);
     let client = match balancer.needs_client() {
         true => client(&host::property(SOURCE).unwrap_or_default()),
         false => 0,
@@ -42,29 +119,30 @@ pub(super) fn opened(vm: &mut Vm, context: u32, port: Option<u16>) -> Action {
             host::set_property(REFUSAL_PROPERTY, refusal.name());
             // Closed before anything is sent; Pause keeps the proxy from connecting.
             let _ = hostcalls::close_downstream();
-            return Action::Pause;
+            return Opened::Refused;
         }
     };
     if steered.is_err() {
         balancer.observe(Fact::NotSteered(stream), now);
     }
-    balancer.share_limits(&mut vm.shared, now);
-    Action::Continue
+    balancer.share_limits(store, now);
+    Opened::For(id)
 }
 
 /// A replica has ended its side of a connection, before its first byte.
-pub(super) fn replica_ended(vm: &mut Vm, context: u32) {
+pub(super) fn replica_ended(vm: &mut Vm, context: u32, service: Option<ServiceId>) {
     let now = vm.clock.now();
-    if let Some(balancer) = &mut vm.balancer {
-        upstream::left_unserved(balancer, StreamId(context), now);
+    if let Some(service) = service_of(vm, service) {
+        upstream::left_unserved(&mut service.balancer, StreamId(context), now);
     }
 }
 
 /// A connection is over.
-pub(super) fn closed(vm: &mut Vm, context: u32, end: ReplicaEnd) {
+pub(super) fn closed(vm: &mut Vm, context: u32, service: Option<ServiceId>, end: ReplicaEnd) {
     forget_unannounced(vm, context);
+    vm.waiting.retain(|one| one.context != context);
     let now = vm.clock.now();
-    let Some(balancer) = &mut vm.balancer else {
+    let Some(Service { balancer, .. }) = service_of(vm, service) else {
         return;
     };
     let stream = StreamId(context);
@@ -78,24 +156,34 @@ pub(super) fn closed(vm: &mut Vm, context: u32, end: ReplicaEnd) {
 /// Counts the connections that began before this VM: the standalone host opens
 /// contexts for those that outlived the VM before, without announcing them as new.
 pub(super) fn adopt(vm: &mut Vm, root: u32, now: Moment) {
-    let Some(balancer) = &mut vm.balancer else {
-        return;
-    };
-    if vm.unannounced.is_empty() || !balancer.may_adopt(now) {
+    if vm.unannounced.is_empty() || !vm.services.may_adopt(now) {
         return;
     }
     for (context, port) in vm.unannounced.drain(..) {
         if hostcalls::set_effective_context(context).is_err() {
             continue;
         }
-        if let Some(listener) = listener(balancer, port) {
-            let name = host::property(REPLICA_PROPERTY).unwrap_or_default();
-            let name = std::str::from_utf8(&name).unwrap_or_default();
-            let fact = Fact::Adopted(StreamId(context), listener, name);
-            balancer.observe(fact, now);
+        let name = upstream::replica();
+        let service = vm.services.of_replica(&name);
+        let Some(service) = service.and_then(|id| vm.services.get_mut(id)) else {
+            continue;
+        };
+        if let Some(listener) = listener(&service.balancer, port) {
+            let fact = Fact::Adopted(StreamId(context), listener, &name);
+            service.balancer.observe(fact, now);
         }
     }
     let _ = hostcalls::set_effective_context(root);
+}
+
+/// The registry of the connection at hand. One that began before this VM has none that is
+/// known, but a replica.
+fn service_of(vm: &mut Vm, known: Option<ServiceId>) -> Option<&mut Service> {
+    let id = match known.or_else(|| vm.services.only()) {
+        Some(id) => id,
+        None => vm.services.of_replica(&upstream::replica())?,
+    };
+    vm.services.get_mut(id)
 }
 
 fn forget_unannounced(vm: &mut Vm, context: u32) {
@@ -120,5 +208,6 @@ fn client(address: &[u8]) -> u64 {
     random::hash(address.get(..colon).unwrap_or(address))
 }
 
+const SERVER_NAME: &str = "connection\0requested_server_name";
 const DESTINATION: &str = "destination\0port";
 const SOURCE: &str = "source\0address";

@@ -92,7 +92,7 @@ pub(super) fn sent() -> u64 {
 }
 
 /// The name of the replica of the connection at hand; empty when there is none.
-fn replica() -> String {
+pub(super) fn replica() -> String {
     let name = host::property(REPLICA_PROPERTY).unwrap_or_default();
     String::from_utf8(name).unwrap_or_default()
 }

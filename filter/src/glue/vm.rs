@@ -1,12 +1,12 @@
-//! What a VM keeps between callbacks: one balancer for all its contexts.
+//! What a VM keeps between callbacks: its registries, for all its contexts.
 
 use super::host::{self, Shared};
 use crate::admin::http::Request;
-use crate::balancer::Balancer;
 use crate::compare::InspectionId;
-use crate::config::Config;
+use crate::config::PluginConfig;
 use crate::health::probe_request::ProbeId;
 use crate::random::NameHasher;
+use crate::services::{ServiceId, Services};
 use crate::time::{Clock, Moment};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -18,9 +18,9 @@ use std::rc::Rc;
 pub(super) struct Vm {
     pub(super) clock: Clock,
     pub(super) shared: Shared,
-    pub(super) balancer: Option<Balancer>,
+    pub(super) services: Services,
     /// The configuration that it has.
-    pub(super) in_force: Option<Rc<Config>>,
+    pub(super) in_force: Option<Rc<PluginConfig>>,
     /// The roots of listeners.
     pub(super) listening: Vec<ListenerRoot>,
     /// The one of them that ticks: the newest.
@@ -30,19 +30,33 @@ pub(super) struct Vm {
     /// Connections that have a context and have not been announced, with their ports:
     /// until they are, they are new, and those that never are began before this VM.
     pub(super) unannounced: Vec<(u32, Option<u16>)>,
+    /// Connections whose clients have not said yet which registry they want.
+    pub(super) waiting: Vec<Waiting>,
     /// Requests of the admin listener that are not answered yet.
     pub(super) requests: HashMap<u32, Request>,
     /// HTTP calls under way, by their token.
-    pub(super) calls: BTreeMap<u32, Call>,
+    pub(super) calls: Calls,
     /// The host's numbers of metrics, by name.
-    pub(super) metrics: HashMap<String, u32, BuildHasherDefault<NameHasher>>,
+    pub(super) metrics: MetricIds,
 }
+
+/// By token: whose call it is, and what it is for.
+pub(super) type Calls = BTreeMap<u32, (ServiceId, Call)>;
+
+/// By name.
+pub(super) type MetricIds = HashMap<String, u32, BuildHasherDefault<NameHasher>>;
 
 /// A root of a listener, and what it has been configured with.
 pub(super) struct ListenerRoot {
     pub(super) root: u32,
     /// One for all roots that have the same.
-    pub(super) config: Rc<Config>,
+    pub(super) config: Rc<PluginConfig>,
+}
+
+/// A connection whose client has not said yet which registry it wants.
+pub(super) struct Waiting {
+    pub(super) context: u32,
+    pub(super) since: Moment,
 }
 
 /// What an HTTP call is for.
@@ -68,8 +82,8 @@ impl Vm {
         if let Some(now) = host::now() {
             self.clock.read(now);
         }
-        if let Some(balancer) = &mut self.balancer {
-            balancer.set_unix_ms(self.clock.unix_ms());
+        for service in self.services.iter_mut() {
+            service.balancer.set_unix_ms(self.clock.unix_ms());
         }
         self.clock.now()
     }

@@ -5,7 +5,8 @@ mod connection_counts;
 mod lease;
 pub(crate) mod member;
 #[cfg(test)]
-mod memory_store;
+pub(crate) mod memory_store;
 mod orders;
 pub(crate) mod pace;
+pub mod scope;
 pub(crate) mod sync;

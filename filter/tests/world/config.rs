@@ -8,6 +8,7 @@ use dtr_lb_filter::contract::ClusterNames;
 
 pub fn sample_config(replicas: usize) -> Config {
     Config {
+        service: None,
         fqdn: "dtr.example.com".to_owned(),
         policy: Policy::LeastConnections,
         when_all_down: WhenAllDown::Refuse,

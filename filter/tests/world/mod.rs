@@ -307,7 +307,12 @@ impl World {
         request: &dtr_lb_filter::admin::http::Request,
     ) -> dtr_lb_filter::admin::http::Response {
         let now = self.vms[vm].read_clock(self.ms);
-        let response = api::answer(&mut self.vms[vm].balancer, request, &mut self.board, now);
+        let response = api::answer(
+            &mut [&mut self.vms[vm].balancer],
+            request,
+            &mut self.board,
+            now,
+        );
         self.carry_out(vm);
         response
     }

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, anyhow};
 use clap::Args;
 use dtr_lb::cluster_status::{Credentials, Finding, Witness, findings, report, unasked};
-use dtr_lb::config::{ConfigFile, Trust};
+use dtr_lb::config::{Config, ConfigFile, Trust};
 use dtr_lb::survey::{SurveyOptions, cluster_views};
 
 use super::config_args::ConfigArgs;
@@ -20,6 +20,9 @@ use super::output::print;
 pub(crate) struct ClusterStatus {
     #[command(flatten)]
     config_args: ConfigArgs,
+    /// Which of several services is asked, by its name.
+    #[arg(long, value_name = "NAME")]
+    service: Option<String>,
     /// An administrator of the registry [default: that of "cluster_status" in FILE].
     #[arg(long, value_name = "NAME", requires = "password_file")]
     user: Option<String>,
@@ -55,13 +58,37 @@ impl ClusterStatus {
         }
     }
 
+    /// The registry that is asked.
+    fn registry<'a>(&self, file: &'a ConfigFile) -> Result<&'a Config, Failure> {
+        let registries = file.registries();
+        let names: Vec<&str> = registries.iter().filter_map(Config::service_name).collect();
+        let is_it = |config: &&Config| config.service_name() == self.service.as_deref();
+        match (registries, &self.service) {
+            ([], _) => Err(usage(
+                "a chain of filters has no replicas; give the configuration of a balancer",
+            )),
+            ([only], None) => Ok(only),
+            (_, None) => Err(usage(format!(
+                "there are several services; say which with --service: {}",
+                names.join(", ")
+            ))),
+            (all, Some(service)) => all
+                .iter()
+                .find(is_it)
+                .ok_or_else(|| match names.as_slice() {
+                    [] => usage("the configuration has one registry; leave --service out"),
+                    names => usage(format!(
+                        "--service {service}: there is no such service; known: {}",
+                        names.join(", ")
+                    )),
+                }),
+        }
+    }
+
     /// What replicas say, what is worth a look, and when that was, in Unix seconds.
     fn ask(&self, log: &Log) -> Result<(Vec<Witness>, Vec<Finding>, i64), Failure> {
-        let ConfigFile::Balancer(config) = self.config_args.read()? else {
-            return Err(usage(
-                "a chain of filters has no replicas; give the configuration of a balancer",
-            ));
-        };
+        let file = self.config_args.read()?;
+        let config = self.registry(&file)?;
         let configured = config.cluster_status.as_ref();
         let credentials = match (&self.user, &self.password_file, configured) {
             (Some(user), Some(file), _) => {
@@ -92,7 +119,7 @@ impl ClusterStatus {
             .build()
             .context("no runtime")?;
         let options = SurveyOptions::default();
-        let asked = runtime.block_on(cluster_views(&config, check, &credentials, &options));
+        let asked = runtime.block_on(cluster_views(config, check, &credentials, &options));
         // A look-up of a name may block a thread for as long as the resolver waits.
         runtime.shutdown_background();
         let witnesses = asked.map_err(|error| Failure::Usage(error.into()))?;

@@ -53,9 +53,11 @@ impl Health {
 /// The admin listener of a configuration, and what to ask there.
 fn configured(file: &Path) -> Result<(SocketAddr, &'static str), Failure> {
     let (admin, path) = match read_file(file)? {
-        ConfigFile::Balancer(config) => (config.admin.map(|admin| admin.bind), BALANCER),
         ConfigFile::Chain(chain) => (chain.admin, "/ready"),
-        _ => (None, BALANCER),
+        file => {
+            let admin = file.registries().first().and_then(|one| one.admin.clone());
+            (admin.map(|admin| admin.bind), BALANCER)
+        }
     };
     let usage = |problem: &str| Failure::Usage(anyhow!("{}: {problem}", file.display()));
     let admin = admin.ok_or_else(|| {

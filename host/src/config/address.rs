@@ -174,6 +174,25 @@ impl Text for Fqdn {
     }
 }
 
+/// A name that clients ask for, or the end of many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ServerName(pub(super) String);
+
+impl Text for ServerName {
+    const PATTERN: &'static str = concat!(r"^(\*\.)?(", dns_name!(), ")$");
+
+    fn expected(f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(
+            r#"names that clients ask for, such as "dtr.example.com" or "*.example.com", without scheme, port or path"#,
+        )
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let name = text.strip_prefix("*.").unwrap_or(text);
+        is_dns_name(name).then(|| Self(text.to_owned()))
+    }
+}
+
 /// An address to listen on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bind(pub(super) SocketAddr);
@@ -194,7 +213,7 @@ impl Text for Bind {
 /// The end of what is expected of an address, for who writes a file.
 pub(super) const WHERE_PORTS_GO: &str = r#" (a replica's own ports go into its "ports")"#;
 
-deserialize_as_text!(Address, Endpoint, Fqdn, Bind, PortName);
+deserialize_as_text!(Address, Endpoint, Fqdn, ServerName, Bind, PortName);
 
 /// Letters, digits, hyphens and underscores in labels of up to 63, 253 in all,
 /// and a last label that is not a number (such a name is a mistyped address).

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::balancer::{Config, Replica};
+use super::config_file::ConfigFile;
 
 /// What one configuration changes of another, in a line:
 /// `adds r4 (10.0.0.14); removes r3; changes r2 (address), policy`.
@@ -13,45 +14,71 @@ pub struct Changes {
     changed: Vec<String>,
 }
 
-impl Config {
-    /// What this configuration changes of the one before. A replica is known by its
-    /// name: under another it is another.
+impl ConfigFile {
+    /// What this balancer's configuration changes of the one before. A replica and a service
+    /// are known by their names: under another it is another.
     #[must_use]
-    pub fn changes_of(&self, before: &Config) -> Changes {
-        let added = self
-            .replicas
-            .iter()
-            .filter(|one| before.named(one).is_none());
-        let removed = before
-            .replicas
-            .iter()
-            .filter(|one| self.named(one).is_none());
-        let replicas = self.replicas.iter().filter_map(|after| {
-            let fields = after.fields_other_than(before.named(after)?);
+    pub fn changes_of(&self, before: &ConfigFile) -> Changes {
+        let (now, then) = (self.registries(), before.registries());
+        let added = replicas(now).filter(|one| named(then, one).is_none());
+        let removed = replicas(then).filter(|one| named(now, one).is_none());
+        let changed = replicas(now).filter_map(|after| {
+            let fields = after.fields_other_than(named(then, after)?);
             (!fields.is_empty()).then(|| format!("{} ({})", after.name, fields.join(", ")))
         });
-        let fields = self.fields_other_than(before);
+        let of_services = now.iter().flat_map(|after| {
+            let same = |before: &&Config| before.service_name() == after.service_name();
+            let before = then.iter().find(same);
+            let fields = before.map_or_else(Vec::new, |before| after.own_fields_other_than(before));
+            let fields = fields.into_iter();
+            fields.map(|field| match after.service_name() {
+                None => field.to_owned(),
+                Some(service) => format!("{field} of {service}"),
+            })
+        });
+        let general = match (now.first(), then.first()) {
+            (Some(now), Some(then)) => now.general_fields_other_than(then),
+            _ => Vec::new(),
+        };
+        let of_all = self.fields_of_services_other_than(before);
+        let general = general.into_iter().chain(of_all).map(str::to_owned);
         Changes {
             added: added
                 .map(|one| format!("{} ({})", one.name, one.address))
                 .collect(),
             removed: removed.map(|one| one.name.clone()).collect(),
-            changed: replicas
-                .chain(fields.into_iter().map(str::to_owned))
-                .collect(),
+            changed: changed.chain(of_services).chain(general).collect(),
         }
     }
 
-    fn named(&self, replica: &Replica) -> Option<&Replica> {
-        self.replicas.iter().find(|one| one.name == replica.name)
+    fn fields_of_services_other_than(&self, before: &ConfigFile) -> Vec<&'static str> {
+        match (self, before) {
+            (ConfigFile::Services(now), ConfigFile::Services(then)) => other([
+                ("default", now.default != then.default),
+                ("hello_timeout", now.hello_timeout != then.hello_timeout),
+            ]),
+            (ConfigFile::Services(_), _) | (_, ConfigFile::Services(_)) => vec!["services"],
+            _ => Vec::new(),
+        }
     }
+}
 
-    /// The fields that are others, replicas aside.
-    fn fields_other_than(&self, before: &Config) -> Vec<&'static str> {
+fn replicas(registries: &[Config]) -> impl Iterator<Item = &Replica> {
+    registries.iter().flat_map(|one| &one.replicas)
+}
+
+/// The replica of the same name.
+fn named<'a>(registries: &'a [Config], replica: &Replica) -> Option<&'a Replica> {
+    replicas(registries).find(|one| one.name == replica.name)
+}
+
+impl Config {
+    /// The fields of the registry that are others, replicas aside.
+    fn own_fields_other_than(&self, before: &Config) -> Vec<&'static str> {
         let health = (&self.health, &self.checks) != (&before.health, &before.checks);
-        let fields = [
+        other([
             ("fqdn", self.fqdn != before.fqdn),
-            ("listeners", self.listeners != before.listeners),
+            ("names", self.names() != before.names()),
             ("policy", self.policy != before.policy),
             ("when_all_down", self.when_all_down != before.when_all_down),
             ("on_down", self.on_down != before.on_down),
@@ -67,6 +94,13 @@ impl Config {
                 "cluster_status",
                 self.cluster_status != before.cluster_status,
             ),
+        ])
+    }
+
+    /// The fields of the balancer that are others.
+    fn general_fields_other_than(&self, before: &Config) -> Vec<&'static str> {
+        other([
+            ("listeners", self.listeners != before.listeners),
             ("admin", self.admin != before.admin),
             (
                 "connect_timeout",
@@ -88,8 +122,13 @@ impl Config {
             ("dns_refresh", self.dns_refresh != before.dns_refresh),
             ("drain_delay", self.drain_delay != before.drain_delay),
             ("drain_timeout", self.drain_timeout != before.drain_timeout),
-        ];
-        other(fields)
+        ])
+    }
+
+    /// What clients ask for besides the fqdn.
+    fn names(&self) -> &[String] {
+        let names = self.service.as_ref().map(|it| it.names.as_slice());
+        names.and_then(|names| names.get(1..)).unwrap_or_default()
     }
 }
 
@@ -136,9 +175,9 @@ impl fmt::Display for Changes {
 mod tests {
     use super::*;
 
-    fn config(replicas: &str, more: &str) -> Config {
+    fn config(replicas: &str, more: &str) -> ConfigFile {
         let text = format!(r#"{{ "fqdn": "dtr.example.com", "replicas": [{replicas}]{more} }}"#);
-        Config::parse(&text, "lb.json").unwrap_or_else(|errors| panic!("{errors}"))
+        ConfigFile::parse(&text, "lb.json").unwrap_or_else(|errors| panic!("{errors}"))
     }
 
     #[test]

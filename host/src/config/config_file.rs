@@ -1,4 +1,4 @@
-//! Reading a file: the balancer's configuration, or a chain of filters.
+//! Reading a file: a balancer's configuration, or a chain of filters.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,6 +11,7 @@ use super::flags::Flags;
 use super::foreign;
 use super::json::{self, Node};
 use super::problems::Problems;
+use super::services::{self, Services};
 use super::source::Source;
 use super::warning::ConfigWarning;
 
@@ -31,6 +32,8 @@ use super::warning::ConfigWarning;
 pub enum ConfigFile {
     /// The balancer: replicas, and how they are probed.
     Balancer(Box<Config>),
+    /// The balancer of several registries.
+    Services(Box<Services>),
     /// Listeners, clusters and network filters, given plainly.
     Chain(Box<Chain>),
 }
@@ -55,18 +58,29 @@ impl ConfigFile {
     }
 
     /// Reads and checks the text of a file. A file with `clusters`, or with
-    /// `filters` and no `replicas`, is a chain. `file_name` is for messages, and
+    /// `filters` and neither `replicas` nor `services`, is a chain. `file_name` is for messages, and
     /// its folder is where relative paths start.
     ///
     /// # Errors
     /// All that is wrong: where, which value, and what to do.
     pub fn parse(text: &str, file_name: &str) -> Result<Self, ConfigErrors> {
         parse(text, file_name, |problems| {
-            match is_chain(problems.root()) {
-                true => chain(problems).map(|chain| ConfigFile::Chain(Box::new(chain))),
-                false => balancer(problems).map(|config| ConfigFile::Balancer(Box::new(config))),
-            }
+            Ok(match form(problems.root()) {
+                Form::Chain => ConfigFile::Chain(Box::new(chain(problems)?)),
+                Form::Services => ConfigFile::Services(Box::new(services::read(problems)?)),
+                Form::Balancer => ConfigFile::Balancer(Box::new(balancer(problems)?)),
+            })
         })
+    }
+
+    /// The registries that are balanced, one or several; none: it is a chain.
+    #[must_use]
+    pub fn registries(&self) -> &[Config] {
+        match self {
+            ConfigFile::Balancer(config) => std::slice::from_ref(config),
+            ConfigFile::Services(services) => &services.services,
+            ConfigFile::Chain(_) => &[],
+        }
     }
 
     /// What is right and still probably not meant, in the order of the file.
@@ -74,6 +88,7 @@ impl ConfigFile {
     pub fn warnings(&self) -> &[ConfigWarning] {
         match self {
             ConfigFile::Balancer(config) => &config.warnings,
+            ConfigFile::Services(services) => &services.warnings,
             ConfigFile::Chain(chain) => &chain.warnings,
         }
     }
@@ -138,9 +153,22 @@ fn chain(mut problems: Problems) -> Result<Chain, ConfigErrors> {
     Ok(Chain { warnings, ..chain })
 }
 
-/// What is no object is refused by the reader of either form.
-fn is_chain(root: &Node) -> bool {
-    root.has("clusters") || root.has("filters") && !root.has("replicas")
+/// The forms of a file.
+enum Form {
+    Balancer,
+    Services,
+    Chain,
+}
+
+/// What is no object is refused by the reader of any form.
+fn form(root: &Node) -> Form {
+    match root.has("services") {
+        true => Form::Services,
+        false if root.has("clusters") || root.has("filters") && !root.has("replicas") => {
+            Form::Chain
+        }
+        false => Form::Balancer,
+    }
 }
 
 /// A file's text, and its name for messages.

@@ -43,10 +43,15 @@ impl ConfigFile {
             }
         };
         match self {
-            ConfigFile::Balancer(config) => {
-                for (index, replica) in config.replicas.iter().enumerate() {
-                    let field = format!("replicas[{index}].address");
-                    add(&replica.address, &config.source, field);
+            ConfigFile::Balancer(_) | ConfigFile::Services(_) => {
+                for (at, config) in self.registries().iter().enumerate() {
+                    for (index, replica) in config.replicas.iter().enumerate() {
+                        let field = match &config.service {
+                            None => format!("replicas[{index}].address"),
+                            Some(_) => format!("services[{at}].replicas[{index}].address"),
+                        };
+                        add(&replica.address, &config.source, field);
+                    }
                 }
             }
             ConfigFile::Chain(chain) => {

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::error::{ConfigError, ConfigErrors};
 use super::json::Node;
+use super::place::{OF_A_SERVICE, Place};
 use super::source::Source;
 use super::warning::ConfigWarning;
 
@@ -17,6 +18,16 @@ pub(super) struct Problems {
     warnings: Vec<(usize, ConfigWarning)>,
     /// Fields of which there is no value to be checked.
     refused: Vec<String>,
+    /// Of which of several services it is the configuration.
+    service: Option<OneOfSeveral>,
+}
+
+/// One of several services, whose own fields are read as those of a whole file.
+struct OneOfSeveral {
+    /// Such as `services[1]`.
+    place: String,
+    /// Names of what stands there.
+    own: Vec<String>,
 }
 
 impl Problems {
@@ -27,7 +38,51 @@ impl Problems {
             found: Vec::new(),
             warnings: Vec::new(),
             refused: Vec::new(),
+            service: None,
         }
+    }
+
+    /// The same of one of several services, with these names of what stands there.
+    pub(super) fn of_service(self, place: String, own: Vec<String>) -> Problems {
+        Problems {
+            service: Some(OneOfSeveral { place, own }),
+            ..self
+        }
+    }
+
+    /// Takes over what was found of a part. What is the same for several is one problem.
+    pub(super) fn absorb(&mut self, part: Problems) {
+        for one in part.found {
+            if !self.found.contains(&one) {
+                self.found.push(one);
+            }
+        }
+        for one in part.warnings {
+            if !self.warnings.contains(&one) {
+                self.warnings.push(one);
+            }
+        }
+    }
+
+    /// What the operator calls a field.
+    pub(super) fn shown(&self, field: &str) -> String {
+        match &self.service {
+            Some(service) if self.place_of(field) == Some(Place::Service) => {
+                format!("{}.{field}", service.place)
+            }
+            _ => field.to_owned(),
+        }
+    }
+
+    /// Where a field stands in a file of several services; `None`: it is in none.
+    pub(super) fn place_of(&self, field: &str) -> Option<Place> {
+        let service = self.service.as_ref()?;
+        let first = field.split(['.', '[']).next().unwrap_or_default();
+        let is_own = OF_A_SERVICE.contains(&first) || service.own.iter().any(|own| own == first);
+        Some(match is_own {
+            true => Place::Service,
+            false => Place::TopLevel,
+        })
     }
 
     /// An error of one field and the value found there.
@@ -37,14 +92,20 @@ impl Problems {
         value: impl Into<Value>,
         problem: impl Into<String>,
     ) {
-        let error = self.source.refuse(field, value, problem);
+        let error = self.source.refuse(&self.shown(field), value, problem);
         self.add(field, error);
     }
 
     /// An error of one field, whatever its value.
     pub(super) fn refuse_field(&mut self, field: &str, problem: impl Into<String>) {
-        let error = self.source.refuse_field(field, problem);
+        let error = self.source.refuse_field(&self.shown(field), problem);
         self.add(field, error);
+    }
+
+    /// The same of a field that is no part of what is read.
+    pub(super) fn refuse_field_at(&mut self, offset: usize, field: &str, problem: &str) {
+        self.found
+            .push((offset, self.source.refuse_field(field, problem)));
     }
 
     /// An error of the whole.
@@ -75,7 +136,7 @@ impl Problems {
         problem: impl Into<String>,
     ) {
         if !self.is_refused(field) {
-            let warning = self.source.warning(field, value, problem);
+            let warning = self.source.warning(&self.shown(field), value, problem);
             self.warnings.push((self.root.offset_of(field), warning));
         }
     }

@@ -20,11 +20,26 @@ impl Text for ReplicaName {
     }
 
     fn read(text: &str) -> Option<Self> {
-        let fits = (1..=63).contains(&text.len());
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        // Clients take `/replicas/..` for another path.
-        let nameable = text.bytes().any(|byte| byte != b'.');
-        (fits && nameable && text.bytes().all(allowed)).then(|| Self(text.to_owned()))
+        is_name(text, 63).then(|| Self(text.to_owned()))
+    }
+}
+
+/// The name of one of several services, which may be its registry's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ServiceName(pub(super) String);
+
+impl Text for ServiceName {
+    const PATTERN: &'static str = r"^(?:[0-9A-Za-z_-]|\.+[0-9A-Za-z_-])[0-9A-Za-z_.-]{0,252}$";
+
+    fn expected(f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(
+            "a service's name of 1 to 253 letters, digits, dots, underscores and hyphens \
+             (a-z A-Z 0-9 . _ -), not of dots alone",
+        )
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        is_name(text, 253).then(|| Self(text.to_owned()))
     }
 }
 
@@ -163,8 +178,18 @@ impl Text for HeaderValue {
     }
 }
 
+/// Whether it can stand in names of clusters and metrics, and in a path.
+fn is_name(text: &str, longest: usize) -> bool {
+    let fits = (1..=longest).contains(&text.len());
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    // Clients take `/replicas/..` for another path.
+    let nameable = text.bytes().any(|byte| byte != b'.');
+    fits && nameable && text.bytes().all(allowed)
+}
+
 deserialize_as_text!(
     ReplicaName,
+    ServiceName,
     RegistryId,
     ClusterName,
     AbiName,

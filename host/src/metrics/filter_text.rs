@@ -4,15 +4,25 @@ use std::collections::HashSet;
 use std::fmt::Write;
 
 use crate::metrics::label::with_label;
+use dtr_lb_filter::contract::metric_name;
 use proxy_wasm_engine::{Metric, MetricKind};
 
-/// Without the gauges of replicas that are not among these: the filter that set them
-/// is gone, and what they say holds no more. Counters stay, since they never fall.
-pub(crate) fn of_replicas(metrics: Vec<Metric>, replicas: &HashSet<String>) -> Vec<Metric> {
+/// Without the gauges of replicas and services that are not among these: the filter that
+/// set them is gone, and what they say holds no more. Counters stay, since they never fall.
+pub(crate) fn of_plan(
+    metrics: Vec<Metric>,
+    replicas: &HashSet<String>,
+    services: Option<&[String]>,
+) -> Vec<Metric> {
+    let of_the_only_registry = metric_name::usable(None);
     let is_gone = |metric: &Metric| {
-        let (_, labels) = dtr_lb_filter::contract::metric_name::labels(&metric.name);
-        let mut names = labels.iter().filter(|(label, _)| *label == "replica");
-        names.any(|(_, name)| !replicas.contains(name))
+        let (_, labels) = metric_name::labels(&metric.name);
+        let is_unknown = |(label, value): &(&str, String)| match *label {
+            "replica" => !replicas.contains(value),
+            "service" => !services.is_some_and(|services| services.contains(value)),
+            _ => false,
+        };
+        labels.iter().any(is_unknown) || services.is_some() && metric.name == of_the_only_registry
     };
     let mut metrics = metrics;
     metrics.retain(|metric| metric.kind != MetricKind::Gauge || !is_gone(metric));
@@ -66,7 +76,7 @@ pub(super) fn render_filter(text: &mut String, metrics: Vec<Metric>) {
 /// `dtr_lb.replica.r1.active` is `dtr_lb_replica_active{replica="r1"}`, as the
 /// `stats_tags` of the Envoy bootstrap make it. Another filter's names have no labels.
 fn prometheus_name(name: &str) -> (String, String) {
-    let (name, labels) = dtr_lb_filter::contract::metric_name::labels(name);
+    let (name, labels) = metric_name::labels(name);
     let labels = labels.iter().fold(String::new(), |so_far, (label, value)| {
         with_label(&so_far, label, value)
     });
@@ -108,6 +118,11 @@ mod tests {
                 r#"{replica="a\"b",reason="refused"}"#,
             ),
             ("dtr_lb.usable", "dtr_lb_usable", ""),
+            (
+                "dtr_lb.usable.service.dtr.example.com",
+                "dtr_lb_usable",
+                r#"{service="dtr.example.com"}"#,
+            ),
             ("other-filter.count", "other_filter_count", ""),
         ];
         for (name, expected, labels) in cases {
@@ -120,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replica_that_is_gone_has_no_gauges() {
+    fn what_is_gone_has_no_gauges() {
         let metric = |name: &str, kind| Metric {
             kind,
             name: name.to_owned(),
@@ -133,17 +148,27 @@ mod tests {
             metric("dtr_lb.replica.r2.active", MetricKind::Gauge),
             metric("dtr_lb.replica.r2.connections", MetricKind::Counter),
             metric("dtr_lb.usable", MetricKind::Gauge),
+            metric("dtr_lb.usable.service.dtr", MetricKind::Gauge),
+            metric("dtr_lb.usable.service.quay", MetricKind::Gauge),
             metric("other.filter", MetricKind::Gauge),
         ];
-        let left = of_replicas(metrics, &HashSet::from(["r1".to_owned()]));
-        let left: Vec<_> = left.iter().map(|metric| metric.name.as_str()).collect();
-        let expected = [
-            "dtr_lb.replica.r1.active",
-            "dtr_lb.replica.r2.connections",
-            "dtr_lb.usable",
-            "other.filter",
+        let replicas = HashSet::from(["r1".to_owned()]);
+        let services = ["dtr".to_owned()];
+        let cases = [
+            (None, "dtr_lb.usable"),
+            (Some(&services[..]), "dtr_lb.usable.service.dtr"),
         ];
-        assert_eq!(left, expected);
+        for (services, usable) in cases {
+            let left = of_plan(metrics.clone(), &replicas, services);
+            let left: Vec<_> = left.iter().map(|metric| metric.name.as_str()).collect();
+            let expected = [
+                "dtr_lb.replica.r1.active",
+                "dtr_lb.replica.r2.connections",
+                usable,
+                "other.filter",
+            ];
+            assert_eq!(left, expected, "{services:?}");
+        }
     }
 
     #[test]

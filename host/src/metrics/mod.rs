@@ -8,7 +8,7 @@ mod text;
 mod worker_counters;
 
 pub(crate) use counters::{Counters, OpenCount};
-pub(crate) use filter_text::of_replicas;
+pub(crate) use filter_text::of_plan;
 pub(crate) use reason::Reason;
 pub(crate) use text::{HostMetrics, render};
 pub(crate) use worker_counters::WorkerCounters;

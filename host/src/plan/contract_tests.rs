@@ -73,7 +73,7 @@ fn a_plan_defines_exactly_the_names_of_its_filter() {
     let mine = ClusterNames::with_prefix("dtr/");
     let cases = (1..=40).flat_map(|replicas| [(replicas, &usual), (replicas, &mine)]);
     for (replicas, cluster_names) in cases {
-        let plan = Plan::with_names(&config(replicas), cluster_names);
+        let plan = Plan::of_registry(&config(replicas), cluster_names);
         let filter = filter_config(&plan);
         assert_eq!(filter.cluster_names, *cluster_names);
         let names: Vec<&str> = filter

@@ -3,21 +3,28 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use dtr_lb_filter::contract::{self, ClusterNames};
+use dtr_lb_filter::contract::{self, ClusterNames, ServerNames};
 
-use super::filter_config::filter_configuration;
+use super::filter_config::{filter_configuration, several};
 use super::routes::{clusters, routes, runners_up};
 use super::{
     Admin, AskedReplica, Balancer, Cluster, ClusterStatus, Listener, Plan, Pool, Protocol,
 };
-use crate::config::{self, Chain, ChainCluster, Config, ConfigFile};
+use crate::config::{self, Chain, ChainCluster, Config, ConfigFile, Services};
 
 impl Plan {
     /// The plan of a configuration file.
     #[must_use]
     pub fn of_file(file: &ConfigFile) -> Self {
+        Self::with_names(file, &ClusterNames::default())
+    }
+
+    /// The same with other names of a balancer's clusters.
+    #[must_use]
+    pub fn with_names(file: &ConfigFile, names: &ClusterNames) -> Self {
         match file {
-            ConfigFile::Balancer(config) => Self::of(config),
+            ConfigFile::Balancer(config) => Self::of_registry(config, names),
+            ConfigFile::Services(services) => Self::of_services(services, names),
             ConfigFile::Chain(chain) => Self::of_chain(chain),
         }
     }
@@ -32,12 +39,67 @@ impl Plan {
     /// so that the number of routes grows no faster than the number of replicas.
     #[must_use]
     pub fn of(config: &Config) -> Self {
-        Self::with_names(config, &ClusterNames::default())
+        Self::of_registry(config, &ClusterNames::default())
     }
 
-    /// The same with other names of clusters.
-    #[must_use]
-    pub fn with_names(config: &Config, names: &ClusterNames) -> Self {
+    /// What each registry has alone, on the same listeners.
+    fn of_services(services: &Services, names: &ClusterNames) -> Self {
+        let registries = services.services.iter();
+        let registries = registries.map(|config| Self::of_registry(config, names));
+        let mut registries: Vec<Plan> = registries.collect();
+        let names = services.services.iter().filter_map(Config::service_name);
+        let names: Vec<String> = names.map(str::to_owned).collect();
+        let default = names.iter().position(|name| *name == services.default);
+        let default = default.unwrap_or_default();
+        let asked_for = services
+            .services
+            .iter()
+            .enumerate()
+            .flat_map(|(at, config)| {
+                let names = config.service.iter().flat_map(|service| &service.names);
+                names.map(move |name| (name.as_str(), at))
+            });
+        let asked_for = ServerNames::new(asked_for);
+        let mut listeners = registries
+            .first()
+            .map(|first| first.listeners.clone())
+            .unwrap_or_default();
+        for (at, listener) in listeners.iter_mut().enumerate() {
+            let fallbacks = registries.iter().filter_map(|plan| plan.listeners.get(at));
+            listener.service_fallbacks = fallbacks.map(|one| one.fallback.clone()).collect();
+            if let Some(fallback) = listener.service_fallbacks.get(default) {
+                listener.fallback.clone_from(fallback);
+            }
+        }
+        let configurations = registries
+            .iter_mut()
+            .filter_map(|plan| Some(plan.balancer.take()?.configuration));
+        let configuration = several(services, configurations.collect());
+        let whole = registries.into_iter().reduce(|mut whole, plan| {
+            whole.clusters.extend(plan.clusters);
+            whole.routes.extend(plan.routes);
+            whole.pools.extend(plan.pools);
+            whole.cluster_statuses.extend(plan.cluster_statuses);
+            whole
+        });
+        Plan {
+            listeners,
+            balancer: Some(Balancer {
+                vm_id: contract::VM_ID.to_owned(),
+                configuration,
+            }),
+            services: Some(super::Services {
+                names,
+                asked_for,
+                default,
+                hello_timeout: services.hello_timeout,
+            }),
+            ..whole.unwrap_or_default()
+        }
+    }
+
+    pub(super) fn of_registry(config: &Config, names: &ClusterNames) -> Self {
+        let names = &names.of_service(config.service_name());
         let runners_up = runners_up(config.replicas.len());
         let ports: BTreeSet<u16> = config.listeners.iter().map(|one| one.port).collect();
         let traffic = ports.iter().flat_map(|port| {
@@ -93,7 +155,8 @@ impl Plan {
                 .admin
                 .as_ref()
                 .map(|admin| Admin { bind: admin.bind }),
-            cluster_status: cluster_status(config, names),
+            services: None,
+            cluster_statuses: cluster_status(config, names).into_iter().collect(),
             max_connections: config.max_connections,
             drain_delay: config.drain_delay,
             drain_timeout: config.drain_timeout,
@@ -114,6 +177,7 @@ impl Plan {
                     bind: one.bind,
                     port: one.bind.port(),
                     fallback: one.cluster.clone(),
+                    service_fallbacks: Vec::new(),
                     idle_timeout: chain.idle_timeout,
                     resend_first_flight: chain.resend_first_flight,
                     half_close_timeout: chain.half_close_timeout,
@@ -131,7 +195,8 @@ impl Plan {
             network_filters: chain.filters.clone(),
             balancer: None,
             admin: chain.admin.map(|bind| Admin { bind }),
-            cluster_status: None,
+            services: None,
+            cluster_statuses: Vec::new(),
             max_connections: chain.max_connections,
             drain_delay: chain.drain_delay,
             drain_timeout: chain.drain_timeout,
@@ -150,6 +215,7 @@ fn cluster_status(config: &Config, names: &ClusterNames) -> Option<ClusterStatus
         cluster: names.probe(&check.name, &replica.name),
     });
     Some(ClusterStatus {
+        service: config.service_name().map(str::to_owned),
         fqdn: config.fqdn.clone(),
         interval: configured.interval,
         credentials: configured.credentials.clone(),
@@ -192,6 +258,7 @@ fn listener(listener: &config::Listener, config: &Config, names: &ClusterNames) 
         bind: listener.bind,
         port: listener.port,
         fallback: names.pool(listener.port),
+        service_fallbacks: Vec::new(),
         idle_timeout: config.idle_timeout,
         resend_first_flight: config.resend_first_flight,
         half_close_timeout: config.half_close_timeout,

@@ -4,15 +4,26 @@ use std::time::Duration;
 
 use dtr_lb_filter::config::{self as filter, CheckKind};
 use dtr_lb_filter::contract::ClusterNames;
+use serde_json::{Value, json};
 
-use crate::config::{Check, Config};
+use crate::config::{Check, Config, Services};
+
+/// What the filter's plugins are configured with for several registries, of which these are
+/// the parts.
+pub(super) fn several(services: &Services, registries: Vec<Value>) -> Value {
+    json!({
+        "services": registries,
+        "default": services.default,
+        "hello_timeout_ms": milliseconds(services.hello_timeout),
+    })
+}
 
 /// What the filter's plugins are configured with, as JSON.
 pub(super) fn filter_configuration(
     config: &Config,
     names: &ClusterNames,
     runners_up: usize,
-) -> serde_json::Value {
+) -> Value {
     let mut listeners: Vec<filter::Listener> = Vec::new();
     for listener in &config.listeners {
         // Two addresses may serve one port.
@@ -34,6 +45,7 @@ pub(super) fn filter_configuration(
         kind: check.kind.clone(),
     });
     let filter = filter::Config {
+        service: config.service.clone(),
         fqdn: config.fqdn.clone(),
         policy: config.policy,
         when_all_down: config.when_all_down,

@@ -15,13 +15,13 @@ mod tests;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use dtr_lb_filter::contract::{ADMIN_ROOT, VM_ID, listener_root};
+pub use dtr_lb_filter::contract::{ADMIN_ROOT, ServerNames, VM_ID, listener_root};
 
 pub use crate::cluster_status::Credentials;
 pub use crate::config::{Address, Failure, NetworkFilter, Protocol, Verify, VmSettings};
 
 /// Everything a host needs to balance.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// Where connections are accepted.
     pub listeners: Vec<Listener>,
@@ -39,9 +39,12 @@ pub struct Plan {
     pub balancer: Option<Balancer>,
     /// Where the page, the API and the metrics are served.
     pub admin: Option<Admin>,
-    /// How the registry is asked for its own word on its replicas; `None`: it is not.
-    /// The standalone host's alone.
-    pub cluster_status: Option<ClusterStatus>,
+    /// How connections say which of several services they are for; `None`: there is one
+    /// registry, or none.
+    pub services: Option<Services>,
+    /// How registries are asked for their own word on their replicas. The standalone
+    /// host's alone.
+    pub cluster_statuses: Vec<ClusterStatus>,
     /// At most this many clients' connections at once, 1 to 1000000; `None`: as many
     /// as the process may open files for.
     pub max_connections: Option<u32>,
@@ -60,21 +63,39 @@ impl Plan {
     #[must_use]
     pub fn has_token(&self) -> bool {
         let balancer = self.balancer.as_ref();
-        balancer.is_some_and(|it| it.configuration["admin"]["token"].is_string())
+        balancer.is_some_and(|it| {
+            let registries = it.configuration["services"].as_array();
+            let first = registries.and_then(|all| all.first());
+            first.unwrap_or(&it.configuration)["admin"]["token"].is_string()
+        })
     }
 
     /// Has the balancer show the limit of connections that holds where it runs.
     pub(crate) fn show_limit(&mut self, connections: usize) {
-        let configuration = self.balancer.as_mut().map(|it| &mut it.configuration);
-        if let Some(serde_json::Value::Object(fields)) = configuration {
-            fields.insert("max_connections".to_owned(), connections.into());
+        if let Some(balancer) = &mut self.balancer {
+            balancer.set("max_connections", &connections.into());
         }
     }
 }
 
-/// How the registry is asked for its own word on its replicas.
+/// How connections say which of several services they are for.
+#[derive(Clone, Debug)]
+pub struct Services {
+    /// Never empty.
+    pub names: Vec<String>,
+    /// What clients ask for: the place of a service among the names.
+    pub asked_for: ServerNames<usize>,
+    /// The place of the one for clients that ask for none of them, or for nothing.
+    pub default: usize,
+    /// How long a client may take to ask.
+    pub hello_timeout: Duration,
+}
+
+/// How a registry is asked for its own word on its replicas.
 #[derive(Clone, Debug)]
 pub struct ClusterStatus {
+    /// Which of several services it is; `None`: it is the only registry.
+    pub service: Option<String>,
     /// The registry's name.
     pub fqdn: String,
     /// How often each replica is asked.
@@ -104,8 +125,11 @@ pub struct Listener {
     /// The service's port: the one that names the routes, and the filter's plugin
     /// that chooses among them.
     pub port: u16,
-    /// The [`Pool`] or [`Cluster`] that serves when no filter steers.
+    /// The [`Pool`] or [`Cluster`] that serves when no filter steers; of several services
+    /// the default one's.
     pub fallback: String,
+    /// The pool of each of several services, in their order; none: there is one registry.
+    pub service_fallbacks: Vec<String>,
     /// How long a connection may be silent both ways; `None`: for ever.
     pub idle_timeout: Option<Duration>,
     /// Whether what a client sent first goes to another replica when the one that
@@ -170,8 +194,24 @@ pub struct Pool {
 pub struct Balancer {
     /// VMs of one id share their data.
     pub vm_id: String,
-    /// Handed to all the filter's roots alike, as JSON.
+    /// Handed to all the filter's roots alike, as JSON: a
+    /// [`PluginConfig`](dtr_lb_filter::config::PluginConfig).
     pub configuration: serde_json::Value,
+}
+
+impl Balancer {
+    /// Sets a field that is the same for all registries.
+    pub(crate) fn set(&mut self, field: &str, value: &serde_json::Value) {
+        let set = |registry: &mut serde_json::Value| {
+            if let serde_json::Value::Object(fields) = registry {
+                fields.insert(field.to_owned(), value.clone());
+            }
+        };
+        match self.configuration.get_mut("services") {
+            Some(serde_json::Value::Array(registries)) => registries.iter_mut().for_each(set),
+            _ => set(&mut self.configuration),
+        }
+    }
 }
 
 /// The admin listener.

@@ -181,3 +181,51 @@ fn a_chains_cluster_of_several_endpoints_is_a_pool_of_as_many_clusters() {
     assert_eq!(plan.drain_delay, Duration::from_secs(3));
     assert!(plan.balancer.is_none() && plan.routes.is_empty());
 }
+
+#[test]
+fn services_have_their_own_clusters_behind_the_same_listeners() {
+    let text = r#"{"services": [
+        {"name": "dtr", "fqdn": "dtr.example.com", "replicas": [{"address": "10.0.0.1"}, {"address": "10.0.0.2"}]},
+        {"name": "quay", "fqdn": "quay.example.com", "names": ["*.quay.example.com"],
+         "replicas": [{"address": "10.0.1.1"}]}],
+        "default": "quay", "listeners": [{"bind": "0.0.0.0:443"}],
+        "admin": {"bind": "127.0.0.1:8181", "token": "12345678"}}"#;
+    let mut plan = Plan::of_file(&ConfigFile::parse(text, "lb.json").unwrap());
+
+    let clusters: Vec<&str> = plan.clusters.iter().map(|one| one.name.as_str()).collect();
+    let expected = ["443/dtr/r1", "443/dtr/r2", "ping/dtr/r1", "ping/dtr/r2"];
+    assert_eq!(clusters[..4], expected);
+    assert_eq!(clusters[4..], ["443/quay/r1", "ping/quay/r1"]);
+    assert_eq!(
+        route(&plan, "443/dtr/r1>dtr/r2").clusters,
+        ["443/dtr/r1", "443/dtr/r2"]
+    );
+    let pools: Vec<&str> = plan.pools.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(pools, ["443/dtr", "443/quay"]);
+    assert_eq!(plan.listeners.len(), 1);
+    assert_eq!(plan.listeners[0].fallback, "443/quay");
+    assert_eq!(plan.listeners[0].service_fallbacks, pools);
+    let services = plan.services.as_ref().unwrap();
+    assert_eq!(services.asked_for.find("a.quay.example.com"), Some(&1));
+    assert_eq!(services.asked_for.find("dtr.example.com"), Some(&0));
+    assert_eq!(
+        (services.asked_for.find("x.example"), services.default),
+        (None, 1)
+    );
+
+    assert!(plan.has_token());
+    plan.show_limit(7);
+    let configuration = plan.balancer.unwrap().configuration.to_string();
+    let parsed = filter::PluginConfig::parse(configuration.as_bytes()).unwrap();
+    let filter::PluginConfig::Several(several) = parsed else {
+        panic!("{configuration}");
+    };
+    assert_eq!(
+        (several.default.as_str(), several.hello_timeout_ms),
+        ("quay", 10_000)
+    );
+    let limits = several.services.iter().map(|one| one.max_connections);
+    assert_eq!(limits.collect::<Vec<_>>(), [Some(7), Some(7)]);
+    let names = several.services.iter().map(|one| one.service_name());
+    assert_eq!(names.collect::<Vec<_>>(), [Some("dtr"), Some("quay")]);
+}

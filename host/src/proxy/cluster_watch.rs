@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use dtr_lb_filter::contract::{CLUSTER_STATUS, VM_ID};
+use dtr_lb_filter::contract::{CLUSTER_STATUS, VM_ID, shared_key};
 use proxy_wasm_engine::Shared;
 use serde::Deserialize;
 use serde_json::Value;
@@ -31,7 +31,8 @@ impl ClusterWatch {
     /// Asks for as long as it is polled. Within a `LocalSet`.
     pub(super) async fn run(&self) -> Infallible {
         // A reload finds what was found before it, and logs only what is new.
-        let mut known = found(&self.vm_data).unwrap_or_default();
+        let service = self.plan.service.as_deref();
+        let mut known = found(&self.vm_data, service).unwrap_or_default();
         loop {
             let witnesses = self.ask_all().await;
             let now = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -42,7 +43,7 @@ impl ClusterWatch {
             log_changes(&known, &found);
             let mut report = report(&witnesses, &found);
             report["unix_ms"] = u64::try_from(now.as_millis()).unwrap_or(u64::MAX).into();
-            share(&self.vm_data, report);
+            share(&self.vm_data, service, report);
             known = found;
             sleep(self.plan.interval).await;
         }
@@ -72,20 +73,22 @@ impl ClusterWatch {
     }
 }
 
-/// Has the filter show that nobody is asked.
-pub(super) fn forget(vm_data: &Shared) {
-    if vm_data.data(VM_ID, CLUSTER_STATUS.as_bytes()).is_some() {
-        share(vm_data, Value::Null);
+/// Has the filter show that nobody of a service is asked.
+pub(super) fn forget(vm_data: &Shared, service: Option<&str>) {
+    let key = shared_key(CLUSTER_STATUS, service);
+    if vm_data.data(VM_ID, key.as_bytes()).is_some() {
+        share(vm_data, service, Value::Null);
     }
 }
 
-/// What was found last, as the filter is shown it; `None`: nobody is asked.
-pub(super) fn found(vm_data: &Shared) -> Option<Vec<Finding>> {
+/// What was found last of a service, as the filter is shown it; `None`: nobody is asked.
+pub(super) fn found(vm_data: &Shared, service: Option<&str>) -> Option<Vec<Finding>> {
     #[derive(Deserialize)]
     struct Report {
         findings: Vec<Finding>,
     }
-    let report = vm_data.data(VM_ID, CLUSTER_STATUS.as_bytes());
+    let key = shared_key(CLUSTER_STATUS, service);
+    let report = vm_data.data(VM_ID, key.as_bytes());
     let report = serde_json::from_slice::<Option<Report>>(&report?)
         .ok()
         .flatten();
@@ -93,7 +96,7 @@ pub(super) fn found(vm_data: &Shared) -> Option<Vec<Finding>> {
 }
 
 /// Hands the filter a report; one that is too long, without each replica's view.
-fn share(vm_data: &Shared, mut report: Value) {
+fn share(vm_data: &Shared, service: Option<&str>, mut report: Value) {
     let mut text = report.to_string();
     if text.len() > LONGEST_REPORT {
         for replica in report["replicas"].as_array_mut().into_iter().flatten() {
@@ -101,7 +104,8 @@ fn share(vm_data: &Shared, mut report: Value) {
         }
         text = report.to_string();
     }
-    if !vm_data.set_data(VM_ID, CLUSTER_STATUS.as_bytes(), text.as_bytes()) {
+    let key = shared_key(CLUSTER_STATUS, service);
+    if !vm_data.set_data(VM_ID, key.as_bytes(), text.as_bytes()) {
         warn!("there is no room for the cluster's status in the filter's shared data");
     }
 }
@@ -173,12 +177,14 @@ mod tests {
         let replica = serde_json::json!({ "name": "r1", "says": { "a1": { "error": says } } });
         share(
             &shared,
+            None,
             serde_json::json!({ "findings": found(1), "replicas": [replica] }),
         );
         let left = shared.data(VM_ID, CLUSTER_STATUS.as_bytes());
         assert!(left.is_some_and(|left| left.len() < 1000));
-        assert_eq!(super::found(&shared), Some(found(1)));
-        forget(&shared);
-        assert_eq!(super::found(&shared), None);
+        assert_eq!(super::found(&shared, None), Some(found(1)));
+        assert_eq!(super::found(&shared, Some("other")), None);
+        forget(&shared, None);
+        assert_eq!(super::found(&shared, None), None);
     }
 }

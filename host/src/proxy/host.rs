@@ -236,6 +236,10 @@ impl Host {
         let shared = Arc::new(SharedState {
             clusters: Arc::clone(&clusters),
             replicas: plan.clusters.iter().map(|it| it.replica.clone()).collect(),
+            services: plan.services.as_ref().map(|it| it.names.clone()),
+            asked_for_status: (plan.cluster_statuses.iter())
+                .map(|asked| asked.service.clone())
+                .collect(),
             data_callbacks: match vms.iter().any(|vm| vm.sees_data()) {
                 true => DataCallbacks::All,
                 false => DataCallbacks::None,
@@ -284,14 +288,13 @@ impl Host {
             self.main_thread.serve_admin(sockets);
         }
         let vm_data = self.vm_data.clone();
-        match plan.cluster_status.clone() {
-            Some(plan) => self.main_thread.watch_cluster(ClusterWatch {
-                plan: Arc::new(plan),
-                clusters,
-                vm_data,
-            }),
-            None => self.main_thread.watch_nobody(vm_data),
-        }
+        let watches = plan.cluster_statuses.into_iter().map(|plan| ClusterWatch {
+            plan: Arc::new(plan),
+            clusters: Arc::clone(&clusters),
+            vm_data: vm_data.clone(),
+        });
+        self.main_thread
+            .watch_clusters(watches.collect(), vm_data.clone());
         self.names = resolver.names().to_vec();
         self.main_thread.resolve(Resolving {
             resolver,

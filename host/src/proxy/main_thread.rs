@@ -34,10 +34,9 @@ enum Order {
     Serve(Vec<StdListener>),
     /// Keep these names up to date, instead of those before.
     Resolve(Resolving),
-    /// Have these replicas say how the cluster is, instead of those before.
-    Watch(ClusterWatch),
-    /// Have nobody say that any more, and forget what was said.
-    WatchNobody(Shared),
+    /// Have these replicas say how their clusters are, instead of those before, and have
+    /// the filters forget what is asked no more.
+    Watch(Vec<ClusterWatch>, Shared),
 }
 
 /// Keeps DNS names up to date.
@@ -78,14 +77,10 @@ impl MainThread {
         let _ = self.orders.send(Order::Serve(sockets));
     }
 
-    /// Has these replicas say how the cluster is, from now on.
-    pub(super) fn watch_cluster(&self, watch: ClusterWatch) {
-        let _ = self.orders.send(Order::Watch(watch));
-    }
-
-    /// Has nobody say that any more, and the filter forget what was said.
-    pub(super) fn watch_nobody(&self, vm_data: Shared) {
-        let _ = self.orders.send(Order::WatchNobody(vm_data));
+    /// Has these replicas say how their clusters are, from now on, and the filters forget
+    /// what is asked no more.
+    pub(super) fn watch_clusters(&self, watches: Vec<ClusterWatch>, vm_data: Shared) {
+        let _ = self.orders.send(Order::Watch(watches, vm_data));
     }
 
     /// Looks these names up from now on, and no others.
@@ -94,18 +89,11 @@ impl MainThread {
     }
 }
 
-/// Stops a task when it is replaced.
-fn replace(running: &mut Option<AbortHandle>, next: Option<AbortHandle>) {
-    if let Some(last) = std::mem::replace(running, next) {
-        last.abort();
-    }
-}
-
 async fn live(mut orders: mpsc::UnboundedReceiver<Order>, current: Current) {
     let admin = Admin::new(current);
     let mut accepting: Vec<oneshot::Sender<()>> = Vec::new();
     let mut resolving: Option<AbortHandle> = None;
-    let mut watching: Option<AbortHandle> = None;
+    let mut watching: Vec<(Option<String>, AbortHandle)> = Vec::new();
     while let Some(order) = orders.recv().await {
         match order {
             Order::Serve(sockets) => {
@@ -124,16 +112,22 @@ async fn live(mut orders: mpsc::UnboundedReceiver<Order>, current: Current) {
             }
             Order::Resolve(names) => {
                 let next = spawn_local(keep_resolving(names)).abort_handle();
-                replace(&mut resolving, Some(next));
+                if let Some(last) = resolving.replace(next) {
+                    last.abort();
+                }
             }
-            Order::Watch(watch) => {
-                let next = spawn_local(keep_watching(watch)).abort_handle();
-                replace(&mut watching, Some(next));
-            }
-            Order::WatchNobody(vm_data) => {
-                // First, or the last one writes once more.
-                replace(&mut watching, None);
-                cluster_watch::forget(&vm_data);
+            Order::Watch(watches, vm_data) => {
+                for (service, last) in watching.drain(..) {
+                    // First, or it writes once more.
+                    last.abort();
+                    if watches.iter().all(|next| next.plan.service != service) {
+                        cluster_watch::forget(&vm_data, service.as_deref());
+                    }
+                }
+                watching.extend(watches.into_iter().map(|watch| {
+                    let service = watch.plan.service.clone();
+                    (service, spawn_local(keep_watching(watch)).abort_handle())
+                }));
             }
         }
     }

@@ -22,6 +22,10 @@ pub(crate) struct SharedState {
     pub(crate) clusters: Arc<Clusters>,
     /// The names of the plan's replicas.
     pub(crate) replicas: HashSet<String>,
+    /// The names of its services; `None`: it has one registry, or none.
+    pub(crate) services: Option<Vec<String>>,
+    /// Those services that are asked for their own word on their replicas.
+    pub(crate) asked_for_status: Vec<Option<String>>,
     /// One for each VM a worker has.
     pub(crate) vms: Vec<Arc<CompiledVm>>,
     /// Which chunks the filters are shown.

@@ -12,7 +12,7 @@ use serde::Serialize;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Survey {
-    /// The registry's name.
+    /// The registry's name; of several, all of them.
     pub fqdn: String,
     /// For each replica, in the configuration's order, for each of its addresses, for
     /// each check.
@@ -70,6 +70,16 @@ impl Survey {
     pub fn replicas(&self) -> BTreeSet<&str> {
         let all = self.results.iter();
         all.map(|one| one.replica.as_str()).collect()
+    }
+
+    /// This one and that of another registry.
+    #[must_use]
+    pub fn and(self, other: Survey) -> Survey {
+        Survey {
+            fqdn: format!("{}, {}", self.fqdn, other.fqdn),
+            results: [self.results, other.results].concat(),
+            disagreements: [self.disagreements, other.disagreements].concat(),
+        }
     }
 
     /// Whether all replicas pass their checks and agree.

@@ -4,7 +4,7 @@ type Labels<'a> = &'a [(&'a str, &'a str)];
 
 #[test]
 fn a_name_is_taken_apart_whatever_the_replica_is_called() {
-    let cases: [(&str, &str, Labels<'_>); 8] = [
+    let cases: [(&str, &str, Labels<'_>); 11] = [
         (
             "dtr_lb.replica.r1.active",
             "dtr_lb.replica.active",
@@ -41,6 +41,17 @@ fn a_name_is_taken_apart_whatever_the_replica_is_called() {
             &[("listener", "80")],
         ),
         ("dtr_lb.usable", "dtr_lb.usable", &[]),
+        (
+            "dtr_lb.usable.service.dtr.example.com",
+            "dtr_lb.usable",
+            &[("service", "dtr.example.com")],
+        ),
+        (
+            "dtr_lb.replica.dtr.example.com/r1.usable",
+            "dtr_lb.replica.usable",
+            &[("replica", "dtr.example.com/r1")],
+        ),
+        ("dtr_lb.usable_by_nobody", "dtr_lb.usable_by_nobody", &[]),
     ];
     for (name, family, expected) in cases {
         let (found, labels) = labels(name);

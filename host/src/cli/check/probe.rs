@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use anyhow::{Context, anyhow};
+use dtr_lb::StartError;
 use dtr_lb::config::ConfigFile;
 use dtr_lb::survey::{Progress, Survey, SurveyOptions, survey};
 
@@ -14,23 +15,35 @@ use crate::cli::failure::Failure;
 /// # Errors
 /// A configuration that has no replicas; no runtime.
 pub(super) fn probe(file: &ConfigFile) -> Result<Survey, Failure> {
-    let ConfigFile::Balancer(config) = file else {
+    let registries = file.registries();
+    if registries.is_empty() {
         return Err(Failure::Usage(anyhow!(
             "--probe asks the replicas of a balancer, and this configuration is a chain of \
              filters; check it without --probe, or with --load"
         )));
-    };
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("no runtime")?;
     let mut shown = ShownProgress::new();
     let options = SurveyOptions::default();
-    let surveyed = runtime.block_on(survey(config, &options, |progress| shown.update(progress)));
+    let surveyed = runtime.block_on(async {
+        let mut whole: Option<Survey> = None;
+        for config in registries {
+            let next = survey(config, &options, |progress| shown.update(progress)).await?;
+            whole = Some(match whole {
+                None => next,
+                Some(before) => before.and(next),
+            });
+        }
+        Ok::<_, StartError>(whole)
+    });
     drop(shown);
     // A look-up of a name may block a thread for as long as the resolver waits.
     runtime.shutdown_background();
-    surveyed.map_err(|error| Failure::Usage(error.into()))
+    let surveyed = surveyed.map_err(|error| Failure::Usage(error.into()))?;
+    surveyed.ok_or_else(|| Failure::Usage(anyhow!("there is no replica to ask")))
 }
 
 /// Whether all is well, for the exit status.

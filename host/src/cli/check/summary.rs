@@ -1,12 +1,13 @@
 //! A configuration in a few lines.
 
-use dtr_lb::config::{Chain, Config, ConfigFile};
+use dtr_lb::config::{Chain, Config, ConfigFile, Services};
 use serde_json::{Value, json};
 
 /// For people.
 pub(super) fn text(file: &ConfigFile) -> String {
     match file {
         ConfigFile::Balancer(config) => balancer(config),
+        ConfigFile::Services(services) => self::services(services),
         ConfigFile::Chain(chain) => self::chain(chain),
         _ => String::new(),
     }
@@ -15,20 +16,15 @@ pub(super) fn text(file: &ConfigFile) -> String {
 /// For programs.
 pub(super) fn json(file: &ConfigFile) -> Value {
     match file {
-        ConfigFile::Balancer(config) => {
-            let listeners = (config.listeners.iter())
-                .map(|one| json!({ "bind": one.bind.to_string(), "port": one.port }));
-            let replicas = (config.replicas.iter())
-                .map(|one| json!({ "name": one.name, "address": one.address.to_string() }));
-            let checks = (config.checks.iter())
-                .map(|one| json!({ "name": one.name, "target": one.target() }));
-            json!({
-                "fqdn": config.fqdn,
-                "listeners": listeners.collect::<Value>(),
-                "replicas": replicas.collect::<Value>(),
-                "checks": checks.collect::<Value>(),
-                "interval": humantime::format_duration(config.health.interval).to_string(),
-            })
+        ConfigFile::Balancer(config) => registry(config),
+        ConfigFile::Services(services) => {
+            let each = services.services.iter().map(|config| {
+                let mut json = registry(config);
+                json["name"] = config.service_name().into();
+                json["names"] = config.service.as_ref().map(|it| it.names.clone()).into();
+                json
+            });
+            json!({ "services": each.collect::<Value>(), "default": services.default })
         }
         ConfigFile::Chain(chain) => {
             let listeners = (chain.listeners.iter())
@@ -38,6 +34,40 @@ pub(super) fn json(file: &ConfigFile) -> Value {
         }
         _ => Value::Null,
     }
+}
+
+fn registry(config: &Config) -> Value {
+    let listeners = (config.listeners.iter())
+        .map(|one| json!({ "bind": one.bind.to_string(), "port": one.port }));
+    let replicas = (config.replicas.iter())
+        .map(|one| json!({ "name": one.name, "address": one.address.to_string() }));
+    let checks =
+        (config.checks.iter()).map(|one| json!({ "name": one.name, "target": one.target() }));
+    json!({
+        "fqdn": config.fqdn,
+        "listeners": listeners.collect::<Value>(),
+        "replicas": replicas.collect::<Value>(),
+        "checks": checks.collect::<Value>(),
+        "interval": humantime::format_duration(config.health.interval).to_string(),
+    })
+}
+
+/// The listeners, and of each service what leads to it and where it leads.
+fn services(services: &Services) -> String {
+    let listeners = services.services.first().map(listeners).unwrap_or_default();
+    let each = services.services.iter().map(|config| {
+        let service = config.service.as_ref();
+        let names = service.map(|it| it.names.join(", ")).unwrap_or_default();
+        let default = match config.service_name() == Some(services.default.as_str()) {
+            true => ", and all others",
+            false => "",
+        };
+        format!("\n{names}{default}:\n{}", replicas_and_probes(config))
+    });
+    let count = services.services.len();
+    let what = if count == 1 { "service" } else { "services" };
+    let each: String = each.collect();
+    format!("ok: {count} {what} on {listeners}{each}")
 }
 
 /// The listeners and filters of a chain.
@@ -56,6 +86,15 @@ fn chain(chain: &Chain) -> String {
 
 /// The listeners, replicas and probes of a balancer.
 fn balancer(config: &Config) -> String {
+    format!(
+        "ok: {} listens on {}\n{}",
+        config.fqdn,
+        listeners(config),
+        replicas_and_probes(config)
+    )
+}
+
+fn listeners(config: &Config) -> String {
     let listeners: Vec<String> = config
         .listeners
         .iter()
@@ -64,6 +103,10 @@ fn balancer(config: &Config) -> String {
             false => format!("{} (port {})", listener.bind, listener.port),
         })
         .collect();
+    listeners.join(", ")
+}
+
+fn replicas_and_probes(config: &Config) -> String {
     let replicas: Vec<&str> = config
         .replicas
         .iter()
@@ -71,9 +114,7 @@ fn balancer(config: &Config) -> String {
         .collect();
     let checks: Vec<String> = config.checks.iter().map(|check| check.target()).collect();
     format!(
-        "ok: {} listens on {}\n    {} {}: {}\n    probes {} every {}",
-        config.fqdn,
-        listeners.join(", "),
+        "    {} {}: {}\n    probes {} every {}",
         replicas.len(),
         match replicas.len() {
             1 => "replica",

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use dtr_lb::FILTER;
-use dtr_lb::config::Config;
+use dtr_lb::config::ConfigFile;
 use dtr_lb::envoy::{Applied, Change, Confirmed, Folder, FolderError};
+use dtr_lb::filter_for_envoy;
 use dtr_lb::plan::Plan;
 use tokio::sync::Notify;
 
@@ -21,7 +21,7 @@ use super::config::only_balancer;
 pub(super) struct Follower<'a> {
     pub(super) config_args: &'a ConfigArgs,
     pub(super) folder: Folder,
-    pub(super) config: Config,
+    pub(super) config: ConfigFile,
 }
 
 impl Follower<'_> {
@@ -115,14 +115,14 @@ impl Follower<'_> {
     }
 
     /// The configuration as it is now.
-    fn read_again(&self) -> Result<Config, Failure> {
+    fn read_again(&self) -> Result<ConfigFile, Failure> {
         let config = only_balancer(self.config_args.read_again()?)?;
         log_warnings(&config);
         Ok(config)
     }
 
     /// Has Envoys go on with another configuration; what that changes.
-    async fn go_on_with(&mut self, config: Config) -> Result<Option<String>, FolderError> {
+    async fn go_on_with(&mut self, config: ConfigFile) -> Result<Option<String>, FolderError> {
         let before = std::mem::replace(&mut self.config, config);
         let changes = self.config.changes_of(&before);
         match self.apply().await {
@@ -138,12 +138,14 @@ impl Follower<'_> {
     }
 
     async fn apply(&mut self) -> Result<Applied, FolderError> {
-        self.folder.apply(&Plan::of(&self.config), FILTER).await
+        let plan = Plan::of_file(&self.config);
+        self.folder.apply(&plan, &filter_for_envoy(&plan)).await
     }
 
     async fn remove_leftovers(&mut self) -> Result<usize, FolderError> {
-        let plan = Plan::of(&self.config);
-        self.folder.remove_leftovers(&plan, FILTER).await
+        let plan = Plan::of_file(&self.config);
+        let filter = filter_for_envoy(&plan);
+        self.folder.remove_leftovers(&plan, &filter).await
     }
 
     fn print_first(&self) -> Result<(), Failure> {
@@ -177,8 +179,8 @@ impl Follower<'_> {
     }
 }
 
-fn log_warnings(config: &Config) {
-    for warning in &config.warnings {
+fn log_warnings(config: &ConfigFile) {
+    for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
 }

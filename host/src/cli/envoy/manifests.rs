@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
-use dtr_lb::config::{Config, Verify};
+use dtr_lb::config::{ConfigFile, Verify};
 use dtr_lb::envoy::{IstioOptions, KubernetesOptions, istio, kubernetes};
 use dtr_lb::plan::Plan;
 
@@ -16,7 +16,7 @@ use super::Envoy;
 
 impl Envoy {
     /// Writes manifests of Envoys that follow the configuration.
-    pub(super) fn write_kubernetes(&self, config: &Config, out: &Path) -> Result<(), Failure> {
+    pub(super) fn write_kubernetes(&self, config: &ConfigFile, out: &Path) -> Result<(), Failure> {
         can_be_reached(config)?;
         let file = self.config_args.file().ok_or_else(|| {
             Failure::Usage(anyhow!(
@@ -34,7 +34,7 @@ impl Envoy {
         write(
             out,
             "kubernetes.yaml",
-            &kubernetes(&Plan::of(config), &options),
+            &kubernetes(&Plan::of_file(config), &options),
         )?;
         print_files(config, "all three containers")
     }
@@ -42,7 +42,7 @@ impl Envoy {
     /// Writes resources for a gateway of Istio.
     pub(super) fn write_istio(
         &self,
-        config: &Config,
+        config: &ConfigFile,
         out: &Path,
         url: &str,
     ) -> Result<(), Failure> {
@@ -67,11 +67,11 @@ impl Envoy {
             .split("://")
             .nth(1)
             .and_then(|rest| rest.split(['/', ':']).next());
-        if from == Some(config.fqdn.as_str()) {
+        let mut names = config.registries().iter().map(|one| one.fqdn.as_str());
+        if let Some(fqdn) = names.find(|fqdn| from == Some(fqdn)) {
             print(format_args!(
-                "warning: {} serves the filter that balances it: with all its replicas down, \
-                 or the cache empty, no gateway that starts gets its filter",
-                config.fqdn
+                "warning: {fqdn} serves the filter that balances it: with all its replicas \
+                 down, or the cache empty, no gateway that starts gets its filter"
             ))?;
         }
         print_files(config, "the gateway's pods")
@@ -92,9 +92,10 @@ fn write(out: &Path, name: &str, manifests: &str) -> Result<(), Failure> {
 }
 
 /// Whether clients from outside of a pod reach each listener.
-fn can_be_reached(config: &Config) -> Result<(), Failure> {
+fn can_be_reached(file: &ConfigFile) -> Result<(), Failure> {
     let is_for_the_pod_alone = |bind: SocketAddr| bind.ip().is_loopback() || bind.port() == 0;
-    for (index, listener) in config.listeners.iter().enumerate() {
+    let listeners = file.registries().first().map(|one| &one.listeners);
+    for (index, listener) in listeners.into_iter().flatten().enumerate() {
         if is_for_the_pod_alone(listener.bind) {
             return Err(Failure::Usage(anyhow!(
                 "listeners[{index}].bind is {}, which no client reaches in a pod; bind a fixed \
@@ -107,8 +108,9 @@ fn can_be_reached(config: &Config) -> Result<(), Failure> {
 }
 
 /// Says which files of the configuration must be there as well.
-fn print_files(config: &Config, place: &str) -> Result<(), Failure> {
-    let files = config.checks.iter().filter_map(|check| match &check.tls {
+fn print_files(file: &ConfigFile, place: &str) -> Result<(), Failure> {
+    let checks = file.registries().iter().flat_map(|one| &one.checks);
+    let files = checks.filter_map(|check| match &check.tls {
         Some(Verify::CaFile(path)) => Some(path.display().to_string()),
         _ => None,
     });

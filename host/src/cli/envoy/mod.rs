@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::Args;
-use dtr_lb::FILTER;
-use dtr_lb::config::Config;
+use dtr_lb::config::ConfigFile;
 use dtr_lb::envoy::{BootstrapOptions, Folder, bootstrap};
+use dtr_lb::filter_for_envoy;
 use dtr_lb::plan::Plan;
 
 use self::config::only_balancer;
@@ -106,13 +106,13 @@ impl Envoy {
         }
     }
 
-    fn write_once(&self, config: &Config, out: &Path) -> Result<(), Failure> {
-        let plan = Plan::of(config);
+    fn write_once(&self, config: &ConfigFile, out: &Path) -> Result<(), Failure> {
+        let plan = Plan::of_file(config);
         let yaml = bootstrap(&plan, &self.options(out));
         fs::create_dir_all(out)
             .with_context(|| format!("the folder {} can't be made", out.display()))?;
         let module = out.join(MODULE);
-        replace(&module, FILTER, 0o644)?;
+        replace(&module, &filter_for_envoy(&plan), 0o644)?;
         // The bootstrap holds the token.
         let mode = if plan.has_token() { 0o600 } else { 0o644 };
         let bootstrap = out.join("envoy.yaml");
@@ -125,7 +125,12 @@ impl Envoy {
         ))
     }
 
-    fn follow(&self, config: Config, out: &Path, watched: Option<&Path>) -> Result<(), Failure> {
+    fn follow(
+        &self,
+        config: ConfigFile,
+        out: &Path,
+        watched: Option<&Path>,
+    ) -> Result<(), Failure> {
         let folder =
             Folder::open(out, self.options(out), self.wait).map_err(anyhow::Error::from)?;
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use dtr_lb_filter::config::{CheckKind, OnDown, Policy, Start, WhenAllDown};
+use dtr_lb_filter::config::{CheckKind, OnDown, Policy, Service, Start, WhenAllDown};
 
 use super::address::Address;
 use super::network_filter::NetworkFilter;
@@ -30,6 +30,8 @@ pub(super) use validate::validate;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
+    /// Which of several services it is; `None`: it is the only registry.
+    pub service: Option<Service>,
     /// The name clients use: `Host` and SNI of the probes.
     pub fqdn: String,
     /// In the operator's order; never empty, names unique.
@@ -84,10 +86,19 @@ pub struct Config {
     pub(super) source: Source,
 }
 
+impl Config {
+    /// The name of the service; `None`: it is the only registry.
+    #[must_use]
+    pub fn service_name(&self) -> Option<&str> {
+        self.service.as_ref().map(|service| service.name.as_str())
+    }
+}
+
 /// One replica of the registry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Replica {
-    /// Unique; letters, digits, `.`, `_` and `-`, at most 63.
+    /// Unique; letters, digits, `.`, `_` and `-`, at most 63. Of one of several services it
+    /// is that after the service's name and a slash.
     pub name: String,
     /// Its id in the registry; `None`: not known.
     pub id: Option<String>,

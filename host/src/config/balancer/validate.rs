@@ -54,6 +54,7 @@ fn config(file: &File, filters: Vec<NetworkFilter>, problems: &mut Problems) -> 
         problems.refuse("min_healthy", min_healthy, problem);
     }
     Config {
+        service: None,
         fqdn: file.fqdn.0.clone(),
         replicas,
         listeners,

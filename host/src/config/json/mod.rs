@@ -9,7 +9,7 @@ mod stand_in;
 mod syntax;
 mod wording;
 
-pub(crate) use node::{Json, Node};
+pub(crate) use node::{Entry, Json, Node};
 pub(super) use parse::parse;
 pub(super) use read::read;
 pub(crate) use scan::scan;

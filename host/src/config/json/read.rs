@@ -8,6 +8,7 @@ use super::deserializer::ReadError;
 use super::node::{Entry, Json, Node, Presence, steps};
 use super::stand_in;
 use super::wording;
+use crate::config::place;
 use crate::config::problems::Problems;
 
 /// Reads the text's value. What is wrong is among the problems afterwards, and out of
@@ -82,15 +83,26 @@ impl Mend<'_> {
     }
 
     fn unknown_field(&mut self, object: &[Segment], name: &str, known: &[&str]) -> Option<()> {
-        let near = wording::nearest(name, known);
         let inside = name_of(object);
+        let at = match inside.as_str() {
+            "" => self.problems.place_of(name),
+            _ => None,
+        };
+        let known = match at {
+            Some(at) => place::known(at, known),
+            None => known.to_vec(),
+        };
+        let near = wording::nearest(name, &known);
         let node = self.problems.root().at(object)?;
         if let Some(near) = near.filter(|near| !node.has(near)) {
             // It is there, under a wrong name.
             self.problems.mark_refused(join(&inside, near));
         }
         let place = join(&inside, name);
-        let problem = wording::unknown_field(&inside, name, near, known);
+        let shown = self.problems.shown(&place);
+        let inside = shown.strip_suffix(name).unwrap_or_default();
+        let inside = inside.trim_end_matches('.');
+        let problem = wording::unknown_field(inside, name, near, &known);
         self.problems.refuse_whole_at(&place, problem);
         let Json::Object(entries) = &mut self.problems.root_mut().at_mut(object)?.json else {
             return None;

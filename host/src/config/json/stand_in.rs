@@ -9,7 +9,7 @@ use super::node::{Json, Node};
 /// For a field that an object needs.
 pub(super) fn for_field(field: &str, unique: usize) -> Json {
     match field {
-        "replicas" | "listeners" | "clusters" | "endpoints" => Json::List(Vec::new()),
+        "services" | "replicas" | "listeners" | "clusters" | "endpoints" => Json::List(Vec::new()),
         "bind" => Json::Scalar("127.0.0.1:0".into()),
         "pointer" | "wasm" => Json::Scalar("".into()),
         "healthy" => Json::Scalar(Value::Null),
@@ -26,6 +26,7 @@ pub(super) fn for_element(list: &[Segment], unique: usize) -> Json {
     let value = match key.as_str() {
         "statuses" => json!(200),
         "capabilities" => json!("proxy_log"),
+        "names" => json!(format!("refused-{unique}.invalid")),
         "endpoints" => json!(format!("refused-{unique}.invalid:1")),
         _ => return Json::Object(Vec::new()),
     };

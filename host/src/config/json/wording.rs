@@ -59,6 +59,9 @@ pub(super) fn duplicate(message: &str) -> Option<&str> {
 pub(super) fn remedy_for_missing(field: &str) -> &'static str {
     match field {
         "fqdn" => r#"give the registry's name, such as "dtr.example.com""#,
+        "services" => {
+            r#"list them, such as [{"fqdn": "dtr.example.com", "replicas": [{"address": "10.0.0.11"}]}]"#
+        }
         "replicas" => r#"list them, such as [{"address": "10.0.0.11"}]"#,
         "address" => "give the replica's IP address or DNS name",
         "bind" => r#"give an address and a port, such as "0.0.0.0:443""#,

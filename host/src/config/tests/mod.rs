@@ -11,6 +11,7 @@ mod listeners;
 mod reading;
 mod replicas;
 mod schema;
+mod services;
 mod sweep;
 mod warnings;
 

@@ -180,6 +180,40 @@ fn the_schema_accepts_what_the_reader_accepts() {
     );
 }
 
+const SERVICE: &str = r#"{"fqdn": "a.example", "replicas": [{"address": "10.0.0.1"}]}"#;
+
+fn services(services: &str, more: &str) -> String {
+    format!(r#"{{ "services": [{services}]{more} }}"#)
+}
+
+/// A file of one service with another field.
+fn service(field: &str) -> String {
+    let whole = SERVICE.strip_suffix('}').unwrap();
+    services(&format!("{whole}, {field}}}"), "")
+}
+
+#[test]
+fn the_schema_accepts_services() {
+    let validator = Validator::new();
+    let more = r#", "default": "quay", "hello_timeout": "5s", "listeners": null, "$schema": "x""#;
+    let accepted = [
+        services(SERVICE, ""),
+        service(
+            r#""name": "quay", "names": ["*.a.example", "b.example."], "policy": "round-robin""#,
+        ),
+        services(
+            &format!(r#"{SERVICE}, {}"#, SERVICE.replace("a.example", "quay")),
+            more,
+        ),
+    ];
+    for text in accepted {
+        let value = serde_json::from_str(&text).unwrap();
+        assert!(validator.accepts(&value), "{text}");
+        let read = ConfigFile::parse(&text, "lb.json");
+        assert!(read.is_ok(), "{text}: {read:?}");
+    }
+}
+
 #[test]
 fn schema_and_reader_refuse_the_same_wrong_files() {
     let replica = |fields: &str| with_replicas(&format!("[{fields}]"));
@@ -249,6 +283,19 @@ fn schema_and_reader_refuse_the_same_wrong_files() {
             r#", "fqdn": "a""#,
         ),
         r#"{ "filters": [] }"#.to_owned(),
+        r#"{ "services": 5 }"#.to_owned(),
+        services("{}", ""),
+        services(r#"{"fqdn": "a.example"}"#, ""),
+        service(r#""names": "b.example""#),
+        service(r#""names": ["*"]"#),
+        service(r#""names": ["a.*.example"]"#),
+        service(r#""name": "a/b""#),
+        service(r#""listeners": []"#),
+        service(r#""polcy": "round-robin""#),
+        services(SERVICE, r#", "fqdn": "a.example""#),
+        services(SERVICE, r#", "policy": "round-robin""#),
+        services(SERVICE, r#", "hello_timeout": 5"#),
+        services(SERVICE, r#", "listenrs": []"#),
     ];
     let validator = Validator::new();
     for text in cases {

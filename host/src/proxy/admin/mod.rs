@@ -213,14 +213,20 @@ async fn answer(
         }
         "/metrics" => {
             let counters = [shared.all_counters.total()];
-            let filter = metrics::of_replicas(shared.vm_data.metrics(), &shared.replicas);
+            let filter = metrics::of_plan(
+                shared.vm_data.metrics(),
+                &shared.replicas,
+                shared.services.as_deref(),
+            );
             let dropped = &shared.options.log_lines_dropped;
             let host = HostMetrics {
                 workers: &counters,
                 admission: &shared.admission,
                 log_lines_dropped: dropped.load(Relaxed),
                 certificates: shared.clusters.certificate_expiries().collect(),
-                cluster_findings: cluster_watch::found(&shared.vm_data),
+                cluster_findings: (shared.asked_for_status.iter())
+                    .filter_map(|service| cluster_watch::found(&shared.vm_data, service.as_deref()))
+                    .reduce(|one, other| [one, other].concat()),
             };
             let text = metrics::render(&host, filter);
             reply(

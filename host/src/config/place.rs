@@ -1,0 +1,74 @@
+//! Where fields stand in a file of several services.
+
+/// Where a field of one registry's file stands in a file of several services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    TopLevel,
+    Service,
+}
+
+/// The known fields of the object at hand, of those of a whole file of one registry.
+pub(super) fn known<'a>(place: Place, of_registry: &[&'a str]) -> Vec<&'a str> {
+    let is_own = |name: &&&str| OF_A_SERVICE.contains(*name) == (place == Place::Service);
+    let own: &[&str] = match place {
+        Place::TopLevel => &OF_SERVICES,
+        Place::Service => &OF_ONE_OF_THEM,
+    };
+    own.iter()
+        .copied()
+        .chain(of_registry.iter().filter(is_own).copied())
+        .collect()
+}
+
+/// The fields of one registry's file that are each service's where there are several.
+pub(super) const OF_A_SERVICE: [&str; 11] = [
+    "fqdn",
+    "replicas",
+    "policy",
+    "when_all_down",
+    "on_down",
+    "min_healthy",
+    "slow_start",
+    "passive",
+    "health",
+    "compare_interval",
+    "cluster_status",
+];
+
+/// The others: the balancer's.
+pub(super) const OF_THE_BALANCER: [&str; 12] = [
+    "listeners",
+    "admin",
+    "filters",
+    "connect_timeout",
+    "idle_timeout",
+    "resend_first_flight",
+    "half_close_timeout",
+    "max_connections",
+    "dns_refresh",
+    "drain_delay",
+    "drain_timeout",
+    "$schema",
+];
+
+/// What the file of one registry does not have.
+pub(super) const OF_SERVICES: [&str; 3] = ["services", "default", "hello_timeout"];
+pub(super) const OF_ONE_OF_THEM: [&str; 2] = ["name", "names"];
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::config::json_schema;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn each_field_of_a_registry_is_either_its_own_or_the_balancers() {
+        let schema = json_schema();
+        let fields = schema["definitions"]["Balancer"]["properties"].as_object();
+        let fields: BTreeSet<&str> = fields.unwrap().keys().map(String::as_str).collect();
+        let listed = OF_A_SERVICE.into_iter().chain(OF_THE_BALANCER);
+        assert_eq!(fields, listed.collect());
+    }
+}
