@@ -53,6 +53,7 @@ pub use error::StartError;
 pub use filter::{FILTER, filter_for_envoy};
 pub use filters::rehearsal::{Rehearsal, rehearse};
 pub use http_get::{HttpGetError, http_get};
+pub use net::asked_name::AskedName;
 pub use net::fd_limit::FilesLacking;
 pub use proxy::host::Host;
 pub use proxy::options::HostOptions;

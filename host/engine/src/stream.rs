@@ -2,6 +2,7 @@
 
 use super::abi::ContextId;
 use super::context::{Kind, Parent};
+use super::filter_state::{FilterStateValue, WriteAccess};
 use super::property;
 use super::trap::Trap;
 use super::vm::Vm;
@@ -31,6 +32,21 @@ impl Vm {
         state.scope.effective = None;
         let mut value = Vec::new();
         property::read(state, path, &mut value).ok().map(|()| value)
+    }
+
+    /// Sets a property as a guest does with `proxy_set_property`: what the host has to say of
+    /// the stream under a name of its own.
+    ///
+    /// It is left out when the context is gone, or has more than a stream may carry.
+    pub fn set_property(&mut self, context: ContextId, path: &[u8], value: &[u8]) {
+        let state = self.instance.state_mut();
+        if let Some(context) = state.contexts.get_mut(context) {
+            let value = FilterStateValue::Property {
+                bytes: value.to_vec(),
+                write: WriteAccess::Often,
+            };
+            let _ = context.state.set(property::own_key(path).into(), value);
+        }
     }
 
     /// The stream is over: `on_done`, `on_log`, `on_delete` in Envoy's order

@@ -19,8 +19,9 @@ use proxy_wasm_engine::{Action, Direction, End, Peer, TcpInfo};
 /// what it was shown in that very call.
 pub(crate) struct FilterChainState {
     slots: Box<[FilterSlot]>,
-    /// The slot that holds the bytes of each way.
-    holders: [Cell<Option<usize>>; 2],
+    /// The slot that holds the bytes of each way. No chain is longer, and each open
+    /// connection has them.
+    holders: [Cell<Option<u8>>; 2],
 }
 
 /// How far a connection got.
@@ -125,7 +126,7 @@ impl FilterChainState {
         end: End,
     ) -> Option<Action> {
         let mut outcome = None;
-        while let Some(at) = self.holder(direction).get()
+        while let Some(at) = self.holder(direction).get().map(usize::from)
             && connection.control().take_resumed(direction, at)
         {
             let action = match direction {
@@ -284,11 +285,11 @@ impl FilterChainState {
     }
 
     fn hold(&self, direction: Direction, at: usize) -> Step {
-        self.holder(direction).set(Some(at));
+        self.holder(direction).set(u8::try_from(at).ok());
         Step::Held(at)
     }
 
-    fn holder(&self, direction: Direction) -> &Cell<Option<usize>> {
+    fn holder(&self, direction: Direction) -> &Cell<Option<u8>> {
         let [down, up] = &self.holders;
         match direction {
             Direction::Downstream => down,

@@ -10,6 +10,9 @@ pub(crate) trait ConnectionInfo {
     fn chain(&self) -> &Chain;
     /// The service's port it is to.
     fn port(&self) -> u16;
+    /// Which of several services it is for; `None`: that is not known, or there is one
+    /// registry.
+    fn service(&self) -> Option<&str>;
     /// Where filters ask it to close or to go on.
     fn control(&self) -> &SessionControl;
     /// What a filter may know of the connection when it opens.

@@ -8,6 +8,7 @@ use crate::filters::chain::ChainFilter;
 use crate::filters::connection_info::ConnectionInfo;
 use crate::filters::vm_owner::ContextHandle;
 use crate::plan::Failure;
+use dtr_lb_filter::contract::SERVICE_PROPERTY;
 use proxy_wasm_engine::{Action, ContextId, Direction, End, Peer, Trap, Vm};
 
 /// One filter's part in one connection.
@@ -54,6 +55,9 @@ impl FilterSlot {
         let opened = plugin.and_then(|plugin| {
             filter.owner.open(plugin, |vm, root| {
                 let context = vm.open_tcp(root, connection.info())?;
+                if let Some(service) = connection.service() {
+                    vm.set_property(context, SERVICE_PROPERTY.as_bytes(), service.as_bytes());
+                }
                 Ok((context, vm.new_connection(context)?))
             })
         });

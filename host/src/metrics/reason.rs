@@ -16,6 +16,8 @@ pub(crate) enum Reason {
     Drained,
     Idle,
     HalfClosed,
+    /// It has not said in time which of several services it wants.
+    HelloTimeout,
     /// This machine lacked what a connection to a replica takes.
     LocalResources,
     /// Its task panicked, or its worker.
@@ -23,7 +25,7 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    pub(super) const ALL: [Reason; 12] = [
+    pub(super) const ALL: [Reason; 13] = [
         Reason::ClientClosed,
         Reason::ReplicaClosed,
         Reason::ClientReset,
@@ -34,6 +36,7 @@ impl Reason {
         Reason::Drained,
         Reason::Idle,
         Reason::HalfClosed,
+        Reason::HelloTimeout,
         Reason::LocalResources,
         Reason::InternalError,
     ];
@@ -50,6 +53,7 @@ impl Reason {
             Reason::Drained => "drained",
             Reason::Idle => "idle",
             Reason::HalfClosed => "half-closed",
+            Reason::HelloTimeout => "hello-timeout",
             Reason::LocalResources => "local-resources",
             Reason::InternalError => "internal-error",
         }

@@ -1,5 +1,6 @@
 //! Sockets and what passes through them: bytes, headers, and the system's limits.
 
+pub(crate) mod asked_name;
 mod client_hello;
 pub(crate) mod fd_limit;
 pub(crate) mod first_flight;

@@ -1,10 +1,12 @@
-//! Options of TCP sockets.
+//! Options of TCP sockets, and what the system knows of them.
 
 use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use rustix::net::sockopt;
+use tokio::net::TcpStream;
 
 /// Lets the kernel notice a peer that vanished on a connection without traffic.
 /// Set on a listening socket, it holds for what is accepted there.
@@ -39,3 +41,14 @@ pub(crate) fn unacknowledged(socket: impl AsFd) -> usize {
 /// So long a connection without traffic is left alone.
 pub(crate) const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Appends what a peer has sent; 0 bytes: it has finished.
+pub(crate) async fn read_some(from: &TcpStream, bytes: &mut BytesMut) -> io::Result<usize> {
+    loop {
+        from.readable().await?;
+        match from.try_read_buf(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            read => return read,
+        }
+    }
+}

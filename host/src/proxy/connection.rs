@@ -1,6 +1,6 @@
 //! A client's connection as filters and forwarding see it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,7 +18,9 @@ use crate::filters::chain::Chain;
 use crate::filters::chain_state::{FilterChainState, Step};
 use crate::filters::connection_info::ConnectionInfo;
 use crate::net::forward::{DataCallbacks, ForwardHooks};
+use crate::proxy::asked_service::AskedService;
 use crate::proxy::context::{ListenerContext, WorkerContext};
+use crate::upstream::cluster::Target;
 use proxy_wasm_engine::{Action, Direction, End, TcpInfo, Upstream};
 
 /// A client's connection as filters and forwarding see it.
@@ -34,6 +36,8 @@ pub(super) struct Connection {
     /// The socket's own end, where it differs from the listener's.
     destination: SocketAddr,
     received: Cell<u64>,
+    /// Which of several services it is for, once that is known.
+    service: OnceCell<Box<AskedService>>,
     /// The replica it is connected to.
     upstream: RefCell<Option<Arc<Upstream>>>,
     open: OpenSession,
@@ -66,8 +70,22 @@ impl Connection {
             sent_down: Cell::new(0),
             destination,
             received: Cell::new(0),
+            service: OnceCell::new(),
             upstream: RefCell::new(None),
         }
+    }
+
+    /// It is for this service.
+    pub(super) fn asked_for(&self, service: AskedService) {
+        // A client is asked once.
+        let _ = self.service.set(Box::new(service));
+    }
+
+    /// Where it goes when no filter chooses.
+    pub(super) fn fallback(&self) -> Target {
+        let place = self.service.get().map(|service| service.place);
+        let fallback = place.and_then(|place| self.listener.service_fallbacks.get(place));
+        *fallback.unwrap_or(&self.listener.fallback)
     }
 
     /// The filters have been shown the connection.
@@ -98,6 +116,11 @@ impl ConnectionInfo for Connection {
         self.listener.port
     }
 
+    fn service(&self) -> Option<&str> {
+        let services = self.listener.services.as_ref()?;
+        services.name(self.service.get()?.place)
+    }
+
     fn control(&self) -> &SessionControl {
         self.open.control()
     }
@@ -109,6 +132,9 @@ impl ConnectionInfo for Connection {
             .unwrap_or_default()
             .saturating_sub(self.began.elapsed());
         info.upstream.clone_from(&self.upstream.borrow());
+        if let Some(service) = self.service.get() {
+            info.requested_server_name.clone_from(&service.server_name);
+        }
         self.refresh(&mut info);
         info
     }

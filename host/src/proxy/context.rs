@@ -14,6 +14,7 @@ use crate::metrics::Counters;
 use crate::net::forward::Timeouts;
 use crate::net::pipe::Buffers;
 use crate::plan::Plan;
+use crate::proxy::asked_service::Services;
 use crate::proxy::shared_state::SharedState;
 use crate::upstream::cluster::{Clusters, RoundRobin, Target};
 
@@ -78,6 +79,10 @@ pub(crate) struct ListenerContext {
     pub(crate) shown_address: Box<str>,
     /// Where connections go when no filter chooses.
     pub(crate) fallback: Target,
+    /// Which of several services connections are for; `None`: there is one registry.
+    pub(crate) services: Option<Arc<Services>>,
+    /// Where connections go when no filter chooses, by service.
+    pub(crate) service_fallbacks: Vec<Target>,
     /// The service's port.
     pub(crate) port: u16,
     pub(crate) resend_first_flight: bool,
@@ -95,12 +100,19 @@ impl ListenerContext {
         plan: &Plan,
         clusters: &Clusters,
     ) -> Result<Vec<ListenerContext>, StartError> {
+        let services = plan.services.clone().map(Services::new).map(Arc::new);
+        let target = |name: &String| {
+            let target = clusters.target(name);
+            target.ok_or_else(|| StartError::NoSuchName(name.clone()))
+        };
         let contexts = plan.listeners.iter().map(|listener| {
-            let missing = || StartError::NoSuchName(listener.fallback.clone());
+            let fallbacks = listener.service_fallbacks.iter().map(target);
             Ok(ListenerContext {
                 address: listener.bind,
                 shown_address: listener.bind.to_string().into(),
-                fallback: clusters.target(&listener.fallback).ok_or_else(missing)?,
+                fallback: target(&listener.fallback)?,
+                services: services.clone(),
+                service_fallbacks: fallbacks.collect::<Result<_, _>>()?,
                 port: listener.port,
                 resend_first_flight: listener.resend_first_flight,
                 timeouts: Timeouts {

@@ -2,6 +2,7 @@
 
 mod accept;
 mod admin;
+mod asked_service;
 mod cluster_watch;
 mod connection;
 mod connection_limit;

@@ -20,6 +20,8 @@ use crate::filters::chain_state::Step;
 use crate::filters::connection_info::ConnectionInfo;
 use crate::metrics::{OpenCount, Reason};
 use crate::net::forward::{Early, Forward, ForwardHooks, MOST_HELD, Outcome};
+use crate::net::socket::read_some;
+use crate::proxy::asked_service::NotAsked;
 use crate::proxy::connection::Connection;
 use crate::proxy::context::{ListenerContext, WorkerContext};
 use crate::proxy::landing::Landing;
@@ -70,7 +72,18 @@ struct Session {
 
 impl Session {
     async fn run(&mut self, client: &TcpStream) -> Reason {
-        let (mut step, mut early) = self.open();
+        let mut early = Early {
+            bytes: BytesMut::new(),
+            end: End::More,
+        };
+        if self.connection.listener.services.is_some() {
+            // On the heap, as with all that not every connection does.
+            early = match Box::pin(self.ask(client, early)).await {
+                Ok(asked) => asked,
+                Err(reason) => return reason,
+            };
+        }
+        let mut step = self.open(&mut early);
         // On the heap: few connections wait.
         if self.is_held(step) {
             (step, early) = match Box::pin(self.wait(client, step, early)).await {
@@ -128,18 +141,37 @@ impl Session {
         &self.connection.worker
     }
 
-    /// Shows the filters the connection.
-    fn open(&self) -> (Step, Early) {
+    /// Learns which of several services the client wants, by what it sends.
+    async fn ask(&self, client: &TcpStream, mut early: Early) -> Result<Early, Reason> {
         let connection = &self.connection;
-        let mut early = Early {
-            bytes: BytesMut::new(),
-            end: End::More,
+        let Some(services) = &connection.listener.services else {
+            return Ok(early);
         };
+        let took = |read| connection.took(Direction::Downstream, read);
+        let asked = tokio::select! {
+            biased;
+            command = connection.control().next_order() => return Err(refused(command)),
+            asked = services.ask(client, &mut early, took) => asked,
+        };
+        match asked {
+            Ok(service) => {
+                connection.asked_for(service);
+                Ok(early)
+            }
+            Err(NotAsked::Late) => Err(Reason::HelloTimeout),
+            Err(NotAsked::Left) => Err(Reason::ClientClosed),
+            Err(NotAsked::Gone) => Err(Reason::ClientReset),
+        }
+    }
+
+    /// Shows the filters the connection, and what its client has sent before.
+    fn open(&self, early: &mut Early) -> Step {
+        let connection = &self.connection;
         let step = connection
             .chain_state
             .down(connection, 0, &mut early.bytes, early.end);
         connection.seen();
-        (step, early)
+        step
     }
 
     fn is_held(&self, step: Step) -> bool {
@@ -166,7 +198,7 @@ impl Session {
                 target
             });
         match chosen {
-            None => Ok(connection.listener.fallback),
+            None => Ok(connection.fallback()),
             Some(target) => target.ok_or(Reason::NoReplica),
         }
     }
@@ -240,6 +272,7 @@ impl Session {
             target: "access",
             client = %connection.source,
             listener = %connection.listener.shown_address,
+            service = connection.service(),
             replica = self.landing.replica.as_deref().unwrap_or("-"),
             attempts = self.landing.attempts(),
             resent = self.landing.resent,
@@ -260,17 +293,6 @@ fn forward<'a>(
 ) -> Forward<'a, Connection> {
     Forward::new(client, replica, &connection.worker.buffers, connection)
         .timeouts(&connection.listener.timeouts)
-}
-
-/// Appends what the client has sent; 0 bytes: it has finished.
-async fn read_some(client: &TcpStream, bytes: &mut BytesMut) -> std::io::Result<usize> {
-    loop {
-        client.readable().await?;
-        match client.try_read_buf(bytes) {
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            read => return read,
-        }
-    }
 }
 
 /// Over after this long; `None`: never.

@@ -3,9 +3,11 @@
 
 mod body;
 mod record;
+mod server_name;
 
 pub(crate) use body::Body;
 pub(crate) use record::{HEADER as RECORD_HEADER, Record};
+pub(crate) use server_name::{ServerName, server_name};
 
 /// The type of a record: handshake.
 pub(crate) const FIRST_BYTE: u8 = 22;

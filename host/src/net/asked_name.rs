@@ -1,0 +1,37 @@
+//! Which of several services a client wants, by what it sends first.
+
+use dtr_lb_filter::requested_host::{HEAD_LIMIT, RequestedHost};
+
+use super::client_hello::{self, ServerName, server_name};
+
+/// The name that a client asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AskedName {
+    /// In TLS.
+    InTls(String),
+    /// As `Host` over plain HTTP.
+    AsHost(String),
+    /// None, or none within the limit of 16 KiB: it may speak any protocol.
+    Nothing,
+    /// It has to send more before that is known.
+    Unknown,
+}
+
+impl AskedName {
+    /// Reads what a client has sent so far.
+    #[must_use]
+    pub fn of(sent: &[u8]) -> AskedName {
+        match sent.first() {
+            Some(&client_hello::FIRST_BYTE) => match server_name(sent, HEAD_LIMIT) {
+                ServerName::Named(name) => AskedName::InTls(name),
+                ServerName::None => AskedName::Nothing,
+                ServerName::Incomplete => AskedName::Unknown,
+            },
+            _ => match RequestedHost::of(sent) {
+                RequestedHost::Named(host) => AskedName::AsHost(host.to_owned()),
+                RequestedHost::None => AskedName::Nothing,
+                RequestedHost::Incomplete => AskedName::Unknown,
+            },
+        }
+    }
+}
