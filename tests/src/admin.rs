@@ -49,8 +49,8 @@ impl Proxy {
             let answer = self.try_admin("/status").await?;
             let status: Value =
                 serde_json::from_slice(&answer.body).map_err(|error| error.to_string())?;
-            let replicas = status["replicas"].as_array().into_iter().flatten();
-            let listed: Vec<&str> = replicas.filter_map(|it| it["name"].as_str()).collect();
+            let listed = entries(&status).filter_map(|it| it["name"].as_str());
+            let listed: Vec<&str> = listed.collect();
             if listed == names {
                 Ok(())
             } else {
@@ -137,7 +137,9 @@ impl Proxy {
         let request = format!(
             "PUT /replicas/{} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            replica.name(),
+            self.status_of(replica).await.unwrap()["name"]
+                .as_str()
+                .unwrap(),
             self.addresses().admin,
             body.len()
         );
@@ -185,11 +187,21 @@ impl Proxy {
         let answer = self.try_admin("/status").await?;
         let status: Value = serde_json::from_slice(&answer.body)
             .map_err(|error| format!("/status: {} {error}: {}", answer.status, answer.text()))?;
-        let replicas = status["replicas"].as_array().into_iter().flatten();
-        let mut named = replicas.filter(|entry| entry["name"] == replica.name());
+        let mut named = entries(&status).filter(|entry| {
+            let name = entry["name"].as_str().unwrap_or_default();
+            // Of one of several services it begins with that.
+            name.rsplit('/').next() == Some(replica.name())
+        });
         named
             .next()
             .cloned()
             .ok_or_else(|| format!("no {} in {status}", replica.name()))
     }
+}
+
+/// The entries of the replicas in a status, of one registry or of several services.
+fn entries(status: &Value) -> impl Iterator<Item = &Value> {
+    let services = status["services"].as_array().into_iter().flatten();
+    let registries = services.chain([status]);
+    registries.flat_map(|one| one["replicas"].as_array().into_iter().flatten())
 }

@@ -130,12 +130,37 @@ impl Connection {
             .unwrap();
     }
 
+    /// Reads a line.
+    ///
+    /// # Panics
+    /// When the connection ends before the line does.
+    pub async fn line(&mut self) -> String {
+        let mut line = Vec::new();
+        let read = async {
+            while line.last() != Some(&b'\n') {
+                line.push(self.stream.read_u8().await?);
+            }
+            Ok::<_, io::Error>(())
+        };
+        let read = within("a line", read).await;
+        read.unwrap_or_else(|error| panic!("no line through the proxy: {error}"));
+        String::from_utf8_lossy(&line).trim_end().to_owned()
+    }
+
     /// Sends bytes and wants the same back.
     ///
     /// # Panics
     /// When others come, or none.
     pub async fn echoes(&mut self, bytes: &[u8]) {
         self.send(bytes).await;
+        self.receives(bytes).await;
+    }
+
+    /// Wants these bytes to come.
+    ///
+    /// # Panics
+    /// When others come, or none.
+    pub async fn receives(&mut self, bytes: &[u8]) {
         let mut back = vec![0; bytes.len()];
         let read = within("an echo", self.stream.read_exact(&mut back)).await;
         read.unwrap_or_else(|error| panic!("no echo through the proxy: {error}"));

@@ -28,6 +28,7 @@
 mod admin;
 mod api;
 mod certificate;
+mod client_hello;
 mod connection;
 mod endpoint;
 mod envoy;
@@ -51,6 +52,7 @@ mod world;
 
 pub use admin::Health::{self, Healthy, Unhealthy};
 pub use certificate::Authority;
+pub use client_hello::ClientHello;
 pub use connection::Connection;
 pub use envoy_binary::envoy_binary;
 pub use eventually::{LIMIT, eventually, within};
@@ -66,7 +68,7 @@ pub use reserved_port::ReservedPort;
 pub use standin::Standin;
 pub use traffic::Traffic;
 pub use trap::{Arg, trap_when};
-pub use world::{FQDN, Kind, World};
+pub use world::{FQDN, Kind, World, service};
 
 pub use dtr_lb::FILTER;
 

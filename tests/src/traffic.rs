@@ -18,6 +18,8 @@ pub enum Traffic {
     Delivers(&'static [u8]),
     /// Every byte back, and the end after the last.
     Echoes,
+    /// Its name on a line, once a byte has come, then every byte back.
+    NamesItself,
     /// Reads until the client's end, then says how many bytes it got.
     CountsToTheEnd,
     /// Reads until the client's end, and closes without a word.
@@ -80,6 +82,12 @@ impl Traffic {
                 }
             }
             Self::Echoes => {
+                let (mut from, mut to) = stream.split();
+                tokio::io::copy(&mut from, &mut to).await?;
+            }
+            Self::NamesItself => {
+                stream.readable().await?;
+                stream.write_all(format!("{name}\n").as_bytes()).await?;
                 let (mut from, mut to) = stream.split();
                 tokio::io::copy(&mut from, &mut to).await?;
             }

@@ -1,10 +1,12 @@
 //! What a story happens in.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::path::Path;
 use std::time::Duration;
 
-use dtr_lb::config::Config;
+use dtr_lb::config::ConfigFile;
+use dtr_lb::filter_for_envoy;
 use dtr_lb::plan::Plan;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -79,7 +81,8 @@ impl World {
     /// # Panics
     /// When it does not start.
     pub async fn proxy_with(&self, config: Value) -> Proxy {
-        self.proxy_of(dtr_lb::FILTER, config).await
+        let filter = self.filter(&self.plan(config.clone()));
+        self.proxy_of(&filter, config).await
     }
 
     /// Starts the proxy with another filter.
@@ -98,7 +101,8 @@ impl World {
     /// When it does not start.
     pub async fn following_proxy(&self, config: Value) -> Proxy {
         let (kind, plan, folder) = (self.kind, self.plan(config), self.folder());
-        let started = Proxy::start_to_follow(kind, plan, dtr_lb::FILTER, folder).await;
+        let filter = self.filter(&plan);
+        let started = Proxy::start_to_follow(kind, plan, &filter, folder).await;
         started.unwrap_or_else(|error| panic!("{:?} does not start: {error:?}", self.kind))
     }
 
@@ -135,7 +139,8 @@ impl World {
     /// # Panics
     /// When it refuses, or is an Envoy that does not follow any.
     pub async fn reload(&self, proxy: &mut Proxy, config: Value) {
-        self.reload_with(proxy, dtr_lb::FILTER, config).await;
+        let filter = self.filter(&self.plan(config.clone()));
+        self.reload_with(proxy, &filter, config).await;
     }
 
     /// The same with another filter.
@@ -148,19 +153,33 @@ impl World {
 
     /// What a story's configuration comes to.
     fn plan(&self, config: Value) -> Plan {
-        Plan::of(&self.config(config))
+        Plan::of_file(&self.config(config))
+    }
+
+    /// The filter as this kind of proxy is given it.
+    fn filter(&self, plan: &Plan) -> Cow<'static, [u8]> {
+        match self.kind {
+            Kind::Host => dtr_lb::FILTER.into(),
+            Kind::Envoy => filter_for_envoy(plan),
+        }
     }
 
     /// A story's configuration, checked.
     ///
     /// # Panics
     /// When it is wrong.
-    pub fn config(&self, config: Value) -> Config {
+    pub fn config(&self, config: Value) -> ConfigFile {
         let mut whole = base();
-        whole["replicas"] = self.replicas.borrow().clone().into();
+        match config.get("services") {
+            Some(_) => {
+                let fields = whole.as_object_mut().unwrap();
+                fields.retain(|field, _| !OF_A_REGISTRY.contains(&field.as_str()));
+            }
+            None => whole["replicas"] = self.replicas.borrow().clone().into(),
+        }
         merge(&mut whole, config);
         let file = self.folder().join("lb.json").display().to_string();
-        Config::parse(&whole.to_string(), &file)
+        ConfigFile::parse(&whole.to_string(), &file)
             .unwrap_or_else(|error| panic!("the story's configuration: {error}"))
     }
 }
@@ -188,6 +207,20 @@ fn base() -> Value {
     })
 }
 
+/// A service of this name before these replicas, whose fqdn is `NAME.example.com`, with
+/// more fields or other ones.
+pub fn service(name: &str, replicas: &[&Standin], more: Value) -> Value {
+    let mut whole = base();
+    let fields = whole.as_object_mut().unwrap();
+    fields.retain(|field, _| OF_A_REGISTRY.contains(&field.as_str()));
+    let replicas = replicas.iter().map(|replica| replica.config());
+    whole["replicas"] = replicas.collect::<Vec<_>>().into();
+    whole["name"] = name.into();
+    whole["fqdn"] = format!("{name}.example.com").into();
+    merge(&mut whole, more);
+    whole
+}
+
 /// Objects are merged field by field, anything else is replaced.
 fn merge(into: &mut Value, from: Value) {
     match (into, from) {
@@ -202,6 +235,8 @@ fn merge(into: &mut Value, from: Value) {
 
 /// Longest time of a story: each of its waits has a limit, and so has their sum.
 const STORY_LIMIT: Duration = Duration::from_secs(300);
+/// Fields of [`base`] that each of several services has.
+const OF_A_REGISTRY: [&str; 4] = ["fqdn", "health", "passive", "compare_interval"];
 /// The registry's name.
 pub const FQDN: &str = "dtr.example.com";
 /// The service's port; each stand-in names its own for it.

@@ -25,6 +25,7 @@ mod orders;
 mod policies;
 mod probes;
 mod rest;
+mod services;
 mod spread;
 mod status;
 mod trap;

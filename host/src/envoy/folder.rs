@@ -98,13 +98,13 @@ impl Folder {
             true => OWNER,
             false => EVERYBODY,
         };
-        let rest = files_of(&plugins, &listeners, who);
+        let steps = self.steps(plan, &plugins, &listeners, who)?;
         let bootstrap = bootstrap(plan, &options);
 
         self.clusters.replace(cluster_resources(plan, &options));
         let clusters = [self.clusters_file()];
         if is_first {
-            for file in clusters.iter().chain(&rest) {
+            for file in clusters.iter().chain(steps.iter().flatten()) {
                 self.write(&file.name, file.resources.text.as_bytes(), file.mode)?;
             }
             self.write(BOOTSTRAP_FILE, bootstrap.as_bytes(), EVERYBODY)?;
@@ -115,22 +115,27 @@ impl Folder {
         if needs_restart {
             self.write(BOOTSTRAP_FILE, bootstrap.as_bytes(), EVERYBODY)?;
         }
-        let clusters = self.put(&clusters, self.wait).await?;
-        // Nobody answers, and one wait is enough.
-        let wait = match clusters {
-            Some(Confirmed::ByWaiting) => Duration::ZERO,
-            Some(Confirmed::ByEnvoy) | None => self.wait,
-        };
-        let rest = self.put(&rest, wait).await?;
-        let confirmed = match (clusters, rest) {
-            (None, None) if !needs_restart => return Ok(Applied::Unchanged),
-            (Some(Confirmed::ByWaiting), _) | (_, Some(Confirmed::ByWaiting)) => {
-                Confirmed::ByWaiting
-            }
-            _ => Confirmed::ByEnvoy,
-        };
+        let mut confirmed = None;
+        for files in [&clusters[..]]
+            .into_iter()
+            .chain(steps.iter().map(Vec::as_slice))
+        {
+            // Nobody answers, and one wait is enough.
+            let wait = match confirmed {
+                Some(Confirmed::ByWaiting) => Duration::ZERO,
+                Some(Confirmed::ByEnvoy) | None => self.wait,
+            };
+            confirmed = match (confirmed, self.put(files, wait).await?) {
+                (before, None) => before,
+                (Some(Confirmed::ByWaiting), _) => confirmed,
+                (_, now) => now,
+            };
+        }
+        if confirmed.is_none() && !needs_restart {
+            return Ok(Applied::Unchanged);
+        }
         Ok(Applied::Changed(Change {
-            confirmed,
+            confirmed: confirmed.unwrap_or(Confirmed::ByEnvoy),
             drained,
             needs_restart,
         }))
@@ -170,6 +175,43 @@ impl Folder {
             self.remove_others(&used)?;
         }
         Ok(gone)
+    }
+
+    /// What Envoy is to find after the clusters, in two steps.
+    ///
+    /// A plugin of several services needs a listener that looks which one a client wants,
+    /// and so goes after it; a plugin of one registry goes before, since the one it
+    /// replaces may need the listener that there is.
+    fn steps(
+        &self,
+        plan: &Plan,
+        plugins: &[PluginFile],
+        listeners: &[Value],
+        who: u32,
+    ) -> Result<[Vec<WatchedFile>; 2], FolderError> {
+        let in_force = self.read(LISTENERS_FILE)?.unwrap_or_default();
+        // What no listener refers to yet, Envoy has only once one does.
+        let (known, new): (Vec<_>, Vec<_>) = plugins
+            .iter()
+            .partition(|plugin| in_force.contains(&plugin.name));
+        let file = |plugin: &PluginFile| WatchedFile {
+            name: plugin.name.clone(),
+            resources: Resources::new([&plugin.resource]),
+            subject: format!(".{}", name(&plugin.resource)),
+            mode: who,
+        };
+        let listeners = WatchedFile {
+            name: LISTENERS_FILE.to_owned(),
+            resources: Resources::new(listeners),
+            subject: "listener_manager.lds".to_owned(),
+            mode: EVERYBODY,
+        };
+        let plugins: Vec<WatchedFile> = known.into_iter().map(file).collect();
+        let listeners: Vec<WatchedFile> = new.into_iter().map(file).chain([listeners]).collect();
+        Ok(match plan.services {
+            None => [plugins, listeners],
+            Some(_) => [listeners, plugins],
+        })
     }
 
     /// The revision of the plugins that are written.
@@ -317,23 +359,6 @@ struct WatchedFile {
     /// What Envoy calls it in its statistics; they begin or end so.
     subject: String,
     mode: u32,
-}
-
-/// What Envoy is to find after the clusters.
-fn files_of(plugins: &[PluginFile], listeners: &[Value], who: u32) -> Vec<WatchedFile> {
-    let plugins = plugins.iter().map(|plugin| WatchedFile {
-        name: plugin.name.clone(),
-        resources: Resources::new([&plugin.resource]),
-        subject: format!(".{}", name(&plugin.resource)),
-        mode: who,
-    });
-    let listeners = WatchedFile {
-        name: LISTENERS_FILE.to_owned(),
-        resources: Resources::new(listeners),
-        subject: "listener_manager.lds".to_owned(),
-        mode: EVERYBODY,
-    };
-    plugins.chain([listeners]).collect()
 }
 
 /// The file of a filter, which has another name when it is another filter: Envoy would

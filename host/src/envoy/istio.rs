@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use dtr_lb_filter::contract::ClusterNames;
 
-use super::listener::tcp_proxy;
+use super::listener::{tcp_proxy, tls_inspector};
 use super::options::BootstrapOptions;
 use super::resources::clusters;
-use super::yaml::{Node, yaml};
-use crate::config::{Address, Config};
-use crate::plan::{Listener, Plan, listener_root};
+use super::yaml::{Node, time, yaml};
+use crate::config::{Address, Config, ConfigFile};
+use crate::plan::{Listener, Plan, Services, listener_root};
 
 /// What the resources need to know besides the configuration.
 #[derive(Clone, Debug)]
@@ -27,18 +27,16 @@ pub struct IstioOptions {
 /// `ServiceEntry`, the gateway's ports, the filter as a `WasmPlugin` for each port, and an
 /// `EnvoyFilter` with what these can't say.
 #[must_use]
-pub fn istio(config: &Config, options: &IstioOptions) -> String {
+pub fn istio(file: &ConfigFile, options: &IstioOptions) -> String {
     // Their names must be none of the mesh's.
-    let plan = Plan::with_names(config, &ClusterNames::with_prefix(PREFIX));
-    let head = [
-        service_entry(config, &plan),
-        gateway(&plan, options),
-        virtual_service(config, &plan),
-    ];
+    let plan = Plan::with_names(file, &ClusterNames::with_prefix(PREFIX));
+    let registries = file.registries().iter();
+    let entries = registries.map(|config| service_entry(config, &plan));
+    let head = [gateway(&plan, options), virtual_service(file, &plan)];
     let plugins = first_listeners(&plan).into_iter();
     let plugins = plugins.map(|listener| wasm_plugin(listener, &plan, options));
-    let documents = head
-        .into_iter()
+    let documents = entries
+        .chain(head)
         .chain(plugins)
         .chain([envoy_filter(&plan, options)]);
     // Maps, lists, texts and numbers: nothing in it can fail to become YAML.
@@ -65,6 +63,13 @@ fn service_entry(config: &Config, plan: &Plan) -> Node {
         })
     });
     let endpoints: Vec<Node> = endpoints.collect();
+    let name = match config.service_name() {
+        None => NAME.to_owned(),
+        // Names of resources are in lower case, and have no underscores.
+        Some(service) => format!("{NAME}-{service}")
+            .to_ascii_lowercase()
+            .replace('_', "-"),
+    };
     let ports: Vec<Node> = ports
         .iter()
         .map(|listener| {
@@ -75,7 +80,7 @@ fn service_entry(config: &Config, plan: &Plan) -> Node {
     yaml!({
         "apiVersion": (NETWORKING),
         "kind": "ServiceEntry",
-        "metadata": { "name": (NAME) },
+        "metadata": { "name": (name) },
         "spec": {
             "hosts": [(config.fqdn.as_str())],
             "location": "MESH_EXTERNAL",
@@ -106,13 +111,20 @@ fn gateway(plan: &Plan, options: &IstioOptions) -> Node {
     })
 }
 
-fn virtual_service(config: &Config, plan: &Plan) -> Node {
+/// Where connections go that the filter does not steer.
+fn virtual_service(file: &ConfigFile, plan: &Plan) -> Node {
+    let default = plan
+        .services
+        .as_ref()
+        .map_or(0, |services| services.default);
+    let fqdn = file.registries().get(default).map(|one| one.fqdn.as_str());
+    let fqdn = fqdn.unwrap_or_default();
     let routes = plan.listeners.iter().map(|listener| {
         yaml!({
             "match": [{ "port": (listener.bind.port()) }],
             "route": [{
                 "destination": {
-                    "host": (config.fqdn.as_str()),
+                    "host": (fqdn),
                     "port": { "number": (listener.port) },
                 },
             }],
@@ -135,14 +147,13 @@ fn wasm_plugin(listener: &Listener, plan: &Plan, options: &IstioOptions) -> Node
     let port = listener.port;
     let numbers = plan.listeners.iter().filter(|one| one.port == port);
     let numbers = numbers.map(|one| yaml!({ "number": (one.bind.port()) }));
-    let mut configuration = plan
-        .balancer
-        .as_ref()
-        .map(|balancer| balancer.configuration.clone())
-        .unwrap_or_default();
-    configuration["port"] = port.into();
-    // No admin listener is there, nor anybody's business what its token is.
-    configuration["admin"] = serde_json::json!({ "token": null, "loopback": false });
+    let configuration = plan.balancer.clone().map(|mut balancer| {
+        balancer.set("port", &port.into());
+        // No admin listener is there, nor anybody's business what its token is.
+        let nobody = serde_json::json!({ "token": null, "loopback": false });
+        balancer.set("admin", &nobody);
+        balancer.configuration
+    });
     let configuration = yaml_serde::to_value(configuration).unwrap_or_default();
     yaml!({
         "apiVersion": "extensions.istio.io/v1alpha1",
@@ -177,6 +188,10 @@ fn envoy_filter(plan: &Plan, options: &IstioOptions) -> Node {
             "patch": { "operation": "ADD", "value": (cluster) },
         })
     });
+    let inspectors = plan.services.iter().flat_map(|services| {
+        let ports = plan.listeners.iter().map(|one| one.bind.port());
+        ports.flat_map(|port| inspector(port, services))
+    });
     let listeners = plan.listeners.iter().map(|listener| {
         yaml!({
             "applyTo": "NETWORK_FILTER",
@@ -196,9 +211,25 @@ fn envoy_filter(plan: &Plan, options: &IstioOptions) -> Node {
         "metadata": { "name": (NAME) },
         "spec": {
             "workloadSelector": { "labels": { "istio": (options.gateway.as_str()) } },
-            "configPatches": (clusters.chain(listeners).collect::<Vec<Node>>()),
+            "configPatches": (clusters.chain(inspectors).chain(listeners).collect::<Vec<Node>>()),
         },
     })
+}
+
+/// Has the filter know which of several services a client asks for in TLS.
+fn inspector(port: u16, services: &Services) -> [Node; 2] {
+    let patch = |apply_to: &str, operation: &str, value: Node| {
+        yaml!({
+            "applyTo": (apply_to),
+            "match": { "context": "GATEWAY", "listener": { "portNumber": (port) } },
+            "patch": { "operation": (operation), "value": (value) },
+        })
+    };
+    let timeout = yaml!({ "listener_filters_timeout": (time(services.hello_timeout)) });
+    [
+        patch("LISTENER_FILTER", "INSERT_FIRST", tls_inspector()),
+        patch("LISTENER", "MERGE", timeout),
+    ]
 }
 
 /// One listener for each port of the service.

@@ -9,6 +9,7 @@ use super::options::BootstrapOptions;
 use super::plugin::Plugin;
 use super::yaml::{Node, socket_address, time, yaml};
 use crate::plan::{Admin, Listener, Plan};
+use dtr_lb_filter::requested_host::HEAD_LIMIT;
 
 /// Where connections are accepted: the filter chooses, tcp_proxy forwards.
 pub(super) fn traffic(
@@ -23,6 +24,8 @@ pub(super) fn traffic(
         "name": (name),
         "address": (socket_address(listener.bind)),
         "tcp_keepalive": (keepalive()),
+        "listener_filters": (inspectors(plan)),
+        "listener_filters_timeout": (hello_timeout(plan)),
         "filter_chains": [{
             "filters": [
                 (balancer.filter(plan, options)),
@@ -30,6 +33,29 @@ pub(super) fn traffic(
             ],
         }],
     })
+}
+
+/// Has the filter know which of several services a client asks for in TLS.
+pub(super) fn tls_inspector() -> Node {
+    yaml!({
+        "name": "envoy.filters.listener.tls_inspector",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
+        },
+    })
+}
+
+fn inspectors(plan: &Plan) -> Node {
+    match plan.services {
+        None => Node::Null,
+        Some(_) => yaml!([(tls_inspector())]),
+    }
+}
+
+/// How long it may take to know; then the client is closed.
+fn hello_timeout(plan: &Plan) -> Node {
+    let services = plan.services.as_ref();
+    services.map_or(Node::Null, |services| time(services.hello_timeout))
 }
 
 /// What forwards: to the pool, unless the filter names a cluster.
@@ -48,12 +74,20 @@ pub(super) fn tcp_proxy(listener: &Listener, plan: &Plan) -> Node {
             // not be shorter than the ejection's way.
             "max_connect_attempts": (attempts_of(listener, plan)),
             "access_log": [(access_log())],
+            // Else nothing is read before there is a replica, and the filter could not see
+            // which of several services a client asks for by `Host`.
+            "max_early_data_bytes": (early_data(plan)),
             "backoff_options": {
                 "base_interval": "0.025s",
                 "max_interval": (time(LONGEST_BACKOFF)),
             },
         },
     })
+}
+
+fn early_data(plan: &Plan) -> Node {
+    let services = plan.services.as_ref();
+    services.map_or(Node::Null, |_| Node::from(HEAD_LIMIT))
 }
 
 /// How often a connection of this listener is tried.
