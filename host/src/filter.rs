@@ -18,8 +18,14 @@ pub const FILTER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/filter.wasm"
 pub fn filter_for_envoy(plan: &Plan) -> Cow<'static, [u8]> {
     match plan.services {
         None => FILTER.into(),
-        Some(_) => with_callback(FILTER).into(),
+        Some(_) => filter_for_services().into(),
     }
+}
+
+/// The module that Envoy is given for any plan of several services.
+#[must_use]
+pub fn filter_for_services() -> Vec<u8> {
+    with_callback(FILTER)
 }
 
 /// The module with the callback for what clients send under the name that proxies call.

@@ -50,7 +50,7 @@ mod upstream;
 
 pub use control::lifecycle::Drained;
 pub use error::StartError;
-pub use filter::{FILTER, filter_for_envoy};
+pub use filter::{FILTER, filter_for_envoy, filter_for_services};
 pub use filters::rehearsal::{Rehearsal, rehearse};
 pub use http_get::{HttpGetError, http_get};
 pub use net::asked_name::AskedName;

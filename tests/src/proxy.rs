@@ -77,11 +77,12 @@ impl Proxy {
     /// Starts an Envoy from a bootstrap that somebody has edited.
     pub(crate) async fn start_edited(
         plan: &Plan,
+        filter: &[u8],
         edit: impl FnOnce(String) -> String,
         folder: &Path,
     ) -> Result<Self> {
         let log = Log::default();
-        let envoy = Envoy::start_edited(plan, dtr_lb::FILTER, edit, folder, &log).await?;
+        let envoy = Envoy::start_edited(plan, filter, edit, folder, &log).await?;
         let process = Process::Envoy(Box::new(envoy));
         Ok(Self { process, log })
     }

@@ -111,7 +111,9 @@ impl World {
     /// # Panics
     /// When it does not start.
     pub async fn edited_proxy(&self, config: Value, edit: impl FnOnce(String) -> String) -> Proxy {
-        let started = Proxy::start_edited(&self.plan(config), edit, self.folder()).await;
+        let plan = self.plan(config);
+        let filter = self.filter(&plan);
+        let started = Proxy::start_edited(&plan, &filter, edit, self.folder()).await;
         started.unwrap_or_else(|error| panic!("Envoy does not start: {error:?}"))
     }
 

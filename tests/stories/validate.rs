@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use dtr_lb::config::Config;
+use dtr_lb::config::ConfigFile;
 use dtr_lb::envoy::{BootstrapOptions, bootstrap};
 use dtr_lb::plan::Plan;
 use dtr_lb_tests::{Authority, FILTER, envoy_binary};
@@ -67,18 +67,30 @@ fn every_bootstrap_is_valid() {
             }),
         ),
         ("200 replicas", json!({ "replicas": replicas(200) })),
+        (
+            "several services",
+            json!({
+                "services": [
+                    { "fqdn": "dtr.example.com", "replicas": replicas(3) },
+                    { "fqdn": "quay.example.com", "names": ["*.quay.example.com"],
+                      "replicas": [{ "address": "10.2.0.1" }], "health": { "verify": roots } },
+                ],
+                "hello_timeout": "2500ms",
+            }),
+        ),
     ];
     for (why, fields) in cases {
-        let mut config = json!({ "fqdn": "dtr.example.com" });
-        let all = fields.as_object().unwrap().clone();
-        config.as_object_mut().unwrap().extend(all);
-        let config = Config::parse(&config.to_string(), "lb.json");
+        let mut config = fields;
+        if config.get("services").is_none() {
+            config["fqdn"] = "dtr.example.com".into();
+        }
+        let config = ConfigFile::parse(&config.to_string(), "lb.json");
         let config = config.unwrap_or_else(|error| panic!("{why}: {error}"));
         let options = BootstrapOptions {
             system_roots: roots.clone(),
             ..BootstrapOptions::with_wasm(&wasm)
         };
-        is_valid(why, &bootstrap(&Plan::of(&config), &options), &folder);
+        is_valid(why, &bootstrap(&Plan::of_file(&config), &options), &folder);
     }
 }
 

@@ -1,12 +1,13 @@
 //! `dtr-lb image`: the filter as images that Istio takes.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use dtr_lb::{FILTER, sha256};
+use dtr_lb::sha256;
 use flate2::{Compression, GzBuilder};
 use oci_spec::image::{
     Arch, Descriptor, ImageConfigurationBuilder, ImageIndexBuilder, ImageManifestBuilder,
@@ -15,6 +16,7 @@ use oci_spec::image::{
 use serde::Serialize;
 
 use super::failure::Failure;
+use super::filter::Module;
 use super::output::{print, replace};
 
 #[derive(Debug, Args)]
@@ -23,12 +25,17 @@ pub(crate) struct Image {
     /// missing.
     #[arg(long, value_name = "LAYOUT")]
     out: PathBuf,
+    #[command(flatten)]
+    module: Module,
 }
 
 impl Image {
     /// Writes the layout, and prints how to push what is in it.
     pub(super) fn run(self) -> Result<(), Failure> {
-        let layout = Layout { path: self.out };
+        let layout = Layout {
+            path: self.out,
+            module: self.module.bytes(),
+        };
         let written = layout.write();
         let [compat, artifact] =
             written.with_context(|| format!("{} can't be written", layout.path.display()))?;
@@ -45,6 +52,7 @@ impl Image {
 /// A folder of images, as the OCI image specification has it.
 struct Layout {
     path: PathBuf,
+    module: Cow<'static, [u8]>,
 }
 
 impl Layout {
@@ -75,7 +83,7 @@ impl Layout {
 
     /// An image as any engine has it, with the module as the file `plugin.wasm`.
     fn compat(&self) -> Result<Descriptor, anyhow::Error> {
-        let archive = archive().context("the archive")?;
+        let archive = archive(&self.module).context("the archive")?;
         let config = ImageConfigurationBuilder::default()
             .architecture(Arch::Wasm)
             .os(Os::Linux)
@@ -99,7 +107,7 @@ impl Layout {
     /// The module itself as a layer, and its configuration, of which there is none.
     fn artifact(&self) -> Result<Descriptor, anyhow::Error> {
         let config = self.blob(MediaType::Other(WASM_CONFIG.to_owned()), b"{}")?;
-        let module = self.blob(MediaType::Other(WASM_CONTENT.to_owned()), FILTER)?;
+        let module = self.blob(MediaType::Other(WASM_CONTENT.to_owned()), &self.module)?;
         let manifest = ImageManifestBuilder::default()
             .schema_version(2_u32)
             .media_type(MediaType::ImageManifest)
@@ -128,13 +136,13 @@ impl Layout {
 
 /// The module as the file where Istio looks for it. The same bytes each time, so that the
 /// digests are the same.
-fn archive() -> io::Result<Vec<u8>> {
+fn archive(module: &[u8]) -> io::Result<Vec<u8>> {
     let mut header = tar::Header::new_ustar();
-    header.set_size(FILTER.len() as u64);
+    header.set_size(module.len() as u64);
     header.set_mode(0o644);
     header.set_mtime(0);
     let mut archive = tar::Builder::new(Vec::new());
-    archive.append_data(&mut header, "plugin.wasm", FILTER)?;
+    archive.append_data(&mut header, "plugin.wasm", module)?;
     archive.into_inner()
 }
 

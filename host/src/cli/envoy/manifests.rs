@@ -67,6 +67,12 @@ impl Envoy {
             .split("://")
             .nth(1)
             .and_then(|rest| rest.split(['/', ':']).next());
+        if matches!(config, ConfigFile::Services(_)) {
+            print(format_args!(
+                "{url} is to be the filter for services: `dtr-lb image --services` or \
+                 `dtr-lb filter --services`"
+            ))?;
+        }
         let mut names = config.registries().iter().map(|one| one.fqdn.as_str());
         if let Some(fqdn) = names.find(|fqdn| from == Some(fqdn)) {
             print(format_args!(
