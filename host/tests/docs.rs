@@ -159,7 +159,7 @@ fn examples_of_the_configuration_are_accepted() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 8, "an example was added or lost; change the number");
+    assert_eq!(seen, 9, "an example was added or lost; change the number");
 }
 
 #[test]
@@ -237,6 +237,8 @@ fn every_field_is_in_the_reference() {
         r#"{ "health": { "body": { "?": 0 } } }"#,
         r#"{ "passive": { "?": 0 } }"#,
         r#"{ "admin": { "?": 0 } }"#,
+        r#"{ "services": [{}], "?": 0 }"#,
+        r#"{ "services": [{ "?": 0 }] }"#,
         r#"{ "clusters": [], "?": 0 }"#,
         r#"{ "clusters": [{ "?": 0 }] }"#,
         r#"{ "clusters": [{ "name": "x", "endpoints": [], "tls": { "?": 0 } }] }"#,

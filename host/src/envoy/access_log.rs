@@ -3,24 +3,31 @@
 use dtr_lb_filter::contract::{METADATA, METADATA_REPLICA, REFUSAL_STATE};
 
 use super::yaml::{Node, yaml};
+use crate::plan::Plan;
 
 /// Lines on Envoy's standard output.
-pub(super) fn access_log() -> Node {
+pub(super) fn access_log(plan: &Plan) -> Node {
     yaml!({
         "name": "envoy.access_loggers.stdout",
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
-            "log_format": { "text_format_source": { "inline_string": (line()) } },
+            "log_format": { "text_format_source": { "inline_string": (line(plan)) } },
         },
     })
 }
 
 /// The fields have the host's names. A reason is the filter's own, for which it refuses a
 /// connection; how others end, and which attempts failed, Envoy says in its own words.
-fn line() -> String {
-    let fields = [
+fn line(plan: &Plan) -> String {
+    let server_name = plan
+        .services
+        .as_ref()
+        .map(|_| "server_name=\"%REQUESTED_SERVER_NAME%\"");
+    let before = [
         "client=%DOWNSTREAM_REMOTE_ADDRESS%".to_owned(),
         "listener=%DOWNSTREAM_LOCAL_ADDRESS%".to_owned(),
+    ];
+    let fields = [
         format!("replica=\"%METADATA(UPSTREAM_HOST:{METADATA}:{METADATA_REPLICA})%\""),
         "attempts=%UPSTREAM_REQUEST_ATTEMPT_COUNT%".to_owned(),
         "up=%BYTES_RECEIVED%".to_owned(),
@@ -31,5 +38,10 @@ fn line() -> String {
         "failure=\"%UPSTREAM_TRANSPORT_FAILURE_REASON%\"".to_owned(),
         "closed=\"%DOWNSTREAM_LOCAL_CLOSE_REASON%\"".to_owned(),
     ];
+    let fields: Vec<String> = before
+        .into_iter()
+        .chain(server_name.map(str::to_owned))
+        .chain(fields)
+        .collect();
     format!("%EMIT_TIME% access: connection {}\n", fields.join(" "))
 }

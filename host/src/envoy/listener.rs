@@ -73,7 +73,7 @@ pub(super) fn tcp_proxy(listener: &Listener, plan: &Plan) -> Node {
             // 0.3 s: no wait may be longer than that, and all together must
             // not be shorter than the ejection's way.
             "max_connect_attempts": (attempts_of(listener, plan)),
-            "access_log": [(access_log())],
+            "access_log": [(access_log(plan))],
             // Else nothing is read before there is a replica, and the filter could not see
             // which of several services a client asks for by `Host`.
             "max_early_data_bytes": (early_data(plan)),
