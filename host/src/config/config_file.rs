@@ -10,6 +10,7 @@ use super::error::{ConfigError, ConfigErrors};
 use super::flags::Flags;
 use super::foreign;
 use super::json::{self, Node};
+use super::place::SERVICES;
 use super::problems::Problems;
 use super::services::{self, Services};
 use super::source::Source;
@@ -162,7 +163,7 @@ enum Form {
 
 /// What is no object is refused by the reader of any form.
 fn form(root: &Node) -> Form {
-    match root.has("services") {
+    match root.has(SERVICES) {
         true => Form::Services,
         false if root.has("clusters") || root.has("filters") && !root.has("replicas") => {
             Form::Chain

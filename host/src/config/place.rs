@@ -20,6 +20,15 @@ pub(super) fn known<'a>(place: Place, of_registry: &[&'a str]) -> Vec<&'a str> {
         .collect()
 }
 
+/// The known fields of the file of one registry, and the one that would make it a file of
+/// several.
+pub(super) fn with_services<'a>(of_registry: &[&'a str]) -> Vec<&'a str> {
+    of_registry.iter().copied().chain([SERVICES]).collect()
+}
+
+/// What makes a file one of several services.
+pub(super) const SERVICES: &str = "services";
+
 /// The fields of one registry's file that are each service's where there are several.
 pub(super) const OF_A_SERVICE: [&str; 11] = [
     "fqdn",
@@ -52,7 +61,7 @@ pub(super) const OF_THE_BALANCER: [&str; 12] = [
 ];
 
 /// What the file of one registry does not have.
-pub(super) const OF_SERVICES: [&str; 3] = ["services", "default", "hello_timeout"];
+pub(super) const OF_SERVICES: [&str; 3] = [SERVICES, "default", "hello_timeout"];
 pub(super) const OF_ONE_OF_THEM: [&str; 2] = ["name", "names"];
 
 #[cfg(test)]

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use dtr_lb_filter::contract::{self, ClusterNames, ServerNames};
+use dtr_lb_filter::contract::{self, ClusterNames};
 
-use super::filter_config::{filter_configuration, several};
+use super::filter_config::filter_configuration;
 use super::routes::{clusters, routes, runners_up};
+use super::services;
 use super::{
     Admin, AskedReplica, Balancer, Cluster, ClusterStatus, Listener, Plan, Pool, Protocol,
 };
-use crate::config::{self, Chain, ChainCluster, Config, ConfigFile, Services};
+use crate::config::{self, Chain, ChainCluster, Config, ConfigFile};
 
 impl Plan {
     /// The plan of a configuration file.
@@ -24,7 +25,7 @@ impl Plan {
     pub fn with_names(file: &ConfigFile, names: &ClusterNames) -> Self {
         match file {
             ConfigFile::Balancer(config) => Self::of_registry(config, names),
-            ConfigFile::Services(services) => Self::of_services(services, names),
+            ConfigFile::Services(services) => services::plan(services, names),
             ConfigFile::Chain(chain) => Self::of_chain(chain),
         }
     }
@@ -40,62 +41,6 @@ impl Plan {
     #[must_use]
     pub fn of(config: &Config) -> Self {
         Self::of_registry(config, &ClusterNames::default())
-    }
-
-    /// What each registry has alone, on the same listeners.
-    fn of_services(services: &Services, names: &ClusterNames) -> Self {
-        let registries = services.services.iter();
-        let registries = registries.map(|config| Self::of_registry(config, names));
-        let mut registries: Vec<Plan> = registries.collect();
-        let names = services.services.iter().filter_map(Config::service_name);
-        let names: Vec<String> = names.map(str::to_owned).collect();
-        let default = names.iter().position(|name| *name == services.default);
-        let default = default.unwrap_or_default();
-        let asked_for = services
-            .services
-            .iter()
-            .enumerate()
-            .flat_map(|(at, config)| {
-                let names = config.service.iter().flat_map(|service| &service.names);
-                names.map(move |name| (name.as_str(), at))
-            });
-        let asked_for = ServerNames::new(asked_for);
-        let mut listeners = registries
-            .first()
-            .map(|first| first.listeners.clone())
-            .unwrap_or_default();
-        for (at, listener) in listeners.iter_mut().enumerate() {
-            let fallbacks = registries.iter().filter_map(|plan| plan.listeners.get(at));
-            listener.service_fallbacks = fallbacks.map(|one| one.fallback.clone()).collect();
-            if let Some(fallback) = listener.service_fallbacks.get(default) {
-                listener.fallback.clone_from(fallback);
-            }
-        }
-        let configurations = registries
-            .iter_mut()
-            .filter_map(|plan| Some(plan.balancer.take()?.configuration));
-        let configuration = several(services, configurations.collect());
-        let whole = registries.into_iter().reduce(|mut whole, plan| {
-            whole.clusters.extend(plan.clusters);
-            whole.routes.extend(plan.routes);
-            whole.pools.extend(plan.pools);
-            whole.cluster_statuses.extend(plan.cluster_statuses);
-            whole
-        });
-        Plan {
-            listeners,
-            balancer: Some(Balancer {
-                vm_id: contract::VM_ID.to_owned(),
-                configuration,
-            }),
-            services: Some(super::Services {
-                names,
-                asked_for,
-                default,
-                hello_timeout: services.hello_timeout,
-            }),
-            ..whole.unwrap_or_default()
-        }
     }
 
     pub(super) fn of_registry(config: &Config, names: &ClusterNames) -> Self {

@@ -9,6 +9,7 @@ mod filter_config;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod routes;
+mod services;
 #[cfg(test)]
 mod tests;
 

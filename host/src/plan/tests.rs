@@ -201,10 +201,11 @@ fn services_have_their_own_clusters_behind_the_same_listeners() {
         ["443/dtr/r1", "443/dtr/r2"]
     );
     let pools: Vec<&str> = plan.pools.iter().map(|one| one.name.as_str()).collect();
-    assert_eq!(pools, ["443/dtr", "443/quay"]);
+    assert_eq!(pools, ["443/dtr", "443/quay", "443"]);
+    assert_eq!(plan.pools[2].clusters, ["443/quay/r1"], "the default's");
     assert_eq!(plan.listeners.len(), 1);
-    assert_eq!(plan.listeners[0].fallback, "443/quay");
-    assert_eq!(plan.listeners[0].service_fallbacks, pools);
+    assert_eq!(plan.listeners[0].fallback, "443");
+    assert_eq!(plan.listeners[0].service_fallbacks, ["443/dtr", "443/quay"]);
     let services = plan.services.as_ref().unwrap();
     assert_eq!(services.asked_for.find("a.quay.example.com"), Some(&1));
     assert_eq!(services.asked_for.find("dtr.example.com"), Some(&0));

@@ -90,6 +90,7 @@ impl Mend<'_> {
         };
         let known = match at {
             Some(at) => place::known(at, known),
+            None if inside.is_empty() && known.contains(&"fqdn") => place::with_services(known),
             None => known.to_vec(),
         };
         let near = wording::nearest(name, &known);
@@ -97,6 +98,12 @@ impl Mend<'_> {
         if let Some(near) = near.filter(|near| !node.has(near)) {
             // It is there, under a wrong name.
             self.problems.mark_refused(join(&inside, near));
+            if near == place::SERVICES {
+                // Then each service has its own.
+                for field in place::OF_A_SERVICE {
+                    self.problems.mark_refused(field.to_owned());
+                }
+            }
         }
         let place = join(&inside, name);
         let shown = self.problems.shown(&place);

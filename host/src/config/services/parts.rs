@@ -1,7 +1,7 @@
 //! Takes a file of several services apart.
 
 use crate::config::json::{Entry, Json, Node};
-use crate::config::place::{OF_A_SERVICE, OF_ONE_OF_THEM, OF_SERVICES, OF_THE_BALANCER};
+use crate::config::place::{OF_A_SERVICE, OF_ONE_OF_THEM, OF_SERVICES, OF_THE_BALANCER, SERVICES};
 use crate::config::problems::Problems;
 
 /// The file's own fields, and for each service, by its place, the file of one registry that
@@ -21,7 +21,7 @@ pub(super) fn split(problems: &Problems) -> (Problems, Vec<(usize, Problems)>) {
         }
         !is_misplaced
     });
-    let services = own.iter().find(|entry| entry.name == "services");
+    let services = own.iter().find(|entry| entry.name == SERVICES);
     let items = match services.map(|entry| &entry.value.json) {
         Some(Json::List(items)) => items.as_slice(),
         _ => &[],
@@ -60,7 +60,7 @@ pub(super) fn split(problems: &Problems) -> (Problems, Vec<(usize, Problems)>) {
 
 /// The root with these fields, and of each service only what one registry has not.
 fn reduced(root: &Node, mut own: Vec<Entry>) -> Node {
-    for entry in own.iter_mut().filter(|entry| entry.name == "services") {
+    for entry in own.iter_mut().filter(|entry| entry.name == SERVICES) {
         let Json::List(items) = &mut entry.value.json else {
             continue;
         };

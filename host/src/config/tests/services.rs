@@ -170,6 +170,10 @@ fn what_is_wrong_names_the_service_and_the_field() {
             ],
         ),
         (
+            r#"{"servces": [], "listeners": [{"bind": "0.0.0.0:443"}]}"#.to_owned(),
+            &["unknown field \"servces\" here; did you mean \"services\"? known: fqdn,"],
+        ),
+        (
             with_services(&[DTR, DTR], r#", "idle_timeout": 5"#),
             &[
                 "services[1].fqdn is \"dtr.example.com\"; services[0].fqdn is the same",
