@@ -13,13 +13,13 @@ pub enum PluginConfig {
     /// Every connection is for it.
     One(Box<Config>),
     /// A connection is for the one whose name its client asks for.
-    Several(Services),
+    Several(ServicesConfig),
 }
 
 /// Several registries. What is the operator's and not a registry's is the same in all.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Services {
+pub struct ServicesConfig {
     /// At least one; each has its [`Config::service`].
     pub services: Vec<Config>,
     /// The name of the one for clients that ask for none of the names, or for nothing.
@@ -32,7 +32,7 @@ pub struct Services {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Service {
-    /// Unique; no client uses it.
+    /// Unique; begins its replicas' names.
     pub name: String,
     /// What its clients ask for, see [`ServerNames`](crate::contract::ServerNames).
     pub names: Vec<String>,
@@ -322,7 +322,7 @@ mod tests {
             port: Some(443),
             ..one.clone()
         };
-        let several = Services {
+        let several = ServicesConfig {
             services: vec![service("dtr"), service("quay")],
             default: "dtr".to_owned(),
             hello_timeout_ms: 5000,

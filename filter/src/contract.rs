@@ -26,7 +26,7 @@ pub use key::{
 };
 pub use root::{ADMIN_ROOT, listener_root, port_of_root};
 pub use route::{Others, Route, Routes, routes};
-pub use server_names::ServerNames;
+pub use server_names::{ServerNames, normalized};
 pub use shared_key::shared_key;
 
 /// For so long after a connection began a server that ends it has not lost patience

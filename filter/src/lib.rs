@@ -23,10 +23,10 @@ pub mod health;
 mod metrics;
 pub mod printable;
 pub mod random;
+pub mod registries;
 pub mod requested_host;
 #[cfg(test)]
 mod sample;
-pub mod services;
 pub mod shared;
 pub mod time;
 

@@ -127,7 +127,7 @@ on_envoy!(several_registries_share_a_gateway_of_a_mesh, |world| {
     let written = written(world, config.clone());
     let entries = documents(&written, "ServiceEntry");
     let names: Vec<&Value> = entries.iter().map(|one| &one["metadata"]["name"]).collect();
-    assert_eq!(names, ["dtr-lb-dtr", "dtr-lb-quay"]);
+    assert_eq!(names, ["dtr-lb-1", "dtr-lb-2"]);
     let proxy = world
         .edited_proxy(config, |bootstrap| as_in_a_mesh(&bootstrap, &written))
         .await;

@@ -382,6 +382,41 @@ on_each_proxy!(services_come_and_go_and_nobody_notices, |world| {
     );
 });
 
+on_host!(a_client_that_has_not_asked_holds_nothing_up, |world| {
+    let ([one, two, other], mut services) = two_services(world).await;
+    services["hello_timeout"] = "1h".into();
+    let mut proxy = world.following_proxy(services.clone()).await;
+    proxy.sees(&other, Healthy).await;
+    let silent = proxy.connect().await;
+    let mut begun = proxy.connect().await;
+    let hello = ClientHello::for_name("dtr.example.com").bytes();
+    let (first, rest) = hello.split_at(50);
+    begun.send(first).await;
+    proxy.measures("dtr_lb_host_connections_active", 2.0).await;
+    one.now_pings(Ping::fails("garant: down"));
+    proxy.sees(&one, Unhealthy).await;
+    let sick = world
+        .replica(Replica::pings(Ping::fails("registry: gone")))
+        .await;
+
+    let mut next = services.clone();
+    next["services"][1] = service("quay", &[&sick], json!({}));
+    world.reload(&mut proxy, next).await;
+    proxy.sees(&sick, Unhealthy).await;
+
+    begun.send(rest).await;
+    assert_eq!(
+        begun.line().await,
+        two.name(),
+        "what is known of the replicas holds"
+    );
+    begun.receives(&hello).await;
+    drop(silent);
+    proxy.counts(&two, "active", 1).await;
+    drop(begun);
+    proxy.counts(&two, "active", 0).await;
+});
+
 on_host!(
     without_the_filter_each_service_falls_back_on_its_own,
     |world| {

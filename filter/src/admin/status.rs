@@ -184,5 +184,5 @@ impl Status {
     }
 }
 
-/// Of the shape.
+/// Of the body's format.
 const VERSION: u32 = 1;

@@ -36,8 +36,8 @@ pub const SERVICE_PROPERTY: &str = "dtr_lb_service";
 pub const REPLICA_ANSWERED: &str = "x-envoy-upstream-service-time";
 
 /// The key of shared data under which the standalone host leaves what the registry says
-/// of its own replicas, as JSON.
-/// Of one of several services it is under its [`shared_key`](super::shared_key).
+/// of its own replicas, as JSON. For one of several services the key is its
+/// [`shared_key`](super::shared_key).
 pub const CLUSTER_STATUS: &str = "dtr.cluster_status";
 
 /// The header by which the standalone host hands over what a replica showed in the TLS

@@ -36,11 +36,11 @@ impl<T> ServerNames<T> {
 
     /// What a name stands for.
     pub fn find(&self, name: &str) -> Option<&T> {
-        let name = normalized(name);
-        // A name cannot begin as a wildcard is kept.
-        if name.starts_with('.') {
+        // No name begins as a wildcard is kept, nor is any longer.
+        if name.starts_with('.') || name.len() > LONGEST {
             return None;
         }
+        let name = normalized(name);
         let suffixes = name.match_indices('.').map(|(dot, _)| dot);
         let suffixes = suffixes.filter_map(|dot| name.get(dot..));
         std::iter::once(name.as_str())
@@ -57,7 +57,12 @@ impl<T> Default for ServerNames<T> {
     }
 }
 
-fn normalized(name: &str) -> String {
+/// Of a DNS name with a dot at its end, in bytes.
+const LONGEST: usize = 254;
+
+/// A name as it is compared: in lower case, without the dot that it may end in.
+#[must_use]
+pub fn normalized(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
@@ -87,6 +92,8 @@ mod tests {
             (".", None),
             ("notexample.com", None),
         ];
+        let long = format!("{}.example.com", "a.".repeat(9000));
+        assert_eq!(names.find(&long), None, "longer than any name");
         for (name, expected) in cases {
             assert_eq!(names.find(name).copied(), expected, "{name:?}");
         }

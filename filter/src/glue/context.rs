@@ -3,7 +3,7 @@
 //! [`vm`](super::vm).
 
 use super::{http, root, stream, upstream, vm};
-use crate::services::ServiceId;
+use crate::registries::RegistryId;
 use http::End;
 use proxy_wasm::traits::{Context, HttpContext, RootContext, StreamContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel, PeerType};
@@ -104,7 +104,7 @@ impl Context for Connection {
 
 impl StreamContext for Connection {
     fn on_new_connection(&mut self) -> Action {
-        self.go_on(|vm, context, port| stream::opened(vm, context, port))
+        self.go_on(stream::opened)
     }
 
     /// Called by no host of one registry: its module has no export that leads here.
@@ -113,7 +113,7 @@ impl StreamContext for Connection {
             Some(Opened::Waiting) => self.go_on(|vm, context, port| {
                 stream::asked(vm, context, port, size, End::of(is_last))
             }),
-            Some(Opened::Refused) => Action::Pause,
+            Some(Opened::Refused(_)) => Action::Pause,
             Some(Opened::For(_) | Opened::Unsteered) | None => Action::Continue,
         }
     }
@@ -144,15 +144,15 @@ impl Connection {
         let opened = vm::with(|vm| ask(vm, self.context, self.port));
         self.opened = opened;
         match opened {
-            Some(Opened::Waiting | Opened::Refused) => Action::Pause,
+            Some(Opened::Waiting | Opened::Refused(_)) => Action::Pause,
             Some(Opened::For(_) | Opened::Unsteered) | None => Action::Continue,
         }
     }
 
     /// The registry it is for, as far as it is known.
-    fn service(&self) -> Option<ServiceId> {
+    fn service(&self) -> Option<RegistryId> {
         match self.opened {
-            Some(Opened::For(service)) => Some(service),
+            Some(Opened::For(service) | Opened::Refused(service)) => Some(service),
             _ => None,
         }
     }

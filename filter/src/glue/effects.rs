@@ -6,14 +6,14 @@ use super::vm::{Call, Calls, MetricIds, Vm};
 use crate::compare::InspectionRequest;
 use crate::effect::{Effect, Fact, Level, MetricKind, Report};
 use crate::health::probe_request::ProbeRequest;
-use crate::services::Service;
+use crate::registries::Registry;
 use crate::time::Moment;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{LogLevel, MetricType};
 
 /// Meets the other VMs, then carries out all that is to be done.
 pub(super) fn sync_and_carry_out(vm: &mut Vm, now: Moment) {
-    for service in vm.services.iter_mut() {
+    for service in vm.registries.iter_mut() {
         let scope = service.balancer.scope();
         service
             .balancer
@@ -26,7 +26,7 @@ pub(super) fn sync_and_carry_out(vm: &mut Vm, now: Moment) {
 pub(super) fn carry_out(vm: &mut Vm, now: Moment) {
     let root = vm.ticking.unwrap_or_default();
     let (calls, metrics) = (&mut vm.calls, &mut vm.metrics);
-    for service in vm.services.iter_mut() {
+    for service in vm.registries.iter_mut() {
         while let Some(effect) = service.balancer.next_effect() {
             match effect {
                 Effect::Probe(request) => probe(service, calls, request, now),
@@ -34,7 +34,7 @@ pub(super) fn carry_out(vm: &mut Vm, now: Moment) {
                 Effect::Locate(stream) => {
                     upstream::locate(&mut service.balancer, stream, root, now);
                 }
-                Effect::Close(stream) => upstream::close(stream, root),
+                Effect::Close(stream) => upstream::close(stream, "", root),
                 Effect::Log(Level::Info, text) => host::log(LogLevel::Info, &text),
                 Effect::Log(Level::Warn, text) => host::log(LogLevel::Warn, &text),
                 Effect::Report(update) => report(metrics, update),
@@ -43,7 +43,7 @@ pub(super) fn carry_out(vm: &mut Vm, now: Moment) {
     }
 }
 
-fn probe(service: &mut Service, calls: &mut Calls, request: ProbeRequest, now: Moment) {
+fn probe(service: &mut Registry, calls: &mut Calls, request: ProbeRequest, now: Moment) {
     match host::http_call(&request.cluster, &request.headers, request.timeout) {
         Ok(token) => {
             calls.insert(token, (service.id(), Call::Probe(request.probe)));
@@ -55,7 +55,7 @@ fn probe(service: &mut Service, calls: &mut Calls, request: ProbeRequest, now: M
     }
 }
 
-fn inspect(service: &mut Service, calls: &mut Calls, request: InspectionRequest, now: Moment) {
+fn inspect(service: &mut Registry, calls: &mut Calls, request: InspectionRequest, now: Moment) {
     match host::http_call(&request.cluster, &request.headers, request.timeout) {
         Ok(token) => {
             calls.insert(token, (service.id(), Call::Inspection(request.inspection)));

@@ -60,10 +60,10 @@ pub(super) fn closed(vm: &mut Vm, context: u32) {
 
 fn respond(vm: &mut Vm, request: &Request) -> Action {
     let now = vm.read_clock();
-    if vm.services.is_empty() {
+    if vm.registries.is_empty() {
         let _ = host::respond(503, &[], b"{\"error\":\"the filter has no configuration\"}");
     } else {
-        let mut balancers = vm.services.balancers_mut();
+        let mut balancers = vm.registries.balancers_mut();
         let response = api::answer(&mut balancers, request, &mut vm.shared, now);
         let _ = host::respond(response.status, &response.headers, &response.body);
     }

@@ -69,12 +69,12 @@ pub(super) fn configure(vm: &mut Vm, root: u32, role: Role) -> Option<Role> {
         go_on_with(vm, config, now);
         vm.ticking = Some(root);
         let _ = hostcalls::set_tick_period(Duration::from_millis(TICKS.0));
-    } else if vm.services.is_empty() {
+    } else if vm.registries.is_empty() {
         // All plugins are given the same; the connections' counts.
         go_on_with(vm, Rc::new(config), now);
     }
     // Not more than to look: this VM may be one that the host throws away.
-    for service in vm.services.iter_mut() {
+    for service in vm.registries.iter_mut() {
         let scope = service.balancer.scope();
         service
             .balancer
@@ -109,7 +109,7 @@ fn go_on_with(vm: &mut Vm, config: Rc<PluginConfig>, now: Moment) {
     // from the first heartbeat on.
     let seed = host::now().unwrap_or_default().as_nanos() as u64;
     let unix_ms = vm.clock.unix_ms();
-    vm.services.configure(&config, seed, unix_ms, now);
+    vm.registries.configure(&config, seed, unix_ms, now);
     vm.in_force = Some(config);
 }
 
@@ -130,11 +130,11 @@ pub(super) fn tick(vm: &mut Vm, root: u32) {
     sync_and_carry_out(vm, now);
     stream::adopt(vm, root, now);
     stream::close_late(vm, root, now);
-    for service in vm.services.iter_mut() {
+    for service in vm.registries.iter_mut() {
         service.balancer.observe(Fact::Tick, now);
     }
     sync_and_carry_out(vm, now);
-    vm.services.forget_removed(&mut vm.shared, now);
+    vm.registries.forget_removed(&mut vm.shared, now);
     rearm(vm, now);
     if vm.leaving == Some(root) && leave(vm, root, now) {
         let _ = hostcalls::done();
@@ -153,7 +153,7 @@ pub(super) fn answered(vm: &mut Vm, token: u32, headers: usize) {
         Call::Inspection(inspection) => Fact::Inspected(inspection, inspected()),
     };
     // The lease first: the answer of one who has lost it meanwhile counts no more.
-    if let Some(service) = vm.services.get_mut(service) {
+    if let Some(service) = vm.registries.get_mut(service) {
         let scope = service.balancer.scope();
         service
             .balancer
@@ -178,8 +178,8 @@ pub(super) fn done(vm: &mut Vm, root: u32) -> bool {
 /// Whether the last of the roots may end. While connections are open it stays, so that
 /// they are counted: [`tick`] says when it may go.
 fn leave(vm: &mut Vm, root: u32, now: Moment) -> bool {
-    vm.services.retire(&mut vm.shared, now);
-    let is_idle = vm.services.are_idle() && vm.unannounced.is_empty() && vm.waiting.is_empty();
+    vm.registries.retire(&mut vm.shared, now);
+    let is_idle = vm.registries.are_idle() && vm.unannounced.is_empty() && vm.waiting.is_empty();
     vm.leaving = (!is_idle).then_some(root);
     carry_out(vm, now);
     is_idle
@@ -218,7 +218,8 @@ fn inspected() -> Vec<(&'static str, String)> {
 
 /// Has the next tick come when something is due.
 fn rearm(vm: &mut Vm, now: Moment) {
-    let wake = vm.services.next_wake();
+    let late = vm.waiting.values().min().copied();
+    let wake = vm.registries.next_wake().into_iter().chain(late).min();
     let (least, most) = TICKS;
     // A part of a millisecond is waited for as a whole one, or the tick comes early.
     let wait = wake.map_or(most, |wake| {

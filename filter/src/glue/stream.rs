@@ -3,15 +3,15 @@
 use super::host;
 use super::http::End;
 use super::upstream::{self, ReplicaEnd, observe_outcome};
-use super::vm::{Vm, Waiting};
+use super::vm::Vm;
 use crate::balance::listener::ListenerId;
 use crate::balance::stream::StreamId;
 use crate::balancer::{Admission, Balancer};
 use crate::contract::{REFUSAL_PROPERTY, SERVICE_PROPERTY, STEERING_FUNCTION};
 use crate::effect::Fact;
 use crate::random;
+use crate::registries::{Registry, RegistryId};
 use crate::requested_host::{HEAD_LIMIT, RequestedHost};
-use crate::services::{Service, ServiceId};
 use crate::time::Moment;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::BufferType;
@@ -20,81 +20,80 @@ use proxy_wasm::types::BufferType;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Opened {
     /// It goes to this registry's replicas.
-    For(ServiceId),
+    For(RegistryId),
     /// The proxy's own choice stands.
     Unsteered,
-    /// Its client has not said yet which registry it wants.
+    /// Its client has not asked for a registry yet.
     Waiting,
-    /// It is closed.
-    Refused,
+    /// This registry has no replica for it, and it is closed.
+    Refused(RegistryId),
 }
 
 /// A connection to a port of the service came in.
 pub(super) fn opened(vm: &mut Vm, context: u32, port: Option<u16>) -> Opened {
     forget_unannounced(vm, context);
-    if vm.services.is_empty() {
+    if vm.registries.is_empty() {
         return Opened::Unsteered;
     }
-    let asked_for = match vm.services.only() {
+    let asked_for = match vm.registries.only() {
         Some(only) => Some(only),
         None => asked_before(vm),
     };
     match asked_for {
         Some(service) => open(vm, context, port, service),
         None => {
-            let since = vm.clock.now();
-            vm.waiting.push(Waiting { context, since });
+            let limit = vm.registries.hello_timeout().unwrap_or_default();
+            let until = vm.read_clock().plus(limit);
+            vm.waiting.insert(context, until);
             Opened::Waiting
         }
     }
 }
 
-/// What the client of a connection has sent so far, which is to say for which registry it
-/// is.
+/// What the client of a connection has sent so far, by which it asks for a registry.
 pub(super) fn asked(vm: &mut Vm, context: u32, port: Option<u16>, size: usize, end: End) -> Opened {
-    let Some(at) = vm.waiting.iter().position(|one| one.context == context) else {
-        return Opened::Unsteered;
-    };
     let sent = host::buffer(BufferType::DownstreamData, size.min(HEAD_LIMIT));
     let asked_for = match RequestedHost::of(&sent) {
-        RequestedHost::Named(host) => vm.services.asked_for(host),
+        RequestedHost::Named(host) => vm.registries.of_server_name(host),
         RequestedHost::Incomplete if end == End::More => return Opened::Waiting,
-        RequestedHost::None | RequestedHost::Incomplete => vm.services.asked_for(""),
+        RequestedHost::None | RequestedHost::Incomplete => vm.registries.of_server_name(""),
     };
-    vm.waiting.swap_remove(at);
+    vm.waiting.remove(&context);
     match asked_for {
         Some(service) => open(vm, context, port, service),
         None => Opened::Unsteered,
     }
 }
 
-/// Closes connections whose clients have not said in time which registry they want.
+/// Closes connections whose clients have not asked for a registry in time.
 pub(super) fn close_late(vm: &mut Vm, root: u32, now: Moment) {
-    let Some(limit) = vm.services.asked_within() else {
-        return;
-    };
-    let is_late = |waiting: &mut Waiting| now.since(waiting.since) >= limit;
-    for waiting in vm.waiting.extract_if(.., is_late) {
-        upstream::close(StreamId(waiting.context), root);
-    }
+    vm.waiting.retain(|context, until| {
+        let is_late = *until <= now;
+        if is_late {
+            upstream::close(StreamId(*context), HELLO_TIMEOUT, root);
+        }
+        !is_late
+    });
 }
 
 /// The registry that the client of the connection at hand has asked for already, in TLS or
 /// before the standalone host.
-fn asked_before(vm: &Vm) -> Option<ServiceId> {
+fn asked_before(vm: &Vm) -> Option<RegistryId> {
     if let Some(name) = host::property(SERVER_NAME) {
-        return vm.services.asked_for(&String::from_utf8_lossy(&name));
+        return vm
+            .registries
+            .of_server_name(&String::from_utf8_lossy(&name));
     }
     let service = host::property(SERVICE_PROPERTY)?;
-    vm.services.named(&String::from_utf8_lossy(&service))
+    vm.registries.named(&String::from_utf8_lossy(&service))
 }
 
 /// Has a connection go to a registry's replicas.
-fn open(vm: &mut Vm, context: u32, port: Option<u16>, id: ServiceId) -> Opened {
+fn open(vm: &mut Vm, context: u32, port: Option<u16>, id: RegistryId) -> Opened {
     let now = vm.clock.now();
     // Without a configuration, or on a listener it does not name, the proxy's own
     // choice stands.
-    let Some(Service { balancer, .. }) = vm.services.get_mut(id) else {
+    let Some(Registry { balancer, .. }) = vm.registries.get_mut(id) else {
         return Opened::Unsteered;
     };
     let Some(listener) = listener(balancer, port) else {
@@ -119,7 +118,7 @@ fn open(vm: &mut Vm, context: u32, port: Option<u16>, id: ServiceId) -> Opened {
             host::set_property(REFUSAL_PROPERTY, refusal.name());
             // Closed before anything is sent; Pause keeps the proxy from connecting.
             let _ = hostcalls::close_downstream();
-            return Opened::Refused;
+            return Opened::Refused(id);
         }
     };
     if steered.is_err() {
@@ -130,7 +129,7 @@ fn open(vm: &mut Vm, context: u32, port: Option<u16>, id: ServiceId) -> Opened {
 }
 
 /// A replica has ended its side of a connection, before its first byte.
-pub(super) fn replica_ended(vm: &mut Vm, context: u32, service: Option<ServiceId>) {
+pub(super) fn replica_ended(vm: &mut Vm, context: u32, service: Option<RegistryId>) {
     let now = vm.clock.now();
     if let Some(service) = service_of(vm, service) {
         upstream::left_unserved(&mut service.balancer, StreamId(context), now);
@@ -138,11 +137,11 @@ pub(super) fn replica_ended(vm: &mut Vm, context: u32, service: Option<ServiceId
 }
 
 /// A connection is over.
-pub(super) fn closed(vm: &mut Vm, context: u32, service: Option<ServiceId>, end: ReplicaEnd) {
+pub(super) fn closed(vm: &mut Vm, context: u32, service: Option<RegistryId>, end: ReplicaEnd) {
     forget_unannounced(vm, context);
-    vm.waiting.retain(|one| one.context != context);
+    vm.waiting.remove(&context);
     let now = vm.clock.now();
-    let Some(Service { balancer, .. }) = service_of(vm, service) else {
+    let Some(Registry { balancer, .. }) = service_of(vm, service) else {
         return;
     };
     let stream = StreamId(context);
@@ -156,16 +155,23 @@ pub(super) fn closed(vm: &mut Vm, context: u32, service: Option<ServiceId>, end:
 /// Counts the connections that began before this VM: the standalone host opens
 /// contexts for those that outlived the VM before, without announcing them as new.
 pub(super) fn adopt(vm: &mut Vm, root: u32, now: Moment) {
-    if vm.unannounced.is_empty() || !vm.services.may_adopt(now) {
+    if vm.unannounced.is_empty() || !vm.registries.may_adopt(now) {
         return;
     }
-    for (context, port) in vm.unannounced.drain(..) {
+    let tried = vm.unannounced.len().min(MOST_ADOPTED);
+    let mut later = vm.unannounced.split_off(tried);
+    for (context, port) in std::mem::take(&mut vm.unannounced) {
         if hostcalls::set_effective_context(context).is_err() {
             continue;
         }
         let name = upstream::replica();
-        let service = vm.services.of_replica(&name);
-        let Some(service) = service.and_then(|id| vm.services.get_mut(id)) else {
+        if name.is_empty() {
+            // It has none yet, or has not been announced.
+            later.push((context, port));
+            continue;
+        }
+        let service = vm.registries.of_replica(&name);
+        let Some(service) = service.and_then(|id| vm.registries.get_mut(id)) else {
             continue;
         };
         if let Some(listener) = listener(&service.balancer, port) {
@@ -174,16 +180,17 @@ pub(super) fn adopt(vm: &mut Vm, root: u32, now: Moment) {
         }
     }
     let _ = hostcalls::set_effective_context(root);
+    vm.unannounced = later;
 }
 
 /// The registry of the connection at hand. One that began before this VM has none that is
 /// known, but a replica.
-fn service_of(vm: &mut Vm, known: Option<ServiceId>) -> Option<&mut Service> {
-    let id = match known.or_else(|| vm.services.only()) {
+fn service_of(vm: &mut Vm, known: Option<RegistryId>) -> Option<&mut Registry> {
+    let id = match known.or_else(|| vm.registries.only()) {
         Some(id) => id,
-        None => vm.services.of_replica(&upstream::replica())?,
+        None => vm.registries.of_replica(&upstream::replica())?,
     };
-    vm.services.get_mut(id)
+    vm.registries.get_mut(id)
 }
 
 fn forget_unannounced(vm: &mut Vm, context: u32) {
@@ -208,6 +215,10 @@ fn client(address: &[u8]) -> u64 {
     random::hash(address.get(..colon).unwrap_or(address))
 }
 
+/// No more connections than this are looked at in one tick.
+const MOST_ADOPTED: usize = 256;
+/// What the access log calls the end of a client that has not asked in time.
+const HELLO_TIMEOUT: &str = "hello-timeout";
 const SERVER_NAME: &str = "connection\0requested_server_name";
 const DESTINATION: &str = "destination\0port";
 const SOURCE: &str = "source\0address";

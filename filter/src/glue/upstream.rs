@@ -3,7 +3,7 @@
 use super::host;
 use crate::balance::stream::{Blame, StreamId, UpstreamOutcome};
 use crate::balancer::Balancer;
-use crate::contract::{PATIENCE, REPLICA_PROPERTY};
+use crate::contract::{PATIENCE, REFUSAL_PROPERTY, REPLICA_PROPERTY};
 use crate::effect::Fact;
 use crate::time::Moment;
 use proxy_wasm::hostcalls;
@@ -25,13 +25,16 @@ pub(super) fn locate(balancer: &mut Balancer, stream: StreamId, root: u32, now: 
     let _ = hostcalls::set_effective_context(root);
 }
 
-/// Closes a connection from a tick.
-pub(super) fn close(stream: StreamId, root: u32) {
+/// Closes a connection from a tick, for a reason that the access log has unless it is empty.
+pub(super) fn close(stream: StreamId, reason: &str, root: u32) {
     if hostcalls::set_effective_context(stream.0).is_err() {
         return;
     }
+    if !reason.is_empty() {
+        host::set_property(REFUSAL_PROPERTY, reason);
+    }
     if hostcalls::close_downstream().is_err() {
-        let text = "a connection of an unhealthy replica could not be closed";
+        let text = "a connection that is to end could not be closed";
         host::log(LogLevel::Warn, text);
     }
     let _ = hostcalls::set_effective_context(root);

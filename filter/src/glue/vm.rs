@@ -6,7 +6,7 @@ use crate::compare::InspectionId;
 use crate::config::PluginConfig;
 use crate::health::probe_request::ProbeId;
 use crate::random::NameHasher;
-use crate::services::{ServiceId, Services};
+use crate::registries::{Registries, RegistryId};
 use crate::time::{Clock, Moment};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -18,7 +18,7 @@ use std::rc::Rc;
 pub(super) struct Vm {
     pub(super) clock: Clock,
     pub(super) shared: Shared,
-    pub(super) services: Services,
+    pub(super) registries: Registries,
     /// The configuration that it has.
     pub(super) in_force: Option<Rc<PluginConfig>>,
     /// The roots of listeners.
@@ -30,8 +30,9 @@ pub(super) struct Vm {
     /// Connections that have a context and have not been announced, with their ports:
     /// until they are, they are new, and those that never are began before this VM.
     pub(super) unannounced: Vec<(u32, Option<u16>)>,
-    /// Connections whose clients have not said yet which registry they want.
-    pub(super) waiting: Vec<Waiting>,
+    /// Connections whose clients have not asked for a registry yet.
+    /// By context: when each is closed for that.
+    pub(super) waiting: BTreeMap<u32, Moment>,
     /// Requests of the admin listener that are not answered yet.
     pub(super) requests: HashMap<u32, Request>,
     /// HTTP calls under way, by their token.
@@ -41,7 +42,7 @@ pub(super) struct Vm {
 }
 
 /// By token: whose call it is, and what it is for.
-pub(super) type Calls = BTreeMap<u32, (ServiceId, Call)>;
+pub(super) type Calls = BTreeMap<u32, (RegistryId, Call)>;
 
 /// By name.
 pub(super) type MetricIds = HashMap<String, u32, BuildHasherDefault<NameHasher>>;
@@ -51,12 +52,6 @@ pub(super) struct ListenerRoot {
     pub(super) root: u32,
     /// One for all roots that have the same.
     pub(super) config: Rc<PluginConfig>,
-}
-
-/// A connection whose client has not said yet which registry it wants.
-pub(super) struct Waiting {
-    pub(super) context: u32,
-    pub(super) since: Moment,
 }
 
 /// What an HTTP call is for.
@@ -82,7 +77,7 @@ impl Vm {
         if let Some(now) = host::now() {
             self.clock.read(now);
         }
-        for service in self.services.iter_mut() {
+        for service in self.registries.iter_mut() {
             service.balancer.set_unix_ms(self.clock.unix_ms());
         }
         self.clock.now()

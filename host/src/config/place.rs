@@ -12,7 +12,7 @@ pub(super) fn known<'a>(place: Place, of_registry: &[&'a str]) -> Vec<&'a str> {
     let is_own = |name: &&&str| OF_A_SERVICE.contains(*name) == (place == Place::Service);
     let own: &[&str] = match place {
         Place::TopLevel => &OF_SERVICES,
-        Place::Service => &OF_ONE_OF_THEM,
+        Place::Service => &OF_A_SERVICE_ALONE,
     };
     own.iter()
         .copied()
@@ -62,7 +62,8 @@ pub(super) const OF_THE_BALANCER: [&str; 12] = [
 
 /// What the file of one registry does not have.
 pub(super) const OF_SERVICES: [&str; 3] = [SERVICES, "default", "hello_timeout"];
-pub(super) const OF_ONE_OF_THEM: [&str; 2] = ["name", "names"];
+/// And what each service has besides.
+pub(super) const OF_A_SERVICE_ALONE: [&str; 2] = ["name", "names"];
 
 #[cfg(test)]
 mod tests {

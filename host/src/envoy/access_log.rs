@@ -23,7 +23,7 @@ fn line(plan: &Plan) -> String {
         .services
         .as_ref()
         .map(|_| "server_name=\"%REQUESTED_SERVER_NAME%\"");
-    let before = [
+    let leading = [
         "client=%DOWNSTREAM_REMOTE_ADDRESS%".to_owned(),
         "listener=%DOWNSTREAM_LOCAL_ADDRESS%".to_owned(),
     ];
@@ -38,7 +38,7 @@ fn line(plan: &Plan) -> String {
         "failure=\"%UPSTREAM_TRANSPORT_FAILURE_REASON%\"".to_owned(),
         "closed=\"%DOWNSTREAM_LOCAL_CLOSE_REASON%\"".to_owned(),
     ];
-    let fields: Vec<String> = before
+    let fields: Vec<String> = leading
         .into_iter()
         .chain(server_name.map(str::to_owned))
         .chain(fields)

@@ -1,5 +1,6 @@
 //! The folder that Envoys watch, and how it goes from one plan to the next.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -26,7 +27,8 @@ use crate::replace_file::replace_file;
 ///
 /// What is in it always fits together: when the plan changes, the clusters of the old
 /// and the new one are there before the filter has the new configuration, and the old ones
-/// stay until no connection can name them any more.
+/// stay until no connection can name them any more. A listener that looks which of several
+/// services a client wants is there before the filter asks for that, and goes after it.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
@@ -116,14 +118,14 @@ impl Folder {
             self.write(BOOTSTRAP_FILE, bootstrap.as_bytes(), EVERYBODY)?;
         }
         let mut confirmed = None;
-        for files in [&clusters[..]]
-            .into_iter()
-            .chain(steps.iter().map(Vec::as_slice))
-        {
-            // Nobody answers, and one wait is enough.
+        let [first, second] = &steps;
+        let mut left: VecDeque<&[WatchedFile]> = [&clusters[..], first, second].into();
+        while let Some(files) = left.pop_front() {
+            // Nobody answers, and nothing comes after it that has to wait.
+            let is_last = !self.are_others(left.iter().copied().flatten())?;
             let wait = match confirmed {
-                Some(Confirmed::ByWaiting) => Duration::ZERO,
-                Some(Confirmed::ByEnvoy) | None => self.wait,
+                Some(Confirmed::ByWaiting) if is_last => Duration::ZERO,
+                _ => self.wait,
             };
             confirmed = match (confirmed, self.put(files, wait).await?) {
                 (before, None) => before,
@@ -255,7 +257,7 @@ impl Folder {
     ) -> Result<Option<Confirmed>, FolderError> {
         let mut others = Vec::new();
         for file in files {
-            if self.read(&file.name)?.as_ref() != Some(&file.resources.text) {
+            if self.is_other(file)? {
                 others.push(file);
             }
         }
@@ -286,6 +288,23 @@ impl Folder {
                 })
             }
         }
+    }
+
+    /// Whether any of these is another than what is written.
+    fn are_others<'a>(
+        &self,
+        files: impl IntoIterator<Item = &'a WatchedFile>,
+    ) -> Result<bool, FolderError> {
+        for file in files {
+            if self.is_other(file)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn is_other(&self, file: &WatchedFile) -> Result<bool, FolderError> {
+        Ok(self.read(&file.name)?.as_ref() != Some(&file.resources.text))
     }
 
     /// The listeners there are that will be others, or gone.
@@ -374,3 +393,67 @@ const MODULE: &str = "dtr_lb_filter-";
 const EVERYBODY: u32 = 0o644;
 /// A file with the token, which allows changes.
 const OWNER: u32 = 0o600;
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::config::ConfigFile;
+    use crate::filter_for_envoy;
+
+    fn plan(text: &str) -> Plan {
+        Plan::of_file(&ConfigFile::parse(text, "lb.json").unwrap())
+    }
+
+    /// What is new of the listeners and of a plugin, each time that it changes while another
+    /// plan is applied.
+    async fn seen(folder: &mut Folder, next: &Plan, files: [&str; 2]) -> Vec<[bool; 2]> {
+        let path = folder.path.clone();
+        let read = || files.map(|file| fs::read_to_string(path.join(file)).unwrap());
+        let before = read();
+        let mut seen = vec![[false, false]];
+        let filter = filter_for_envoy(next);
+        let applied = folder.apply(next, &filter);
+        let mut applied = std::pin::pin!(applied);
+        loop {
+            let is_over = tokio::select! {
+                applied = &mut applied => applied.map(|_| true).unwrap(),
+                () = tokio::time::sleep(Duration::from_millis(1)) => false,
+            };
+            let now = read();
+            let new = [0, 1].map(|at| now[at] != before[at]);
+            if seen.last() != Some(&new) {
+                seen.push(new);
+            }
+            if is_over {
+                return seen;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn where_nobody_answers_a_listener_that_looks_for_names_is_there_for_its_plugin() {
+        let directory = TempDir::new().unwrap();
+        let one = r#""fqdn": "dtr.example.com", "replicas": [{"address": "10.0.0.1"}]"#;
+        let shared = r#""listeners": [{"bind": "0.0.0.0:443"}]"#;
+        let several = plan(&format!(r#"{{"services": [{{{one}}}], {shared}}}"#));
+        let one = plan(&format!("{{{one}, {shared}}}"));
+        let options = BootstrapOptions {
+            // A port that nobody is given.
+            envoy_admin: ([127, 0, 0, 1], 1).into(),
+            ..BootstrapOptions::with_wasm("")
+        };
+        let wait = Duration::from_millis(100);
+        let mut folder = Folder::open(directory.path(), options, wait).unwrap();
+        folder.apply(&one, &filter_for_envoy(&one)).await.unwrap();
+
+        let files = [LISTENERS_FILE, "ecds-dtr-lb-443.json"];
+        let there = seen(&mut folder, &several, files).await;
+        assert_eq!(there, [[false, false], [true, false], [true, true]]);
+        let back = seen(&mut folder, &one, files).await;
+        assert_eq!(back, [[false, false], [false, true], [true, true]]);
+    }
+}

@@ -31,7 +31,8 @@ pub fn istio(file: &ConfigFile, options: &IstioOptions) -> String {
     // Their names must be none of the mesh's.
     let plan = Plan::with_names(file, &ClusterNames::with_prefix(PREFIX));
     let registries = file.registries().iter();
-    let entries = registries.map(|config| service_entry(config, &plan));
+    let entries = registries.enumerate();
+    let entries = entries.map(|(at, config)| service_entry(at, config, &plan));
     let head = [gateway(&plan, options), virtual_service(file, &plan)];
     let plugins = first_listeners(&plan).into_iter();
     let plugins = plugins.map(|listener| wasm_plugin(listener, &plan, options));
@@ -46,7 +47,7 @@ pub fn istio(file: &ConfigFile, options: &IstioOptions) -> String {
 }
 
 /// The registry: what the gateway's listeners lead to before they are patched.
-fn service_entry(config: &Config, plan: &Plan) -> Node {
+fn service_entry(at: usize, config: &Config, plan: &Plan) -> Node {
     let fixed = config
         .replicas
         .iter()
@@ -63,12 +64,10 @@ fn service_entry(config: &Config, plan: &Plan) -> Node {
         })
     });
     let endpoints: Vec<Node> = endpoints.collect();
-    let name = match config.service_name() {
+    let name = match config.service {
         None => NAME.to_owned(),
-        // Names of resources are in lower case, and have no underscores.
-        Some(service) => format!("{NAME}-{service}")
-            .to_ascii_lowercase()
-            .replace('_', "-"),
+        // The service's name may be none for a resource.
+        Some(_) => format!("{NAME}-{}", at + 1),
     };
     let ports: Vec<Node> = ports
         .iter()

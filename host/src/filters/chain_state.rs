@@ -52,6 +52,16 @@ impl FilterChainState {
         self.slots.iter().any(FilterSlot::has_context)
     }
 
+    /// Has the balancer wait for a connection that it is not shown yet: one whose client has
+    /// not asked for a service.
+    pub(crate) fn prepare(&self, connection: &impl ConnectionInfo) {
+        for (_, slot, filter) in self.filters(connection) {
+            if filter.owner.is_balancer() {
+                slot.prepare(filter, connection);
+            }
+        }
+    }
+
     /// Shows the connection, and what the client has sent so far, to the filters
     /// from a slot on, until one holds it.
     pub(crate) fn down(

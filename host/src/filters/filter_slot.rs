@@ -51,22 +51,31 @@ impl FilterSlot {
         filter: &ChainFilter,
         connection: &impl ConnectionInfo,
     ) -> Option<Action> {
-        let plugin = filter.plugin(connection.port());
-        let opened = plugin.and_then(|plugin| {
-            filter.owner.open(plugin, |vm, root| {
-                let context = vm.open_tcp(root, connection.info())?;
-                if let Some(service) = connection.service() {
-                    vm.set_property(context, SERVICE_PROPERTY.as_bytes(), service.as_bytes());
+        let announce = |vm: &mut Vm, context| {
+            if let Some(service) = connection.service() {
+                vm.set_property(context, SERVICE_PROPERTY.as_bytes(), service.as_bytes());
+            }
+            vm.new_connection(context)
+        };
+        let prepared = self.handle.get().filter(|it| filter.owner.has(*it));
+        let action = match prepared {
+            Some(_) => self.visit(filter, |vm, context| {
+                if let Some(info) = vm.tcp_mut(context) {
+                    *info = connection.info();
                 }
-                Ok((context, vm.new_connection(context)?))
-            })
-        });
-        let Some((handle, action)) = opened else {
+                announce(vm, context)
+            }),
+            None => {
+                let opened = self.open_context(filter, connection, announce);
+                self.handle.set(opened.map(|(handle, _)| handle));
+                opened.map(|(_, action)| action)
+            }
+        };
+        let Some(action) = action else {
             self.pass();
             let closed = filter.owner.failure() == Failure::Closed;
             return (!closed).then_some(Action::Continue);
         };
-        self.handle.set(Some(handle));
         self.stage.set(match action {
             Action::Continue => Stage::Passed,
             Action::Pause => Stage::Holding,
@@ -82,13 +91,28 @@ impl FilterSlot {
         {
             return;
         }
-        let plugin = filter.plugin(connection.port());
-        let opened = plugin.and_then(|plugin| {
-            filter.owner.open(plugin, |vm, root| {
-                Ok((vm.open_tcp(root, connection.info())?, ()))
-            })
-        });
+        self.prepare(filter, connection);
+    }
+
+    /// Gives the connection a context before it is announced: a VM that is to end waits
+    /// for it.
+    pub(super) fn prepare(&self, filter: &ChainFilter, connection: &impl ConnectionInfo) {
+        let opened = self.open_context(filter, connection, |_, _| Ok(()));
         self.handle.set(opened.map(|(handle, ())| handle));
+    }
+
+    /// A context for the connection, and what is done with it at once.
+    fn open_context<R>(
+        &self,
+        filter: &ChainFilter,
+        connection: &impl ConnectionInfo,
+        then: impl FnOnce(&mut Vm, ContextId) -> Result<R, Trap>,
+    ) -> Option<(ContextHandle, R)> {
+        let plugin = filter.plugin(connection.port())?;
+        filter.owner.open(plugin, |vm, root| {
+            let context = vm.open_tcp(root, connection.info())?;
+            Ok((context, then(vm, context)?))
+        })
     }
 
     /// Shows the filter what is held of one way; it may change it.

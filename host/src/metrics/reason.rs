@@ -16,7 +16,7 @@ pub(crate) enum Reason {
     Drained,
     Idle,
     HalfClosed,
-    /// It has not said in time which of several services it wants.
+    /// The client has not asked for one of several services in time.
     HelloTimeout,
     /// This machine lacked what a connection to a replica takes.
     LocalResources,

@@ -19,8 +19,9 @@ pub(crate) struct HostMetrics<'a> {
     pub(crate) admission: &'a Admission,
     pub(crate) log_lines_dropped: u64,
     pub(crate) certificates: Vec<CertificateExpiry>,
-    /// What the registry's own word on its replicas comes to; `None`: it is not asked.
-    pub(crate) cluster_findings: Option<Vec<Finding>>,
+    /// What a registry's own word on its replicas comes to, for each that is asked. Of
+    /// several services each has a name.
+    pub(crate) cluster_findings: Vec<(Option<String>, Vec<Finding>)>,
 }
 
 /// Everything as Prometheus text, format 0.0.4.
@@ -156,16 +157,25 @@ fn render_host(host: &HostMetrics<'_>) -> String {
         "When the certificate expires that a replica last showed to a check, in Unix seconds.",
         &certificates,
     );
-    if let Some(found) = &host.cluster_findings {
-        let of_kind = |kind: FindingKind| {
-            let count = found.iter().filter(|finding| finding.kind == kind).count();
-            (label("kind", kind.name()), count as u64)
-        };
+    let findings: Vec<_> = (host.cluster_findings.iter())
+        .flat_map(|(service, found)| {
+            FindingKind::ALL.map(|kind| {
+                let count = found.iter().filter(|finding| finding.kind == kind).count();
+                let labels = label("kind", kind.name());
+                let labels = match service {
+                    None => labels,
+                    Some(service) => with_label(&labels, "service", service),
+                };
+                (labels, count as u64)
+            })
+        })
+        .collect();
+    if !findings.is_empty() {
         family(
             "dtr_lb_host_cluster_findings",
             "gauge",
             "What is worth a look in the registry's own status of its replicas, by kind.",
-            &FindingKind::ALL.map(of_kind),
+            &findings,
         );
     }
     text
@@ -183,6 +193,11 @@ mod tests {
         workers[0].open().close(Reason::Idle);
         drop(workers[1].open());
         workers[0].moved(Direction::Upstream, 10);
+        let stale = || Finding {
+            kind: FindingKind::Stale,
+            about: "a1".to_owned(),
+            text: String::new(),
+        };
         let mut text = render_host(&HostMetrics {
             workers: &workers,
             admission: &Admission::default(),
@@ -192,11 +207,10 @@ mod tests {
                 check: "ping".into(),
                 not_after: 1_893_456_000,
             }],
-            cluster_findings: Some(vec![Finding {
-                kind: FindingKind::Stale,
-                about: "a1".to_owned(),
-                text: String::new(),
-            }]),
+            cluster_findings: vec![
+                (None, vec![stale()]),
+                (Some("quay".to_owned()), vec![stale(), stale()]),
+            ],
         });
         text.push('\n');
         for line in [
@@ -209,6 +223,7 @@ mod tests {
             "dtr_lb_host_certificate_expiry_timestamp_seconds{replica=\"r1\",check=\"ping\"} 1893456000\n",
             "dtr_lb_host_cluster_findings{kind=\"stale\"} 1\n",
             "dtr_lb_host_cluster_findings{kind=\"silent\"} 0\n",
+            "dtr_lb_host_cluster_findings{kind=\"stale\",service=\"quay\"} 2\n",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");
         }

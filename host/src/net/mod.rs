@@ -1,6 +1,5 @@
 //! Sockets and what passes through them: bytes, headers, and the system's limits.
 
-pub(crate) mod asked_name;
 mod client_hello;
 pub(crate) mod fd_limit;
 pub(crate) mod first_flight;
@@ -9,4 +8,5 @@ pub(crate) mod headers;
 pub(crate) mod local_resources;
 pub(crate) mod own_address;
 pub(crate) mod pipe;
+pub(crate) mod requested_name;
 pub(crate) mod socket;

@@ -85,7 +85,7 @@ pub struct Services {
     /// Never empty.
     pub names: Vec<String>,
     /// What clients ask for: the place of a service among the names.
-    pub asked_for: ServerNames<usize>,
+    pub by_name: ServerNames<usize>,
     /// The place of the one for clients that ask for none of them, or for nothing.
     pub default: usize,
     /// How long a client may take to ask.

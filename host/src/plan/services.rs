@@ -49,13 +49,13 @@ fn services(file: &config::Services) -> Services {
         .iter()
         .filter_map(config::Config::service_name);
     let names: Vec<String> = names.map(str::to_owned).collect();
-    let asked_for = file.services.iter().enumerate().flat_map(|(at, config)| {
+    let by_name = file.services.iter().enumerate().flat_map(|(at, config)| {
         let names = config.service.iter().flat_map(|service| &service.names);
         names.map(move |name| (name.as_str(), at))
     });
     let default = names.iter().position(|name| *name == file.default);
     Services {
-        asked_for: ServerNames::new(asked_for),
+        by_name: ServerNames::new(by_name),
         default: default.unwrap_or_default(),
         hello_timeout: file.hello_timeout,
         names,

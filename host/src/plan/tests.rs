@@ -207,10 +207,10 @@ fn services_have_their_own_clusters_behind_the_same_listeners() {
     assert_eq!(plan.listeners[0].fallback, "443");
     assert_eq!(plan.listeners[0].service_fallbacks, ["443/dtr", "443/quay"]);
     let services = plan.services.as_ref().unwrap();
-    assert_eq!(services.asked_for.find("a.quay.example.com"), Some(&1));
-    assert_eq!(services.asked_for.find("dtr.example.com"), Some(&0));
+    assert_eq!(services.by_name.find("a.quay.example.com"), Some(&1));
+    assert_eq!(services.by_name.find("dtr.example.com"), Some(&0));
     assert_eq!(
-        (services.asked_for.find("x.example"), services.default),
+        (services.by_name.find("x.example"), services.default),
         (None, 1)
     );
 

@@ -40,7 +40,7 @@ impl ClusterWatch {
             let unix_s = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
             let mut found = findings(&witnesses, unix_s);
             found.truncate(MOST_FINDINGS);
-            log_changes(&known, &found);
+            log_changes(service, &known, &found);
             let mut report = report(&witnesses, &found);
             report["unix_ms"] = u64::try_from(now.as_millis()).unwrap_or(u64::MAX).into();
             share(&self.vm_data, service, report);
@@ -73,7 +73,7 @@ impl ClusterWatch {
     }
 }
 
-/// Has the filter show that nobody of a service is asked.
+/// Has the filter show that a service's replicas are no longer asked.
 pub(super) fn forget(vm_data: &Shared, service: Option<&str>) {
     let key = shared_key(CLUSTER_STATUS, service);
     if vm_data.data(VM_ID, key.as_bytes()).is_some() {
@@ -81,7 +81,8 @@ pub(super) fn forget(vm_data: &Shared, service: Option<&str>) {
     }
 }
 
-/// What was found last of a service, as the filter is shown it; `None`: nobody is asked.
+/// What was found last of a service, as the filter is shown it; `None`: its replicas are
+/// not asked.
 pub(super) fn found(vm_data: &Shared, service: Option<&str>) -> Option<Vec<Finding>> {
     #[derive(Deserialize)]
     struct Report {
@@ -110,23 +111,27 @@ fn share(vm_data: &Shared, service: Option<&str>, mut report: Value) {
     }
 }
 
-fn log_changes(known: &[Finding], found: &[Finding]) {
+fn log_changes(service: Option<&str>, known: &[Finding], found: &[Finding]) {
+    let what = match service {
+        None => "cluster status".to_owned(),
+        Some(service) => format!("cluster status of {service}"),
+    };
     let (was, is) = (keys(known), keys(found));
     let new = found.iter().filter(|one| !was.contains(&one.key()));
     for new in new.clone().take(MOST_LINES) {
-        warn!(target: "balancer", "cluster status: {}", new.text);
+        warn!(target: "balancer", "{what}: {}", new.text);
     }
     let more = new.count().saturating_sub(MOST_LINES);
     if more > 0 {
-        warn!(target: "balancer", "cluster status: {more} more lines like these are left out; /status has all");
+        warn!(target: "balancer", "{what}: {more} more lines like these are left out; /status has all");
     }
     let over = known.iter().filter(|one| !is.contains(&one.key()));
     for over in over.clone().take(MOST_LINES) {
-        info!(target: "balancer", "cluster status: no longer: {}", over.text);
+        info!(target: "balancer", "{what}: no longer: {}", over.text);
     }
     let more = over.count().saturating_sub(MOST_LINES);
     if more > 0 {
-        info!(target: "balancer", "cluster status: {more} more are over");
+        info!(target: "balancer", "{what}: {more} more are over");
     }
 }
 
@@ -164,9 +169,9 @@ mod tests {
     #[test]
     fn a_cluster_with_a_thousand_findings_does_not_fill_the_log() {
         let (log, _logging) = CapturedLog::start();
-        log_changes(&[], &found(500));
-        log_changes(&found(500), &found(500));
-        log_changes(&found(500), &found(1));
+        log_changes(None, &[], &found(500));
+        log_changes(None, &found(500), &found(500));
+        log_changes(None, &found(500), &found(1));
         assert_eq!(log.text().lines().count(), 42, "{}", log.text());
     }
 

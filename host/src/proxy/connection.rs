@@ -18,8 +18,8 @@ use crate::filters::chain::Chain;
 use crate::filters::chain_state::{FilterChainState, Step};
 use crate::filters::connection_info::ConnectionInfo;
 use crate::net::forward::{DataCallbacks, ForwardHooks};
-use crate::proxy::asked_service::AskedService;
 use crate::proxy::context::{ListenerContext, WorkerContext};
+use crate::proxy::requested_service::RequestedService;
 use crate::upstream::cluster::Target;
 use proxy_wasm_engine::{Action, Direction, End, TcpInfo, Upstream};
 
@@ -37,7 +37,7 @@ pub(super) struct Connection {
     destination: SocketAddr,
     received: Cell<u64>,
     /// Which of several services it is for, once that is known.
-    service: OnceCell<Box<AskedService>>,
+    service: OnceCell<Box<RequestedService>>,
     /// The replica it is connected to.
     upstream: RefCell<Option<Arc<Upstream>>>,
     open: OpenSession,
@@ -76,7 +76,7 @@ impl Connection {
     }
 
     /// It is for this service.
-    pub(super) fn asked_for(&self, service: AskedService) {
+    pub(super) fn requested(&self, service: RequestedService) {
         // A client is asked once.
         let _ = self.service.set(Box::new(service));
     }

@@ -14,7 +14,7 @@ use crate::metrics::Counters;
 use crate::net::forward::Timeouts;
 use crate::net::pipe::Buffers;
 use crate::plan::Plan;
-use crate::proxy::asked_service::Services;
+use crate::proxy::requested_service::ServiceSelector;
 use crate::proxy::shared_state::SharedState;
 use crate::upstream::cluster::{Clusters, RoundRobin, Target};
 
@@ -80,7 +80,7 @@ pub(crate) struct ListenerContext {
     /// Where connections go when no filter chooses.
     pub(crate) fallback: Target,
     /// Which of several services connections are for; `None`: there is one registry.
-    pub(crate) services: Option<Arc<Services>>,
+    pub(crate) services: Option<Arc<ServiceSelector>>,
     /// Where connections go when no filter chooses, by service.
     pub(crate) service_fallbacks: Vec<Target>,
     /// The service's port.
@@ -100,7 +100,11 @@ impl ListenerContext {
         plan: &Plan,
         clusters: &Clusters,
     ) -> Result<Vec<ListenerContext>, StartError> {
-        let services = plan.services.clone().map(Services::new).map(Arc::new);
+        let services = plan
+            .services
+            .clone()
+            .map(ServiceSelector::new)
+            .map(Arc::new);
         let target = |name: &String| {
             let target = clusters.target(name);
             target.ok_or_else(|| StartError::NoSuchName(name.clone()))

@@ -237,7 +237,7 @@ impl Host {
             clusters: Arc::clone(&clusters),
             replicas: plan.clusters.iter().map(|it| it.replica.clone()).collect(),
             services: plan.services.as_ref().map(|it| it.names.clone()),
-            asked_for_status: (plan.cluster_statuses.iter())
+            with_cluster_status: (plan.cluster_statuses.iter())
                 .map(|asked| asked.service.clone())
                 .collect(),
             data_callbacks: match vms.iter().any(|vm| vm.sees_data()) {

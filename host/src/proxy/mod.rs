@@ -2,7 +2,6 @@
 
 mod accept;
 mod admin;
-mod asked_service;
 mod cluster_watch;
 mod connection;
 mod connection_limit;
@@ -13,6 +12,7 @@ mod landing;
 mod listener;
 mod main_thread;
 pub(crate) mod options;
+mod requested_service;
 mod session;
 mod shared_state;
 mod sockets;

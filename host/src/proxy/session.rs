@@ -21,10 +21,10 @@ use crate::filters::connection_info::ConnectionInfo;
 use crate::metrics::{OpenCount, Reason};
 use crate::net::forward::{Early, Forward, ForwardHooks, MOST_HELD, Outcome};
 use crate::net::socket::read_some;
-use crate::proxy::asked_service::NotAsked;
 use crate::proxy::connection::Connection;
 use crate::proxy::context::{ListenerContext, WorkerContext};
 use crate::proxy::landing::Landing;
+use crate::proxy::requested_service::NotRequested;
 use crate::upstream::cluster::Target;
 use dtr_lb_filter::contract::REFUSAL_PROPERTY;
 use proxy_wasm_engine::envoy::STEERING_KEY;
@@ -147,6 +147,9 @@ impl Session {
         let Some(services) = &connection.listener.services else {
             return Ok(early);
         };
+        // A worker that is replaced leaves probing to the next, and this one its choice.
+        connection.chain_state.prepare(connection);
+        connection.seen();
         let took = |read| connection.took(Direction::Downstream, read);
         let asked = tokio::select! {
             biased;
@@ -155,12 +158,12 @@ impl Session {
         };
         match asked {
             Ok(service) => {
-                connection.asked_for(service);
+                connection.requested(service);
                 Ok(early)
             }
-            Err(NotAsked::Late) => Err(Reason::HelloTimeout),
-            Err(NotAsked::Left) => Err(Reason::ClientClosed),
-            Err(NotAsked::Gone) => Err(Reason::ClientReset),
+            Err(NotRequested::TimedOut) => Err(Reason::HelloTimeout),
+            Err(NotRequested::Closed) => Err(Reason::ClientClosed),
+            Err(NotRequested::Reset) => Err(Reason::ClientReset),
         }
     }
 

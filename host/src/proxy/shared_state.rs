@@ -25,7 +25,7 @@ pub(crate) struct SharedState {
     /// The names of its services; `None`: it has one registry, or none.
     pub(crate) services: Option<Vec<String>>,
     /// Those services that are asked for their own word on their replicas.
-    pub(crate) asked_for_status: Vec<Option<String>>,
+    pub(crate) with_cluster_status: Vec<Option<String>>,
     /// One for each VM a worker has.
     pub(crate) vms: Vec<Arc<CompiledVm>>,
     /// Which chunks the filters are shown.

@@ -12,7 +12,7 @@ use crate::config::string::ServiceName;
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Services")]
 pub(in crate::config) struct File {
-    /// Several registries, told apart by the name their clients ask for: in TLS (SNI), or as
+    /// Several registries; a client gets the one whose name it asks for: in TLS (SNI), or as
     /// Host over plain HTTP.
     pub(super) services: Vec<OwnFields>,
     /// The service for clients that ask for none of the names, or for nothing [default: the

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dtr_lb_filter::config::Service;
+use dtr_lb_filter::contract::normalized;
 
 use super::balancer::{self, Config};
 use super::duration::BoundedDuration;
@@ -132,7 +133,7 @@ impl file::OwnFields {
 #[derive(Default)]
 struct Taken {
     services: BTreeMap<String, String>,
-    asked_for: BTreeMap<String, String>,
+    names: BTreeMap<String, String>,
 }
 
 impl Taken {
@@ -148,12 +149,12 @@ impl Taken {
                 None => format!("{field}.fqdn"),
                 Some(index) => format!("{field}.names[{index}]"),
             };
-            let known = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-            if let Some(other) = self.asked_for.get(&known) {
+            let known = normalized(name);
+            if let Some(other) = self.names.get(&known) {
                 let problem = format!("{other} is the same; a client's name leads to one service");
                 problems.refuse(&at, name.as_str(), problem);
             } else {
-                self.asked_for.insert(known, at);
+                self.names.insert(known, at);
             }
         }
         let name = service.name.as_str();

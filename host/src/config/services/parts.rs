@@ -1,7 +1,9 @@
 //! Takes a file of several services apart.
 
 use crate::config::json::{Entry, Json, Node};
-use crate::config::place::{OF_A_SERVICE, OF_ONE_OF_THEM, OF_SERVICES, OF_THE_BALANCER, SERVICES};
+use crate::config::place::{
+    OF_A_SERVICE, OF_A_SERVICE_ALONE, OF_SERVICES, OF_THE_BALANCER, SERVICES,
+};
 use crate::config::problems::Problems;
 
 /// The file's own fields, and for each service, by its place, the file of one registry that
@@ -40,7 +42,7 @@ pub(super) fn split(problems: &Problems) -> (Problems, Vec<(usize, Problems)>) {
                 let problem = "it is the same for all services; move it to the top level";
                 let field = format!("{place}.{name}");
                 whole.refuse_field_at(entry.value.offset, &field, problem);
-            } else if !OF_ONE_OF_THEM.contains(&name) {
+            } else if !OF_A_SERVICE_ALONE.contains(&name) {
                 entries.push(entry.clone());
             }
         }
@@ -66,7 +68,7 @@ fn reduced(root: &Node, mut own: Vec<Entry>) -> Node {
         };
         for item in items {
             if let Json::Object(entries) = &mut item.json {
-                entries.retain(|entry| OF_ONE_OF_THEM.contains(&entry.name.as_str()));
+                entries.retain(|entry| OF_A_SERVICE_ALONE.contains(&entry.name.as_str()));
             }
         }
     }

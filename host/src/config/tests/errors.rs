@@ -14,7 +14,7 @@ pub(super) fn errors(text: &str) -> Vec<String> {
 }
 
 /// Exactly these errors, in this order, each with these beginnings.
-fn assert_errors(text: &str, expected: &[&str]) {
+pub(super) fn assert_errors(text: &str, expected: &[&str]) {
     assert_begin_with(text, &errors(text), expected);
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::errors::errors;
+use super::errors::assert_errors;
 use super::*;
 
 /// A file of these services.
@@ -182,15 +182,7 @@ fn what_is_wrong_names_the_service_and_the_field() {
         ),
     ];
     for (text, expected) in cases {
-        let found = errors(&text);
-        let fits = found.len() == expected.len()
-            && (found.iter().zip(expected)).all(|(error, start)| error.starts_with(start));
-        assert!(
-            fits,
-            "{text}\n{}\ninstead of\n{}",
-            found.join("\n"),
-            expected.join("\n")
-        );
+        assert_errors(&text, expected);
     }
 }
 

@@ -224,9 +224,12 @@ async fn answer(
                 admission: &shared.admission,
                 log_lines_dropped: dropped.load(Relaxed),
                 certificates: shared.clusters.certificate_expiries().collect(),
-                cluster_findings: (shared.asked_for_status.iter())
-                    .filter_map(|service| cluster_watch::found(&shared.vm_data, service.as_deref()))
-                    .reduce(|one, other| [one, other].concat()),
+                cluster_findings: (shared.with_cluster_status.iter())
+                    .filter_map(|service| {
+                        let found = cluster_watch::found(&shared.vm_data, service.as_deref())?;
+                        Some((service.clone(), found))
+                    })
+                    .collect(),
             };
             let text = metrics::render(&host, filter);
             reply(

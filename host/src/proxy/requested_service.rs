@@ -5,19 +5,19 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::net::asked_name::AskedName;
 use crate::net::forward::Early;
+use crate::net::requested_name::RequestedName;
 use crate::net::socket::read_some;
 use crate::plan;
 use proxy_wasm_engine::End;
 
 /// The services of a listener.
-pub(crate) struct Services {
+pub(crate) struct ServiceSelector {
     plan: plan::Services,
 }
 
 /// Which of them a client wants.
-pub(super) struct AskedService {
+pub(super) struct RequestedService {
     /// Its place among them.
     pub(super) place: usize,
     /// What it was asked for by, in TLS.
@@ -25,18 +25,17 @@ pub(super) struct AskedService {
 }
 
 /// Why a client gets none of them.
-pub(super) enum NotAsked {
+pub(super) enum NotRequested {
     /// It has taken too long.
-    Late,
-    /// It has left without a word.
-    Left,
-    /// It was reset.
-    Gone,
+    TimedOut,
+    /// It has closed without sending a byte.
+    Closed,
+    Reset,
 }
 
-impl Services {
-    pub(crate) fn new(plan: plan::Services) -> Services {
-        Services { plan }
+impl ServiceSelector {
+    pub(crate) fn new(plan: plan::Services) -> ServiceSelector {
+        ServiceSelector { plan }
     }
 
     /// The name of the service of this place.
@@ -45,25 +44,25 @@ impl Services {
     }
 
     /// `None`: that is not known yet.
-    fn asked(&self, sent: &[u8], end: End) -> Option<AskedService> {
-        let of = |name: &str| *self.plan.asked_for.find(name).unwrap_or(&self.plan.default);
-        let (place, server_name) = match AskedName::of(sent) {
-            AskedName::InTls(name) => (of(&name), Some(name.into())),
-            AskedName::AsHost(name) => (of(&name), None),
-            AskedName::Unknown if end == End::More => return None,
-            AskedName::Nothing | AskedName::Unknown => (self.plan.default, None),
+    fn asked(&self, sent: &[u8], end: End) -> Option<RequestedService> {
+        let of = |name: &str| *self.plan.by_name.find(name).unwrap_or(&self.plan.default);
+        let (place, server_name) = match RequestedName::of(sent) {
+            RequestedName::InTls(name) => (of(&name), Some(name.into())),
+            RequestedName::AsHost(name) => (of(&name), None),
+            RequestedName::Unknown if end == End::More => return None,
+            RequestedName::Nothing | RequestedName::Unknown => (self.plan.default, None),
         };
-        Some(AskedService { place, server_name })
+        Some(RequestedService { place, server_name })
     }
 
-    /// Reads what a client sends until it has said which it wants; all that was read goes
-    /// to its replica. `took` is called with the size of each part.
+    /// Reads what a client sends until it has asked for one; all that was read goes to its
+    /// replica. `took` is called with the size of each part.
     pub(super) async fn ask(
         &self,
         client: &TcpStream,
         early: &mut Early,
         took: impl Fn(usize),
-    ) -> Result<AskedService, NotAsked> {
+    ) -> Result<RequestedService, NotRequested> {
         let asking = async {
             loop {
                 if let Some(asked) = self.asked(&early.bytes, early.end) {
@@ -71,15 +70,15 @@ impl Services {
                 }
                 early.bytes.reserve(USUAL_HELLO);
                 match read_some(client, &mut early.bytes).await {
-                    Ok(0) if early.bytes.is_empty() => return Err(NotAsked::Left),
+                    Ok(0) if early.bytes.is_empty() => return Err(NotRequested::Closed),
                     Ok(0) => early.end = End::Last,
                     Ok(read) => took(read),
-                    Err(_) => return Err(NotAsked::Gone),
+                    Err(_) => return Err(NotRequested::Reset),
                 }
             }
         };
         let asked = timeout(self.plan.hello_timeout, asking).await;
-        asked.map_err(|_| NotAsked::Late)?
+        asked.map_err(|_| NotRequested::TimedOut)?
     }
 }
 

@@ -2,18 +2,18 @@
 //! what is known of a part holds for the whole.
 #![no_main]
 
-use dtr_lb::AskedName;
+use dtr_lb::RequestedName;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|sent: &[u8]| {
-    let whole = AskedName::of(sent);
-    if let AskedName::InTls(name) | AskedName::AsHost(name) = &whole {
+    let whole = RequestedName::of(sent);
+    if let RequestedName::InTls(name) | RequestedName::AsHost(name) = &whole {
         assert!(name.len() < sent.len(), "a name that was not sent");
     }
     for part in [1, 5, sent.len() / 2, sent.len().saturating_sub(1)] {
-        let part = AskedName::of(sent.get(..part).unwrap_or(sent));
+        let part = RequestedName::of(sent.get(..part).unwrap_or(sent));
         assert!(
-            part == AskedName::Unknown || part == whole,
+            part == RequestedName::Unknown || part == whole,
             "{part:?} of a part, {whole:?} of the whole"
         );
     }

@@ -10,17 +10,17 @@ use std::time::Duration;
 
 /// The registries of one VM; none before it is configured.
 #[derive(Debug, Default)]
-pub struct Services {
-    all: Vec<Service>,
+pub struct Registries {
+    all: Vec<Registry>,
     /// The number of the next.
     next: u32,
-    asked: Asked,
+    selection: Selection,
 }
 
 /// One registry.
 #[derive(Debug)]
-pub struct Service {
-    id: ServiceId,
+pub struct Registry {
+    id: RegistryId,
     presence: Presence,
     /// What balances it.
     pub balancer: Balancer,
@@ -28,60 +28,58 @@ pub struct Service {
 
 /// The number of a registry, which no other has in this VM.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct ServiceId(u32);
+pub struct RegistryId(u32);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Presence {
     Configured,
-    /// Connections of its are open, that is all.
-    Removed,
+    /// It is configured no more since then, and goes on for a while: where several plugins
+    /// share a VM, connections under one may still be those of the configuration before.
+    Removed(Moment),
+    /// Only its open connections are left.
+    Emptied,
 }
 
 /// How a connection says which registry it is for.
 #[derive(Debug, Default)]
-enum Asked {
+enum Selection {
     /// There is but one, or none.
     #[default]
     Nothing,
     /// By these names; without one of them it is for the default.
     Names {
-        names: ServerNames<ServiceId>,
-        default: ServiceId,
+        names: ServerNames<RegistryId>,
+        default: RegistryId,
         limit: Duration,
     },
 }
 
-impl Services {
+impl Registries {
     /// Goes on with a configuration. A service that was there before, by name, keeps what
-    /// it knows; one that is gone stays until its last connection is over. Seeds as in
-    /// [`Balancer::new`].
+    /// it knows; one that is gone stays for a while, and until its last connection is over.
+    /// Seeds as in [`Balancer::new`].
     pub fn configure(&mut self, config: &PluginConfig, seed: u64, unix_ms: u64, now: Moment) {
-        let registries = config.registries();
-        for service in &mut self.all {
-            let name = service.name();
-            let is_it = |config: &&Config| config.service_name() == name;
-            if let Some(config) = registries.iter().find(is_it) {
-                service.presence = Presence::Configured;
-                service.balancer.configure(config.clone(), now);
-            } else {
-                service.presence = Presence::Removed;
-                let emptied = emptied(service.balancer.config());
-                service.balancer.configure(emptied, now);
-            }
+        let mut before = std::mem::take(&mut self.all);
+        for config in config.registries() {
+            let is_it = |one: &Registry| one.name() == config.service_name();
+            let registry = match before.iter().position(is_it) {
+                Some(at) => {
+                    let mut known = before.remove(at);
+                    known.presence = Presence::Configured;
+                    known.balancer.configure(config.clone(), now);
+                    known
+                }
+                None => self.registry(config, seed, unix_ms),
+            };
+            self.all.push(registry);
         }
-        for config in registries {
-            if self.of_name(config.service_name()).is_none() {
-                // Two must not probe in step.
-                let seed = seed.wrapping_add(u64::from(self.next));
-                self.all.push(Service {
-                    id: ServiceId(self.next),
-                    presence: Presence::Configured,
-                    balancer: Balancer::new(config.clone(), seed, unix_ms),
-                });
-                self.next = self.next.wrapping_add(1);
+        for mut removed in before {
+            if removed.is_configured() {
+                removed.presence = Presence::Removed(now);
             }
+            self.all.push(removed);
         }
-        self.asked = self.asked_by(config);
+        self.selection = self.selection(config);
     }
 
     /// Whether there is no registry at all.
@@ -90,56 +88,55 @@ impl Services {
     }
 
     /// How long a client may take to ask for a registry; `None`: it need not ask.
-    pub fn asked_within(&self) -> Option<Duration> {
-        match &self.asked {
-            Asked::Nothing => None,
-            Asked::Names { limit, .. } => Some(*limit),
+    pub fn hello_timeout(&self) -> Option<Duration> {
+        match &self.selection {
+            Selection::Nothing => None,
+            Selection::Names { limit, .. } => Some(*limit),
         }
     }
 
     /// The registry of connections that need not ask.
-    pub fn only(&self) -> Option<ServiceId> {
-        match &self.asked {
-            Asked::Nothing => Some(self.configured().next()?.id),
-            Asked::Names { .. } => None,
+    pub fn only(&self) -> Option<RegistryId> {
+        match &self.selection {
+            Selection::Nothing => Some(self.configured().next()?.id),
+            Selection::Names { .. } => None,
         }
     }
 
-    /// The registry for who asks for this name.
-    pub fn asked_for(&self, server_name: &str) -> Option<ServiceId> {
-        match &self.asked {
-            Asked::Nothing => self.only(),
-            Asked::Names { names, default, .. } => {
+    /// The registry for clients that ask for this name.
+    pub fn of_server_name(&self, server_name: &str) -> Option<RegistryId> {
+        match &self.selection {
+            Selection::Nothing => self.only(),
+            Selection::Names { names, default, .. } => {
                 Some(*names.find(server_name).unwrap_or(default))
             }
         }
     }
 
-    /// The service of this name, which no client uses.
-    pub fn named(&self, name: &str) -> Option<ServiceId> {
+    /// The service of this name, as the configuration has it.
+    pub fn named(&self, name: &str) -> Option<RegistryId> {
         let mut configured = self.configured();
         let found = configured.find(|one| one.name() == Some(name));
         found.map(|service| service.id)
     }
 
     /// The registry that has, or had, this replica.
-    pub fn of_replica(&self, name: &str) -> Option<ServiceId> {
-        let has = |service: &&Service| service.balancer.replica(name).is_some();
+    pub fn of_replica(&self, name: &str) -> Option<RegistryId> {
+        let has = |service: &&Registry| service.balancer.replica(name).is_some();
         self.all.iter().find(has).map(|service| service.id)
     }
 
     /// The registry of this number, unless it is gone.
-    pub fn get_mut(&mut self, id: ServiceId) -> Option<&mut Service> {
+    pub fn get_mut(&mut self, id: RegistryId) -> Option<&mut Registry> {
         self.all.iter_mut().find(|service| service.id == id)
     }
 
     /// All of them, those included that are configured no more.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Service> {
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Registry> {
         self.all.iter_mut()
     }
 
-    /// The balancers of those that are configured, in the operator's order as far as they
-    /// came at once.
+    /// The balancers of those that are configured, in the operator's order.
     pub fn balancers_mut(&mut self) -> Vec<&mut Balancer> {
         let configured = self.all.iter_mut().filter(|one| one.is_configured());
         configured.map(|one| &mut one.balancer).collect()
@@ -169,28 +166,46 @@ impl Services {
         }
     }
 
-    /// Forgets those that are configured no more and have no connection left.
+    /// Has those that have been removed for long end: at once they probe nobody, and are
+    /// forgotten when they have no connection left.
     pub fn forget_removed(&mut self, store: &mut impl Store, now: Moment) {
-        let is_over = |service: &mut Service| {
-            service.presence == Presence::Removed && service.balancer.is_idle()
+        for service in &mut self.all {
+            if let Presence::Removed(since) = service.presence
+                && now.since(since) >= GRACE
+            {
+                service.presence = Presence::Emptied;
+                let emptied = emptied(service.balancer.config());
+                service.balancer.configure(emptied, now);
+            }
+        }
+        let is_over = |service: &mut Registry| {
+            service.presence == Presence::Emptied && service.balancer.is_idle()
         };
         for mut service in self.all.extract_if(.., is_over) {
             service.retire(store, now);
         }
     }
 
-    fn configured(&self) -> impl Iterator<Item = &Service> {
+    fn configured(&self) -> impl Iterator<Item = &Registry> {
         self.all.iter().filter(|one| one.is_configured())
     }
 
-    fn of_name(&self, name: Option<&str>) -> Option<&Service> {
-        let mut all = self.all.iter();
-        all.find(|one| one.name() == name)
+    /// A new one.
+    fn registry(&mut self, config: &Config, seed: u64, unix_ms: u64) -> Registry {
+        let number = self.next;
+        self.next = number.wrapping_add(1);
+        // Two must not probe in step.
+        let seed = seed.wrapping_add(u64::from(number));
+        Registry {
+            id: RegistryId(number),
+            presence: Presence::Configured,
+            balancer: Balancer::new(config.clone(), seed, unix_ms),
+        }
     }
 
-    fn asked_by(&self, config: &PluginConfig) -> Asked {
+    fn selection(&self, config: &PluginConfig) -> Selection {
         let PluginConfig::Several(several) = config else {
-            return Asked::Nothing;
+            return Selection::Nothing;
         };
         let names = self.configured().flat_map(|one| {
             let service = one.balancer.config().service.iter();
@@ -198,7 +213,7 @@ impl Services {
             names.map(|name| (name.as_str(), one.id))
         });
         let first = self.configured().next().map(|one| one.id);
-        Asked::Names {
+        Selection::Names {
             names: ServerNames::new(names),
             default: self.named(&several.default).or(first).unwrap_or_default(),
             limit: Duration::from_millis(several.hello_timeout_ms),
@@ -206,9 +221,9 @@ impl Services {
     }
 }
 
-impl Service {
+impl Registry {
     /// Its number.
-    pub fn id(&self) -> ServiceId {
+    pub fn id(&self) -> RegistryId {
         self.id
     }
 
@@ -226,6 +241,10 @@ impl Service {
     }
 }
 
+/// How long a service goes on that is configured no more: longer than a proxy takes to
+/// give all its plugins the same configuration.
+const GRACE: Duration = Duration::from_secs(15);
+
 /// The same service without replicas: it probes nobody, and its metrics say so.
 fn emptied(config: &Config) -> Config {
     Config {
@@ -240,8 +259,9 @@ fn emptied(config: &Config) -> Config {
 mod tests {
     use super::*;
     use crate::balance::stream::{StreamId, UpstreamOutcome};
-    use crate::config::{self, Service as Named};
+    use crate::config::{self, Service};
     use crate::effect::{Effect, Fact};
+    use crate::health::probe_response::ProbeResponse;
     use crate::sample;
     use crate::shared::memory_store::MemoryStore;
 
@@ -252,7 +272,7 @@ mod tests {
         for replica in &mut config.replicas {
             replica.name = format!("{name}/{}", replica.name);
         }
-        config.service = Some(Named {
+        config.service = Some(Service {
             name: name.to_owned(),
             names: names.iter().map(|name| (*name).to_owned()).collect(),
         });
@@ -260,15 +280,15 @@ mod tests {
     }
 
     fn several(services: Vec<Config>, default: &str) -> PluginConfig {
-        PluginConfig::Several(config::Services {
+        PluginConfig::Several(config::ServicesConfig {
             services,
             default: default.to_owned(),
             hello_timeout_ms: 1000,
         })
     }
 
-    fn configured(config: &PluginConfig) -> Services {
-        let mut services = Services::default();
+    fn configured(config: &PluginConfig) -> Registries {
+        let mut services = Registries::default();
         services.configure(config, 1, 0, NOW);
         services
     }
@@ -287,30 +307,30 @@ mod tests {
             ("", quay_id),
         ];
         for (name, expected) in cases {
-            assert_eq!(services.asked_for(name), expected, "{name:?}");
+            assert_eq!(services.of_server_name(name), expected, "{name:?}");
         }
         assert_eq!(services.only(), None, "a client has to ask");
         assert_eq!(services.of_replica("quay/r2"), quay_id);
         let lost = configured(&several(vec![dtr(), quay()], "gone"));
-        assert_eq!(lost.asked_for(""), lost.named("dtr"), "the first");
+        assert_eq!(lost.of_server_name(""), lost.named("dtr"), "the first");
     }
 
     #[test]
-    fn one_registry_need_not_be_asked_for() {
+    fn one_registry_need_not_be_of_server_name() {
         let services = configured(&PluginConfig::One(Box::new(sample::config(2))));
         assert!(services.only().is_some());
-        assert_eq!(services.asked_for("anything"), services.only());
-        assert_eq!(services.asked_within(), None);
+        assert_eq!(services.of_server_name("anything"), services.only());
+        assert_eq!(services.hello_timeout(), None);
         assert!(
             configured(&several(vec![registry("a", &[])], "a"))
-                .asked_within()
+                .hello_timeout()
                 .is_some()
         );
-        assert!(Services::default().is_empty() && Services::default().only().is_none());
+        assert!(Registries::default().is_empty() && Registries::default().only().is_none());
     }
 
     #[test]
-    fn a_service_that_is_gone_stays_until_its_last_connection_is_over() {
+    fn a_service_that_is_gone_stays_for_a_while_and_until_its_last_connection_is_over() {
         let mut store = MemoryStore::default();
         let (dtr, quay) = (registry("dtr", &[]), registry("quay", &[]));
         let mut services = configured(&several(vec![dtr.clone(), quay.clone()], "dtr"));
@@ -326,21 +346,58 @@ mod tests {
         assert_eq!(services.named("quay"), None);
         assert!(!services.are_idle());
         let balancer = &mut services.get_mut(gone).expect("it stays").balancer;
-        assert_eq!(balancer.listener(443), None, "nobody else gets there");
-        balancer.observe(Fact::Tick, NOW);
+        assert!(balancer.listener(443).is_some(), "as it was, for a while");
+        let later = NOW.plus(GRACE);
+        services.forget_removed(&mut store, later);
+        let balancer = &mut services.get_mut(gone).expect("it stays").balancer;
+        assert_eq!(balancer.listener(443), None, "nobody gets there any more");
+        balancer.observe(Fact::Tick, later);
         let probes = std::iter::from_fn(|| balancer.next_effect());
         let is_probe = |effect: &Effect| matches!(effect, Effect::Probe(_));
         assert_eq!(probes.filter(is_probe).count(), 0, "nobody is probed");
 
-        balancer.observe(Fact::Closed(StreamId(7), UpstreamOutcome::Pending), NOW);
-        services.forget_removed(&mut store, NOW);
+        balancer.observe(Fact::Closed(StreamId(7), UpstreamOutcome::Pending), later);
+        services.forget_removed(&mut store, later);
         assert!(services.get_mut(gone).is_none());
-        services.configure(&several(vec![dtr, quay], "dtr"), 1, 0, NOW);
+        services.configure(&several(vec![dtr, quay], "dtr"), 1, 0, later);
         assert_ne!(
             services.named("quay"),
             Some(gone),
             "its number is not used again"
         );
         assert_eq!(services.balancers_mut().len(), 2);
+    }
+
+    #[test]
+    fn plugins_that_are_configured_one_after_the_other_cost_a_service_nothing() {
+        let mut store = MemoryStore::default();
+        let (dtr, quay) = (registry("dtr", &[]), registry("quay", &[]));
+        let both = several(vec![dtr.clone(), quay], "dtr");
+        let mut services = configured(&both);
+        let id = services.named("quay").expect("it is configured");
+        let is_up = |services: &mut Registries| {
+            let service = services.get_mut(id).expect("it is there");
+            let quay = &mut service.balancer;
+            let listener = quay.listener(443).expect("it has one");
+            let replica = quay.replica("quay/r1").expect("it has it");
+            quay.serves(listener, replica)
+        };
+        let mut down = |services: &mut Registries| {
+            let quay = &mut services.get_mut(id).expect("it is there").balancer;
+            quay.sync(&mut quay.scope().within(&mut store), NOW);
+            quay.observe(Fact::Tick, NOW);
+            let effects: Vec<_> = std::iter::from_fn(|| quay.next_effect()).collect();
+            for effect in effects {
+                if let Effect::Probe(probe) = effect {
+                    quay.observe(Fact::Answered(probe.probe, ProbeResponse::none()), NOW);
+                }
+            }
+        };
+        down(&mut services);
+        assert!(!is_up(&mut services), "it is down");
+        services.configure(&several(vec![dtr], "dtr"), 1, 0, NOW);
+        services.configure(&both, 1, 0, NOW);
+        assert_eq!(services.named("quay"), Some(id));
+        assert!(!is_up(&mut services), "and known to be");
     }
 }

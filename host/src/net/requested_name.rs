@@ -6,7 +6,7 @@ use super::client_hello::{self, ServerName, server_name};
 
 /// The name that a client asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AskedName {
+pub enum RequestedName {
     /// In TLS.
     InTls(String),
     /// As `Host` over plain HTTP.
@@ -17,20 +17,20 @@ pub enum AskedName {
     Unknown,
 }
 
-impl AskedName {
+impl RequestedName {
     /// Reads what a client has sent so far.
     #[must_use]
-    pub fn of(sent: &[u8]) -> AskedName {
+    pub fn of(sent: &[u8]) -> RequestedName {
         match sent.first() {
             Some(&client_hello::FIRST_BYTE) => match server_name(sent, HEAD_LIMIT) {
-                ServerName::Named(name) => AskedName::InTls(name),
-                ServerName::None => AskedName::Nothing,
-                ServerName::Incomplete => AskedName::Unknown,
+                ServerName::Named(name) => RequestedName::InTls(name),
+                ServerName::None => RequestedName::Nothing,
+                ServerName::Incomplete => RequestedName::Unknown,
             },
             _ => match RequestedHost::of(sent) {
-                RequestedHost::Named(host) => AskedName::AsHost(host.to_owned()),
-                RequestedHost::None => AskedName::Nothing,
-                RequestedHost::Incomplete => AskedName::Unknown,
+                RequestedHost::Named(host) => RequestedName::AsHost(host.to_owned()),
+                RequestedHost::None => RequestedName::Nothing,
+                RequestedHost::Incomplete => RequestedName::Unknown,
             },
         }
     }
