@@ -252,3 +252,42 @@ fn programs_get_an_object_whatever_is_wrong() {
         assert!(shown.stderr.contains(error), "{error}: {}", shown.stderr);
     }
 }
+
+#[test]
+fn of_several_services_one_is_asked() {
+    let mut stage = Stage::new();
+    let mut whole = json!({ "listeners": stage.config["listeners"].take() });
+    let dtr = stage.config.as_object_mut().unwrap();
+    dtr.remove("listeners");
+    dtr.insert("name".to_owned(), "dtr".into());
+    let quay = json!({ "fqdn": "quay.example.com", "replicas": [{ "address": "10.0.0.1" }] });
+    whole["services"] = json!([dtr, quay]);
+    stage.config = whole;
+
+    let shown = stage.ask(&["--service", "dtr"]);
+    assert_eq!(shown.code, Some(0), "{}{}", shown.stdout, shown.stderr);
+    shown.says("id replica own /_ping dtr/r1 says");
+    let cases = [
+        (
+            &[][..],
+            "there are several services; say which with --service: dtr, quay.example.com",
+        ),
+        (
+            &["--service", "x"],
+            "--service x: there is no such service; known: dtr, quay.example.com",
+        ),
+    ];
+    for (flags, expected) in cases {
+        let shown = stage.ask(flags);
+        assert_eq!(shown.code, Some(2), "{flags:?}");
+        assert!(
+            shown.stderr.contains(expected),
+            "{flags:?}: {}",
+            shown.stderr
+        );
+    }
+    let only = Stage::new().ask(&["--service", "dtr"]);
+    assert_eq!(only.code, Some(2));
+    let expected = "the configuration has one registry; leave --service out";
+    assert!(only.stderr.contains(expected), "{}", only.stderr);
+}

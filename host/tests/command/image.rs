@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use dtr_lb::{FILTER, sha256};
+use dtr_lb::{FILTER, filter_for_services, sha256};
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
@@ -121,4 +121,21 @@ fn the_filter_is_written_with_its_digest() {
         error.contains("filter.wasm can't be written; check the folder"),
         "{error}"
     );
+}
+
+#[test]
+fn the_filter_for_services_is_written_in_all_forms() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("filter.wasm");
+    let arguments = ["filter", "--services", "--out", file.to_str().unwrap()];
+    let output = crate::output(&arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let module = filter_for_services();
+    assert!(fs::read(&file).unwrap() == module && module != FILTER);
+
+    let layout = folder.path().join("layout");
+    let arguments = ["image", "--services", "--out", layout.to_str().unwrap()];
+    let output = crate::output(&arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(blobs(&layout).values().any(|blob| *blob == module));
 }
