@@ -382,6 +382,23 @@ on_each_proxy!(services_come_and_go_and_nobody_notices, |world| {
     );
 });
 
+on_each_proxy!(the_log_says_what_was_asked_for_and_what_was_not, |world| {
+    let (_replicas, mut services) = two_services(world).await;
+    services["hello_timeout"] = "300ms".into();
+    let proxy = world.proxy_with(services).await;
+    let hello = ClientHello::for_name("quay.example.com").bytes();
+    service_of(&proxy, "in TLS", &[&hello]).await;
+    proxy.logs(r#"replica="quay/r3""#).await;
+    let line = proxy.logged(r#"replica="quay/r3""#).remove(0);
+    let named = [r#"service="quay""#, r#"server_name="quay.example.com""#];
+    assert!(named.iter().any(|one| line.contains(one)), "{line}");
+
+    let mut late = proxy.connect().await;
+    late.send(b"GET / HTTP/1.1\r\n").await;
+    late.is_refused().await;
+    proxy.logs(r#"reason="hello-timeout""#).await;
+});
+
 on_host!(a_client_that_has_not_asked_holds_nothing_up, |world| {
     let ([one, two, other], mut services) = two_services(world).await;
     services["hello_timeout"] = "1h".into();
