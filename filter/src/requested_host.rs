@@ -36,7 +36,10 @@ impl RequestedHost<'_> {
         match lines.next() {
             Some(line) if is_request_line(line) => {}
             Some(_) => return RequestedHost::None,
-            None if may_begin_request(within) => return unfinished,
+            // Its end may be half there.
+            None if begins_with_method(within.strip_suffix(b"\r").unwrap_or(within)) => {
+                return unfinished;
+            }
             None => return RequestedHost::None,
         }
         for line in &mut lines {
@@ -68,12 +71,11 @@ impl<'a> Iterator for Lines<'a> {
 
 fn is_request_line(line: &[u8]) -> bool {
     let version = line.rsplit(|byte| *byte == b' ').next();
-    may_begin_request(line) && version.is_some_and(|version| version.starts_with(b"HTTP/1."))
+    begins_with_method(line) && version.is_some_and(|version| version.starts_with(b"HTTP/1."))
 }
 
 /// Whether it begins with a method, as far as it goes, and has no control characters.
-fn may_begin_request(sent: &[u8]) -> bool {
-    let line = sent.strip_suffix(b"\r").unwrap_or(sent);
+fn begins_with_method(line: &[u8]) -> bool {
     let mut words = line.split(|byte| *byte == b' ');
     let method = words.next().unwrap_or_default();
     let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
@@ -106,7 +108,7 @@ mod tests {
     fn host_is_found_in_http_and_in_nothing_else() {
         let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n", "x".repeat(17_000));
         let late = format!("GET / HTTP/1.1\r\nX: {}\r\nHost: a\r\n", "x".repeat(17_000));
-        let cases: [(&str, &[u8], RequestedHost<'_>); 24] = [
+        let cases: [(&str, &[u8], RequestedHost<'_>); 25] = [
             ("nothing", b"", Incomplete),
             ("a method", b"GE", Incomplete),
             ("a whole line", b"GET / HTTP/1.1\r\n", Incomplete),
@@ -149,6 +151,7 @@ mod tests {
             ("SSH", b"SSH-2.0-OpenSSH\r\n", None),
             ("a control character", b"GET \x00", None),
             ("a space", b" GET", None),
+            ("two CRs", b"GET / HTTP/1.1\r\r\n", None),
             ("a long line", long.as_bytes(), None),
             ("a late header", late.as_bytes(), None),
         ];
