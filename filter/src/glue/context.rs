@@ -3,7 +3,6 @@
 //! [`vm`](super::vm).
 
 use super::{http, root, stream, upstream, vm};
-use crate::registries::RegistryId;
 use http::End;
 use proxy_wasm::traits::{Context, HttpContext, RootContext, StreamContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel, PeerType};
@@ -97,7 +96,7 @@ impl Context for Connection {
     /// The end of a connection: called exactly once, whichever side closed. What is
     /// known in `on_log`, which follows, is known here as well: one callback is enough.
     fn on_done(&mut self) -> bool {
-        vm::with(|vm| stream::closed(vm, self.context, self.service(), self.end));
+        vm::with(|vm| stream::closed(vm, self.context, self.opened, self.end));
         true
     }
 }
@@ -123,7 +122,7 @@ impl StreamContext for Connection {
     fn on_upstream_close(&mut self, peer: PeerType) {
         match peer {
             PeerType::Remote => {
-                vm::with(|vm| stream::replica_ended(vm, self.context, self.service()));
+                vm::with(|vm| stream::replica_ended(vm, self.context, self.opened));
             }
             _ => self.end = ReplicaEnd::Seen,
         }
@@ -146,14 +145,6 @@ impl Connection {
         match opened {
             Some(Opened::Waiting | Opened::Refused(_)) => Action::Pause,
             Some(Opened::For(_) | Opened::Unsteered) | None => Action::Continue,
-        }
-    }
-
-    /// The registry it is for, as far as it is known.
-    fn service(&self) -> Option<RegistryId> {
-        match self.opened {
-            Some(Opened::For(service) | Opened::Refused(service)) => Some(service),
-            _ => None,
         }
     }
 }

@@ -218,7 +218,7 @@ fn inspected() -> Vec<(&'static str, String)> {
 
 /// Has the next tick come when something is due.
 fn rearm(vm: &mut Vm, now: Moment) {
-    let late = vm.waiting.values().min().copied();
+    let late = vm.waiting.iter().map(|(_, until)| *until).min();
     let wake = vm.registries.next_wake().into_iter().chain(late).min();
     let (least, most) = TICKS;
     // A part of a millisecond is waited for as a whole one, or the tick comes early.

@@ -44,7 +44,7 @@ pub(super) fn opened(vm: &mut Vm, context: u32, port: Option<u16>) -> Opened {
         None => {
             let limit = vm.registries.hello_timeout().unwrap_or_default();
             let until = vm.read_clock().plus(limit);
-            vm.waiting.insert(context, until);
+            vm.waiting.push((context, until));
             Opened::Waiting
         }
     }
@@ -58,7 +58,7 @@ pub(super) fn asked(vm: &mut Vm, context: u32, port: Option<u16>, size: usize, e
         RequestedHost::Incomplete if end == End::More => return Opened::Waiting,
         RequestedHost::None | RequestedHost::Incomplete => vm.registries.of_server_name(""),
     };
-    vm.waiting.remove(&context);
+    forget_waiting(vm, context);
     match asked_for {
         Some(service) => open(vm, context, port, service),
         None => Opened::Unsteered,
@@ -67,13 +67,10 @@ pub(super) fn asked(vm: &mut Vm, context: u32, port: Option<u16>, size: usize, e
 
 /// Closes connections whose clients have not asked for a registry in time.
 pub(super) fn close_late(vm: &mut Vm, root: u32, now: Moment) {
-    vm.waiting.retain(|context, until| {
-        let is_late = *until <= now;
-        if is_late {
-            upstream::close(StreamId(*context), HELLO_TIMEOUT, root);
-        }
-        !is_late
-    });
+    let is_late = |(_, until): &mut (u32, Moment)| *until <= now;
+    for (context, _) in vm.waiting.extract_if(.., is_late) {
+        upstream::close(StreamId(context), HELLO_TIMEOUT, root);
+    }
 }
 
 /// The registry that the client of the connection at hand has asked for already, in TLS or
@@ -129,19 +126,21 @@ fn open(vm: &mut Vm, context: u32, port: Option<u16>, id: RegistryId) -> Opened 
 }
 
 /// A replica has ended its side of a connection, before its first byte.
-pub(super) fn replica_ended(vm: &mut Vm, context: u32, service: Option<RegistryId>) {
+pub(super) fn replica_ended(vm: &mut Vm, context: u32, opened: Option<Opened>) {
     let now = vm.clock.now();
-    if let Some(service) = service_of(vm, service) {
-        upstream::left_unserved(&mut service.balancer, StreamId(context), now);
+    if let Some(registry) = registry_of(vm, opened) {
+        upstream::left_unserved(&mut registry.balancer, StreamId(context), now);
     }
 }
 
 /// A connection is over.
-pub(super) fn closed(vm: &mut Vm, context: u32, service: Option<RegistryId>, end: ReplicaEnd) {
+pub(super) fn closed(vm: &mut Vm, context: u32, opened: Option<Opened>, end: ReplicaEnd) {
     forget_unannounced(vm, context);
-    vm.waiting.remove(&context);
+    if opened == Some(Opened::Waiting) {
+        forget_waiting(vm, context);
+    }
     let now = vm.clock.now();
-    let Some(Registry { balancer, .. }) = service_of(vm, service) else {
+    let Some(Registry { balancer, .. }) = registry_of(vm, opened) else {
         return;
     };
     let stream = StreamId(context);
@@ -185,12 +184,22 @@ pub(super) fn adopt(vm: &mut Vm, root: u32, now: Moment) {
 
 /// The registry of the connection at hand. One that began before this VM has none that is
 /// known, but a replica.
-fn service_of(vm: &mut Vm, known: Option<RegistryId>) -> Option<&mut Registry> {
-    let id = match known.or_else(|| vm.registries.only()) {
+fn registry_of(vm: &mut Vm, opened: Option<Opened>) -> Option<&mut Registry> {
+    let known = match opened {
+        Some(Opened::For(id) | Opened::Refused(id)) => Some(id),
+        Some(Opened::Unsteered | Opened::Waiting) | None => vm.registries.only(),
+    };
+    let id = match known {
         Some(id) => id,
         None => vm.registries.of_replica(&upstream::replica())?,
     };
     vm.registries.get_mut(id)
+}
+
+fn forget_waiting(vm: &mut Vm, context: u32) {
+    if let Some(at) = vm.waiting.iter().position(|one| one.0 == context) {
+        vm.waiting.swap_remove(at);
+    }
 }
 
 fn forget_unannounced(vm: &mut Vm, context: u32) {

@@ -31,8 +31,8 @@ pub(super) struct Vm {
     /// until they are, they are new, and those that never are began before this VM.
     pub(super) unannounced: Vec<(u32, Option<u16>)>,
     /// Connections whose clients have not asked for a registry yet.
-    /// By context: when each is closed for that.
-    pub(super) waiting: BTreeMap<u32, Moment>,
+    /// When each is closed for that.
+    pub(super) waiting: Vec<(u32, Moment)>,
     /// Requests of the admin listener that are not answered yet.
     pub(super) requests: HashMap<u32, Request>,
     /// HTTP calls under way, by their token.
