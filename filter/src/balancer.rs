@@ -106,9 +106,9 @@ impl Balancer {
         }
     }
 
-    /// Whose part of the shared data it is to be handed. It is the same for good.
-    pub fn scope(&self) -> Scope {
-        self.scope.clone()
+    /// Whose part of the shared data it reads and writes. It is the same for good.
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.scope
     }
 
     /// Takes in what the wall clock shows: Unix milliseconds, to be shown only.
@@ -259,8 +259,9 @@ impl Balancer {
     /// Meets the other VMs on the board, as far as that is due: the lease, the
     /// counts, the news. To be called at each tick and after each answer.
     pub fn sync(&mut self, store: &mut impl Store, now: Moment) {
+        let store = &mut self.scope.within(store);
         if self.sync.is_behind(store) {
-            self.refresh(store, now);
+            self.read_board(store, now);
         }
         if self.sync.is_beat_due(now) {
             let handover = self.sync.beat(store, &mut self.random, now);
@@ -292,12 +293,16 @@ impl Balancer {
         }
         // Not left to the next connection.
         if self.sync.is_behind(store) {
-            self.refresh(store, now);
+            self.read_board(store, now);
         }
     }
 
     /// Reads verdicts and orders from the board.
     pub fn refresh(&mut self, store: &mut impl Store, now: Moment) {
+        self.read_board(&mut self.scope.within(store), now);
+    }
+
+    fn read_board(&mut self, store: &mut impl Store, now: Moment) {
         let orders = self.sync.read_orders(store);
         for id in self.pool.ids() {
             let Some(replica) = self.pool.get(id) else {
@@ -323,7 +328,7 @@ impl Balancer {
     /// after it, for the others' next choice.
     pub fn share_limits(&mut self, store: &mut impl Store, now: Moment) {
         if self.pool.is_limited() {
-            self.share_counts(store, now);
+            self.share_counts(&mut self.scope.within(store), now);
         }
     }
 
@@ -340,6 +345,7 @@ impl Balancer {
         now: Moment,
     ) -> Result<(), Lost> {
         let name = &self.pool.get(id).ok_or(Lost)?.name;
+        let store = &mut self.scope.within(store);
         let since = self.sync.order(store, name, order, self.unix_ms)?;
         let order_name = order.name();
         let text = format!("replica \"{name}\": {order_name}, by order of the operator");
@@ -351,6 +357,7 @@ impl Balancer {
     /// Leaves probing to the others, because a VM with another configuration takes
     /// this one's place. Open connections go on, and count.
     pub fn retire(&mut self, store: &mut impl Store, now: Moment) {
+        let store = &mut self.scope.within(store);
         if self.is_holder() {
             self.sync.make_details_due();
             self.tell(store, now);
@@ -368,6 +375,7 @@ impl Balancer {
 
     /// Where another VM probes, learns what it has left on the board, to show it.
     pub fn learn_details(&mut self, store: &mut impl Store) {
+        let store = &mut self.scope.within(store);
         if !self.is_holder() {
             let details = self.sync.read_details(store);
             self.prober.learn(details);

@@ -117,18 +117,18 @@ impl Registries {
     pub fn named(&self, name: &str) -> Option<RegistryId> {
         let mut configured = self.configured();
         let found = configured.find(|one| one.name() == Some(name));
-        found.map(|service| service.id)
+        found.map(|one| one.id)
     }
 
     /// The registry that has, or had, this replica.
     pub fn of_replica(&self, name: &str) -> Option<RegistryId> {
-        let has = |service: &&Registry| service.balancer.replica(name).is_some();
-        self.all.iter().find(has).map(|service| service.id)
+        let has = |one: &&Registry| one.balancer.replica(name).is_some();
+        self.all.iter().find(has).map(|one| one.id)
     }
 
     /// The registry of this number, unless it is gone.
     pub fn get_mut(&mut self, id: RegistryId) -> Option<&mut Registry> {
-        self.all.iter_mut().find(|service| service.id == id)
+        self.all.iter_mut().find(|one| one.id == id)
     }
 
     /// All of them, those included that are configured no more.
@@ -144,13 +144,13 @@ impl Registries {
 
     /// When to call again though nothing happens; `None`: never.
     pub fn next_wake(&self) -> Option<Moment> {
-        let wakes = self.all.iter().map(|service| service.balancer.next_wake());
+        let wakes = self.all.iter().map(|one| one.balancer.next_wake());
         wakes.flatten().min()
     }
 
     /// Whether no connection is open here.
     pub fn are_idle(&self) -> bool {
-        self.all.iter().all(|service| service.balancer.is_idle())
+        self.all.iter().all(|one| one.balancer.is_idle())
     }
 
     /// Whether connections that are older than this VM are to be counted here, see
@@ -161,28 +161,27 @@ impl Registries {
 
     /// Leaves probing to the others, see [`Balancer::retire`].
     pub fn retire(&mut self, store: &mut impl Store, now: Moment) {
-        for service in &mut self.all {
-            service.retire(store, now);
+        for registry in &mut self.all {
+            registry.balancer.retire(store, now);
         }
     }
 
     /// Has those that have been removed for long end: at once they probe nobody, and are
     /// forgotten when they have no connection left.
     pub fn forget_removed(&mut self, store: &mut impl Store, now: Moment) {
-        for service in &mut self.all {
-            if let Presence::Removed(since) = service.presence
+        for registry in &mut self.all {
+            if let Presence::Removed(since) = registry.presence
                 && now.since(since) >= GRACE
             {
-                service.presence = Presence::Emptied;
-                let emptied = emptied(service.balancer.config());
-                service.balancer.configure(emptied, now);
+                registry.presence = Presence::Emptied;
+                let emptied = emptied(registry.balancer.config());
+                registry.balancer.configure(emptied, now);
             }
         }
-        let is_over = |service: &mut Registry| {
-            service.presence == Presence::Emptied && service.balancer.is_idle()
-        };
-        for mut service in self.all.extract_if(.., is_over) {
-            service.retire(store, now);
+        let is_over =
+            |one: &mut Registry| one.presence == Presence::Emptied && one.balancer.is_idle();
+        for mut registry in self.all.extract_if(.., is_over) {
+            registry.balancer.retire(store, now);
         }
     }
 
@@ -234,11 +233,6 @@ impl Registry {
     fn is_configured(&self) -> bool {
         self.presence == Presence::Configured
     }
-
-    fn retire(&mut self, store: &mut impl Store, now: Moment) {
-        let scope = self.balancer.scope();
-        self.balancer.retire(&mut scope.within(store), now);
-    }
 }
 
 /// How long a service goes on that is configured no more: longer than a proxy takes to
@@ -288,17 +282,17 @@ mod tests {
     }
 
     fn configured(config: &PluginConfig) -> Registries {
-        let mut services = Registries::default();
-        services.configure(config, 1, 0, NOW);
-        services
+        let mut registries = Registries::default();
+        registries.configure(config, 1, 0, NOW);
+        registries
     }
 
     #[test]
     fn a_name_leads_to_its_service_and_any_other_to_the_default() {
         let dtr = || registry("dtr", &["dtr.example.com"]);
         let quay = || registry("quay", &["quay.example.com", "*.quay.example.com"]);
-        let services = configured(&several(vec![dtr(), quay()], "quay"));
-        let [dtr_id, quay_id] = ["dtr", "quay"].map(|name| services.named(name));
+        let registries = configured(&several(vec![dtr(), quay()], "quay"));
+        let [dtr_id, quay_id] = ["dtr", "quay"].map(|name| registries.named(name));
         assert!(dtr_id.is_some() && quay_id.is_some() && dtr_id != quay_id);
         let cases = [
             ("dtr.example.com", dtr_id),
@@ -307,20 +301,20 @@ mod tests {
             ("", quay_id),
         ];
         for (name, expected) in cases {
-            assert_eq!(services.of_server_name(name), expected, "{name:?}");
+            assert_eq!(registries.of_server_name(name), expected, "{name:?}");
         }
-        assert_eq!(services.only(), None, "a client has to ask");
-        assert_eq!(services.of_replica("quay/r2"), quay_id);
+        assert_eq!(registries.only(), None, "a client has to ask");
+        assert_eq!(registries.of_replica("quay/r2"), quay_id);
         let lost = configured(&several(vec![dtr(), quay()], "gone"));
         assert_eq!(lost.of_server_name(""), lost.named("dtr"), "the first");
     }
 
     #[test]
-    fn one_registry_need_not_be_of_server_name() {
-        let services = configured(&PluginConfig::One(Box::new(sample::config(2))));
-        assert!(services.only().is_some());
-        assert_eq!(services.of_server_name("anything"), services.only());
-        assert_eq!(services.hello_timeout(), None);
+    fn one_registry_need_not_be_asked_for() {
+        let registries = configured(&PluginConfig::One(Box::new(sample::config(2))));
+        assert!(registries.only().is_some());
+        assert_eq!(registries.of_server_name("anything"), registries.only());
+        assert_eq!(registries.hello_timeout(), None);
         assert!(
             configured(&several(vec![registry("a", &[])], "a"))
                 .hello_timeout()
@@ -333,23 +327,23 @@ mod tests {
     fn a_service_that_is_gone_stays_for_a_while_and_until_its_last_connection_is_over() {
         let mut store = MemoryStore::default();
         let (dtr, quay) = (registry("dtr", &[]), registry("quay", &[]));
-        let mut services = configured(&several(vec![dtr.clone(), quay.clone()], "dtr"));
-        let kept = services.named("dtr");
-        let gone = services.named("quay").expect("it is configured");
-        let balancer = &mut services.get_mut(gone).expect("it is there").balancer;
+        let mut registries = configured(&several(vec![dtr.clone(), quay.clone()], "dtr"));
+        let kept = registries.named("dtr");
+        let gone = registries.named("quay").expect("it is configured");
+        let balancer = &mut registries.get_mut(gone).expect("it is there").balancer;
         let listener = balancer.listener(443).expect("it has one");
         let _ = balancer.admit(StreamId(7), listener, 0, NOW);
 
-        services.configure(&several(vec![dtr.clone()], "dtr"), 1, 0, NOW);
-        services.forget_removed(&mut store, NOW);
-        assert_eq!(services.named("dtr"), kept, "it is the same one");
-        assert_eq!(services.named("quay"), None);
-        assert!(!services.are_idle());
-        let balancer = &mut services.get_mut(gone).expect("it stays").balancer;
+        registries.configure(&several(vec![dtr.clone()], "dtr"), 1, 0, NOW);
+        registries.forget_removed(&mut store, NOW);
+        assert_eq!(registries.named("dtr"), kept, "it is the same one");
+        assert_eq!(registries.named("quay"), None);
+        assert!(!registries.are_idle());
+        let balancer = &mut registries.get_mut(gone).expect("it stays").balancer;
         assert!(balancer.listener(443).is_some(), "as it was, for a while");
         let later = NOW.plus(GRACE);
-        services.forget_removed(&mut store, later);
-        let balancer = &mut services.get_mut(gone).expect("it stays").balancer;
+        registries.forget_removed(&mut store, later);
+        let balancer = &mut registries.get_mut(gone).expect("it stays").balancer;
         assert_eq!(balancer.listener(443), None, "nobody gets there any more");
         balancer.observe(Fact::Tick, later);
         let probes = std::iter::from_fn(|| balancer.next_effect());
@@ -357,15 +351,15 @@ mod tests {
         assert_eq!(probes.filter(is_probe).count(), 0, "nobody is probed");
 
         balancer.observe(Fact::Closed(StreamId(7), UpstreamOutcome::Pending), later);
-        services.forget_removed(&mut store, later);
-        assert!(services.get_mut(gone).is_none());
-        services.configure(&several(vec![dtr, quay], "dtr"), 1, 0, later);
+        registries.forget_removed(&mut store, later);
+        assert!(registries.get_mut(gone).is_none());
+        registries.configure(&several(vec![dtr, quay], "dtr"), 1, 0, later);
         assert_ne!(
-            services.named("quay"),
+            registries.named("quay"),
             Some(gone),
             "its number is not used again"
         );
-        assert_eq!(services.balancers_mut().len(), 2);
+        assert_eq!(registries.balancers_mut().len(), 2);
     }
 
     #[test]
@@ -373,18 +367,17 @@ mod tests {
         let mut store = MemoryStore::default();
         let (dtr, quay) = (registry("dtr", &[]), registry("quay", &[]));
         let both = several(vec![dtr.clone(), quay], "dtr");
-        let mut services = configured(&both);
-        let id = services.named("quay").expect("it is configured");
-        let is_up = |services: &mut Registries| {
-            let service = services.get_mut(id).expect("it is there");
-            let quay = &mut service.balancer;
+        let mut registries = configured(&both);
+        let id = registries.named("quay").expect("it is configured");
+        let is_up = |registries: &mut Registries| {
+            let quay = &mut registries.get_mut(id).expect("it is there").balancer;
             let listener = quay.listener(443).expect("it has one");
             let replica = quay.replica("quay/r1").expect("it has it");
             quay.serves(listener, replica)
         };
-        let mut down = |services: &mut Registries| {
-            let quay = &mut services.get_mut(id).expect("it is there").balancer;
-            quay.sync(&mut quay.scope().within(&mut store), NOW);
+        let mut down = |registries: &mut Registries| {
+            let quay = &mut registries.get_mut(id).expect("it is there").balancer;
+            quay.sync(&mut store, NOW);
             quay.observe(Fact::Tick, NOW);
             let effects: Vec<_> = std::iter::from_fn(|| quay.next_effect()).collect();
             for effect in effects {
@@ -393,11 +386,11 @@ mod tests {
                 }
             }
         };
-        down(&mut services);
-        assert!(!is_up(&mut services), "it is down");
-        services.configure(&several(vec![dtr], "dtr"), 1, 0, NOW);
-        services.configure(&both, 1, 0, NOW);
-        assert_eq!(services.named("quay"), Some(id));
-        assert!(!is_up(&mut services), "and known to be");
+        down(&mut registries);
+        assert!(!is_up(&mut registries), "it is down");
+        registries.configure(&several(vec![dtr], "dtr"), 1, 0, NOW);
+        registries.configure(&both, 1, 0, NOW);
+        assert_eq!(registries.named("quay"), Some(id));
+        assert!(!is_up(&mut registries), "and known to be");
     }
 }

@@ -23,7 +23,7 @@ pub fn answer(
     // The VM asked may not be the one that probes, nor have had a connection since.
     for balancer in &mut *balancers {
         if balancer.shared().is_behind(store) {
-            balancer.refresh(&mut balancer.scope().within(store), now);
+            balancer.refresh(store, now);
         }
     }
     let path = request.route();
@@ -41,8 +41,7 @@ pub fn answer(
 fn status(balancers: &mut [&mut Balancer], store: &mut impl Store, now: Moment) -> Response {
     match balancers {
         [only] if only.config().service.is_none() => {
-            let scope = only.scope();
-            Response::json(200, &Status::of(only, &mut scope.within(store), now))
+            Response::json(200, &Status::of(only, store, now))
         }
         _ => Response::json(200, &ServicesStatus::of(balancers, store, now)),
     }
@@ -50,7 +49,7 @@ fn status(balancers: &mut [&mut Balancer], store: &mut impl Store, now: Moment) 
 
 fn ping(balancers: &mut [&mut Balancer], store: &mut impl Store) -> Response {
     for balancer in &mut *balancers {
-        balancer.learn_details(&mut balancer.scope().within(store));
+        balancer.learn_details(store);
     }
     let readiness = readiness::check_any(balancers.iter().map(|one| &**one));
     let healthy = readiness.is_ok();
@@ -83,8 +82,7 @@ fn change(
         Ok(parsed) => parsed,
         Err(response) => return response,
     };
-    let scope = balancer.scope();
-    match balancer.order(&mut scope.within(store), id, order, now) {
+    match balancer.order(store, id, order, now) {
         Ok(()) => Response::json(200, &Changed { name, state: order }),
         Err(Lost) => Response::error(
             503,

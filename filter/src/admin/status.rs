@@ -75,10 +75,7 @@ impl ServicesStatus {
     ) -> ServicesStatus {
         let services: Vec<Status> = balancers
             .iter_mut()
-            .map(|balancer| {
-                let scope = balancer.scope();
-                Status::of(balancer, &mut scope.within(store), now)
-            })
+            .map(|balancer| Status::of(balancer, store, now))
             .collect();
         let readiness = readiness::check_any(balancers.iter().map(|one| &**one));
         let connections = services.iter().map(|service| &service.connections);
@@ -133,7 +130,7 @@ impl Status {
     /// What is going on, as this VM knows it and the one that probes has left it.
     pub fn of(balancer: &mut Balancer, store: &mut impl Store, now: Moment) -> Status {
         balancer.learn_details(store);
-        let cluster_status = store.read(CLUSTER_STATUS);
+        let cluster_status = balancer.scope().within(store).read(CLUSTER_STATUS);
         let balancer = &*balancer;
         let readiness = readiness::check(balancer);
         let (config, pool) = (balancer.config(), balancer.pool());

@@ -28,9 +28,13 @@ pub const REFUSAL_PROPERTY: &str = "dtr_lb_refusal";
 pub const REFUSAL_STATE: &str = "wasm.dtr_lb_refusal";
 
 /// The property under which the standalone host says which of several services a
-/// connection is for, where the client asks for it by something else than TLS: the
-/// service's name.
+/// connection is for: the service's name. In TLS the name that the client asked for says
+/// so as well, and counts.
 pub const SERVICE_PROPERTY: &str = "dtr_lb_service";
+
+/// What the access log calls the end of a client that has not said in time which of
+/// several services it wants.
+pub const HELLO_TIMEOUT: &str = "hello-timeout";
 
 /// The header by which a replica's own answer is known from one the proxy made up.
 pub const REPLICA_ANSWERED: &str = "x-envoy-upstream-service-time";

@@ -13,11 +13,8 @@ use proxy_wasm::types::{LogLevel, MetricType};
 
 /// Meets the other VMs, then carries out all that is to be done.
 pub(super) fn sync_and_carry_out(vm: &mut Vm, now: Moment) {
-    for service in vm.registries.iter_mut() {
-        let scope = service.balancer.scope();
-        service
-            .balancer
-            .sync(&mut scope.within(&mut vm.shared), now);
+    for registry in vm.registries.iter_mut() {
+        registry.balancer.sync(&mut vm.shared, now);
     }
     carry_out(vm, now);
 }
@@ -26,13 +23,13 @@ pub(super) fn sync_and_carry_out(vm: &mut Vm, now: Moment) {
 pub(super) fn carry_out(vm: &mut Vm, now: Moment) {
     let root = vm.ticking.unwrap_or_default();
     let (calls, metrics) = (&mut vm.calls, &mut vm.metrics);
-    for service in vm.registries.iter_mut() {
-        while let Some(effect) = service.balancer.next_effect() {
+    for registry in vm.registries.iter_mut() {
+        while let Some(effect) = registry.balancer.next_effect() {
             match effect {
-                Effect::Probe(request) => probe(service, calls, request, now),
-                Effect::Inspect(request) => inspect(service, calls, request, now),
+                Effect::Probe(request) => probe(registry, calls, request, now),
+                Effect::Inspect(request) => inspect(registry, calls, request, now),
                 Effect::Locate(stream) => {
-                    upstream::locate(&mut service.balancer, stream, root, now);
+                    upstream::locate(&mut registry.balancer, stream, root, now);
                 }
                 Effect::Close(stream) => upstream::close(stream, "", root),
                 Effect::Log(Level::Info, text) => host::log(LogLevel::Info, &text),
@@ -43,26 +40,26 @@ pub(super) fn carry_out(vm: &mut Vm, now: Moment) {
     }
 }
 
-fn probe(service: &mut Registry, calls: &mut Calls, request: ProbeRequest, now: Moment) {
+fn probe(registry: &mut Registry, calls: &mut Calls, request: ProbeRequest, now: Moment) {
     match host::http_call(&request.cluster, &request.headers, request.timeout) {
         Ok(token) => {
-            calls.insert(token, (service.id(), Call::Probe(request.probe)));
+            calls.insert(token, (registry.id(), Call::Probe(request.probe)));
         }
         Err(_) => {
             let not_sent = Fact::NotSent(request.probe);
-            service.balancer.observe(not_sent, now);
+            registry.balancer.observe(not_sent, now);
         }
     }
 }
 
-fn inspect(service: &mut Registry, calls: &mut Calls, request: InspectionRequest, now: Moment) {
+fn inspect(registry: &mut Registry, calls: &mut Calls, request: InspectionRequest, now: Moment) {
     match host::http_call(&request.cluster, &request.headers, request.timeout) {
         Ok(token) => {
-            calls.insert(token, (service.id(), Call::Inspection(request.inspection)));
+            calls.insert(token, (registry.id(), Call::Inspection(request.inspection)));
         }
         Err(_) => {
             let nothing = Fact::Inspected(request.inspection, Vec::new());
-            service.balancer.observe(nothing, now);
+            registry.balancer.observe(nothing, now);
         }
     }
 }

@@ -74,11 +74,8 @@ pub(super) fn configure(vm: &mut Vm, root: u32, role: Role) -> Option<Role> {
         go_on_with(vm, Rc::new(config), now);
     }
     // Not more than to look: this VM may be one that the host throws away.
-    for service in vm.registries.iter_mut() {
-        let scope = service.balancer.scope();
-        service
-            .balancer
-            .refresh(&mut scope.within(&mut vm.shared), now);
+    for registry in vm.registries.iter_mut() {
+        registry.balancer.refresh(&mut vm.shared, now);
     }
     carry_out(vm, now);
     Some(role)
@@ -130,8 +127,8 @@ pub(super) fn tick(vm: &mut Vm, root: u32) {
     sync_and_carry_out(vm, now);
     stream::adopt(vm, root, now);
     stream::close_late(vm, root, now);
-    for service in vm.registries.iter_mut() {
-        service.balancer.observe(Fact::Tick, now);
+    for registry in vm.registries.iter_mut() {
+        registry.balancer.observe(Fact::Tick, now);
     }
     sync_and_carry_out(vm, now);
     vm.registries.forget_removed(&mut vm.shared, now);
@@ -144,7 +141,7 @@ pub(super) fn tick(vm: &mut Vm, root: u32) {
 /// A probe or an inspection was answered.
 pub(super) fn answered(vm: &mut Vm, token: u32, headers: usize) {
     let now = vm.read_clock();
-    let Some((service, call)) = vm.calls.remove(&token) else {
+    let Some((registry, call)) = vm.calls.remove(&token) else {
         return;
     };
     let fact = match call {
@@ -153,12 +150,9 @@ pub(super) fn answered(vm: &mut Vm, token: u32, headers: usize) {
         Call::Inspection(inspection) => Fact::Inspected(inspection, inspected()),
     };
     // The lease first: the answer of one who has lost it meanwhile counts no more.
-    if let Some(service) = vm.registries.get_mut(service) {
-        let scope = service.balancer.scope();
-        service
-            .balancer
-            .sync(&mut scope.within(&mut vm.shared), now);
-        service.balancer.observe(fact, now);
+    if let Some(registry) = vm.registries.get_mut(registry) {
+        registry.balancer.sync(&mut vm.shared, now);
+        registry.balancer.observe(fact, now);
     }
     sync_and_carry_out(vm, now);
 }

@@ -7,7 +7,7 @@ use super::vm::Vm;
 use crate::balance::listener::ListenerId;
 use crate::balance::stream::StreamId;
 use crate::balancer::{Admission, Balancer};
-use crate::contract::{REFUSAL_PROPERTY, SERVICE_PROPERTY, STEERING_FUNCTION};
+use crate::contract::{HELLO_TIMEOUT, REFUSAL_PROPERTY, SERVICE_PROPERTY, STEERING_FUNCTION};
 use crate::effect::Fact;
 use crate::random;
 use crate::registries::{Registry, RegistryId};
@@ -40,7 +40,7 @@ pub(super) fn opened(vm: &mut Vm, context: u32, port: Option<u16>) -> Opened {
         None => asked_before(vm),
     };
     match asked_for {
-        Some(service) => open(vm, context, port, service),
+        Some(registry) => open(vm, context, port, registry),
         None => {
             let limit = vm.registries.hello_timeout().unwrap_or_default();
             let until = vm.read_clock().plus(limit);
@@ -60,7 +60,7 @@ pub(super) fn asked(vm: &mut Vm, context: u32, port: Option<u16>, size: usize, e
     };
     forget_waiting(vm, context);
     match asked_for {
-        Some(service) => open(vm, context, port, service),
+        Some(registry) => open(vm, context, port, registry),
         None => Opened::Unsteered,
     }
 }
@@ -96,8 +96,7 @@ fn open(vm: &mut Vm, context: u32, port: Option<u16>, id: RegistryId) -> Opened 
     let Some(listener) = listener(balancer, port) else {
         return Opened::Unsteered;
     };
-    let scope = balancer.scope();
-    let store = &mut scope.within(&mut vm.shared);
+    let store = &mut vm.shared;
     if balancer.is_behind(store) {
         balancer.refresh(store, now);
     }
@@ -169,13 +168,13 @@ pub(super) fn adopt(vm: &mut Vm, root: u32, now: Moment) {
             later.push((context, port));
             continue;
         }
-        let service = vm.registries.of_replica(&name);
-        let Some(service) = service.and_then(|id| vm.registries.get_mut(id)) else {
+        let registry = vm.registries.of_replica(&name);
+        let Some(registry) = registry.and_then(|id| vm.registries.get_mut(id)) else {
             continue;
         };
-        if let Some(listener) = listener(&service.balancer, port) {
+        if let Some(listener) = listener(&registry.balancer, port) {
             let fact = Fact::Adopted(StreamId(context), listener, &name);
-            service.balancer.observe(fact, now);
+            registry.balancer.observe(fact, now);
         }
     }
     let _ = hostcalls::set_effective_context(root);
@@ -226,8 +225,6 @@ fn client(address: &[u8]) -> u64 {
 
 /// No more connections than this are looked at in one tick.
 const MOST_ADOPTED: usize = 256;
-/// What the access log calls the end of a client that has not asked in time.
-const HELLO_TIMEOUT: &str = "hello-timeout";
 const SERVER_NAME: &str = "connection\0requested_server_name";
 const DESTINATION: &str = "destination\0port";
 const SOURCE: &str = "source\0address";

@@ -30,8 +30,8 @@ pub(super) struct Vm {
     /// Connections that have a context and have not been announced, with their ports:
     /// until they are, they are new, and those that never are began before this VM.
     pub(super) unannounced: Vec<(u32, Option<u16>)>,
-    /// Connections whose clients have not asked for a registry yet.
-    /// When each is closed for that.
+    /// Connections whose clients have not asked for a registry yet, and when each is
+    /// closed for that.
     pub(super) waiting: Vec<(u32, Moment)>,
     /// Requests of the admin listener that are not answered yet.
     pub(super) requests: HashMap<u32, Request>,
@@ -77,8 +77,8 @@ impl Vm {
         if let Some(now) = host::now() {
             self.clock.read(now);
         }
-        for service in self.registries.iter_mut() {
-            service.balancer.set_unix_ms(self.clock.unix_ms());
+        for registry in self.registries.iter_mut() {
+            registry.balancer.set_unix_ms(self.clock.unix_ms());
         }
         self.clock.now()
     }

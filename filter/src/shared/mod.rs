@@ -8,5 +8,5 @@ pub(crate) mod member;
 pub(crate) mod memory_store;
 mod orders;
 pub(crate) mod pace;
-pub mod scope;
+pub(crate) mod scope;
 pub(crate) mod sync;

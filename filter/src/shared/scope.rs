@@ -6,16 +6,16 @@ use std::rc::Rc;
 
 /// A service, or the only registry there is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scope(Option<Rc<str>>);
+pub(crate) struct Scope(Option<Rc<str>>);
 
 impl Scope {
     /// `None`: there is one registry.
-    pub fn of(service: Option<&str>) -> Scope {
+    pub(crate) fn of(service: Option<&str>) -> Scope {
         Scope(service.map(Rc::from))
     }
 
     /// Its part of what is shared. What is announced is for all.
-    pub fn within<'a, S: Store>(&self, store: &'a mut S) -> Scoped<'a, S> {
+    pub(crate) fn within<'a, S: Store>(&self, store: &'a mut S) -> Scoped<'a, S> {
         Scoped {
             store,
             scope: self.clone(),
@@ -25,7 +25,7 @@ impl Scope {
 
 /// The part of a [`Store`] that one service has.
 #[derive(Debug)]
-pub struct Scoped<'a, S> {
+pub(crate) struct Scoped<'a, S> {
     store: &'a mut S,
     scope: Scope,
 }

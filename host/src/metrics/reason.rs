@@ -2,6 +2,7 @@
 
 use crate::control::CloseCommand;
 use crate::net::forward::Outcome;
+use dtr_lb_filter::contract::HELLO_TIMEOUT;
 
 /// Why a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +54,7 @@ impl Reason {
             Reason::Drained => "drained",
             Reason::Idle => "idle",
             Reason::HalfClosed => "half-closed",
-            Reason::HelloTimeout => "hello-timeout",
+            Reason::HelloTimeout => HELLO_TIMEOUT,
             Reason::LocalResources => "local-resources",
             Reason::InternalError => "internal-error",
         }
