@@ -2,6 +2,8 @@
 //! spread over several records.
 
 mod body;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod record;
 mod server_name;
 

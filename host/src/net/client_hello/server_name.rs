@@ -84,42 +84,14 @@ const HOST_NAME: usize = 0;
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::{extension, in_records_of, length, message};
     use super::*;
 
     const MOST: usize = 16 * 1024;
 
-    /// An extension, or anything else after its type of two bytes and its length of two.
-    fn extension(kind: u16, content: &[u8]) -> Vec<u8> {
-        [&kind.to_be_bytes(), &length(content, 2)[..], content].concat()
-    }
-
-    fn length(of: &[u8], width: usize) -> Vec<u8> {
-        of.len().to_be_bytes()[8 - width..].to_vec()
-    }
-
     fn server_name_extension(name: &str) -> Vec<u8> {
         let entry = [&[0], &length(name.as_bytes(), 2)[..], name.as_bytes()].concat();
         extension(0, &[length(&entry, 2), entry].concat())
-    }
-
-    /// A ClientHello with these extensions, as a message.
-    fn message(extensions: &[Vec<u8>]) -> Vec<u8> {
-        let extensions = extensions.concat();
-        let body = [
-            &[3, 3][..],
-            &[7; 32],
-            &[0, 0, 4, 0x1a, 0x1a, 0x13, 0x01, 1, 0],
-            &length(&extensions, 2),
-            &extensions,
-        ];
-        let body = body.concat();
-        [&[1], &length(&body, 3)[..], &body].concat()
-    }
-
-    /// A message in records of this many bytes each.
-    fn records(message: &[u8], size: usize) -> Vec<u8> {
-        let record = |part: &[u8]| [&[22, 3, 1], &length(part, 2)[..], part].concat();
-        message.chunks(size).flat_map(record).collect()
     }
 
     fn named(name: &str) -> ServerName {
@@ -132,7 +104,7 @@ mod tests {
         let padding = |size: usize| extension(21, &vec![0; size]);
         let asks = || server_name_extension("dtr.example.com");
         let dtr = named("dtr.example.com");
-        let one = |extensions: &[Vec<u8>]| records(&message(extensions), 1 << 14);
+        let one = |extensions: &[Vec<u8>]| in_records_of(1 << 14, &message(extensions));
         let cases = [
             ("alone", one(&[asks()]), dtr.clone()),
             (
@@ -147,7 +119,7 @@ mod tests {
             ),
             (
                 "in small records",
-                records(&message(&[asks()]), 1),
+                in_records_of(1, &message(&[asks()])),
                 dtr.clone(),
             ),
             (
@@ -159,7 +131,7 @@ mod tests {
             ("with others alone", one(&[grease()]), ServerName::None),
             (
                 "another message",
-                records(&[2, 0, 0, 0], 9),
+                in_records_of(9, &[2, 0, 0, 0]),
                 ServerName::None,
             ),
             ("an alert", vec![21, 3, 1, 0, 2, 2, 40], ServerName::None),
@@ -181,7 +153,7 @@ mod tests {
             ),
             (
                 "longer than what is read",
-                records(&message(&[padding(17_000), asks()]), 1 << 14),
+                in_records_of(1 << 14, &message(&[padding(17_000), asks()])),
                 ServerName::None,
             ),
         ];
@@ -193,7 +165,7 @@ mod tests {
     #[test]
     fn a_part_of_a_hello_says_nothing_yet() {
         for size in [1, 3, 50, 1 << 14] {
-            let sent = records(&message(&[server_name_extension("dtr.example.com")]), size);
+            let sent = in_records_of(size, &message(&[server_name_extension("dtr.example.com")]));
             for end in 0..sent.len() {
                 let found = server_name(&sent[..end], MOST);
                 assert_eq!(
@@ -209,12 +181,12 @@ mod tests {
     #[test]
     fn sixteen_kibibytes_are_read_and_no_more() {
         let whole = |size: usize| {
-            let rest = records(
-                &message(&[extension(21, &[]), server_name_extension("a")]),
+            let rest = in_records_of(
                 MOST,
+                &message(&[extension(21, &[]), server_name_extension("a")]),
             );
             let padding = extension(21, &vec![0; size - rest.len()]);
-            records(&message(&[padding, server_name_extension("a")]), MOST)
+            in_records_of(MOST, &message(&[padding, server_name_extension("a")]))
         };
         assert_eq!(server_name(&whole(MOST), MOST), named("a"));
         assert_eq!(server_name(&whole(MOST + 1), MOST), ServerName::None);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use super::*;
+use crate::net::client_hello::fixture::{extension, in_records_of, message, record};
 
 /// What rustls sends first, in one record.
 fn client_hello() -> Vec<u8> {
@@ -23,35 +24,9 @@ fn client_hello() -> Vec<u8> {
 
 /// A ClientHello with these extensions, without the record.
 fn hello_with(extensions: &[(u16, &[u8])]) -> Vec<u8> {
-    let mut block = Vec::new();
-    for (kind, data) in extensions {
-        block.extend(kind.to_be_bytes());
-        block.extend((data.len() as u16).to_be_bytes());
-        block.extend(*data);
-    }
-    let mut body = vec![3, 3];
-    body.extend([7; 32]);
-    body.push(0);
-    body.extend([0, 2, 0x13, 0x01, 1, 0]);
-    body.extend((block.len() as u16).to_be_bytes());
-    body.extend(block);
-    let mut message = vec![1, 0];
-    message.extend((body.len() as u16).to_be_bytes());
-    message.extend(body);
-    message
-}
-
-fn record(kind: u8, payload: &[u8]) -> Vec<u8> {
-    let mut record = vec![kind, 3, 1];
-    record.extend((payload.len() as u16).to_be_bytes());
-    record.extend(payload);
-    record
-}
-
-/// The same handshake bytes, at most this many in a record.
-fn in_records_of(most: usize, message: &[u8]) -> Vec<u8> {
-    let records = message.chunks(most).map(|part| record(22, part));
-    records.collect::<Vec<_>>().concat()
+    let extensions = extensions.iter();
+    let extensions = extensions.map(|(kind, content)| extension(*kind, content));
+    message(&extensions.collect::<Vec<_>>())
 }
 
 fn open(sent: &[u8]) -> Resend {
