@@ -22,15 +22,11 @@ pub fn filter_for_envoy(plan: &Plan) -> Cow<'static, [u8]> {
     }
 }
 
-/// The module that Envoy is given for any plan of several services.
+/// The module that Envoy is given for any plan of several services: the callback for what
+/// clients send has the name that proxies call.
 #[must_use]
 pub fn filter_for_services() -> Vec<u8> {
-    with_callback(FILTER)
-}
-
-/// The module with the callback for what clients send under the name that proxies call.
-fn with_callback(module: &[u8]) -> Vec<u8> {
-    let mut module = module.to_vec();
+    let mut module = FILTER.to_vec();
     let exported = export(SET_ASIDE);
     let at = module
         .windows(exported.len())
@@ -71,7 +67,7 @@ mod tests {
     #[test]
     fn one_export_has_another_name_and_all_else_is_the_same() {
         assert_eq!(CALLBACK.len(), SET_ASIDE.len());
-        let (before, after) = (exports(FILTER), exports(&with_callback(FILTER)));
+        let (before, after) = (exports(FILTER), exports(&filter_for_services()));
         let renamed = before.iter().map(|(name, index)| match name.as_str() {
             SET_ASIDE => (CALLBACK.to_owned(), *index),
             _ => (name.clone(), *index),

@@ -59,8 +59,8 @@ impl ConfigFile {
     }
 
     /// Reads and checks the text of a file. A file with `clusters`, or with
-    /// `filters` and neither `replicas` nor `services`, is a chain. `file_name` is for messages, and
-    /// its folder is where relative paths start.
+    /// `filters` and neither `replicas` nor `services`, is a chain. `file_name` is for
+    /// messages, and its folder is where relative paths start.
     ///
     /// # Errors
     /// All that is wrong: where, which value, and what to do.

@@ -64,11 +64,8 @@ impl Plan {
     #[must_use]
     pub fn has_token(&self) -> bool {
         let balancer = self.balancer.as_ref();
-        balancer.is_some_and(|it| {
-            let registries = it.configuration["services"].as_array();
-            let first = registries.and_then(|all| all.first());
-            first.unwrap_or(&it.configuration)["admin"]["token"].is_string()
-        })
+        let first = balancer.and_then(|balancer| balancer.registries().first());
+        first.is_some_and(|registry| registry["admin"]["token"].is_string())
     }
 
     /// Has the balancer show the limit of connections that holds where it runs.
@@ -211,6 +208,14 @@ impl Balancer {
         match self.configuration.get_mut("services") {
             Some(serde_json::Value::Array(registries)) => registries.iter_mut().for_each(set),
             _ => set(&mut self.configuration),
+        }
+    }
+
+    /// The configuration of each registry.
+    fn registries(&self) -> &[serde_json::Value] {
+        match self.configuration.get("services") {
+            Some(serde_json::Value::Array(registries)) => registries,
+            _ => std::slice::from_ref(&self.configuration),
         }
     }
 }
