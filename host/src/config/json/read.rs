@@ -88,12 +88,17 @@ impl Mend<'_> {
             "" => self.problems.place_of(name),
             _ => None,
         };
+        let is_of_registry = at.is_none() && inside.is_empty() && known.contains(&"fqdn");
         let known = match at {
             Some(at) => place::known(at, known),
-            None if inside.is_empty() && known.contains(&"fqdn") => place::with_services(known),
+            None if is_of_registry => place::with_services(known),
             None => known.to_vec(),
         };
-        let near = wording::nearest(name, &known);
+        let goes_with_services = is_of_registry && place::OF_SERVICES.contains(&name);
+        let near = match goes_with_services {
+            true => None,
+            false => wording::nearest(name, &known),
+        };
         let node = self.problems.root().at(object)?;
         if let Some(near) = near.filter(|near| !node.has(near)) {
             // It is there, under a wrong name.
@@ -109,7 +114,10 @@ impl Mend<'_> {
         let shown = self.problems.shown(&place);
         let inside = shown.strip_suffix(name).unwrap_or_default();
         let inside = inside.trim_end_matches('.');
-        let problem = wording::unknown_field(inside, name, near, &known);
+        let problem = match goes_with_services {
+            true => wording::goes_with_services(name),
+            false => wording::unknown_field(inside, name, near, &known),
+        };
         self.problems.refuse_whole_at(&place, problem);
         let Json::Object(entries) = &mut self.problems.root_mut().at_mut(object)?.json else {
             return None;

@@ -43,6 +43,11 @@ pub(super) fn unknown_field(
     format!("unknown field {wrong:?} {place}; {hint} known: {known}")
 }
 
+/// A field of several services in the file of one registry.
+pub(super) fn goes_with_services(name: &str) -> String {
+    format!("unknown field {name:?} here; it goes with \"services\", a list of registries")
+}
+
 /// An entry whose name its object has already, and where it is.
 pub(super) fn given_twice(entry: &Entry) -> (usize, String) {
     let Entry { name, line, .. } = entry;

@@ -174,6 +174,11 @@ fn what_is_wrong_names_the_service_and_the_field() {
             &["unknown field \"servces\" here; did you mean \"services\"? known: fqdn,"],
         ),
         (
+            r#"{"fqdn": "a.example", "replicas": [{"address": "10.0.0.1"}], "hello_timeout": "5s"}"#
+                .to_owned(),
+            &["unknown field \"hello_timeout\" here; it goes with \"services\", a list of"],
+        ),
+        (
             with_services(&[DTR, DTR], r#", "idle_timeout": 5"#),
             &[
                 "services[1].fqdn is \"dtr.example.com\"; services[0].fqdn is the same",
