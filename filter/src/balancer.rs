@@ -8,7 +8,7 @@
 
 use crate::balance::connections::{Connections, Progress};
 use crate::balance::listener::{ListenerId, Refusal};
-use crate::balance::order::Order;
+use crate::balance::order::{NewOrder, Order};
 use crate::balance::passive::{self, Ejection, Failure};
 use crate::balance::pool::Pool;
 use crate::balance::replica::{ReplicaId, ReplicaNames};
@@ -308,8 +308,14 @@ impl Balancer {
             let Some(replica) = self.pool.get(id) else {
                 continue;
             };
-            let (order, since) = orders.of(&replica.name);
-            self.pool.set_order(id, order, since, now);
+            let held = orders.of(&replica.name, replica.configured);
+            self.pool.set_order(id, held, now);
+        }
+        if self.is_holder() {
+            let configured = |name: &str| Some(self.pool.get(self.pool.id(name)?)?.configured);
+            if orders.has_void(configured) {
+                self.sync.drop_void_orders(store, configured);
+            }
         }
         match self.sync.look(store, now) {
             Handover::None if self.is_holder() => {}
@@ -341,16 +347,22 @@ impl Balancer {
         &mut self,
         store: &mut impl Store,
         id: ReplicaId,
-        order: Order,
+        new: NewOrder<'_>,
         now: Moment,
     ) -> Result<(), Lost> {
-        let name = &self.pool.get(id).ok_or(Lost)?.name;
+        let replica = self.pool.get(id).ok_or(Lost)?;
+        let name = &replica.name;
         let store = &mut self.scope.within(store);
-        let since = self.sync.order(store, name, order, self.unix_ms)?;
-        let order_name = order.name();
-        let text = format!("replica \"{name}\": {order_name}, by order of the operator");
+        let ordered = (name.as_str(), replica.configured);
+        let held = self.sync.order(store, ordered, new, self.unix_ms)?;
+        let order = new.order.name();
+        let mut text = format!("replica \"{name}\": {order}, by order of the operator");
+        if let Some(comment) = new.comment.filter(|comment| !comment.is_empty()) {
+            text.push_str(": ");
+            text.push_str(comment);
+        }
         self.effects.log(Level::Info, text);
-        self.pool.set_order(id, order, since, now);
+        self.pool.set_order(id, held, now);
         Ok(())
     }
 
@@ -613,7 +625,7 @@ impl Balancer {
 /// Whether a replica is not to be probed.
 fn is_left_alone(pool: &Pool, id: ReplicaId) -> bool {
     pool.get(id)
-        .is_none_or(|replica| replica.order == Order::Maintenance)
+        .is_none_or(|replica| replica.order() == Order::Maintenance)
 }
 
 /// No more connections than this are asked after in one tick.

@@ -3,6 +3,7 @@
 //! The host makes it out of the operator's file, so it is explicit where that
 //! file is convenient: every default is filled in, times are milliseconds.
 
+use crate::balance::order::Order;
 use crate::contract::ClusterNames;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -194,6 +195,9 @@ pub struct Replica {
     pub backup: bool,
     /// At most this many connections; `None`: no limit.
     pub max_connections: Option<u32>,
+    /// What is wanted of it until the operator orders something else.
+    #[serde(default, skip_serializing_if = "Order::is_ready")]
+    pub state: Order,
 }
 
 /// One of the service's ports.
@@ -292,14 +296,34 @@ pub enum Start {
     Down,
 }
 
-/// Who may change a replica's state on the admin listener.
+/// Who may see and change what on the admin listener.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Admin {
-    /// The bearer token every change needs; `None`: changes need a loopback listener.
+    /// The token every change needs; `None`: changes need a loopback listener.
     pub token: Option<String>,
+    /// What needs the token.
+    #[serde(default, skip_serializing_if = "Protect::is_usual")]
+    pub protect: Protect,
     /// Whether the admin listener is bound to a loopback address.
     pub loopback: bool,
+}
+
+/// What of the admin listener needs the token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protect {
+    /// What changes something.
+    #[default]
+    Changes,
+    /// All but the balancer's own health.
+    All,
+}
+
+impl Protect {
+    fn is_usual(&self) -> bool {
+        *self == Protect::Changes
+    }
 }
 
 #[cfg(test)]

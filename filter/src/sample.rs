@@ -1,8 +1,9 @@
 //! Configurations for tests.
 
+use crate::balance::order::Order;
 use crate::config::{
-    Admin, Check, CheckKind, Config, Health, Listener, OnDown, Passive, Policy, Replica, Start,
-    WhenAllDown,
+    Admin, Check, CheckKind, Config, Health, Listener, OnDown, Passive, Policy, Protect, Replica,
+    Start, WhenAllDown,
 };
 use crate::contract::ClusterNames;
 
@@ -13,6 +14,7 @@ pub(crate) fn config(replicas: usize) -> Config {
         weight: 1,
         backup: false,
         max_connections: None,
+        state: Order::Ready,
     };
     Config {
         service: None,
@@ -60,6 +62,7 @@ pub(crate) fn config(replicas: usize) -> Config {
         admin: Admin {
             token: None,
             loopback: true,
+            protect: Protect::Changes,
         },
     }
 }

@@ -5,7 +5,7 @@
 mod world;
 
 use dtr_lb_filter::admin::http::{BODY_LIMIT, Request, Response};
-use dtr_lb_filter::config::Config;
+use dtr_lb_filter::config::{Config, Protect};
 use serde_json::Value;
 use world::{Does, World, sample_config};
 
@@ -106,6 +106,8 @@ fn each_path_has_its_methods() {
 #[test]
 fn a_change_is_made_or_refused_with_the_reason() {
     let long = format!("{{\"state\": \"{}\"}}", "x".repeat(BODY_LIMIT));
+    let too_much = "ü".repeat(257);
+    let too_much = format!("{{\"state\": \"drain\", \"comment\": \"{too_much}\"}}");
     let cases = [
         (
             "drain",
@@ -155,6 +157,27 @@ fn a_change_is_made_or_refused_with_the_reason() {
             400,
             "healthy",
         ),
+        (
+            "with a comment",
+            put(
+                "/replicas/r1",
+                r#"{"state": "drain", "comment": "a new disk"}"#,
+            ),
+            200,
+            "drain",
+        ),
+        (
+            "a comment of two lines",
+            put("/replicas/r1", r#"{"state": "drain", "comment": "a\nb"}"#),
+            400,
+            "healthy",
+        ),
+        (
+            "a comment that is too long",
+            put("/replicas/r1", &too_much),
+            400,
+            "healthy",
+        ),
         ("no state", put("/replicas/r1", "{}"), 400, "healthy"),
         (
             "a list",
@@ -186,6 +209,61 @@ fn a_change_is_made_or_refused_with_the_reason() {
 }
 
 #[test]
+fn a_comment_is_shown_while_its_order_holds() {
+    let mut world = World::settled(sample_config(1), 2);
+    let shown = |world: &mut World| world.status(1)["replicas"][0]["comment"].clone();
+    let cases = [
+        (
+            r#"{"state": "drain", "comment": "a new disk"}"#,
+            "a new disk",
+        ),
+        (r#"{"state": "drain"}"#, "a new disk"),
+        (r#"{"state": "maintenance"}"#, ""),
+        (r#"{"state": "ready", "comment": "done"}"#, ""),
+    ];
+    for (change, expected) in cases {
+        let changed = world.answer(0, &put("/replicas/r1", change));
+        assert_eq!(changed.status, 200, "{change}");
+        world.refresh(1);
+        assert_eq!(shown(&mut world), expected, "{change}");
+    }
+    let logged = world.log.iter().map(|(_, text)| text.as_str());
+    let of_operator = logged.filter(|text| text.contains("by order of the operator"));
+    let of_operator: Vec<&str> = of_operator.collect();
+    assert!(of_operator[0].ends_with(": a new disk"), "{of_operator:?}");
+    assert!(of_operator[3].ends_with(": done"), "{of_operator:?}");
+}
+
+#[test]
+fn all_but_the_balancers_own_health_may_need_the_token() {
+    let config = Config {
+        admin: dtr_lb_filter::config::Admin {
+            token: Some("s3cret".to_owned()),
+            loopback: true,
+            protect: Protect::All,
+        },
+        ..sample_config(1)
+    };
+    let mut world = World::settled(config, 1);
+    for (path, expected) in [
+        ("/", 401),
+        ("/status", 401),
+        ("/nothing", 401),
+        ("/_ping", 200),
+    ] {
+        let mut asked = request("GET", path);
+        assert_eq!(world.answer(0, &asked).status, expected, "{path}");
+        asked.headers.push((
+            "authorization".to_owned(),
+            // any:s3cret
+            "Basic YW55OnMzY3JldA==".to_owned(),
+        ));
+        let with_token = if path == "/nothing" { 404 } else { 200 };
+        assert_eq!(world.answer(0, &asked).status, with_token, "{path}");
+    }
+}
+
+#[test]
 fn a_form_of_another_site_changes_nothing() {
     let mut world = World::settled(sample_config(1), 1);
     for kind in ["text/plain", "application/x-www-form-urlencoded", ""] {
@@ -210,6 +288,7 @@ fn a_token_is_needed_where_one_is_configured() {
         admin: dtr_lb_filter::config::Admin {
             token: Some("s3cret".to_owned()),
             loopback: false,
+            protect: Protect::Changes,
         },
         ..sample_config(1)
     };

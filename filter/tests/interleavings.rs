@@ -96,7 +96,7 @@ impl Vm {
     fn order(&mut self, store: &mut impl Store, replica: &str, order: Order) {
         let id = self.balancer.replica(replica).unwrap();
         let now = self.now();
-        self.balancer.order(store, id, order, now).unwrap();
+        self.balancer.order(store, id, order.into(), now).unwrap();
     }
 }
 

@@ -1,11 +1,11 @@
 //! What the admin listener answers.
 
-use super::access::{self, Denied};
+use super::access::{self, Purpose};
 use super::http::{BODY_LIMIT, Request, Response};
 use super::page;
 use super::readiness;
 use super::status::{ServicesStatus, Status};
-use crate::balance::order::Order;
+use crate::balance::order::{NewOrder, Order};
 use crate::balance::replica::ReplicaId;
 use crate::balancer::Balancer;
 use crate::printable::printable;
@@ -27,6 +27,18 @@ pub fn answer(
         }
     }
     let path = request.route();
+    // First of all: without access nothing can be learned, not even names.
+    let purpose = match (path, request.method.as_str()) {
+        // What is in front of the balancer is given no token to ask for its health.
+        ("/_ping", _) => None,
+        (_, "PUT") => Some(Purpose::Change),
+        _ => Some(Purpose::Read),
+    };
+    if let (Some(purpose), Some(first)) = (purpose, balancers.first())
+        && let Err(denied) = access::admit(request, purpose, &first.config().admin)
+    {
+        return denied;
+    }
     match (path, path.strip_prefix("/replicas/")) {
         ("/" | "/_ping" | "/status", _) if !request.is_read() => Response::not_allowed("GET, HEAD"),
         ("/", _) => page::page(),
@@ -66,24 +78,19 @@ fn change(
     store: &mut impl Store,
     now: Moment,
 ) -> Response {
-    // First of all: without access nothing can be learned, not even names.
-    let admitted = match balancers.first() {
-        Some(first) => access::admit(request, &first.config().admin),
-        None => Err(Denied::NoToken),
-    };
-    if let Err(denied) = admitted {
-        let response = Response::error(denied.status(), denied.message());
-        return match denied {
-            Denied::Token => response.with("www-authenticate", "Bearer"),
-            _ => response,
-        };
-    }
-    let (balancer, id, order) = match parse(balancers, name, request) {
-        Ok(parsed) => parsed,
+    let change = match Change::of(request) {
+        Ok(change) => change,
         Err(response) => return response,
     };
-    match balancer.order(store, id, order, now) {
-        Ok(()) => Response::json(200, &Changed { name, state: order }),
+    let (balancer, id, new) = match find(balancers, name, &change) {
+        Ok(found) => found,
+        Err(response) => return response,
+    };
+    match balancer.order(store, id, new, now) {
+        Ok(()) => {
+            let state = new.order;
+            Response::json(200, &Changed { name, state })
+        }
         Err(Lost) => Response::error(
             503,
             "the change could not be shared with all workers; try again",
@@ -92,15 +99,11 @@ fn change(
 }
 
 /// What a change asks for, and whose replica it is, or why it can't be made.
-fn parse<'a>(
+fn find<'a, 'c>(
     balancers: &'a mut [&mut Balancer],
     name: &str,
-    request: &Request,
-) -> Result<(&'a mut Balancer, ReplicaId, Order), Response> {
-    let state = match request.state() {
-        Some(state) => state.to_owned(),
-        None => state_of_body(request)?,
-    };
+    change: &'c Change,
+) -> Result<(&'a mut Balancer, ReplicaId, NewOrder<'c>), Response> {
     let named = balancers
         .iter_mut()
         .find_map(|balancer| Some((listed(balancer, name)?, &mut **balancer)));
@@ -108,12 +111,13 @@ fn parse<'a>(
         let text = format!("there is no replica \"{}\"", printable(name));
         return Err(Response::error(404, &text));
     };
-    let Some(order) = Order::named(&state) else {
-        let state = printable(&state);
+    let Some(order) = Order::named(&change.state) else {
+        let state = printable(&change.state);
         let text = format!("state \"{state}\" is not one of ready, drain or maintenance");
         return Err(Response::error(400, &text));
     };
-    Ok((balancer, id, order))
+    let comment = change.comment.as_deref();
+    Ok((balancer, id, NewOrder { order, comment }))
 }
 
 /// The replica of this name, if it is configured.
@@ -122,8 +126,8 @@ fn listed(balancer: &Balancer, name: &str) -> Option<ReplicaId> {
     balancer.pool().get(id)?.position.map(|_| id)
 }
 
-/// The state that the body asks for, `{"state": "drain"}`.
-fn state_of_body(request: &Request) -> Result<String, Response> {
+/// What the body asks for, `{"state": "drain", "comment": "a new disk"}`.
+fn change_of_body(request: &Request) -> Result<Change, Response> {
     let media_type = request.header("content-type").unwrap_or_default();
     let media_type = media_type.split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case("application/json") {
@@ -139,11 +143,14 @@ fn state_of_body(request: &Request) -> Result<String, Response> {
     let object: serde_json::Result<serde_json::Map<String, serde_json::Value>> =
         serde_json::from_slice(&request.body);
     let change = object.and_then(|object| serde_json::from_value::<Change>(object.into()));
-    change.map(|change| change.state).map_err(|problem| {
+    change.map_err(|problem| {
         let text = format!("the body is not {{\"state\": \"...\"}}: {problem}");
         Response::error(400, &text)
     })
 }
+
+/// A comment may have this many characters.
+const COMMENT_LIMIT: usize = 256;
 
 /// The form is the registry's own, so that balancers can be stacked.
 #[derive(Debug, Serialize)]
@@ -157,6 +164,28 @@ struct Ping {
 #[serde(deny_unknown_fields)]
 struct Change {
     state: String,
+    #[serde(default)]
+    comment: Option<String>,
+}
+
+impl Change {
+    fn of(request: &Request) -> Result<Change, Response> {
+        let change = match request.state() {
+            Some(state) => Change {
+                state: state.to_owned(),
+                comment: None,
+            },
+            None => change_of_body(request)?,
+        };
+        let comment = change.comment.as_deref().unwrap_or_default();
+        if comment.chars().count() > COMMENT_LIMIT || comment.chars().any(char::is_control) {
+            let text = format!(
+                "the comment is longer than {COMMENT_LIMIT} characters, or has control characters"
+            );
+            return Err(Response::error(400, &text));
+        }
+        Ok(change)
+    }
 }
 
 #[derive(Debug, Serialize)]

@@ -1,6 +1,6 @@
 //! What is served on the admin listener: the page, the API, the status.
 
-mod access;
+pub mod access;
 pub mod api;
 pub mod check_status;
 pub mod http;

@@ -61,8 +61,8 @@ fn too_few(balancer: &Balancer, listener: &Listener, usable: usize) -> String {
 
 /// Why a replica is not usable.
 fn reason(balancer: &Balancer, id: ReplicaId, replica: &Replica) -> String {
-    if replica.order != Order::Ready {
-        return replica.order.name().to_owned();
+    if replica.order() != Order::Ready {
+        return replica.order().name().to_owned();
     }
     let mut watches = balancer.prober().of(id);
     let bad = watches.find(|it| replica.verdicts.get(it.check) == Some(&Verdict::Unhealthy));

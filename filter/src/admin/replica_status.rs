@@ -17,7 +17,8 @@ pub struct ReplicaStatus {
     pub name: String,
     /// What it is now, in one word.
     pub state: ReplicaState,
-    /// Since when: an order or an ejection since it began, else by its checks.
+    /// Since when: an order or an ejection since it began, else by its checks; null: an
+    /// order of the configuration.
     pub since_unix_ms: Option<u64>,
     /// Why it is not healthy.
     pub reason: Option<Reason>,
@@ -27,6 +28,8 @@ pub struct ReplicaStatus {
     pub error: String,
     /// What the operator wants of it.
     pub order: Order,
+    /// Why, in the operator's words; may be empty.
+    pub comment: String,
     /// Whether it is given connections now.
     pub usable: bool,
     /// Its share relative to the others.
@@ -98,7 +101,7 @@ impl ReplicaStatus {
         let left_ms = ejected_until.map(|until| until.since(now).as_millis() as u64);
         let state = ReplicaState::of(replica, &watches, unhealthy, now);
         let since_unix_ms = match (state, left_ms) {
-            (ReplicaState::Drain | ReplicaState::Maintenance, _) => Some(replica.ordered_unix_ms),
+            (ReplicaState::Drain | ReplicaState::Maintenance, _) => replica.held.since_unix_ms,
             (ReplicaState::Held, Some(left_ms)) => {
                 let lasted_ms = balancer.config().passive.hold_ms.saturating_sub(left_ms);
                 Some(balancer.unix_ms().saturating_sub(lasted_ms))
@@ -120,7 +123,8 @@ impl ReplicaStatus {
             reason: failure.map(|failure| failure.reason),
             component: failure.and_then(|failure| failure.component),
             error: failure.map(|it| it.text.clone()).unwrap_or_default(),
-            order: replica.order,
+            order: replica.order(),
+            comment: replica.held.comment.clone(),
             usable: pool.is_usable(id),
             weight: replica.weight,
             backup: replica.backup,
@@ -148,7 +152,7 @@ impl ReplicaState {
         unhealthy: Option<&Watch>,
         now: Moment,
     ) -> ReplicaState {
-        match replica.order {
+        match replica.order() {
             Order::Drain => return ReplicaState::Drain,
             Order::Maintenance => return ReplicaState::Maintenance,
             Order::Ready => {}

@@ -30,4 +30,44 @@ impl Order {
         let all = [Order::Ready, Order::Drain, Order::Maintenance];
         all.into_iter().find(|order| order.name() == name)
     }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        *self == Order::Ready
+    }
+}
+
+/// An order that is being given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewOrder<'a> {
+    /// What is wanted.
+    pub order: Order,
+    /// Why, for whoever sees it; `None`: as it was, if the order is the same.
+    pub comment: Option<&'a str>,
+}
+
+impl From<Order> for NewOrder<'_> {
+    fn from(order: Order) -> Self {
+        NewOrder {
+            order,
+            comment: None,
+        }
+    }
+}
+
+/// The order that holds for a replica.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct HeldOrder {
+    pub(crate) order: Order,
+    /// In Unix milliseconds; `None`: it stands in the configuration.
+    pub(crate) since_unix_ms: Option<u64>,
+    pub(crate) comment: String,
+}
+
+impl From<Order> for HeldOrder {
+    fn from(order: Order) -> HeldOrder {
+        HeldOrder {
+            order,
+            ..HeldOrder::default()
+        }
+    }
 }

@@ -3,7 +3,7 @@
 
 use super::choice::Load;
 use super::listener::{Chosen, Listener, ListenerId, ListenerParts, Refusal};
-use super::order::Order;
+use super::order::HeldOrder;
 use super::passive::{Ejection, Failure};
 use super::replica::{Replica, ReplicaId, ReplicaNames};
 use super::stream::Opening;
@@ -259,15 +259,15 @@ impl Pool {
         });
     }
 
-    /// Takes in what the operator wants of a replica, and since when.
-    pub(crate) fn set_order(&mut self, id: ReplicaId, order: Order, unix_ms: u64, now: Moment) {
-        if self.get(id).is_none_or(|replica| replica.order == order) {
+    /// Takes in what the operator wants of a replica.
+    pub(crate) fn set_order(&mut self, id: ReplicaId, held: HeldOrder, now: Moment) {
+        if self.get(id).is_none_or(|replica| replica.held == held) {
             return;
         }
         self.change(id, now, |replica, rules| {
-            replica.order = order;
-            replica.ordered_unix_ms = unix_ms;
-            if order == Order::Ready && !rules.slow_start.is_zero() {
+            let before = std::mem::replace(&mut replica.held, held);
+            let returns = replica.order().is_ready() && !before.order.is_ready();
+            if returns && !rules.slow_start.is_zero() {
                 replica.recovered = Some(now);
             }
         });

@@ -1,7 +1,7 @@
 //! One replica, as the balancer knows it.
 
 use super::availability::Availability;
-use super::order::Order;
+use super::order::{HeldOrder, Order};
 use super::passive::Passive;
 use crate::config::{self, WhenAllDown};
 use crate::health::verdict::Verdict;
@@ -40,9 +40,10 @@ pub(crate) struct Replica {
     pub(crate) weight: u32,
     pub(crate) backup: bool,
     pub(crate) max_connections: Option<u32>,
-    pub(crate) order: Order,
-    /// Since when the order holds, to be shown.
-    pub(crate) ordered_unix_ms: u64,
+    /// What the configuration wants of it.
+    pub(crate) configured: Order,
+    /// What the operator wants of it.
+    pub(crate) held: HeldOrder,
     /// By check, in the configuration's order.
     pub(crate) verdicts: Vec<Verdict>,
     pub(crate) passive: Passive,
@@ -61,8 +62,8 @@ impl Replica {
             weight: config.weight.max(1),
             backup: config.backup,
             max_connections: config.max_connections,
-            order: Order::Ready,
-            ordered_unix_ms: 0,
+            configured: config.state,
+            held: config.state.into(),
             verdicts: Vec::new(),
             passive: Passive::default(),
             active: 0,
@@ -76,6 +77,11 @@ impl Replica {
         self.weight = config.weight.max(1);
         self.backup = config.backup;
         self.max_connections = config.max_connections;
+        self.configured = config.state;
+    }
+
+    pub(crate) fn order(&self) -> Order {
+        self.held.order
     }
 
     /// Whether it passes all checks there are.
@@ -125,7 +131,7 @@ impl Replica {
         when_all_down: WhenAllDown,
         now: Moment,
     ) -> Availability {
-        if self.position.is_none() || self.order != Order::Ready {
+        if self.position.is_none() || self.order() != Order::Ready {
             return Availability::Away;
         }
         let is_healthy = self.passes(checks);

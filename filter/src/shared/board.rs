@@ -61,14 +61,15 @@ pub(crate) const VERDICTS: &str = "dtr.verdicts";
 pub(crate) const DETAILS: &str = "dtr.details";
 pub(crate) const OBSERVATIONS: &str = "dtr.observations";
 pub(crate) const COUNTS: &str = "dtr.counts";
-pub(crate) const ORDERS: &str = "dtr.orders";
+/// The key of [`Orders`](super::orders::Orders); of a service, see [`shared_key`](crate::contract::shared_key).
+pub const ORDERS: &str = "dtr.orders";
 
 /// What to expect of a key that is not there: hosts insert it whatever is
 /// expected, and refuse when another VM has just inserted it.
 const ABSENT: u32 = u32::MAX;
 
 /// The first byte of each value; a new one whenever the shape of any changes.
-const SHAPE: u8 = 1;
+const SHAPE: u8 = 2;
 
 /// How often a change is tried again when others were faster.
 const TRIES: usize = 4;
@@ -78,11 +79,20 @@ pub(crate) fn read<T: DeserializeOwned>(store: &mut impl Store, key: &str) -> (O
     let Some(record) = store.read(key) else {
         return (None, ABSENT);
     };
-    let value = match record.value.split_first() {
+    (decode(&record.value), record.cas)
+}
+
+/// A value; `None`: it is none of this shape.
+pub(super) fn decode<T: DeserializeOwned>(value: &[u8]) -> Option<T> {
+    match value.split_first() {
         Some((&SHAPE, rest)) => postcard::from_bytes(rest).ok(),
         _ => None,
-    };
-    (value, record.cas)
+    }
+}
+
+/// The bytes of a value; `None`: there is no memory for them.
+pub(super) fn encode<T: Serialize>(value: &T) -> Option<Vec<u8>> {
+    postcard::to_extend(value, vec![SHAPE]).ok()
 }
 
 /// A value's number, to expect of it later.
@@ -97,7 +107,7 @@ pub(crate) fn write<T: Serialize>(
     value: &T,
     cas: u32,
 ) -> Result<(), Lost> {
-    let bytes = postcard::to_extend(value, vec![SHAPE]).map_err(|_| Lost)?;
+    let bytes = encode(value).ok_or(Lost)?;
     store.write(key, &bytes, Some(cas))
 }
 

@@ -6,7 +6,7 @@ mod lease;
 pub(crate) mod member;
 #[cfg(test)]
 pub(crate) mod memory_store;
-mod orders;
+pub mod orders;
 pub(crate) mod pace;
 pub(crate) mod scope;
 pub(crate) mod sync;

@@ -6,7 +6,7 @@ use super::lease::{Holder, Lease};
 use super::member::{Member, Others};
 use super::orders::Orders;
 use super::pace::Pace;
-use crate::balance::order::Order;
+use crate::balance::order::{HeldOrder, NewOrder, Order};
 use crate::balance::tally::Tally;
 use crate::compare::observation::Observation;
 use crate::health::verdict::Verdict;
@@ -295,7 +295,8 @@ impl Sync {
         }
     }
 
-    /// Writes an order for all VMs; since when it holds.
+    /// Writes an order for all VMs; what holds from now on. The replica is given with what
+    /// the configuration wants of it.
     ///
     /// # Errors
     ///
@@ -303,14 +304,26 @@ impl Sync {
     pub(crate) fn order(
         &mut self,
         store: &mut impl Store,
-        replica: &str,
-        order: Order,
+        replica: (&str, Order),
+        new: NewOrder<'_>,
         unix_ms: u64,
-    ) -> Result<u64, Lost> {
-        let set = |orders: &mut Orders| orders.set(replica, order, unix_ms);
-        let since = board::update(store, ORDERS, set)?;
+    ) -> Result<HeldOrder, Lost> {
+        let give = |orders: &mut Orders| orders.give(replica, new, unix_ms);
+        let held = board::update(store, ORDERS, give)?;
         store.announce();
-        Ok(since)
+        Ok(held)
+    }
+
+    /// Forgets orders that a later change of the configuration has ended, or they would
+    /// hold again with the next one. Nobody need look: they hold no more as it is.
+    pub(crate) fn drop_void_orders(
+        &self,
+        store: &mut impl Store,
+        configured: impl Fn(&str) -> Option<Order>,
+    ) {
+        let drop_void = |orders: &mut Orders| orders.drop_void(&configured);
+        // Lost, it is done when the board has news again.
+        let _ = board::update(store, ORDERS, drop_void);
     }
 
     /// Leaves probing to the others: gives up the lease.

@@ -52,6 +52,45 @@ fn orders_reach_every_vm_and_survive_its_reload_and_a_new_configuration() {
 }
 
 #[test]
+fn of_the_configuration_and_an_order_the_later_counts() {
+    let file = |state: Order| {
+        let mut config = sample_config(2);
+        config.replicas[0].state = state;
+        config
+    };
+    let mut world = World::settled(file(Order::Maintenance), 2);
+    assert_eq!(world.state(1, 0), "maintenance");
+    assert_eq!(world.asked[0], 0, "it is not probed, from the start");
+    assert_eq!(world.visits(1, 20)[0], 0);
+    let since = |world: &mut World| world.status(1)["replicas"][0]["since_unix_ms"].clone();
+    assert!(since(&mut world).is_null(), "the file does not say");
+
+    world.order(0, 0, Order::Ready).unwrap();
+    world.pass(2000);
+    assert_eq!(
+        world.state(1, 0),
+        "healthy",
+        "though the file says otherwise"
+    );
+    world.crash(1);
+    assert!(world.visits(1, 20)[0] > 0, "also in a VM that starts anew");
+
+    world.order(1, 0, Order::Drain).unwrap();
+    assert!(since(&mut world).is_u64());
+    world.configure(file(Order::Ready));
+    world.pass(1000);
+    assert_eq!(
+        world.state(0, 0),
+        "healthy",
+        "the file was changed after it"
+    );
+    // The order is forgotten, and not only passed over.
+    world.configure(file(Order::Maintenance));
+    world.pass(1000);
+    assert_eq!(world.state(0, 0), "maintenance");
+}
+
+#[test]
 fn all_away_is_its_own_reason() {
     let mut world = World::settled(sample_config(2), 1);
     for replica in 0..2 {

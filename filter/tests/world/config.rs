@@ -1,8 +1,9 @@
 //! Configurations.
 
+use dtr_lb_filter::balance::order::Order;
 use dtr_lb_filter::config::{
-    Admin, Check, CheckKind, Config, Health, Listener, OnDown, Passive, Policy, Replica, Start,
-    WhenAllDown,
+    Admin, Check, CheckKind, Config, Health, Listener, OnDown, Passive, Policy, Protect, Replica,
+    Start, WhenAllDown,
 };
 use dtr_lb_filter::contract::ClusterNames;
 
@@ -46,6 +47,7 @@ pub fn sample_config(replicas: usize) -> Config {
         admin: Admin {
             token: None,
             loopback: true,
+            protect: Protect::Changes,
         },
     }
 }
@@ -56,6 +58,7 @@ pub fn replica(name: &str) -> Replica {
         weight: 1,
         backup: false,
         max_connections: None,
+        state: Order::Ready,
     }
 }
 

@@ -288,7 +288,7 @@ impl World {
         let name = self.config.replicas[replica].name.clone();
         let balancer = &mut self.vms[vm].balancer;
         let id = balancer.replica(&name).expect("a configured replica");
-        let result = balancer.order(&mut self.board, id, order, now);
+        let result = balancer.order(&mut self.board, id, order.into(), now);
         self.carry_out(vm);
         result
     }

@@ -143,6 +143,7 @@ impl Replica {
                 "max_connections",
                 self.max_connections != before.max_connections,
             ),
+            ("state", self.state != before.state),
             ("id", self.id != before.id),
         ])
     }

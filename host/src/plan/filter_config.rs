@@ -39,6 +39,7 @@ pub(super) fn filter_configuration(
         weight: replica.weight,
         backup: replica.backup,
         max_connections: replica.max_connections,
+        state: replica.state,
     });
     let checks = config.checks.iter().map(|check| filter::Check {
         name: check.name.clone(),
@@ -81,6 +82,7 @@ pub(super) fn filter_configuration(
                 .admin
                 .as_ref()
                 .is_some_and(|admin| admin.bind.ip().is_loopback()),
+            protect: filter::Protect::Changes,
         },
     };
     // Strings, numbers and lists only: nothing in it can fail to become JSON.

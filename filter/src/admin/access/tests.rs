@@ -17,10 +17,12 @@ fn without_a_token_only_this_machine_may() {
     let local = Admin {
         token: None,
         loopback: true,
+        protect: Protect::Changes,
     };
     let open = Admin {
         token: None,
         loopback: false,
+        protect: Protect::Changes,
     };
     let me = (":authority", "127.0.0.1:8181");
     let cases: [(&str, &Admin, Headers<'_>, Result<(), Denied>); 14] = [
@@ -90,7 +92,7 @@ fn without_a_token_only_this_machine_may() {
         ),
     ];
     for (why, admin, headers, expected) in cases {
-        assert_eq!(admit(&from(headers), admin), expected, "{why}");
+        assert_eq!(admit_change(&from(headers), admin), expected, "{why}");
     }
 }
 
@@ -99,9 +101,10 @@ fn with_a_token_only_its_holder_may() {
     let admin = |token: &str| Admin {
         token: Some(token.to_owned()),
         loopback: false,
+        protect: Protect::Changes,
     };
     let host = (":authority", "lb.example.com:8181");
-    let cases: [(&str, &str, Headers<'_>, Result<(), Denied>); 8] = [
+    let cases: [(&str, &str, Headers<'_>, Result<(), Denied>); 13] = [
         (
             "the token",
             "s3cret",
@@ -140,6 +143,36 @@ fn with_a_token_only_its_holder_may() {
             Err(Denied::Token),
         ),
         (
+            "as a browser sends it, admin:s3cret",
+            "s3cret",
+            &[host, ("authorization", "Basic YWRtaW46czNjcmV0")],
+            Ok(()),
+        ),
+        (
+            "as the user, s3cret:",
+            "s3cret",
+            &[host, ("authorization", "Basic czNjcmV0Og==")],
+            Err(Denied::Token),
+        ),
+        (
+            "without a colon",
+            "s3cret",
+            &[host, ("authorization", "Basic czNjcmV0")],
+            Err(Denied::Token),
+        ),
+        (
+            "no Base64",
+            "s3cret",
+            &[host, ("authorization", "Basic s3cret!")],
+            Err(Denied::Token),
+        ),
+        (
+            "another scheme",
+            "s3cret",
+            &[host, ("authorization", "Digest s3cret")],
+            Err(Denied::Token),
+        ),
+        (
             "from another page",
             "s3cret",
             &[
@@ -151,6 +184,41 @@ fn with_a_token_only_its_holder_may() {
         ),
     ];
     for (why, token, headers, expected) in cases {
-        assert_eq!(admit(&from(headers), &admin(token)), expected, "{why}");
+        assert_eq!(
+            admit_change(&from(headers), &admin(token)),
+            expected,
+            "{why}"
+        );
     }
+}
+
+#[test]
+fn what_may_be_seen_without_a_token_is_configured() {
+    let admin = |token: Option<&str>, protect| Admin {
+        token: token.map(str::to_owned),
+        loopback: true,
+        protect,
+    };
+    let open = admin(Some("s3cret"), Protect::Changes);
+    let closed = admin(Some("s3cret"), Protect::All);
+    let shut = admin(None, Protect::All);
+    let given = from(&[("authorization", "Bearer s3cret")]);
+    let cases = [
+        ("nobody asks", &open, from(&[]), Ok(())),
+        ("without", &closed, from(&[]), Err(Denied::Token)),
+        ("with it", &closed, given.clone(), Ok(())),
+        ("there is none", &shut, given, Err(Denied::Token)),
+    ];
+    for (why, admin, request, expected) in cases {
+        assert_eq!(admit_read(&request, admin), expected, "{why}");
+    }
+    let asked = |purpose| {
+        let denied = admit(&from(&[]), purpose, &closed).expect_err("it has no token");
+        let mut headers = denied.headers.into_iter();
+        let challenge = headers.find(|(name, _)| *name == "www-authenticate");
+        (denied.status, challenge.map(|(_, value)| value))
+    };
+    let basic = "Basic realm=\"dtr-lb\"".to_owned();
+    assert_eq!(asked(Purpose::Read), (401, Some(basic)));
+    assert_eq!(asked(Purpose::Change), (401, Some("Bearer".to_owned())));
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::balance::availability::Availability;
+use crate::balance::order::Order;
 use crate::contract::{Others, routes as routes_over};
 use crate::sample;
 
@@ -47,7 +48,7 @@ fn what_is_known_of_a_replica_decides_how_available_it_is() {
         ),
         (
             "it is in drain",
-            |pool| pool.set_order(ReplicaId(0), Order::Drain, 0, START),
+            |pool| pool.set_order(ReplicaId(0), Order::Drain.into(), START),
             Availability::Away,
         ),
         (
@@ -131,12 +132,12 @@ fn the_runner_up_is_the_best_that_the_route_has() {
     is_now(&mut pool, "443/r1>r3>*", "r2 is down, r4 too far");
     pool.failed(ReplicaId(2), Failure::Connect, 2, Opening(0), START);
     is_now(&mut pool, "443/r1>r3>*", "held is better than down");
-    pool.set_order(ReplicaId(2), Order::Drain, 0, START);
+    pool.set_order(ReplicaId(2), Order::Drain.into(), START);
     is_now(&mut pool, "443/r1>r2", "down is better than nothing");
-    pool.set_order(ReplicaId(1), Order::Maintenance, 0, START);
+    pool.set_order(ReplicaId(1), Order::Maintenance.into(), START);
     is_now(&mut pool, "443/r1", "none is left");
-    pool.set_order(ReplicaId(1), Order::Ready, 0, START);
-    pool.set_order(ReplicaId(2), Order::Ready, 0, START);
+    pool.set_order(ReplicaId(1), Order::Ready.into(), START);
+    pool.set_order(ReplicaId(2), Order::Ready.into(), START);
     is_now(&mut pool, "443/r1>r3>*", "as before");
 }
 
@@ -175,7 +176,7 @@ fn a_refusal_says_why_and_is_counted() {
             Refusal::AllDown,
         ),
         (
-            |pool| pool.set_order(ReplicaId(0), Order::Maintenance, 0, START),
+            |pool| pool.set_order(ReplicaId(0), Order::Maintenance.into(), START),
             Refusal::AllAway,
         ),
         (
@@ -200,7 +201,12 @@ fn a_refusal_says_why_and_is_counted() {
 #[test]
 fn replicas_keep_their_numbers_by_name() {
     let mut pool = healthy(&sample::config(3));
-    pool.set_order(ReplicaId(2), Order::Drain, 5, START);
+    let drain = HeldOrder {
+        order: Order::Drain,
+        since_unix_ms: Some(5),
+        comment: "disk".to_owned(),
+    };
+    pool.set_order(ReplicaId(2), drain.clone(), START);
     let mut config = sample::config(3);
     config.replicas.remove(0);
     config.replicas.reverse();
@@ -208,7 +214,7 @@ fn replicas_keep_their_numbers_by_name() {
     assert_eq!(pool.ring(), [ReplicaId(2), ReplicaId(1)]);
     assert_eq!(pool.id("r1"), Some(ReplicaId(0)), "also one that left");
     let replica = pool.get(ReplicaId(2)).unwrap();
-    assert_eq!((replica.order, replica.ordered_unix_ms), (Order::Drain, 5));
+    assert_eq!(replica.held, drain);
     assert_eq!(pool.get(ReplicaId(0)).unwrap().position, None);
 }
 
@@ -254,7 +260,7 @@ fn only_routes_of_the_contract_are_chosen_whatever_the_replicas_do() {
                 }
                 3 => {
                     let orders = [Order::Ready, Order::Drain];
-                    pool.set_order(id, orders[random.below(2) as usize], 0, START);
+                    pool.set_order(id, orders[random.below(2) as usize].into(), START);
                 }
                 _ => pool.set_active(id, random.below(9) as u32, START),
             }
@@ -285,7 +291,7 @@ fn every_route_of_the_contract_can_be_chosen() {
                 } else if number != route.first() {
                     match route.others() {
                         Others::Tried => pool.set_verdict(id, 0, Verdict::Unhealthy, START),
-                        Others::Spared => pool.set_order(id, Order::Drain, 0, START),
+                        Others::Spared => pool.set_order(id, Order::Drain.into(), START),
                     }
                 }
             }

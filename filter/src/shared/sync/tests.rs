@@ -5,6 +5,9 @@ fn at(ms: u64) -> Moment {
     Moment::at(Duration::from_millis(ms))
 }
 
+/// A replica of which the configuration wants nothing.
+const R1: (&str, Order) = ("r1", Order::Ready);
+
 fn vm() -> (Sync, Random) {
     (Sync::new(Pace::new(1000, false)), Random::seeded(1))
 }
@@ -111,18 +114,23 @@ fn an_order_holds_since_it_was_first_given() {
         ("another", Order::Maintenance, 300, Ok(300)),
     ];
     for (why, order, unix_ms, expected) in cases {
-        let since = one.order(&mut store, "r1", order, unix_ms);
-        assert_eq!(since, expected, "{why}");
+        let held = one.order(&mut store, R1, order.into(), unix_ms);
+        let since = held.map(|held| held.since_unix_ms);
+        assert_eq!(since, expected.map(Some), "{why}");
         assert!(two.is_behind(&mut store), "{why}");
         let orders = two.read_orders(&mut store);
-        assert_eq!(Ok(orders.of("r1").1), expected, "{why}");
-        assert_eq!(orders.of("r1").0, order, "{why}");
-        assert_eq!(orders.of("r2"), (Order::Ready, 0), "{why}: of another");
+        let held = orders.of("r1", Order::Ready);
+        assert_eq!(held.since_unix_ms.ok_or(Lost), expected, "{why}");
+        assert_eq!(held.order, order, "{why}");
+        let other = orders.of("r2", Order::Ready);
+        assert_eq!(other, HeldOrder::default(), "{why}: of another");
     }
-    one.order(&mut store, "r1", Order::Ready, 400).unwrap();
-    assert_eq!(two.read_orders(&mut store).of("r1"), (Order::Ready, 0));
+    let ready = one.order(&mut store, R1, Order::Ready.into(), 400);
+    assert_eq!(ready, Ok(HeldOrder::default()));
+    let held = two.read_orders(&mut store).of("r1", Order::Ready);
+    assert_eq!(held, HeldOrder::default());
     store.refuses = true;
-    let refused = one.order(&mut store, "r1", Order::Drain, 500);
+    let refused = one.order(&mut store, R1, Order::Drain.into(), 500);
     assert_eq!(refused, Err(Lost));
 }
 
@@ -160,12 +168,16 @@ fn values_are_encoded_as_flat_lists() {
     let claim = one.claim(&mut store);
     one.announce(&mut store, claim, &[((1, 2), Verdict::Unhealthy)]);
     one.leave_details(&mut store, claim, &[], at(0));
-    one.order(&mut store, "r1", Order::Drain, 300).unwrap();
+    let disk = NewOrder {
+        order: Order::Drain,
+        comment: Some("disk"),
+    };
+    one.order(&mut store, R1, disk, 300).unwrap();
     let cases: [(&str, &[u8]); 4] = [
-        ("dtr.seats", &[1, 1]),
-        ("dtr.verdicts", &[1, 1, 1, 2, 1]),
-        ("dtr.orders", &[1, 1, 2, b'r', b'1', 1, 0xac, 2]),
-        ("dtr.details", &[1, 0]),
+        ("dtr.seats", &[2, 1]),
+        ("dtr.verdicts", &[2, 1, 1, 2, 1]),
+        ("dtr.orders", b"\x02\x01\x02r1\x01\xac\x02\x04disk\x00"),
+        ("dtr.details", &[2, 0]),
     ];
     for (key, expected) in cases {
         let record = store.read(key).unwrap();

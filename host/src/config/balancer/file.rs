@@ -1,5 +1,6 @@
 //! The configuration as the operator writes it: JSON, with defaults left out.
 
+use dtr_lb_filter::balance::order::Order;
 use dtr_lb_filter::config::{OnDown, Policy, Start, WhenAllDown};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -99,6 +100,10 @@ pub(super) struct Replica {
     pub(super) backup: bool,
     /// A full replica is passed over [default: no limit].
     pub(super) max_connections: Option<MaxConnections>,
+    /// What is wanted of it until something else is ordered while all is running [default:
+    /// ready].
+    #[schemars(with = "Option<Words<Order>>")]
+    pub(super) state: Option<Order>,
     /// Its own port for a port of a listener or check, where that differs: {"443": 8443}.
     #[serde(default)]
     pub(super) ports: UniqueMap<PortName, Port>,

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use dtr_lb_filter::balance::order::Order;
 use dtr_lb_filter::config::{CheckKind, OnDown, Policy, Service, Start, WhenAllDown};
 
 use super::address::Address;
@@ -110,6 +111,8 @@ pub struct Replica {
     pub backup: bool,
     /// At most this many connections; `None`: no limit.
     pub max_connections: Option<u32>,
+    /// What is wanted of it until something else is ordered.
+    pub state: Order,
     /// Its own port for a port of the service or of a check.
     pub ports: BTreeMap<u16, u16>,
 }

@@ -91,6 +91,7 @@ pub(super) fn replicas(
             weight: replica.weight.map_or(1, BoundedInt::u32),
             backup: replica.backup,
             max_connections: replica.max_connections.map(BoundedInt::u32),
+            state: replica.state.unwrap_or_default(),
             ports,
         });
     }
