@@ -309,6 +309,15 @@ pub struct Admin {
     pub loopback: bool,
 }
 
+impl Admin {
+    /// Where there is no such listener.
+    pub const NOBODY: Admin = Admin {
+        token: None,
+        loopback: false,
+        protect: Protect::Changes,
+    };
+}
+
 /// What of the admin listener needs the token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -92,7 +92,7 @@ impl ClusterStatus {
         let configured = config.cluster_status.as_ref();
         let credentials = match (&self.user, &self.password_file, configured) {
             (Some(user), Some(file), _) => {
-                if let Some(problem) = Credentials::exposure(file) {
+                if let Some(problem) = dtr_lb::exposure(file) {
                     let file = file.display();
                     log.print(&format!("warning: --password-file is {file}; {problem}"));
                 }

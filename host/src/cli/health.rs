@@ -53,7 +53,7 @@ impl Health {
 /// The admin listener of a configuration, and what to ask there.
 fn configured(file: &Path) -> Result<(SocketAddr, &'static str), Failure> {
     let (admin, path) = match read_file(file)? {
-        ConfigFile::Chain(chain) => (chain.admin, "/ready"),
+        ConfigFile::Chain(chain) => (chain.admin.map(|admin| admin.bind), "/ready"),
         file => {
             let admin = file.registries().first().and_then(|one| one.admin.clone());
             (admin.map(|admin| admin.bind), BALANCER)

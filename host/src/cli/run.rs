@@ -125,7 +125,9 @@ fn log_addresses(host: &Host, plan: &Plan) {
         }
     }
     if let Some(admin) = host.admin() {
-        tracing::info!("status, API and metrics on http://{admin}");
+        let tls = plan.admin.as_ref().and_then(|admin| admin.tls.as_ref());
+        let scheme = tls.map_or("http", |_| "https");
+        tracing::info!("status, API and metrics on {scheme}://{admin}");
     }
 }
 

@@ -12,6 +12,7 @@
 //! ```
 
 mod address;
+mod admin;
 mod balancer;
 mod chain;
 mod changes;
@@ -42,14 +43,13 @@ mod warnings;
 mod words;
 
 pub use address::{Address, Endpoint};
-pub use balancer::{
-    Admin, Check, ClusterStatus, Config, Health, Listener, Passive, Replica, Trust,
-};
+pub use admin::{Admin, AdminTls};
+pub use balancer::{Check, ClusterStatus, Config, Health, Listener, Passive, Replica, Trust};
 pub use chain::{Chain, ChainCluster, ChainListener, Protocol};
 pub use changes::Changes;
 pub use config_file::ConfigFile;
 pub use dns_name::DnsName;
-pub use dtr_lb_filter::config::Service;
+pub use dtr_lb_filter::config::{Protect, Service};
 pub use error::{ConfigError, ConfigErrors};
 pub use flags::Flags;
 pub use network_filter::{Failure, NetworkFilter, VmSettings};

@@ -43,18 +43,23 @@ impl Verify {
     }
 }
 
-/// Whether a file holds certificates; why not.
-fn read_certificates(path: &Path) -> Result<(), String> {
+/// The certificates of a file, at least one; what is wrong with it.
+pub(super) fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let pem = read_pem(path)?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    match certificates {
+        Ok(certificates) if certificates.is_empty() => Err("holds no certificate".to_owned()),
+        Ok(certificates) => Ok(certificates),
+        Err(error) => Err(format!("can't be decoded ({error})")),
+    }
+}
+
+/// What is in a file; why it can't be read.
+pub(super) fn read_pem(path: &Path) -> Result<Vec<u8>, String> {
     let unread = |error| format!("can't be read: {}: {error}", path.display());
     // A pipe may never end, and a reload must not wait for it.
     if !path.metadata().map_err(unread)?.is_file() {
         return Err(format!("is no file: {}", path.display()));
     }
-    let pem = std::fs::read(path).map_err(unread)?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    match certificates {
-        Ok(certificates) if certificates.is_empty() => Err("holds no certificate".to_owned()),
-        Ok(_) => Ok(()),
-        Err(error) => Err(format!("can't be decoded ({error})")),
-    }
+    std::fs::read(path).map_err(unread)
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use dtr_lb_filter::config::Admin;
 use dtr_lb_filter::contract::ClusterNames;
 
 use super::listener::{tcp_proxy, tls_inspector};
@@ -149,7 +150,7 @@ fn wasm_plugin(listener: &Listener, plan: &Plan, options: &IstioOptions) -> Node
     let configuration = plan.balancer.clone().map(|mut balancer| {
         balancer.set("port", &port.into());
         // No admin listener is there, nor anybody's business what its token is.
-        let nobody = serde_json::json!({ "token": null, "loopback": false });
+        let nobody = serde_json::to_value(Admin::NOBODY).unwrap_or_default();
         balancer.set("admin", &nobody);
         balancer.configuration
     });

@@ -96,10 +96,7 @@ impl Plan {
                 vm_id: contract::VM_ID.to_owned(),
                 configuration: filter_configuration(config, names, runners_up),
             }),
-            admin: config
-                .admin
-                .as_ref()
-                .map(|admin| Admin { bind: admin.bind }),
+            admin: config.admin.as_ref().map(Admin::from),
             services: None,
             cluster_statuses: cluster_status(config, names).into_iter().collect(),
             max_connections: config.max_connections,
@@ -139,7 +136,7 @@ impl Plan {
                 .collect(),
             network_filters: chain.filters.clone(),
             balancer: None,
-            admin: chain.admin.map(|bind| Admin { bind }),
+            admin: chain.admin.as_ref().map(Admin::from),
             services: None,
             cluster_statuses: Vec::new(),
             max_connections: chain.max_connections,

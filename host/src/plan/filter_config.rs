@@ -6,7 +6,7 @@ use dtr_lb_filter::config::{self as filter, CheckKind};
 use dtr_lb_filter::contract::ClusterNames;
 use serde_json::{Value, json};
 
-use crate::config::{Check, Config, Services};
+use crate::config::{Admin, Check, Config, Services};
 
 /// What the filter's plugins are configured with for several registries, of which these are
 /// the parts.
@@ -76,14 +76,10 @@ pub(super) fn filter_configuration(
             start: config.health.start,
         },
         compare: compare(config),
-        admin: filter::Admin {
-            token: config.admin.as_ref().and_then(|admin| admin.token.clone()),
-            loopback: config
-                .admin
-                .as_ref()
-                .is_some_and(|admin| admin.bind.ip().is_loopback()),
-            protect: filter::Protect::Changes,
-        },
+        admin: config
+            .admin
+            .as_ref()
+            .map_or(filter::Admin::NOBODY, Admin::access),
     };
     // Strings, numbers and lists only: nothing in it can fail to become JSON.
     serde_json::to_value(filter).unwrap_or_default()

@@ -19,7 +19,8 @@ use std::time::Duration;
 pub use dtr_lb_filter::contract::{ADMIN_ROOT, ServerNames, VM_ID, listener_root};
 
 pub use crate::cluster_status::Credentials;
-pub use crate::config::{Address, Failure, NetworkFilter, Protocol, Verify, VmSettings};
+use crate::config;
+pub use crate::config::{Address, AdminTls, Failure, NetworkFilter, Protocol, Verify, VmSettings};
 
 /// Everything a host needs to balance.
 #[derive(Clone, Debug, Default)]
@@ -225,4 +226,18 @@ impl Balancer {
 pub struct Admin {
     /// The address to listen on; port 0 means any free port.
     pub bind: SocketAddr,
+    /// Who may see and change what there.
+    pub access: dtr_lb_filter::config::Admin,
+    /// What clients are shown; `None`: they speak in the clear.
+    pub tls: Option<AdminTls>,
+}
+
+impl From<&config::Admin> for Admin {
+    fn from(admin: &config::Admin) -> Admin {
+        Admin {
+            bind: admin.bind,
+            access: admin.access(),
+            tls: admin.tls.clone(),
+        }
+    }
 }

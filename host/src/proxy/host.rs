@@ -26,7 +26,7 @@ use crate::proxy::context::ListenerContext;
 use crate::proxy::generation::{Generation, GenerationArgs};
 use crate::proxy::main_thread::{MainThread, Resolving};
 use crate::proxy::options::HostOptions;
-use crate::proxy::shared_state::SharedState;
+use crate::proxy::shared_state::{AdminState, SharedState};
 use crate::proxy::sockets::{BoundListener, LeftListener};
 use crate::upstream::cluster::Clusters;
 use crate::upstream::resolver::{DnsName, Resolver};
@@ -248,6 +248,7 @@ impl Host {
             vm_data: self.vm_data.clone(),
             admission: Arc::clone(&self.admission),
             pipes: Arc::clone(&self.pipes),
+            admin: plan.admin.as_ref().map(AdminState::of).transpose()?,
             admin_connections: self.file_budget.admin_connections(),
             phases: watching,
             first_worker: self.workers,

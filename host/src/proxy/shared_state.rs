@@ -3,14 +3,17 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use rustls::ServerConfig;
 use tokio::sync::watch;
 
 use crate::control::admission::Admission;
 use crate::control::lifecycle::Phase;
+use crate::error::StartError;
 use crate::filters::compiled_vm::CompiledVm;
 use crate::metrics::{Counters, WorkerCounters};
 use crate::net::forward::DataCallbacks;
 use crate::net::pipe::PipeBudget;
+use crate::plan::{Admin, AdminTls};
 use crate::proxy::admin::desk::AdminDesk;
 use crate::proxy::options::HostOptions;
 use crate::upstream::cluster::Clusters;
@@ -35,6 +38,8 @@ pub(crate) struct SharedState {
     /// Counts the connections of all workers, those of earlier plans included.
     pub(crate) admission: Arc<Admission>,
     pub(crate) pipes: Arc<PipeBudget>,
+    /// The admin listener; `None`: there is none.
+    pub(crate) admin: Option<AdminState>,
     /// How many clients the admin listener may have.
     pub(crate) admin_connections: usize,
     pub(crate) phases: watch::Receiver<Phase>,
@@ -46,6 +51,26 @@ pub(crate) struct SharedState {
     pub(crate) all_counters: Arc<WorkerCounters>,
     /// Where its workers take requests of the admin listener.
     pub(crate) admin_desk: AdminDesk,
+}
+
+/// The admin listener, as it is configured.
+pub(crate) struct AdminState {
+    /// Who may see and change what there.
+    pub(crate) access: dtr_lb_filter::config::Admin,
+    /// What clients are shown; `None`: they speak in the clear.
+    pub(crate) tls: Option<Arc<ServerConfig>>,
+}
+
+impl AdminState {
+    /// # Errors
+    /// The TLS library refuses the certificate.
+    pub(super) fn of(admin: &Admin) -> Result<AdminState, StartError> {
+        let tls = admin.tls.as_ref().map(AdminTls::server_config);
+        Ok(AdminState {
+            access: admin.access.clone(),
+            tls: tls.transpose().map_err(StartError::Tls)?.map(Arc::new),
+        })
+    }
 }
 
 impl SharedState {

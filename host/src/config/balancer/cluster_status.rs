@@ -8,6 +8,7 @@ use crate::cluster_status::Credentials;
 use crate::config::duration::BoundedDuration;
 use crate::config::problems::Problems;
 use crate::config::verify::Verify;
+use crate::secret_file::exposure;
 use dtr_lb_filter::config::CheckKind;
 
 /// How the registry is asked for its own word on its replicas.
@@ -55,7 +56,7 @@ pub(super) fn read(
         problems.refuse_field("cluster_status", problem);
     }
     let path = problems.source().folder().join(&file.password_file);
-    if let Some(problem) = Credentials::exposure(&path) {
+    if let Some(problem) = exposure(&path) {
         problems.warn(
             "cluster_status.password_file",
             file.password_file.as_str(),

@@ -8,10 +8,11 @@ use serde::Deserialize;
 use super::check_spec::{BodySpec, CheckSpec};
 use super::preset::Preset;
 use crate::config::address::{Address, Bind, Fqdn, PortName};
+use crate::config::admin::AdminSpec;
 use crate::config::duration::BoundedDuration;
 use crate::config::network_filter::NetworkFilterSpec;
 use crate::config::number::{BoundedInt, Fraction, MaxConnections, Port, Statuses};
-use crate::config::string::{HeaderName, HeaderValue, RegistryId, ReplicaName, Token};
+use crate::config::string::{HeaderName, HeaderValue, RegistryId, ReplicaName};
 use crate::config::target::Target;
 use crate::config::words::Words;
 use crate::unique_map::UniqueMap;
@@ -53,7 +54,7 @@ pub(in crate::config) struct File {
     /// Has each replica say how it sees the cluster, as a second witness [default: none].
     pub(super) cluster_status: Option<ClusterStatus>,
     /// Where status, API and metrics are served [default: nowhere].
-    pub(super) admin: Option<Admin>,
+    pub(super) admin: Option<AdminSpec>,
     /// Network filters that others wrote, at most 32, which connections meet before the
     /// balancer [default: none].
     #[serde(default)]
@@ -204,15 +205,4 @@ pub(super) struct ClusterStatus {
     /// [default: false].
     #[serde(default)]
     pub(super) insecure: bool,
-}
-
-/// The admin listener.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Admin {
-    /// Where /status, /_ping, /metrics and /ready are served: an IP address and a port.
-    pub(super) bind: Bind,
-    /// The bearer token every change needs, 8 to 512 visible characters; without one changes
-    /// are taken on loopback only [default: none].
-    pub(super) token: Option<Token>,
 }

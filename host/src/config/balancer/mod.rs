@@ -18,6 +18,7 @@ use dtr_lb_filter::balance::order::Order;
 use dtr_lb_filter::config::{CheckKind, OnDown, Policy, Service, Start, WhenAllDown};
 
 use super::address::Address;
+use super::admin::Admin;
 use super::network_filter::NetworkFilter;
 use super::source::Source;
 use super::verify::Verify;
@@ -195,13 +196,4 @@ pub struct Health {
     pub fall: u32,
     /// What a replica counts as before its first answer.
     pub start: Start,
-}
-
-/// The admin listener.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Admin {
-    /// Port 0 means any free port.
-    pub bind: SocketAddr,
-    /// The bearer token every change needs; `None`: changes need a loopback listener.
-    pub token: Option<String>,
 }

@@ -11,7 +11,8 @@ use super::cluster_status;
 use super::file::{self, File};
 use super::replicas::replicas;
 use super::warnings;
-use super::{Admin, Check, Config, Health, Listener, Passive, Replica};
+use super::{Check, Config, Health, Listener, Passive, Replica};
+use crate::config::admin::Admin;
 use crate::config::defaults::{CONNECT_TIMEOUT, DNS_REFRESH, DRAIN_TIMEOUT, HALF_CLOSE_TIMEOUT};
 use crate::config::duration::{self, BoundedDuration};
 use crate::config::network_filter::{self, NetworkFilter};
@@ -30,10 +31,7 @@ pub(in crate::config) fn validate(mut file: File, problems: &mut Problems) -> Co
 
 fn config(file: &File, filters: Vec<NetworkFilter>, problems: &mut Problems) -> Config {
     let health = health(&file.health, problems);
-    let admin = file.admin.as_ref().map(|admin| Admin {
-        bind: admin.bind.0,
-        token: admin.token.as_ref().map(|token| token.0.clone()),
-    });
+    let admin = file.admin.as_ref().map(|admin| admin.read(problems));
     let binds = binds(file, problems);
     let (listeners, checks) = CheckBuilder {
         general: file.health.check(),

@@ -12,7 +12,7 @@ pub(super) fn warn(file: &File, config: &Config, problems: &mut Problems) {
     warnings::of_idle_timeout(config.idle_timeout, problems);
     if let Some(admin) = &config.admin
         && admin.token.is_none()
-        && !problems.is_refused("admin.token")
+        && !problems.is_refused_in_part("admin")
     {
         warnings::of_open_admin(admin.bind, problems);
     }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::Protocol;
 use crate::config::address::{Bind, Endpoint};
+use crate::config::admin::AdminSpec;
 use crate::config::duration::BoundedDuration;
 use crate::config::network_filter::NetworkFilterSpec;
 use crate::config::number::MaxConnections;
@@ -23,7 +24,7 @@ pub(in crate::config) struct ChainFile {
     #[serde(default)]
     pub(super) filters: Vec<NetworkFilterSpec>,
     /// Where the metrics are served [default: nowhere].
-    pub(super) admin: Option<Admin>,
+    pub(super) admin: Option<AdminSpec>,
     /// How long a connection may be silent both ways, at least 1ms [default: for ever].
     pub(super) idle_timeout: Option<BoundedDuration<1>>,
     /// Whether another replica is tried when one accepts a connection and ends it before its
@@ -83,13 +84,4 @@ pub(super) struct Tls {
     /// How the certificate is checked: system, none, or the path of a PEM file, from the
     /// configuration's folder [default: system].
     pub(super) verify: Option<String>,
-}
-
-/// The admin listener.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "ChainAdmin")]
-pub(super) struct Admin {
-    /// Where /metrics and /ready are served: an IP address and a port.
-    pub(super) bind: Bind,
 }

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::address::Endpoint;
+use super::admin::Admin;
 use super::network_filter::NetworkFilter;
 use super::source::Source;
 use super::verify::Verify;
@@ -29,7 +30,7 @@ pub struct Chain {
     /// In the order connections meet them.
     pub filters: Vec<NetworkFilter>,
     /// Where the metrics are served; `None`: they are not.
-    pub admin: Option<SocketAddr>,
+    pub admin: Option<Admin>,
     /// How long a connection may be silent both ways; `None`: for ever.
     pub idle_timeout: Option<Duration>,
     /// Whether what a client sent first goes to another replica when the one that

@@ -25,8 +25,9 @@ pub(in crate::config) fn validate(file: ChainFile, problems: &mut Problems) -> C
     let filters = network_filter::load(file.filters, problems);
     let clusters = clusters(file.clusters, problems);
     let listeners = listeners(file.listeners, &clusters, problems);
-    let admin = file.admin.map(|admin| admin.bind.0);
-    let own = OwnListeners::new(listeners.iter().map(|one| one.bind), admin);
+    let admin = file.admin.map(|admin| admin.read(problems));
+    let bind = admin.as_ref().map(|admin| admin.bind);
+    let own = OwnListeners::new(listeners.iter().map(|one| one.bind), bind);
     for (at, cluster) in clusters.iter().enumerate() {
         for (index, endpoint) in cluster.endpoints.iter().enumerate() {
             let place = (&endpoint.address, endpoint.port);

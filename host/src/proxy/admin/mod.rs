@@ -1,41 +1,41 @@
-//! The admin listener: `/ready`, `/metrics` and, during a drain, `/_ping` are the
-//! host's own, everything else is answered by the filter.
+//! The admin listener: what the host itself serves there, and what the filter does.
 
+mod access;
+mod answer;
 mod connections;
 pub(crate) mod desk;
 mod reply;
 mod request;
+mod tls;
 mod write_timeout;
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
-use http::header::ALLOW;
-use http::{HeaderValue, Method, Request, StatusCode};
-use hyper::body::Incoming;
+use http::StatusCode;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_local;
-use tokio::time::timeout;
 use tracing::{debug, error};
 
 use crate::caught_panic::CaughtPanic;
 use crate::control::lifecycle::Phase;
 #[cfg(test)]
 use crate::fault::Fault;
-use crate::metrics::{self, HostMetrics};
 use crate::proxy::accept::{Clients, keep_accepting};
+use crate::proxy::admin::answer::Asked;
 use crate::proxy::admin::connections::{AdminConnections, AdminPlace};
-use crate::proxy::admin::desk::{AdminRequest, Waiting};
-use crate::proxy::admin::reply::{JSON, Reply, error, filter_is_down, reply};
+use crate::proxy::admin::desk::Waiting;
+use crate::proxy::admin::reply::{JSON, error};
 use crate::proxy::admin::write_timeout::WriteTimeout;
-use crate::proxy::cluster_watch;
 use crate::proxy::context::WorkerContext;
 use crate::proxy::shared_state::SharedState;
 
@@ -137,22 +137,34 @@ impl Clients<TcpStream> for Requests {
         };
         #[cfg(test)]
         shared.options.fault.strike(Fault::AdminAccept);
+        let tls = shared.admin.as_ref().and_then(|admin| admin.tls.clone());
         let Some(place) = place else {
-            refuse(&socket, client);
+            debug!(%client, "an admin connection is refused: as many are being answered as may be");
+            if tls.is_none() {
+                refuse(&socket);
+            }
             return;
         };
         let (current, local) = (self.current.clone(), self.local.unwrap_or(client));
         let limit = shared.options.admin_timeout;
+        // What is held of a generation keeps it from ending.
+        drop(shared);
         let id = place.id();
         let serving = spawn_local(async move {
-            let (current, place) = (&current, &place);
-            let service = service_fn(async |request| {
-                Ok::<_, Infallible>(answer(current, place, client, local, request).await)
-            });
-            let serving = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(limit)
-                .serve_connection(TokioIo::new(WriteTimeout::new(socket, limit)), service);
+            let asked = Asked {
+                current,
+                place,
+                client,
+                local,
+            };
+            let serving = async {
+                match tls {
+                    None => serve_http(WriteTimeout::new(socket, limit), &asked, limit).await,
+                    Some(tls) => {
+                        serve_http(tls::accept(socket, tls, limit).await?, &asked, limit).await
+                    }
+                }
+            };
             let serving = std::pin::pin!(serving);
             match CaughtPanic::catch_async(serving).await {
                 Ok(Ok(())) => {}
@@ -164,9 +176,22 @@ impl Clients<TcpStream> for Requests {
     }
 }
 
+/// Answers one request after the other.
+async fn serve_http(
+    socket: impl AsyncRead + AsyncWrite + Unpin,
+    asked: &Asked,
+    limit: Duration,
+) -> io::Result<()> {
+    let service = service_fn(async |request| Ok::<_, Infallible>(asked.answer(request).await));
+    let serving = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limit)
+        .serve_connection(TokioIo::new(socket), service);
+    serving.await.map_err(io::Error::other)
+}
+
 /// Every other connection is being answered.
-fn refuse(socket: &TcpStream, client: SocketAddr) {
-    debug!(%client, "an admin connection is refused: as many are being answered as may be");
+fn refuse(socket: &TcpStream) {
     let body = "{\"error\":\"as many requests are being answered as may be; try again\"}\n";
     let head = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: {JSON}\r\n\
@@ -175,131 +200,4 @@ fn refuse(socket: &TcpStream, client: SocketAddr) {
     );
     // Few bytes, which a new socket has room for.
     let _ = socket.try_write((head + body).as_bytes());
-}
-
-async fn answer(
-    current: &Current,
-    place: &AdminPlace,
-    client: SocketAddr,
-    local: SocketAddr,
-    request: Request<Incoming>,
-) -> Reply {
-    let Some(shared) = current.borrow().clone() else {
-        return error(StatusCode::SERVICE_UNAVAILABLE, "starting");
-    };
-    let phase = *shared.phases.borrow();
-    let own = match request.uri().path() {
-        "/ready" | "/metrics" => true,
-        // The filter knows of no drain.
-        "/_ping" => phase.is_drain(),
-        _ => false,
-    };
-    if own && !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut refused = error(StatusCode::METHOD_NOT_ALLOWED, "read only: use GET");
-        refused
-            .headers_mut()
-            .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return refused;
-    }
-    if own {
-        // Who asks is not idle.
-        drop(place.answering());
-    }
-    match request.uri().path() {
-        "/ready" => ready(&shared, phase),
-        "/_ping" if own => {
-            let ping = "{\"Error\":\"draining\",\"Healthy\":false}".to_owned();
-            reply(StatusCode::SERVICE_UNAVAILABLE, JSON, ping)
-        }
-        "/metrics" => {
-            let counters = [shared.all_counters.total()];
-            let filter = metrics::of_plan(
-                shared.vm_data.metrics(),
-                &shared.replicas,
-                shared.services.as_deref(),
-            );
-            let dropped = &shared.options.log_lines_dropped;
-            let host = HostMetrics {
-                workers: &counters,
-                admission: &shared.admission,
-                log_lines_dropped: dropped.load(Relaxed),
-                certificates: shared.clusters.certificate_expiries().collect(),
-                cluster_findings: (shared.with_cluster_status.iter())
-                    .filter_map(|service| {
-                        let found = cluster_watch::found(&shared.vm_data, service.as_deref())?;
-                        Some((service.clone(), found))
-                    })
-                    .collect(),
-            };
-            let text = metrics::render(&host, filter);
-            reply(
-                StatusCode::OK,
-                "text/plain; version=0.0.4; charset=utf-8",
-                text,
-            )
-        }
-        _ => {
-            let limit = shared.options.admin_timeout;
-            // What is held of a generation keeps it from ending.
-            drop(shared);
-            // Who sends its body slowly gives way to others.
-            let request = match request::read(request, limit).await {
-                Ok(request) => request,
-                Err(reply) => return reply,
-            };
-            let request = Box::new(AdminRequest {
-                client,
-                local,
-                request,
-            });
-            let _answering = place.answering();
-            let asking = ask_current(current, request);
-            timeout(limit, asking).await.unwrap_or_else(|_| {
-                error(
-                    StatusCode::GATEWAY_TIMEOUT,
-                    "the filter gave no answer in time",
-                )
-            })
-        }
-    }
-}
-
-/// Has the current generation answer; one that is retired meanwhile hands the request
-/// back, unanswered.
-async fn ask_current(current: &Current, mut request: Box<AdminRequest>) -> Reply {
-    let mut current = current.clone();
-    loop {
-        let Some(shared) = current.borrow_and_update().clone() else {
-            return filter_is_down();
-        };
-        match shared.admin_desk.ask(request).await {
-            Ok(reply) => return reply,
-            Err(_) if *shared.phases.borrow() != Phase::Retiring => return filter_is_down(),
-            Err(unanswered) => request = unanswered,
-        }
-        // It is replaced before it is retired.
-        if !current.has_changed().unwrap_or(false) {
-            return filter_is_down();
-        }
-    }
-}
-
-fn ready(shared: &SharedState, phase: Phase) -> Reply {
-    let running: u64 = shared
-        .counters
-        .iter()
-        .map(|counters| counters.vm_running.load(Relaxed))
-        .sum();
-    match phase {
-        Phase::Starting => error(StatusCode::SERVICE_UNAVAILABLE, "starting"),
-        Phase::Running | Phase::Retiring if running > 0 || shared.vms.is_empty() => {
-            reply(StatusCode::OK, JSON, "{\"ready\":true}\n".to_owned())
-        }
-        Phase::Running | Phase::Retiring => {
-            error(StatusCode::SERVICE_UNAVAILABLE, "no filter runs")
-        }
-        Phase::Announcing | Phase::Draining | Phase::Cutting | Phase::Over => {
-            error(StatusCode::SERVICE_UNAVAILABLE, "draining")
-        }
-    }
 }

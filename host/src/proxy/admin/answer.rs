@@ -1,0 +1,197 @@
+//! What a request of the admin listener is answered: some by the host itself, the others
+//! by the filter.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use dtr_lb_filter::admin::access::Purpose;
+use dtr_lb_filter::config::Admin;
+use http::header::ALLOW;
+use http::{HeaderValue, Method, Request, StatusCode};
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use crate::control::lifecycle::Phase;
+use crate::metrics::{self, HostMetrics};
+use crate::proxy::admin::Current;
+use crate::proxy::admin::access::admit;
+use crate::proxy::admin::connections::AdminPlace;
+use crate::proxy::admin::desk::AdminRequest;
+use crate::proxy::admin::reply::{JSON, Reply, error, filter_is_down, reply};
+use crate::proxy::admin::request;
+use crate::proxy::cluster_watch;
+use crate::proxy::shared_state::SharedState;
+
+/// Who asks, and whom.
+pub(super) struct Asked {
+    pub(super) current: Current,
+    pub(super) place: AdminPlace,
+    pub(super) client: SocketAddr,
+    pub(super) local: SocketAddr,
+}
+
+/// What the host itself serves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Own {
+    Ready,
+    /// The filter knows of no drain.
+    PingWhileDraining,
+    Metrics,
+}
+
+impl Own {
+    fn at(path: &str, phase: Phase) -> Option<Own> {
+        match path {
+            "/ready" => Some(Own::Ready),
+            "/_ping" if phase.is_drain() => Some(Own::PingWhileDraining),
+            "/metrics" => Some(Own::Metrics),
+            _ => None,
+        }
+    }
+
+    /// What it may be asked with.
+    fn methods(self) -> (&'static [Method], &'static str) {
+        match self {
+            Own::Ready | Own::PingWhileDraining | Own::Metrics => {
+                (&[Method::GET, Method::HEAD], "GET, HEAD")
+            }
+        }
+    }
+
+    /// `None`: whoever asks is answered.
+    fn purpose(self) -> Option<Purpose> {
+        match self {
+            Own::Ready | Own::PingWhileDraining => None,
+            Own::Metrics => Some(Purpose::Read),
+        }
+    }
+}
+
+impl Asked {
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Reply {
+        let Some(shared) = self.current.borrow().clone() else {
+            return error(StatusCode::SERVICE_UNAVAILABLE, "starting");
+        };
+        let phase = *shared.phases.borrow();
+        let Some(own) = Own::at(request.uri().path(), phase) else {
+            return self.ask_filter(shared, request).await;
+        };
+        let (methods, names) = own.methods();
+        if !methods.contains(request.method()) {
+            let text = format!("the method is not one of {names}");
+            let mut refused = error(StatusCode::METHOD_NOT_ALLOWED, &text);
+            let allowed = HeaderValue::from_static(names);
+            refused.headers_mut().insert(ALLOW, allowed);
+            return refused;
+        }
+        // Who asks is not idle.
+        let _answering = self.place.answering();
+        let access = shared.admin.as_ref().map(|admin| &admin.access);
+        if let Some(purpose) = own.purpose()
+            && let Err(denied) = admit(&request, purpose, access.unwrap_or(&Admin::NOBODY))
+        {
+            return *denied;
+        }
+        match own {
+            Own::Ready => ready(&shared, phase),
+            Own::PingWhileDraining => {
+                let ping = "{\"Error\":\"draining\",\"Healthy\":false}".to_owned();
+                reply(StatusCode::SERVICE_UNAVAILABLE, JSON, ping)
+            }
+            Own::Metrics => metrics(&shared),
+        }
+    }
+
+    async fn ask_filter(&self, shared: Arc<SharedState>, request: Request<Incoming>) -> Reply {
+        let limit = shared.options.admin_timeout;
+        // What is held of a generation keeps it from ending.
+        drop(shared);
+        // Who sends its body slowly gives way to others.
+        let request = match request::read(request, limit).await {
+            Ok(request) => request,
+            Err(reply) => return reply,
+        };
+        let request = Box::new(AdminRequest {
+            client: self.client,
+            local: self.local,
+            request,
+        });
+        let _answering = self.place.answering();
+        let asking = ask_current(&self.current, request);
+        timeout(limit, asking).await.unwrap_or_else(|_| {
+            error(
+                StatusCode::GATEWAY_TIMEOUT,
+                "the filter gave no answer in time",
+            )
+        })
+    }
+}
+
+/// Has the current generation answer; one that is retired meanwhile hands the request
+/// back, unanswered.
+async fn ask_current(current: &Current, mut request: Box<AdminRequest>) -> Reply {
+    let mut current = current.clone();
+    loop {
+        let Some(shared) = current.borrow_and_update().clone() else {
+            return filter_is_down();
+        };
+        match shared.admin_desk.ask(request).await {
+            Ok(reply) => return reply,
+            Err(_) if *shared.phases.borrow() != Phase::Retiring => return filter_is_down(),
+            Err(unanswered) => request = unanswered,
+        }
+        // It is replaced before it is retired.
+        if !current.has_changed().unwrap_or(false) {
+            return filter_is_down();
+        }
+    }
+}
+
+fn metrics(shared: &SharedState) -> Reply {
+    let counters = [shared.all_counters.total()];
+    let filter = metrics::of_plan(
+        shared.vm_data.metrics(),
+        &shared.replicas,
+        shared.services.as_deref(),
+    );
+    let dropped = &shared.options.log_lines_dropped;
+    let host = HostMetrics {
+        workers: &counters,
+        admission: &shared.admission,
+        log_lines_dropped: dropped.load(Relaxed),
+        certificates: shared.clusters.certificate_expiries().collect(),
+        cluster_findings: (shared.with_cluster_status.iter())
+            .filter_map(|service| {
+                let found = cluster_watch::found(&shared.vm_data, service.as_deref())?;
+                Some((service.clone(), found))
+            })
+            .collect(),
+    };
+    let text = metrics::render(&host, filter);
+    reply(
+        StatusCode::OK,
+        "text/plain; version=0.0.4; charset=utf-8",
+        text,
+    )
+}
+
+fn ready(shared: &SharedState, phase: Phase) -> Reply {
+    let running: u64 = shared
+        .counters
+        .iter()
+        .map(|counters| counters.vm_running.load(Relaxed))
+        .sum();
+    match phase {
+        Phase::Starting => error(StatusCode::SERVICE_UNAVAILABLE, "starting"),
+        Phase::Running | Phase::Retiring if running > 0 || shared.vms.is_empty() => {
+            reply(StatusCode::OK, JSON, "{\"ready\":true}\n".to_owned())
+        }
+        Phase::Running | Phase::Retiring => {
+            error(StatusCode::SERVICE_UNAVAILABLE, "no filter runs")
+        }
+        Phase::Announcing | Phase::Draining | Phase::Cutting | Phase::Over => {
+            error(StatusCode::SERVICE_UNAVAILABLE, "draining")
+        }
+    }
+}
