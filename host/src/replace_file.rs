@@ -22,5 +22,7 @@ pub fn replace_file(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         .mode(mode)
         .open(&fresh)?;
     file.write_all(bytes)?;
+    // Or it may be empty after the machine has lost power.
+    file.sync_all()?;
     fs::rename(&fresh, path)
 }

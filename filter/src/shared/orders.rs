@@ -25,6 +25,11 @@ pub struct OrderRecord {
 }
 
 impl Orders {
+    /// Each of them.
+    pub fn into_records(self) -> Vec<OrderRecord> {
+        self.0
+    }
+
     /// As they stand on the board; `None`: it is no such value.
     pub fn of_value(value: &[u8]) -> Option<Orders> {
         board::decode(value)
@@ -93,6 +98,12 @@ impl Orders {
     /// Forgets those.
     pub(crate) fn drop_void(&mut self, configured: impl Fn(&str) -> Option<Order>) {
         self.0.retain(|record| !is_void(record, &configured));
+    }
+}
+
+impl FromIterator<OrderRecord> for Orders {
+    fn from_iter<I: IntoIterator<Item = OrderRecord>>(records: I) -> Orders {
+        Orders(records.into_iter().collect())
     }
 }
 

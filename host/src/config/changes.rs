@@ -102,6 +102,7 @@ impl Config {
         other([
             ("listeners", self.listeners != before.listeners),
             ("admin", self.admin != before.admin),
+            ("state_dir", self.state_dir != before.state_dir),
             (
                 "connect_timeout",
                 self.connect_timeout != before.connect_timeout,

@@ -45,9 +45,10 @@ pub(super) const OF_A_SERVICE: [&str; 11] = [
 ];
 
 /// The others: the balancer's.
-pub(super) const OF_THE_BALANCER: [&str; 12] = [
+pub(super) const OF_THE_BALANCER: [&str; 13] = [
     "listeners",
     "admin",
+    "state_dir",
     "filters",
     "connect_timeout",
     "idle_timeout",

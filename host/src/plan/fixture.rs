@@ -34,6 +34,7 @@ pub(crate) fn plan(endpoints: &[(&str, SocketAddr)]) -> Plan {
             configuration: serde_json::Value::Null,
         }),
         admin: None,
+        state_dir: None,
         services: None,
         cluster_statuses: Vec::new(),
         max_connections: None,

@@ -14,6 +14,7 @@ mod services;
 mod tests;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use dtr_lb_filter::contract::{ADMIN_ROOT, ServerNames, VM_ID, listener_root};
@@ -41,6 +42,9 @@ pub struct Plan {
     pub balancer: Option<Balancer>,
     /// Where the page, the API and the metrics are served.
     pub admin: Option<Admin>,
+    /// The folder in which orders are kept for the next start; `None`: they end with the
+    /// process. The standalone host's alone.
+    pub state_dir: Option<PathBuf>,
     /// How connections say which of several services they are for; `None`: there is one
     /// registry, or none.
     pub services: Option<Services>,

@@ -26,6 +26,7 @@ use crate::proxy::context::ListenerContext;
 use crate::proxy::generation::{Generation, GenerationArgs};
 use crate::proxy::main_thread::{MainThread, Resolving};
 use crate::proxy::options::HostOptions;
+use crate::proxy::order_file::OrderFile;
 use crate::proxy::shared_state::{AdminState, SharedState};
 use crate::proxy::sockets::{BoundListener, LeftListener};
 use crate::upstream::cluster::Clusters;
@@ -89,6 +90,9 @@ impl Host {
             current: Generation::default(),
             retired: Vec::new(),
         };
+        if let Some(order_file) = OrderFile::of(&plan, &host.vm_data) {
+            order_file.load();
+        }
         host.run(plan, wasm).await?;
         Ok(host)
     }
@@ -231,6 +235,7 @@ impl Host {
         clusters.refuse_loops(own.collect())?;
         resolver.resolve(self.options.resolve_limit).await;
 
+        let order_file = self.order_file(&plan).await?;
         let vms = CompiledVm::all(&mut self.modules, &plan, wasm)?;
         let (phases, watching) = watch::channel(Phase::Starting);
         let shared = Arc::new(SharedState {
@@ -249,6 +254,7 @@ impl Host {
             admission: Arc::clone(&self.admission),
             pipes: Arc::clone(&self.pipes),
             admin: plan.admin.as_ref().map(AdminState::of).transpose()?,
+            order_file: order_file.clone(),
             admin_connections: self.file_budget.admin_connections(),
             phases: watching,
             first_worker: self.workers,
@@ -285,6 +291,7 @@ impl Host {
         }
         next.enter(Phase::Running);
         self.main_thread.set_current(shared);
+        self.main_thread.keep_orders(order_file);
         if let Some(sockets) = new_admin {
             self.main_thread.serve_admin(sockets);
         }
@@ -315,6 +322,21 @@ impl Host {
         }
         (self.listeners, self.admin) = (listeners, admin);
         Ok(())
+    }
+
+    /// Keeps the orders of a plan's replicas, if that is asked for, and proves it.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    async fn order_file(&self, plan: &Plan) -> Result<Option<Arc<OrderFile>>, StartError> {
+        let Some(order_file) = OrderFile::of(plan, &self.vm_data).map(Arc::new) else {
+            return Ok(None);
+        };
+        order_file.save().await.map_err(|source| {
+            let path = order_file.path().to_owned();
+            StartError::StateDir { path, source }
+        })?;
+        Ok(Some(order_file))
     }
 
     /// How many connections a plan allows.

@@ -19,6 +19,7 @@ use crate::fault::{Fault, FaultSwitch};
 use crate::filters::backoff::Backoff;
 use crate::proxy::admin::{Admin, Current};
 use crate::proxy::cluster_watch::{self, ClusterWatch};
+use crate::proxy::order_file::OrderFile;
 use crate::proxy::shared_state::SharedState;
 use crate::upstream::resolver::Resolver;
 
@@ -34,6 +35,8 @@ enum Order {
     Serve(Vec<StdListener>),
     /// Keep these names up to date, instead of those before.
     Resolve(Resolving),
+    /// Keep orders in this file, instead of the one before.
+    KeepOrders(Option<Arc<OrderFile>>),
     /// Have these replicas say how their clusters are, instead of those before, and have
     /// the filters forget what is asked no more.
     Watch(Vec<ClusterWatch>, Shared),
@@ -83,6 +86,11 @@ impl MainThread {
         let _ = self.orders.send(Order::Watch(watches, vm_data));
     }
 
+    /// Keeps orders in this file from now on.
+    pub(super) fn keep_orders(&self, order_file: Option<Arc<OrderFile>>) {
+        let _ = self.orders.send(Order::KeepOrders(order_file));
+    }
+
     /// Looks these names up from now on, and no others.
     pub(super) fn resolve(&self, resolving: Resolving) {
         let _ = self.orders.send(Order::Resolve(resolving));
@@ -93,6 +101,7 @@ async fn live(mut orders: mpsc::UnboundedReceiver<Order>, current: Current) {
     let admin = Admin::new(current);
     let mut accepting: Vec<oneshot::Sender<()>> = Vec::new();
     let mut resolving: Option<AbortHandle> = None;
+    let mut keeping: Option<AbortHandle> = None;
     let mut watching: Vec<(Option<String>, AbortHandle)> = Vec::new();
     while let Some(order) = orders.recv().await {
         match order {
@@ -113,6 +122,12 @@ async fn live(mut orders: mpsc::UnboundedReceiver<Order>, current: Current) {
             Order::Resolve(names) => {
                 let next = spawn_local(keep_resolving(names)).abort_handle();
                 if let Some(last) = resolving.replace(next) {
+                    last.abort();
+                }
+            }
+            Order::KeepOrders(order_file) => {
+                let next = order_file.map(|file| spawn_local(file.run()).abort_handle());
+                if let Some(last) = std::mem::replace(&mut keeping, next) {
                     last.abort();
                 }
             }

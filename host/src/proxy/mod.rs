@@ -12,6 +12,7 @@ mod landing;
 mod listener;
 mod main_thread;
 pub(crate) mod options;
+mod order_file;
 mod requested_service;
 mod session;
 mod shared_state;

@@ -16,6 +16,7 @@ use crate::net::pipe::PipeBudget;
 use crate::plan::{Admin, AdminTls};
 use crate::proxy::admin::desk::AdminDesk;
 use crate::proxy::options::HostOptions;
+use crate::proxy::order_file::OrderFile;
 use crate::upstream::cluster::Clusters;
 use proxy_wasm_engine::Shared;
 
@@ -40,6 +41,8 @@ pub(crate) struct SharedState {
     pub(crate) pipes: Arc<PipeBudget>,
     /// The admin listener; `None`: there is none.
     pub(crate) admin: Option<AdminState>,
+    /// Keeps orders for the next start; `None`: they end with the process.
+    pub(super) order_file: Option<Arc<OrderFile>>,
     /// How many clients the admin listener may have.
     pub(crate) admin_connections: usize,
     pub(crate) phases: watch::Receiver<Phase>,

@@ -55,6 +55,9 @@ pub(in crate::config) struct File {
     pub(super) cluster_status: Option<ClusterStatus>,
     /// Where status, API and metrics are served [default: nowhere].
     pub(super) admin: Option<AdminSpec>,
+    /// A folder, from the configuration's own, in which orders are kept for the next start
+    /// [default: none].
+    pub(super) state_dir: Option<String>,
     /// Network filters that others wrote, at most 32, which connections meet before the
     /// balancer [default: none].
     #[serde(default)]

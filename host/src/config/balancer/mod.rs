@@ -12,6 +12,7 @@ mod warnings;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use dtr_lb_filter::balance::order::Order;
@@ -62,6 +63,9 @@ pub struct Config {
     pub cluster_status: Option<ClusterStatus>,
     /// Where the page, the API and the metrics are served; `None`: they are not.
     pub admin: Option<Admin>,
+    /// The folder in which orders are kept for the next start; `None`: they end with the
+    /// process. The standalone host's alone.
+    pub state_dir: Option<PathBuf>,
     /// Filters that others wrote, which connections meet before the balancer.
     pub filters: Vec<NetworkFilter>,
     /// How long one connect attempt to a replica may take.

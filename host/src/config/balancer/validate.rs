@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use dtr_lb_filter::config::{OnDown, Policy, Start, WhenAllDown};
@@ -32,6 +33,8 @@ pub(in crate::config) fn validate(mut file: File, problems: &mut Problems) -> Co
 fn config(file: &File, filters: Vec<NetworkFilter>, problems: &mut Problems) -> Config {
     let health = health(&file.health, problems);
     let admin = file.admin.as_ref().map(|admin| admin.read(problems));
+    let state_dir = file.state_dir.as_deref();
+    let state_dir = state_dir.map(|folder| self::state_dir(folder, problems));
     let binds = binds(file, problems);
     let (listeners, checks) = CheckBuilder {
         general: file.health.check(),
@@ -76,6 +79,7 @@ fn config(file: &File, filters: Vec<NetworkFilter>, problems: &mut Problems) -> 
             .map_or(COMPARE_INTERVAL, BoundedDuration::get),
         cluster_status,
         admin,
+        state_dir,
         filters,
         connect_timeout: file
             .connect_timeout
@@ -96,6 +100,19 @@ fn config(file: &File, filters: Vec<NetworkFilter>, problems: &mut Problems) -> 
         warnings: Vec::new(),
         source: problems.source().clone(),
     }
+}
+
+/// A folder that is there.
+fn state_dir(given: &str, problems: &mut Problems) -> PathBuf {
+    let folder = problems.source().folder().join(given);
+    if !folder.is_dir() {
+        let problem = format!(
+            "{} is no folder; make it, for the user that runs dtr-lb to write to",
+            folder.display()
+        );
+        problems.refuse("state_dir", given, problem);
+    }
+    folder
 }
 
 fn health(file: &file::Health, problems: &mut Problems) -> Health {

@@ -21,6 +21,7 @@ use crate::proxy::admin::desk::AdminRequest;
 use crate::proxy::admin::reply::{JSON, Reply, error, filter_is_down, reply};
 use crate::proxy::admin::request;
 use crate::proxy::cluster_watch;
+use crate::proxy::order_file::OrderFile;
 use crate::proxy::shared_state::SharedState;
 
 /// Who asks, and whom.
@@ -105,6 +106,7 @@ impl Asked {
 
     async fn ask_filter(&self, shared: Arc<SharedState>, request: Request<Incoming>) -> Reply {
         let limit = shared.options.admin_timeout;
+        let order_file = shared.order_file.clone();
         // What is held of a generation keeps it from ending.
         drop(shared);
         // Who sends its body slowly gives way to others.
@@ -112,6 +114,7 @@ impl Asked {
             Ok(request) => request,
             Err(reply) => return reply,
         };
+        let may_order = request.method() == Method::PUT;
         let request = Box::new(AdminRequest {
             client: self.client,
             local: self.local,
@@ -119,12 +122,31 @@ impl Asked {
         });
         let _answering = self.place.answering();
         let asking = ask_current(&self.current, request);
-        timeout(limit, asking).await.unwrap_or_else(|_| {
+        let reply = timeout(limit, asking).await.unwrap_or_else(|_| {
             error(
                 StatusCode::GATEWAY_TIMEOUT,
                 "the filter gave no answer in time",
             )
-        })
+        });
+        match order_file.filter(|_| may_order && reply.status().is_success()) {
+            Some(order_file) => kept(reply, &order_file).await,
+            None => reply,
+        }
+    }
+}
+
+/// The reply to an order, which must outlive a restart.
+async fn kept(reply: Reply, order_file: &Arc<OrderFile>) -> Reply {
+    match order_file.save().await {
+        Ok(()) => reply,
+        Err(problem) => {
+            let path = order_file.path().display();
+            let text = format!(
+                "the order holds, but would not outlive a restart: {path} can't be written: \
+                 {problem}; give room or permission, then order it again"
+            );
+            error(StatusCode::INTERNAL_SERVER_ERROR, &text)
+        }
     }
 }
 
