@@ -58,6 +58,7 @@ pub use net::fd_limit::FilesLacking;
 pub use net::requested_name::RequestedName;
 pub use proxy::host::Host;
 pub use proxy::options::HostOptions;
+pub use proxy::reload_request::{NotReloaded, ReloadRequest, ReloadSender, Reloaded};
 pub use replace_file::replace_file;
 pub use secret_file::{exposure, read_secret};
 pub use sha256::sha256;

@@ -19,6 +19,7 @@ mod manual;
 mod module_cache;
 mod output;
 mod panic_hook;
+mod reload;
 mod run;
 mod schema;
 mod service_manager;

@@ -3,46 +3,58 @@
 use std::io;
 
 use anyhow::Context;
-use dtr_lb::config::ConfigFile;
 use dtr_lb::plan::Plan;
 use dtr_lb::{FILTER, Host, HostOptions, StartError};
 
 use super::config_args::ConfigArgs;
 use super::failure::Failure;
+use super::reload::{Cause, Causes, Running};
 use super::service_manager;
 use super::signal::{SignalAction, Signals};
 
 /// Balances until a signal, then drains. SIGHUP has the configuration read again.
 pub(super) fn run(config_args: &ConfigArgs, options: HostOptions) -> Result<(), Failure> {
-    let file = config_args.read()?;
-    log_warnings(&file);
+    let config = config_args.read()?;
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("no runtime")?;
     let result = runtime.block_on(async {
         let mut signals = Signals::new().context("signals can't be awaited")?;
-        let mut plan = Plan::of_file(&file);
-        let mut host = start(&plan, options).await?;
-        log_addresses(&host, &plan);
-        service_manager::ready(&serving(&host));
+        let (reloads, mut causes) = Causes::new(config_args);
+        causes.follow(&config)?;
+        let options = HostOptions {
+            reloads: Some(reloads),
+            ..options
+        };
+        let plan = Plan::of_file(&config);
+        let mut running = Running {
+            host: start(&plan, options).await?,
+            config_args,
+            config,
+            plan,
+        };
+        log_addresses(&running.host, &running.plan);
+        service_manager::ready(&serving(&running.host));
         tokio::spawn(service_manager::feed_watchdog());
         let signal = loop {
-            match signals.next().await {
-                SignalAction::End(signal) => break signal,
-                SignalAction::Reload => {
-                    service_manager::reloading();
-                    match reload(&mut host, config_args).await {
-                        Ok(new_plan) => plan = new_plan,
-                        Err(error) => {
-                            tracing::error!("SIGHUP: {error}; the balancer goes on as before");
-                        }
-                    }
-                    service_manager::ready(&serving(&host));
-                }
-            }
+            let cause = tokio::select! {
+                action = signals.next() => match action {
+                    SignalAction::End(signal) => break signal,
+                    SignalAction::Reload => Cause::Signal,
+                },
+                cause = causes.next() => cause,
+            };
+            service_manager::reloading();
+            running.reload(cause, &mut causes).await;
+            service_manager::ready(&serving(&running.host));
         };
-        drain(host, &plan, signal, signals).await;
+        // Who waits for a reload is told that there is none.
+        drop(causes);
+        drain(running.host, &running.plan, signal, signals).await;
         Ok(())
     });
     // A look-up of a name may block a thread for as long as the resolver waits.
@@ -55,19 +67,6 @@ pub(super) async fn start(plan: &Plan, options: HostOptions) -> Result<Host, any
     Host::start(plan.clone(), FILTER, options)
         .await
         .map_err(with_remedy)
-}
-
-/// Reads the configuration again and applies it.
-async fn reload(host: &mut Host, config_args: &ConfigArgs) -> Result<Plan, Failure> {
-    let file = config_args.read_again()?;
-    let plan = Plan::of_file(&file);
-    host.reload(plan.clone(), FILTER)
-        .await
-        .map_err(with_remedy)?;
-    tracing::info!("SIGHUP: the configuration was read again; open connections go on");
-    log_warnings(&file);
-    log_addresses(host, &plan);
-    Ok(plan)
 }
 
 /// Announces the drain, then lets the open connections end; a second signal ends
@@ -111,13 +110,7 @@ fn serving(host: &Host) -> String {
     format!("accepts connections on {}", addresses.join(", "))
 }
 
-fn log_warnings(file: &ConfigFile) {
-    for warning in file.warnings() {
-        tracing::warn!("{warning}");
-    }
-}
-
-fn log_addresses(host: &Host, plan: &Plan) {
+pub(super) fn log_addresses(host: &Host, plan: &Plan) {
     for (address, listener) in host.listeners().iter().zip(&plan.listeners) {
         match plan.balancer {
             Some(_) => tracing::info!("balancing port {} on {address}", listener.port),
@@ -131,7 +124,7 @@ fn log_addresses(host: &Host, plan: &Plan) {
     }
 }
 
-fn with_remedy(error: StartError) -> anyhow::Error {
+pub(super) fn with_remedy(error: StartError) -> anyhow::Error {
     match &error {
         StartError::Bind { address, source }
             if source.kind() == io::ErrorKind::PermissionDenied =>

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::balancer::{Config, Replica};
+use super::chain::Chain;
 use super::config_file::ConfigFile;
 
 /// What one configuration changes of another, in a line:
@@ -38,7 +39,7 @@ impl ConfigFile {
         });
         let general = match (now.first(), then.first()) {
             (Some(now), Some(then)) => now.general_fields_other_than(then),
-            _ => Vec::new(),
+            _ => self.fields_of_a_chain_other_than(before),
         };
         let of_all = self.fields_of_services_other_than(before);
         let general = general.into_iter().chain(of_all).map(str::to_owned);
@@ -60,6 +61,42 @@ impl ConfigFile {
             (ConfigFile::Services(_), _) | (_, ConfigFile::Services(_)) => vec!["services"],
             _ => Vec::new(),
         }
+    }
+
+    /// What makes a file a chain stands for all that changes when it becomes one.
+    fn fields_of_a_chain_other_than(&self, before: &ConfigFile) -> Vec<&'static str> {
+        match (self, before) {
+            (ConfigFile::Chain(now), ConfigFile::Chain(then)) => now.fields_other_than(then),
+            _ => vec!["clusters"],
+        }
+    }
+}
+
+impl Chain {
+    fn fields_other_than(&self, before: &Chain) -> Vec<&'static str> {
+        other([
+            ("listeners", self.listeners != before.listeners),
+            ("clusters", self.clusters != before.clusters),
+            ("filters", self.filters != before.filters),
+            ("admin", self.admin != before.admin),
+            ("watch", self.watch != before.watch),
+            ("idle_timeout", self.idle_timeout != before.idle_timeout),
+            (
+                "resend_first_flight",
+                self.resend_first_flight != before.resend_first_flight,
+            ),
+            (
+                "half_close_timeout",
+                self.half_close_timeout != before.half_close_timeout,
+            ),
+            (
+                "max_connections",
+                self.max_connections != before.max_connections,
+            ),
+            ("dns_refresh", self.dns_refresh != before.dns_refresh),
+            ("drain_delay", self.drain_delay != before.drain_delay),
+            ("drain_timeout", self.drain_timeout != before.drain_timeout),
+        ])
     }
 }
 
@@ -103,6 +140,8 @@ impl Config {
             ("listeners", self.listeners != before.listeners),
             ("admin", self.admin != before.admin),
             ("state_dir", self.state_dir != before.state_dir),
+            ("watch", self.watch != before.watch),
+            ("filters", self.filters != before.filters),
             (
                 "connect_timeout",
                 self.connect_timeout != before.connect_timeout,
@@ -153,6 +192,14 @@ impl Replica {
 fn other<const N: usize>(fields: [(&'static str, bool); N]) -> Vec<&'static str> {
     let others = fields.into_iter().filter(|(_, is_other)| *is_other);
     others.map(|(name, _)| name).collect()
+}
+
+impl Changes {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Changes::default()
+    }
 }
 
 impl fmt::Display for Changes {

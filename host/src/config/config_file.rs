@@ -84,6 +84,15 @@ impl ConfigFile {
         }
     }
 
+    /// Whether a change of the file is taken over at once.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        match self {
+            ConfigFile::Chain(chain) => chain.watch,
+            file => file.registries().first().is_some_and(|one| one.watch),
+        }
+    }
+
     /// What is right and still probably not meant, in the order of the file.
     #[must_use]
     pub fn warnings(&self) -> &[ConfigWarning] {

@@ -45,10 +45,11 @@ pub(super) const OF_A_SERVICE: [&str; 11] = [
 ];
 
 /// The others: the balancer's.
-pub(super) const OF_THE_BALANCER: [&str; 13] = [
+pub(super) const OF_THE_BALANCER: [&str; 14] = [
     "listeners",
     "admin",
     "state_dir",
+    "watch",
     "filters",
     "connect_timeout",
     "idle_timeout",

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 #[cfg(test)]
 use crate::fault::FaultSwitch;
+use crate::proxy::reload_request::ReloadSender;
 use crate::upstream::resolver::{self, Lookup};
 
 /// How a host runs; what it does is the plan's.
@@ -28,6 +29,9 @@ pub struct HostOptions {
     /// request, and its body, and may go without reading what it asked for; and how
     /// long the filter's answer may take.
     pub admin_timeout: Duration,
+    /// Takes requests for a reload that come over the admin listener. `None`: nobody can
+    /// ask for one there.
+    pub reloads: Option<ReloadSender>,
     /// Counted by the writer of the log, and shown among the metrics: lines that
     /// were dropped because they could not be written.
     pub log_lines_dropped: Arc<AtomicU64>,
@@ -49,6 +53,7 @@ impl Default for HostOptions {
             dial_limit: Duration::from_secs(30),
             resolve_limit: Duration::from_secs(2),
             admin_timeout: Duration::from_secs(10),
+            reloads: None,
             log_lines_dropped: Arc::default(),
             module_cache: None,
             lookup: resolver::system(),

@@ -58,6 +58,9 @@ pub(in crate::config) struct File {
     /// A folder, from the configuration's own, in which orders are kept for the next start
     /// [default: none].
     pub(super) state_dir: Option<String>,
+    /// Whether a change of this file is taken over at once, as after SIGHUP [default: false].
+    #[serde(default)]
+    pub(super) watch: bool,
     /// Network filters that others wrote, at most 32, which connections meet before the
     /// balancer [default: none].
     #[serde(default)]

@@ -66,6 +66,8 @@ pub struct Config {
     /// The folder in which orders are kept for the next start; `None`: they end with the
     /// process. The standalone host's alone.
     pub state_dir: Option<PathBuf>,
+    /// Whether a change of the file is taken over at once. The standalone host's alone.
+    pub watch: bool,
     /// Filters that others wrote, which connections meet before the balancer.
     pub filters: Vec<NetworkFilter>,
     /// How long one connect attempt to a replica may take.

@@ -80,6 +80,7 @@ fn config(file: &File, filters: Vec<NetworkFilter>, problems: &mut Problems) -> 
         cluster_status,
         admin,
         state_dir,
+        watch: file.watch,
         filters,
         connect_timeout: file
             .connect_timeout

@@ -25,6 +25,9 @@ pub(in crate::config) struct ChainFile {
     pub(super) filters: Vec<NetworkFilterSpec>,
     /// Where the metrics are served [default: nowhere].
     pub(super) admin: Option<AdminSpec>,
+    /// Whether a change of this file is taken over at once, as after SIGHUP [default: false].
+    #[serde(default)]
+    pub(super) watch: bool,
     /// How long a connection may be silent both ways, at least 1ms [default: for ever].
     pub(super) idle_timeout: Option<BoundedDuration<1>>,
     /// Whether another replica is tried when one accepts a connection and ends it before its

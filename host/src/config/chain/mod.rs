@@ -31,6 +31,8 @@ pub struct Chain {
     pub filters: Vec<NetworkFilter>,
     /// Where the metrics are served; `None`: they are not.
     pub admin: Option<Admin>,
+    /// Whether a change of the file is taken over at once. The standalone host's alone.
+    pub watch: bool,
     /// How long a connection may be silent both ways; `None`: for ever.
     pub idle_timeout: Option<Duration>,
     /// Whether what a client sent first goes to another replica when the one that
@@ -54,7 +56,7 @@ pub struct Chain {
 }
 
 /// One address where connections are accepted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ChainListener {
     /// Port 0 means any free port.
     pub bind: SocketAddr,
@@ -66,7 +68,7 @@ pub struct ChainListener {
 }
 
 /// Where connections and the filters' calls may go.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ChainCluster {
     /// What filters call it.
     pub name: String,

@@ -44,6 +44,7 @@ pub(in crate::config) fn validate(file: ChainFile, problems: &mut Problems) -> C
         clusters,
         filters,
         admin,
+        watch: file.watch,
         idle_timeout,
         resend_first_flight: file.resend_first_flight.unwrap_or(true),
         half_close_timeout: file

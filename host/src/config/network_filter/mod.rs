@@ -13,7 +13,7 @@ use serde::Deserialize;
 pub(super) use spec::{NetworkFilterSpec, load};
 
 /// One filter of the chain.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkFilter {
     /// Names it in logs; property `plugin_name`.
     pub name: String,

@@ -10,6 +10,9 @@ use dtr_lb_filter::config::Admin;
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
+use serde_json::json;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::control::lifecycle::Phase;
@@ -22,6 +25,7 @@ use crate::proxy::admin::reply::{JSON, Reply, error, filter_is_down, reply};
 use crate::proxy::admin::request;
 use crate::proxy::cluster_watch;
 use crate::proxy::order_file::OrderFile;
+use crate::proxy::reload_request::{NotReloaded, ReloadRequest, ReloadSender, Reloaded};
 use crate::proxy::shared_state::SharedState;
 
 /// Who asks, and whom.
@@ -39,6 +43,7 @@ enum Own {
     /// The filter knows of no drain.
     PingWhileDraining,
     Metrics,
+    Reload,
 }
 
 impl Own {
@@ -47,6 +52,7 @@ impl Own {
             "/ready" => Some(Own::Ready),
             "/_ping" if phase.is_drain() => Some(Own::PingWhileDraining),
             "/metrics" => Some(Own::Metrics),
+            "/reload" => Some(Own::Reload),
             _ => None,
         }
     }
@@ -57,6 +63,7 @@ impl Own {
             Own::Ready | Own::PingWhileDraining | Own::Metrics => {
                 (&[Method::GET, Method::HEAD], "GET, HEAD")
             }
+            Own::Reload => (&[Method::PUT], "PUT"),
         }
     }
 
@@ -65,6 +72,7 @@ impl Own {
         match self {
             Own::Ready | Own::PingWhileDraining => None,
             Own::Metrics => Some(Purpose::Read),
+            Own::Reload => Some(Purpose::Change),
         }
     }
 }
@@ -87,7 +95,7 @@ impl Asked {
             return refused;
         }
         // Who asks is not idle.
-        let _answering = self.place.answering();
+        let answering = self.place.answering();
         let access = shared.admin.as_ref().map(|admin| &admin.access);
         if let Some(purpose) = own.purpose()
             && let Err(denied) = admit(&request, purpose, access.unwrap_or(&Admin::NOBODY))
@@ -101,6 +109,14 @@ impl Asked {
                 reply(StatusCode::SERVICE_UNAVAILABLE, JSON, ping)
             }
             Own::Metrics => metrics(&shared),
+            Own::Reload => {
+                let reloads = shared.options.reloads.clone();
+                // What is held of a generation keeps it from ending.
+                drop(shared);
+                let reloaded = reload(reloads, self.client).await;
+                drop(answering);
+                reloaded
+            }
         }
     }
 
@@ -166,6 +182,43 @@ async fn ask_current(current: &Current, mut request: Box<AdminRequest>) -> Reply
         // It is replaced before it is retired.
         if !current.has_changed().unwrap_or(false) {
             return filter_is_down();
+        }
+    }
+}
+
+/// Has the host's owner read its configuration again.
+async fn reload(reloads: Option<ReloadSender>, client: SocketAddr) -> Reply {
+    let Some(reloads) = reloads else {
+        let text = "this balancer has no configuration file that could be read again";
+        return error(StatusCode::NOT_FOUND, text);
+    };
+    let (answer, answered) = oneshot::channel();
+    if let Err(TrySendError::Full(_)) = reloads.try_send(ReloadRequest { client, answer }) {
+        let text = "as many reloads wait as may; try again";
+        return error(StatusCode::SERVICE_UNAVAILABLE, text);
+    }
+    // Unsent or unanswered: nobody reads the configuration any more.
+    match answered.await.unwrap_or(Err(NotReloaded::Draining)) {
+        Ok(Reloaded { changes, warnings }) => {
+            let done = json!({ "changes": changes, "warnings": warnings });
+            reply(StatusCode::OK, JSON, format!("{done}\n"))
+        }
+        Err(NotReloaded::Configuration(errors)) => {
+            let what = "the configuration is wrong; the balancer goes on as before";
+            let refused = json!({ "error": what, "errors": errors });
+            reply(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                JSON,
+                format!("{refused}\n"),
+            )
+        }
+        Err(NotReloaded::Start(problem)) => {
+            let text = format!("{problem}; the balancer goes on as before");
+            error(StatusCode::INTERNAL_SERVER_ERROR, &text)
+        }
+        Err(NotReloaded::Draining) => {
+            let text = "the process is ending; nothing is read any more";
+            error(StatusCode::CONFLICT, text)
         }
     }
 }

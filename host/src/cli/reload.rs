@@ -1,0 +1,166 @@
+//! When a running balancer reads its configuration again, and what becomes of it.
+
+use std::fmt;
+
+use anyhow::Context;
+use dtr_lb::config::{Changes, ConfigFile};
+use dtr_lb::plan::Plan;
+use dtr_lb::{FILTER, Host, NotReloaded, ReloadRequest, ReloadSender, Reloaded};
+use tokio::sync::mpsc;
+
+use super::config_args::ConfigArgs;
+use super::failure::Failure;
+use super::run::with_remedy;
+use super::watch::Watch;
+
+/// Why the configuration is read again.
+pub(super) enum Cause {
+    Signal,
+    /// The file has changed.
+    Change,
+    Request(ReloadRequest),
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::Signal => f.write_str("SIGHUP"),
+            Cause::Change => f.write_str("the file has changed"),
+            Cause::Request(request) => write!(f, "PUT /reload from {}", request.client),
+        }
+    }
+}
+
+/// What has the configuration read again, signals aside.
+pub(super) struct Causes<'a> {
+    config_args: &'a ConfigArgs,
+    requests: mpsc::Receiver<ReloadRequest>,
+    watch: Option<Watch>,
+}
+
+impl<'a> Causes<'a> {
+    pub(super) fn new(config_args: &'a ConfigArgs) -> (ReloadSender, Causes<'a>) {
+        let (sender, requests) = mpsc::channel(MOST_WAITING);
+        let causes = Causes {
+            config_args,
+            requests,
+            watch: None,
+        };
+        (sender, causes)
+    }
+
+    /// Watches the file from now on, or no longer, as its configuration has it.
+    ///
+    /// # Errors
+    /// It is to be watched, and there is none that could be.
+    pub(super) fn follow(&mut self, config: &ConfigFile) -> Result<(), Failure> {
+        if !config.is_watched() {
+            self.watch = None;
+        } else if self.watch.is_none() {
+            let file = self.config_args.file().ok_or_else(|| {
+                let name = self.config_args.name();
+                Failure::Usage(anyhow::anyhow!(
+                    "{name}: \"watch\" needs a file that can be read again; give one, or leave \
+                     it out"
+                ))
+            })?;
+            let watch = Watch::new(file).with_context(|| file.display().to_string())?;
+            self.watch = Some(watch);
+        }
+        Ok(())
+    }
+
+    /// Waits for the next one. Who stops to wait, and waits again, misses nothing.
+    pub(super) async fn next(&mut self) -> Cause {
+        let changed = async {
+            match &mut self.watch {
+                Some(watch) => watch.changed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            // The host holds a sender for as long as it runs.
+            Some(request) = self.requests.recv() => Cause::Request(request),
+            () = changed => Cause::Change,
+        }
+    }
+}
+
+/// A balancer that runs, and the configuration that it runs with.
+pub(super) struct Running<'a> {
+    pub(super) host: Host,
+    pub(super) config_args: &'a ConfigArgs,
+    pub(super) config: ConfigFile,
+    pub(super) plan: Plan,
+}
+
+impl Running<'_> {
+    /// Reads the configuration again and goes on with it; when it can't be used, as before.
+    /// The log says which, and who asked is answered.
+    pub(super) async fn reload(&mut self, cause: Cause, causes: &mut Causes<'_>) {
+        let reloaded = match self.config_args.read_again() {
+            Ok(config) => {
+                let changes = config.changes_of(&self.config);
+                // After a signal for the same change, say.
+                if matches!(cause, Cause::Change) && changes.is_empty() {
+                    tracing::info!("{cause}, and means the same");
+                    return;
+                }
+                self.go_on_with(config, &changes, causes).await
+            }
+            Err(failure) => Err(failure),
+        };
+        match &reloaded {
+            Ok(Reloaded { changes, warnings }) => {
+                tracing::info!(
+                    "{cause}: the configuration was read again, which {changes}; open \
+                     connections go on"
+                );
+                for warning in warnings {
+                    tracing::warn!("{warning}");
+                }
+                super::run::log_addresses(&self.host, &self.plan);
+            }
+            Err(failure) => tracing::error!("{cause}: {failure}; the balancer goes on as before"),
+        }
+        if let Cause::Request(request) = cause {
+            // Who asks may have gone.
+            let _ = request.answer.send(reloaded.map_err(not_reloaded));
+        }
+    }
+
+    async fn go_on_with(
+        &mut self,
+        config: ConfigFile,
+        changes: &Changes,
+        causes: &mut Causes<'_>,
+    ) -> Result<Reloaded, Failure> {
+        let plan = Plan::of_file(&config);
+        let reloading = self.host.reload(plan.clone(), FILTER);
+        reloading.await.map_err(with_remedy)?;
+        let reloaded = Reloaded {
+            changes: changes.to_string(),
+            warnings: config.warnings().iter().map(ToString::to_string).collect(),
+        };
+        (self.config, self.plan) = (config, plan);
+        if let Err(failure) = causes.follow(&self.config) {
+            tracing::error!("{failure}; changes of it are not seen");
+        }
+        Ok(reloaded)
+    }
+}
+
+fn not_reloaded(failure: Failure) -> NotReloaded {
+    match failure {
+        Failure::Config(errors) => {
+            NotReloaded::Configuration(errors.iter().map(ToString::to_string).collect())
+        }
+        Failure::Usage(_) | Failure::Reported => {
+            NotReloaded::Configuration(vec![failure.to_string()])
+        }
+        Failure::Runtime(_) => NotReloaded::Start(failure.to_string()),
+    }
+}
+
+/// Requests for a reload that may wait for their turn.
+const MOST_WAITING: usize = 8;
