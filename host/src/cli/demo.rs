@@ -15,6 +15,7 @@ use super::failure::Failure;
 use super::output::print;
 use super::run;
 use super::signal::Signals;
+use super::start;
 
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
@@ -44,7 +45,7 @@ impl Demo {
             let mut signals = Signals::new().context("signals can't be awaited")?;
             let (replicas, control) = self.stand_ins().await?;
             let plan = self.plan(&replicas)?;
-            let host = run::start(&plan, options).await.context(
+            let host = start::start(&plan, options).await.context(
                 "the demo can't start; other ports can be chosen with --http, --https and --admin",
             )?;
             print(tour(&host, &replicas, &control))?;

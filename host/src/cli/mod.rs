@@ -25,6 +25,7 @@ mod schema;
 mod service_manager;
 mod signal;
 mod standard_error;
+mod start;
 mod table;
 mod watch;
 

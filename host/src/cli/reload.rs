@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::config_args::ConfigArgs;
 use super::failure::Failure;
-use super::run::with_remedy;
+use super::start::{log_addresses, with_remedy};
 use super::watch::Watch;
 
 /// Why the configuration is read again.
@@ -119,7 +119,7 @@ impl Running<'_> {
                 for warning in warnings {
                     tracing::warn!("{warning}");
                 }
-                super::run::log_addresses(&self.host, &self.plan);
+                log_addresses(&self.host, &self.plan);
             }
             Err(failure) => tracing::error!("{cause}: {failure}; the balancer goes on as before"),
         }
