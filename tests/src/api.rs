@@ -1,6 +1,14 @@
 //! Any request to the admin listener, and any answer.
 
+use std::io;
+
+use rustls::pki_types::ServerName;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::certificate::Authority;
 use crate::connection::Connection;
+use crate::eventually::within;
 use crate::http::Response;
 use crate::proxy::Proxy;
 
@@ -40,6 +48,30 @@ impl Proxy {
         let answer = connection.rest().await;
         Response::parse(&answer)
             .unwrap_or_else(|| panic!("{method} {path} is not answered: {answer:?}"))
+    }
+
+    /// `GET`s a page of the admin listener over TLS, which must show a certificate of this
+    /// authority for this name.
+    ///
+    /// # Panics
+    /// When it shows another, or there is no answer.
+    pub async fn get_admin_over_tls(
+        &self,
+        path: &str,
+        authority: &Authority,
+        name: &str,
+    ) -> Response {
+        let admin = self.addresses().admin;
+        let exchange = async {
+            let socket = TcpStream::connect(admin).await?;
+            let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+            let mut stream = authority.connector().connect(name, socket).await?;
+            let request = format!("GET {path} HTTP/1.1\r\nHost: {admin}\r\n\r\n");
+            stream.write_all(request.as_bytes()).await?;
+            Response::read(&mut stream).await
+        };
+        let answer = within("an answer over TLS", exchange).await;
+        answer.unwrap_or_else(|error| panic!("{path} over TLS: {error}"))
     }
 
     /// `PUT /replicas/NAME` with this body, as JSON.

@@ -5,6 +5,7 @@
 )]
 
 mod access_log;
+mod admin;
 mod all_down;
 mod answers;
 mod api;

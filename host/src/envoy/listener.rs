@@ -7,6 +7,7 @@ use super::connection::keepalive;
 use super::listener_name::ADMIN_NAME;
 use super::options::BootstrapOptions;
 use super::plugin::Plugin;
+use super::tls::downstream_transport_socket;
 use super::yaml::{Node, socket_address, time, yaml};
 use crate::plan::{Admin, Listener, Plan};
 use dtr_lb_filter::requested_host::HEAD_LIMIT;
@@ -127,6 +128,7 @@ pub(super) fn admin(admin: &Admin, plan: &Plan, options: &BootstrapOptions) -> N
         // It has a limit of its own.
         "ignore_global_conn_limit": true,
         "filter_chains": [{
+            "transport_socket": (admin.tls.as_ref().map_or(Node::Null, downstream_transport_socket)),
             "filters": [{
                 "name": "envoy.filters.network.http_connection_manager",
                 "typed_config": {

@@ -14,10 +14,12 @@ mod import;
 mod log;
 mod manual;
 mod probe;
+mod reload;
 mod run;
 mod running;
 mod service_manager;
 mod signals;
+mod state_dir;
 
 use std::io::{Read, Write};
 use std::process::{Command, Output, Stdio};
@@ -59,9 +61,18 @@ fn text(bytes: &[u8]) -> String {
 
 /// The whole answer to a request.
 fn ask(address: &str, head: &str, body: &str) -> String {
+    ask_with(address, head, &[("Host", "dtr.example.com")], body)
+}
+
+/// The same with these headers; `Host` is to be among them.
+fn ask_with(address: &str, head: &str, headers: &[(&str, &str)], body: &str) -> String {
     let mut stream = connect(address);
+    let headers = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"));
+    let headers: String = headers.collect();
     let request = format!(
-        "{head} HTTP/1.1\r\nHost: dtr.example.com\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        "{head} HTTP/1.1\r\n{headers}Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
     stream.write_all(request.as_bytes()).unwrap();
