@@ -51,6 +51,7 @@ fn build(out: &Path) -> Result<PathBuf, String> {
     let workspace = host.parent().ok_or("the host is not in a workspace")?;
     for file in [
         "filter/src",
+        "filter/build.rs",
         "filter/Cargo.toml",
         "Cargo.toml",
         "Cargo.lock",

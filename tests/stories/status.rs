@@ -1,6 +1,9 @@
 //! What the admin listener shows: the page and `/status`.
 
+use std::io::Read;
+
 use dtr_lb_tests::{Healthy, LIMIT, Ping, Replica, Unhealthy, eventually, on_each_proxy};
+use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 
 on_each_proxy!(the_page_needs_nothing_but_itself, |world| {
@@ -22,7 +25,11 @@ on_each_proxy!(the_page_needs_nothing_but_itself, |world| {
     ] {
         assert!(policy.contains(rule), "{policy}");
     }
-    let text = page.text();
+    assert_eq!(page.header("content-encoding"), Some("gzip"));
+    let mut text = String::new();
+    let mut unpacked = GzDecoder::new(&page.body[..]);
+    unpacked.read_to_string(&mut text).unwrap();
+    assert!(text.starts_with("<!doctype html>"), "{text}");
     for elsewhere in ["http://", "https://", "src=", "@import", "href=\"/"] {
         let found = text.replace("http://www.w3.org/2000/svg", "");
         assert!(!found.contains(elsewhere), "{elsewhere} in the page");
