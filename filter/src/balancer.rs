@@ -16,7 +16,7 @@ use crate::balance::stream::StreamId;
 use crate::balance::tally::Tally;
 use crate::compare::inspector::Inspector;
 use crate::config::{Config, OnDown, Policy};
-use crate::contract::{Route, metric_name};
+use crate::contract::{LogField, LogLine, Route, metric_name};
 use crate::effect::{Effect, Effects, Fact, Level};
 use crate::health::prober::Prober;
 use crate::health::verdict::Verdict;
@@ -355,13 +355,13 @@ impl Balancer {
         let store = &mut self.scope.within(store);
         let ordered = (name.as_str(), replica.configured);
         let held = self.sync.order(store, ordered, new, self.unix_ms)?;
-        let order = new.order.name();
-        let mut text = format!("replica \"{name}\": {order}, by order of the operator");
+        let mut text = format!(": {}, by order of the operator", new.order.name());
         if let Some(comment) = new.comment.filter(|comment| !comment.is_empty()) {
             text.push_str(": ");
             text.push_str(comment);
         }
-        self.effects.log(Level::Info, text);
+        let line = LogLine::of_replica(name, &replica.address, &text);
+        self.effects.log_line(Level::Info, line);
         self.pool.set_order(id, held, now);
         Ok(())
     }
@@ -517,8 +517,9 @@ impl Balancer {
         }
         if let Some(replica) = self.pool.get(id) {
             let text = passive::describe(failure, &self.config.passive);
-            let text = format!("replica \"{}\": {text}", replica.name);
-            self.effects.log(Level::Warn, text);
+            let line = LogLine::of_replica(&replica.name, &replica.address, &format!(": {text}"))
+                .with(LogField::Reason, failure.name());
+            self.effects.log_line(Level::Warn, line);
         }
     }
 

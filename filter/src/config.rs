@@ -189,6 +189,10 @@ pub struct Passive {
 pub struct Replica {
     /// Unique, over all services; names its clusters (`443/r1`, `ping/r1`) and its metrics.
     pub name: String,
+    /// Where it is, as the operator wrote it, to be shown: the proxy's clusters say where
+    /// it is connected to. Empty: not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub address: String,
     /// Its share relative to the others, 1 to 1000.
     pub weight: u32,
     /// Used only when no other replica is usable.

@@ -10,9 +10,12 @@
 //! | a route: a replica, and its runner-up | `443/r1>r3` |
 //! | a route that goes on with all the others | `443/r1>r3>*` |
 //! | the root id of a listener's plugin | `dtr-lb/443` |
+//!
+//! And what a line of the log is about: [`LogLine`] writes it, [`LogFields`] reads it.
 
 mod cluster_name;
 mod key;
+mod log_line;
 pub mod metric_name;
 mod root;
 mod route;
@@ -25,6 +28,7 @@ pub use key::{
     REFUSAL_STATE, REPLICA_ANSWERED, REPLICA_PROPERTY, SERVICE_PROPERTY, STEERING_FUNCTION,
     STEERING_KEY, VM_ID,
 };
+pub use log_line::{LogField, LogFields, LogLine};
 pub use root::{ADMIN_ROOT, listener_root, port_of_root};
 pub use route::{Others, Route, Routes, routes};
 pub use server_names::{ServerNames, normalized};

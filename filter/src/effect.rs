@@ -3,6 +3,7 @@
 use crate::balance::listener::ListenerId;
 use crate::balance::stream::{Blame, StreamId, UpstreamOutcome};
 use crate::compare::{InspectionId, InspectionRequest};
+use crate::contract::LogLine;
 use crate::health::probe_request::{ProbeId, ProbeRequest};
 use crate::health::probe_response::ProbeResponse;
 use std::collections::VecDeque;
@@ -44,7 +45,7 @@ pub enum Effect {
     Locate(StreamId),
     /// Close a connection: its replica turned unhealthy.
     Close(StreamId),
-    /// Write to the log.
+    /// Write to the log, perhaps with fields: see [`LogLine`].
     Log(Level, String),
     /// Report to the host's metrics.
     Report(Report),
@@ -98,6 +99,10 @@ impl Effects {
 
     /// Makes a counter known, so that it shows as 0 before anything happened.
     pub(crate) fn declare(&mut self, name: String) {
+    pub(crate) fn log_line(&mut self, level: Level, line: LogLine) {
+        self.log(level, line.into_string());
+    }
+
         self.report(MetricKind::Counter, name, 0);
     }
 

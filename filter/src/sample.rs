@@ -11,6 +11,7 @@ use crate::contract::ClusterNames;
 pub(crate) fn config(replicas: usize) -> Config {
     let replica = |number| Replica {
         name: format!("r{number}"),
+        address: format!("10.0.0.{number}"),
         weight: 1,
         backup: false,
         max_connections: None,

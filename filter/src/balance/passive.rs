@@ -2,6 +2,7 @@
 
 use super::stream::Opening;
 use crate::config;
+use crate::health::reason::Reason;
 use crate::time::Moment;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -32,6 +33,16 @@ pub(crate) enum Failure {
     /// To say anything on one it had taken. Clients can bring that about, by what they
     /// send: only several in a row count, while nobody else is served.
     Unserved,
+}
+
+impl Failure {
+    /// The name it goes by in the log.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Failure::Connect => Reason::ConnectFailed.name(),
+            Failure::Unserved => "unserved",
+        }
+    }
 }
 
 /// Whether a failure ejects the replica.

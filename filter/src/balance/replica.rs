@@ -33,6 +33,8 @@ pub(crate) trait ReplicaNames {
 #[derive(Clone, Debug)]
 pub(crate) struct Replica {
     pub(crate) name: String,
+    /// To be shown.
+    pub(crate) address: String,
     /// Stands for the name on the board.
     pub(crate) key: u64,
     /// Where it is in the configuration's list; `None`: no longer there.
@@ -57,6 +59,7 @@ impl Replica {
     pub(crate) fn new(config: &config::Replica) -> Replica {
         Replica {
             name: config.name.clone(),
+            address: String::new(),
             key: random::hash(config.name.as_bytes()),
             position: None,
             weight: config.weight.max(1),
@@ -74,6 +77,7 @@ impl Replica {
     /// Takes in what the configuration says of it, and its position in the list.
     pub(crate) fn configure(&mut self, config: &config::Replica, position: usize) {
         self.position = Some(position);
+        self.address.clone_from(&config.address);
         self.weight = config.weight.max(1);
         self.backup = config.backup;
         self.max_connections = config.max_connections;

@@ -87,11 +87,10 @@ impl Prober {
         for (id, replica) in replicas.iter().zip(&config.replicas) {
             for (number, check) in config.checks.iter().enumerate() {
                 let state = CheckState::before_any_answer(config.health.start, unix_ms);
-                let replica = (*id, replica.name.as_str());
                 let check = (number, check.name.as_str());
-                let cluster = config.cluster_names.probe(check.1, replica.1);
+                let cluster = config.cluster_names.probe(check.1, &replica.name);
                 self.watches
-                    .push(Watch::new(replica, check, cluster, state));
+                    .push(Watch::new((*id, replica), check, cluster, state));
             }
         }
         self.learn(known);

@@ -2,9 +2,11 @@
 
 use super::check_state::CheckState;
 use super::probe_failure::ProbeFailure;
+use super::reason::Component;
 use super::verdict::Verdict;
 use crate::balance::replica::ReplicaId;
-use crate::contract::metric_name;
+use crate::config;
+use crate::contract::{LogField, LogLine, metric_name};
 use crate::effect::{Effects, Level};
 use crate::random;
 use serde::{Deserialize, Serialize};
@@ -18,6 +20,8 @@ pub(crate) struct Watch {
     pub(crate) state: CheckState,
     /// The replica's name.
     pub(crate) name: String,
+    /// Where the replica is, to be shown.
+    address: String,
     /// Where probes are sent.
     pub(crate) cluster: String,
     pub(crate) key: WatchKey,
@@ -45,7 +49,7 @@ pub(crate) struct Detail {
 impl Watch {
     /// A replica under a check of which nothing is known yet, probed through this cluster.
     pub(crate) fn new(
-        replica: (ReplicaId, &str),
+        replica: (ReplicaId, &config::Replica),
         check: (usize, &str),
         cluster: String,
         state: CheckState,
@@ -54,10 +58,11 @@ impl Watch {
             replica: replica.0,
             check: check.0,
             state,
-            name: replica.1.to_owned(),
+            name: replica.1.name.clone(),
+            address: replica.1.address.clone(),
             cluster,
             key: (
-                random::hash(replica.1.as_bytes()),
+                random::hash(replica.1.name.as_bytes()),
                 random::hash(check.1.as_bytes()),
             ),
         }
@@ -74,18 +79,27 @@ impl Watch {
 
     /// Logs a change of the verdict.
     pub(crate) fn log(&self, check: &str, lasted_ms: u64, effects: &mut Effects) {
-        let name = &self.name;
+        let line = |text: &str| {
+            LogLine::of_replica(&self.name, &self.address, text).with(LogField::Check, check)
+        };
         match self.state.health.verdict {
             Verdict::Healthy => {
                 let seconds = lasted_ms / 1000;
-                let text = format!("replica \"{name}\" is healthy ({check}), after {seconds} s");
-                effects.log(Level::Info, text);
+                let text = format!(" is healthy ({check}), after {seconds} s");
+                effects.log_line(Level::Info, line(&text));
             }
             Verdict::Unhealthy => {
                 let failure = self.state.failure.as_ref();
                 let why = failure.map(ProbeFailure::in_one_line).unwrap_or_default();
-                let text = format!("replica \"{name}\" is unhealthy ({check}): {why}");
-                effects.log(Level::Warn, text);
+                let mut line = line(&format!(" is unhealthy ({check}): {why}"));
+                if let Some(failure) = failure {
+                    let component = failure.component.map(Component::name);
+                    line = line
+                        .with(LogField::Reason, failure.reason.name())
+                        .with(LogField::Component, component.unwrap_or_default())
+                        .with(LogField::Error, &failure.text);
+                }
+                effects.log_line(Level::Warn, line);
             }
         }
     }

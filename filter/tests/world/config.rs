@@ -55,6 +55,7 @@ pub fn sample_config(replicas: usize) -> Config {
 pub fn replica(name: &str) -> Replica {
     Replica {
         name: name.to_owned(),
+        address: format!("{name}.internal"),
         weight: 1,
         backup: false,
         max_connections: None,

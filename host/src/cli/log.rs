@@ -68,7 +68,7 @@ impl Log {
             .log_internal_errors(false);
         let lines = match format {
             Format::Text => lines.map_event_format(AccessLines).boxed(),
-            Format::Json => lines.json().boxed(),
+            Format::Json => lines.json().flatten_event(true).boxed(),
         };
         registry().with(lines).with(targets).init();
         panic_hook::install();

@@ -1,12 +1,13 @@
 //! Log lines of filters, named as an operator knows filters.
 
+use dtr_lb_filter::contract::{LogField, LogFields};
 use proxy_wasm_engine::LogLine;
 use tracing::Level;
 
 /// Whose lines a VM logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LogSource {
-    /// The balancer: target `balancer`.
+    /// The balancer: target `balancer`, and the fields of its lines.
     Balancer,
     /// Filters somebody else wrote: target `filter`, and the filter's name.
     Filters,
@@ -30,7 +31,19 @@ impl LogSource {
         let (filter, message) = (line.plugin, line.message);
         match self {
             LogSource::Balancer => {
-                with_level!(line.level, event!(target: "balancer"), "{message}");
+                let (message, fields) = LogFields::split(message);
+                with_level!(
+                    line.level,
+                    event!(target: "balancer"),
+                    service = fields.get(LogField::Service),
+                    replica = fields.get(LogField::Replica),
+                    address = fields.get(LogField::Address),
+                    check = fields.get(LogField::Check),
+                    reason = fields.get(LogField::Reason),
+                    component = fields.get(LogField::Component),
+                    error = fields.get(LogField::Error),
+                    "{message}"
+                );
             }
             LogSource::Filters => {
                 with_level!(line.level, event!(target: "filter"), filter, "{message}");
@@ -53,6 +66,8 @@ mod tests {
 
     use std::io::Write;
     use std::sync::{Arc, Mutex};
+
+    use dtr_lb_filter::contract;
 
     use super::*;
 
@@ -86,7 +101,12 @@ mod tests {
                 plugin: "audit",
                 message,
             };
-            LogSource::Balancer.write(&line(Level::WARN, "r1 is down"));
+            let fields = contract::LogLine::of_replica("r1", "10.0.0.11", " is down")
+                .with(LogField::Reason, "refused")
+                .with(LogField::Error, "\"no\"\n way=\"out\"")
+                .into_string();
+            LogSource::Balancer.write(&line(Level::WARN, &fields));
+            LogSource::Balancer.write(&line(Level::ERROR, "a text"));
             LogSource::Filters.write(&line(Level::INFO, "a client came"));
             LogSource::Filters.write(&line(Level::DEBUG, "and went"));
             assert!(LogSource::Balancer.enabled(Level::INFO));
@@ -94,7 +114,9 @@ mod tests {
         });
         let text = String::from_utf8(text.0.lock().unwrap().clone()).unwrap();
         let expected = [
-            " WARN balancer: r1 is down",
+            " WARN balancer: replica \"r1\" is down replica=\"r1\" address=\"10.0.0.11\" \
+             reason=\"refused\" error=\"\\\"no\\\"\\\\u{a} way=\\\"out\\\"\"",
+            "ERROR balancer: a text",
             " INFO filter: a client came filter=\"audit\"",
         ];
         assert_eq!(text.lines().collect::<Vec<_>>(), expected);

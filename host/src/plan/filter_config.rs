@@ -36,6 +36,7 @@ pub(super) fn filter_configuration(
     }
     let replicas = config.replicas.iter().map(|replica| filter::Replica {
         name: replica.name.clone(),
+        address: replica.address.to_string(),
         weight: replica.weight,
         backup: replica.backup,
         max_connections: replica.max_connections,

@@ -89,7 +89,8 @@ fn a_change_comes_with_its_log_and_counters() {
             &[
                 "dtr_lb.replica.r1.probes_failed.status+1",
                 "dtr_lb.replica.r1.changes+1",
-                "Warn: replica \"r1\" is unhealthy (ping): status: status 503",
+                "Warn: replica \"r1\" is unhealthy (ping): status: status 503\treplica=\"r1\" \
+                 address=\"10.0.0.1\" check=\"ping\" reason=\"status\" error=\"status 503\"",
             ],
         ),
         (1750, 200, None, &["dtr_lb.replica.r1.probes_ok+1"]),
@@ -100,7 +101,8 @@ fn a_change_comes_with_its_log_and_counters() {
             &[
                 "dtr_lb.replica.r1.probes_ok+1",
                 "dtr_lb.replica.r1.changes+1",
-                "Info: replica \"r1\" is healthy (ping), after 6 s",
+                "Info: replica \"r1\" is healthy (ping), after 6 s\treplica=\"r1\" \
+                 address=\"10.0.0.1\" check=\"ping\"",
             ],
         ),
     ];
