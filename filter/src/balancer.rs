@@ -9,6 +9,7 @@
 use crate::balance::connections::{Connections, Progress};
 use crate::balance::listener::{ListenerId, Refusal};
 use crate::balance::order::{NewOrder, Order};
+use crate::balance::outage::{Logged, Outages, Situation};
 use crate::balance::passive::{self, Ejection, Failure};
 use crate::balance::pool::Pool;
 use crate::balance::replica::{ReplicaId, ReplicaNames};
@@ -52,6 +53,7 @@ pub struct Balancer {
     elsewhere: Option<HashMap<u64, Tally>>,
     prober: Prober,
     inspector: Inspector,
+    outages: Outages,
     sync: Sync,
     metrics: Metrics,
     random: Random,
@@ -70,6 +72,7 @@ impl Balancer {
             inspector: Inspector::new(&config, pool.ring()),
             sync: Sync::new(Pace::new(config.health.interval_ms, pool.is_limited())),
             connections: Connections::default(),
+            outages: Outages::default(),
             elsewhere: None,
             metrics: Metrics::default(),
             random: Random::seeded(seed),
@@ -276,6 +279,22 @@ impl Balancer {
         {
             self.sync.leave_observations(store, &observations);
             self.gauge_clocks();
+        }
+        if self.is_holder() {
+            self.log_outages(store);
+        }
+    }
+
+    /// Logs, for all VMs, that a port has no replica left, or has one again.
+    fn log_outages(&mut self, store: &mut impl Store) {
+        let situation = Situation {
+            config: &self.config,
+            pool: &self.pool,
+            prober: &self.prober,
+            unix_ms: self.unix_ms,
+        };
+        if self.outages.log(&situation, &mut self.effects) == Logged::Something {
+            self.sync.leave_outages(store, &self.outages);
         }
     }
 
@@ -544,6 +563,7 @@ impl Balancer {
                 }
                 let observations = self.sync.read_observations(store);
                 self.inspector.take_over(observations, self.reading(now));
+                self.outages = self.sync.read_outages(store);
                 self.metrics.forget_gauges();
                 self.gauge_clocks();
             }

@@ -58,6 +58,8 @@ pub enum Level {
     Info,
     /// Somebody should look.
     Warn,
+    /// Clients are turned away.
+    Error,
 }
 
 /// A change of one metric.
@@ -97,12 +99,12 @@ impl Effects {
         self.push(Effect::Log(level, text));
     }
 
-    /// Makes a counter known, so that it shows as 0 before anything happened.
-    pub(crate) fn declare(&mut self, name: String) {
     pub(crate) fn log_line(&mut self, level: Level, line: LogLine) {
         self.log(level, line.into_string());
     }
 
+    /// Makes a counter known, so that it shows as 0 before anything happened.
+    pub(crate) fn declare(&mut self, name: String) {
         self.report(MetricKind::Counter, name, 0);
     }
 

@@ -186,6 +186,11 @@ impl Listener {
         )
     }
 
+    /// Whether it serves here for being healthy, also while it is full or held back.
+    pub(crate) fn is_ready(&self, id: ReplicaId) -> bool {
+        self.is_usable(id) || self.is_ejected(id)
+    }
+
     fn runner_up(&self, position: usize, ring: &[ReplicaId]) -> usize {
         let followers = ring
             .iter()

@@ -6,6 +6,7 @@ mod choice;
 pub(crate) mod connections;
 pub mod listener;
 pub mod order;
+pub(crate) mod outage;
 pub(crate) mod passive;
 pub(crate) mod pool;
 pub mod replica;

@@ -194,8 +194,8 @@ impl Pool {
     /// How many configured replicas serve a listener for being healthy, those held back
     /// among them: they do while there is no better one.
     pub(crate) fn ready(&self, listener: &Listener) -> usize {
-        let is_ready = |id: &&ReplicaId| listener.is_usable(**id) || listener.is_ejected(**id);
-        self.ring.iter().filter(is_ready).count()
+        let ready = self.ring.iter().filter(|id| listener.is_ready(**id));
+        ready.count()
     }
 
     /// Takes in how many connections a replica has open.

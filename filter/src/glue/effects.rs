@@ -32,11 +32,18 @@ pub(super) fn carry_out(vm: &mut Vm, now: Moment) {
                     upstream::locate(&mut registry.balancer, stream, root, now);
                 }
                 Effect::Close(stream) => upstream::close(stream, "", root),
-                Effect::Log(Level::Info, text) => host::log(LogLevel::Info, &text),
-                Effect::Log(Level::Warn, text) => host::log(LogLevel::Warn, &text),
+                Effect::Log(level, text) => host::log(log_level(level), &text),
                 Effect::Report(update) => report(metrics, update),
             }
         }
+    }
+}
+
+fn log_level(level: Level) -> LogLevel {
+    match level {
+        Level::Info => LogLevel::Info,
+        Level::Warn => LogLevel::Warn,
+        Level::Error => LogLevel::Error,
     }
 }
 

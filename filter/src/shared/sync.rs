@@ -1,12 +1,13 @@
 //! When and what the VMs of a process share: owns this VM's part in the lease, in
 //! the counts, and what it has seen of the board.
 
-use super::board::{self, DETAILS, Lost, OBSERVATIONS, ORDERS, Store, VERDICTS};
+use super::board::{self, DETAILS, Lost, OBSERVATIONS, ORDERS, OUTAGES, Store, VERDICTS};
 use super::lease::{Holder, Lease};
 use super::member::{Member, Others};
 use super::orders::Orders;
 use super::pace::Pace;
 use crate::balance::order::{HeldOrder, NewOrder, Order};
+use crate::balance::outage::Outages;
 use crate::balance::tally::Tally;
 use crate::compare::observation::Observation;
 use crate::health::verdict::Verdict;
@@ -270,6 +271,18 @@ impl Sync {
     /// Reads what the VM that probes has left of the replicas' answers.
     pub(crate) fn read_observations(&self, store: &mut impl Store) -> Vec<(String, Observation)> {
         board::read(store, OBSERVATIONS).0.unwrap_or_default()
+    }
+
+    /// Leaves which ports have no replica left, for the next holder: each is logged once.
+    pub(crate) fn leave_outages(&self, store: &mut impl Store, outages: &Outages) {
+        let cas = board::number(store, OUTAGES);
+        // Lost to a VM that is the holder now, which looks for itself.
+        let _ = board::write(store, OUTAGES, outages, cas);
+    }
+
+    /// Reads which ports had no replica left for the VM that probed before.
+    pub(crate) fn read_outages(&self, store: &mut impl Store) -> Outages {
+        board::read(store, OUTAGES).0.unwrap_or_default()
     }
 
     /// Shares this VM's counts and learns the sums of the others', by replica's key;

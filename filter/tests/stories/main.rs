@@ -9,6 +9,7 @@ mod choosing;
 mod comparing;
 mod connect_failures;
 mod orders;
+mod outages;
 mod probing;
 mod several_vms;
 
