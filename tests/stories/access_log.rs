@@ -1,6 +1,8 @@
 //! What the access log says of a connection.
 
-use dtr_lb_tests::{Healthy, LIMIT, Ping, Proxy, Replica, Unhealthy, eventually, on_each_proxy};
+use dtr_lb_tests::{
+    Healthy, LIMIT, Ping, Proxy, Replica, Traffic, Unhealthy, eventually, on_each_proxy,
+};
 use serde_json::json;
 
 /// Waits for a line of the access log that has all of this.
@@ -29,13 +31,15 @@ on_each_proxy!(
         connection.answered_by(&refuses).await;
         drop(connection);
         let listener = format!("listener={}", proxy.address());
-        logs_a_line(&proxy, &[&listener, "replica=\"r1\" attempts=1 ", " down="]).await;
+        let served = "replica=\"r1\" address=127.0.0.1:";
+        logs_a_line(&proxy, &[&listener, served, " attempts=1 ", " down="]).await;
 
         refuses.refuses_clients().await;
         let mut connection = proxy.connect().await;
         connection.answered_by(&serves).await;
         drop(connection);
-        logs_a_line(&proxy, &["replica=\"r2\" attempts=2 "]).await;
+        let served = "replica=\"r2\" address=127.0.0.1:";
+        logs_a_line(&proxy, &[served, " attempts=2 "]).await;
     }
 );
 
@@ -46,11 +50,35 @@ on_each_proxy!(the_log_says_why_a_connection_is_refused, |world| {
     let proxy = world.proxy_with(json!({})).await;
     proxy.sees(&only, Unhealthy).await;
     proxy.connect().await.is_refused().await;
-    logs_a_line(&proxy, &["replica=\"-\"", "reason=\"all-down\""]).await;
+    let nobody = "replica=\"-\" address=- ";
+    logs_a_line(&proxy, &[nobody, "reason=\"all-down\""]).await;
 
     only.now_pings(Ping::healthy());
     proxy.sees(&only, Healthy).await;
     proxy.order(&only, "maintenance").await;
     proxy.connect().await.is_refused().await;
-    logs_a_line(&proxy, &["replica=\"-\"", "reason=\"all-away\""]).await;
+    logs_a_line(&proxy, &[nobody, "reason=\"all-away\""]).await;
+});
+
+on_each_proxy!(the_log_says_that_a_replica_was_full, |world| {
+    let only = world
+        .replica(Replica::serves(Traffic::Echoes).with("max_connections", 1))
+        .await;
+    let proxy = world.proxy().await;
+    proxy.sees(&only, Healthy).await;
+    let mut held = proxy.connect().await;
+    held.echoes(b"it is open").await;
+    proxy.connect().await.is_refused().await;
+    logs_a_line(&proxy, &["address=- ", "reason=\"all-full\""]).await;
+});
+
+on_each_proxy!(the_log_says_that_a_replica_went_down, |world| {
+    let only = world.replica(Replica::serves(Traffic::Echoes)).await;
+    let proxy = world.proxy_with(json!({ "on_down": "close" })).await;
+    proxy.sees(&only, Healthy).await;
+    let mut held = proxy.connect().await;
+    held.echoes(b"it is open").await;
+    only.now_pings(Ping::fails("registry: disk full"));
+    held.is_cut().await;
+    logs_a_line(&proxy, &["replica=\"r1\"", "reason=\"replica-down\""]).await;
 });

@@ -19,6 +19,7 @@ mod failover;
 mod health;
 mod limits;
 mod listeners;
+mod log;
 mod mesh;
 mod metrics;
 mod module;

@@ -20,8 +20,8 @@ pub const STEERING_FUNCTION: &str = "set_envoy_filter_state";
 /// The filter state that sends a connection to a cluster or route.
 pub const STEERING_KEY: &str = "envoy.tcp_proxy.cluster";
 
-/// The property under which the filter leaves why it refuses a connection, such as
-/// `all-down`; hosts keep it as the filter state [`REFUSAL_STATE`].
+/// The property under which the filter leaves why it refuses or closes a connection, such
+/// as `all-down`; hosts keep it as the filter state [`REFUSAL_STATE`].
 pub const REFUSAL_PROPERTY: &str = "dtr_lb_refusal";
 
 /// The filter state that [`REFUSAL_PROPERTY`] becomes.
@@ -35,6 +35,10 @@ pub const SERVICE_PROPERTY: &str = "dtr_lb_service";
 /// What the access log calls the end of a client that has not said in time which of
 /// several services it wants.
 pub const HELLO_TIMEOUT: &str = "hello-timeout";
+
+/// What the access log calls the end of a connection that is closed because its replica
+/// turned unhealthy.
+pub const REPLICA_DOWN: &str = "replica-down";
 
 /// The header by which a replica's own answer is known from one the proxy made up.
 pub const REPLICA_ANSWERED: &str = "x-envoy-upstream-service-time";

@@ -4,6 +4,7 @@ use super::host;
 use super::upstream;
 use super::vm::{Call, Calls, MetricIds, Vm};
 use crate::compare::InspectionRequest;
+use crate::contract::REPLICA_DOWN;
 use crate::effect::{Effect, Fact, Level, MetricKind, Report};
 use crate::health::probe_request::ProbeRequest;
 use crate::registries::Registry;
@@ -31,7 +32,7 @@ pub(super) fn carry_out(vm: &mut Vm, now: Moment) {
                 Effect::Locate(stream) => {
                     upstream::locate(&mut registry.balancer, stream, root, now);
                 }
-                Effect::Close(stream) => upstream::close(stream, "", root),
+                Effect::Close(stream) => upstream::close(stream, REPLICA_DOWN, root),
                 Effect::Log(level, text) => host::log(log_level(level), &text),
                 Effect::Report(update) => report(metrics, update),
             }

@@ -25,14 +25,12 @@ pub(super) fn locate(balancer: &mut Balancer, stream: StreamId, root: u32, now: 
     let _ = hostcalls::set_effective_context(root);
 }
 
-/// Closes a connection from a tick, for a reason that the access log has unless it is empty.
+/// Closes a connection from a tick, for a reason that the access log has.
 pub(super) fn close(stream: StreamId, reason: &str, root: u32) {
     if hostcalls::set_effective_context(stream.0).is_err() {
         return;
     }
-    if !reason.is_empty() {
-        host::set_property(REFUSAL_PROPERTY, reason);
-    }
+    host::set_property(REFUSAL_PROPERTY, reason);
     if hostcalls::close_downstream().is_err() {
         let text = "a connection that is to end could not be closed";
         host::log(LogLevel::Warn, text);

@@ -16,8 +16,8 @@ pub(super) fn access_log(plan: &Plan) -> Node {
     })
 }
 
-/// The fields have the host's names. A reason is the filter's own, for which it refuses a
-/// connection; how others end, and which attempts failed, Envoy says in its own words.
+/// The fields have the host's names. A reason is the filter's own, for which it refuses or
+/// closes a connection; how others end, and which attempts failed, Envoy says in its own words.
 fn line(plan: &Plan) -> String {
     let server_name = plan
         .services
@@ -29,6 +29,7 @@ fn line(plan: &Plan) -> String {
     ];
     let fields = [
         format!("replica=\"%METADATA(UPSTREAM_HOST:{METADATA}:{METADATA_REPLICA})%\""),
+        "address=%UPSTREAM_REMOTE_ADDRESS%".to_owned(),
         "attempts=%UPSTREAM_REQUEST_ATTEMPT_COUNT%".to_owned(),
         "up=%BYTES_RECEIVED%".to_owned(),
         "down=%BYTES_SENT%".to_owned(),

@@ -27,7 +27,7 @@ use proxy_wasm_engine::{Action, Direction, End, TcpInfo, Upstream};
 pub(super) struct Connection {
     pub(super) worker: Rc<WorkerContext>,
     pub(super) listener: Rc<ListenerContext>,
-    pub(super) source: SocketAddr,
+    source: SocketAddr,
     pub(super) began: Instant,
     /// Its way through the filters.
     pub(super) chain_state: FilterChainState,
@@ -88,6 +88,16 @@ impl Connection {
         *fallback.unwrap_or(&self.listener.fallback)
     }
 
+    /// Who the client is: the other end of its connection.
+    pub(super) fn client(&self) -> SocketAddr {
+        self.source
+    }
+
+    /// The replica's address that it is connected to, or was last.
+    pub(super) fn replica_address(&self) -> Option<SocketAddr> {
+        self.upstream.borrow().as_ref().map(|it| it.address)
+    }
+
     /// The filters have been shown the connection.
     pub(super) fn seen(&self) {
         self.open.seen();
@@ -126,7 +136,7 @@ impl ConnectionInfo for Connection {
     }
 
     fn info(&self) -> TcpInfo {
-        let mut info = TcpInfo::new(self.open.connection(), self.source, self.destination);
+        let mut info = TcpInfo::new(self.open.connection(), self.client(), self.destination);
         info.time = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()

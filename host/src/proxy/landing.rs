@@ -119,6 +119,11 @@ impl Landing {
         self.attempts.count
     }
 
+    /// What was wrong with the first attempt that did not just take too long.
+    pub(super) fn failure(&self) -> Option<&str> {
+        self.attempts.failure.as_deref()
+    }
+
     /// Shows the filters the replica, and what connecting took.
     fn show(&self, connection: &Connection, dialed: Option<&Dialed<'_>>) {
         let upstream = dialed.map(|dialed| {

@@ -1,5 +1,6 @@
 //! One connection, from the accept to the access log.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
@@ -54,8 +55,8 @@ pub(crate) fn serve(
         // Before its place is given up.
         drop(client);
         let reason = outcome.unwrap_or_else(|panic| {
-            let source = session.connection.source;
-            error!(client = %source, %panic, "a connection is closed: its task panicked");
+            let client = session.connection.client();
+            error!(%client, %panic, "a connection is closed: its task panicked");
             Reason::InternalError
         });
         session.close(reason);
@@ -267,22 +268,28 @@ impl Session {
             connection.chain_state.left_unserved(&connection);
         }
         let refusal = match reason {
-            Reason::RefusedByFilter => refusal(&connection),
+            Reason::RefusedByFilter | Reason::ClosedByFilter => refusal(&connection),
+            _ => None,
+        };
+        let error = match reason {
+            Reason::NoReplica => self.landing.failure(),
             _ => None,
         };
         connection.chain_state.close(&connection, peer);
         info!(
             target: "access",
-            client = %connection.source,
+            client = %connection.client(),
             listener = %connection.listener.shown_address,
             service = connection.service(),
             replica = self.landing.replica.as_deref().unwrap_or("-"),
+            address = %OrNone(connection.replica_address()),
             attempts = self.landing.attempts(),
             resent = self.landing.resent,
             up = connection.sent_up.get(),
             down = connection.sent_down.get(),
             ms = connection.began.elapsed().as_millis() as u64,
             reason = refusal.as_deref().unwrap_or(reason.as_str()),
+            error,
             "connection"
         );
     }
@@ -306,7 +313,20 @@ async fn silence(limit: Option<Duration>) {
     }
 }
 
-/// Why the balancer refused a connection; `None`: it did not, or another filter did.
+/// A dash for none.
+struct OrNone(Option<SocketAddr>);
+
+impl fmt::Display for OrNone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(address) => address.fmt(f),
+            None => f.write_str("-"),
+        }
+    }
+}
+
+/// Why the balancer refused or closed a connection; `None`: it did not, or another filter
+/// did.
 fn refusal(connection: &Connection) -> Option<String> {
     let chain_state = &connection.chain_state;
     let refusal = chain_state.property(connection, REFUSAL_PROPERTY)?;
