@@ -1,6 +1,5 @@
 //! The command line.
 
-mod access_line;
 mod check;
 mod cluster_status;
 mod completions;
@@ -13,8 +12,6 @@ mod health;
 mod image;
 mod import;
 mod log;
-mod log_level;
-mod log_writer;
 mod manual;
 mod module_cache;
 mod output;
@@ -24,7 +21,6 @@ mod run;
 mod schema;
 mod service_manager;
 mod signal;
-mod standard_error;
 mod start;
 mod table;
 mod watch;

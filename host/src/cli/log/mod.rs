@@ -1,5 +1,10 @@
 //! The log on standard error.
 
+mod access_line;
+mod level;
+mod standard_error;
+mod writer;
+
 use std::env::VarError;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
@@ -12,12 +17,11 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt, registry};
 
-use super::access_line::AccessLines;
 use super::failure::Failure;
-use super::log_level;
-use super::log_writer::LogWriter;
 use super::panic_hook;
-use super::standard_error::StandardError;
+use access_line::AccessLines;
+use standard_error::StandardError;
+use writer::LogWriter;
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(crate) enum Format {
@@ -53,13 +57,13 @@ impl Log {
             Err(VarError::NotUnicode(text)) => Err(text),
         };
         let wrong = |is: &dyn std::fmt::Debug, problem: &str| {
-            let forms = log_level::FORMS;
+            let forms = level::FORMS;
             Failure::Usage(anyhow::anyhow!(
                 "{LEVEL} is {is:?}: {problem}; expected {forms}"
             ))
         };
         let asked = asked.map_err(|text| wrong(&text, "it is not text"))?;
-        let targets = log_level::parse(&asked).map_err(|problem| wrong(&asked, &problem))?;
+        let targets = level::parse(&asked).map_err(|problem| wrong(&asked, &problem))?;
         let writer = self.0.clone();
         let lines = fmt::layer()
             .with_writer(move || writer.clone())
