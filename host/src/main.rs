@@ -14,7 +14,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    let log = match cli::Log::new() {
+    let mut log = match cli::Log::new() {
         Ok(log) => log,
         Err(error) => {
             // Without standard error, the exit code alone reports the failure.
@@ -22,12 +22,10 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match cli.run(&log) {
+    match cli.run(&mut log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            for line in failure.lines() {
-                log.print(&line);
-            }
+            log.fail(&failure);
             failure.exit_code()
         }
     }

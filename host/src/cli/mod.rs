@@ -31,6 +31,7 @@ use dtr_lb::HostOptions;
 
 use failure::Failure;
 pub(crate) use log::Log;
+use log::LogArgs;
 
 /// Balances TCP connections over the replicas of a registry, and probes each
 /// replica's /_ping.
@@ -39,17 +40,8 @@ pub(crate) use log::Log;
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Format of the log on standard error. The variable DTR_LB_LOG sets its level:
-    /// off, error, warn, info, debug or trace, or by part, as in "info,dtr_lb=debug".
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        global = true,
-        value_enum,
-        default_value_t,
-        display_order = LAST
-    )]
-    log_format: log::Format,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -82,15 +74,15 @@ enum Command {
 
 impl Cli {
     /// Runs the command.
-    pub(crate) fn run(self, log: &Log) -> Result<(), Failure> {
-        log.start(self.log_format)?;
+    pub(crate) fn run(self, log: &mut Log) -> Result<(), Failure> {
+        log.start(&self.log)?;
         let options = HostOptions {
             log_lines_dropped: log.dropped(),
             module_cache: module_cache::folder(|name| std::env::var_os(name)),
             ..HostOptions::default()
         };
         match self.command {
-            Command::Run(config_args) => run::run(&config_args, options),
+            Command::Run(config_args) => run::run(&config_args, options, log),
             Command::Check(check) => check.run(log, options.module_cache),
             Command::Import(import) => import.run(),
             Command::Envoy(envoy) => envoy.run(),
@@ -105,6 +97,3 @@ impl Cli {
         }
     }
 }
-
-/// Where help shows an option of all commands: after each command's own.
-const LAST: usize = 998;

@@ -6,13 +6,18 @@ use dtr_lb::{Host, HostOptions};
 
 use super::config_args::ConfigArgs;
 use super::failure::Failure;
+use super::log::Log;
 use super::reload::{Cause, Causes, Running};
 use super::service_manager;
 use super::signal::{SignalAction, Signals};
 use super::start::{log_addresses, serving, start};
 
 /// Balances until a signal, then drains. SIGHUP has the configuration read again.
-pub(super) fn run(config_args: &ConfigArgs, options: HostOptions) -> Result<(), Failure> {
+pub(super) fn run(
+    config_args: &ConfigArgs,
+    options: HostOptions,
+    log: &Log,
+) -> Result<(), Failure> {
     let config = config_args.read()?;
     for warning in config.warnings() {
         tracing::warn!("{warning}");
@@ -23,6 +28,8 @@ pub(super) fn run(config_args: &ConfigArgs, options: HostOptions) -> Result<(), 
         .context("no runtime")?;
     let result = runtime.block_on(async {
         let mut signals = Signals::new().context("signals can't be awaited")?;
+        let reopening = log.reopen_on_hang_up();
+        tokio::spawn(reopening.context("signals can't be awaited")?);
         let (reloads, mut causes) = Causes::new(config_args);
         causes.follow(&config)?;
         let options = HostOptions {

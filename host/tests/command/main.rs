@@ -12,6 +12,7 @@ mod health;
 mod image;
 mod import;
 mod log;
+mod log_destinations;
 mod manual;
 mod probe;
 mod reload;

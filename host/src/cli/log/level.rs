@@ -36,6 +36,29 @@ pub(super) fn parse(text: &str) -> Result<Targets, String> {
     Ok(targets.with_targets(parts.map(|(part, level)| (part, level.unwrap_or(general)))))
 }
 
+/// Leaves out the access log, or all but the access log, which go nowhere.
+pub(super) fn only(targets: &Targets, part: Part) -> Targets {
+    let (access, others): (Vec<_>, Vec<_>) = targets
+        .iter()
+        .map(|(target, level)| (target.to_owned(), level))
+        .partition(|(target, _)| target == access_line::TARGET);
+    match part {
+        Part::Access => Targets::new().with_targets(access),
+        Part::Log => {
+            let general = targets.default_level().unwrap_or(LevelFilter::OFF);
+            let others = Targets::new().with_default(general).with_targets(others);
+            others.with_target(access_line::TARGET, LevelFilter::OFF)
+        }
+    }
+}
+
+/// A part of the log that goes somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Log,
+    Access,
+}
+
 fn level(name: &str) -> Option<LevelFilter> {
     let mut levels = LEVELS.into_iter();
     let known = levels.find(|(known, _)| known.eq_ignore_ascii_case(name));
@@ -88,19 +111,39 @@ mod tests {
             ("off,dtr_lb = debug", "dtr_lb::cli", Some(Level::DEBUG)),
             ("off,dtr_lb=debug", "rustls", None),
         ];
-        let levels = [
+        for (text, target, expected) in cases {
+            let targets = parse(text).unwrap();
+            assert_eq!(finest(&targets, target), expected, "{text:?}: {target}");
+        }
+    }
+
+    #[test]
+    fn a_part_that_goes_nowhere_is_left_out_and_the_other_is_as_it_was() {
+        let targets = parse("warn,access=info,balancer=debug").unwrap();
+        let cases = [
+            (Part::Log, "access", None),
+            (Part::Log, "balancer", Some(Level::DEBUG)),
+            (Part::Log, "rustls", Some(Level::WARN)),
+            (Part::Access, "access", Some(Level::INFO)),
+            (Part::Access, "balancer", None),
+            (Part::Access, "rustls", None),
+        ];
+        for (part, target, expected) in cases {
+            let targets = only(&targets, part);
+            assert_eq!(finest(&targets, target), expected, "{part:?}: {target}");
+        }
+    }
+
+    fn finest(targets: &Targets, target: &str) -> Option<Level> {
+        let mut levels = [
             Level::TRACE,
             Level::DEBUG,
             Level::INFO,
             Level::WARN,
             Level::ERROR,
-        ];
-        for (text, target, expected) in cases {
-            let targets = parse(text).unwrap();
-            let mut levels = levels.into_iter();
-            let finest = levels.find(|level| targets.would_enable(target, level));
-            assert_eq!(finest, expected, "{text:?}: {target}");
-        }
+        ]
+        .into_iter();
+        levels.find(|level| targets.would_enable(target, level))
     }
 
     #[test]

@@ -1,48 +1,65 @@
 //! Writes the log from a thread of its own.
 //!
-//! A thread that logs appends to a queue and goes on, whatever becomes of standard error:
-//! a pipe that nobody reads, a closed one, a full disk. What does not fit is dropped
-//! and counted, and one line says how much it was once lines are taken again.
+//! A thread that logs appends to a queue and goes on, whatever becomes of what is written
+//! to: a pipe that nobody reads, a closed one, a full disk, a socket where nobody listens.
+//! What does not fit is dropped and counted, and one line says how much it was once lines
+//! are taken again.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use super::output::Output;
 
 /// Takes lines and never waits for them to be written. Clones share a queue.
 #[derive(Clone)]
 pub(super) struct LogWriter(Arc<Queue>);
 
 impl LogWriter {
-    /// Starts the thread that writes to `out`. At most `limit` bytes wait for it.
-    /// After lines were dropped and others were written, it calls `say_dropped` with
-    /// how many, which may log.
+    /// Starts the thread that writes to `out`. At most `limit` bytes wait for it. What is
+    /// dropped is added to `dropped`. `report` may log.
     ///
     /// # Errors
     /// When the system gives no thread.
     pub(super) fn start(
-        out: impl Write + Send + 'static,
+        out: Box<dyn Output>,
         limit: usize,
-        say_dropped: impl Fn(u64) + Send + 'static,
+        dropped: Arc<AtomicU64>,
+        report: impl Fn(Report) + Send + 'static,
     ) -> io::Result<LogWriter> {
         let queue = Arc::new(Queue {
             limit,
-            dropped: Arc::default(),
+            dropped,
             state: Mutex::default(),
             work: Condvar::new(),
             idle: Condvar::new(),
         });
         let thread = thread::Builder::new().name("log".to_owned());
         let taking = Arc::clone(&queue);
-        thread.spawn(move || taking.write_to(out, say_dropped))?;
+        thread.spawn(move || taking.write_to(out, report))?;
         Ok(LogWriter(queue))
     }
 
-    /// How many lines were dropped so far.
-    pub(super) fn dropped(&self) -> &Arc<AtomicU64> {
-        &self.0.dropped
+    /// Writes a line as it stands.
+    pub(super) fn print(&self, line: &str) {
+        self.0.push(format!("{line}\n").as_bytes());
+    }
+
+    /// Whether both write to the same.
+    pub(super) fn is(&self, other: &LogWriter) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Has a file opened anew, before anything else is written.
+    pub(super) fn reopen(&self) {
+        let mut state = self.0.lock();
+        state.reopen = Reopen::Asked;
+        state.thread = Thread::Busy;
+        drop(state);
+        self.0.work.notify_one();
     }
 
     /// Waits until everything is written, but no longer than this.
@@ -69,6 +86,17 @@ impl Write for LogWriter {
     }
 }
 
+/// What the thread has to tell.
+#[derive(Debug)]
+pub(super) enum Report {
+    /// Nothing can be written, and lines are dropped.
+    Failing(io::Error),
+    /// After others were written: so many lines were dropped.
+    Dropped(u64),
+    /// A file could not be opened anew, and the one before it is written on.
+    NotReopened(io::Error),
+}
+
 struct Queue {
     limit: usize,
     dropped: Arc<AtomicU64>,
@@ -88,6 +116,22 @@ struct State {
     thread: Thread,
     /// Somebody flushes: no more lines are waited for.
     urgent: bool,
+    reopen: Reopen,
+}
+
+/// Whether a file is to be opened anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Reopen {
+    #[default]
+    No,
+    Asked,
+}
+
+/// What the thread takes at a time.
+struct Taken {
+    /// Dropped lines that can be reported now.
+    unreported: u64,
+    reopen: Reopen,
 }
 
 /// What the thread does.
@@ -126,47 +170,51 @@ impl Queue {
     }
 
     /// The thread's life; it ends with the process.
-    fn write_to(&self, mut out: impl Write, say_dropped: impl Fn(u64)) {
+    fn write_to(&self, mut out: Box<dyn Output>, report: impl Fn(Report)) {
         let mut batch = Vec::new();
         let mut health = Health::Writes;
-        let mut within_line = false;
+        let mut reported: Option<Instant> = None;
         loop {
-            let unreported = self.take(&mut batch, health);
-            if unreported > 0 {
+            let taken = self.take(&mut batch, health);
+            if taken.reopen == Reopen::Asked
+                && let Err(error) = out.reopen()
+            {
+                report(Report::NotReopened(error));
+            }
+            if taken.unreported > 0 {
                 // Behind the lines of this batch, ahead of all others.
-                say_dropped(unreported);
+                report(Report::Dropped(taken.unreported));
             }
-            let ends_a_line = within_line && !batch.is_empty();
-            if ends_a_line {
-                batch.insert(0, b'\n');
+            if batch.is_empty() {
+                continue;
             }
-            let left = write_all(&mut out, &batch);
-            let written = batch.len() - left;
-            if written > 0 {
-                within_line = batch[written - 1] != b'\n';
+            match out.write_lines(&batch) {
+                Ok(()) => health = Health::Writes,
+                Err(loss) => {
+                    self.lose(loss.lines);
+                    let is_new = health == Health::Writes
+                        && reported.is_none_or(|then| then.elapsed() > REPORTED_AGAIN);
+                    if is_new {
+                        reported = Some(Instant::now());
+                        report(Report::Failing(loss.cause));
+                    }
+                    health = Health::Fails;
+                }
             }
-            health = match left {
-                0 => Health::Writes,
-                _ => Health::Fails,
-            };
-            // What ends a part of a line is none that is lost.
-            let own = usize::from(ends_a_line && written == 0);
-            self.lose(&batch[written + own..]);
             batch.clear();
             // What a burst took is given back.
             batch.shrink_to(KEPT);
         }
     }
 
-    /// Waits for lines, takes those of a short while, and how many were dropped
-    /// that can be reported now.
-    fn take(&self, batch: &mut Vec<u8>, health: Health) -> u64 {
+    /// Waits for something to do, and takes the lines of a short while.
+    fn take(&self, batch: &mut Vec<u8>, health: Health) -> Taken {
         let mut state = self.lock();
         let tells = |state: &State| state.unreported > 0 && health == Health::Writes;
-        if state.lines.is_empty() && !tells(&state) {
+        let nothing = |state: &mut State| state.lines.is_empty() && state.reopen == Reopen::No;
+        if nothing(&mut state) && !tells(&state) {
             state.thread = Thread::Idle;
             self.idle.notify_all();
-            let nothing = |state: &mut State| state.lines.is_empty();
             let woken = self.work.wait_while(state, nothing);
             state = woken.unwrap_or_else(PoisonError::into_inner);
         }
@@ -175,18 +223,17 @@ impl Queue {
         let gathered = self.work.wait_timeout_while(state, GATHER, calm);
         let (mut state, _) = gathered.unwrap_or_else(PoisonError::into_inner);
         std::mem::swap(&mut state.lines, batch);
-        match tells(&state) {
-            true => std::mem::take(&mut state.unreported),
-            false => 0,
+        Taken {
+            unreported: match tells(&state) {
+                true => std::mem::take(&mut state.unreported),
+                false => 0,
+            },
+            reopen: std::mem::take(&mut state.reopen),
         }
     }
 
     /// Counts what could not be written.
-    fn lose(&self, bytes: &[u8]) {
-        if bytes.is_empty() {
-            return;
-        }
-        let lines = bytes.iter().filter(|&&byte| byte == b'\n').count() as u64;
+    fn lose(&self, lines: u64) {
         self.dropped.fetch_add(lines, Relaxed);
         self.lock().unreported += lines;
     }
@@ -196,22 +243,10 @@ impl Queue {
     }
 }
 
-/// Writes as much as can be written: how many bytes are left.
-fn write_all(out: &mut impl Write, bytes: &[u8]) -> usize {
-    let mut left = bytes;
-    while !left.is_empty() {
-        match out.write(left) {
-            Ok(0) => break,
-            Ok(written) => left = &left[written..],
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(_) => break,
-        }
-    }
-    left.len()
-}
-
 /// How long lines are gathered before they are written together.
 const GATHER: Duration = Duration::from_millis(10);
+/// That nothing can be written is reported again after this long.
+const REPORTED_AGAIN: Duration = Duration::from_secs(60);
 /// Memory the queue keeps when it is empty.
 const KEPT: usize = 64 * 1024;
 

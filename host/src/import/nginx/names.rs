@@ -101,7 +101,7 @@ const NOT_TAKEN: [(&[&str], &str); 24] = [
             "log_format",
             "open_log_file_cache",
         ],
-        "dtr-lb logs to standard error, with a line for each connection; DTR_LB_LOG says how much",
+        "dtr-lb logs to standard error, or where --log-to says, with a line for each connection; DTR_LB_LOG says how much",
     ),
     (
         &["allow", "deny"],

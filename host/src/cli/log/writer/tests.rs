@@ -1,10 +1,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::io::ErrorKind;
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 
 use Outcome::{Fails, Takes};
 
+use super::super::output::{Loss, Stream};
 use super::*;
 
 /// What a write is to come to.
@@ -49,6 +51,8 @@ struct Test {
     writing: Receiver<()>,
     outcomes: Sender<Outcome>,
     text: Arc<Mutex<String>>,
+    dropped: Arc<AtomicU64>,
+    failures: Receiver<ErrorKind>,
 }
 
 impl Test {
@@ -62,20 +66,38 @@ impl Test {
             outcomes: outcomes_receiver,
             text: Arc::clone(&text),
         };
+        let dropped = Arc::default();
+        let (failing, failures) = channel();
         let log = Arc::new(OnceLock::<LogWriter>::new());
         let logs = Arc::clone(&log);
-        let say_dropped = move |lines| {
+        let report = move |report| {
+            let lines = match report {
+                Report::Dropped(lines) => lines,
+                Report::Failing(error) | Report::NotReopened(error) => {
+                    // The test may be over.
+                    let _ = failing.send(error.kind());
+                    return;
+                }
+            };
             let mut writer = logs.wait().clone();
             let line = format!("{lines} lost\n");
             writer.write_all(line.as_bytes()).unwrap();
         };
-        let writer = LogWriter::start(script, limit, say_dropped).unwrap();
+        let writer = LogWriter::start(
+            Box::new(Stream::new(script)),
+            limit,
+            Arc::clone(&dropped),
+            report,
+        )
+        .unwrap();
         let writer = log.get_or_init(|| writer).clone();
         Test {
             writer,
             writing,
             outcomes,
             text,
+            dropped,
+            failures,
         }
     }
 
@@ -103,7 +125,7 @@ impl Test {
     }
 
     fn dropped(&self) -> u64 {
-        self.writer.dropped().load(Relaxed)
+        self.dropped.load(Relaxed)
     }
 }
 
@@ -141,6 +163,8 @@ fn a_write_that_fails_ends_nothing() {
             assert_eq!(test.written(), "", "{kind}");
         }
         assert_eq!(test.dropped(), 3, "{kind}");
+        let reported: Vec<ErrorKind> = test.failures.try_iter().collect();
+        assert_eq!(reported, [kind], "once");
         // There is room on the disk again.
         test.log(&["one\n"]);
         test.writes();
@@ -208,3 +232,54 @@ fn lines_of_a_while_are_one_write() {
 const ALL: Outcome = Takes(usize::MAX);
 /// Longer than anything here takes.
 const LIMIT: Duration = Duration::from_secs(20);
+
+/// Counts how often it is opened anew before each line.
+struct Numbered {
+    number: u32,
+    lines: Sender<String>,
+}
+
+impl Output for Numbered {
+    fn write_lines(&mut self, lines: &[u8]) -> Result<(), Loss> {
+        let text = std::str::from_utf8(lines).unwrap();
+        for line in text.lines() {
+            self.lines.send(format!("{}: {line}", self.number)).unwrap();
+        }
+        Ok(())
+    }
+
+    fn reopen(&mut self) -> io::Result<()> {
+        self.number += 1;
+        match self.number {
+            2 => Err(ErrorKind::PermissionDenied.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn what_is_logged_after_a_file_was_to_be_opened_anew_is_in_the_new_one() {
+    let (sender, lines) = channel();
+    let (reporting, reports) = channel();
+    let out = Numbered {
+        number: 0,
+        lines: sender,
+    };
+    let report = move |report| {
+        let Report::NotReopened(error) = report else {
+            return;
+        };
+        reporting.send(error.kind()).unwrap();
+    };
+    let mut writer = LogWriter::start(Box::new(out), 1000, Arc::default(), report).unwrap();
+    for number in 0..4 {
+        let line = format!("line {number}");
+        writer.write_all(format!("{line}\n").as_bytes()).unwrap();
+        let written = lines.recv_timeout(LIMIT).unwrap();
+        assert_eq!(written, format!("{number}: {line}"));
+        writer.reopen();
+    }
+    writer.flush(LIMIT);
+    let reported: Vec<ErrorKind> = reports.try_iter().collect();
+    assert_eq!(reported, [ErrorKind::PermissionDenied], "and went on");
+}
