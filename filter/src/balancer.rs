@@ -22,6 +22,7 @@ use crate::effect::{Effect, Effects, Fact, Level};
 use crate::health::prober::Prober;
 use crate::health::verdict::Verdict;
 use crate::health::watch::Change;
+use crate::log_limit::LogLimit;
 use crate::metrics::Metrics;
 use crate::random::Random;
 use crate::shared::board::{Lost, Store};
@@ -56,6 +57,7 @@ pub struct Balancer {
     outages: Outages,
     sync: Sync,
     metrics: Metrics,
+    refused: LogLimit,
     random: Random,
     /// To be shown.
     unix_ms: u64,
@@ -75,6 +77,7 @@ impl Balancer {
             outages: Outages::default(),
             elsewhere: None,
             metrics: Metrics::default(),
+            refused: LogLimit::default(),
             random: Random::seeded(seed),
             unix_ms,
             effects: Effects::default(),
@@ -380,9 +383,18 @@ impl Balancer {
             text.push_str(comment);
         }
         let line = LogLine::of_replica(name, &replica.address, &text);
+        let line = line.with(LogField::Client, new.client);
         self.effects.log_line(Level::Info, line);
         self.pool.set_order(id, held, now);
         Ok(())
+    }
+
+    /// Logs that somebody was refused a change, unless that happens all the time. The line
+    /// is given how many were left out before it.
+    pub(crate) fn log_refused(&mut self, line: impl FnOnce(u64) -> LogLine, now: Moment) {
+        if let Some(left_out) = self.refused.admit(now) {
+            self.effects.log_line(Level::Warn, line(left_out));
+        }
     }
 
     /// Leaves probing to the others, because a VM with another configuration takes

@@ -20,6 +20,7 @@ pub mod config;
 pub mod contract;
 pub mod effect;
 pub mod health;
+pub mod log_limit;
 mod metrics;
 pub mod printable;
 pub mod random;

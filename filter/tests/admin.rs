@@ -6,6 +6,8 @@ mod world;
 
 use dtr_lb_filter::admin::http::{BODY_LIMIT, Request, Response};
 use dtr_lb_filter::config::{Config, Protect};
+use dtr_lb_filter::contract::LogFields;
+use dtr_lb_filter::effect::Level;
 use serde_json::Value;
 use world::{Does, World, sample_config};
 
@@ -21,9 +23,12 @@ fn request(method: &str, path: &str) -> Request {
         method: method.to_owned(),
         path: path.to_owned(),
         headers,
+        client: CLIENT.to_owned(),
         body: Vec::new(),
     }
 }
+
+const CLIENT: &str = "10.0.0.9:40000";
 
 fn put(path: &str, body: &str) -> Request {
     Request {
@@ -227,7 +232,8 @@ fn a_comment_is_shown_while_its_order_holds() {
         world.refresh(1);
         assert_eq!(shown(&mut world), expected, "{change}");
     }
-    let logged = world.log.iter().map(|(_, text)| text.as_str());
+    let logged = world.log.iter();
+    let logged = logged.map(|(_, line)| LogFields::split(line).0);
     let of_operator = logged.filter(|text| text.contains("by order of the operator"));
     let of_operator: Vec<&str> = of_operator.collect();
     assert!(of_operator[0].ends_with(": a new disk"), "{of_operator:?}");
@@ -317,4 +323,77 @@ fn a_token_is_needed_where_one_is_configured() {
     assert_eq!(world.state(0, 0), "drain");
     let shown = String::from_utf8(world.answer(0, &request("GET", "/status")).body).unwrap();
     assert!(!shown.contains("s3cret"), "the token is not shown");
+}
+
+/// The lines of the log since there were so many: texts, reasons and clients.
+fn logged(world: &World, before: usize) -> Vec<(Level, String)> {
+    let lines = world.log.iter().skip(before);
+    lines
+        .map(|(level, line)| (*level, line.replace('\t', " ")))
+        .collect()
+}
+
+#[test]
+fn the_log_says_who_ordered_what_and_who_was_refused_it() {
+    let mut config = sample_config(2);
+    config.admin.token = Some("secret".to_owned());
+    let mut world = World::settled(config, 1);
+    let before = world.log.len();
+    let with_token = |token: &str, path: &str| {
+        let mut request = put(path, r#"{"state": "drain", "comment": "a new disk"}"#);
+        let header = ("authorization".to_owned(), format!("Bearer {token}"));
+        request.headers.push(header);
+        request
+    };
+    for (token, path, status) in [
+        ("secret", "/replicas/r1", 200),
+        ("s3cret", "/replicas/r1?token=s3cret", 401),
+        ("secret", "/replicas/r9\n", 404),
+        ("secret", "/replicas/r2?state=gone", 400),
+        ("secret", "/status", 405),
+    ] {
+        let response = world.answer(0, &with_token(token, path));
+        assert_eq!(response.status, status, "{path}");
+    }
+    let reads = world.answer(0, &request("GET", "/replicas/r1"));
+    assert_eq!(reads.status, 405);
+    let from = r#"client="10.0.0.9:40000""#;
+    let refused = |path, status, reason| {
+        let text = format!("PUT {path} is refused: {status}, {reason} reason=\"{reason}\" {from}");
+        (Level::Warn, text)
+    };
+    let order = format!(
+        "replica \"r1\": drain, by order of the operator: a new disk replica=\"r1\" \
+         address=\"r1.internal\" {from}"
+    );
+    let expected = [
+        (Level::Info, order),
+        refused("/replicas/r1", 401, "unauthorized"),
+        refused("/replicas/r9\\u{a}", 404, "not-found"),
+        refused("/replicas/r2", 400, "malformed"),
+        refused("/status", 405, "malformed"),
+    ];
+    assert_eq!(logged(&world, before), expected);
+}
+
+#[test]
+fn who_tries_one_token_after_the_other_does_not_fill_the_log() {
+    let mut config = sample_config(2);
+    config.admin.token = Some("secret".to_owned());
+    let mut world = World::settled(config, 1);
+    let before = world.log.len();
+    for _ in 0..500 {
+        world.answer(0, &put("/replicas/r1", ""));
+    }
+    assert_eq!(logged(&world, before).len(), 10);
+    world.pass(60_000);
+    let before = world.log.len();
+    world.answer(0, &put("/replicas/r1", ""));
+    let [(Level::Warn, line)] = &logged(&world, before)[..] else {
+        panic!("{:#?}", world.log);
+    };
+    assert!(
+        line.contains("; 490 more before it are not logged "),
+        "{line}"
+    );
 }

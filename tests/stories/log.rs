@@ -23,6 +23,20 @@ on_each_proxy!(a_change_of_a_replica_is_logged_with_fields, |world| {
     proxy.order(&replica, "drain").await;
     let order = "replica \"r1\": drain, by order of the operator";
     proxy.logs(order).await;
+    assert!(
+        proxy.logged(order)[0].contains("client=\"127.0.0.1:"),
+        "who gave it"
+    );
+    let drain = r#"{"state": "drain"}"#;
+    assert_eq!(proxy.put_replica("r9", &[], drain).await.status, 404);
+    proxy
+        .logs("PUT /replicas/r9 is refused: 404, not-found")
+        .await;
+    let refused = &proxy.logged("is refused: 404")[0];
+    assert!(
+        refused.contains("reason=\"not-found\" client=\"127.0.0.1:"),
+        "{refused}"
+    );
     for line in proxy
         .logged("is healthy (ping)")
         .iter()

@@ -1,20 +1,52 @@
 //! What the admin listener answers.
 
 use super::access::{self, Purpose};
-use super::http::{BODY_LIMIT, Request, Response};
+use super::http::{BODY_LIMIT, Request, Response, refusal_name};
 use super::page;
 use super::readiness;
 use super::status::{ServicesStatus, Status};
 use crate::balance::order::{NewOrder, Order};
 use crate::balance::replica::ReplicaId;
 use crate::balancer::Balancer;
+use crate::contract::{LogField, LogLine};
 use crate::printable::printable;
 use crate::shared::board::{Lost, Store};
 use crate::time::Moment;
 use serde::{Deserialize, Serialize};
 
-/// Answers a request of the admin listener, for the only registry or for all services.
+/// Answers a request of the admin listener, for the only registry or for all services. Who
+/// is refused a change is logged.
 pub fn answer(
+    balancers: &mut [&mut Balancer],
+    request: &Request,
+    store: &mut impl Store,
+    now: Moment,
+) -> Response {
+    let response = respond(balancers, request, store, now);
+    if request.method == "PUT"
+        && (400..500).contains(&response.status)
+        && let Some(first) = balancers.first_mut()
+    {
+        first.log_refused(|left_out| refused(request, response.status, left_out), now);
+    }
+    response
+}
+
+/// The line of a change that is refused. What the request says besides its path, which may
+/// be a wrong token, is not in it.
+fn refused(request: &Request, status: u16, left_out: u64) -> LogLine {
+    let reason = refusal_name(status);
+    let path = printable(request.route());
+    let mut text = format!("PUT {path} is refused: {status}, {reason}");
+    if left_out > 0 {
+        text.push_str(&format!("; {left_out} more before it are not logged"));
+    }
+    LogLine::new(text)
+        .with(LogField::Reason, reason)
+        .with(LogField::Client, &request.client)
+}
+
+fn respond(
     balancers: &mut [&mut Balancer],
     request: &Request,
     store: &mut impl Store,
@@ -82,7 +114,7 @@ fn change(
         Ok(change) => change,
         Err(response) => return response,
     };
-    let (balancer, id, new) = match find(balancers, name, &change) {
+    let (balancer, id, new) = match find(balancers, name, &change, &request.client) {
         Ok(found) => found,
         Err(response) => return response,
     };
@@ -103,6 +135,7 @@ fn find<'a, 'c>(
     balancers: &'a mut [&mut Balancer],
     name: &str,
     change: &'c Change,
+    client: &'c str,
 ) -> Result<(&'a mut Balancer, ReplicaId, NewOrder<'c>), Response> {
     let named = balancers
         .iter_mut()
@@ -117,7 +150,12 @@ fn find<'a, 'c>(
         return Err(Response::error(400, &text));
     };
     let comment = change.comment.as_deref();
-    Ok((balancer, id, NewOrder { order, comment }))
+    let new = NewOrder {
+        order,
+        comment,
+        client,
+    };
+    Ok((balancer, id, new))
 }
 
 /// The replica of this name, if it is configured.

@@ -11,6 +11,8 @@ pub struct Request {
     pub path: String,
     /// Header names, in lower case, and values; `:authority` among them.
     pub headers: Vec<(String, String)>,
+    /// Who asks: an address and a port; empty: the host does not say.
+    pub client: String,
     /// The body, once it is complete.
     pub body: Vec<u8>,
 }
@@ -98,6 +100,17 @@ impl Response {
     pub(crate) fn with(mut self, name: &'static str, value: &str) -> Response {
         self.headers.push((name, value.to_owned()));
         self
+    }
+}
+
+/// What the log calls the refusal of a change with this status.
+#[must_use]
+pub const fn refusal_name(status: u16) -> &'static str {
+    match status {
+        401 => "unauthorized",
+        403 => "forbidden",
+        404 => "not-found",
+        _ => "malformed",
     }
 }
 

@@ -43,6 +43,8 @@ pub struct NewOrder<'a> {
     pub order: Order,
     /// Why, for whoever sees it; `None`: as it was, if the order is the same.
     pub comment: Option<&'a str>,
+    /// Who gives it: an address and a port; empty: that is not known.
+    pub client: &'a str,
 }
 
 impl From<Order> for NewOrder<'_> {
@@ -50,6 +52,7 @@ impl From<Order> for NewOrder<'_> {
         NewOrder {
             order,
             comment: None,
+            client: "",
         }
     }
 }

@@ -29,11 +29,13 @@ pub enum LogField {
     Component,
     /// What was said of the cause, by whoever said it.
     Error,
+    /// Who asked for it: an address and a port.
+    Client,
 }
 
 impl LogField {
     /// Each of them, in the order of their numbers.
-    pub const ALL: [LogField; 7] = [
+    pub const ALL: [LogField; 8] = [
         LogField::Service,
         LogField::Replica,
         LogField::Address,
@@ -41,6 +43,7 @@ impl LogField {
         LogField::Reason,
         LogField::Component,
         LogField::Error,
+        LogField::Client,
     ];
 
     /// What it is called.
@@ -54,6 +57,7 @@ impl LogField {
             LogField::Reason => "reason",
             LogField::Component => "component",
             LogField::Error => "error",
+            LogField::Client => "client",
         }
     }
 }

@@ -69,6 +69,10 @@ pub(super) fn set_property(path: &str, value: &str) {
     unsafe { proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) };
 }
 
+/// The property that says who the client of a connection, or a request, is: an address and
+/// a port.
+pub(super) const CLIENT: &str = "source\0address";
+
 /// A property that is a number.
 pub(super) fn number(path: &str) -> Option<u64> {
     Some(u64::from_le_bytes(property(path)?.try_into().ok()?))

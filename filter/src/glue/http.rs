@@ -26,10 +26,12 @@ pub(super) fn headers(vm: &mut Vm, context: u32, end: End) -> Action {
     let headers = HEADERS
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), header(name)?)));
+    let client = host::property(host::CLIENT).unwrap_or_default();
     let request = Request {
         method: header(":method").unwrap_or_default(),
         path: header(":path").unwrap_or_default(),
         headers: headers.collect(),
+        client: String::from_utf8(client).unwrap_or_default(),
         body: Vec::new(),
     };
     if end == End::Last || !request.has_body() {

@@ -102,7 +102,7 @@ fn open(vm: &mut Vm, context: u32, port: Option<u16>, id: RegistryId) -> Opened 
     }
     balancer.share_limits(store, now);
     let client = match balancer.needs_client() {
-        true => client(&host::property(SOURCE).unwrap_or_default()),
+        true => client(&host::property(host::CLIENT).unwrap_or_default()),
         false => 0,
     };
     let stream = StreamId(context);
@@ -227,4 +227,3 @@ fn client(address: &[u8]) -> u64 {
 const MOST_ADOPTED: usize = 256;
 const SERVER_NAME: &str = "connection\0requested_server_name";
 const DESTINATION: &str = "destination\0port";
-const SOURCE: &str = "source\0address";

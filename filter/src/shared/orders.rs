@@ -149,7 +149,10 @@ mod tests {
     #[test]
     fn a_comment_stays_until_another_is_given_or_the_order_changes() {
         let mut orders = Orders::default();
-        let new = |order, comment| NewOrder { order, comment };
+        let new = |order: Order, comment| NewOrder {
+            comment,
+            ..NewOrder::from(order)
+        };
         let cases = [
             (Order::Drain, Some("disk"), 1, (1, "disk")),
             (Order::Drain, None, 2, (1, "disk")),
@@ -173,6 +176,7 @@ mod tests {
         let new = NewOrder {
             order: Order::Drain,
             comment: Some("ticket 5"),
+            client: "",
         };
         orders.give(("quay/r1", Order::Ready), new, 300);
         let value = orders.to_value().expect("there is memory");

@@ -42,6 +42,7 @@ impl LogSource {
                     reason = fields.get(LogField::Reason),
                     component = fields.get(LogField::Component),
                     error = fields.get(LogField::Error),
+                    client = fields.get(LogField::Client),
                     "{message}"
                 );
             }

@@ -171,6 +171,7 @@ fn values_are_encoded_as_flat_lists() {
     let disk = NewOrder {
         order: Order::Drain,
         comment: Some("disk"),
+        client: "",
     };
     one.order(&mut store, R1, disk, 300).unwrap();
     let cases: [(&str, &[u8]); 4] = [

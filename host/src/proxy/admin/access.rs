@@ -39,6 +39,7 @@ fn as_the_filter_sees_it<B>(request: &Request<B>) -> FilterRequest {
         method: request.method().as_str().to_owned(),
         path: request.uri().path().to_owned(),
         headers: headers.collect(),
+        client: String::new(),
         body: Vec::new(),
     }
 }

@@ -2,6 +2,7 @@
 //! by the filter.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -21,6 +22,7 @@ use crate::proxy::admin::Current;
 use crate::proxy::admin::access::admit;
 use crate::proxy::admin::connections::AdminPlace;
 use crate::proxy::admin::desk::AdminRequest;
+use crate::proxy::admin::refused::RefusedChanges;
 use crate::proxy::admin::reply::{JSON, Reply, error, filter_is_down, reply};
 use crate::proxy::admin::request;
 use crate::proxy::cluster_watch;
@@ -34,6 +36,7 @@ pub(super) struct Asked {
     pub(super) place: AdminPlace,
     pub(super) client: SocketAddr,
     pub(super) local: SocketAddr,
+    pub(super) refused: Rc<RefusedChanges>,
 }
 
 /// What the host itself serves.
@@ -100,6 +103,9 @@ impl Asked {
         if let Some(purpose) = own.purpose()
             && let Err(denied) = admit(&request, purpose, access.unwrap_or(&Admin::NOBODY))
         {
+            if purpose == Purpose::Change {
+                self.refused.log(&request, self.client, denied.status());
+            }
             return *denied;
         }
         match own {

@@ -4,6 +4,7 @@ mod access;
 mod answer;
 mod connections;
 pub(crate) mod desk;
+mod refused;
 mod reply;
 mod request;
 mod tls;
@@ -34,6 +35,7 @@ use crate::proxy::accept::{Clients, keep_accepting};
 use crate::proxy::admin::answer::Asked;
 use crate::proxy::admin::connections::{AdminConnections, AdminPlace};
 use crate::proxy::admin::desk::Waiting;
+use crate::proxy::admin::refused::RefusedChanges;
 use crate::proxy::admin::reply::{JSON, error};
 use crate::proxy::admin::write_timeout::WriteTimeout;
 use crate::proxy::context::WorkerContext;
@@ -46,12 +48,14 @@ pub(crate) type Current = watch::Receiver<Option<Arc<SharedState>>>;
 pub(crate) struct Admin {
     current: Current,
     connections: Rc<AdminConnections>,
+    refused: Rc<RefusedChanges>,
 }
 
 impl Admin {
     pub(crate) fn new(current: Current) -> Admin {
         Admin {
             connections: Rc::default(),
+            refused: Rc::new(RefusedChanges::new()),
             current,
         }
     }
@@ -66,6 +70,7 @@ impl Admin {
         let mut requests = Requests {
             local: listener.local_addr().ok(),
             connections: Rc::clone(&self.connections),
+            refused: Rc::clone(&self.refused),
             current: self.current.clone(),
         };
         async move {
@@ -113,6 +118,7 @@ struct Requests {
     current: Current,
     local: Option<SocketAddr>,
     connections: Rc<AdminConnections>,
+    refused: Rc<RefusedChanges>,
 }
 
 impl Clients<TcpStream> for Requests {
@@ -146,6 +152,7 @@ impl Clients<TcpStream> for Requests {
             return;
         };
         let (current, local) = (self.current.clone(), self.local.unwrap_or(client));
+        let refused = Rc::clone(&self.refused);
         let limit = shared.options.admin_timeout;
         // What is held of a generation keeps it from ending.
         drop(shared);
@@ -156,6 +163,7 @@ impl Clients<TcpStream> for Requests {
                 place,
                 client,
                 local,
+                refused,
             };
             let serving = async {
                 match tls {
