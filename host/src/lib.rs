@@ -50,6 +50,7 @@ mod unique_map;
 mod upstream;
 
 pub use control::lifecycle::Drained;
+pub use control::session_list::{KilledSessions, ListedSession, SessionList};
 pub use error::StartError;
 pub use filter::{FILTER, filter_for_envoy, filter_for_services};
 pub use filters::rehearsal::{Rehearsal, rehearse};

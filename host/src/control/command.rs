@@ -11,8 +11,17 @@ use proxy_wasm_engine::Direction;
 pub(crate) enum CloseCommand {
     /// The filter closes the connection.
     Close,
-    /// The drain's limit has passed.
-    Cut,
+    /// It ends at once, whatever is under way.
+    Cut(Cutter),
+}
+
+/// Who has a session cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cutter {
+    /// The drain, whose limit has passed.
+    Drain,
+    /// The operator, who ends the sessions of a replica.
+    Operator,
 }
 
 /// What others ask of a session; it looks whenever it is woken.
@@ -65,8 +74,11 @@ impl SessionControl {
     /// Leaves an order; the first one counts, but for a cut, which does not wait for
     /// a close.
     pub(crate) fn order(&self, order: CloseCommand) {
-        if self.order.get().is_none() || order == CloseCommand::Cut {
-            self.order.set(Some(order));
+        match (self.order.get(), order) {
+            (None, _) | (Some(CloseCommand::Close), CloseCommand::Cut(_)) => {
+                self.order.set(Some(order));
+            }
+            _ => {}
         }
         self.wake();
     }

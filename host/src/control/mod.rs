@@ -2,8 +2,11 @@
 //! the phases of the host that asks.
 
 pub(crate) mod admission;
+pub(crate) mod all_sessions;
 pub(crate) mod command;
 pub(crate) mod lifecycle;
+pub(crate) mod session_list;
+pub(crate) mod session_record;
 pub(crate) mod sessions;
 
-pub(crate) use command::CloseCommand;
+pub(crate) use command::{CloseCommand, Cutter};

@@ -10,7 +10,7 @@ use tracing::{debug, error};
 
 use crate::caught_panic::CaughtPanic;
 use crate::control::CloseCommand;
-use crate::control::command::SessionControl;
+use crate::control::session_record::SessionRecord;
 use crate::control::sessions::Sessions;
 #[cfg(test)]
 use crate::fault::{Fault, FaultSwitch};
@@ -79,7 +79,7 @@ impl Effects {
             Effect::ContinueUpstream(context) => self.resume(vm, context, Direction::Upstream),
             Effect::CloseStream(context) => {
                 if let Some((session, _)) = self.session(vm, context) {
-                    session.order(CloseCommand::Close);
+                    session.control.order(CloseCommand::Close);
                 }
             }
             Effect::LocalResponse {
@@ -142,12 +142,12 @@ impl Effects {
 
     fn resume(&self, vm: &mut Vm, context: ContextId, direction: Direction) {
         if let Some((session, slot)) = self.session(vm, context) {
-            session.resume(direction, slot);
+            session.control.resume(direction, slot);
         }
     }
 
     /// The session of a connection, and this filter's slot in its chain.
-    fn session(&self, vm: &mut Vm, context: ContextId) -> Option<(Rc<SessionControl>, usize)> {
+    fn session(&self, vm: &mut Vm, context: ContextId) -> Option<(Rc<SessionRecord>, usize)> {
         let place = (*self.compiled.places.get(vm.plugin(context)?)?)?;
         let id = vm.tcp_mut(context)?.connection_id;
         Some((self.sessions.get(id)?, place.slot))

@@ -1,6 +1,6 @@
 //! Why a session ended, as metrics and the access log name it.
 
-use crate::control::CloseCommand;
+use crate::control::{CloseCommand, Cutter};
 use crate::net::forward::Outcome;
 use dtr_lb_filter::contract::HELLO_TIMEOUT;
 
@@ -15,6 +15,8 @@ pub(crate) enum Reason {
     ClosedByFilter,
     NoReplica,
     Drained,
+    /// By the operator, with all others of its replica.
+    Killed,
     Idle,
     HalfClosed,
     /// The client has not asked for one of several services in time.
@@ -26,7 +28,7 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    pub(super) const ALL: [Reason; 13] = [
+    pub(super) const ALL: [Reason; 14] = [
         Reason::ClientClosed,
         Reason::ReplicaClosed,
         Reason::ClientReset,
@@ -35,6 +37,7 @@ impl Reason {
         Reason::ClosedByFilter,
         Reason::NoReplica,
         Reason::Drained,
+        Reason::Killed,
         Reason::Idle,
         Reason::HalfClosed,
         Reason::HelloTimeout,
@@ -52,6 +55,7 @@ impl Reason {
             Reason::ClosedByFilter => "closed-by-filter",
             Reason::NoReplica => "no-replica",
             Reason::Drained => "drained",
+            Reason::Killed => "killed",
             Reason::Idle => "idle",
             Reason::HalfClosed => "half-closed",
             Reason::HelloTimeout => HELLO_TIMEOUT,
@@ -72,7 +76,16 @@ impl From<Outcome> for Reason {
             Outcome::Idle => Reason::Idle,
             Outcome::HalfClosed => Reason::HalfClosed,
             Outcome::Ordered(CloseCommand::Close) => Reason::ClosedByFilter,
-            Outcome::Ordered(CloseCommand::Cut) => Reason::Drained,
+            Outcome::Ordered(CloseCommand::Cut(cutter)) => cutter.into(),
+        }
+    }
+}
+
+impl From<Cutter> for Reason {
+    fn from(cutter: Cutter) -> Reason {
+        match cutter {
+            Cutter::Drain => Reason::Drained,
+            Cutter::Operator => Reason::Killed,
         }
     }
 }

@@ -9,10 +9,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::BytesMut;
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 
 use crate::control::CloseCommand;
 use crate::control::command::SessionControl;
+use crate::control::session_record::SessionRecord;
 use crate::control::sessions::OpenSession;
 use crate::filters::chain::Chain;
 use crate::filters::chain_state::{FilterChainState, Step};
@@ -27,17 +27,13 @@ use proxy_wasm_engine::{Action, Direction, End, TcpInfo, Upstream};
 pub(super) struct Connection {
     pub(super) worker: Rc<WorkerContext>,
     pub(super) listener: Rc<ListenerContext>,
-    source: SocketAddr,
-    pub(super) began: Instant,
     /// Its way through the filters.
     pub(super) chain_state: FilterChainState,
-    pub(super) sent_up: Cell<u64>,
-    pub(super) sent_down: Cell<u64>,
     /// The socket's own end, where it differs from the listener's.
     destination: SocketAddr,
     received: Cell<u64>,
-    /// Which of several services it is for, once that is known.
-    service: OnceCell<Box<RequestedService>>,
+    /// What it was asked for by, in TLS, where that was looked at.
+    server_name: OnceCell<Arc<str>>,
     /// The replica it is connected to.
     upstream: RefCell<Option<Arc<Upstream>>>,
     open: OpenSession,
@@ -60,37 +56,43 @@ impl Connection {
             _ => listener.address,
         };
         Connection {
-            open: worker.sessions.enter(id),
+            open: worker
+                .sessions
+                .enter(id, SessionRecord::new(source, listener.address)),
             chain_state: FilterChainState::new(&worker.chain),
             worker,
             listener,
-            source,
-            began: Instant::now(),
-            sent_up: Cell::new(0),
-            sent_down: Cell::new(0),
             destination,
             received: Cell::new(0),
-            service: OnceCell::new(),
+            server_name: OnceCell::new(),
             upstream: RefCell::new(None),
         }
     }
 
     /// It is for this service.
     pub(super) fn requested(&self, service: RequestedService) {
-        // A client is asked once.
-        let _ = self.service.set(Box::new(service));
+        self.record().service.set(Some(service.place));
+        if let Some(name) = service.server_name {
+            // A client is asked once.
+            let _ = self.server_name.set(name);
+        }
+    }
+
+    /// What others may know of it.
+    pub(super) fn record(&self) -> &SessionRecord {
+        self.open.record()
     }
 
     /// Where it goes when no filter chooses.
     pub(super) fn fallback(&self) -> Target {
-        let place = self.service.get().map(|service| service.place);
+        let place = self.record().service.get();
         let fallback = place.and_then(|place| self.listener.service_fallbacks.get(place));
         *fallback.unwrap_or(&self.listener.fallback)
     }
 
     /// Who the client is: the other end of its connection.
     pub(super) fn client(&self) -> SocketAddr {
-        self.source
+        self.record().client
     }
 
     /// The replica's address that it is connected to, or was last.
@@ -128,11 +130,11 @@ impl ConnectionInfo for Connection {
 
     fn service(&self) -> Option<&str> {
         let services = self.listener.services.as_ref()?;
-        services.name(self.service.get()?.place)
+        services.name(self.record().service.get()?)
     }
 
     fn control(&self) -> &SessionControl {
-        self.open.control()
+        &self.record().control
     }
 
     fn info(&self) -> TcpInfo {
@@ -140,18 +142,16 @@ impl ConnectionInfo for Connection {
         info.time = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
-            .saturating_sub(self.began.elapsed());
+            .saturating_sub(self.record().began.elapsed());
         info.upstream.clone_from(&self.upstream.borrow());
-        if let Some(service) = self.service.get() {
-            info.requested_server_name.clone_from(&service.server_name);
-        }
+        info.requested_server_name = self.server_name.get().cloned();
         self.refresh(&mut info);
         info
     }
 
     fn refresh(&self, info: &mut TcpInfo) {
         info.received = self.received.get();
-        info.sent = self.sent_down.get();
+        info.sent = self.record().sent_down.get();
     }
 }
 
@@ -184,8 +184,8 @@ impl ForwardHooks for Connection {
 
     fn moved(&self, direction: Direction, bytes: usize) {
         let count = match direction {
-            Direction::Downstream => &self.sent_up,
-            Direction::Upstream => &self.sent_down,
+            Direction::Downstream => &self.record().sent_up,
+            Direction::Upstream => &self.record().sent_down,
         };
         count.set(count.get() + bytes as u64);
         self.worker.counters.moved(direction, bytes);

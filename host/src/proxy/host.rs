@@ -10,6 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::caught_panic::CaughtPanic;
 use crate::control::admission::{Admission, Limit};
+use crate::control::all_sessions::AllSessions;
 use crate::control::lifecycle::{Drained, Phase};
 use crate::error::StartError;
 use crate::filters::compiled_vm::CompiledVm;
@@ -44,6 +45,7 @@ pub struct Host {
     modules: Modules,
     main_thread: MainThread,
     counters: Arc<WorkerCounters>,
+    sessions: Arc<AllSessions>,
     /// How many workers there have been.
     workers: usize,
     /// What DNS has said of the plan's names.
@@ -81,6 +83,7 @@ impl Host {
             modules,
             main_thread: MainThread::spawn().map_err(failed)?,
             counters: Arc::default(),
+            sessions: Arc::default(),
             workers: 0,
             names: Vec::new(),
             clusters: None,
@@ -260,6 +263,7 @@ impl Host {
             first_worker: self.workers,
             counters: self.counters.add(count),
             all_counters: Arc::clone(&self.counters),
+            all_sessions: Arc::clone(&self.sessions),
             admin_desk: AdminDesk::default(),
             options: self.options.clone(),
         });

@@ -21,8 +21,6 @@ use proxy_wasm_engine::Upstream;
 /// Where a connection lands: the replica that serves it, after those that did not.
 #[derive(Default)]
 pub(super) struct Landing {
-    /// The replica connected to last.
-    pub(super) replica: Option<Arc<str>>,
     /// How often what the client had sent was sent to another replica.
     pub(super) resent: u32,
     attempts: Attempts,
@@ -65,7 +63,8 @@ impl Landing {
         failures.fetch_add(u64::from(failed), Relaxed);
         match dialed {
             Ok(Some(dialed)) => {
-                self.replica = Some(Arc::clone(&dialed.endpoint.replica));
+                let replica = Arc::clone(&dialed.endpoint.replica);
+                connection.record().landed(replica);
                 self.times = Some(Times {
                     deadline,
                     patience: Instant::now() + dialed.connect_timeout.min(PATIENCE),
@@ -81,7 +80,7 @@ impl Landing {
                 })
             }
             Err(CloseCommand::Close) => Err(Reason::ClosedByFilter),
-            Err(CloseCommand::Cut) => Err(Reason::Drained),
+            Err(CloseCommand::Cut(cutter)) => Err(cutter.into()),
         }
     }
 
@@ -101,7 +100,8 @@ impl Landing {
         if Instant::now() >= limit {
             return None;
         }
-        self.attempts.unserved(self.replica.as_ref()?);
+        self.attempts
+            .unserved(connection.record().replica().as_ref()?);
         // A command is left to the forwarder.
         let socket = self.dial(connection, target).await.ok()?;
         // Not left to when the connection lasts, which it may do by now; fails only on a
@@ -110,7 +110,7 @@ impl Landing {
         self.resent += 1;
         let resent = &connection.worker.counters.first_flight_resent;
         resent.fetch_add(1, Relaxed);
-        connection.sent_up.set(0);
+        connection.record().sent_up.set(0);
         Some(socket)
     }
 

@@ -264,7 +264,7 @@ impl Session {
                 info.response_flags |= UPSTREAM_REMOTE_RESET
             });
         }
-        if reason == Reason::ReplicaClosed && connection.sent_down.get() == 0 {
+        if reason == Reason::ReplicaClosed && connection.record().sent_down.get() == 0 {
             connection.chain_state.left_unserved(&connection);
         }
         let refusal = match reason {
@@ -276,18 +276,20 @@ impl Session {
             _ => None,
         };
         connection.chain_state.close(&connection, peer);
+        let record = connection.record();
+        let replica = record.replica();
         info!(
             target: "access",
             client = %connection.client(),
             listener = %connection.listener.shown_address,
             service = connection.service(),
-            replica = self.landing.replica.as_deref().unwrap_or("-"),
+            replica = replica.as_deref().unwrap_or("-"),
             address = %OrNone(connection.replica_address()),
             attempts = self.landing.attempts(),
             resent = self.landing.resent,
-            up = connection.sent_up.get(),
-            down = connection.sent_down.get(),
-            ms = connection.began.elapsed().as_millis() as u64,
+            up = record.sent_up.get(),
+            down = record.sent_down.get(),
+            ms = record.began.elapsed().as_millis() as u64,
             reason = refusal.as_deref().unwrap_or(reason.as_str()),
             error,
             "connection"
@@ -336,7 +338,7 @@ fn refusal(connection: &Connection) -> Option<String> {
 fn refused(command: CloseCommand) -> Reason {
     match command {
         CloseCommand::Close => Reason::RefusedByFilter,
-        CloseCommand::Cut => Reason::Drained,
+        CloseCommand::Cut(cutter) => cutter.into(),
     }
 }
 

@@ -7,6 +7,7 @@ use rustls::ServerConfig;
 use tokio::sync::watch;
 
 use crate::control::admission::Admission;
+use crate::control::all_sessions::AllSessions;
 use crate::control::lifecycle::Phase;
 use crate::error::StartError;
 use crate::filters::compiled_vm::CompiledVm;
@@ -52,6 +53,8 @@ pub(crate) struct SharedState {
     pub(crate) counters: Vec<Arc<Counters>>,
     /// Those of other generations among them.
     pub(crate) all_counters: Arc<WorkerCounters>,
+    /// Those of other generations among them.
+    pub(crate) all_sessions: Arc<AllSessions>,
     /// Where its workers take requests of the admin listener.
     pub(crate) admin_desk: AdminDesk,
 }

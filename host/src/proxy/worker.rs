@@ -15,8 +15,9 @@ use tokio::time::{Instant, sleep};
 use tracing::{Dispatch, error, info};
 
 use crate::caught_panic::CaughtPanic;
-use crate::control::CloseCommand;
+use crate::control::all_sessions;
 use crate::control::lifecycle::{Drained, Phase, reached};
+use crate::control::{CloseCommand, Cutter};
 use crate::error::StartError;
 #[cfg(test)]
 use crate::fault::Fault;
@@ -204,6 +205,11 @@ async fn live(args: &mut WorkerArgs, reports: &mut Reports) -> Result<(), StartE
     spawn_local(admin::answer_all(Rc::clone(&worker), requests));
     let sessions = Rc::clone(&worker.sessions);
     spawn_local(async move { sessions.find_lasting().await });
+    spawn_local(all_sessions::answer_all(
+        Rc::clone(&worker.sessions),
+        worker.shared.services.clone().unwrap_or_default(),
+        worker.shared.all_sessions.join(),
+    ));
     let mut accepting = JoinSet::new();
     for (socket, listener, succession) in listeners {
         let worker = Rc::clone(&worker);
@@ -238,7 +244,7 @@ async fn live(args: &mut WorkerArgs, reports: &mut Reports) -> Result<(), StartE
         () = reached(&phases, Phase::Cutting) => {}
     }
     let cut = worker.sessions.count();
-    worker.sessions.order_all(CloseCommand::Cut);
+    worker.sessions.order_all(CloseCommand::Cut(Cutter::Drain));
     worker.sessions.none().await;
     reports.drained(Drained {
         finished: open.saturating_sub(cut),

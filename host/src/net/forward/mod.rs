@@ -193,8 +193,8 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
                 // What a filter is shown as it closes does not pass, nor does anything
                 // that comes after; a cut is for now.
                 match self.hooks.poll_order(cx) {
-                    Poll::Ready(CloseCommand::Cut) => {
-                        return Poll::Ready(Outcome::Ordered(CloseCommand::Cut));
+                    Poll::Ready(order @ CloseCommand::Cut(_)) => {
+                        return Poll::Ready(Outcome::Ordered(order));
                     }
                     Poll::Ready(order) => self.close(Outcome::Ordered(order)),
                     Poll::Pending => {}
@@ -438,7 +438,7 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
     /// Makes closing the sockets a reset where the stream is not whole.
     fn prepare_close(&mut self, outcome: Outcome) {
         // Not an end of stream, which would make what the peer has look complete.
-        let cut = outcome == Outcome::Ordered(CloseCommand::Cut);
+        let cut = matches!(outcome, Outcome::Ordered(CloseCommand::Cut(_)));
         for (side, direction) in [
             (&self.client, Direction::Upstream),
             (&self.replica, Direction::Downstream),

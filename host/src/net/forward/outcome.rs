@@ -18,7 +18,7 @@ pub(crate) enum Outcome {
     Idle,
     /// One side finished, and the other was silent for longer than allowed.
     HalfClosed,
-    /// By command of a filter or the drain.
+    /// By command of a filter, the drain or the operator.
     Ordered(CloseCommand),
     /// The replica ended before its first byte, and what the client sent may be sent
     /// to another one: see `Forward::give_up_replica` and `Forward::pass_on`.

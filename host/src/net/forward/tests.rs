@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use proxy_wasm_engine::Action;
 
 use super::*;
-use crate::control::command::SessionControl;
+use crate::control::command::{Cutter, SessionControl};
 use crate::net::pipe::PipeBudget;
 use crate::net::socket::reset_on_close;
 
@@ -426,8 +426,11 @@ fn a_command_ends_a_quiet_connection() {
             ..
         } = plain().await;
         tokio::task::yield_now().await;
-        seen.control.order(CloseCommand::Cut);
-        assert_eq!(outcome.await.unwrap(), Outcome::Ordered(CloseCommand::Cut));
+        seen.control.order(CloseCommand::Cut(Cutter::Drain));
+        assert_eq!(
+            outcome.await.unwrap(),
+            Outcome::Ordered(CloseCommand::Cut(Cutter::Drain))
+        );
         assert!(
             client.read(&mut [0; 8]).await.is_err(),
             "a cut is not an end of stream"

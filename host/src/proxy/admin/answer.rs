@@ -25,6 +25,7 @@ use crate::proxy::admin::desk::AdminRequest;
 use crate::proxy::admin::refused::RefusedChanges;
 use crate::proxy::admin::reply::{JSON, Reply, error, filter_is_down, reply};
 use crate::proxy::admin::request;
+use crate::proxy::admin::sessions::SessionsRequest;
 use crate::proxy::cluster_watch;
 use crate::proxy::order_file::OrderFile;
 use crate::proxy::reload_request::{NotReloaded, ReloadRequest, ReloadSender, Reloaded};
@@ -47,6 +48,7 @@ enum Own {
     PingWhileDraining,
     Metrics,
     Reload,
+    Sessions,
 }
 
 impl Own {
@@ -56,6 +58,7 @@ impl Own {
             "/_ping" if phase.is_drain() => Some(Own::PingWhileDraining),
             "/metrics" => Some(Own::Metrics),
             "/reload" => Some(Own::Reload),
+            "/sessions" => Some(Own::Sessions),
             _ => None,
         }
     }
@@ -67,14 +70,19 @@ impl Own {
                 (&[Method::GET, Method::HEAD], "GET, HEAD")
             }
             Own::Reload => (&[Method::PUT], "PUT"),
+            Own::Sessions => (
+                &[Method::GET, Method::HEAD, Method::DELETE],
+                "GET, HEAD, DELETE",
+            ),
         }
     }
 
-    /// `None`: whoever asks is answered.
-    fn purpose(self) -> Option<Purpose> {
+    /// What it is asked for; `None`: whoever asks is answered.
+    fn purpose(self, method: &Method) -> Option<Purpose> {
         match self {
             Own::Ready | Own::PingWhileDraining => None,
-            Own::Metrics => Some(Purpose::Read),
+            Own::Sessions if *method == Method::DELETE => Some(Purpose::Change),
+            Own::Metrics | Own::Sessions => Some(Purpose::Read),
             Own::Reload => Some(Purpose::Change),
         }
     }
@@ -100,7 +108,7 @@ impl Asked {
         // Who asks is not idle.
         let answering = self.place.answering();
         let access = shared.admin.as_ref().map(|admin| &admin.access);
-        if let Some(purpose) = own.purpose()
+        if let Some(purpose) = own.purpose(request.method())
             && let Err(denied) = admit(&request, purpose, access.unwrap_or(&Admin::NOBODY))
         {
             if purpose == Purpose::Change {
@@ -122,6 +130,14 @@ impl Asked {
                 let reloaded = reload(reloads, self.client).await;
                 drop(answering);
                 reloaded
+            }
+            Own::Sessions => {
+                let sessions = match SessionsRequest::parse(&request) {
+                    Ok(asked) => asked.answer(shared).await,
+                    Err(refused) => *refused,
+                };
+                drop(answering);
+                sessions
             }
         }
     }

@@ -7,6 +7,7 @@ pub(crate) mod desk;
 mod refused;
 mod reply;
 mod request;
+mod sessions;
 mod tls;
 mod write_timeout;
 

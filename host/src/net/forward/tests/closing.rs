@@ -3,6 +3,7 @@
 
 use super::lost::{more_than_is_taken, narrow, narrow_with, send_and_see_it_arrive};
 use super::*;
+use crate::control::command::Cutter;
 
 /// Fills what is between a replica and a client that does not read; how much of it
 /// the forwarder has taken.
@@ -80,9 +81,9 @@ fn a_cut_does_not_wait_for_a_close() {
         pair.seen.control.order(CloseCommand::Close);
         tokio::task::yield_now().await;
         assert!(!pair.outcome.is_finished());
-        pair.seen.control.order(CloseCommand::Cut);
+        pair.seen.control.order(CloseCommand::Cut(Cutter::Drain));
         let outcome = pair.outcome.await.unwrap();
-        assert_eq!(outcome, Outcome::Ordered(CloseCommand::Cut));
+        assert_eq!(outcome, Outcome::Ordered(CloseCommand::Cut(Cutter::Drain)));
     });
 }
 

@@ -1,0 +1,98 @@
+//! `/sessions`: which connections are open, and the end of those of a replica.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, Request, StatusCode};
+use serde::Serialize;
+use tokio::time::timeout;
+
+use crate::control::all_sessions::AllSessions;
+use crate::control::session_list::KilledSessions;
+use crate::proxy::admin::reply::{JSON, Reply, error, reply};
+use crate::proxy::shared_state::SharedState;
+
+/// What is asked of the open sessions.
+pub(super) enum SessionsRequest {
+    List(Option<Arc<str>>),
+    Kill(Arc<str>),
+}
+
+impl SessionsRequest {
+    /// Of a request that may be made.
+    ///
+    /// # Errors
+    /// The reply to what can't be asked.
+    pub(super) fn parse<B>(request: &Request<B>) -> Result<SessionsRequest, Box<Reply>> {
+        let refused = |problem| Box::new(error(StatusCode::BAD_REQUEST, problem));
+        let replica = replica(request.uri().query()).map_err(refused)?;
+        match (request.method(), replica) {
+            (&Method::DELETE, Some(replica)) => Ok(SessionsRequest::Kill(replica)),
+            (&Method::DELETE, None) => {
+                Err(refused("say whose sessions: DELETE /sessions?replica=NAME"))
+            }
+            (_, replica) => Ok(SessionsRequest::List(replica)),
+        }
+    }
+
+    /// Has every worker answer.
+    pub(super) async fn answer(self, shared: Arc<SharedState>) -> Reply {
+        let limit = shared.options.admin_timeout;
+        let all = Arc::clone(&shared.all_sessions);
+        match self {
+            SessionsRequest::List(replica) => {
+                // What is held of a generation keeps it from ending.
+                drop(shared);
+                within(limit, async { json(&all.list(replica).await) }).await
+            }
+            SessionsRequest::Kill(replica) => {
+                let is_known = shared.replicas.contains(&*replica);
+                drop(shared);
+                within(limit, kill(&all, replica, is_known)).await
+            }
+        }
+    }
+}
+
+async fn kill(all: &AllSessions, replica: Arc<str>, is_known: bool) -> Reply {
+    let killed = all.kill(Arc::clone(&replica)).await;
+    // A reload may have taken it out, while its sessions go on.
+    if killed == 0 && !is_known {
+        let text = format!("there is no replica {replica:?}");
+        return error(StatusCode::NOT_FOUND, &text);
+    }
+    json(&KilledSessions {
+        replica: replica.to_string(),
+        killed,
+    })
+}
+
+async fn within(limit: Duration, answering: impl Future<Output = Reply>) -> Reply {
+    let answered = timeout(limit, answering).await;
+    answered.unwrap_or_else(|_| {
+        error(
+            StatusCode::GATEWAY_TIMEOUT,
+            "a worker gave no answer in time",
+        )
+    })
+}
+
+fn json(body: &impl Serialize) -> Reply {
+    match serde_json::to_string(body) {
+        Ok(text) => reply(StatusCode::OK, JSON, text + "\n"),
+        Err(problem) => error(StatusCode::INTERNAL_SERVER_ERROR, &problem.to_string()),
+    }
+}
+
+/// Whose sessions a query is about; `None`: everybody's.
+fn replica(query: Option<&str>) -> Result<Option<Arc<str>>, &'static str> {
+    let fields = query.into_iter().flat_map(|query| query.split('&'));
+    let mut replica = None;
+    for field in fields.filter(|field| !field.is_empty()) {
+        match field.split_once('=') {
+            Some(("replica", name)) if replica.is_none() => replica = Some(name.into()),
+            _ => return Err("the query may have one field, replica=NAME"),
+        }
+    }
+    Ok(replica)
+}
