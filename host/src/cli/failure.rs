@@ -78,7 +78,7 @@ fn in_one_line(errors: &ConfigErrors) -> String {
 
 /// The error and its causes. Many errors name their cause in their own message;
 /// such a cause is not repeated.
-fn with_causes(error: &anyhow::Error) -> String {
+pub(crate) fn with_causes(error: &anyhow::Error) -> String {
     let mut message = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
         if !message.contains(&cause) {

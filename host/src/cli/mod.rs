@@ -1,5 +1,9 @@
 //! The command line.
 
+mod admin_address;
+mod admin_client;
+mod age;
+mod balancer_status;
 mod check;
 mod cluster_status;
 mod completions;
@@ -14,20 +18,25 @@ mod import;
 mod log;
 mod manual;
 mod module_cache;
+mod order;
 mod output;
 mod panic_hook;
 mod reload;
 mod run;
 mod schema;
 mod service_manager;
+mod sessions;
 mod signal;
 mod start;
+mod status;
 mod table;
+mod terminal;
 mod watch;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
 use dtr_lb::HostOptions;
+use dtr_lb_filter::balance::order::Order;
 
 use failure::Failure;
 pub(crate) use log::Log;
@@ -60,6 +69,17 @@ enum Command {
     Image(image::Image),
     /// Ask a running balancer for its health; exit code 0: healthy.
     Health(health::Health),
+    /// Show what a running balancer says of its replicas; exit code 0: each port of each
+    /// service has a usable one.
+    Status(status::Status),
+    /// Have a replica of a running balancer get no new connections; open ones go on.
+    Drain(order::TakeOut),
+    /// As drain, and without probes: the replica is being worked on.
+    Maintenance(order::TakeOut),
+    /// Have a replica get connections again, after drain or maintenance.
+    Ready(order::Return),
+    /// Show the open connections of a running balancer, or end those of a replica.
+    Sessions(sessions::Sessions),
     /// Show what each replica of the registry says of all, and what does not agree.
     ClusterStatus(cluster_status::ClusterStatus),
     /// Print the JSON Schema of a configuration, for editors.
@@ -89,6 +109,11 @@ impl Cli {
             Command::Filter(filter) => filter.run(),
             Command::Image(image) => image.run(),
             Command::Health(health) => health.run(),
+            Command::Status(status) => status.run(log),
+            Command::Drain(drain) => drain.run(Order::Drain, log),
+            Command::Maintenance(maintenance) => maintenance.run(Order::Maintenance, log),
+            Command::Ready(ready) => ready.run(log),
+            Command::Sessions(sessions) => sessions.run(log),
             Command::ClusterStatus(cluster_status) => cluster_status.run(log),
             Command::Schema => schema::run(),
             Command::Completions(completions) => completions.run(Cli::command()),

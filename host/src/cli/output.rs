@@ -1,7 +1,7 @@
 //! What a command prints, and the files it writes.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Context;
@@ -14,14 +14,22 @@ use super::failure::Failure;
 /// # Errors
 /// It can't be written; a closed pipe is no error.
 pub(crate) fn print(text: impl fmt::Display) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    let written = writeln!(out, "{text}").and_then(|()| out.flush());
-    match written {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::Runtime(
+    match write_line(text) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Runtime(
             anyhow::Error::new(error).context("standard output can't be written"),
         )),
         _ => Ok(()),
     }
+}
+
+/// Prints a part of a result that goes on, whose reader may be gone.
+///
+/// # Errors
+/// It can't be written, to a closed pipe neither.
+pub(crate) fn write_line(text: impl fmt::Display) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()
 }
 
 /// Replaces a file as a whole, so that no reader ever finds half of it.

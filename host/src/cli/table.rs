@@ -1,9 +1,17 @@
 //! Texts in columns, and texts in lines, no wider than a terminal.
 
+use anstyle::Style;
+
 /// Texts in columns. A column that is empty in every row is left out.
 pub(super) struct Table {
     columns: Vec<Column>,
-    rows: Vec<Vec<String>>,
+    rows: Vec<Vec<Cell>>,
+}
+
+/// A text, and how it looks where there are colours.
+pub(super) struct Cell {
+    text: String,
+    style: Style,
 }
 
 struct Column {
@@ -39,14 +47,17 @@ impl Table {
     }
 
     /// A text for each column.
-    pub(super) fn row(&mut self, cells: Vec<String>) {
-        self.rows.push(cells);
+    pub(super) fn row<C: Into<Cell>>(&mut self, cells: impl IntoIterator<Item = C>) {
+        self.rows.push(cells.into_iter().map(Into::into).collect());
     }
 
     /// Its lines, each at most `width` characters wide as far as the columns can be cut.
     pub(super) fn lines(&self, width: usize) -> Vec<String> {
         let widths = self.widths(width);
-        let titles = self.columns.iter().map(|column| column.title.clone());
+        let titles = self
+            .columns
+            .iter()
+            .map(|column| column.title.clone().into());
         let head = self.line(&titles.collect::<Vec<_>>(), &widths);
         let rows = self.rows.iter().map(|row| self.line(row, &widths));
         std::iter::once(head).chain(rows).collect()
@@ -56,7 +67,10 @@ impl Table {
     fn widths(&self, width: usize) -> Vec<usize> {
         let widest = |at: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(at));
-            cells.map(|cell| length(cell)).max().unwrap_or_default()
+            cells
+                .map(|cell| length(&cell.text))
+                .max()
+                .unwrap_or_default()
         };
         let columns = self.columns.iter().enumerate();
         let mut widths: Vec<usize> = columns
@@ -79,12 +93,16 @@ impl Table {
         }
     }
 
-    fn line(&self, cells: &[String], widths: &[usize]) -> String {
+    fn line(&self, cells: &[Cell], widths: &[usize]) -> String {
         let cells = self.columns.iter().zip(cells).zip(widths);
         let shown = cells.filter(|(_, width)| **width > 0);
-        let padded = shown.map(|((column, cell), width)| {
-            let cell = cut(cell, *width);
-            let space = " ".repeat(width.saturating_sub(length(&cell)));
+        let padded = shown.map(|((column, Cell { text, style }), width)| {
+            let text = cut(text, *width);
+            let space = " ".repeat(width.saturating_sub(length(&text)));
+            let cell = match style.is_plain() {
+                true => text,
+                false => format!("{style}{text}{style:#}"),
+            };
             match column.align {
                 Align::Left => cell + &space,
                 Align::Right => space + &cell,
@@ -92,6 +110,21 @@ impl Table {
         });
         let line = padded.collect::<Vec<_>>().join(&" ".repeat(GAP));
         line.trim_end().to_owned()
+    }
+}
+
+impl Cell {
+    pub(super) fn styled(text: impl Into<String>, style: Style) -> Cell {
+        Cell {
+            text: text.into(),
+            style,
+        }
+    }
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Cell {
+        Cell::styled(text, Style::new())
     }
 }
 
@@ -138,6 +171,8 @@ const GAP: usize = 2;
 
 #[cfg(test)]
 mod tests {
+    use anstyle::AnsiColor;
+
     use super::*;
 
     fn table(rows: &[[&str; 4]]) -> Table {
@@ -147,7 +182,7 @@ mod tests {
             .column("part", Align::Left, 9)
             .column("error", Align::Left, 8);
         for row in rows {
-            table.row(row.iter().map(|cell| (*cell).to_owned()).collect());
+            table.row(row.iter().map(|cell| (*cell).to_owned()));
         }
         table
     }
@@ -167,6 +202,25 @@ mod tests {
         );
         let narrow = table(&[["r1", "443", "garant", error]]).lines(10);
         assert_eq!(narrow[1], "r1     443  garant  rethink…", "no further");
+    }
+
+    #[test]
+    fn a_colour_takes_no_room() {
+        let mut table = Table::new()
+            .column("name", Align::Left, 4)
+            .column("state", Align::Left, 5);
+        let red = AnsiColor::Red.on_default();
+        table.row([Cell::styled("r1", red), Cell::styled("down", red)]);
+        table.row(["r2".to_owned(), "up".to_owned()]);
+        let lines = table.lines(100);
+        assert_eq!(
+            lines,
+            [
+                "name  state",
+                "\u{1b}[31mr1\u{1b}[0m    \u{1b}[31mdown\u{1b}[0m",
+                "r2    up"
+            ]
+        );
     }
 
     #[test]

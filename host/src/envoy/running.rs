@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::http_get::{HttpGetError, http_get};
+use crate::http_client::{HttpError, http_get};
 
 /// Where an Envoy serves its admin pages.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +79,7 @@ impl Running {
         refused.map_or(Acceptance::Unknown, |(name, _)| Acceptance::Rejected(name))
     }
 
-    async fn progress(self, expected: &[Expected<'_>]) -> Result<Progress, HttpGetError> {
+    async fn progress(self, expected: &[Expected<'_>]) -> Result<Progress, HttpError> {
         let versions = self.ask(VERSIONS).await?;
         let has = |one: &Expected| {
             let end = format!("{}.version_text", one.subject);
@@ -97,7 +97,7 @@ impl Running {
         })
     }
 
-    async fn ask(self, path: &str) -> Result<Statistics, HttpGetError> {
+    async fn ask(self, path: &str) -> Result<Statistics, HttpError> {
         let (_, text) = http_get(self.0, path).await?;
         let pairs = text.lines().filter_map(|line| line.split_once(": "));
         Ok(pairs

@@ -14,13 +14,16 @@ mod import;
 mod log;
 mod log_destinations;
 mod manual;
+mod operator;
 mod probe;
 mod reload;
 mod run;
 mod running;
 mod service_manager;
+mod sessions;
 mod signals;
 mod state_dir;
+mod status;
 
 use std::io::{Read, Write};
 use std::process::{Command, Output, Stdio};

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use dtr_lb::cluster_status::{Finding, Member, Witness};
 
+use crate::cli::age::age;
 use crate::cli::table::{Align, Table, wrap};
 
 /// A row for each replica the cluster has, a column for each that says something of it;
@@ -75,16 +76,6 @@ fn saying(member: &Member, now_unix_s: i64) -> String {
     match member.reported_unix_s {
         None => format!("{text} (no time)"),
         Some(time) => format!("{text} ({})", age(now_unix_s.saturating_sub(time))),
-    }
-}
-
-fn age(seconds: i64) -> String {
-    match seconds {
-        ..0 => "in the future".to_owned(),
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        7200..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} days", seconds / 86_400),
     }
 }
 

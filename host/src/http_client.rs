@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{HOST, HeaderValue};
 use http::{Request, StatusCode};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -15,17 +16,17 @@ use tokio::time::timeout;
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum HttpGetError {
+pub enum HttpError {
     /// Nobody accepts connections there.
     #[error("{0}")]
     Connect(#[from] io::Error),
     /// What answers breaks off, or does not speak HTTP.
     #[error("{0}")]
     Http(#[from] hyper::Error),
-    /// The path is none.
+    /// The request can't be written: its path or a header is none.
     #[error("{0}")]
-    Path(#[from] http::Error),
-    /// The body breaks off, or has more than a mebibyte.
+    Request(#[from] http::Error),
+    /// The body breaks off, or has more than 16 mebibytes.
     #[error("{0}")]
     Body(Box<dyn std::error::Error + Send + Sync>),
     /// It takes longer than five seconds.
@@ -37,25 +38,35 @@ pub enum HttpGetError {
 ///
 /// # Errors
 /// There is no answer, or it is too long or too late.
-pub async fn http_get(
-    address: SocketAddr,
-    path: &str,
-) -> Result<(StatusCode, String), HttpGetError> {
-    let asked = timeout(LIMIT, ask(address, path)).await;
-    asked.unwrap_or(Err(HttpGetError::TimedOut))
+pub async fn http_get(address: SocketAddr, path: &str) -> Result<(StatusCode, String), HttpError> {
+    http_request(address, Request::get(path).body(Bytes::new())?).await
 }
 
-async fn ask(address: SocketAddr, path: &str) -> Result<(StatusCode, String), HttpGetError> {
+/// Sends any request, whose `Host` is the address: status and body of the answer.
+///
+/// # Errors
+/// As [`http_get`].
+pub async fn http_request(
+    address: SocketAddr,
+    request: Request<Bytes>,
+) -> Result<(StatusCode, String), HttpError> {
+    let asked = timeout(LIMIT, ask(address, request)).await;
+    asked.unwrap_or(Err(HttpError::TimedOut))
+}
+
+async fn ask(
+    address: SocketAddr,
+    mut request: Request<Bytes>,
+) -> Result<(StatusCode, String), HttpError> {
+    let host = HeaderValue::from_str(&address.to_string()).map_err(http::Error::from)?;
+    request.headers_mut().insert(HOST, host);
     let socket = TcpStream::connect(address).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
-    let request = Request::get(path)
-        .header(http::header::HOST, address.to_string())
-        .body(Empty::<Bytes>::new())?;
     let exchange = async {
-        let response = sender.send_request(request).await?;
+        let response = sender.send_request(request.map(Full::new)).await?;
         let status = response.status();
         let body = Limited::new(response.into_body(), LONGEST_BODY).collect();
-        let body = body.await.map_err(HttpGetError::Body)?.to_bytes();
+        let body = body.await.map_err(HttpError::Body)?.to_bytes();
         Ok((status, String::from_utf8_lossy(&body).into_owned()))
     };
     // The answer is what matters; the connection ends when it likes.
@@ -67,5 +78,5 @@ async fn ask(address: SocketAddr, path: &str) -> Result<(StatusCode, String), Ht
 
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// In bytes.
-const LONGEST_BODY: usize = 1024 * 1024;
+/// In bytes: the status of a thousand replicas, or ten thousand connections.
+const LONGEST_BODY: usize = 16 * 1024 * 1024;

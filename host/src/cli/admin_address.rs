@@ -1,0 +1,95 @@
+//! Where a running balancer's admin listener is.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+use clap::Args;
+use dtr_lb::config::ConfigFile;
+
+use super::config_args::read_file;
+use super::failure::Failure;
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct AdminAddress {
+    /// The configuration of the running balancer, or - for standard input: its admin
+    /// listener is asked.
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The address of its admin listener.
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<SocketAddr>,
+}
+
+/// An admin listener as it was given.
+pub(super) struct AdminListener {
+    pub(super) address: SocketAddr,
+    pub(super) source: Source,
+}
+
+/// What is known of an admin listener besides its address.
+pub(super) enum Source {
+    /// Nothing: its address was given.
+    Flag,
+    /// It is that of a balancer, and changes need this token.
+    Balancer { token: Option<String> },
+    /// The same of a chain of filters.
+    Chain { token: Option<String> },
+}
+
+impl AdminAddress {
+    /// Reads the configuration where it is needed.
+    ///
+    /// # Errors
+    /// The configuration is wrong, or does not say where the listener is.
+    pub(super) fn resolve(&self) -> Result<AdminListener, Failure> {
+        match (self.admin, &self.config) {
+            (Some(address), _) => Ok(AdminListener {
+                address,
+                source: Source::Flag,
+            }),
+            (None, Some(file)) => configured(file),
+            (None, None) => Err(Failure::Usage(anyhow!("give --config or --admin"))),
+        }
+    }
+}
+
+/// The admin listener of a configuration.
+fn configured(file: &Path) -> Result<AdminListener, Failure> {
+    let (bind, source) = match read_file(file)? {
+        ConfigFile::Chain(chain) => {
+            let token = chain.admin.as_ref().and_then(|admin| admin.token.clone());
+            (chain.admin.map(|admin| admin.bind), Source::Chain { token })
+        }
+        file => {
+            let admin = file.registries().first().and_then(|one| one.admin.clone());
+            let bind = admin.as_ref().map(|admin| admin.bind);
+            let token = admin.and_then(|admin| admin.token);
+            (bind, Source::Balancer { token })
+        }
+    };
+    let usage = |problem: &str| Failure::Usage(anyhow!("{}: {problem}", file.display()));
+    let bind = bind.ok_or_else(|| {
+        usage(r#"no "admin" is configured, so that nobody can be asked; add one, such as {"bind": "127.0.0.1:8181"}"#)
+    })?;
+    if bind.port() == 0 {
+        return Err(usage(
+            "admin.bind has port 0, any free one; say which with --admin",
+        ));
+    }
+    Ok(AdminListener {
+        address: reachable(bind),
+        source,
+    })
+}
+
+/// Where to connect to what is bound there.
+fn reachable(bind: SocketAddr) -> SocketAddr {
+    let ip = match bind.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, bind.port())
+}

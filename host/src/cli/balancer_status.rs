@@ -1,0 +1,209 @@
+//! `/status` as the commands read it: what they show and decide by, and no more.
+
+use std::fmt;
+use std::ops::Deref;
+
+use anyhow::{Context, anyhow};
+use dtr_lb_filter::balance::order::Order;
+use dtr_lb_filter::health::verdict::Verdict;
+use dtr_lb_filter::printable::printable;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use super::admin_client::AdminClient;
+
+/// What a running balancer says of itself. Texts are fit to be shown.
+#[derive(Debug, PartialEq)]
+pub(super) struct BalancerStatus {
+    pub(super) head: Head,
+    /// One, or one for each service.
+    pub(super) registries: Vec<RegistryStatus>,
+}
+
+/// What stands at the top, whether there are services or not.
+#[derive(Debug, PartialEq, Deserialize)]
+pub(super) struct Head {
+    pub(super) program: Shown,
+    pub(super) now_unix_ms: u64,
+    pub(super) healthy: bool,
+    /// Why it is not.
+    pub(super) error: Shown,
+    pub(super) connections: Connections,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+pub(super) struct Connections {
+    pub(super) active: u64,
+    /// Of a replica it is `max_connections`.
+    #[serde(default)]
+    pub(super) limit: Option<u64>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+pub(super) struct RegistryStatus {
+    /// `None`: it is the only registry.
+    pub(super) service: Option<ServiceStatus>,
+    pub(super) fqdn: Shown,
+    pub(super) listeners: Vec<ListenerStatus>,
+    pub(super) replicas: Vec<ReplicaStatus>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+pub(super) struct ServiceStatus {
+    pub(super) name: Shown,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+pub(super) struct ListenerStatus {
+    pub(super) port: u16,
+    /// How many replicas can serve it.
+    pub(super) usable: usize,
+    /// What a replica must pass to serve it, by name.
+    pub(super) checks: Vec<String>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+pub(super) struct ReplicaStatus {
+    pub(super) name: Shown,
+    /// A word, of which there may be more in time.
+    pub(super) state: Shown,
+    pub(super) since_unix_ms: Option<u64>,
+    pub(super) reason: Option<Shown>,
+    pub(super) component: Option<Shown>,
+    pub(super) error: Shown,
+    pub(super) order: Order,
+    /// Why, in the operator's words; may be empty.
+    #[serde(default)]
+    pub(super) comment: Shown,
+    pub(super) usable: bool,
+    pub(super) weight: u32,
+    pub(super) backup: bool,
+    pub(super) max_connections: Option<u32>,
+    pub(super) connections: Connections,
+    pub(super) held_for_ms: Option<u64>,
+    pub(super) checks: Vec<CheckStatus>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+pub(super) struct CheckStatus {
+    pub(super) name: String,
+    pub(super) verdict: Verdict,
+    /// The last ones, oldest first.
+    pub(super) answers: Vec<AnswerStatus>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(super) struct AnswerStatus {
+    pub(super) unix_ms: u64,
+    pub(super) latency_us: u32,
+    /// What was wrong with it; `None`: it was good.
+    pub(super) reason: Option<Shown>,
+}
+
+/// A text of others, fit to be shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Shown(String);
+
+impl BalancerStatus {
+    /// Asks for it: what it says, and the same as it was said.
+    ///
+    /// # Errors
+    /// There is no answer, or another.
+    pub(super) async fn ask(
+        client: &AdminClient,
+    ) -> Result<(BalancerStatus, Value), anyhow::Error> {
+        let body = client.get(PATH).await?.into_body();
+        let body = body.with_context(|| format!("http://{}{PATH}", client.address()))?;
+        let whole: Value = serde_json::from_str(&body)
+            .with_context(|| format!("what answers at {} is no dtr-lb", client.address()))?;
+        let status = BalancerStatus::read(&whole).with_context(|| {
+            format!(
+                "the status of {} is not what this version reads; --json prints it",
+                client.address()
+            )
+        })?;
+        Ok((status, whole))
+    }
+
+    fn read(whole: &Value) -> serde_json::Result<BalancerStatus> {
+        let registries = match whole.get("services") {
+            Some(services) => Vec::deserialize(services)?,
+            None => vec![RegistryStatus::deserialize(whole)?],
+        };
+        Ok(BalancerStatus {
+            head: Head::deserialize(whole)?,
+            registries,
+        })
+    }
+
+    /// The replica of this name, and whose it is.
+    ///
+    /// # Errors
+    /// Which there are.
+    pub(super) fn replica(
+        &self,
+        name: &str,
+    ) -> Result<(&RegistryStatus, &ReplicaStatus), anyhow::Error> {
+        let all = self.registries.iter().flat_map(|registry| {
+            let replicas = registry.replicas.iter();
+            replicas.map(move |replica| (registry, replica))
+        });
+        let named = all.clone().find(|(_, replica)| &*replica.name == name);
+        named.ok_or_else(|| {
+            let known: Vec<&str> = all.map(|(_, replica)| &*replica.name).collect();
+            let name = printable(name);
+            anyhow!("there is no replica {name:?}; known: {}", known.join(", "))
+        })
+    }
+
+    /// The ports that no replica can serve, and of which registry.
+    pub(super) fn unserved(&self) -> impl Iterator<Item = (&RegistryStatus, u16)> {
+        self.registries.iter().flat_map(|registry| {
+            let unserved = registry.listeners.iter().filter(|one| one.usable == 0);
+            unserved.map(move |listener| (registry, listener.port))
+        })
+    }
+}
+
+impl RegistryStatus {
+    /// What tells it from others: its service's name, or what clients call it.
+    pub(super) fn name(&self) -> &str {
+        self.service
+            .as_ref()
+            .map_or(&*self.fqdn, |service| &*service.name)
+    }
+}
+
+impl ReplicaStatus {
+    /// The answer that came last, to whichever check.
+    pub(super) fn last_answer(&self) -> Option<&AnswerStatus> {
+        let answers = self.checks.iter().filter_map(|check| check.answers.last());
+        answers.max_by_key(|answer| answer.unix_ms)
+    }
+}
+
+impl Deref for Shown {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Shown {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Shown, D::Error> {
+        let text = String::deserialize(from)?;
+        Ok(Shown(printable(&text)))
+    }
+}
+
+const PATH: &str = "/status";
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,195 @@
+//! `dtr-lb status`, and orders.
+
+use std::net::TcpListener;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::balancer::{Config, echoing};
+use crate::operator::Stage;
+use crate::{dtr_lb, output, output_of, text};
+
+#[test]
+fn the_status_shows_replicas_and_what_was_ordered() {
+    let stage = Stage::new(json!({}));
+    stage.row("r1", "healthy");
+    stage.row("r2", "healthy");
+    let shown = stage.does(&["status"]);
+    let head = format!(
+        "dtr-lb {} at {}: dtr.example.com, port 443, 2 of 2 replicas usable, 0 of ",
+        env!("CARGO_PKG_VERSION"),
+        stage.balancer.admin
+    );
+    assert!(shown.starts_with(&head), "{shown}");
+    assert!(
+        !shown.contains('\u{1b}'),
+        "a pipe gets no colours: {shown:?}"
+    );
+
+    let done = stage.does(&["drain", "r2", "--comment", "a new disk"]);
+    assert_eq!(done, "r2: drain, was healthy; no connection is open\n");
+    let row = stage.row("r2", "drain");
+    assert!(row.ends_with("a new disk"), "{row}");
+    let done = stage.does(&["maintenance", "r2"]);
+    assert_eq!(done, "r2: maintenance, was drain; no connection is open\n");
+    assert_eq!(stage.does(&["ready", "r2"]), "r2: ready, was maintenance\n");
+    stage.row("r2", "healthy");
+
+    let whole: Value = serde_json::from_str(&stage.does(&["status", "--json"])).unwrap();
+    assert_eq!(whole["replicas"][1]["name"], "r2", "{whole}");
+    let unknown = stage.fails(&["drain", "r3"], 1);
+    assert_eq!(
+        unknown,
+        "error: there is no replica \"r3\"; known: r1, r2\n"
+    );
+}
+
+#[test]
+fn the_last_usable_replica_is_taken_out_by_force_only() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = nobody.local_addr().unwrap().port();
+    drop(nobody);
+    let stage = Stage::of_replicas([echoing(), port], json!({}));
+    stage.row("r1", "healthy");
+    stage.row("r2", "unhealthy");
+    for order in ["drain", "maintenance"] {
+        let refused = stage.fails(&[order, "r1"], 1);
+        assert!(
+            refused.starts_with("error: r1 is the last usable replica on port 443: ")
+                && refused.contains("(r2: unhealthy)")
+                && refused.ends_with("or give --force\n"),
+            "{refused}"
+        );
+    }
+    stage.row("r1", "healthy");
+    stage.does(&["drain", "r1", "--force"]);
+    stage.row("r1", "drain");
+    let error = stage.fails(&["status"], 1);
+    assert_eq!(
+        error,
+        "error: no usable replica: dtr.example.com on port 443\n"
+    );
+}
+
+#[test]
+fn what_is_not_there_or_not_asked_right_is_an_error() {
+    let chain = Config::forwarding(1, json!({ "admin": { "bind": "127.0.0.1:2" } }));
+    let nowhere = ["--admin", "127.0.0.1:1"];
+    let cases: [(&[&str], i32, &str); 9] = [
+        (&["status"], 2, "--config <FILE>"),
+        (&["drain", "--admin", "127.0.0.1:1"], 2, "<NAME>"),
+        (
+            &["status", "-c", "x", "--token-file", "y"],
+            2,
+            "cannot be used with",
+        ),
+        (&["status", "-c", "x.json"], 2, "x.json"),
+        (&["status", "--watch", "--json"], 2, "cannot be used with"),
+        (
+            &["status", "-c", chain.path()],
+            2,
+            "a chain of filters has no replicas",
+        ),
+        (
+            &["drain", "r1", "-c", chain.path()],
+            2,
+            "a chain of filters has no replicas",
+        ),
+        (
+            &["sessions", "--kill", "r 1"],
+            1,
+            "there is no replica \"r 1\"",
+        ),
+        (
+            &["status"],
+            1,
+            "http://127.0.0.1:1/status: Connection refused",
+        ),
+    ];
+    for (arguments, code, problem) in cases {
+        let needs_address = code == 1;
+        let more = if needs_address { &nowhere[..] } else { &[] };
+        let output = output(&[arguments, more].concat());
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        let error = text(&output.stderr);
+        assert!(error.contains(problem), "{arguments:?}: {error}");
+    }
+    let output = output(&["status", "--json", "--admin", "127.0.0.1:1"]);
+    let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let error = printed["error"].as_str().unwrap();
+    assert!(error.contains("Connection refused"), "{printed}");
+}
+
+#[test]
+fn a_token_comes_from_a_file_the_variable_or_the_configuration() {
+    let admin = json!({ "bind": "127.0.0.2:0", "token": TOKEN });
+    let stage = Stage::new(json!({ "admin": admin }));
+    let address = stage.balancer.admin.as_str();
+    stage.row("r1", "healthy");
+    stage.row("r2", "healthy");
+    let drain = |more: &[&str], variable: Option<&str>| {
+        let arguments = [&["drain", "r1"], more].concat();
+        let mut command = dtr_lb(&arguments);
+        command.stdout(Stdio::piped());
+        command.env_remove("DTR_LB_ADMIN_TOKEN");
+        if let Some(token) = variable {
+            command.env("DTR_LB_ADMIN_TOKEN", token);
+        }
+        output_of(&mut command)
+    };
+    let right = &stage.file("right", &format!("{TOKEN}\n"));
+    let wrong = &stage.file("wrong", "another-secret\n");
+    let empty = &stage.file("empty", "\n");
+    let two = &stage.file("two", &format!("{TOKEN}\n{TOKEN}\n"));
+    let of_config = |name: &str, token: &str| {
+        let admin = json!({ "bind": address, "token": token });
+        let replicas = [json!({ "address": "10.0.0.1" })];
+        let config = json!({ "fqdn": "dtr.example.com", "replicas": replicas, "admin": admin });
+        stage.file(name, &config.to_string())
+    };
+    let config = &of_config("lb.json", TOKEN);
+    let other = &of_config("other.json", "another-secret");
+    let at = &["--admin", address][..];
+    let from = |file| ["--admin", address, "--token-file", file];
+    let of = |file| ["--config", file];
+    let bad = Some("wrong-one");
+    let cases: [Case<'_>; 10] = [
+        ("none", at, None, 1, "DTR_LB_ADMIN_TOKEN"),
+        ("an empty variable", at, Some(""), 1, "--token-file"),
+        ("a wrong variable", at, bad, 1, "is wrong"),
+        ("a wrong file", &from(wrong), None, 1, "is wrong"),
+        ("an empty file", &from(empty), None, 2, "on one line"),
+        ("two lines", &from(two), None, 2, "on one line"),
+        (
+            "another configuration",
+            &of(other),
+            Some(TOKEN),
+            1,
+            "another one",
+        ),
+        ("the variable", at, Some(TOKEN), 0, ""),
+        ("the file before the variable", &from(right), bad, 0, ""),
+        (
+            "the configuration before the variable",
+            &of(config),
+            bad,
+            0,
+            "",
+        ),
+    ];
+    for (why, arguments, variable, code, problem) in cases {
+        let output = drain(arguments, variable);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{why}: {error}");
+        assert!(error.contains(problem), "{why}: {error}");
+        assert!(
+            !error.contains("secret"),
+            "{why}: the token is shown: {error}"
+        );
+    }
+}
+
+/// Why, arguments, the variable's value, exit code, and a part of the error.
+type Case<'a> = (&'a str, &'a [&'a str], Option<&'a str>, i32, &'a str);
+
+const TOKEN: &str = "a-long-secret";
