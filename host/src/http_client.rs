@@ -1,5 +1,6 @@
 //! One request of our own, to a balancer or an Envoy.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,8 +11,21 @@ use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::CertificateDer;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use crate::upstream::pinned;
+
+/// Where a request goes. Its text is the beginning of a URL.
+#[derive(Clone, Debug)]
+pub struct HttpServer {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// It speaks TLS with this certificate, DER, and is no other; `None`: in the clear.
+    pub certificate: Option<CertificateDer<'static>>,
+}
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +37,12 @@ pub enum HttpError {
     /// What answers breaks off, or does not speak HTTP.
     #[error("{0}")]
     Http(#[from] hyper::Error),
+    /// There is no TLS with it.
+    #[error("{0}; it has to show the certificate of the configuration")]
+    Tls(io::Error),
+    /// TLS can't be spoken at all.
+    #[error("{0}")]
+    NoTls(#[from] rustls::Error),
     /// The request can't be written: its path or a header is none.
     #[error("{0}")]
     Request(#[from] http::Error),
@@ -39,28 +59,65 @@ pub enum HttpError {
 /// # Errors
 /// There is no answer, or it is too long or too late.
 pub async fn http_get(address: SocketAddr, path: &str) -> Result<(StatusCode, String), HttpError> {
-    http_request(address, Request::get(path).body(Bytes::new())?).await
+    let server = HttpServer::in_clear(address);
+    http_request(&server, Request::get(path).body(Bytes::new())?).await
 }
 
 /// Sends any request, whose `Host` is the address: status and body of the answer.
 ///
 /// # Errors
-/// As [`http_get`].
+/// As [`http_get`]; the server shows another certificate.
 pub async fn http_request(
-    address: SocketAddr,
+    server: &HttpServer,
     request: Request<Bytes>,
 ) -> Result<(StatusCode, String), HttpError> {
-    let asked = timeout(LIMIT, ask(address, request)).await;
+    let asked = timeout(LIMIT, ask(server, request)).await;
     asked.unwrap_or(Err(HttpError::TimedOut))
 }
 
+impl HttpServer {
+    /// One that speaks plain HTTP.
+    #[must_use]
+    pub fn in_clear(address: SocketAddr) -> HttpServer {
+        HttpServer {
+            address,
+            certificate: None,
+        }
+    }
+}
+
+impl fmt::Display for HttpServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = match self.certificate {
+            Some(_) => "https",
+            None => "http",
+        };
+        write!(f, "{scheme}://{}", self.address)
+    }
+}
+
 async fn ask(
-    address: SocketAddr,
+    server: &HttpServer,
     mut request: Request<Bytes>,
 ) -> Result<(StatusCode, String), HttpError> {
-    let host = HeaderValue::from_str(&address.to_string()).map_err(http::Error::from)?;
+    let host = HeaderValue::from_str(&server.address.to_string()).map_err(http::Error::from)?;
     request.headers_mut().insert(HOST, host);
-    let socket = TcpStream::connect(address).await?;
+    let socket = TcpStream::connect(server.address).await?;
+    match &server.certificate {
+        None => exchange(socket, request).await,
+        Some(certificate) => {
+            let tls = pinned::connector(certificate.clone())?;
+            let name = server.address.ip().into();
+            let socket = tls.connect(name, socket).await.map_err(HttpError::Tls)?;
+            exchange(socket, request).await
+        }
+    }
+}
+
+async fn exchange(
+    socket: impl AsyncRead + AsyncWrite + Unpin,
+    request: Request<Bytes>,
+) -> Result<(StatusCode, String), HttpError> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
     let exchange = async {
         let response = sender.send_request(request.map(Full::new)).await?;

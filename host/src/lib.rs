@@ -54,7 +54,7 @@ pub use control::session_list::{KilledSessions, ListedSession, SessionList};
 pub use error::StartError;
 pub use filter::{FILTER, filter_for_envoy, filter_for_services};
 pub use filters::rehearsal::{Rehearsal, rehearse};
-pub use http_client::{HttpError, http_get, http_request};
+pub use http_client::{HttpError, HttpServer, http_get, http_request};
 pub use net::fd_limit::FilesLacking;
 pub use net::requested_name::RequestedName;
 pub use proxy::host::Host;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use clap::Args;
-use dtr_lb::config::ConfigFile;
+use dtr_lb::HttpServer;
+use dtr_lb::config::{AdminTls, ConfigFile};
 
 use super::config_args::read_file;
 use super::failure::Failure;
@@ -24,7 +25,7 @@ pub(super) struct AdminAddress {
 
 /// An admin listener as it was given.
 pub(super) struct AdminListener {
-    pub(super) address: SocketAddr,
+    pub(super) server: HttpServer,
     pub(super) source: Source,
 }
 
@@ -46,7 +47,7 @@ impl AdminAddress {
     pub(super) fn resolve(&self) -> Result<AdminListener, Failure> {
         match (self.admin, &self.config) {
             (Some(address), _) => Ok(AdminListener {
-                address,
+                server: HttpServer::in_clear(address),
                 source: Source::Flag,
             }),
             (None, Some(file)) => configured(file),
@@ -57,30 +58,34 @@ impl AdminAddress {
 
 /// The admin listener of a configuration.
 fn configured(file: &Path) -> Result<AdminListener, Failure> {
-    let (bind, source) = match read_file(file)? {
-        ConfigFile::Chain(chain) => {
-            let token = chain.admin.as_ref().and_then(|admin| admin.token.clone());
-            (chain.admin.map(|admin| admin.bind), Source::Chain { token })
-        }
-        file => {
-            let admin = file.registries().first().and_then(|one| one.admin.clone());
-            let bind = admin.as_ref().map(|admin| admin.bind);
-            let token = admin.and_then(|admin| admin.token);
-            (bind, Source::Balancer { token })
-        }
+    let config = read_file(file)?;
+    let admin = match &config {
+        ConfigFile::Chain(chain) => chain.admin.as_ref(),
+        config => config
+            .registries()
+            .first()
+            .and_then(|one| one.admin.as_ref()),
     };
     let usage = |problem: &str| Failure::Usage(anyhow!("{}: {problem}", file.display()));
-    let bind = bind.ok_or_else(|| {
+    let admin = admin.ok_or_else(|| {
         usage(r#"no "admin" is configured, so that nobody can be asked; add one, such as {"bind": "127.0.0.1:8181"}"#)
     })?;
-    if bind.port() == 0 {
+    if admin.bind.port() == 0 {
         return Err(usage(
             "admin.bind has port 0, any free one; say which with --admin",
         ));
     }
+    let token = admin.token.clone();
+    let certificate = admin.tls.as_ref().and_then(AdminTls::leaf);
     Ok(AdminListener {
-        address: reachable(bind),
-        source,
+        server: HttpServer {
+            address: reachable(admin.bind),
+            certificate: certificate.cloned(),
+        },
+        source: match config {
+            ConfigFile::Chain(_) => Source::Chain { token },
+            _ => Source::Balancer { token },
+        },
     })
 }
 

@@ -1,12 +1,11 @@
 //! What a command asks of the admin listener of a running balancer.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use clap::Args;
-use dtr_lb::{exposure, http_request, read_secret};
+use dtr_lb::{HttpServer, exposure, http_request, read_secret};
 use dtr_lb_filter::printable::printable;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, StatusCode};
@@ -30,7 +29,7 @@ pub(super) struct AdminArgs {
 
 /// The admin listener of a running balancer.
 pub(super) struct AdminClient {
-    address: SocketAddr,
+    server: HttpServer,
     /// What changes carry; marked as sensitive, so that no text has it.
     authorization: Option<HeaderValue>,
     /// Where the token is from, or would be.
@@ -97,7 +96,7 @@ impl AdminArgs {
             .transpose()
             .map_err(|_| usage("the token has characters that no token may have".to_owned()))?;
         Ok(AdminClient {
-            address: listener.address,
+            server: listener.server,
             authorization,
             token_source,
             serves,
@@ -106,8 +105,8 @@ impl AdminArgs {
 }
 
 impl AdminClient {
-    pub(super) fn address(&self) -> SocketAddr {
-        self.address
+    pub(super) fn server(&self) -> &HttpServer {
+        &self.server
     }
 
     /// # Errors
@@ -140,7 +139,7 @@ impl AdminClient {
         path: &str,
         body: Option<Value>,
     ) -> Result<Answer, anyhow::Error> {
-        let asked = format!("http://{}{path}", self.address);
+        let asked = format!("{}{path}", self.server);
         let mut request = Request::builder().method(method).uri(path);
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization);
@@ -152,7 +151,7 @@ impl AdminClient {
                 body.to_string().into()
             }
         };
-        let answer = http_request(self.address, request.body(body)?).await;
+        let answer = http_request(&self.server, request.body(body)?).await;
         let (status, body) = answer.context(asked)?;
         let remedy = match status {
             StatusCode::UNAUTHORIZED => Some(self.token_remedy()),

@@ -113,13 +113,13 @@ impl BalancerStatus {
         client: &AdminClient,
     ) -> Result<(BalancerStatus, Value), anyhow::Error> {
         let body = client.get(PATH).await?.into_body();
-        let body = body.with_context(|| format!("http://{}{PATH}", client.address()))?;
+        let body = body.with_context(|| format!("{}{PATH}", client.server()))?;
         let whole: Value = serde_json::from_str(&body)
-            .with_context(|| format!("what answers at {} is no dtr-lb", client.address()))?;
+            .with_context(|| format!("what answers at {} is no dtr-lb", client.server()))?;
         let status = BalancerStatus::read(&whole).with_context(|| {
             format!(
                 "the status of {} is not what this version reads; --json prints it",
-                client.address()
+                client.server()
             )
         })?;
         Ok((status, whole))

@@ -2,9 +2,10 @@
 //! check and for scripts.
 
 use anyhow::{Context, anyhow};
+use bytes::Bytes;
 use clap::Args;
-use dtr_lb::http_get;
-use http::StatusCode;
+use dtr_lb::http_request;
+use http::{Request, StatusCode};
 
 use super::admin_address::{AdminAddress, Source};
 use super::failure::Failure;
@@ -21,7 +22,7 @@ impl Health {
     /// answers 200.
     pub(super) fn run(self) -> Result<(), Failure> {
         let listener = self.address.resolve()?;
-        let admin = listener.address;
+        let server = listener.server;
         let path = match listener.source {
             Source::Chain { .. } => "/ready",
             // The balancer's own health, in the registry's form.
@@ -32,8 +33,8 @@ impl Health {
             .build()
             .context("no runtime")?;
         let (status, body) = runtime
-            .block_on(http_get(admin, path))
-            .with_context(|| format!("http://{admin}{path}"))?;
+            .block_on(async { http_request(&server, Request::get(path).body(Bytes::new())?).await })
+            .with_context(|| format!("{server}{path}"))?;
         let body = dtr_lb_filter::printable::printable(body.trim());
         match status {
             StatusCode::OK => print(body),

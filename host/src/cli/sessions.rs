@@ -53,7 +53,7 @@ impl Sessions {
         };
         let answer = client.get(&path).await?;
         let list: SessionList = serde_json::from_str(&listed(client, answer)?)
-            .with_context(|| format!("what {} answers is no list", client.address()))?;
+            .with_context(|| format!("what {} answers is no list", client.server()))?;
         Ok(match self.json {
             true => serde_json::to_string(&list)?,
             false => text(&list),
@@ -68,7 +68,7 @@ impl Sessions {
             listed(client, client.get(&path).await?)?;
         }
         let KilledSessions { replica, killed } = serde_json::from_str(&answer.into_body()?)
-            .with_context(|| format!("what {} answers is no number", client.address()))?;
+            .with_context(|| format!("what {} answers is no number", client.server()))?;
         Ok(match (self.json, killed) {
             (true, _) => serde_json::to_string(&KilledSessions { replica, killed })?,
             (false, 1) => format!("{}: 1 connection was ended", printable(&replica)),
@@ -145,9 +145,9 @@ fn path_of(replica: &str) -> Result<String, anyhow::Error> {
 fn listed(client: &AdminClient, answer: Answer) -> Result<String, anyhow::Error> {
     match answer.status() {
         StatusCode::NOT_FOUND => Err(anyhow!(
-            "there is nothing at http://{}{PATH}: Envoy does not tell its connections; its own \
+            "there is nothing at {}{PATH}: Envoy does not tell its connections; its own \
              admin listener counts them, at /clusters and /stats",
-            client.address()
+            client.server()
         )),
         _ => answer.into_body(),
     }

@@ -25,7 +25,7 @@ impl Balancer {
     /// Runs the command with `run` and a configuration, and reads its log.
     pub(crate) fn logging(command: &mut Command, config: Config) -> Balancer {
         let program = Running::logging(command.args(config.run()));
-        program.until("metrics on http://");
+        program.until("metrics on http");
         Balancer::reached(program, config)
     }
 

@@ -24,6 +24,7 @@ mod sessions;
 mod signals;
 mod state_dir;
 mod status;
+mod terminal;
 
 use std::io::{Read, Write};
 use std::process::{Command, Output, Stdio};

@@ -1,12 +1,16 @@
 //! `dtr-lb status`, and orders.
 
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::Stdio;
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::balancer::{Config, echoing};
 use crate::operator::Stage;
+use crate::running::eventually;
+use crate::terminal::OnTerminal;
 use crate::{dtr_lb, output, output_of, text};
 
 #[test]
@@ -69,6 +73,92 @@ fn the_last_usable_replica_is_taken_out_by_force_only() {
         error,
         "error: no usable replica: dtr.example.com on port 443\n"
     );
+}
+
+#[test]
+fn a_live_status_is_stale_at_once_and_leaves_the_terminal_as_it_was() {
+    for no_colour in [None, Some("1")] {
+        let stage = Stage::new(json!({}));
+        stage.row("r1", "healthy");
+        let admin = &stage.balancer.admin;
+        let arguments = ["status", "--watch", "--interval", "100ms", "--admin", admin];
+        let mut command = dtr_lb(&arguments);
+        command.env("TERM", "xterm").env_remove("NO_COLOR");
+        if let Some(value) = no_colour {
+            command.env("NO_COLOR", value);
+        }
+        let mut shown = OnTerminal::start(&mut command);
+        shown.until("healthy");
+        stage.balancer.program.signal(Signal::KILL);
+        shown.until("STALE, no answer for ");
+        shown.until("? was healthy");
+        shown.signal(Signal::INT);
+        let (code, written) = shown.ends();
+        assert_eq!(code, Some(0), "{written:?}");
+        let other_screen = ("\u{1b}[?1049h", "\u{1b}[?1049l");
+        assert!(written.starts_with(other_screen.0), "{written:?}");
+        assert!(written.ends_with(other_screen.1), "{written:?}");
+        let is_green = written.contains("\u{1b}[32mhealthy");
+        assert_eq!(is_green, no_colour.is_none(), "{no_colour:?}: {written:?}");
+    }
+}
+
+#[test]
+fn a_live_status_in_a_pipe_is_plain_and_ends_with_its_reader() {
+    let stage = Stage::new(json!({}));
+    let admin = &stage.balancer.admin;
+    let arguments = ["status", "-w", "--interval", "100ms", "--admin", admin];
+    let mut child = dtr_lb(&arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for _ in 0..2 {
+        let head = lines.find(|line| line.as_ref().unwrap().starts_with("dtr-lb"));
+        let head = head.unwrap().unwrap();
+        assert!(head.contains(admin), "{head}");
+    }
+    drop(lines);
+    let status = eventually("its end", || child.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn a_listener_that_speaks_https_is_known_by_its_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let pair = |name: &str| {
+        let made = rcgen::generate_simple_self_signed(["lb.example.com".to_owned()]).unwrap();
+        let (certificate, key) = (format!("{name}.pem"), format!("{name}.key"));
+        let (certificate, key) = (folder.path().join(certificate), folder.path().join(key));
+        std::fs::write(&certificate, made.cert.pem()).unwrap();
+        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        json!({ "certificate": certificate, "key": key })
+    };
+    let (own, other) = (pair("own"), pair("other"));
+    let admin = |bind: &str, tls: &Value| json!({ "bind": bind, "token": TOKEN, "tls": tls });
+    let stage = Stage::new(json!({ "admin": admin("127.0.0.2:0", &own) }));
+    let config = |name: &str, tls: &Value| {
+        let replicas = [json!({ "address": "10.0.0.1" })];
+        let admin = admin(&stage.balancer.admin, tls);
+        let config = json!({ "fqdn": "dtr.example.com", "replicas": replicas, "admin": admin });
+        stage.file(name, &config.to_string())
+    };
+    let (own, other) = (config("own.json", &own), config("other.json", &other));
+    for arguments in [
+        &["status", "-c", &own][..],
+        &["health", "-c", &own],
+        &["drain", "r1", "-c", &own],
+        &["sessions", "-c", &own],
+    ] {
+        let output = output(arguments);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {error}");
+    }
+    let refused = output(&["ready", "r1", "-c", &other]);
+    let error = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{error}");
+    assert!(
+        error.contains("show the certificate of the configuration"),
+        "{error}"
+    );
+    stage.fails(&["status"], 1);
 }
 
 #[test]

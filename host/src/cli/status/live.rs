@@ -106,7 +106,7 @@ impl Known {
 
     fn lines(&self, client: &AdminClient, width: usize) -> Vec<String> {
         let look = Look {
-            address: client.address(),
+            address: client.server().address,
             width,
             palette: Palette::find(),
         };

@@ -53,7 +53,7 @@ impl Status {
             true => print(whole)?,
             false => {
                 let look = Look {
-                    address: client.address(),
+                    address: client.server().address,
                     width: Terminal::find().map_or(usize::MAX, |terminal| terminal.width),
                     palette: Palette::find(),
                 };
