@@ -16,7 +16,7 @@ test *args:
 
 # Run the stories, on Envoy and on the host.
 e2e *args:
-    cargo test -p dtr-lb-tests {{ args }}
+    cargo build -p dtr-lb && cargo test -p dtr-lb-tests {{ args }}
 
 # Compare with NGINX, HAProxy and Envoy, and write bench/RESULTS.md; in three minutes, without: just bench --quick
 bench *args:

@@ -23,6 +23,7 @@ mod log;
 mod mesh;
 mod metrics;
 mod module;
+mod operator;
 mod orders;
 mod policies;
 mod probes;

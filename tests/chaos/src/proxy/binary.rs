@@ -3,29 +3,9 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::Kind;
-
-/// The built `dtr-lb`: `$DTR_LB`, or the one beside this program.
-///
-/// # Errors
-/// When there is none.
-pub(crate) fn dtr_lb() -> Result<PathBuf> {
-    if let Some(path) = std::env::var_os("DTR_LB") {
-        return Ok(path.into());
-    }
-    let here = std::env::current_exe()?;
-    let path = here.with_file_name("dtr-lb");
-    if !path.is_file() {
-        bail!(
-            "there is no {}; build it with `cargo build --workspace --bins` (with `--release` \
-             where this program was), or set DTR_LB to the path of the binary to test",
-            path.display()
-        );
-    }
-    Ok(path)
-}
 
 /// Where a kind's program is.
 ///
@@ -33,7 +13,7 @@ pub(crate) fn dtr_lb() -> Result<PathBuf> {
 /// When there is none, with what to do.
 pub(super) fn binary(kind: Kind) -> Result<PathBuf> {
     match kind {
-        Kind::Host => dtr_lb(),
+        Kind::Host => dtr_lb_tests::dtr_lb_binary(),
         Kind::Envoy => dtr_lb_tests::envoy_binary(),
         Kind::Haproxy | Kind::Nginx => {
             let path = std::env::var_os("PATH").unwrap_or_default();

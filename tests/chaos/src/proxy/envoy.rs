@@ -1,16 +1,17 @@
 //! Envoy, with the bootstrap that `dtr-lb envoy` writes.
 
 use anyhow::{Result, bail};
+use dtr_lb_tests::dtr_lb_binary;
 use tokio::process::Command;
 
-use super::binary::{binary, dtr_lb};
+use super::binary::binary;
 use super::config::Site;
 use super::{Kind, Places, host};
 
 pub(super) async fn command(site: &Site, places: &Places) -> Result<Command> {
     host::write(site, places)?;
     let out = places.folder.join("envoy");
-    let mut write = Command::new(dtr_lb()?);
+    let mut write = Command::new(dtr_lb_binary()?);
     write
         .arg("envoy")
         .arg("--config")
