@@ -69,7 +69,8 @@ pub struct Report {
     pub kind: MetricKind,
     /// The metric's name.
     pub name: String,
-    /// What to add to a counter (0: only make it known), or to set a gauge to.
+    /// What to add to a counter (0: only make it known), to set a gauge to, or to count
+    /// in a histogram.
     pub value: u64,
 }
 
@@ -80,6 +81,8 @@ pub enum MetricKind {
     Counter,
     /// Shows what is now.
     Gauge,
+    /// Counts values by size.
+    Histogram,
 }
 
 /// Effects that wait to be carried out, in order.
@@ -117,6 +120,10 @@ impl Effects {
 
     pub(crate) fn gauge(&mut self, name: String, value: u64) {
         self.report(MetricKind::Gauge, name, value);
+    }
+
+    pub(crate) fn record(&mut self, name: String, value: u64) {
+        self.report(MetricKind::Histogram, name, value);
     }
 
     fn report(&mut self, kind: MetricKind, name: String, value: u64) {

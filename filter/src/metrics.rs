@@ -76,8 +76,8 @@ impl Metrics {
             }
             let new = here.without_totals(before);
             let name = |leaf| metric_name::replica(&replica.name, leaf);
-            effects.count(name("connections"), new.connections);
-            effects.count(name("connect_failures"), new.failures);
+            effects.count(name(metric_name::CONNECTIONS), new.connections);
+            effects.count(name(metric_name::CONNECT_FAILURES), new.failures);
             *before = here;
         }
         for listener in pool.listeners() {

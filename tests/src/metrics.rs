@@ -23,13 +23,7 @@ impl Proxy {
 
     /// The filter's metrics, and the host's own.
     async fn all_metrics(&self) -> Samples {
-        let (address, path) = self.addresses().metrics;
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-        let mut connection = Connection::open(address).await;
-        let answer = connection.request(request.as_bytes()).await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        let text = answer.text();
+        let text = self.metrics_text().await;
         let lines = text.lines().filter(|line| line.starts_with("dtr_lb_"));
         lines
             .map(|line| {
@@ -38,6 +32,20 @@ impl Proxy {
                 (sorted(name), value)
             })
             .collect()
+    }
+
+    /// All metrics, as they are served.
+    ///
+    /// # Panics
+    /// When they are not.
+    pub async fn metrics_text(&self) -> String {
+        let (address, path) = self.addresses().metrics;
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        let mut connection = Connection::open(address).await;
+        let answer = connection.request(request.as_bytes()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.text()
     }
 
     /// Waits until a sample has this value.

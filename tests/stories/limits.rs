@@ -52,8 +52,8 @@ on_each_proxy!(
         );
         proxy.is_in_state(&one, "full").await;
         proxy.is_in_state(&other, "full").await;
-        let all_full = r#"dtr_lb_listener_refused{listener="443",reason="all-full"}"#;
-        let all_down = r#"dtr_lb_listener_refused{listener="443",reason="all-down"}"#;
+        let all_full = r#"dtr_lb_listener_refused_total{listener="443",reason="all-full"}"#;
+        let all_down = r#"dtr_lb_listener_refused_total{listener="443",reason="all-down"}"#;
         proxy.measures(all_down, 0.0).await;
         eventually(LIMIT, "refusals to be counted", async || {
             let metrics = proxy.metrics().await;

@@ -1,6 +1,9 @@
 //! What is measured: by the same names and labels on both proxies.
 
-use dtr_lb_tests::{Authority, Healthy, Ping, Replica, Samples, Unhealthy, on_each_proxy, on_host};
+use dtr_lb_tests::{
+    Authority, Healthy, LIMIT, Ping, Replica, Samples, Unhealthy, eventually, on_each_proxy,
+    on_host,
+};
 use serde_json::json;
 
 on_each_proxy!(metrics_tell_what_happened, |world| {
@@ -33,13 +36,13 @@ on_each_proxy!(metrics_tell_what_happened, |world| {
     let second = proxy.metrics().await;
     never_fall(&first, &second);
     for name in [
-        r#"dtr_lb_replica_probes_failed{reason="status",replica="r2"}"#,
-        r#"dtr_lb_replica_component_errors{component="garant",replica="r2"}"#,
+        r#"dtr_lb_replica_probes_failed_total{reason="status",replica="r2"}"#,
+        r#"dtr_lb_replica_component_errors_total{component="garant",replica="r2"}"#,
     ] {
         assert!(second.get(name) >= Some(&3.0), "{name} in {second:#?}");
     }
     // The start counts as healthy, so that this was the only change.
-    let changes = r#"dtr_lb_replica_changes{replica="r2"}"#;
+    let changes = r#"dtr_lb_replica_changes_total{replica="r2"}"#;
     assert_eq!(second.get(changes), Some(&1.0), "{second:#?}");
 
     drop(held);
@@ -52,11 +55,32 @@ on_each_proxy!(metrics_tell_what_happened, |world| {
         let gauge = format!(r#"dtr_lb_replica_active{{replica="{name}"}}"#);
         proxy.measures(&gauge, 0.0).await;
     }
-    let refused = r#"dtr_lb_listener_refused{listener="443",reason="all-down"}"#;
+    let refused = r#"dtr_lb_listener_refused_total{listener="443",reason="all-down"}"#;
     proxy.measures(refused, 3.0).await;
-    let given = r#"dtr_lb_listener_connections{listener="443"}"#;
+    let given = r#"dtr_lb_listener_connections_total{listener="443"}"#;
     proxy.measures(given, 2.0).await;
     never_fall(&second, &proxy.metrics().await);
+});
+
+on_each_proxy!(probes_are_timed, |world| {
+    let replica = world.replica(Replica::healthy()).await;
+    let proxy = world.proxy().await;
+    proxy.sees(&replica, Healthy).await;
+
+    // Envoy shows a histogram when it flushes its statistics, and in the unit it is in.
+    let units = [("seconds", "10"), ("milliseconds", "10000")];
+    eventually(LIMIT, "probes within 10 s in the histogram", async || {
+        let samples = proxy.metrics().await;
+        let buckets = units.map(|(unit, ten_seconds)| {
+            let name = format!("dtr_lb_replica_probe_duration_{unit}_bucket");
+            samples.get(&format!(r#"{name}{{le="{ten_seconds}",replica="r1"}}"#))
+        });
+        match buckets {
+            [Some(count), None] | [None, Some(count)] if *count >= 1.0 => Ok(()),
+            _ => Err(format!("{samples:#?}")),
+        }
+    })
+    .await;
 });
 
 on_each_proxy!(all_away_is_a_reason_of_its_own, |world| {
@@ -67,7 +91,7 @@ on_each_proxy!(all_away_is_a_reason_of_its_own, |world| {
 
     proxy.connect().await.is_refused().await;
 
-    let refused = r#"dtr_lb_listener_refused{listener="443",reason="all-away"}"#;
+    let refused = r#"dtr_lb_listener_refused_total{listener="443",reason="all-away"}"#;
     proxy.measures(refused, 1.0).await;
 });
 
@@ -110,20 +134,20 @@ fn never_fall(before: &Samples, after: &Samples) {
 }
 
 const EXPECTED: [&str; 17] = [
-    "dtr_lb_changes_announced",
-    r#"dtr_lb_listener_connections{listener="443"}"#,
-    r#"dtr_lb_listener_refused{listener="443",reason="all-away"}"#,
-    r#"dtr_lb_listener_refused{listener="443",reason="all-down"}"#,
-    r#"dtr_lb_listener_refused{listener="443",reason="all-full"}"#,
-    "dtr_lb_not_steered",
+    "dtr_lb_changes_announced_total",
+    r#"dtr_lb_listener_connections_total{listener="443"}"#,
+    r#"dtr_lb_listener_refused_total{listener="443",reason="all-away"}"#,
+    r#"dtr_lb_listener_refused_total{listener="443",reason="all-down"}"#,
+    r#"dtr_lb_listener_refused_total{listener="443",reason="all-full"}"#,
+    "dtr_lb_not_steered_total",
     r#"dtr_lb_replica_active{replica="dtr-1.eu"}"#,
-    r#"dtr_lb_replica_changes{replica="dtr-1.eu"}"#,
-    r#"dtr_lb_replica_connect_failures{replica="dtr-1.eu"}"#,
-    r#"dtr_lb_replica_connections{replica="dtr-1.eu"}"#,
+    r#"dtr_lb_replica_changes_total{replica="dtr-1.eu"}"#,
+    r#"dtr_lb_replica_connect_failures_total{replica="dtr-1.eu"}"#,
+    r#"dtr_lb_replica_connections_total{replica="dtr-1.eu"}"#,
     r#"dtr_lb_replica_healthy{replica="dtr-1.eu"}"#,
-    r#"dtr_lb_replica_probes_failed{reason="connect-timeout",replica="dtr-1.eu"}"#,
-    r#"dtr_lb_replica_probes_failed{reason="timeout",replica="r2"}"#,
-    r#"dtr_lb_replica_probes_ok{replica="dtr-1.eu"}"#,
+    r#"dtr_lb_replica_probes_failed_total{reason="connect-timeout",replica="dtr-1.eu"}"#,
+    r#"dtr_lb_replica_probes_failed_total{reason="timeout",replica="r2"}"#,
+    r#"dtr_lb_replica_probes_ok_total{replica="dtr-1.eu"}"#,
     r#"dtr_lb_replica_usable{replica="dtr-1.eu"}"#,
     r#"dtr_lb_replica_usable{replica="r2"}"#,
     "dtr_lb_usable",

@@ -1,63 +1,169 @@
-//! Names of metrics, and what of a name becomes a label.
+//! Names of metrics, what they mean, and what of a name becomes a label.
 //!
-//! | name | kind | what |
-//! |---|---|---|
-//! | `dtr_lb.replica.NAME.active` | gauge | connections open now |
-//! | `dtr_lb.replica.NAME.healthy` | gauge | 1 while it passes all its checks |
-//! | `dtr_lb.replica.NAME.usable` | gauge | 1 while it may be given connections |
-//! | `dtr_lb.replica.NAME.clock_skew_seconds` | gauge | by how much its clock differs from most others', either way |
-//! | `dtr_lb.replica.NAME.connections` | counter | connections that reached it |
-//! | `dtr_lb.replica.NAME.connect_failures` | counter | connect attempts of connections that failed |
-//! | `dtr_lb.replica.NAME.probes_ok` | counter | probes with a good answer |
-//! | `dtr_lb.replica.NAME.probes_failed.REASON` | counter | the others |
-//! | `dtr_lb.replica.NAME.component_errors.COMPONENT` | counter | bad answers that name a part of the registry |
-//! | `dtr_lb.replica.NAME.changes` | counter | times it went from healthy to unhealthy or back |
-//! | `dtr_lb.listener.PORT.connections` | counter | connections given to a replica |
-//! | `dtr_lb.listener.PORT.refused.REASON` | counter | connections given to none |
-//! | `dtr_lb.usable` | gauge | replicas that may be given connections; of one of several services: `dtr_lb.usable.service.NAME` |
-//! | `dtr_lb.changes_announced` | counter | times a VM announced to the others that verdicts or orders changed |
-//! | `dtr_lb.not_steered` | counter | connections left to the proxy's own choice |
+//! | name | example |
+//! |---|---|
+//! | of a replica | `dtr_lb.replica.NAME.connections_total` |
+//! | of a replica, with a label | `dtr_lb.replica.NAME.probes_failed_total.REASON` |
+//! | of a listener | `dtr_lb.listener.PORT.connections_total` |
+//! | of a listener, with a label | `dtr_lb.listener.PORT.refused_total.REASON` |
+//! | of the balancer | `dtr_lb.not_steered_total` |
+//! | of one of several services | `dtr_lb.usable.service.NAME` |
 //!
-//! [`labels`] takes a name apart; [`tags`] are the same rules for Envoy. Replicas'
-//! names may hold dots: what follows a name is one of a fixed list, so that the
-//! longest match is the name. Only a replica whose own name ends in one of those
-//! that a label follows, such as `a.probes_failed`, is misread by Envoy.
+//! [`FAMILIES`] lists them all. [`parse`] takes a name apart; [`tags`] are the same
+//! rules for Envoy. Replicas' names may hold dots: what follows a name is one of a fixed
+//! list, so that the longest match is the name. Only a replica whose own name ends in one
+//! of those that a label follows, such as `a.probes_failed_total`, is misread by Envoy.
+
+use crate::effect::MetricKind;
+
+/// Metrics that differ only in their labels.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Family {
+    subject: Subject,
+    /// What the subject's name is followed by.
+    leaf: &'static str,
+    /// The label whose value follows that.
+    label: Option<&'static str>,
+    /// What it is.
+    pub kind: MetricKind,
+    /// What it tells, in one sentence.
+    pub help: &'static str,
+}
+
+/// What a metric is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Subject {
+    /// All of the balancer; or a service, where there are several.
+    Balancer,
+    Listener,
+    Replica,
+}
+
+/// Labels' names and values.
+pub type Labels = Vec<(&'static str, String)>;
+
+/// Every metric of the filter.
+pub static FAMILIES: [Family; 16] = [
+    replica_gauge(ACTIVE, "Connections open now."),
+    replica_gauge(HEALTHY, "1 while the replica passes all its checks."),
+    replica_gauge(USABLE, "1 while the replica may be given connections."),
+    replica_gauge(
+        CLOCK_SKEW,
+        "By how much the replica's clock differs from the median, ahead or behind.",
+    ),
+    replica_counter(CONNECTIONS, "Connections that reached the replica."),
+    replica_counter(
+        CONNECT_FAILURES,
+        "Connect attempts of connections that failed.",
+    ),
+    replica_counter(
+        CHANGES,
+        "Times the replica went from healthy to unhealthy or back.",
+    ),
+    replica_counter(PROBES_OK, "Probes with a good answer."),
+    Family {
+        label: Some("reason"),
+        ..replica_counter(PROBES_FAILED, "Probes without a good answer, by reason.")
+    },
+    Family {
+        label: Some("component"),
+        ..replica_counter(
+            COMPONENT_ERRORS,
+            "Bad answers to probes, by the part of the registry that they name.",
+        )
+    },
+    Family {
+        kind: MetricKind::Histogram,
+        ..replica_counter(
+            PROBE_DURATION,
+            "How long probes took, from sending one to its answer or its end without one.",
+        )
+    },
+    Family {
+        subject: Subject::Listener,
+        ..replica_counter(CONNECTIONS, "Connections given to a replica.")
+    },
+    Family {
+        subject: Subject::Listener,
+        label: Some("reason"),
+        ..replica_counter(REFUSED, "Connections given to no replica, by reason.")
+    },
+    Family {
+        subject: Subject::Balancer,
+        ..replica_gauge(USABLE, "Replicas that may be given connections.")
+    },
+    Family {
+        subject: Subject::Balancer,
+        ..replica_counter(
+            "changes_announced_total",
+            "Times a VM announced to the others that verdicts or orders changed.",
+        )
+    },
+    Family {
+        subject: Subject::Balancer,
+        ..replica_counter(
+            "not_steered_total",
+            "Connections left to the proxy's own choice.",
+        )
+    },
+];
 
 /// Connections left to the proxy's own choice.
-pub const NOT_STEERED: &str = "dtr_lb.not_steered";
+pub const NOT_STEERED: &str = "dtr_lb.not_steered_total";
 
 /// Times a VM announced that verdicts or orders changed: what VMs look at before each
 /// connection.
-pub const CHANGES_ANNOUNCED: &str = "dtr_lb.changes_announced";
+pub const CHANGES_ANNOUNCED: &str = "dtr_lb.changes_announced_total";
 
-/// What follows a replica's name; the kinds that have a reason of their own are
-/// in [`REPLICA_FAMILIES`].
-pub(crate) const REPLICA_GAUGES: [&str; 3] = ["active", "healthy", "usable"];
-/// Also a gauge; not known before the replica has answered.
+/// Known of every replica.
+pub(crate) const REPLICA_GAUGES: [&str; 3] = [ACTIVE, HEALTHY, USABLE];
+/// Without a label of their own.
+pub(crate) const REPLICA_COUNTERS: [&str; 4] = [CONNECTIONS, CONNECT_FAILURES, CHANGES, PROBES_OK];
+
+const ACTIVE: &str = "active";
+const HEALTHY: &str = "healthy";
+const USABLE: &str = "usable";
+/// Not known before the replica has answered.
 pub(crate) const CLOCK_SKEW: &str = "clock_skew_seconds";
-pub(crate) const REPLICA_COUNTERS: [&str; 4] =
-    ["connections", "connect_failures", "changes", "probes_ok"];
+pub(crate) const CONNECTIONS: &str = "connections_total";
+pub(crate) const CONNECT_FAILURES: &str = "connect_failures_total";
+pub(crate) const CHANGES: &str = "changes_total";
+pub(crate) const PROBES_OK: &str = "probes_ok_total";
+const PROBES_FAILED: &str = "probes_failed_total";
+const COMPONENT_ERRORS: &str = "component_errors_total";
+/// A histogram of the ABI counts whole numbers.
+pub(crate) const PROBE_DURATION: &str = "probe_duration_milliseconds";
+const REFUSED: &str = "refused_total";
+const OF_SERVICE: &str = "service.";
 
-/// What follows a replica's name and is followed by a label's value.
-const REPLICA_FAMILIES: [(&str, &str); 2] =
-    [(PROBES_FAILED, "reason"), (COMPONENT_ERRORS, "component")];
-const PROBES_FAILED: &str = "probes_failed";
-const COMPONENT_ERRORS: &str = "component_errors";
-const REFUSED: &str = "refused";
-const USABLE: &str = "dtr_lb.usable";
-const OF_SERVICE: &str = ".service.";
+const fn replica_counter(leaf: &'static str, help: &'static str) -> Family {
+    Family {
+        subject: Subject::Replica,
+        leaf,
+        label: None,
+        kind: MetricKind::Counter,
+        help,
+    }
+}
+
+const fn replica_gauge(leaf: &'static str, help: &'static str) -> Family {
+    Family {
+        kind: MetricKind::Gauge,
+        ..replica_counter(leaf, help)
+    }
+}
 
 /// The gauge of the replicas that may be given connections, of a service or of the only
 /// registry.
 #[must_use]
 pub fn usable(service: Option<&str>) -> String {
     match service {
-        None => USABLE.to_owned(),
-        Some(service) => format!("{USABLE}{OF_SERVICE}{service}"),
+        None => format!("dtr_lb.{USABLE}"),
+        Some(service) => format!("dtr_lb.{USABLE}.{OF_SERVICE}{service}"),
     }
 }
 
-/// A metric of a replica: one of [`REPLICA_GAUGES`] or [`REPLICA_COUNTERS`].
+/// A metric of a replica that has no label of its own.
 pub(crate) fn replica(replica: &str, leaf: &str) -> String {
     format!("dtr_lb.replica.{replica}.{leaf}")
 }
@@ -74,7 +180,7 @@ pub(crate) fn component_errors(replica: &str, component: &str) -> String {
 
 /// The counter of the connections that a listener gave to a replica.
 pub(crate) fn listener_connections(port: u16) -> String {
-    format!("dtr_lb.listener.{port}.connections")
+    format!("dtr_lb.listener.{port}.{CONNECTIONS}")
 }
 
 /// The counter of the connections that a listener refused for a reason.
@@ -82,22 +188,39 @@ pub(crate) fn listener_refused(port: u16, reason: &str) -> String {
     format!("dtr_lb.listener.{port}.{REFUSED}.{reason}")
 }
 
+impl Family {
+    /// Its name, without labels.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let leaf = self.leaf;
+        match self.subject {
+            Subject::Balancer => format!("dtr_lb.{leaf}"),
+            Subject::Listener => format!("dtr_lb.listener.{leaf}"),
+            Subject::Replica => format!("dtr_lb.replica.{leaf}"),
+        }
+    }
+
+    /// What follows the subject's name, as a regular expression.
+    fn end(&self) -> String {
+        match self.label {
+            None => self.leaf.to_owned(),
+            Some(_) => format!(r"{}\.[a-z-]+", self.leaf),
+        }
+    }
+}
+
 /// Rules that turn parts of names into labels: tag and regular expression, as in
 /// the `stats_tags` of Envoy's `stats_config`. The first group is what is taken
 /// out of the name, the second is the label's value.
 pub fn tags() -> [(&'static str, String); 5] {
-    let leaves = (REPLICA_GAUGES.iter())
-        .chain(&REPLICA_COUNTERS)
-        .chain([&CLOCK_SKEW]);
-    let leaves = leaves.map(|leaf| (*leaf).to_owned());
-    let families = REPLICA_FAMILIES.map(|(family, _)| format!(r"{family}\.[a-z-]+"));
-    let leaves: Vec<String> = leaves.chain(families).collect();
+    let of_replicas = (FAMILIES.iter()).filter(|family| family.subject == Subject::Replica);
+    let ends: Vec<String> = of_replicas.map(Family::end).collect();
     [
         (
             "replica",
             format!(
                 r"^wasmcustom\.dtr_lb\.replica\.((.+)\.)(?:{})$",
-                leaves.join("|")
+                ends.join("|")
             ),
         ),
         // One rule for both: Envoy takes a tag's name only once.
@@ -117,54 +240,54 @@ pub fn tags() -> [(&'static str, String); 5] {
         ),
         (
             "service",
-            r"^wasmcustom\.dtr_lb\.usable(\.service\.(.+))$".to_owned(),
+            format!(r"^wasmcustom\.dtr_lb\.{USABLE}(\.service\.(.+))$"),
         ),
     ]
 }
 
-/// A name without its labels, and the labels: what [`tags`] do, without regular
-/// expressions. Names that are not ours come back as they are.
-pub fn labels(name: &str) -> (String, Vec<(&'static str, String)>) {
-    let found = if let Some(rest) = name.strip_prefix("dtr_lb.listener.") {
-        listener_labels(rest)
-    } else if let Some(rest) = name.strip_prefix("dtr_lb.replica.") {
-        replica_labels(rest)
-    } else if let Some(rest) = name.strip_prefix(USABLE) {
-        let service = rest.strip_prefix(OF_SERVICE);
-        service.map(|service| (USABLE.to_owned(), vec![("service", service.to_owned())]))
-    } else {
-        None
-    };
-    found.unwrap_or_else(|| (name.to_owned(), Vec::new()))
-}
-
-type Labelled = (String, Vec<(&'static str, String)>);
-
-fn listener_labels(rest: &str) -> Option<Labelled> {
-    let (port, leaf) = rest.split_once('.')?;
-    let mut labels = vec![("listener", port.to_owned())];
-    let leaf = match leaf.split_once('.') {
-        Some((leaf, reason)) => {
-            labels.push(("reason", reason.to_owned()));
-            leaf
-        }
-        None => leaf,
-    };
-    Some((format!("dtr_lb.listener.{leaf}"), labels))
-}
-
-fn replica_labels(rest: &str) -> Option<Labelled> {
-    let (head, last) = rest.rsplit_once('.')?;
-    let is_gauge = REPLICA_GAUGES.contains(&last) || last == CLOCK_SKEW;
-    if is_gauge || REPLICA_COUNTERS.contains(&last) {
-        let labels = vec![("replica", head.to_owned())];
-        return Some((format!("dtr_lb.replica.{last}"), labels));
+/// Takes a name apart: what [`tags`] do, without regular expressions. `None`: it is not
+/// one of ours.
+pub fn parse(name: &str) -> Option<(&'static Family, Labels)> {
+    let rest = name.strip_prefix("dtr_lb.")?;
+    if let Some(rest) = rest.strip_prefix("listener.") {
+        let (port, end) = rest.split_once('.')?;
+        let (leaf, value) = match end.split_once('.') {
+            Some((leaf, value)) => (leaf, Some(value)),
+            None => (end, None),
+        };
+        return of_subject(Subject::Listener, Some(("listener", port)), leaf, value);
     }
-    let (replica, family) = head.rsplit_once('.')?;
-    let mut families = REPLICA_FAMILIES.iter();
-    let (family, label) = families.find(|(known, _)| *known == family)?;
-    let labels = vec![("replica", replica.to_owned()), (*label, last.to_owned())];
-    Some((format!("dtr_lb.replica.{family}"), labels))
+    if let Some(rest) = rest.strip_prefix("replica.") {
+        let (head, last) = rest.rsplit_once('.')?;
+        let replica = |name| Some(("replica", name));
+        let plain = of_subject(Subject::Replica, replica(head), last, None);
+        return plain.or_else(|| {
+            let (name, leaf) = head.rsplit_once('.')?;
+            of_subject(Subject::Replica, replica(name), leaf, Some(last))
+        });
+    }
+    let (leaf, end) = rest.split_once('.').unwrap_or((rest, ""));
+    let service = match end {
+        "" => None,
+        end => Some(("service", end.strip_prefix(OF_SERVICE)?)),
+    };
+    of_subject(Subject::Balancer, service, leaf, None)
+}
+
+fn of_subject(
+    subject: Subject,
+    name: Option<(&'static str, &str)>,
+    leaf: &str,
+    value: Option<&str>,
+) -> Option<(&'static Family, Labels)> {
+    let is_it = |family: &&Family| {
+        (family.subject, family.leaf) == (subject, leaf)
+            && family.label.is_some() == value.is_some()
+    };
+    let family = FAMILIES.iter().find(is_it)?;
+    let labels = name.into_iter().chain(family.label.zip(value));
+    let labels = labels.map(|(label, value)| (label, value.to_owned()));
+    Some((family, labels.collect()))
 }
 
 #[cfg(test)]

@@ -81,6 +81,7 @@ fn report(metrics: &mut MetricIds, Report { kind, name, value }: Report) {
             let kind = match kind {
                 MetricKind::Counter => MetricType::Counter,
                 MetricKind::Gauge => MetricType::Gauge,
+                MetricKind::Histogram => MetricType::Histogram,
             };
             let Ok(id) = hostcalls::define_metric(kind, &name) else {
                 return;
@@ -94,6 +95,6 @@ fn report(metrics: &mut MetricIds, Report { kind, name, value }: Report) {
         MetricKind::Counter => {
             hostcalls::increment_metric(id, i64::try_from(value).unwrap_or(i64::MAX))
         }
-        MetricKind::Gauge => hostcalls::record_metric(id, value),
+        MetricKind::Gauge | MetricKind::Histogram => hostcalls::record_metric(id, value),
     };
 }

@@ -316,7 +316,7 @@ impl Prober {
     ) -> Option<Change> {
         let finished = self.schedule.finish(probe, now.moment)?;
         let watch = self.watches.get_mut(finished.number)?;
-        watch.count(&outcome, effects);
+        watch.count(&outcome, finished.latency, effects);
         let since_unix_ms = watch.state.since_unix_ms;
         let change = watch
             .state
@@ -324,7 +324,7 @@ impl Prober {
         let interval = watch.state.interval(&self.rules.health);
         self.schedule.plan_next(finished, interval);
         change?;
-        effects.count(metric_name::replica(&watch.name, "changes"), 1);
+        effects.count(metric_name::replica(&watch.name, metric_name::CHANGES), 1);
         let check = self.checks.get(watch.check);
         let check = check.map_or("", |check| check.name.as_str());
         let lasted_ms = now.unix_ms.saturating_sub(since_unix_ms);

@@ -10,6 +10,7 @@ use crate::contract::{LogField, LogLine, metric_name};
 use crate::effect::{Effects, Level};
 use crate::random;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// One replica under one check.
 #[derive(Clone, Debug)]
@@ -104,10 +105,20 @@ impl Watch {
         }
     }
 
-    /// Counts what a probe came to.
-    pub(crate) fn count(&self, outcome: &Result<(), ProbeFailure>, effects: &mut Effects) {
+    /// Counts what a probe came to, and how long it took.
+    pub(crate) fn count(
+        &self,
+        outcome: &Result<(), ProbeFailure>,
+        latency: Duration,
+        effects: &mut Effects,
+    ) {
+        let name = |leaf| metric_name::replica(&self.name, leaf);
+        // Rounded up, so that a bucket holds what took no longer than its bound.
+        let milliseconds = latency.saturating_add(ALMOST_A_MILLISECOND).as_millis();
+        let milliseconds = u64::try_from(milliseconds).unwrap_or(u64::MAX);
+        effects.record(name(metric_name::PROBE_DURATION), milliseconds);
         let Err(failure) = outcome else {
-            return effects.count(metric_name::replica(&self.name, "probes_ok"), 1);
+            return effects.count(name(metric_name::PROBES_OK), 1);
         };
         let reason = failure.reason.name();
         effects.count(metric_name::probes_failed(&self.name, reason), 1);
@@ -117,3 +128,5 @@ impl Watch {
         }
     }
 }
+
+const ALMOST_A_MILLISECOND: Duration = Duration::from_nanos(999_999);

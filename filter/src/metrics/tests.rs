@@ -1,7 +1,7 @@
 use super::*;
 use crate::balance::listener::ListenerId;
 use crate::balance::stream::StreamId;
-use crate::contract::metric_name::{labels, tags};
+use crate::contract::metric_name::{FAMILIES, Labels, parse, tags};
 use crate::effect::{Effect, MetricKind};
 use crate::health::reason::Component;
 use crate::random::Random;
@@ -24,9 +24,9 @@ fn all_names() -> Vec<String> {
     let names = [
         "r1",
         "dtr-1.example.com",
-        "a.probes_failed.b",
+        "a.probes_failed_total.b",
         "healthy",
-        "x.connections",
+        "x.connections_total",
     ];
     for (replica, name) in config.replicas.iter_mut().zip(names) {
         name.clone_into(&mut replica.name);
@@ -41,13 +41,18 @@ fn all_names() -> Vec<String> {
         let component =
             |component: Component| metric_name::component_errors(name, component.name());
         found.extend(Component::ALL.map(component));
+        for leaf in [metric_name::CLOCK_SKEW, metric_name::PROBE_DURATION] {
+            found.push(metric_name::replica(name, leaf));
+        }
     }
+    found.push(metric_name::CHANGES_ANNOUNCED.to_owned());
+    found.push(metric_name::usable(Some("dtr.example.com")));
     found
 }
 
 /// As Envoy does: each rule takes its first group out of the name, and its second
 /// is the label's value.
-fn by_tags(name: &str) -> (String, Vec<(&'static str, String)>) {
+fn by_tags(name: &str) -> (String, Labels) {
     let full = format!("wasmcustom.{name}");
     let mut left = full.clone();
     let mut labels = Vec::new();
@@ -64,14 +69,21 @@ fn by_tags(name: &str) -> (String, Vec<(&'static str, String)>) {
 fn envoys_tags_and_our_labels_are_the_same_for_every_metric() {
     let names = all_names();
     assert!(names.len() > 100, "{names:?}");
+    let mut families: Vec<_> = FAMILIES.iter().collect();
     for name in names {
-        let (mut expected, mut found) = (labels(&name), by_tags(&name));
+        let (family, labels) = parse(&name).unwrap_or_else(|| panic!("{name} is not listed"));
+        let (mut expected, mut found) = ((family.name(), labels), by_tags(&name));
         expected.1.sort_unstable();
         found.1.sort_unstable();
         assert_eq!(found, expected, "{name}");
-        let is_plain = matches!(name.as_str(), "dtr_lb.usable" | "dtr_lb.not_steered");
+        let is_plain = matches!(
+            name.as_str(),
+            "dtr_lb.usable" | metric_name::NOT_STEERED | metric_name::CHANGES_ANNOUNCED
+        );
         assert_eq!(expected.1.is_empty(), is_plain, "{name}");
+        families.retain(|listed| *listed != family);
     }
+    assert!(families.is_empty(), "nothing reports these: {families:?}");
 }
 
 #[test]
@@ -92,8 +104,8 @@ fn a_counter_is_reported_once_and_a_gauge_when_it_changes() {
     assert_eq!(
         reports(&mut effects),
         [
-            counted("dtr_lb.replica.r1.connections"),
-            counted("dtr_lb.listener.443.connections"),
+            counted("dtr_lb.replica.r1.connections_total"),
+            counted("dtr_lb.listener.443.connections_total"),
         ]
     );
     metrics.count(&pool, &connections, &mut effects);

@@ -87,7 +87,10 @@ fn when_all_are_down_the_operators_choice_holds() {
         "{health}"
     );
     world.pass(300);
-    assert_eq!(world.metrics["dtr_lb.listener.443.refused.all-down"], 1);
+    assert_eq!(
+        world.metrics["dtr_lb.listener.443.refused_total.all-down"],
+        1
+    );
 
     let mut config = sample_config(2);
     config.when_all_down = WhenAllDown::TryAll;

@@ -237,6 +237,8 @@ impl World {
                     match report.kind {
                         MetricKind::Counter => *slot += report.value,
                         MetricKind::Gauge => *slot = report.value,
+                        // How many values it has counted.
+                        MetricKind::Histogram => *slot += 1,
                     }
                 }
             }

@@ -1,8 +1,8 @@
 //! Counts, and their Prometheus text.
 
 mod counters;
+mod exposition;
 mod filter_text;
-mod label;
 mod reason;
 mod text;
 mod worker_counters;

@@ -1,21 +1,18 @@
 //! All metrics as Prometheus text.
 
-use std::fmt::Write;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::cluster_status::{Finding, FindingKind};
 use crate::control::admission::Admission;
+use crate::metrics::exposition::{Exposition, label, with_label};
 use crate::metrics::filter_text::render_filter;
-use crate::metrics::label::{label, with_label};
 use crate::metrics::{Counters, Reason};
 use crate::upstream::shown_certificate::CertificateExpiry;
 use proxy_wasm_engine::Metric;
 
 /// What the host itself measures.
 pub(crate) struct HostMetrics<'a> {
-    pub(crate) workers: &'a [Arc<Counters>],
+    pub(crate) workers: &'a Counters,
     pub(crate) admission: &'a Admission,
     pub(crate) log_lines_dropped: u64,
     pub(crate) certificates: Vec<CertificateExpiry>,
@@ -25,181 +22,153 @@ pub(crate) struct HostMetrics<'a> {
 }
 
 /// Everything as Prometheus text, format 0.0.4.
+///
+/// Our own writer, since the numbers are not the library's to keep: each worker has its
+/// own atomics, added up here, and those of filters are defined by filters.
 pub(crate) fn render(host: &HostMetrics<'_>, filter: Vec<Metric>) -> String {
-    let mut text = render_host(host);
+    let mut text = Exposition::default();
+    render_connections(&mut text, host.workers, host.admission);
+    render_workers(&mut text, host.workers);
+    render_replicas(&mut text, host);
+    text.counter(
+        "dtr_lb_host_log_lines_dropped_total",
+        "Log lines dropped because they could not be written.",
+        host.log_lines_dropped,
+    );
     render_filter(&mut text, filter);
-    text
+    text.into_text()
 }
 
-fn render_host(host: &HostMetrics<'_>) -> String {
-    let HostMetrics {
-        workers, admission, ..
-    } = host;
-    let sum = |count: fn(&Counters) -> &AtomicU64| {
-        workers
-            .iter()
-            .map(|worker| count(worker).load(Relaxed))
-            .sum::<u64>()
-    };
-    let closed = |reason: Reason| {
-        workers
-            .iter()
-            .map(|worker| worker.closed[reason as usize].load(Relaxed))
-            .sum::<u64>()
-    };
-    let accepted = sum(|worker| &worker.accepted);
-    let all_closed: u64 = Reason::ALL.iter().map(|&reason| closed(reason)).sum();
-    let mut text = String::new();
-    let mut family = |name: &str, kind: &str, help: &str, samples: &[(String, u64)]| {
-        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-        for (labels, value) in samples {
-            let _ = writeln!(text, "{name}{labels} {value}");
-        }
-    };
-    let one = |value| [(String::new(), value)];
-    family(
+fn render_connections(text: &mut Exposition, counters: &Counters, admission: &Admission) {
+    text.counter(
         "dtr_lb_host_connections_accepted_total",
-        "counter",
         "Connections accepted.",
-        &one(accepted),
+        counters.accepted.load(Relaxed),
     );
-    family(
+    text.gauge(
         "dtr_lb_host_connections_active",
-        "gauge",
         "Connections open now.",
-        &one(accepted.saturating_sub(all_closed)),
+        counters.active(),
     );
-    family(
+    text.gauge(
         "dtr_lb_host_connections_limit",
-        "gauge",
         "Connections that may be open at once.",
-        &one(admission.limit() as u64),
+        admission.limit(),
     );
-    family(
+    text.counter(
         "dtr_lb_host_connections_limit_reached_total",
-        "counter",
         "Connections that waited since as many were open as may be.",
-        &one(admission.waited() as u64),
+        admission.waited(),
     );
-    family(
+    text.counters(
         "dtr_lb_host_connections_closed_total",
-        "counter",
         "Connections closed, by reason.",
-        &Reason::ALL.map(|reason| (label("reason", reason.as_str()), closed(reason))),
+        Reason::ALL.map(|reason| {
+            let closed = &counters.closed[reason as usize];
+            (label("reason", reason.as_str()), closed.load(Relaxed))
+        }),
     );
-    family(
+    text.counters(
         "dtr_lb_host_bytes_total",
-        "counter",
         "Bytes forwarded, by the side they were sent to.",
-        &[
-            (label("to", "replica"), sum(|worker| &worker.sent_up)),
-            (label("to", "client"), sum(|worker| &worker.sent_down)),
+        [
+            (label("to", "replica"), counters.sent_up.load(Relaxed)),
+            (label("to", "client"), counters.sent_down.load(Relaxed)),
         ],
     );
-    family(
+    text.counter(
         "dtr_lb_host_connect_failures_total",
-        "counter",
         "Connect attempts to replicas that failed.",
-        &one(sum(|worker| &worker.connect_failures)),
+        counters.connect_failures.load(Relaxed),
     );
-    family(
+    text.counter(
         "dtr_lb_host_first_flight_resent_total",
-        "counter",
         "Times another replica was sent what a client had sent to one that ended before its first byte.",
-        &one(sum(|worker| &worker.first_flight_resent)),
+        counters.first_flight_resent.load(Relaxed),
     );
-    family(
+    text.counter(
         "dtr_lb_host_accept_errors_total",
-        "counter",
         "Connections the system could not hand over.",
-        &one(sum(|worker| &worker.accept_errors)),
+        counters.accept_errors.load(Relaxed),
     );
-    family(
+}
+
+fn render_workers(text: &mut Exposition, counters: &Counters) {
+    text.gauge(
         "dtr_lb_host_workers",
-        "gauge",
         "Workers, those that only end their connections included.",
-        &one(sum(|worker| &worker.alive)),
+        counters.alive.load(Relaxed),
     );
-    family(
+    text.gauge(
         "dtr_lb_host_vm_running",
-        "gauge",
-        "Workers whose filter runs.",
-        &one(sum(|worker| &worker.vm_running)),
+        "VMs of filters that run; each worker has its own.",
+        counters.vm_running.load(Relaxed),
     );
-    family(
+    text.counter(
         "dtr_lb_host_vm_failures_total",
-        "counter",
         "Times a filter failed and was taken out.",
-        &one(sum(|worker| &worker.vm_failures)),
+        counters.vm_failures.load(Relaxed),
     );
-    family(
+    text.counter(
         "dtr_lb_host_vm_reloads_total",
-        "counter",
         "Times a filter was put back after a failure.",
-        &one(sum(|worker| &worker.vm_reloads)),
+        counters.vm_reloads.load(Relaxed),
     );
-    family(
-        "dtr_lb_host_log_lines_dropped_total",
-        "counter",
-        "Log lines dropped because they could not be written.",
-        &one(host.log_lines_dropped),
-    );
-    let certificates: Vec<_> = (host.certificates.iter())
-        .map(|one| {
-            let labels = with_label(&label("replica", &one.replica), "check", &one.check);
-            // None ends before 1970.
-            (labels, u64::try_from(one.not_after).unwrap_or_default())
-        })
-        .collect();
-    family(
+}
+
+fn render_replicas(text: &mut Exposition, host: &HostMetrics<'_>) {
+    let certificates = host.certificates.iter().map(|one| {
+        let labels = with_label(&label("replica", &one.replica), "check", &one.check);
+        (labels, one.not_after)
+    });
+    text.gauges(
         "dtr_lb_host_certificate_expiry_timestamp_seconds",
-        "gauge",
         "When the certificate expires that a replica last showed to a check, in Unix seconds.",
-        &certificates,
+        certificates,
     );
-    let findings: Vec<_> = (host.cluster_findings.iter())
-        .flat_map(|(service, found)| {
-            FindingKind::ALL.map(|kind| {
-                let count = found.iter().filter(|finding| finding.kind == kind).count();
-                let labels = label("kind", kind.name());
-                let labels = match service {
-                    None => labels,
-                    Some(service) => with_label(&labels, "service", service),
-                };
-                (labels, count as u64)
-            })
-        })
-        .collect();
-    if !findings.is_empty() {
-        family(
-            "dtr_lb_host_cluster_findings",
-            "gauge",
-            "What is worth a look in the registry's own status of its replicas, by kind.",
-            &findings,
-        );
+    if host.cluster_findings.is_empty() {
+        return;
     }
-    text
+    let findings = host.cluster_findings.iter().flat_map(|(service, found)| {
+        FindingKind::ALL.map(|kind| {
+            let count = found.iter().filter(|finding| finding.kind == kind).count();
+            let labels = label("kind", kind.name());
+            let labels = match service {
+                None => labels,
+                Some(service) => with_label(&labels, "service", service),
+            };
+            (labels, count)
+        })
+    });
+    text.gauges(
+        "dtr_lb_host_cluster_findings",
+        "What is worth a look in the registry's own status of its replicas, by kind.",
+        findings,
+    );
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
+
     use proxy_wasm_engine::Direction;
+
+    use super::*;
 
     #[test]
     fn what_is_open_is_what_was_accepted_and_not_closed() {
-        let workers = [Arc::new(Counters::default()), Arc::new(Counters::default())];
-        let _open = [workers[0].open(), workers[0].open(), workers[1].open()];
-        workers[0].open().close(Reason::Idle);
-        drop(workers[1].open());
-        workers[0].moved(Direction::Upstream, 10);
+        let counters = Arc::new(Counters::default());
+        let _open = [counters.open(), counters.open(), counters.open()];
+        counters.open().close(Reason::Idle);
+        drop(counters.open());
+        counters.moved(Direction::Upstream, 10);
         let stale = || Finding {
             kind: FindingKind::Stale,
             about: "a1".to_owned(),
             text: String::new(),
         };
-        let mut text = render_host(&HostMetrics {
-            workers: &workers,
+        let host = HostMetrics {
+            workers: &counters,
             admission: &Admission::default(),
             log_lines_dropped: 7,
             certificates: vec![CertificateExpiry {
@@ -211,21 +180,24 @@ mod tests {
                 (None, vec![stale()]),
                 (Some("quay".to_owned()), vec![stale(), stale()]),
             ],
-        });
-        text.push('\n');
+        };
+        let text = format!("\n{}", render(&host, Vec::new()));
         for line in [
-            "dtr_lb_host_connections_closed_total{reason=\"internal-error\"} 1\n",
-            "dtr_lb_host_connections_accepted_total 5\n",
-            "dtr_lb_host_connections_active 3\n",
-            "dtr_lb_host_connections_closed_total{reason=\"idle\"} 1\n",
-            "dtr_lb_host_bytes_total{to=\"client\"} 10\n",
-            "dtr_lb_host_log_lines_dropped_total 7\n",
-            "dtr_lb_host_certificate_expiry_timestamp_seconds{replica=\"r1\",check=\"ping\"} 1893456000\n",
-            "dtr_lb_host_cluster_findings{kind=\"stale\"} 1\n",
-            "dtr_lb_host_cluster_findings{kind=\"silent\"} 0\n",
-            "dtr_lb_host_cluster_findings{kind=\"stale\",service=\"quay\"} 2\n",
+            "dtr_lb_host_connections_closed_total{reason=\"internal-error\"} 1",
+            "dtr_lb_host_connections_accepted_total 5",
+            "dtr_lb_host_connections_active 3",
+            "dtr_lb_host_connections_closed_total{reason=\"idle\"} 1",
+            "dtr_lb_host_bytes_total{to=\"client\"} 10",
+            "dtr_lb_host_log_lines_dropped_total 7",
+            "dtr_lb_host_certificate_expiry_timestamp_seconds{replica=\"r1\",check=\"ping\"} 1893456000",
+            "dtr_lb_host_cluster_findings{kind=\"stale\"} 1",
+            "dtr_lb_host_cluster_findings{kind=\"silent\"} 0",
+            "dtr_lb_host_cluster_findings{kind=\"stale\",service=\"quay\"} 2",
         ] {
-            assert!(text.contains(line), "{line} is missing in\n{text}");
+            assert!(
+                text.contains(&format!("\n{line}\n")),
+                "{line} is missing in\n{text}"
+            );
         }
     }
 }

@@ -43,7 +43,7 @@ async fn a_panicking_session_leaves_nothing_behind_and_the_worker_goes_on() {
         "dtr_lb_host_connections_active 0\n",
         "dtr_lb_host_connections_closed_total{reason=\"internal-error\"} 1\n",
         // The filter saw both begin and end.
-        "dtr_lb_replica_connections{replica=\"r1\"} 2\n",
+        "dtr_lb_replica_connections_total{replica=\"r1\"} 2\n",
         "dtr_lb_replica_active{replica=\"r1\"} 0\n",
         "dtr_lb_host_vm_failures_total 0\n",
     ];
@@ -233,7 +233,7 @@ async fn a_vm_that_replaces_another_counts_the_connections_that_are_open() {
         clients.push(client);
     }
     let active = |count: usize| format!("dtr_lb_replica_active{{replica=\"r1\"}} {count}\n");
-    let totals = "dtr_lb_replica_connections{replica=\"r1\"} 3\n";
+    let totals = "dtr_lb_replica_connections_total{replica=\"r1\"} 3\n";
     shows(&host, &[totals, &active(3)]).await;
     fault.arm(Fault::VmCall);
     shows(&host, &["dtr_lb_host_vm_reloads_total 1\n"]).await;
@@ -335,7 +335,7 @@ async fn who_waits_at_a_listener_that_a_reload_gives_up_is_served_as_the_filter_
             "client {nth}: {reply:?}"
         );
     }
-    let expected = ["dtr_lb_replica_connections{replica=\"r1\"} 200\n"];
+    let expected = ["dtr_lb_replica_connections_total{replica=\"r1\"} 200\n"];
     shows(&host, &expected).await;
 }
 

@@ -35,7 +35,7 @@ fn limited(Files(files): Files) -> Command {
 }
 
 fn probes_go_on(program: &Balancer) {
-    let probes = || program.metric("dtr_lb_replica_probes_ok{replica=\"r1\"}");
+    let probes = || program.metric("dtr_lb_replica_probes_ok_total{replica=\"r1\"}");
     // Unknown until the filter has started.
     let before = eventually("probes to be counted", probes);
     eventually("probes to go on", || (probes()? > before + 2).then_some(()));
@@ -50,12 +50,13 @@ fn all_connected(program: &Balancer) {
 /// Its filter blames its replica for nothing.
 fn blames_nobody(program: &Balancer) {
     all_connected(program);
-    for name in ["connect_failures", "changes"] {
+    for name in ["connect_failures_total", "changes_total"] {
         let name = format!("dtr_lb_replica_{name}{{replica=\"r1\"}}");
         assert_eq!(program.metric(&name), Some(0), "{name}");
     }
     let text = ask(&program.admin, "GET /metrics", "");
-    let failed = |line: &&str| line.starts_with("dtr_lb_replica_probes_failed{replica=\"r1\"");
+    let failed =
+        |line: &&str| line.starts_with("dtr_lb_replica_probes_failed_total{replica=\"r1\"");
     let failed: Vec<&str> = text.lines().filter(failed).collect();
     assert!(!failed.is_empty(), "no failed probes in {text}");
     for line in failed {

@@ -75,32 +75,44 @@ fn a_change_comes_with_its_log_and_counters() {
     let mut prober = started(&sample::config(1));
     let mut effects = Effects::default();
     let cases: [(u64, u16, Option<Verdict>, &[&str]); 5] = [
-        (0, 200, None, &["dtr_lb.replica.r1.probes_ok+1"]),
+        (
+            0,
+            200,
+            None,
+            &[TOOK_10_MS, "dtr_lb.replica.r1.probes_ok_total+1"],
+        ),
         (
             1000,
             503,
             None,
-            &["dtr_lb.replica.r1.probes_failed.status+1"],
+            &[TOOK_10_MS, "dtr_lb.replica.r1.probes_failed_total.status+1"],
         ),
         (
             1250,
             503,
             Some(Verdict::Unhealthy),
             &[
-                "dtr_lb.replica.r1.probes_failed.status+1",
-                "dtr_lb.replica.r1.changes+1",
+                TOOK_10_MS,
+                "dtr_lb.replica.r1.probes_failed_total.status+1",
+                "dtr_lb.replica.r1.changes_total+1",
                 "Warn: replica \"r1\" is unhealthy (ping): status: status 503\treplica=\"r1\" \
                  address=\"10.0.0.1\" check=\"ping\" reason=\"status\" error=\"status 503\"",
             ],
         ),
-        (1750, 200, None, &["dtr_lb.replica.r1.probes_ok+1"]),
+        (
+            1750,
+            200,
+            None,
+            &[TOOK_10_MS, "dtr_lb.replica.r1.probes_ok_total+1"],
+        ),
         (
             7250,
             200,
             Some(Verdict::Healthy),
             &[
-                "dtr_lb.replica.r1.probes_ok+1",
-                "dtr_lb.replica.r1.changes+1",
+                TOOK_10_MS,
+                "dtr_lb.replica.r1.probes_ok_total+1",
+                "dtr_lb.replica.r1.changes_total+1",
                 "Info: replica \"r1\" is healthy (ping), after 6 s\treplica=\"r1\" \
                  address=\"10.0.0.1\" check=\"ping\"",
             ],
@@ -112,6 +124,8 @@ fn a_change_comes_with_its_log_and_counters() {
         assert_eq!(texts(&mut effects), expected, "at {ms} ms");
     }
 }
+
+const TOOK_10_MS: &str = "dtr_lb.replica.r1.probe_duration_milliseconds+10";
 
 #[test]
 fn an_answer_is_taken_once_and_only_while_it_is_waited_for() {

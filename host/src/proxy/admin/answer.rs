@@ -246,7 +246,7 @@ async fn reload(reloads: Option<ReloadSender>, client: SocketAddr) -> Reply {
 }
 
 fn metrics(shared: &SharedState) -> Reply {
-    let counters = [shared.all_counters.total()];
+    let counters = shared.all_counters.total();
     let filter = metrics::of_plan(
         shared.vm_data.metrics(),
         &shared.replicas,
