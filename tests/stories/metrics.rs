@@ -1,8 +1,8 @@
 //! What is measured: by the same names and labels on both proxies.
 
 use dtr_lb_tests::{
-    Authority, Healthy, LIMIT, Ping, Replica, Samples, Unhealthy, eventually, on_each_proxy,
-    on_host,
+    Authority, Healthy, LIMIT, Ping, Replica, Samples, Traffic, Unhealthy, eventually,
+    on_each_proxy, on_host,
 };
 use serde_json::json;
 
@@ -82,6 +82,50 @@ on_each_proxy!(probes_are_timed, |world| {
     })
     .await;
 });
+
+on_host!(a_session_is_measured_while_it_runs, |world| {
+    let replica = world.replica(Replica::serves(Traffic::Echoes)).await;
+    let proxy = world.proxy().await;
+    proxy.sees(&replica, Healthy).await;
+
+    let mut session = proxy.connect().await;
+    session.echoes(b"hello").await;
+    for to in ["client", "replica"] {
+        let labels = format!(r#"listener="443",replica="r1",to="{to}""#);
+        let bytes = format!("dtr_lb_host_bytes_total{{{labels}}}");
+        proxy.measures(&bytes, 5.0).await;
+    }
+    let connects = r#"dtr_lb_host_connect_duration_seconds_count{replica="r1"}"#;
+    proxy.measures(connects, 1.0).await;
+    let sessions = "dtr_lb_host_session_duration_seconds_count";
+    proxy.measures(sessions, 0.0).await;
+
+    drop(session);
+    proxy.measures(sessions, 1.0).await;
+});
+
+on_host!(
+    a_replica_that_is_taken_out_takes_its_traffic_along,
+    |world| {
+        let first = world.replica(Replica::serves(Traffic::Echoes)).await;
+        let mut proxy = world.proxy().await;
+        proxy.sees(&first, Healthy).await;
+        proxy.connect().await.echoes(b"hello").await;
+        let before = r#"dtr_lb_host_bytes_total{listener="443",replica="r1",to="client"}"#;
+        proxy.measures(before, 5.0).await;
+        proxy.measures("dtr_lb_host_connections_active", 0.0).await;
+
+        let config = json!({ "replicas": [{ "name": "other", "address": "127.0.0.1" }] });
+        world.reload(&mut proxy, config).await;
+        proxy.measures(&before.replace("r1", "other"), 0.0).await;
+        eventually(LIMIT, "the first one's to be gone", async || {
+            let text = proxy.metrics_text().await;
+            let is_gone = !text.contains(r#"listener="443",replica="r1""#);
+            is_gone.then_some(()).ok_or(text)
+        })
+        .await;
+    }
+);
 
 on_each_proxy!(all_away_is_a_reason_of_its_own, |world| {
     let only = world.replica(Replica::healthy()).await;

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use crate::metrics::Reason;
-use proxy_wasm_engine::Direction;
+use crate::metrics::histogram::{Bounds, Histogram};
+use crate::metrics::traffic::{Traffic, TrafficNames};
 
 /// What one worker counts. Its own, so that workers share no cache line on the
 /// path of a connection; added up for the metrics.
@@ -17,16 +19,24 @@ pub(crate) struct Counters {
     pub(super) accepted: AtomicU64,
     pub(crate) accept_errors: AtomicU64,
     pub(super) closed: [AtomicU64; Reason::ALL.len()],
-    pub(super) sent_up: AtomicU64,
-    pub(super) sent_down: AtomicU64,
     pub(crate) connect_failures: AtomicU64,
     pub(crate) first_flight_resent: AtomicU64,
     pub(crate) vm_running: AtomicU64,
     pub(crate) vm_failures: AtomicU64,
     pub(crate) vm_reloads: AtomicU64,
+    pub(super) session_durations: Histogram,
+    pub(crate) traffic: Traffic,
 }
 
 impl Counters {
+    /// Of a worker that runs a plan with these names.
+    pub(super) fn of(names: Arc<TrafficNames>) -> Counters {
+        Counters {
+            traffic: Traffic::new(names),
+            ..Counters::default()
+        }
+    }
+
     /// Counts a connection as open until what is returned is closed or dropped.
     pub(crate) fn open(self: &Arc<Self>) -> OpenCount {
         self.accepted.fetch_add(1, Relaxed);
@@ -36,27 +46,26 @@ impl Counters {
         }
     }
 
-    /// Adds what others have counted.
+    /// Adds what others have counted, but for traffic, which is told apart by names.
     pub(super) fn add(&self, others: &Counters) {
         let Counters {
             alive,
             accepted,
             accept_errors,
             closed,
-            sent_up,
-            sent_down,
             connect_failures,
             first_flight_resent,
             vm_running,
             vm_failures,
             vm_reloads,
+            session_durations,
+            traffic: _,
         } = others;
+        self.session_durations.add(session_durations);
         for (own, other) in [
             (&self.alive, alive),
             (&self.accepted, accepted),
             (&self.accept_errors, accept_errors),
-            (&self.sent_up, sent_up),
-            (&self.sent_down, sent_down),
             (&self.connect_failures, connect_failures),
             (&self.first_flight_resent, first_flight_resent),
             (&self.vm_running, vm_running),
@@ -80,14 +89,6 @@ impl Counters {
     pub(crate) fn worker_died(&self) {
         self.alive.store(0, Relaxed);
     }
-
-    pub(crate) fn moved(&self, direction: Direction, bytes: usize) {
-        let counter = match direction {
-            Direction::Downstream => &self.sent_up,
-            Direction::Upstream => &self.sent_down,
-        };
-        counter.fetch_add(bytes as u64, Relaxed);
-    }
 }
 
 /// A connection that counts as open. One that is dropped without a reason ended by
@@ -98,8 +99,11 @@ pub(crate) struct OpenCount {
 }
 
 impl OpenCount {
-    pub(crate) fn close(mut self, reason: Reason) {
+    /// Counts it as closed, after so long.
+    pub(crate) fn close(mut self, reason: Reason, lasted: Duration) {
         self.reason = reason;
+        let durations = &self.counters.session_durations;
+        durations.count(&SESSION_BOUNDS, lasted);
     }
 }
 
@@ -108,3 +112,21 @@ impl Drop for OpenCount {
         self.counters.closed[self.reason as usize].fetch_add(1, Relaxed);
     }
 }
+
+/// From a refused connection to a day's work.
+pub(super) const SESSION_BOUNDS: Bounds = [
+    10_000,
+    50_000,
+    100_000,
+    500_000,
+    1_000_000,
+    5_000_000,
+    10_000_000,
+    30_000_000,
+    60_000_000,
+    300_000_000,
+    600_000_000,
+    1_800_000_000,
+    3_600_000_000,
+    21_600_000_000,
+];

@@ -3,12 +3,15 @@
 mod counters;
 mod exposition;
 mod filter_text;
+mod histogram;
 mod reason;
 mod text;
+mod traffic;
 mod worker_counters;
 
 pub(crate) use counters::{Counters, OpenCount};
 pub(crate) use filter_text::of_plan;
 pub(crate) use reason::Reason;
 pub(crate) use text::{HostMetrics, render};
+pub(crate) use traffic::{BytesIndex, ListenerIndex, ReplicaIndex, TrafficNames};
 pub(crate) use worker_counters::WorkerCounters;

@@ -4,15 +4,18 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::cluster_status::{Finding, FindingKind};
 use crate::control::admission::Admission;
+use crate::metrics::counters::SESSION_BOUNDS;
 use crate::metrics::exposition::{Exposition, label, with_label};
 use crate::metrics::filter_text::render_filter;
+use crate::metrics::traffic::{CONNECT_BOUNDS, TrafficTotals};
+use crate::metrics::worker_counters::Totals;
 use crate::metrics::{Counters, Reason};
 use crate::upstream::shown_certificate::CertificateExpiry;
 use proxy_wasm_engine::Metric;
 
 /// What the host itself measures.
 pub(crate) struct HostMetrics<'a> {
-    pub(crate) workers: &'a Counters,
+    pub(crate) workers: Totals,
     pub(crate) admission: &'a Admission,
     pub(crate) log_lines_dropped: u64,
     pub(crate) certificates: Vec<CertificateExpiry>,
@@ -27,8 +30,9 @@ pub(crate) struct HostMetrics<'a> {
 /// own atomics, added up here, and those of filters are defined by filters.
 pub(crate) fn render(host: &HostMetrics<'_>, filter: Vec<Metric>) -> String {
     let mut text = Exposition::default();
-    render_connections(&mut text, host.workers, host.admission);
-    render_workers(&mut text, host.workers);
+    render_connections(&mut text, &host.workers.counters, host.admission);
+    render_traffic(&mut text, &host.workers.traffic);
+    render_workers(&mut text, &host.workers.counters);
     render_replicas(&mut text, host);
     text.counter(
         "dtr_lb_host_log_lines_dropped_total",
@@ -68,13 +72,13 @@ fn render_connections(text: &mut Exposition, counters: &Counters, admission: &Ad
             (label("reason", reason.as_str()), closed.load(Relaxed))
         }),
     );
-    text.counters(
-        "dtr_lb_host_bytes_total",
-        "Bytes forwarded, by the side they were sent to.",
-        [
-            (label("to", "replica"), counters.sent_up.load(Relaxed)),
-            (label("to", "client"), counters.sent_down.load(Relaxed)),
-        ],
+    text.histograms(
+        "dtr_lb_host_session_duration_seconds",
+        "How long connections lasted, from accept to close.",
+        [(
+            String::new(),
+            counters.session_durations.distribution(&SESSION_BOUNDS),
+        )],
     );
     text.counter(
         "dtr_lb_host_connect_failures_total",
@@ -90,6 +94,29 @@ fn render_connections(text: &mut Exposition, counters: &Counters, admission: &Ad
         "dtr_lb_host_accept_errors_total",
         "Connections the system could not hand over.",
         counters.accept_errors.load(Relaxed),
+    );
+}
+
+fn render_traffic(text: &mut Exposition, traffic: &TrafficTotals) {
+    let bytes = traffic.bytes.iter().flat_map(|((port, replica), bytes)| {
+        let labels = label("listener", &port.to_string());
+        let labels = with_label(&labels, "replica", replica);
+        let ways = [("replica", bytes.to_replica), ("client", bytes.to_client)];
+        ways.map(|(to, bytes)| (with_label(&labels, "to", to), bytes))
+    });
+    text.counters(
+        "dtr_lb_host_bytes_total",
+        "Bytes forwarded, by listener, replica, and the side they were sent to.",
+        bytes,
+    );
+    let connects = traffic.connects.iter().map(|(replica, connects)| {
+        let connects = connects.distribution(&CONNECT_BOUNDS);
+        (label("replica", replica), connects)
+    });
+    text.histograms(
+        "dtr_lb_host_connect_duration_seconds",
+        "How long it took to connect to a replica, where that succeeded.",
+        connects,
     );
 }
 
@@ -150,25 +177,35 @@ fn render_replicas(text: &mut Exposition, host: &HostMetrics<'_>) {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use proxy_wasm_engine::Direction;
 
     use super::*;
+    use crate::metrics::{TrafficNames, WorkerCounters};
 
     #[test]
     fn what_is_open_is_what_was_accepted_and_not_closed() {
-        let counters = Arc::new(Counters::default());
-        let _open = [counters.open(), counters.open(), counters.open()];
-        counters.open().close(Reason::Idle);
-        drop(counters.open());
-        counters.moved(Direction::Upstream, 10);
+        let all = WorkerCounters::default();
+        let names = Arc::new(TrafficNames::new([443], ["r1"]));
+        let workers = all.add(2, &names);
+        let _open = [workers[0].open(), workers[0].open(), workers[1].open()];
+        workers[0]
+            .open()
+            .close(Reason::Idle, Duration::from_secs(2));
+        drop(workers[1].open());
+        let traffic = &workers[0].traffic;
+        let (listener, replica) = (names.listener(443), names.replica("r1"));
+        let took = Duration::from_micros(1500);
+        let at = traffic.connected(listener, replica, took);
+        traffic.moved(at, Direction::Upstream, 10);
         let stale = || Finding {
             kind: FindingKind::Stale,
             about: "a1".to_owned(),
             text: String::new(),
         };
         let host = HostMetrics {
-            workers: &counters,
+            workers: all.total(),
             admission: &Admission::default(),
             log_lines_dropped: 7,
             certificates: vec![CertificateExpiry {
@@ -187,7 +224,14 @@ mod tests {
             "dtr_lb_host_connections_accepted_total 5",
             "dtr_lb_host_connections_active 3",
             "dtr_lb_host_connections_closed_total{reason=\"idle\"} 1",
-            "dtr_lb_host_bytes_total{to=\"client\"} 10",
+            "dtr_lb_host_session_duration_seconds_bucket{le=\"1\"} 0",
+            "dtr_lb_host_session_duration_seconds_bucket{le=\"5\"} 1",
+            "dtr_lb_host_session_duration_seconds_sum 2",
+            "dtr_lb_host_bytes_total{listener=\"443\",replica=\"r1\",to=\"client\"} 10",
+            "dtr_lb_host_bytes_total{listener=\"443\",replica=\"r1\",to=\"replica\"} 0",
+            "dtr_lb_host_connect_duration_seconds_bucket{replica=\"r1\",le=\"0.001\"} 0",
+            "dtr_lb_host_connect_duration_seconds_bucket{replica=\"r1\",le=\"0.0025\"} 1",
+            "dtr_lb_host_connect_duration_seconds_sum{replica=\"r1\"} 0.0015",
             "dtr_lb_host_log_lines_dropped_total 7",
             "dtr_lb_host_certificate_expiry_timestamp_seconds{replica=\"r1\",check=\"ping\"} 1893456000",
             "dtr_lb_host_cluster_findings{kind=\"stale\"} 1",

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::BytesMut;
 use tokio::net::TcpStream;
@@ -17,6 +17,7 @@ use crate::control::sessions::OpenSession;
 use crate::filters::chain::Chain;
 use crate::filters::chain_state::{FilterChainState, Step};
 use crate::filters::connection_info::ConnectionInfo;
+use crate::metrics::{BytesIndex, ReplicaIndex};
 use crate::net::forward::{DataCallbacks, ForwardHooks};
 use crate::proxy::context::{ListenerContext, WorkerContext};
 use crate::proxy::requested_service::RequestedService;
@@ -34,6 +35,8 @@ pub(super) struct Connection {
     received: Cell<u64>,
     /// What it was asked for by, in TLS, where that was looked at.
     server_name: OnceCell<Arc<str>>,
+    /// Where its bytes are counted, once it is connected.
+    bytes: Cell<Option<BytesIndex>>,
     /// The replica it is connected to.
     upstream: RefCell<Option<Arc<Upstream>>>,
     open: OpenSession,
@@ -65,6 +68,7 @@ impl Connection {
             destination,
             received: Cell::new(0),
             server_name: OnceCell::new(),
+            bytes: Cell::new(None),
             upstream: RefCell::new(None),
         }
     }
@@ -103,6 +107,13 @@ impl Connection {
     /// The filters have been shown the connection.
     pub(super) fn seen(&self) {
         self.open.seen();
+    }
+
+    /// It was connected to this replica after so long.
+    pub(super) fn connected(&self, replica: ReplicaIndex, took: Duration) {
+        let traffic = &self.worker.counters.traffic;
+        let bytes = traffic.connected(self.listener.index, replica, took);
+        self.bytes.set(Some(bytes));
     }
 
     /// It is connected to this replica.
@@ -188,7 +199,9 @@ impl ForwardHooks for Connection {
             Direction::Upstream => &self.record().sent_down,
         };
         count.set(count.get() + bytes as u64);
-        self.worker.counters.moved(direction, bytes);
+        if let Some(at) = self.bytes.get() {
+            self.worker.counters.traffic.moved(at, direction, bytes);
+        }
     }
 
     fn resumed(&self, direction: Direction, held: &mut BytesMut, end: End) -> Option<Action> {

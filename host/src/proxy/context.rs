@@ -10,7 +10,7 @@ use crate::control::sessions::Sessions;
 use crate::error::StartError;
 use crate::filters::chain::Chain;
 use crate::filters::vm_owner::VmResources;
-use crate::metrics::Counters;
+use crate::metrics::{Counters, ListenerIndex};
 use crate::net::forward::Timeouts;
 use crate::net::pipe::Buffers;
 use crate::plan::Plan;
@@ -85,6 +85,7 @@ pub(crate) struct ListenerContext {
     pub(crate) service_fallbacks: Vec<Target>,
     /// The service's port.
     pub(crate) port: u16,
+    pub(crate) index: ListenerIndex,
     pub(crate) resend_first_flight: bool,
     pub(crate) timeouts: Timeouts,
     /// Its own limit of connections, where it has one.
@@ -118,6 +119,7 @@ impl ListenerContext {
                 services: services.clone(),
                 service_fallbacks: fallbacks.collect::<Result<_, _>>()?,
                 port: listener.port,
+                index: clusters.traffic_names.listener(listener.port),
                 resend_first_flight: listener.resend_first_flight,
                 timeouts: Timeouts {
                     idle: listener.idle_timeout,

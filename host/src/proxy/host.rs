@@ -261,7 +261,7 @@ impl Host {
             admin_connections: self.file_budget.admin_connections(),
             phases: watching,
             first_worker: self.workers,
-            counters: self.counters.add(count),
+            counters: self.counters.add(count, &clusters.traffic_names),
             all_counters: Arc::clone(&self.counters),
             all_sessions: Arc::clone(&self.sessions),
             admin_desk: AdminDesk::default(),
@@ -397,9 +397,11 @@ mod tests {
     async fn a_drain_says_every_10_s_how_many_are_open() {
         let (log, _guard) = CapturedLog::start();
         let counters = WorkerCounters::default();
-        let workers = counters.add(2);
+        let workers = counters.add(2, &Arc::default());
         let _open = [workers[0].open(), workers[1].open(), workers[1].open()];
-        workers[0].open().close(Reason::ClientClosed);
+        workers[0]
+            .open()
+            .close(Reason::ClientClosed, Duration::ZERO);
         let over = timeout(Duration::from_secs(25), log_active(&counters)).await;
         assert!(over.is_err(), "it never ends by itself");
         let text = log.text();

@@ -63,12 +63,14 @@ impl Landing {
         failures.fetch_add(u64::from(failed), Relaxed);
         match dialed {
             Ok(Some(dialed)) => {
+                let now = Instant::now();
                 let replica = Arc::clone(&dialed.endpoint.replica);
                 connection.record().landed(replica);
                 self.times = Some(Times {
                     deadline,
-                    patience: Instant::now() + dialed.connect_timeout.min(PATIENCE),
+                    patience: now + dialed.connect_timeout.min(PATIENCE),
                 });
+                connection.connected(dialed.endpoint.replica_index, now - dialed.began);
                 self.show(connection, Some(&dialed));
                 Ok(dialed.socket)
             }

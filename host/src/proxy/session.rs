@@ -257,8 +257,9 @@ impl Session {
             Reason::ClientReset | Reason::ReplicaClosed => Peer::Remote,
             _ => Peer::Local,
         };
-        self.count.close(reason);
         let connection = self.connection;
+        let lasted = connection.record().began.elapsed();
+        self.count.close(reason, lasted);
         if reason == Reason::ReplicaReset {
             connection.chain_state.update_info(&connection, |info| {
                 info.response_flags |= UPSTREAM_REMOTE_RESET
@@ -289,7 +290,7 @@ impl Session {
             resent = self.landing.resent,
             up = record.sent_up.get(),
             down = record.sent_down.get(),
-            ms = record.began.elapsed().as_millis() as u64,
+            ms = lasted.as_millis() as u64,
             reason = refusal.as_deref().unwrap_or(reason.as_str()),
             error,
             "connection"

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use crate::error::StartError;
+use crate::metrics::TrafficNames;
 use crate::plan::Plan;
-use crate::upstream::endpoint::{Endpoint, OwnListeners};
+use crate::upstream::endpoint::{Endpoint, EndpointParts, OwnListeners};
 use crate::upstream::resolver::Resolver;
 use crate::upstream::shown_certificate::CertificateExpiry;
 use crate::upstream::tls;
@@ -23,6 +24,8 @@ pub(crate) struct Clusters {
     routes: Vec<Route>,
     pools: Vec<Vec<usize>>,
     own_listeners: OwnListeners,
+    /// What traffic is told apart by.
+    pub(crate) traffic_names: Arc<TrafficNames>,
 }
 
 /// What a name stands for.
@@ -50,13 +53,20 @@ impl Clusters {
     /// A name that is used twice or stands for nothing, or a CA file that can't be read.
     pub(crate) fn of(plan: &Plan, resolver: &mut Resolver) -> Result<Clusters, StartError> {
         let mut names = Names::default();
-        let mut tls = tls::Configs::default();
         let own_listeners = OwnListeners::default();
+        let ports = plan.listeners.iter().map(|listener| listener.port);
+        let replicas = plan.clusters.iter().map(|cluster| cluster.replica.as_str());
+        let traffic_names = TrafficNames::new(ports, replicas);
+        let mut parts = EndpointParts {
+            tls: tls::Configs::default(),
+            resolver,
+            traffic_names: &traffic_names,
+            own_listeners: &own_listeners,
+        };
         let mut endpoints = Vec::with_capacity(plan.clusters.len());
         for (at, cluster) in plan.clusters.iter().enumerate() {
             names.add(&cluster.name, Target::Cluster(at))?;
-            let endpoint = Endpoint::of(cluster, &mut tls, resolver, &own_listeners)?;
-            endpoints.push(endpoint);
+            endpoints.push(Endpoint::of(cluster, &mut parts)?);
         }
         for (at, pool) in plan.pools.iter().enumerate() {
             names.add(&pool.name, Target::Pool(at))?;
@@ -84,6 +94,7 @@ impl Clusters {
             routes,
             pools,
             own_listeners,
+            traffic_names: Arc::new(traffic_names),
         })
     }
 

@@ -21,6 +21,8 @@ pub(crate) struct Dialed<'a> {
     pub(crate) address: SocketAddr,
     /// How long it may take to connect.
     pub(crate) connect_timeout: Duration,
+    /// When the attempt that got through began.
+    pub(crate) began: Instant,
 }
 
 /// The connect attempts of a session.
@@ -82,6 +84,7 @@ pub(crate) async fn dial<'a>(
                         endpoint,
                         address,
                         connect_timeout: limit,
+                        began: now,
                     });
                 }
                 Connect::Lacking(error) => {

@@ -11,6 +11,7 @@ use serde_json::json;
 use tracing::warn;
 
 use crate::error::StartError;
+use crate::metrics::{ReplicaIndex, TrafficNames};
 use crate::net::own_address::reaches;
 use crate::plan::{Address, Cluster, Protocol};
 use crate::upstream::resolver::{DnsName, Resolver};
@@ -21,6 +22,7 @@ use crate::upstream::tls;
 pub(crate) struct Endpoint {
     pub(crate) cluster: Arc<str>,
     pub(crate) replica: Arc<str>,
+    pub(crate) replica_index: ReplicaIndex,
     /// What the filter reads as `xds.upstream_host_metadata`.
     pub(crate) metadata: Arc<serde_json::Value>,
     pub(crate) connect_timeout: Duration,
@@ -33,6 +35,14 @@ pub(crate) struct Endpoint {
     own_listeners: OwnListeners,
 }
 
+/// What the endpoints of a plan have in common.
+pub(super) struct EndpointParts<'a> {
+    pub(super) tls: tls::Configs,
+    pub(super) resolver: &'a mut Resolver,
+    pub(super) traffic_names: &'a TrafficNames,
+    pub(super) own_listeners: &'a OwnListeners,
+}
+
 /// Where the host itself listens, once that is known.
 pub(super) type OwnListeners = Arc<OnceLock<Vec<SocketAddr>>>;
 
@@ -41,15 +51,20 @@ impl Endpoint {
     /// A CA file that can't be read.
     pub(super) fn of(
         cluster: &Cluster,
-        tls: &mut tls::Configs,
-        resolver: &mut Resolver,
-        own_listeners: &OwnListeners,
+        parts: &mut EndpointParts<'_>,
     ) -> Result<Endpoint, StartError> {
+        let EndpointParts {
+            tls,
+            resolver,
+            traffic_names,
+            own_listeners,
+        } = parts;
         let name = cluster.part_of.as_ref().unwrap_or(&cluster.name);
         let verify = cluster.tls.as_ref();
         Ok(Endpoint {
             cluster: name.as_str().into(),
             replica: cluster.replica.as_str().into(),
+            replica_index: traffic_names.replica(&cluster.replica),
             metadata: Arc::new(
                 json!({"filter_metadata": {METADATA: {METADATA_REPLICA: cluster.replica}}}),
             ),
@@ -64,7 +79,7 @@ impl Endpoint {
                 Address::Name(host) => Addresses::Named(NamedHost::new(resolver.name(host))),
             },
             port: cluster.port,
-            own_listeners: Arc::clone(own_listeners),
+            own_listeners: Arc::clone(*own_listeners),
         })
     }
 

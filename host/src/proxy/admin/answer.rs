@@ -246,7 +246,6 @@ async fn reload(reloads: Option<ReloadSender>, client: SocketAddr) -> Reply {
 }
 
 fn metrics(shared: &SharedState) -> Reply {
-    let counters = shared.all_counters.total();
     let filter = metrics::of_plan(
         shared.vm_data.metrics(),
         &shared.replicas,
@@ -254,7 +253,7 @@ fn metrics(shared: &SharedState) -> Reply {
     );
     let dropped = &shared.options.log_lines_dropped;
     let host = HostMetrics {
-        workers: &counters,
+        workers: shared.all_counters.total(),
         admission: &shared.admission,
         log_lines_dropped: dropped.load(Relaxed),
         certificates: shared.clusters.certificate_expiries().collect(),
