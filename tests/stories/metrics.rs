@@ -124,6 +124,8 @@ on_host!(
             is_gone.then_some(()).ok_or(text)
         })
         .await;
+        let reloads = r#"dtr_lb_host_config_reloads_total{result="success"}"#;
+        proxy.measures(reloads, 1.0).await;
     }
 );
 

@@ -103,12 +103,16 @@ impl Running<'_> {
                 let changes = config.changes_of(&self.config);
                 // After a signal for the same change, say.
                 if matches!(cause, Cause::Change) && changes.is_empty() {
+                    self.host.note_unchanged_configuration();
                     tracing::info!("{cause}, and means the same");
                     return;
                 }
                 self.go_on_with(config, &changes, causes).await
             }
-            Err(failure) => Err(failure),
+            Err(failure) => {
+                self.host.note_failed_reload();
+                Err(failure)
+            }
         };
         match &reloaded {
             Ok(Reloaded { changes, warnings }) => {

@@ -7,9 +7,10 @@ use crate::control::admission::Admission;
 use crate::metrics::counters::SESSION_BOUNDS;
 use crate::metrics::exposition::{Exposition, label, with_label};
 use crate::metrics::filter_text::render_filter;
+use crate::metrics::process::render_process;
 use crate::metrics::traffic::{CONNECT_BOUNDS, TrafficTotals};
 use crate::metrics::worker_counters::Totals;
-use crate::metrics::{Counters, Reason};
+use crate::metrics::{Counters, Reason, Reloads};
 use crate::upstream::shown_certificate::CertificateExpiry;
 use proxy_wasm_engine::Metric;
 
@@ -17,6 +18,7 @@ use proxy_wasm_engine::Metric;
 pub(crate) struct HostMetrics<'a> {
     pub(crate) workers: Totals,
     pub(crate) admission: &'a Admission,
+    pub(crate) reloads: &'a Reloads,
     pub(crate) log_lines_dropped: u64,
     pub(crate) certificates: Vec<CertificateExpiry>,
     /// What a registry's own word on its replicas comes to, for each that is asked. Of
@@ -30,6 +32,8 @@ pub(crate) struct HostMetrics<'a> {
 /// own atomics, added up here, and those of filters are defined by filters.
 pub(crate) fn render(host: &HostMetrics<'_>, filter: Vec<Metric>) -> String {
     let mut text = Exposition::default();
+    render_build(&mut text);
+    host.reloads.render(&mut text);
     render_connections(&mut text, &host.workers.counters, host.admission);
     render_traffic(&mut text, &host.workers.traffic);
     render_workers(&mut text, &host.workers.counters);
@@ -40,7 +44,16 @@ pub(crate) fn render(host: &HostMetrics<'_>, filter: Vec<Metric>) -> String {
         host.log_lines_dropped,
     );
     render_filter(&mut text, filter);
+    render_process(&mut text);
     text.into_text()
+}
+
+fn render_build(text: &mut Exposition) {
+    text.gauges(
+        "dtr_lb_build_info",
+        "Always 1; which version it is.",
+        [(label("version", env!("CARGO_PKG_VERSION")), 1)],
+    );
 }
 
 fn render_connections(text: &mut Exposition, counters: &Counters, admission: &Admission) {
@@ -204,9 +217,13 @@ mod tests {
             about: "a1".to_owned(),
             text: String::new(),
         };
+        let reloads = Reloads::new();
+        reloads.count(&Ok::<_, ()>(()));
+        reloads.count(&Err::<(), _>(()));
         let host = HostMetrics {
             workers: all.total(),
             admission: &Admission::default(),
+            reloads: &reloads,
             log_lines_dropped: 7,
             certificates: vec![CertificateExpiry {
                 replica: "r1".into(),
@@ -232,6 +249,9 @@ mod tests {
             "dtr_lb_host_connect_duration_seconds_bucket{replica=\"r1\",le=\"0.001\"} 0",
             "dtr_lb_host_connect_duration_seconds_bucket{replica=\"r1\",le=\"0.0025\"} 1",
             "dtr_lb_host_connect_duration_seconds_sum{replica=\"r1\"} 0.0015",
+            "dtr_lb_host_config_last_reload_successful 0",
+            "dtr_lb_host_config_reloads_total{result=\"success\"} 1",
+            "dtr_lb_host_config_reloads_total{result=\"failure\"} 1",
             "dtr_lb_host_log_lines_dropped_total 7",
             "dtr_lb_host_certificate_expiry_timestamp_seconds{replica=\"r1\",check=\"ping\"} 1893456000",
             "dtr_lb_host_cluster_findings{kind=\"stale\"} 1",

@@ -15,7 +15,7 @@ use crate::control::lifecycle::{Drained, Phase};
 use crate::error::StartError;
 use crate::filters::compiled_vm::CompiledVm;
 use crate::filters::modules::Modules;
-use crate::metrics::WorkerCounters;
+use crate::metrics::{Reloads, WorkerCounters};
 use crate::net::fd_limit::FileBudget;
 use crate::net::forward::DataCallbacks;
 use crate::net::pipe::PipeBudget;
@@ -46,6 +46,7 @@ pub struct Host {
     main_thread: MainThread,
     counters: Arc<WorkerCounters>,
     sessions: Arc<AllSessions>,
+    reloads: Arc<Reloads>,
     /// How many workers there have been.
     workers: usize,
     /// What DNS has said of the plan's names.
@@ -84,6 +85,7 @@ impl Host {
             main_thread: MainThread::spawn().map_err(failed)?,
             counters: Arc::default(),
             sessions: Arc::default(),
+            reloads: Arc::new(Reloads::new()),
             workers: 0,
             names: Vec::new(),
             clusters: None,
@@ -109,7 +111,20 @@ impl Host {
     /// As in [`Host::start`]; the host then goes on as before.
     pub async fn reload(&mut self, plan: Plan, wasm: &[u8]) -> Result<(), StartError> {
         self.retired.retain(Generation::is_alive);
-        self.run(plan, wasm).await
+        let outcome = self.run(plan, wasm).await;
+        self.reloads.count(&outcome);
+        outcome
+    }
+
+    /// Shows in the metrics that a reload failed before there was a plan: the
+    /// configuration could not be read, or is wrong.
+    pub fn note_failed_reload(&self) {
+        self.reloads.count(&Err::<(), _>(()));
+    }
+
+    /// Shows in the metrics that the configuration to be read again is the one in use.
+    pub fn note_unchanged_configuration(&self) {
+        self.reloads.unchanged();
     }
 
     /// Where connections are accepted, in the order of the plan's listeners.
@@ -264,6 +279,7 @@ impl Host {
             counters: self.counters.add(count, &clusters.traffic_names),
             all_counters: Arc::clone(&self.counters),
             all_sessions: Arc::clone(&self.sessions),
+            reloads: Arc::clone(&self.reloads),
             admin_desk: AdminDesk::default(),
             options: self.options.clone(),
         });

@@ -11,7 +11,7 @@ use crate::control::all_sessions::AllSessions;
 use crate::control::lifecycle::Phase;
 use crate::error::StartError;
 use crate::filters::compiled_vm::CompiledVm;
-use crate::metrics::{Counters, WorkerCounters};
+use crate::metrics::{Counters, Reloads, WorkerCounters};
 use crate::net::forward::DataCallbacks;
 use crate::net::pipe::PipeBudget;
 use crate::plan::{Admin, AdminTls};
@@ -55,6 +55,7 @@ pub(crate) struct SharedState {
     pub(crate) all_counters: Arc<WorkerCounters>,
     /// Those of other generations among them.
     pub(crate) all_sessions: Arc<AllSessions>,
+    pub(crate) reloads: Arc<Reloads>,
     /// Where its workers take requests of the admin listener.
     pub(crate) admin_desk: AdminDesk,
 }

@@ -92,15 +92,19 @@ fn a_watched_file_is_read_again_when_it_changes_and_one_that_is_wrong_is_not_use
         "the file has changed: the configuration was read again, which changes drain_timeout",
     );
 
+    shows_reloads(&balancer, 1, 1, 0);
+
     balancer.config().write("{");
     let line = balancer.program.until("the balancer goes on as before");
     assert!(line.contains("the file has changed: "), "{line}");
+    shows_reloads(&balancer, 0, 1, 1);
     balancer
         .config()
         .forwards(json!({ "watch": true, "drain_timeout": "1s" }));
     balancer
         .program
         .until("the file has changed, and means the same");
+    shows_reloads(&balancer, 1, 1, 1);
 
     // Said once more, it ends there.
     balancer.config().forwards(json!({ "watch": false }));
@@ -111,6 +115,19 @@ fn a_watched_file_is_read_again_when_it_changes_and_one_that_is_wrong_is_not_use
         (200, &json!("changes nothing"))
     );
     is_greeted(&mut balancer.connect(), "a client");
+}
+
+/// What the metrics say of reloads: whether the file is in use, and how many succeeded and
+/// failed.
+fn shows_reloads(balancer: &Balancer, in_use: u64, succeeded: u64, failed: u64) {
+    let of = |result| format!("dtr_lb_host_config_reloads_total{{result=\"{result}\"}}");
+    let shown = [
+        "dtr_lb_host_config_last_reload_successful",
+        &of("success"),
+        &of("failure"),
+    ];
+    let shown = shown.map(|name| balancer.metric(name));
+    assert_eq!(shown, [in_use, succeeded, failed].map(Some));
 }
 
 #[test]

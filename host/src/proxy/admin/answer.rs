@@ -255,6 +255,7 @@ fn metrics(shared: &SharedState) -> Reply {
     let host = HostMetrics {
         workers: shared.all_counters.total(),
         admission: &shared.admission,
+        reloads: &shared.reloads,
         log_lines_dropped: dropped.load(Relaxed),
         certificates: shared.clusters.certificate_expiries().collect(),
         cluster_findings: (shared.with_cluster_status.iter())
