@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use dtr_lb::config::ConfigFile;
 use dtr_lb::import::{ImportOptions, NoSources, OldFile, import};
 
-const DOCUMENTS: [&str; 13] = [
+const DOCUMENTS: [&str; 25] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -21,6 +21,18 @@ const DOCUMENTS: [&str; 13] = [
     "docs/migrate/nginx.md",
     "docs/migrate/haproxy.md",
     "docs/migrate/elb.md",
+    "docs/runbooks/balancer-down.md",
+    "docs/runbooks/certificate-expiry.md",
+    "docs/runbooks/clock-skew.md",
+    "docs/runbooks/connect-failures.md",
+    "docs/runbooks/connections-limit.md",
+    "docs/runbooks/filter-failed.md",
+    "docs/runbooks/log-lines-dropped.md",
+    "docs/runbooks/no-usable-replica.md",
+    "docs/runbooks/probes-stopped.md",
+    "docs/runbooks/reload-failed.md",
+    "docs/runbooks/replica-down.md",
+    "docs/runbooks/replica-flapping.md",
 ];
 
 /// The last of them.
@@ -277,5 +289,33 @@ fn the_configuration_in_the_manifests_is_accepted() {
     for port in listened {
         let exposed = format!("containerPort: {port} }}");
         assert!(manifests.contains(&exposed), "no {exposed}");
+    }
+}
+
+#[test]
+fn every_alert_has_its_page_and_every_page_its_alert() {
+    let rules: serde_json::Value =
+        yaml_serde::from_str(&read("packaging/prometheus/alerts.yaml")).unwrap();
+    let groups = rules["groups"].as_array().unwrap().iter();
+    let alerts = groups.flat_map(|group| group["rules"].as_array().unwrap());
+    let mut led_to: Vec<String> = alerts
+        .map(|rule| {
+            let alert = rule["alert"].as_str().unwrap();
+            let page = rule["annotations"]["runbook"].as_str();
+            let page = page.unwrap_or_else(|| panic!("{alert} names no page"));
+            let title = read(page).lines().next().map(str::to_owned);
+            assert_eq!(title, Some(format!("# {alert}")), "the title of {page}");
+            page.to_owned()
+        })
+        .collect();
+    let pages = std::fs::read_dir(root().join("docs/runbooks")).unwrap();
+    let name = |entry: std::fs::DirEntry| entry.file_name().into_string().unwrap();
+    let pages = pages.map(|entry| format!("docs/runbooks/{}", name(entry.unwrap())));
+    let mut pages: Vec<String> = pages.collect();
+    led_to.sort_unstable();
+    pages.sort_unstable();
+    assert_eq!(led_to, pages);
+    for page in pages {
+        assert!(DOCUMENTS.contains(&page.as_str()), "{page} is not checked");
     }
 }

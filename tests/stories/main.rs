@@ -15,6 +15,7 @@ mod checks;
 mod cluster_status;
 mod counts;
 mod disagreements;
+mod exposition;
 mod failover;
 mod health;
 mod limits;
