@@ -1,14 +1,24 @@
 //! What has changed between two rounds, as lines of the log.
 
 use super::disagreement::Disagreement;
+use crate::contract::{LogField, LogLine};
 use crate::effect::{Effects, Level};
 
 /// Logs what is found and was not known, and what was known and is over.
 pub(super) fn log(known: &[Disagreement], found: &[Disagreement], effects: &mut Effects) {
-    let new = without(found, known).map(ToString::to_string);
+    let new = without(found, known).map(|new| line(new, new.to_string()));
     log_some(Level::Warn, new.collect(), effects);
-    let over = without(known, found).map(|old| format!("no longer: {old}"));
+    let over = without(known, found).map(|old| line(old, format!("no longer: {old}")));
     log_some(Level::Info, over.collect(), effects);
+}
+
+/// A line about a disagreement; of several replicas its text says which.
+fn line(about: &Disagreement, text: String) -> LogLine {
+    let line = LogLine::new(text).with(LogField::Reason, about.subject.name());
+    match &about.replicas[..] {
+        [replica] => line.with(LogField::Replica, replica),
+        _ => line,
+    }
 }
 
 /// Those that are not among the others.
@@ -21,10 +31,10 @@ fn without<'a>(
 }
 
 /// Logs the first lines, and how many more there are.
-fn log_some(level: Level, lines: Vec<String>, effects: &mut Effects) {
+fn log_some(level: Level, lines: Vec<LogLine>, effects: &mut Effects) {
     let more = lines.len().saturating_sub(MOST_LINES);
     for line in lines.into_iter().take(MOST_LINES) {
-        effects.log(level, line);
+        effects.log_line(level, line);
     }
     if more > 0 {
         let text = format!("replicas differ: {more} more lines like these are left out");

@@ -33,6 +33,19 @@ pub enum Subject {
     Redirect,
 }
 
+impl Subject {
+    /// The name it goes by everywhere.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Subject::Clock => "clock",
+            Subject::Certificate => "certificate",
+            Subject::Login => "login",
+            Subject::Version => "version",
+            Subject::Redirect => "redirect",
+        }
+    }
+}
+
 /// What is wrong with a subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -75,3 +88,23 @@ impl fmt::Display for Disagreement {
 
 /// As many names stand in a line.
 const MOST_NAMES: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_is_written_as_it_is_named() {
+        let subjects = [
+            Subject::Clock,
+            Subject::Certificate,
+            Subject::Login,
+            Subject::Version,
+            Subject::Redirect,
+        ];
+        for subject in subjects {
+            let written = serde_json::to_string(&subject).expect("it is text");
+            assert_eq!(written, format!("\"{}\"", subject.name()));
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use crate::world::{Does, World, sample_config};
 use dtr_lb_filter::balance::order::Order;
 use dtr_lb_filter::config::{Compare, Config};
+use dtr_lb_filter::contract::{LogField, LogFields};
 use dtr_lb_filter::effect::Level;
 use serde_json::json;
 
@@ -39,6 +40,9 @@ fn a_clock_that_differs_is_logged_once_and_is_never_a_verdict() {
     assert_eq!(level, Level::Warn);
     let expected = "replica \"r2\": its clock is 60 min 0 s ahead of the others'; tokens";
     assert!(text.starts_with(expected), "{text}");
+    let (_, fields) = LogFields::split(text);
+    assert_eq!(fields.get(LogField::Reason), Some("clock"), "{text}");
+    assert_eq!(fields.get(LogField::Replica), Some("r2"), "{text}");
     assert_eq!(world.inspected, [1, 1, 1], "a round a minute");
     world.pass(180_000);
     assert_eq!(world.inspected, [4, 4, 4]);

@@ -119,19 +119,21 @@ fn log_changes(service: Option<&str>, known: &[Finding], found: &[Finding]) {
     let (was, is) = (keys(known), keys(found));
     let new = found.iter().filter(|one| !was.contains(&one.key()));
     for new in new.clone().take(MOST_LINES) {
-        warn!(target: "balancer", "{what}: {}", new.text);
+        let reason = new.kind.name();
+        warn!(target: "balancer", service, reason, "{what}: {}", new.text);
     }
     let more = new.count().saturating_sub(MOST_LINES);
     if more > 0 {
-        warn!(target: "balancer", "{what}: {more} more lines like these are left out; /status has all");
+        warn!(target: "balancer", service, "{what}: {more} more lines like these are left out; /status has all");
     }
     let over = known.iter().filter(|one| !is.contains(&one.key()));
     for over in over.clone().take(MOST_LINES) {
-        info!(target: "balancer", "{what}: no longer: {}", over.text);
+        let reason = over.kind.name();
+        info!(target: "balancer", service, reason, "{what}: no longer: {}", over.text);
     }
     let more = over.count().saturating_sub(MOST_LINES);
     if more > 0 {
-        info!(target: "balancer", "{what}: {more} more are over");
+        info!(target: "balancer", service, "{what}: {more} more are over");
     }
 }
 

@@ -38,7 +38,13 @@ fn connections_are_listed_and_those_of_a_replica_ended() {
     assert_eq!(killed, "r1: 1 connection was ended\n");
     let error = first.read(&mut [0; 1]).expect_err("it is reset");
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
-    stage.balancer.program.until("reason=\"killed\"");
+    let program = &stage.balancer.program;
+    let lines = program.lines_until("replica \"r1\": open connections (1) are ended, by order");
+    let order = lines.last().unwrap();
+    assert!(order.contains(" client=127.0.0."), "who gave it: {order}");
+    if !lines.iter().any(|line| line.contains("reason=\"killed\"")) {
+        program.until("reason=\"killed\"");
+    }
     let count = "dtr_lb_host_connections_closed_total{reason=\"killed\"}";
     assert_eq!(stage.balancer.metric(count), Some(1));
     echoed(second);

@@ -133,7 +133,7 @@ impl Asked {
             }
             Own::Sessions => {
                 let sessions = match SessionsRequest::parse(&request) {
-                    Ok(asked) => asked.answer(shared).await,
+                    Ok(asked) => asked.answer(shared, self.client).await,
                     Err(refused) => *refused,
                 };
                 drop(answering);

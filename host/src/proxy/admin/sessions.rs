@@ -1,11 +1,13 @@
 //! `/sessions`: which connections are open, and the end of those of a replica.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Request, StatusCode};
 use serde::Serialize;
 use tokio::time::timeout;
+use tracing::info;
 
 use crate::control::all_sessions::AllSessions;
 use crate::control::session_list::KilledSessions;
@@ -36,7 +38,7 @@ impl SessionsRequest {
     }
 
     /// Has every worker answer.
-    pub(super) async fn answer(self, shared: Arc<SharedState>) -> Reply {
+    pub(super) async fn answer(self, shared: Arc<SharedState>, client: SocketAddr) -> Reply {
         let limit = shared.options.admin_timeout;
         let all = Arc::clone(&shared.all_sessions);
         match self {
@@ -48,19 +50,25 @@ impl SessionsRequest {
             SessionsRequest::Kill(replica) => {
                 let is_known = shared.replicas.contains(&*replica);
                 drop(shared);
-                within(limit, kill(&all, replica, is_known)).await
+                within(limit, kill(&all, replica, is_known, client)).await
             }
         }
     }
 }
 
-async fn kill(all: &AllSessions, replica: Arc<str>, is_known: bool) -> Reply {
+async fn kill(all: &AllSessions, replica: Arc<str>, is_known: bool, client: SocketAddr) -> Reply {
     let killed = all.kill(Arc::clone(&replica)).await;
     // A reload may have taken it out, while its sessions go on.
     if killed == 0 && !is_known {
         let text = format!("there is no replica {replica:?}");
         return error(StatusCode::NOT_FOUND, &text);
     }
+    info!(
+        target: "balancer",
+        replica = &*replica,
+        %client,
+        "replica \"{replica}\": open connections ({killed}) are ended, by order of the operator"
+    );
     json(&KilledSessions {
         replica: replica.to_string(),
         killed,
