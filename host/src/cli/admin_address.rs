@@ -23,20 +23,28 @@ pub(super) struct AdminAddress {
     admin: Option<SocketAddr>,
 }
 
-/// An admin listener as it was given.
+/// An admin listener, and what is known of it.
 pub(super) struct AdminListener {
     pub(super) server: HttpServer,
+    pub(super) serves: Serves,
     pub(super) source: Source,
 }
 
-/// What is known of an admin listener besides its address.
+/// What the balancer was configured as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Serves {
+    /// Probably, where only its address is known.
+    Replicas,
+    /// A chain of filters, which knows none.
+    Chain,
+}
+
+/// Who says where it is.
 pub(super) enum Source {
-    /// Nothing: its address was given.
+    /// An argument, and so nothing else.
     Flag,
-    /// It is that of a balancer, and changes need this token.
-    Balancer { token: Option<String> },
-    /// The same of a chain of filters.
-    Chain { token: Option<String> },
+    /// The configuration, where the token stands, too.
+    Config { token: Option<String> },
 }
 
 impl AdminAddress {
@@ -48,6 +56,7 @@ impl AdminAddress {
         match (self.admin, &self.config) {
             (Some(address), _) => Ok(AdminListener {
                 server: HttpServer::in_clear(address),
+                serves: Serves::Replicas,
                 source: Source::Flag,
             }),
             (None, Some(file)) => configured(file),
@@ -59,12 +68,12 @@ impl AdminAddress {
 /// The admin listener of a configuration.
 fn configured(file: &Path) -> Result<AdminListener, Failure> {
     let config = read_file(file)?;
-    let admin = match &config {
-        ConfigFile::Chain(chain) => chain.admin.as_ref(),
-        config => config
-            .registries()
-            .first()
-            .and_then(|one| one.admin.as_ref()),
+    let (admin, serves) = match &config {
+        ConfigFile::Chain(chain) => (chain.admin.as_ref(), Serves::Chain),
+        config => {
+            let first = config.registries().first();
+            (first.and_then(|one| one.admin.as_ref()), Serves::Replicas)
+        }
     };
     let usage = |problem: &str| Failure::Usage(anyhow!("{}: {problem}", file.display()));
     let admin = admin.ok_or_else(|| {
@@ -75,16 +84,15 @@ fn configured(file: &Path) -> Result<AdminListener, Failure> {
             "admin.bind has port 0, any free one; say which with --admin",
         ));
     }
-    let token = admin.token.clone();
     let certificate = admin.tls.as_ref().and_then(AdminTls::leaf);
     Ok(AdminListener {
         server: HttpServer {
             address: reachable(admin.bind),
             certificate: certificate.cloned(),
         },
-        source: match config {
-            ConfigFile::Chain(_) => Source::Chain { token },
-            _ => Source::Balancer { token },
+        serves,
+        source: Source::Config {
+            token: admin.token.clone(),
         },
     })
 }

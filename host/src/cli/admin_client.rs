@@ -12,7 +12,7 @@ use http::{Method, Request, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::admin_address::{AdminAddress, Source};
+use super::admin_address::{AdminAddress, Serves, Source};
 use super::failure::Failure;
 use super::log::Log;
 
@@ -37,14 +37,6 @@ pub(super) struct AdminClient {
     serves: Serves,
 }
 
-/// What a balancer was configured as.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Serves {
-    /// Probably, where only its address is known.
-    Replicas,
-    Chain,
-}
-
 #[derive(Clone, Copy)]
 enum TokenSource {
     Config,
@@ -65,12 +57,8 @@ impl AdminArgs {
     /// The arguments, the configuration or the token's file are wrong.
     pub(super) fn client(&self, log: &Log) -> Result<AdminClient, Failure> {
         let listener = self.address.resolve()?;
-        let serves = match listener.source {
-            Source::Chain { .. } => Serves::Chain,
-            Source::Flag | Source::Balancer { .. } => Serves::Replicas,
-        };
         let (token, token_source) = match listener.source {
-            Source::Balancer { token } | Source::Chain { token } => (token, TokenSource::Config),
+            Source::Config { token } => (token, TokenSource::Config),
             Source::Flag => {
                 let given = match &self.token_file {
                     Some(file) => {
@@ -99,7 +87,7 @@ impl AdminArgs {
             server: listener.server,
             authorization,
             token_source,
-            serves,
+            serves: listener.serves,
         })
     }
 }
@@ -109,8 +97,10 @@ impl AdminClient {
         &self.server
     }
 
+    /// Goes on only where there are replicas.
+    ///
     /// # Errors
-    /// It is a chain of filters, which knows no replicas.
+    /// It is a chain of filters.
     pub(super) fn needs_replicas(&self) -> Result<(), Failure> {
         match self.serves {
             Serves::Replicas => Ok(()),

@@ -7,7 +7,8 @@ use clap::Args;
 use dtr_lb::http_request;
 use http::{Request, StatusCode};
 
-use super::admin_address::{AdminAddress, Source};
+use super::admin_address::{AdminAddress, Serves};
+use super::admin_client::block_on;
 use super::failure::Failure;
 use super::output::print;
 
@@ -23,18 +24,17 @@ impl Health {
     pub(super) fn run(self) -> Result<(), Failure> {
         let listener = self.address.resolve()?;
         let server = listener.server;
-        let path = match listener.source {
-            Source::Chain { .. } => "/ready",
+        let path = match listener.serves {
+            Serves::Chain => "/ready",
             // The balancer's own health, in the registry's form.
-            Source::Flag | Source::Balancer { .. } => "/_ping",
+            Serves::Replicas => "/_ping",
         };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .context("no runtime")?;
-        let (status, body) = runtime
-            .block_on(async { http_request(&server, Request::get(path).body(Bytes::new())?).await })
-            .with_context(|| format!("{server}{path}"))?;
+        let asked = async {
+            let request = Request::get(path).body(Bytes::new())?;
+            let answer = http_request(&server, request).await;
+            answer.with_context(|| format!("{server}{path}"))
+        };
+        let (status, body) = block_on(asked)?;
         let body = dtr_lb_filter::printable::printable(body.trim());
         match status {
             StatusCode::OK => print(body),
