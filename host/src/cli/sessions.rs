@@ -157,6 +157,8 @@ const PATH: &str = "/sessions";
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::*;
 
     #[test]

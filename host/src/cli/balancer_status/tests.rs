@@ -1,3 +1,5 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use dtr_lb_filter::admin::check_status::{AnswerStatus, CheckStatus};
 use dtr_lb_filter::admin::replica_status::{ConnectionStatus, ReplicaState, ReplicaStatus};
 use dtr_lb_filter::admin::status::{

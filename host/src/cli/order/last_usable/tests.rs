@@ -1,3 +1,5 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use dtr_lb_filter::admin::replica_status;
 use dtr_lb_filter::admin::status::Status;
 use dtr_lb_filter::health::reason::Reason;

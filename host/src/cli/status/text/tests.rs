@@ -1,3 +1,5 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use anstyle::AnsiColor;
 use dtr_lb_filter::health::reason::Component;
 
