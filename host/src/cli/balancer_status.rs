@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::admin_client::AdminClient;
 
 /// What a running balancer says of itself. Texts are fit to be shown.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(super) struct BalancerStatus {
     pub(super) head: Head,
     /// One, or one for each service.
@@ -21,7 +21,7 @@ pub(super) struct BalancerStatus {
 }
 
 /// What stands at the top, whether there are services or not.
-#[derive(Debug, PartialEq, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct Head {
     pub(super) program: Shown,
     pub(super) now_unix_ms: u64,
@@ -31,15 +31,21 @@ pub(super) struct Head {
     pub(super) connections: Connections,
 }
 
-#[derive(Debug, PartialEq, Deserialize)]
+/// The clients' connections.
+#[derive(Debug, Deserialize)]
 pub(super) struct Connections {
     pub(super) active: u64,
-    /// Of a replica it is `max_connections`.
-    #[serde(default)]
+    /// How many there may be; `None`: the proxy does not say.
     pub(super) limit: Option<u64>,
 }
 
-#[derive(Debug, PartialEq, Deserialize)]
+/// Those of a replica.
+#[derive(Debug, Deserialize)]
+pub(super) struct ReplicaConnections {
+    pub(super) active: u64,
+}
+
+#[derive(Debug, Deserialize)]
 pub(super) struct RegistryStatus {
     /// `None`: it is the only registry.
     pub(super) service: Option<ServiceStatus>,
@@ -48,12 +54,12 @@ pub(super) struct RegistryStatus {
     pub(super) replicas: Vec<ReplicaStatus>,
 }
 
-#[derive(Debug, PartialEq, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct ServiceStatus {
     pub(super) name: Shown,
 }
 
-#[derive(Debug, PartialEq, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct ListenerStatus {
     pub(super) port: u16,
     /// How many replicas can serve it.
@@ -62,7 +68,7 @@ pub(super) struct ListenerStatus {
     pub(super) checks: Vec<String>,
 }
 
-#[derive(Debug, PartialEq, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct ReplicaStatus {
     pub(super) name: Shown,
     /// A word, of which there may be more in time.
@@ -79,12 +85,12 @@ pub(super) struct ReplicaStatus {
     pub(super) weight: u32,
     pub(super) backup: bool,
     pub(super) max_connections: Option<u32>,
-    pub(super) connections: Connections,
+    pub(super) connections: ReplicaConnections,
     pub(super) held_for_ms: Option<u64>,
     pub(super) checks: Vec<CheckStatus>,
 }
 
-#[derive(Debug, PartialEq, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct CheckStatus {
     pub(super) name: String,
     pub(super) verdict: Verdict,
@@ -92,7 +98,7 @@ pub(super) struct CheckStatus {
     pub(super) answers: Vec<AnswerStatus>,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct AnswerStatus {
     pub(super) unix_ms: u64,
     pub(super) latency_us: u32,
@@ -105,27 +111,33 @@ pub(super) struct AnswerStatus {
 pub(super) struct Shown(String);
 
 impl BalancerStatus {
-    /// Asks for it: what it says, and the same as it was said.
+    /// Asks for it.
     ///
     /// # Errors
     /// There is no answer, or another.
-    pub(super) async fn ask(
-        client: &AdminClient,
-    ) -> Result<(BalancerStatus, Value), anyhow::Error> {
-        let body = client.get(PATH).await?.into_body();
-        let body = body.with_context(|| format!("{}{PATH}", client.server()))?;
-        let whole: Value = serde_json::from_str(&body)
-            .with_context(|| format!("what answers at {} is no dtr-lb", client.server()))?;
-        let status = BalancerStatus::read(&whole).with_context(|| {
-            format!(
-                "the status of {} is not what this version reads; --json prints it",
-                client.server()
-            )
-        })?;
-        Ok((status, whole))
+    pub(super) async fn ask(client: &AdminClient) -> Result<BalancerStatus, anyhow::Error> {
+        let whole = BalancerStatus::ask_whole(client).await?;
+        BalancerStatus::read(&whole).with_context(|| {
+            let server = client.server();
+            format!("the status of {server} is of another version; status --json prints it")
+        })
     }
 
-    fn read(whole: &Value) -> serde_json::Result<BalancerStatus> {
+    /// The same as it is said, fields that no command reads among it.
+    ///
+    /// # Errors
+    /// There is no answer, or another.
+    pub(super) async fn ask_whole(client: &AdminClient) -> Result<Value, anyhow::Error> {
+        let server = client.server();
+        let body = client.get(PATH).await?.into_body();
+        let body = body.with_context(|| format!("{server}{PATH}"))?;
+        serde_json::from_str(&body)
+            .with_context(|| format!("what answers at {server} is no dtr-lb"))
+    }
+
+    /// # Errors
+    /// It lacks something, or is of another kind.
+    pub(super) fn read(whole: &Value) -> serde_json::Result<BalancerStatus> {
         let registries = match whole.get("services") {
             Some(services) => Vec::deserialize(services)?,
             None => vec![RegistryStatus::deserialize(whole)?],
@@ -152,7 +164,10 @@ impl BalancerStatus {
         named.ok_or_else(|| {
             let known: Vec<&str> = all.map(|(_, replica)| &*replica.name).collect();
             let name = printable(name);
-            anyhow!("there is no replica {name:?}; known: {}", known.join(", "))
+            anyhow!(
+                "there is no replica \"{name}\"; known: {}",
+                known.join(", ")
+            )
         })
     }
 

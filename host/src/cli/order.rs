@@ -68,7 +68,7 @@ impl OrderArgs {
         let client = self.admin.client(log)?;
         client.needs_replicas()?;
         let done = async {
-            let (status, _) = BalancerStatus::ask(&client).await?;
+            let status = BalancerStatus::ask(&client).await?;
             let (registry, replica) = status.replica(&self.replica)?;
             if guard == Guard::On {
                 last_usable::refuse(registry, replica)?;

@@ -137,7 +137,7 @@ fn path_of(replica: &str) -> Result<String, anyhow::Error> {
     let is_plain = |letter: char| letter.is_ascii_graphic() && !"&#%+".contains(letter);
     match !replica.is_empty() && replica.chars().all(is_plain) {
         true => Ok(format!("{PATH}?replica={replica}")),
-        false => Err(anyhow!("there is no replica {:?}", printable(replica))),
+        false => Err(anyhow!("there is no replica \"{}\"", printable(replica))),
     }
 }
 

@@ -175,7 +175,7 @@ fn what_the_filter_writes_is_read_for_one_registry_and_for_services() {
     let unknown = status.replica("r1\u{1b}[2J").unwrap_err().to_string();
     assert_eq!(
         unknown,
-        "there is no replica \"r1\\\\u{1b}[2J\"; known: dtr/r1, quay/r1"
+        "there is no replica \"r1\\u{1b}[2J\"; known: dtr/r1, quay/r1"
     );
 }
 

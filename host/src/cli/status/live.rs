@@ -37,7 +37,7 @@ pub(super) async fn watch(client: &AdminClient, every: Duration) -> Result<(), F
                 timeout(patience, BalancerStatus::ask(client)).await
             } => {
                 match asked {
-                    Ok(Ok((status, _))) => known.learn(status),
+                    Ok(Ok(status)) => known.learn(status),
                     Ok(Err(error)) => known.lost(with_causes(&error)),
                     Err(_) => known.lost(format!("nothing within {patience:?}")),
                 }

@@ -6,7 +6,7 @@ mod text;
 
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use clap::Args;
 use serde_json::json;
 
@@ -42,24 +42,28 @@ impl Status {
         if self.watch {
             return block_on(live::watch(&client, self.interval));
         }
-        let asked = block_on(BalancerStatus::ask(&client));
-        if let Err(failure) = &asked
-            && self.json
-        {
-            print(json!({ "error": failure.to_string() }))?;
-        }
-        let (status, whole) = asked?;
-        match self.json {
-            true => print(whole)?,
+        let status = match self.json {
+            true => {
+                let asked = block_on(BalancerStatus::ask_whole(&client));
+                if let Err(failure) = &asked {
+                    print(json!({ "error": failure.to_string() }))?;
+                }
+                let whole = asked?;
+                print(&whole)?;
+                BalancerStatus::read(&whole)
+                    .context("this status is of another version, so that nothing follows from it")?
+            }
             false => {
+                let status = block_on(BalancerStatus::ask(&client))?;
                 let look = Look {
                     address: client.server().address,
                     width: Terminal::find().map_or(usize::MAX, |terminal| terminal.width),
                     palette: Palette::find(),
                 };
                 print(look.lines(&status, Freshness::Fresh).join("\n"))?;
+                status
             }
-        }
+        };
         let unserved: Vec<String> = status
             .unserved()
             .map(|(registry, port)| format!("{} on port {port}", registry.name()))

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dtr_lb_filter::printable::printable;
 use http::{Method, Request, StatusCode};
 use serde::Serialize;
 use tokio::time::timeout;
@@ -60,7 +61,7 @@ async fn kill(all: &AllSessions, replica: Arc<str>, is_known: bool, client: Sock
     let killed = all.kill(Arc::clone(&replica)).await;
     // A reload may have taken it out, while its sessions go on.
     if killed == 0 && !is_known {
-        let text = format!("there is no replica {replica:?}");
+        let text = format!("there is no replica \"{}\"", printable(&replica));
         return error(StatusCode::NOT_FOUND, &text);
     }
     info!(
