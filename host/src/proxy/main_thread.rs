@@ -17,10 +17,10 @@ use crate::caught_panic::CaughtPanic;
 #[cfg(test)]
 use crate::fault::{Fault, FaultSwitch};
 use crate::filters::backoff::Backoff;
-use crate::proxy::admin::{Admin, Current};
+use crate::proxy::admin::Admin;
 use crate::proxy::cluster_watch::{self, ClusterWatch};
 use crate::proxy::order_file::OrderFile;
-use crate::proxy::shared_state::SharedState;
+use crate::proxy::shared_state::{Current, SharedState};
 use crate::upstream::resolver::Resolver;
 
 /// The thread of what serves every generation. As in Envoy it is none of the workers:

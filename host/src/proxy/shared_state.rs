@@ -60,6 +60,9 @@ pub(crate) struct SharedState {
     pub(crate) admin_desk: AdminDesk,
 }
 
+/// The generation that runs; `None`: none yet.
+pub(crate) type Current = watch::Receiver<Option<Arc<SharedState>>>;
+
 /// The admin listener, as it is configured.
 pub(crate) struct AdminState {
     /// Who may see and change what there.

@@ -18,7 +18,6 @@ use tokio::time::timeout;
 
 use crate::control::lifecycle::Phase;
 use crate::metrics::{self, HostMetrics};
-use crate::proxy::admin::Current;
 use crate::proxy::admin::access::admit;
 use crate::proxy::admin::connections::AdminPlace;
 use crate::proxy::admin::desk::AdminRequest;
@@ -29,7 +28,7 @@ use crate::proxy::admin::sessions::SessionsRequest;
 use crate::proxy::cluster_watch;
 use crate::proxy::order_file::OrderFile;
 use crate::proxy::reload_request::{NotReloaded, ReloadRequest, ReloadSender, Reloaded};
-use crate::proxy::shared_state::SharedState;
+use crate::proxy::shared_state::{Current, SharedState};
 
 /// Who asks, and whom.
 pub(super) struct Asked {

@@ -24,7 +24,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 use tracing::{debug, error};
 
@@ -40,10 +40,7 @@ use crate::proxy::admin::refused::RefusedChanges;
 use crate::proxy::admin::reply::{JSON, error};
 use crate::proxy::admin::write_timeout::WriteTimeout;
 use crate::proxy::context::WorkerContext;
-use crate::proxy::shared_state::SharedState;
-
-/// The generation that runs; `None`: none yet.
-pub(crate) type Current = watch::Receiver<Option<Arc<SharedState>>>;
+use crate::proxy::shared_state::{Current, SharedState};
 
 /// The admin listener, wherever it is.
 pub(crate) struct Admin {
