@@ -6,6 +6,13 @@ use super::balancer::{Config, Replica};
 use super::chain::Chain;
 use super::config_file::ConfigFile;
 
+/// Fields by their names, and whether each is another in the one than in the other.
+macro_rules! compared {
+    ($now:expr, $before:expr, [$($field:ident),+ $(,)?]) => {
+        [$((stringify!($field), $now.$field != $before.$field)),+]
+    };
+}
+
 /// What one configuration changes of another, in a line:
 /// `adds r4 (10.0.0.14); removes r3; changes r2 (address), policy`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,10 +61,9 @@ impl ConfigFile {
 
     fn fields_of_services_other_than(&self, before: &ConfigFile) -> Vec<&'static str> {
         match (self, before) {
-            (ConfigFile::Services(now), ConfigFile::Services(then)) => other([
-                ("default", now.default != then.default),
-                ("hello_timeout", now.hello_timeout != then.hello_timeout),
-            ]),
+            (ConfigFile::Services(now), ConfigFile::Services(then)) => {
+                other(compared!(now, then, [default, hello_timeout]))
+            }
             (ConfigFile::Services(_), _) | (_, ConfigFile::Services(_)) => vec!["services"],
             _ => Vec::new(),
         }
@@ -74,29 +80,24 @@ impl ConfigFile {
 
 impl Chain {
     fn fields_other_than(&self, before: &Chain) -> Vec<&'static str> {
-        other([
-            ("listeners", self.listeners != before.listeners),
-            ("clusters", self.clusters != before.clusters),
-            ("filters", self.filters != before.filters),
-            ("admin", self.admin != before.admin),
-            ("watch", self.watch != before.watch),
-            ("idle_timeout", self.idle_timeout != before.idle_timeout),
-            (
-                "resend_first_flight",
-                self.resend_first_flight != before.resend_first_flight,
-            ),
-            (
-                "half_close_timeout",
-                self.half_close_timeout != before.half_close_timeout,
-            ),
-            (
-                "max_connections",
-                self.max_connections != before.max_connections,
-            ),
-            ("dns_refresh", self.dns_refresh != before.dns_refresh),
-            ("drain_delay", self.drain_delay != before.drain_delay),
-            ("drain_timeout", self.drain_timeout != before.drain_timeout),
-        ])
+        other(compared!(
+            self,
+            before,
+            [
+                listeners,
+                clusters,
+                filters,
+                admin,
+                watch,
+                idle_timeout,
+                resend_first_flight,
+                half_close_timeout,
+                max_connections,
+                dns_refresh,
+                drain_delay,
+                drain_timeout
+            ]
+        ))
     }
 }
 
@@ -113,56 +114,49 @@ impl Config {
     /// The fields of the registry that are others, replicas aside.
     fn own_fields_other_than(&self, before: &Config) -> Vec<&'static str> {
         let health = (&self.health, &self.checks) != (&before.health, &before.checks);
-        other([
-            ("fqdn", self.fqdn != before.fqdn),
+        let fields = compared!(
+            self,
+            before,
+            [
+                fqdn,
+                policy,
+                when_all_down,
+                on_down,
+                min_healthy,
+                slow_start,
+                passive,
+                compare_interval,
+                cluster_status
+            ]
+        );
+        let more = [
             ("names", self.names() != before.names()),
-            ("policy", self.policy != before.policy),
-            ("when_all_down", self.when_all_down != before.when_all_down),
-            ("on_down", self.on_down != before.on_down),
-            ("min_healthy", self.min_healthy != before.min_healthy),
-            ("slow_start", self.slow_start != before.slow_start),
-            ("passive", self.passive != before.passive),
             ("health", health),
-            (
-                "compare_interval",
-                self.compare_interval != before.compare_interval,
-            ),
-            (
-                "cluster_status",
-                self.cluster_status != before.cluster_status,
-            ),
-        ])
+        ];
+        other(fields.into_iter().chain(more))
     }
 
     /// The fields of the balancer that are others.
     fn general_fields_other_than(&self, before: &Config) -> Vec<&'static str> {
-        other([
-            ("listeners", self.listeners != before.listeners),
-            ("admin", self.admin != before.admin),
-            ("state_dir", self.state_dir != before.state_dir),
-            ("watch", self.watch != before.watch),
-            ("filters", self.filters != before.filters),
-            (
-                "connect_timeout",
-                self.connect_timeout != before.connect_timeout,
-            ),
-            ("idle_timeout", self.idle_timeout != before.idle_timeout),
-            (
-                "resend_first_flight",
-                self.resend_first_flight != before.resend_first_flight,
-            ),
-            (
-                "half_close_timeout",
-                self.half_close_timeout != before.half_close_timeout,
-            ),
-            (
-                "max_connections",
-                self.max_connections != before.max_connections,
-            ),
-            ("dns_refresh", self.dns_refresh != before.dns_refresh),
-            ("drain_delay", self.drain_delay != before.drain_delay),
-            ("drain_timeout", self.drain_timeout != before.drain_timeout),
-        ])
+        other(compared!(
+            self,
+            before,
+            [
+                listeners,
+                admin,
+                state_dir,
+                watch,
+                filters,
+                connect_timeout,
+                idle_timeout,
+                resend_first_flight,
+                half_close_timeout,
+                max_connections,
+                dns_refresh,
+                drain_delay,
+                drain_timeout
+            ]
+        ))
     }
 
     /// What clients ask for besides the fqdn.
@@ -174,22 +168,16 @@ impl Config {
 
 impl Replica {
     fn fields_other_than(&self, before: &Replica) -> Vec<&'static str> {
-        other([
-            ("address", self.address != before.address),
-            ("ports", self.ports != before.ports),
-            ("weight", self.weight != before.weight),
-            ("backup", self.backup != before.backup),
-            (
-                "max_connections",
-                self.max_connections != before.max_connections,
-            ),
-            ("state", self.state != before.state),
-            ("id", self.id != before.id),
-        ])
+        other(compared!(
+            self,
+            before,
+            [address, ports, weight, backup, max_connections, state, id]
+        ))
     }
 }
 
-fn other<const N: usize>(fields: [(&'static str, bool); N]) -> Vec<&'static str> {
+/// The names of those that are.
+fn other(fields: impl IntoIterator<Item = (&'static str, bool)>) -> Vec<&'static str> {
     let others = fields.into_iter().filter(|(_, is_other)| *is_other);
     others.map(|(name, _)| name).collect()
 }
@@ -261,5 +249,24 @@ mod tests {
             let changes = config(replicas, more).changes_of(&before);
             assert_eq!(changes.to_string(), expected, "{replicas}{more}");
         }
+    }
+
+    #[test]
+    fn a_chain_of_filters_has_fields_of_its_own() {
+        let chain = |more: &str| {
+            let text = format!(
+                r#"{{ "listeners": [{{ "bind": "0.0.0.0:443", "cluster": "web" }}],
+                     "clusters": [{{ "name": "web", "endpoints": ["10.0.0.1:443"] }}]{more} }}"#
+            );
+            ConfigFile::parse(&text, "chain.json").unwrap_or_else(|errors| panic!("{errors}"))
+        };
+        let before = chain("");
+        let same = chain("").changes_of(&before);
+        assert!(same.is_empty(), "{same}");
+        let changes = chain(r#", "idle_timeout": "1h", "watch": true"#).changes_of(&before);
+        assert_eq!(changes.to_string(), "changes watch, idle_timeout");
+        let balancer = config(r#"{"name": "r1", "address": "10.0.0.1"}"#, "");
+        let changes = balancer.changes_of(&before).to_string();
+        assert_eq!(changes, "adds r1 (10.0.0.1); changes clusters");
     }
 }
