@@ -108,11 +108,12 @@ const WHOLE: [&str; 14] = [
     "version",
 ];
 const LEASE: [&str; 3] = ["held_for_ms", "mine", "renewed_ms_ago"];
-const REPLICA: [&str; 16] = [
+const REPLICA: [&str; 17] = [
     "backup",
     "certificate_expires_unix_ms",
     "checks",
     "clock_skew_ms",
+    "comment",
     "component",
     "connections",
     "error",
