@@ -16,7 +16,7 @@ use std::env::VarError;
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueHint};
 use tokio::signal::unix::{SignalKind, signal};
@@ -226,9 +226,10 @@ impl Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
+        let end = Instant::now() + LAST_LINES;
         let others = [&self.log, &self.access].into_iter().flatten();
         for writer in others.chain([&self.stderr]) {
-            writer.flush(LAST_LINES);
+            writer.flush(end.saturating_duration_since(Instant::now()));
         }
     }
 }
