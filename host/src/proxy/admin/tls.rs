@@ -45,4 +45,5 @@ async fn is_plain_http(socket: &TcpStream) -> io::Result<bool> {
 }
 
 const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\n\
-    connection: close\r\ncontent-length: 38\r\n\r\nTLS is served here: ask with https://\n";
+    connection: close\r\ncontent-length: 82\r\n\r\n\
+    TLS is served here: ask with https://, and by dtr-lb's own commands with --config\n";
