@@ -24,6 +24,7 @@ use crate::health::verdict::Verdict;
 use crate::health::watch::Change;
 use crate::log_limit::LogLimit;
 use crate::metrics::Metrics;
+use crate::printable::printable;
 use crate::random::Random;
 use crate::shared::board::{Lost, Store};
 use crate::shared::member::Others;
@@ -380,7 +381,7 @@ impl Balancer {
         let mut text = format!(": {}, by order of the operator", new.order.name());
         if let Some(comment) = new.comment.filter(|comment| !comment.is_empty()) {
             text.push_str(": ");
-            text.push_str(comment);
+            text.push_str(&printable(comment));
         }
         let line = LogLine::of_replica(name, &replica.address, &text);
         let line = line.with(LogField::Client, new.client);

@@ -224,6 +224,10 @@ fn a_comment_is_shown_while_its_order_holds() {
         ),
         (r#"{"state": "drain"}"#, "a new disk"),
         (r#"{"state": "maintenance"}"#, ""),
+        (
+            r#"{"state": "drain", "comment": "\u202edone"}"#,
+            "\u{202e}done",
+        ),
         (r#"{"state": "ready", "comment": "done"}"#, ""),
     ];
     for (change, expected) in cases {
@@ -236,8 +240,10 @@ fn a_comment_is_shown_while_its_order_holds() {
     let logged = logged.map(|(_, line)| LogFields::split(line).0);
     let of_operator = logged.filter(|text| text.contains("by order of the operator"));
     let of_operator: Vec<&str> = of_operator.collect();
-    assert!(of_operator[0].ends_with(": a new disk"), "{of_operator:?}");
-    assert!(of_operator[3].ends_with(": done"), "{of_operator:?}");
+    let ends = [(0, ": a new disk"), (3, ": \\u{202e}done"), (4, ": done")];
+    for (nth, end) in ends {
+        assert!(of_operator[nth].ends_with(end), "{of_operator:?}");
+    }
 }
 
 #[test]
