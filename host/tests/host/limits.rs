@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-use crate::eventually::within;
+use crate::eventually::{eventually, within};
 use crate::guest::Guest;
 use crate::plan::plan_of;
 use crate::replica::Replica;
@@ -169,8 +169,14 @@ async fn the_guest_is_shown_the_limit_that_holds() {
     .await
     .unwrap();
     let _open = connect(&host).await;
-    let status = admin(&host, &get("/status")).await;
-    let body = status.split("\r\n\r\n").nth(1).unwrap_or_default();
-    let status: Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("{status}"));
-    assert_eq!(status["connections"], json!({ "active": 1, "limit": 7 }));
+    eventually("the connection in the status", async || {
+        let status = admin(&host, &get("/status")).await;
+        let body = status.split("\r\n\r\n").nth(1).unwrap_or_default();
+        let status: Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("{status}"));
+        match status["connections"] == json!({ "active": 1, "limit": 7 }) {
+            true => Ok(()),
+            false => Err(status["connections"].to_string()),
+        }
+    })
+    .await;
 }
