@@ -11,9 +11,6 @@ use dtr_lb_filter::config::Admin;
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
-use serde_json::json;
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::control::lifecycle::Phase;
@@ -22,12 +19,12 @@ use crate::proxy::admin::access::admit;
 use crate::proxy::admin::connections::AdminPlace;
 use crate::proxy::admin::desk::AdminRequest;
 use crate::proxy::admin::refused::RefusedChanges;
+use crate::proxy::admin::reload::reload;
 use crate::proxy::admin::reply::{JSON, Reply, error, filter_is_down, reply};
 use crate::proxy::admin::request;
 use crate::proxy::admin::sessions::SessionsRequest;
 use crate::proxy::cluster_watch;
 use crate::proxy::order_file::OrderFile;
-use crate::proxy::reload_request::{NotReloaded, ReloadRequest, ReloadSender, Reloaded};
 use crate::proxy::shared_state::{Current, SharedState};
 
 /// Who asks, and whom.
@@ -203,43 +200,6 @@ async fn ask_current(current: &Current, mut request: Box<AdminRequest>) -> Reply
         // It is replaced before it is retired.
         if !current.has_changed().unwrap_or(false) {
             return filter_is_down();
-        }
-    }
-}
-
-/// Has the host's owner read its configuration again.
-async fn reload(reloads: Option<ReloadSender>, client: SocketAddr) -> Reply {
-    let Some(reloads) = reloads else {
-        let text = "this balancer has no configuration file that could be read again";
-        return error(StatusCode::NOT_FOUND, text);
-    };
-    let (answer, answered) = oneshot::channel();
-    if let Err(TrySendError::Full(_)) = reloads.try_send(ReloadRequest { client, answer }) {
-        let text = "as many reloads wait as may; try again";
-        return error(StatusCode::SERVICE_UNAVAILABLE, text);
-    }
-    // Unsent or unanswered: nobody reads the configuration any more.
-    match answered.await.unwrap_or(Err(NotReloaded::Draining)) {
-        Ok(Reloaded { changes, warnings }) => {
-            let done = json!({ "changes": changes, "warnings": warnings });
-            reply(StatusCode::OK, JSON, format!("{done}\n"))
-        }
-        Err(NotReloaded::Configuration(errors)) => {
-            let what = "the configuration is wrong; the balancer goes on as before";
-            let refused = json!({ "error": what, "errors": errors });
-            reply(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                JSON,
-                format!("{refused}\n"),
-            )
-        }
-        Err(NotReloaded::Start(problem)) => {
-            let text = format!("{problem}; the balancer goes on as before");
-            error(StatusCode::INTERNAL_SERVER_ERROR, &text)
-        }
-        Err(NotReloaded::Draining) => {
-            let text = "the process is ending; nothing is read any more";
-            error(StatusCode::CONFLICT, text)
         }
     }
 }

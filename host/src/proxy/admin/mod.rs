@@ -5,6 +5,7 @@ mod answer;
 mod connections;
 pub(crate) mod desk;
 mod refused;
+mod reload;
 mod reply;
 mod request;
 mod sessions;
