@@ -27,7 +27,7 @@ use crate::proxy::context::ListenerContext;
 use crate::proxy::generation::{Generation, GenerationArgs};
 use crate::proxy::main_thread::{MainThread, Resolving};
 use crate::proxy::options::HostOptions;
-use crate::proxy::order_file::OrderFile;
+use crate::proxy::order_file::{LastWrite, OrderFile};
 use crate::proxy::shared_state::{AdminState, SharedState};
 use crate::proxy::sockets::{BoundListener, LeftListener};
 use crate::upstream::cluster::Clusters;
@@ -42,6 +42,8 @@ pub struct Host {
     admission: Arc<Admission>,
     pipes: Arc<PipeBudget>,
     vm_data: Shared,
+    /// Of the file that keeps their orders.
+    orders_written: LastWrite,
     modules: Modules,
     main_thread: MainThread,
     counters: Arc<WorkerCounters>,
@@ -81,6 +83,7 @@ impl Host {
             admission: Arc::default(),
             pipes: PipeBudget::new(file_budget.pipes()),
             vm_data: Shared::new(),
+            orders_written: LastWrite::default(),
             modules,
             main_thread: MainThread::spawn().map_err(failed)?,
             counters: Arc::default(),
@@ -95,7 +98,7 @@ impl Host {
             current: Generation::default(),
             retired: Vec::new(),
         };
-        if let Some(order_file) = OrderFile::of(&plan, &host.vm_data) {
+        if let Some(order_file) = OrderFile::of(&plan, &host.vm_data, &host.orders_written) {
             order_file.load();
         }
         host.run(plan, wasm).await?;
@@ -349,10 +352,11 @@ impl Host {
     /// # Errors
     /// The file can't be written.
     async fn order_file(&self, plan: &Plan) -> Result<Option<Arc<OrderFile>>, StartError> {
-        let Some(order_file) = OrderFile::of(plan, &self.vm_data).map(Arc::new) else {
+        let order_file = OrderFile::of(plan, &self.vm_data, &self.orders_written);
+        let Some(order_file) = order_file.map(Arc::new) else {
             return Ok(None);
         };
-        order_file.save().await.map_err(|source| {
+        order_file.prove().await.map_err(|source| {
             let path = order_file.path().to_owned();
             StartError::StateDir { path, source }
         })?;

@@ -12,7 +12,7 @@ use dtr_lb_filter::shared::board::ORDERS;
 use dtr_lb_filter::shared::orders::{OrderRecord, Orders};
 use proxy_wasm_engine::Shared;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::sleep;
 use tracing::{error, info};
 
@@ -25,9 +25,12 @@ pub(super) struct OrderFile {
     /// Those whose orders are kept; the only registry has no name.
     services: Vec<Option<String>>,
     vm_data: Shared,
-    /// What is in it. Held while it is written, so that the last write is the last.
-    written: Arc<Mutex<Option<Vec<OrderRecord>>>>,
+    last_write: LastWrite,
 }
+
+/// What was written last, and where; `None`: nothing yet. Held while a file is written, by
+/// whichever plan's: at a reload those of two plans write to the same path.
+pub(super) type LastWrite = Arc<Mutex<Option<(PathBuf, Vec<OrderRecord>)>>>;
 
 /// What is written.
 #[derive(Serialize, Deserialize)]
@@ -38,7 +41,7 @@ struct Contents {
 
 impl OrderFile {
     /// The plan's; `None`: orders end with the process.
-    pub(super) fn of(plan: &Plan, vm_data: &Shared) -> Option<OrderFile> {
+    pub(super) fn of(plan: &Plan, vm_data: &Shared, last_write: &LastWrite) -> Option<OrderFile> {
         let folder = plan.state_dir.as_ref()?;
         let services = match &plan.services {
             None => vec![None],
@@ -48,7 +51,7 @@ impl OrderFile {
             path: folder.join("orders.json"),
             services,
             vm_data: vm_data.clone(),
-            written: Arc::default(),
+            last_write: Arc::clone(last_write),
         })
     }
 
@@ -107,30 +110,44 @@ impl OrderFile {
         orders.flat_map(Orders::into_records).collect()
     }
 
-    /// Blocks.
-    fn write(&self, written: &mut Option<Vec<OrderRecord>>) -> io::Result<()> {
-        let contents = Contents {
-            version: VERSION,
-            orders: self.current(),
-        };
-        let mut text = serde_json::to_vec_pretty(&contents)?;
-        text.push(b'\n');
-        replace_file(&self.path, &text, 0o640)?;
-        *written = Some(contents.orders);
-        Ok(())
-    }
-
     /// Writes what has changed since the last time.
     ///
     /// # Errors
     /// It can't be written.
     pub(super) async fn save(self: &Arc<Self>) -> io::Result<()> {
-        let mut written = Arc::clone(&self.written).lock_owned().await;
-        if written.as_ref() == Some(&self.current()) {
-            return Ok(());
+        let last = Arc::clone(&self.last_write).lock_owned().await;
+        match last.as_ref() {
+            Some((path, orders)) if *path == self.path && *orders == self.current() => Ok(()),
+            _ => self.write(last).await,
         }
+    }
+
+    /// Writes, though nothing may have changed: proves that it can be done.
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub(super) async fn prove(self: &Arc<Self>) -> io::Result<()> {
+        self.write(Arc::clone(&self.last_write).lock_owned().await)
+            .await
+    }
+
+    async fn write(
+        self: &Arc<Self>,
+        mut last: OwnedMutexGuard<Option<(PathBuf, Vec<OrderRecord>)>>,
+    ) -> io::Result<()> {
         let own = Arc::clone(self);
-        tokio::task::spawn_blocking(move || own.write(&mut written)).await?
+        let writing = move || {
+            let contents = Contents {
+                version: VERSION,
+                orders: own.current(),
+            };
+            let mut text = serde_json::to_vec_pretty(&contents)?;
+            text.push(b'\n');
+            replace_file(&own.path, &text, 0o640)?;
+            *last = Some((own.path.clone(), contents.orders));
+            Ok(())
+        };
+        tokio::task::spawn_blocking(writing).await?
     }
 
     /// Writes, for as long as it is polled, what changes in another way than by an order:
@@ -186,7 +203,7 @@ mod tests {
             path: folder.join("orders.json"),
             services: services.iter().map(|one| one.map(str::to_owned)).collect(),
             vm_data: Shared::new(),
-            written: Arc::default(),
+            last_write: LastWrite::default(),
         }
     }
 
@@ -259,5 +276,42 @@ mod tests {
         orders.share(vec![record("r2")]);
         drop(folder);
         orders.save().await.unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn two_plans_never_write_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let current = Arc::new(file(folder.path(), &[None]));
+        let next = Arc::new(OrderFile {
+            path: current.path.clone(),
+            services: current.services.clone(),
+            vm_data: current.vm_data.clone(),
+            last_write: Arc::clone(&current.last_write),
+        });
+        for round in 0..100 {
+            let (saved, proven) = tokio::join!(current.prove(), next.prove());
+            assert!(
+                saved.is_ok() && proven.is_ok(),
+                "{round}: {saved:?}, {proven:?}"
+            );
+        }
+        next.share(vec![record("r1")]);
+        next.save().await.unwrap();
+        fs::remove_file(next.path()).unwrap();
+        current.save().await.unwrap();
+        assert!(!next.path().exists(), "the other one has written it");
+    }
+
+    #[tokio::test]
+    async fn another_folder_is_written_though_no_order_has_changed() {
+        let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let first = Arc::new(file(first.path(), &[None]));
+        first.save().await.unwrap();
+        let second = Arc::new(OrderFile {
+            last_write: Arc::clone(&first.last_write),
+            ..file(second.path(), &[None])
+        });
+        second.save().await.unwrap();
+        assert!(second.path().exists());
     }
 }
