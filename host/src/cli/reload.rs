@@ -65,7 +65,12 @@ impl<'a> Causes<'a> {
                 ))
             })?;
             let watch = Watch::new(file).with_context(|| file.display().to_string())?;
-            self.watch = Some(watch);
+            let watch = self.watch.insert(watch);
+            // It may have changed since it was read, and the watch knows it as it is now.
+            let now = self.config_args.read_again();
+            if !now.is_ok_and(|now| now.changes_of(config).is_empty()) {
+                watch.forget();
+            }
         }
         Ok(())
     }
@@ -168,3 +173,52 @@ fn not_reloaded(failure: Failure) -> NotReloaded {
 
 /// Requests for a reload that may wait for their turn.
 const MOST_WAITING: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may end at the first surprise")]
+
+    use std::fs;
+    use std::path::Path;
+    use std::time::Duration;
+
+    use clap::Parser;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        config_args: ConfigArgs,
+    }
+
+    fn write(file: &Path, address: &str) {
+        let text = format!(
+            r#"{{"fqdn": "dtr.example.com", "replicas": [{{"address": "{address}"}}], "watch": true}}"#
+        );
+        fs::write(file, text).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_between_reading_the_file_and_watching_it_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("lb.json");
+        write(&file, "10.0.0.11");
+        let arguments = ["dtr-lb".as_ref(), "--config".as_ref(), file.as_os_str()];
+        let command = Command::parse_from(arguments);
+        let config = command.config_args.read().unwrap();
+        let limit = Duration::from_secs(60);
+
+        let (_requests, mut causes) = Causes::new(&command.config_args);
+        causes.follow(&config).unwrap();
+        let cause = timeout(limit, causes.next()).await;
+        assert!(cause.is_err(), "the file is as it was read");
+
+        let (_requests, mut causes) = Causes::new(&command.config_args);
+        write(&file, "10.0.0.12");
+        causes.follow(&config).unwrap();
+        let cause = timeout(limit, causes.next()).await;
+        assert!(matches!(cause, Ok(Cause::Change)), "it has changed since");
+    }
+}
