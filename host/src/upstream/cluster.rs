@@ -24,7 +24,7 @@ pub(crate) struct Clusters {
     routes: Vec<Route>,
     pools: Vec<Vec<usize>>,
     own_listeners: OwnListeners,
-    /// What traffic is told apart by.
+    /// What traffic is counted by.
     pub(crate) traffic_names: Arc<TrafficNames>,
 }
 

@@ -1,6 +1,5 @@
 //! Clusters and their endpoints: resolved, connected to, and called.
 
-mod accept_all;
 pub(crate) mod certificate;
 pub(crate) mod cluster;
 pub(crate) mod connect;
@@ -8,7 +7,6 @@ pub(crate) mod dial;
 pub(crate) mod endpoint;
 pub(crate) mod grpc_call;
 pub(crate) mod http_call;
-pub(crate) mod pinned;
 pub(crate) mod probe_response;
 pub(crate) mod reply;
 pub(crate) mod resolver;
@@ -18,3 +16,4 @@ mod system_roots;
 mod tls;
 #[cfg(test)]
 mod unreachable;
+pub(crate) mod without_authority;

@@ -14,9 +14,9 @@ use rustls::{CertificateError, ClientConfig, RootCertStore};
 
 use crate::error::StartError;
 use crate::plan::{Protocol, Verify};
-use crate::upstream::accept_all::AcceptAll;
 use crate::upstream::self_signed::{SelfSigned, is_own_authority};
 use crate::upstream::system_roots::SystemRoots;
+use crate::upstream::without_authority::WithoutAuthority;
 
 /// One client configuration for each way of checking certificates, and for each
 /// version of HTTP that is asked for.
@@ -68,7 +68,7 @@ fn client_config(verify: &Verify) -> Result<ClientConfig, StartError> {
         }
         Verify::None => builder
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AcceptAll(provider))),
+            .with_custom_certificate_verifier(Arc::new(WithoutAuthority::any(provider))),
     };
     Ok(config.with_no_client_auth())
 }
