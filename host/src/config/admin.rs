@@ -8,7 +8,7 @@ use std::sync::Arc;
 use dtr_lb_filter::config::{self as filter, Protect};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -198,7 +198,9 @@ impl AdminTlsSpec {
             let problem = format!("as a private key (PEM) it {reason}; correct it");
             problems.refuse("admin.tls.key", self.key.as_str(), problem);
         });
-        if let Some(problem) = exposure(&key) {
+        if key_der.is_ok()
+            && let Some(problem) = exposure(&key)
+        {
             problems.warn("admin.tls.key", self.key.as_str(), problem);
         }
         let tls = AdminTls {
@@ -222,5 +224,8 @@ impl AdminTlsSpec {
 
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     let text = read_pem(path)?;
-    PrivateKeyDer::from_pem_slice(&text).map_err(|error| format!("can't be decoded ({error})"))
+    PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
+        pem::Error::NoItemsFound => "holds no private key".to_owned(),
+        error => format!("can't be decoded ({error})"),
+    })
 }

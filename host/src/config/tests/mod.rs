@@ -1,6 +1,7 @@
 //! Wrong input of every kind, and the defaults.
 #![expect(clippy::unwrap_used, reason = "a test may end at the first surprise")]
 
+mod admin;
 mod balancer;
 mod errors;
 mod flags;
