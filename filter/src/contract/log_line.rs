@@ -27,7 +27,7 @@ pub enum LogField {
     Reason,
     /// The part of the registry at fault.
     Component,
-    /// What was said of the cause, by whoever said it.
+    /// The cause, in the words of the replica or the system.
     Error,
     /// Who asked for it: an address and a port.
     Client,
@@ -105,7 +105,10 @@ impl LogLine {
 
     /// As it is logged.
     #[must_use]
-    pub fn into_string(self) -> String {
+    pub fn into_string(mut self) -> String {
+        if self.0.ends_with('\t') {
+            self.0.pop();
+        }
         self.0
     }
 }
