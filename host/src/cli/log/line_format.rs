@@ -74,9 +74,13 @@ where
             _ => &self.log,
         };
         match format {
-            LineFormat::Coloured(text) => text.format_event(context, writer, event),
-            // A writer of its own has no colours.
-            LineFormat::Text(text) => text.format_event(context, Writer::new(&mut writer), event),
+            // A writer of its own has no colours; each line costs more by it.
+            LineFormat::Text(text) if writer.has_ansi_escapes() => {
+                text.format_event(context, Writer::new(&mut writer), event)
+            }
+            LineFormat::Coloured(text) | LineFormat::Text(text) => {
+                text.format_event(context, writer, event)
+            }
             LineFormat::Json(json) => json.format_event(context, writer, event),
             LineFormat::SyslogText(text) => {
                 syslog::write_head(&mut writer, *metadata.level())?;
