@@ -331,7 +331,7 @@ fn a_token_is_needed_where_one_is_configured() {
     assert!(!shown.contains("s3cret"), "the token is not shown");
 }
 
-/// The lines of the log since there were so many: texts, reasons and clients.
+/// The lines of the log after the first few: texts, reasons and clients.
 fn logged(world: &World, before: usize) -> Vec<(Level, String)> {
     let lines = world.log.iter().skip(before);
     lines

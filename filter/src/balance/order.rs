@@ -41,7 +41,7 @@ impl Order {
 pub struct NewOrder<'a> {
     /// What is wanted.
     pub order: Order,
-    /// Why, for whoever sees it; `None`: as it was, if the order is the same.
+    /// Why, shown with the order; `None`: as it was, if the order is the same.
     pub comment: Option<&'a str>,
     /// Who gives it: an address and a port; empty: that is not known.
     pub client: &'a str,

@@ -58,7 +58,7 @@ pub(super) fn run(
             running.reload(cause, &mut causes).await;
             service_manager::ready(&serving(&running.host));
         };
-        // Who waits for a reload is told that there is none.
+        // A request that waits for a reload is answered that there is none.
         drop(causes);
         drain(running.host, &running.plan, signal, signals).await;
         Ok(())

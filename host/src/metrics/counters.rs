@@ -46,7 +46,7 @@ impl Counters {
         }
     }
 
-    /// Adds what others have counted, but for traffic, which is told apart by names.
+    /// Adds what others have counted, but for traffic, which is counted by name.
     pub(super) fn add(&self, others: &Counters) {
         let Counters {
             alive,

@@ -80,7 +80,7 @@ struct Family {
     samples: Vec<(String, Metric)>,
 }
 
-/// What a histogram has counted, in a unit that is so many of its own.
+/// What a histogram has counted, in a unit that is a multiple of its own.
 fn distribution(metric: &Metric, unit: f64) -> Distribution {
     let buckets = metric.buckets.iter();
     Distribution {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::metrics::histogram::{Bounds, Histogram};
 use proxy_wasm_engine::Direction;
 
-/// The listeners and replicas of a plan: what traffic is told apart by. A connection
+/// The listeners and replicas of a plan: what traffic is counted by. A connection
 /// knows them by their places, so that it looks up nothing.
 #[derive(Debug, Default)]
 pub(crate) struct TrafficNames {

@@ -13,7 +13,7 @@ pub(super) const SOCKET: &str = "/dev/log";
 /// the host are added by who receives it, which is this machine.
 ///
 /// Not RFC 5424: journald and busybox take none from this socket, nor does rsyslog unless
-/// it is told to.
+/// it is configured to.
 pub(super) fn write_head(to: &mut impl Write, level: Level) -> fmt::Result {
     let priority = DAEMON << 3 | severity(level);
     write!(to, "<{priority}>{IDENTIFIER}[{}]: ", std::process::id())

@@ -91,7 +91,7 @@ impl Write for LogWriter {
 pub(super) enum Report {
     /// Nothing can be written, and lines are dropped.
     Failing(io::Error),
-    /// After others were written: so many lines were dropped.
+    /// After others were written: how many lines were dropped.
     Dropped(u64),
     /// A file could not be opened anew, and the one before it is written on.
     NotReopened(io::Error),

@@ -31,7 +31,7 @@ pub(crate) fn in_records_of(size: usize, message: &[u8]) -> Vec<u8> {
     records.collect::<Vec<_>>().concat()
 }
 
-/// In so many bytes.
+/// A length, big-endian in `width` bytes.
 pub(crate) fn length(of: &[u8], width: usize) -> Vec<u8> {
     of.len().to_be_bytes()[size_of::<usize>() - width..].to_vec()
 }

@@ -73,7 +73,7 @@ impl Own {
         }
     }
 
-    /// What it is asked for; `None`: whoever asks is answered.
+    /// What access it needs; `None`: none.
     fn purpose(self, method: &Method) -> Option<Purpose> {
         match self {
             Own::Ready | Own::PingWhileDraining => None,

@@ -16,7 +16,7 @@ use crate::proxy::admin::write_timeout::WriteTimeout;
 /// Shakes hands with a client.
 ///
 /// # Errors
-/// It does not within `limit`, or speaks something else; HTTP in the clear is told so.
+/// It does not within `limit`, or speaks something else; HTTP in the clear is answered so.
 pub(super) async fn accept(
     mut socket: TcpStream,
     config: Arc<ServerConfig>,
