@@ -29,6 +29,7 @@ mod caught_panic;
 pub mod cluster_status;
 pub mod config;
 mod control;
+mod discovery;
 pub mod envoy;
 mod error;
 #[cfg(test)]
@@ -51,6 +52,7 @@ mod upstream;
 
 pub use control::lifecycle::Drained;
 pub use control::session_list::{KilledSessions, ListedSession, SessionList};
+pub use discovery::{Discovery, discover};
 pub use error::StartError;
 pub use filter::{FILTER, filter_for_envoy, filter_for_services};
 pub use filters::rehearsal::{Rehearsal, rehearse};

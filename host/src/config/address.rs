@@ -210,10 +210,47 @@ impl Text for Bind {
     }
 }
 
+/// A name server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NameServer(pub(super) SocketAddr);
+
+impl Text for NameServer {
+    const PATTERN: &'static str = concat!(
+        "^(",
+        ipv6!(),
+        r"|(\[",
+        ipv6!(),
+        r"\]|",
+        ipv4!(),
+        "):[1-9][0-9]{0,4}|",
+        ipv4!(),
+        ")$"
+    );
+
+    fn expected(f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(
+            r#"the IP address of a name server, and its port where that is not 53, such as "127.0.0.11" or "10.0.0.2:8600""#,
+        )
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let address = match text.parse::<IpAddr>() {
+            Ok(ip) => SocketAddr::new(ip, DNS_PORT),
+            Err(_) => text.parse().ok()?,
+        };
+        (address.port() > 0 && !address.ip().is_unspecified()).then_some(Self(address))
+    }
+}
+
+/// [RFC 1035](https://www.rfc-editor.org/rfc/rfc1035#section-4.2).
+const DNS_PORT: u16 = 53;
+
 /// The end of what is expected of an address, for who writes a file.
 pub(super) const WHERE_PORTS_GO: &str = r#" (a replica's own ports go into its "ports")"#;
 
-deserialize_as_text!(Address, Endpoint, Fqdn, ServerName, Bind, PortName);
+deserialize_as_text!(
+    Address, Endpoint, Fqdn, ServerName, Bind, NameServer, PortName
+);
 
 /// Letters, digits, hyphens and underscores in labels of up to 63, 253 in all,
 /// and a last label that is not a number (such a name is a mistyped address).

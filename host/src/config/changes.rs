@@ -153,6 +153,7 @@ impl Config {
                 half_close_timeout,
                 max_connections,
                 dns_refresh,
+                nameservers,
                 drain_delay,
                 drain_timeout
             ]
@@ -171,7 +172,16 @@ impl Replica {
         other(compared!(
             self,
             before,
-            [address, ports, weight, backup, max_connections, state, id]
+            [
+                address,
+                discover,
+                ports,
+                weight,
+                backup,
+                max_connections,
+                state,
+                id
+            ]
         ))
     }
 }

@@ -84,6 +84,20 @@ impl ConfigFile {
         }
     }
 
+    pub(crate) fn registries_mut(&mut self) -> &mut [Config] {
+        match self {
+            ConfigFile::Balancer(config) => std::slice::from_mut(config),
+            ConfigFile::Services(services) => &mut services.services,
+            ConfigFile::Chain(_) => &mut [],
+        }
+    }
+
+    /// Whether DNS says how many replicas there are.
+    #[must_use]
+    pub fn discovers(&self) -> bool {
+        self.registries().iter().any(Config::discovers)
+    }
+
     /// Whether a change of the file is taken over at once.
     #[must_use]
     pub fn is_watched(&self) -> bool {

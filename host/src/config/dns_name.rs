@@ -1,6 +1,7 @@
 //! The DNS names of a configuration.
 
 use super::address::Address;
+use super::balancer::Replica;
 use super::config_file::ConfigFile;
 use super::source::Source;
 use super::warning::ConfigWarning;
@@ -20,6 +21,17 @@ impl DnsName {
         &self.name
     }
 
+    fn of(address: &Address, source: &Source, field: String) -> Option<DnsName> {
+        match address {
+            Address::Ip(_) => None,
+            Address::Name(name) => Some(DnsName {
+                name: name.clone(),
+                field,
+                source: source.clone(),
+            }),
+        }
+    }
+
     /// A warning about it.
     #[must_use]
     pub fn warning(&self, problem: impl Into<String>) -> ConfigWarning {
@@ -29,38 +41,38 @@ impl DnsName {
 }
 
 impl ConfigFile {
-    /// Each DNS name of a replica or a cluster, in the order of the file.
+    /// Each DNS name of a replica or a cluster, in the order of the file; not those that
+    /// stand for many replicas.
     #[must_use]
     pub fn dns_names(&self) -> Vec<DnsName> {
+        let mut names = self.names_of_replicas(|replica| replica.discover.is_none());
+        if let ConfigFile::Chain(chain) = self {
+            for (at, cluster) in chain.clusters.iter().enumerate() {
+                for (index, endpoint) in cluster.endpoints.iter().enumerate() {
+                    let field = format!("clusters[{at}].endpoints[{index}]");
+                    names.extend(DnsName::of(&endpoint.address, &chain.source, field));
+                }
+            }
+        }
+        names
+    }
+
+    /// Each DNS name that stands for many replicas, in the order of the file.
+    #[must_use]
+    pub fn discovered_names(&self) -> Vec<DnsName> {
+        self.names_of_replicas(|replica| replica.discover.is_some())
+    }
+
+    fn names_of_replicas(&self, which: impl Fn(&Replica) -> bool) -> Vec<DnsName> {
         let mut names = Vec::new();
-        let mut add = |address: &Address, source: &Source, field: String| {
-            if let Address::Name(name) = address {
-                names.push(DnsName {
-                    name: name.clone(),
-                    field,
-                    source: source.clone(),
-                });
-            }
-        };
-        match self {
-            ConfigFile::Balancer(_) | ConfigFile::Services(_) => {
-                for (at, config) in self.registries().iter().enumerate() {
-                    for (index, replica) in config.replicas.iter().enumerate() {
-                        let field = match &config.service {
-                            None => format!("replicas[{index}].address"),
-                            Some(_) => format!("services[{at}].replicas[{index}].address"),
-                        };
-                        add(&replica.address, &config.source, field);
-                    }
-                }
-            }
-            ConfigFile::Chain(chain) => {
-                for (at, cluster) in chain.clusters.iter().enumerate() {
-                    for (index, endpoint) in cluster.endpoints.iter().enumerate() {
-                        let field = format!("clusters[{at}].endpoints[{index}]");
-                        add(&endpoint.address, &chain.source, field);
-                    }
-                }
+        for (at, config) in self.registries().iter().enumerate() {
+            let replicas = config.replicas.iter().enumerate();
+            for (index, replica) in replicas.filter(|(_, one)| which(one)) {
+                let field = match &config.service {
+                    None => format!("replicas[{index}].address"),
+                    Some(_) => format!("services[{at}].replicas[{index}].address"),
+                };
+                names.extend(DnsName::of(&replica.address, &config.source, field));
             }
         }
         names

@@ -44,7 +44,10 @@ mod words;
 
 pub use address::{Address, Endpoint};
 pub use admin::{Admin, AdminTls};
-pub use balancer::{Check, ClusterStatus, Config, Health, Listener, Passive, Replica, Trust};
+pub(crate) use balancer::is_srv;
+pub use balancer::{
+    Check, ClusterStatus, Config, Discover, Health, Listener, Passive, Replica, Trust,
+};
 pub use chain::{Chain, ChainCluster, ChainListener, Protocol};
 pub use changes::Changes;
 pub use config_file::ConfigFile;

@@ -45,7 +45,7 @@ pub(super) const OF_A_SERVICE: [&str; 11] = [
 ];
 
 /// The others: the balancer's.
-pub(super) const OF_THE_BALANCER: [&str; 14] = [
+pub(super) const OF_THE_BALANCER: [&str; 15] = [
     "listeners",
     "admin",
     "state_dir",
@@ -57,6 +57,7 @@ pub(super) const OF_THE_BALANCER: [&str; 14] = [
     "half_close_timeout",
     "max_connections",
     "dns_refresh",
+    "nameservers",
     "drain_delay",
     "drain_timeout",
     "$schema",

@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::check_spec::{BodySpec, CheckSpec};
+use super::discover::Discover;
 use super::preset::Preset;
-use crate::config::address::{Address, Bind, Fqdn, PortName};
+use crate::config::address::{Address, Bind, Fqdn, NameServer, PortName};
 use crate::config::admin::AdminSpec;
 use crate::config::duration::BoundedDuration;
 use crate::config::network_filter::NetworkFilterSpec;
@@ -80,6 +81,10 @@ pub(in crate::config) struct File {
     pub(super) max_connections: Option<MaxConnections>,
     /// How often DNS names are resolved again, at least 10ms [default: 5s].
     pub(super) dns_refresh: Option<BoundedDuration<10>>,
+    /// Who is asked for the names that stand for many replicas: IP addresses, each with a port
+    /// where it is not 53 [default: those of the system].
+    #[serde(default)]
+    pub(super) nameservers: Vec<NameServer>,
     /// How long connections are still accepted after SIGTERM, while /ready and /_ping say 503
     /// already [default: 0s].
     pub(super) drain_delay: Option<BoundedDuration<0>>,
@@ -100,6 +105,9 @@ pub(super) struct Replica {
     pub(super) id: Option<RegistryId>,
     /// Where it is: an IPv4 address, an IPv6 address or a DNS name, without a port.
     pub(super) address: Address,
+    /// Whether its address is a DNS name that stands for many replicas: one for each of its
+    /// addresses, or of its SRV records when it begins as _https._tcp does [default: no].
+    pub(super) discover: Option<Discover>,
     /// Its share relative to the others [default: 1].
     pub(super) weight: Option<BoundedInt<1, 1000>>,
     /// Used only when no other replica is usable [default: false].

@@ -4,6 +4,7 @@
 mod check_builder;
 mod check_spec;
 mod cluster_status;
+mod discover;
 mod file;
 mod preset;
 mod replicas;
@@ -26,6 +27,8 @@ use super::verify::Verify;
 use super::warning::ConfigWarning;
 
 pub use cluster_status::{ClusterStatus, Trust};
+pub use discover::Discover;
+pub(crate) use discover::is_srv;
 pub(super) use file::File;
 pub(super) use validate::validate;
 
@@ -84,6 +87,8 @@ pub struct Config {
     pub max_connections: Option<u32>,
     /// How often DNS names are resolved again.
     pub dns_refresh: Duration,
+    /// Who is asked for names that stand for many replicas; none: those of the system.
+    pub nameservers: Vec<SocketAddr>,
     /// How long connections are still accepted after SIGTERM, while `/ready` and
     /// `/_ping` say 503 already.
     pub drain_delay: Duration,
@@ -112,6 +117,8 @@ pub struct Replica {
     pub id: Option<String>,
     /// Where it is.
     pub address: Address,
+    /// Whether it stands for many; its address is a name then.
+    pub discover: Option<Discover>,
     /// Its share relative to the others, 1 to 1000.
     pub weight: u32,
     /// Used only when no other replica is usable.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::check_builder::ports_are_known;
+use super::discover::{is_srv, only_port};
 use super::file;
 use super::{Check, Listener, Replica};
 use crate::config::address::Address;
@@ -84,10 +85,19 @@ pub(super) fn replicas(
             let problem = format!("replicas[{other}] has the same id; give each its own");
             problems.refuse(&field, id.as_deref().unwrap_or_default(), problem);
         }
+        if replica.discover.is_some() {
+            let rules = EntryForMany {
+                index,
+                name: &name,
+                given: replica,
+            };
+            rules.refuse(listeners, problems);
+        }
         replicas.push(Replica {
             name,
             id,
             address,
+            discover: replica.discover,
             weight: replica.weight.map_or(1, BoundedInt::u32),
             backup: replica.backup,
             max_connections: replica.max_connections.map(BoundedInt::u32),
@@ -98,6 +108,53 @@ pub(super) fn replicas(
     replicas
 }
 
+/// An entry of the file that stands for many replicas.
+struct EntryForMany<'a> {
+    index: usize,
+    name: &'a str,
+    given: &'a file::Replica,
+}
+
+impl EntryForMany<'_> {
+    /// Refuses what it can't have.
+    fn refuse(&self, listeners: &[Listener], problems: &mut Problems) {
+        let field = |name: &str| format!("replicas[{}].{name}", self.index);
+        let Address::Name(address) = &self.given.address else {
+            let problem = "its address is no DNS name, and stands for one replica; give a name, \
+                           or leave \"discover\" out";
+            return problems.refuse(&field("discover"), "dns", problem);
+        };
+        if self.name.len() > LONGEST_NAME_FOR_MANY {
+            let problem = format!(
+                "each replica that it stands for has its own address added to this name; give at \
+                 most {LONGEST_NAME_FOR_MANY} characters"
+            );
+            problems.refuse(&field("name"), self.name, problem);
+        }
+        if let Some(id) = &self.given.id {
+            let problem = "an id is that of one replica, and this entry stands for many; leave it \
+                           out";
+            problems.refuse(&field("id"), id.0.as_str(), problem);
+        }
+        if !is_srv(address) {
+            return;
+        }
+        if only_port(listeners).is_none() && !problems.is_refused_in_part("listeners") {
+            let problem = "an SRV record has one port, and the listeners serve several; give a \
+                           name whose addresses are the replicas, or serve one port";
+            problems.refuse(&field("address"), address.as_str(), problem);
+        }
+        let of_record = [
+            ("ports", !self.given.ports.0.is_empty()),
+            ("weight", self.given.weight.is_some()),
+        ];
+        for (what, _) in of_record.into_iter().filter(|(_, is_given)| *is_given) {
+            let problem = format!("an SRV record has its own {what}; leave this out");
+            problems.refuse_field(&field(what), problem);
+        }
+    }
+}
+
 /// DNS names are the same in upper and lower case.
 fn same(one: &Address, other: &Address) -> bool {
     match (one, other) {
@@ -105,3 +162,6 @@ fn same(one: &Address, other: &Address) -> bool {
         _ => one == other,
     }
 }
+
+/// In bytes: with an IPv6 address and a port behind it a name has at most 63.
+const LONGEST_NAME_FOR_MANY: usize = 16;

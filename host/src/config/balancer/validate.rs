@@ -46,7 +46,9 @@ fn config(file: &File, filters: Vec<NetworkFilter>, problems: &mut Problems) -> 
     refuse_loops(&replicas, (&listeners, &checks), admin.as_ref(), problems);
     let cluster_status = cluster_status::read(file.cluster_status.as_ref(), &checks, problems);
     let min_healthy = file.min_healthy.map_or(1, BoundedInt::u32);
-    let is_counted = !replicas.is_empty() && !problems.is_refused("replicas");
+    let is_counted = !replicas.is_empty()
+        && replicas.iter().all(|one| one.discover.is_none())
+        && !problems.is_refused("replicas");
     if is_counted && min_healthy as usize > replicas.len() {
         let problem = match replicas.len() {
             1 => "there is only 1 replica; give at most that".to_owned(),
@@ -92,6 +94,7 @@ fn config(file: &File, filters: Vec<NetworkFilter>, problems: &mut Problems) -> 
             .map_or(HALF_CLOSE_TIMEOUT, BoundedDuration::get),
         max_connections: file.max_connections.map(MaxConnections::u32),
         dns_refresh: file.dns_refresh.map_or(DNS_REFRESH, BoundedDuration::get),
+        nameservers: file.nameservers.iter().map(|one| one.0).collect(),
         drain_delay: file
             .drain_delay
             .map_or(Duration::ZERO, BoundedDuration::get),

@@ -106,3 +106,64 @@ fn wrong_replicas_are_refused_with_field_value_and_remedy() {
         ),
     ]);
 }
+
+#[test]
+fn an_entry_that_stands_for_many_has_nothing_that_one_replica_has() {
+    let discovering = |entry: &str, fields: &str| {
+        format!(
+            r#"{{"fqdn": "dtr.example.com", "replicas": [{{{entry}, "discover": "dns"}}]{fields}}}"#
+        )
+    };
+    let one_port = r#", "listeners": [{"bind": "0.0.0.0:443"}]"#;
+    let srv = r#""address": "_https._tcp.dtr""#;
+    assert_refused(vec![
+        (
+            discovering(r#""address": "10.0.0.1""#, ""),
+            r#"lb.json: replicas[0].discover is "dns"; its address is no DNS name, and stands for one replica; give a name, or leave "discover" out"#,
+        ),
+        (
+            discovering(r#""address": "tasks.dtr", "name": "seventeen-letters""#, ""),
+            r#"lb.json: replicas[0].name is "seventeen-letters"; each replica that it stands for has its own address added to this name; give at most 16 characters"#,
+        ),
+        (
+            discovering(r#""address": "tasks.dtr", "id": "abc""#, ""),
+            r#"lb.json: replicas[0].id is "abc"; an id is that of one replica"#,
+        ),
+        (
+            discovering(srv, ""),
+            r#"lb.json: replicas[0].address is "_https._tcp.dtr"; an SRV record has one port, and the listeners serve several; give a name whose addresses are the replicas, or serve one port"#,
+        ),
+        (
+            discovering(&format!(r#"{srv}, "ports": {{"443": 8443}}"#), one_port),
+            "lb.json: replicas[0].ports: an SRV record has its own ports; leave this out",
+        ),
+        (
+            discovering(&format!(r#"{srv}, "weight": 2"#), one_port),
+            "lb.json: replicas[0].weight: an SRV record has its own weight; leave this out",
+        ),
+        (
+            with_replicas(r#"[{"address": "tasks.dtr", "discover": "consul"}]"#),
+            r#"lb.json: replicas[0].discover is "consul"; "#,
+        ),
+        (
+            with(r#""nameservers": ["ns.example.com"]"#),
+            r#"lb.json: nameservers[0] is "ns.example.com"; expected the IP address of a name server, and its port where that is not 53, such as "127.0.0.11" or "10.0.0.2:8600""#,
+        ),
+    ]);
+}
+
+#[test]
+fn a_name_server_has_its_own_port_or_that_of_dns() {
+    let given = r#""nameservers": ["127.0.0.11", "10.0.0.2:8600", "::1", "[::1]:5353"]"#;
+    let config = Config::parse(&with(given), "lb.json").unwrap();
+    let found: Vec<String> = config.nameservers.iter().map(ToString::to_string).collect();
+    let expected = ["127.0.0.11:53", "10.0.0.2:8600", "[::1]:53", "[::1]:5353"];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn who_discovers_replicas_may_want_any_number_of_them() {
+    let text = r#"{"fqdn": "dtr.example.com", "min_healthy": 3,
+        "replicas": [{"address": "tasks.dtr", "discover": "dns"}]}"#;
+    Config::parse(text, "lb.json").unwrap();
+}

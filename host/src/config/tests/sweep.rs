@@ -11,7 +11,8 @@ fn whole_files() -> [String; 3] {
         "max_connections": 9, "dns_refresh": "5s", "drain_delay": "1s", "drain_timeout": "1s""#;
     let registry = r#""fqdn": "a.example", "replicas": [{"address": "10.0.0.1", "name": "a"},
             {"address": "10.0.0.2", "weight": 2, "backup": true, "max_connections": 5,
-             "ports": {"443": 8443}}],
+             "ports": {"443": 8443}},
+            {"address": "tasks.registry", "discover": "dns"}],
         "policy": "source-hash", "when_all_down": "refuse", "on_down": "keep",
         "min_healthy": 1, "slow_start": "1s",
         "passive": {"fails": 1, "window": "1s", "hold": "1s"},
@@ -19,7 +20,7 @@ fn whole_files() -> [String; 3] {
              "headers": {"x-a": "b"}, "body": {"pointer": "/a", "healthy": 1},
              "verify": "system", "interval": "3s", "fast_interval": "3s", "down_interval": "1s",
              "timeout": "1s", "jitter": 0.5, "rise": 1, "fall": 1, "start": "up"}"#;
-    let shared = r#""connect_timeout": "1s",
+    let shared = r#""connect_timeout": "1s", "nameservers": ["10.0.0.53", "[::1]:5353"],
         "listeners": [{"bind": "0.0.0.0:80", "health": {"preset": "ucp", "target": "http:80",
              "verify": "system"}}, {"bind": "0.0.0.0:8443", "port": 443, "max_connections": 5}],
         "admin": {"bind": "127.0.0.1:8181", "token": "12345678"}"#;

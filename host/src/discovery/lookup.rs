@@ -1,0 +1,164 @@
+//! Looks names up in DNS: their addresses, or their SRV records.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{
+    ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolverConfig,
+};
+use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::RData;
+use tokio::time::Instant;
+
+use crate::config::is_srv;
+
+/// Where the replicas are that a name stands for, in order; never empty.
+pub(super) type Answer = BTreeSet<Found>;
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Found {
+    pub(super) ip: IpAddr,
+    /// What an SRV record says of it; `None`: it is an address alone.
+    pub(super) record: Option<Record>,
+}
+
+/// An SRV record, as in [RFC 2782](https://www.rfc-editor.org/rfc/rfc2782).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Record {
+    pub(super) port: u16,
+    /// The lower, the sooner it is used.
+    pub(super) priority: u16,
+    pub(super) weight: u16,
+}
+
+/// Who is asked.
+#[derive(Clone, Default)]
+pub(super) struct NameServers {
+    /// None: those of the system.
+    addresses: Vec<SocketAddr>,
+    /// `None`: not made yet, or they can't be known.
+    resolver: Option<Arc<Result<TokioResolver, String>>>,
+}
+
+impl NameServers {
+    pub(super) fn new(addresses: &[SocketAddr]) -> NameServers {
+        NameServers {
+            addresses: addresses.to_owned(),
+            resolver: Some(Arc::new(resolver(addresses))),
+        }
+    }
+
+    /// Whether these are asked already.
+    pub(super) fn are(&self, addresses: &[SocketAddr]) -> bool {
+        self.resolver.is_some() && self.addresses == addresses
+    }
+
+    /// What a name stands for, and how long that is good for.
+    ///
+    /// # Errors
+    /// DNS can't be asked, or has nothing.
+    pub(super) async fn look_up(&self, name: &str) -> Result<(Answer, Duration), String> {
+        let Some(resolver) = &self.resolver else {
+            return Err("there are no name servers".to_owned());
+        };
+        let resolver = resolver.as_ref().as_ref().map_err(String::clone)?;
+        let (found, until) = match is_srv(name) {
+            true => records(resolver, name).await?,
+            false => {
+                let (addresses, until) = addresses(resolver, name).await.map_err(reason)?;
+                let found = addresses.into_iter().map(|ip| Found { ip, record: None });
+                (found.collect(), until)
+            }
+        };
+        match found.is_empty() {
+            true => Err("no address that a replica could have".to_owned()),
+            false => Ok((found, until.saturating_duration_since(Instant::now()))),
+        }
+    }
+}
+
+/// Asks these servers, or those of the system.
+fn resolver(addresses: &[SocketAddr]) -> Result<TokioResolver, String> {
+    let provider = TokioRuntimeProvider::default();
+    let mut builder = match addresses {
+        [] => TokioResolver::builder(provider)
+            .map_err(|error| format!("the system's name servers can't be read: {error}"))?,
+        given => {
+            let servers = given.iter().copied().map(name_server).collect();
+            let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+            TokioResolver::builder_with_config(config, provider)
+        }
+    };
+    let options = builder.options_mut();
+    // Each answer is asked for when it is over.
+    options.cache_size = 0;
+    options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+    builder.build().map_err(|error| error.to_string())
+}
+
+fn name_server(address: SocketAddr) -> NameServerConfig {
+    let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
+    let connections = connections.map(|mut connection| {
+        connection.port = address.port();
+        connection
+    });
+    NameServerConfig::new(address.ip(), true, connections.into())
+}
+
+async fn addresses(
+    resolver: &TokioResolver,
+    name: &str,
+) -> Result<(BTreeSet<IpAddr>, Instant), NetError> {
+    let answer = resolver.lookup_ip(name).await?;
+    let usable = answer.iter().map(|ip| ip.to_canonical());
+    let usable = usable.filter(|ip| !ip.is_unspecified() && !ip.is_multicast());
+    Ok((usable.take(MOST).collect(), answer.valid_until().into()))
+}
+
+/// The servers of the records, each at all its addresses.
+async fn records(resolver: &TokioResolver, name: &str) -> Result<(Answer, Instant), String> {
+    let answer = resolver.srv_lookup(name).await.map_err(reason)?;
+    let mut found = Answer::new();
+    let mut until = Instant::from(answer.valid_until());
+    let records = answer.answers().iter().filter_map(|one| match &one.data {
+        // A dot says that there is none.
+        RData::SRV(record) if !record.target.is_root() && record.port > 0 => Some(record),
+        _ => None,
+    });
+    for record in records {
+        let target = record.target.to_string();
+        let (addresses, good_until) = match addresses(resolver, &target).await {
+            Ok(found) => found,
+            // One that is going away.
+            Err(error) if error.is_no_records_found() => continue,
+            Err(error) => return Err(format!("{target}: {}", reason(error))),
+        };
+        until = until.min(good_until);
+        let of_record = addresses.into_iter().map(|ip| Found {
+            ip,
+            record: Some(Record {
+                port: record.port,
+                priority: record.priority,
+                weight: record.weight,
+            }),
+        });
+        found.extend(of_record.take(MOST - found.len().min(MOST)));
+    }
+    Ok((found, until))
+}
+
+fn reason(error: NetError) -> String {
+    match (error.is_nx_domain(), error.is_no_records_found()) {
+        (true, _) => "there is no such name".to_owned(),
+        (_, true) => "the name has none".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Replicas of one name: what an answer holds is somebody else's choice.
+const MOST: usize = 1000;

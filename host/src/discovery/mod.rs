@@ -1,0 +1,214 @@
+//! Replicas that DNS names stand for: they come and go with the answers.
+
+mod expand;
+mod lookup;
+
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::{info, warn};
+
+use crate::config::{ConfigFile, ConfigWarning};
+use lookup::{Answer, NameServers};
+
+/// What DNS says of the names that stand for many replicas.
+///
+/// A name that DNS says nothing of, or not yet, is one replica that has no address; one
+/// that had addresses keeps the last ones.
+#[derive(Default)]
+pub struct Discovery {
+    servers: NameServers,
+    names: Vec<Name>,
+    refresh: Duration,
+}
+
+/// A name that stands for many replicas.
+struct Name {
+    name: String,
+    /// The last; `None`: there has been none.
+    answer: Option<Answer>,
+    /// When it is asked for again.
+    due: Instant,
+    /// Why the last look-up failed; `None`: it did not.
+    problem: Option<String>,
+    /// Whether the log has that it fails.
+    is_logged: bool,
+}
+
+impl Discovery {
+    /// Goes on with the names of a configuration. Those it does not know yet are asked for,
+    /// for at most `limit`; what takes longer is learnt later.
+    pub async fn follow(&mut self, file: &ConfigFile, limit: Duration) {
+        self.take_names(file);
+        // Cut off, a name is still due.
+        let _ = timeout(limit, self.ask()).await;
+        self.log();
+    }
+
+    /// The configuration with a replica for each that its names stand for.
+    #[must_use]
+    pub fn expand(&self, file: &ConfigFile) -> ConfigFile {
+        expand::expand(file, |name| self.named(name)?.answer.as_ref())
+    }
+
+    /// Waits until names were looked up again: each as its answer is over. For ever where
+    /// there is no name. Who stops to wait, and waits again, misses nothing.
+    pub async fn looked_up(&mut self) {
+        match self.names.iter().map(|name| name.due).min() {
+            None => std::future::pending().await,
+            Some(due) => {
+                sleep_until(due).await;
+                self.ask().await;
+                self.log();
+            }
+        }
+    }
+
+    fn take_names(&mut self, file: &ConfigFile) {
+        let mut last = std::mem::take(&mut self.names);
+        let Some(first) = file.registries().first() else {
+            return;
+        };
+        self.refresh = first.dns_refresh;
+        for name in file.discovered_names() {
+            if self.named(name.name()).is_some() {
+                continue;
+            }
+            let known = last.iter().position(|known| known.name == name.name());
+            self.names.push(match known {
+                Some(at) => last.swap_remove(at),
+                None => Name::new(name.name()),
+            });
+        }
+        if !self.names.is_empty() && !self.servers.are(&first.nameservers) {
+            self.servers = NameServers::new(&first.nameservers);
+        }
+    }
+
+    fn named(&self, name: &str) -> Option<&Name> {
+        self.names.iter().find(|known| known.name == name)
+    }
+
+    /// Asks for all that are due at once.
+    async fn ask(&mut self) {
+        let now = Instant::now();
+        let mut asked = JoinSet::new();
+        let due = self.names.iter().enumerate();
+        for (index, name) in due.filter(|(_, name)| name.due <= now) {
+            let (servers, name) = (self.servers.clone(), name.name.clone());
+            asked.spawn(async move { (index, servers.look_up(&name).await) });
+        }
+        while let Some(looked_up) = asked.join_next().await {
+            let Ok((index, looked_up)) = looked_up else {
+                continue;
+            };
+            if let Some(name) = self.names.get_mut(index) {
+                let good_for = name.learn(looked_up);
+                name.due = Instant::now() + until_next_look(good_for, self.refresh);
+            }
+        }
+    }
+
+    fn log(&mut self) {
+        self.names.iter_mut().for_each(Name::log);
+    }
+}
+
+impl Name {
+    fn new(name: &str) -> Name {
+        Name {
+            name: name.to_owned(),
+            answer: None,
+            due: Instant::now(),
+            problem: None,
+            is_logged: false,
+        }
+    }
+
+    /// How long what was learnt is good for.
+    fn learn(&mut self, looked_up: Result<(Answer, Duration), String>) -> Option<Duration> {
+        match looked_up {
+            Ok((answer, good_for)) => {
+                self.answer = Some(answer);
+                self.problem = None;
+                Some(good_for)
+            }
+            Err(problem) => {
+                self.problem = Some(problem);
+                None
+            }
+        }
+    }
+
+    fn log(&mut self) {
+        match (&self.problem, self.is_logged) {
+            (Some(problem), false) => {
+                let until_then = match &self.answer {
+                    Some(_) => "its last replicas stay",
+                    None => "it has no replica until it has an address",
+                };
+                warn!("{}: no address in DNS: {problem}; {until_then}", self.name);
+            }
+            (None, true) => info!("{}: DNS has addresses again", self.name),
+            (Some(_), true) | (None, false) => {}
+        }
+        self.is_logged = self.problem.is_some();
+    }
+}
+
+/// Looks the names of a configuration up once, for at most `limit`: the configuration with
+/// the replicas that they stand for, and a warning for each name without an answer.
+pub async fn discover(file: &ConfigFile, limit: Duration) -> (ConfigFile, Vec<ConfigWarning>) {
+    let mut discovery = Discovery::default();
+    discovery.take_names(file);
+    let _ = timeout(limit, discovery.ask()).await;
+    let names = file.discovered_names().into_iter();
+    let warnings = names.filter_map(|name| {
+        let known = discovery.named(name.name())?;
+        if known.answer.is_some() {
+            return None;
+        }
+        let problem = match &known.problem {
+            Some(problem) => problem.clone(),
+            None => format!("DNS has not answered within {limit:?}"),
+        };
+        Some(name.warning(format!(
+            "no replica is found by it now ({problem}), and nothing is sent there until one is; \
+             correct it, or see \"nameservers\""
+        )))
+    });
+    (discovery.expand(file), warnings.collect())
+}
+
+/// An answer is good for as long as it says, within limits; `None`: there is none.
+fn until_next_look(good_for: Option<Duration>, refresh: Duration) -> Duration {
+    good_for.map_or(refresh, |good_for| {
+        good_for.clamp(refresh, LONGEST.max(refresh))
+    })
+}
+
+/// How long an answer is good for at most, whatever it says of itself: Docker's own DNS
+/// says ten minutes of tasks that come and go.
+const LONGEST: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_looked_up_again_when_its_answer_is_over() {
+        let seconds = Duration::from_secs;
+        let cases = [
+            ("as the answer says", Some(seconds(12)), 5, 12),
+            ("not before dns_refresh", Some(seconds(0)), 5, 5),
+            ("Docker's ten minutes", Some(seconds(600)), 5, 30),
+            ("a longer dns_refresh", Some(seconds(600)), 60, 60),
+            ("no answer", None, 5, 5),
+        ];
+        for (why, good_for, refresh, expected) in cases {
+            let found = until_next_look(good_for, seconds(refresh));
+            assert_eq!(found, seconds(expected), "{why}");
+        }
+    }
+}
