@@ -12,6 +12,7 @@ use dtr_lb::config::{Config, ConfigFile, Trust};
 use dtr_lb::survey::{SurveyOptions, cluster_views};
 
 use super::config_args::ConfigArgs;
+use super::discover;
 use super::failure::Failure;
 use super::log::Log;
 use super::output::print;
@@ -87,7 +88,10 @@ impl ClusterStatus {
 
     /// What replicas say, what is worth a look, and when that was, in Unix seconds.
     fn ask(&self, log: &Log) -> Result<(Vec<Witness>, Vec<Finding>, i64), Failure> {
-        let file = self.config_args.read()?;
+        let (file, warnings) = discover::once(self.config_args.read()?)?;
+        for warning in warnings {
+            log.print(&format!("warning: {warning}"));
+        }
         let config = self.registry(&file)?;
         let configured = config.cluster_status.as_ref();
         let credentials = match (&self.user, &self.password_file, configured) {

@@ -9,6 +9,7 @@ mod cluster_status;
 mod completions;
 mod config_args;
 mod demo;
+mod discover;
 mod envoy;
 mod failure;
 mod filter;

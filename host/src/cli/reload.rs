@@ -1,11 +1,12 @@
 //! When a running balancer reads its configuration again, and what becomes of it.
 
 use std::fmt;
+use std::time::Duration;
 
 use anyhow::Context;
 use dtr_lb::config::{Changes, ConfigFile};
 use dtr_lb::plan::Plan;
-use dtr_lb::{FILTER, Host, NotReloaded, ReloadRequest, ReloadSender, Reloaded};
+use dtr_lb::{Discovery, FILTER, Host, NotReloaded, ReloadRequest, ReloadSender, Reloaded};
 use tokio::sync::mpsc;
 
 use super::config_args::ConfigArgs;
@@ -18,6 +19,8 @@ pub(super) enum Cause {
     Signal,
     /// The file has changed.
     Change,
+    /// DNS has other replicas for the names that stand for many.
+    Dns,
     Request(ReloadRequest),
 }
 
@@ -26,6 +29,7 @@ impl fmt::Display for Cause {
         match self {
             Cause::Signal => f.write_str("SIGHUP"),
             Cause::Change => f.write_str("the file has changed"),
+            Cause::Dns => f.write_str("DNS has changed"),
             Cause::Request(request) => write!(f, "PUT /reload from {}", request.client),
         }
     }
@@ -95,24 +99,45 @@ impl<'a> Causes<'a> {
 pub(super) struct Running<'a> {
     pub(super) host: Host,
     pub(super) config_args: &'a ConfigArgs,
+    /// As the operator wrote it.
     pub(super) config: ConfigFile,
+    pub(super) discovery: Discovery,
+    /// With the replicas that DNS has; the one in use.
+    pub(super) expanded: ConfigFile,
     pub(super) plan: Plan,
 }
 
 impl Running<'_> {
-    /// Reads the configuration again and goes on with it; when it can't be used, as before.
-    /// The log says which, and who asked is answered.
+    /// Waits until DNS has other replicas than those in use.
+    pub(super) async fn rediscovered(&mut self) {
+        loop {
+            self.discovery.looked_up().await;
+            let now = self.discovery.expand(&self.config);
+            if !now.changes_of(&self.expanded).is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Reads the configuration again, unless DNS alone has changed, and goes on with it; when
+    /// it can't be used, as before. The log says which, and who asked is answered.
     pub(super) async fn reload(&mut self, cause: Cause, causes: &mut Causes<'_>) {
-        let reloaded = match self.config_args.read_again() {
+        let config = match cause {
+            Cause::Dns => Ok(self.config.clone()),
+            Cause::Signal | Cause::Change | Cause::Request(_) => self.config_args.read_again(),
+        };
+        let reloaded = match config {
             Ok(config) => {
-                let changes = config.changes_of(&self.config);
+                self.discovery.follow(&config, DNS_LIMIT).await;
+                let expanded = self.discovery.expand(&config);
+                let changes = expanded.changes_of(&self.expanded);
                 // After a signal for the same change, say.
                 if matches!(cause, Cause::Change) && changes.is_empty() {
                     self.host.note_unchanged_configuration();
                     tracing::info!("{cause}, and means the same");
                     return;
                 }
-                self.go_on_with(config, &changes, causes).await
+                self.go_on_with(config, expanded, &changes, causes).await
             }
             Err(failure) => {
                 self.host.note_failed_reload();
@@ -121,10 +146,11 @@ impl Running<'_> {
         };
         match &reloaded {
             Ok(Reloaded { changes, warnings }) => {
-                tracing::info!(
-                    "{cause}: the configuration was read again, which {changes}; open \
-                     connections go on"
-                );
+                let read = match cause {
+                    Cause::Dns => "",
+                    _ => "the configuration was read again, which ",
+                };
+                tracing::info!("{cause}: {read}{changes}; open connections go on");
                 for warning in warnings {
                     tracing::warn!("{warning}");
                 }
@@ -141,17 +167,18 @@ impl Running<'_> {
     async fn go_on_with(
         &mut self,
         config: ConfigFile,
+        expanded: ConfigFile,
         changes: &Changes,
         causes: &mut Causes<'_>,
     ) -> Result<Reloaded, Failure> {
-        let plan = Plan::of_file(&config);
+        let plan = Plan::of_file(&expanded);
         let reloading = self.host.reload(plan.clone(), FILTER);
         reloading.await.map_err(with_remedy)?;
         let reloaded = Reloaded {
             changes: changes.to_string(),
             warnings: config.warnings().iter().map(ToString::to_string).collect(),
         };
-        (self.config, self.plan) = (config, plan);
+        (self.config, self.expanded, self.plan) = (config, expanded, plan);
         if let Err(failure) = causes.follow(&self.config) {
             tracing::error!("{failure}; changes of it are not seen");
         }
@@ -170,6 +197,10 @@ fn not_reloaded(failure: Failure) -> NotReloaded {
         Failure::Runtime(_) => NotReloaded::Start(failure.to_string()),
     }
 }
+
+/// How long a reload waits for DNS to say which replicas a new name stands for; what takes
+/// longer is learnt later.
+const DNS_LIMIT: Duration = Duration::from_secs(2);
 
 /// Requests for a reload that may wait for their turn.
 const MOST_WAITING: usize = 8;

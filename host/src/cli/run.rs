@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use dtr_lb::plan::Plan;
-use dtr_lb::{Host, HostOptions};
+use dtr_lb::{Discovery, Host, HostOptions};
 
 use super::config_args::ConfigArgs;
 use super::failure::Failure;
@@ -36,11 +36,16 @@ pub(super) fn run(
             reloads: Some(reloads),
             ..options
         };
-        let plan = Plan::of_file(&config);
+        let mut discovery = Discovery::default();
+        discovery.follow(&config, options.resolve_limit).await;
+        let expanded = discovery.expand(&config);
+        let plan = Plan::of_file(&expanded);
         let mut running = Running {
             host: start(&plan, options).await?,
             config_args,
             config,
+            discovery,
+            expanded,
             plan,
         };
         log_addresses(&running.host, &running.plan);
@@ -53,6 +58,7 @@ pub(super) fn run(
                     SignalAction::Reload => Cause::Signal,
                 },
                 cause = causes.next() => cause,
+                () = running.rediscovered() => Cause::Dns,
             };
             service_manager::reloading();
             running.reload(cause, &mut causes).await;

@@ -56,6 +56,7 @@ impl Check {
         let mut report = Report::new(self.config_args.name(), strictness);
         match self.config_args.read() {
             Ok(file) => {
+                let file = self.discover(file, &mut report)?;
                 self.examine(&file, module_cache, &mut report);
                 // Of a configuration that is wrong, nobody knows whom it means.
                 if self.probe && report.is_right() {
@@ -69,6 +70,15 @@ impl Check {
             Err(errors) => report.refuse(&errors),
         }
         Ok(report)
+    }
+
+    /// With the replicas that DNS has now for names that stand for many.
+    fn discover(&self, file: ConfigFile, report: &mut Report) -> Result<ConfigFile, Failure> {
+        let (expanded, warnings) = super::discover::once(file)?;
+        for warning in warnings {
+            report.warn(warning);
+        }
+        Ok(expanded)
     }
 
     /// Adds what takes more than reading a configuration.

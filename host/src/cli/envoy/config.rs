@@ -25,3 +25,18 @@ pub(super) fn only_balancer(file: ConfigFile) -> Result<ConfigFile, Failure> {
     }
     Ok(file)
 }
+
+/// The same, if nothing of it comes and goes.
+///
+/// # Errors
+/// DNS says which replicas there are, and what is written here stays as it is.
+pub(super) fn without_discovery(file: &ConfigFile) -> Result<(), Failure> {
+    match file.discovered_names().first() {
+        None => Ok(()),
+        Some(name) => Err(Failure::Usage(anyhow!(
+            "{} stands for replicas that come and go (\"discover\"), and what is written here \
+             stays as it is; use --dynamic --watch, or --kubernetes",
+            name.name()
+        ))),
+    }
+}

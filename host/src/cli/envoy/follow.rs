@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::Context;
 use dtr_lb::config::ConfigFile;
 use dtr_lb::envoy::{Applied, Change, Confirmed, Folder, FolderError};
-use dtr_lb::filter_for_envoy;
 use dtr_lb::plan::Plan;
+use dtr_lb::{Discovery, filter_for_envoy};
 use tokio::sync::Notify;
 
 use super::super::config_args::ConfigArgs;
@@ -21,13 +21,18 @@ use super::config::only_balancer;
 pub(super) struct Follower<'a> {
     pub(super) config_args: &'a ConfigArgs,
     pub(super) folder: Folder,
+    /// As the operator wrote it.
     pub(super) config: ConfigFile,
+    pub(super) discovery: Discovery,
+    /// With the replicas that DNS has; the one in use.
+    pub(super) expanded: ConfigFile,
 }
 
 impl Follower<'_> {
     /// Has Envoys go on with the configuration as it is, and ends when what an earlier one
     /// left is gone.
     pub(super) async fn once(&mut self) -> Result<(), Failure> {
+        self.discover().await;
         match self.apply().await.map_err(anyhow::Error::from)? {
             Applied::First => self.print_first()?,
             Applied::Unchanged => print("nothing has changed")?,
@@ -52,6 +57,7 @@ impl Follower<'_> {
         let mut signals = Signals::new().context("signals can't be awaited")?;
         let watch = Watch::new(file).with_context(|| format!("{}", file.display()))?;
         log_warnings(&self.config);
+        self.discover().await;
         match self.apply().await.map_err(anyhow::Error::from)? {
             Applied::First => self.print_first()?,
             Applied::Unchanged => tracing::info!("{}: in force already", file.display()),
@@ -79,9 +85,10 @@ impl Follower<'_> {
     async fn follow(&mut self, file: &Path, mut watch: Watch, reload: &Notify) {
         let file = file.display();
         loop {
-            tokio::select! {
-                () = watch.changed() => {}
-                () = reload.notified() => {}
+            let is_read_again = tokio::select! {
+                () = watch.changed() => true,
+                () = reload.notified() => true,
+                () = self.discovery.looked_up() => false,
                 () = self.folder.leftovers() => {
                     match self.remove_leftovers().await {
                         Ok(0) => {}
@@ -92,8 +99,12 @@ impl Follower<'_> {
                     }
                     continue;
                 }
-            }
-            let config = match self.read_again() {
+            };
+            let config = match is_read_again {
+                true => self.read_again(),
+                false => Ok(self.config.clone()),
+            };
+            let config = match config {
                 Ok(config) => config,
                 Err(error) => {
                     tracing::error!("{error}; Envoy goes on as before");
@@ -101,6 +112,7 @@ impl Follower<'_> {
                 }
             };
             match self.go_on_with(config).await {
+                Ok(None) if !is_read_again => {}
                 Ok(None) => tracing::info!("{file}: in force already"),
                 Ok(Some(line)) => tracing::info!("{file}: {line}"),
                 Err(error) => {
@@ -123,27 +135,35 @@ impl Follower<'_> {
 
     /// Has Envoys go on with another configuration; what that changes.
     async fn go_on_with(&mut self, config: ConfigFile) -> Result<Option<String>, FolderError> {
-        let before = std::mem::replace(&mut self.config, config);
-        let changes = self.config.changes_of(&before);
+        let config_before = std::mem::replace(&mut self.config, config);
+        let before = self.discover().await;
+        let changes = self.expanded.changes_of(&before);
         match self.apply().await {
             Ok(Applied::Changed(change)) => {
                 Ok(Some(format!("{changes}; {}", self.describe(&change))))
             }
             Ok(Applied::First | Applied::Unchanged) => Ok(None),
             Err(error) => {
-                self.config = before;
+                (self.config, self.expanded) = (config_before, before);
                 Err(error)
             }
         }
     }
 
+    /// Has the replicas that DNS has now; those before.
+    async fn discover(&mut self) -> ConfigFile {
+        self.discovery.follow(&self.config, DNS_LIMIT).await;
+        let expanded = self.discovery.expand(&self.config);
+        std::mem::replace(&mut self.expanded, expanded)
+    }
+
     async fn apply(&mut self) -> Result<Applied, FolderError> {
-        let plan = Plan::of_file(&self.config);
+        let plan = Plan::of_file(&self.expanded);
         self.folder.apply(&plan, &filter_for_envoy(&plan)).await
     }
 
     async fn remove_leftovers(&mut self) -> Result<usize, FolderError> {
-        let plan = Plan::of_file(&self.config);
+        let plan = Plan::of_file(&self.expanded);
         let filter = filter_for_envoy(&plan);
         self.folder.remove_leftovers(&plan, &filter).await
     }
@@ -192,3 +212,6 @@ pub(super) fn start_with(bootstrap: &Path) -> String {
         bootstrap.display()
     )
 }
+
+/// How long DNS is waited for; what takes longer is learnt later.
+const DNS_LIMIT: Duration = Duration::from_secs(5);

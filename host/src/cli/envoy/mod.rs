@@ -13,10 +13,10 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 use dtr_lb::config::ConfigFile;
 use dtr_lb::envoy::{BootstrapOptions, Folder, bootstrap};
-use dtr_lb::filter_for_envoy;
 use dtr_lb::plan::Plan;
+use dtr_lb::{Discovery, filter_for_envoy};
 
-use self::config::only_balancer;
+use self::config::{only_balancer, without_discovery};
 use self::follow::{Follower, start_with};
 use super::config_args::ConfigArgs;
 use super::failure::Failure;
@@ -98,6 +98,9 @@ impl Envoy {
         let out = std::path::absolute(&self.out)
             .with_context(|| format!("--out {} is not a folder", self.out.display()))
             .map_err(Failure::Usage)?;
+        if !self.dynamic && !self.kubernetes {
+            without_discovery(&config)?;
+        }
         match (&self.wasm_url, self.kubernetes, self.dynamic) {
             (Some(url), ..) => self.write_istio(&config, &out, url),
             (None, true, _) => self.write_kubernetes(&config, &out),
@@ -140,7 +143,9 @@ impl Envoy {
         let mut follower = Follower {
             config_args: &self.config_args,
             folder,
+            expanded: config.clone(),
             config,
+            discovery: Discovery::default(),
         };
         runtime.block_on(async {
             match watched {
