@@ -87,13 +87,18 @@ impl Config {
     /// Balances one replica on this port.
     pub(crate) fn balancing(port: u16, fields: Value) -> Config {
         let config = Config::new(port);
+        config.balances(fields);
+        config
+    }
+
+    /// From now on it balances with these fields besides the usual ones.
+    pub(crate) fn balances(&self, fields: Value) {
         let usual = json!({
             "fqdn": "dtr.example.com",
-            "replicas": [{ "address": "127.0.0.1", "ports": { "443": port } }],
+            "replicas": [{ "address": "127.0.0.1", "ports": { "443": self.port } }],
             "listeners": [{ "bind": format!("{ADDRESS}:0"), "port": 443 }],
         });
-        config.write_all(usual, fields);
-        config
+        self.write_all(usual, fields);
     }
 
     /// From now on it forwards with these fields besides the usual ones.

@@ -1,0 +1,81 @@
+//! A name server whose answers a test changes.
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use hickory_proto::op::{Message, OpCode, ResponseCode};
+use hickory_proto::rr::rdata::{A, SRV};
+use hickory_proto::rr::{Name, RData, Record};
+
+/// Answers on a port of 127.0.0.1 for as long as the test runs.
+pub(crate) struct NameServer {
+    pub(crate) address: SocketAddr,
+    records: Records,
+}
+
+/// Of each name, all lower case and without the last dot.
+type Records = Arc<Mutex<HashMap<String, Vec<RData>>>>;
+
+impl NameServer {
+    pub(crate) fn start() -> NameServer {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let records = Records::default();
+        let of_thread = Arc::clone(&records);
+        thread::spawn(move || {
+            let mut query = [0; 4096];
+            while let Ok((length, client)) = socket.recv_from(&mut query) {
+                let answer = answer(&query[..length], &of_thread);
+                let _ = socket.send_to(&answer, client);
+            }
+        });
+        NameServer { address, records }
+    }
+
+    /// From now on the name has these addresses; none: there is no such name.
+    pub(crate) fn addresses(&self, name: &str, addresses: &[&str]) {
+        let addresses = addresses.iter().map(|ip| {
+            let ip: Ipv4Addr = ip.parse().unwrap();
+            RData::A(A(ip))
+        });
+        self.set(name, addresses.collect());
+    }
+
+    /// From now on the name has these records: priority, weight, port and target.
+    pub(crate) fn services(&self, name: &str, services: &[(u16, u16, u16, &str)]) {
+        let services = services.iter().map(|(priority, weight, port, target)| {
+            let target = Name::from_ascii(target).unwrap();
+            RData::SRV(SRV::new(*priority, *weight, *port, target))
+        });
+        self.set(name, services.collect());
+    }
+
+    fn set(&self, name: &str, records: Vec<RData>) {
+        let mut all = self.records.lock().unwrap();
+        all.insert(name.to_owned(), records);
+    }
+}
+
+fn answer(query: &[u8], records: &Records) -> Vec<u8> {
+    let query = Message::from_vec(query).unwrap();
+    let mut answer = Message::response(query.metadata.id, OpCode::Query);
+    let asked = query.queries.first().unwrap();
+    answer.add_query(asked.clone());
+    let name = asked.name().to_ascii().to_lowercase();
+    let records = records.lock().unwrap();
+    let found = records.get(name.trim_end_matches('.'));
+    match found.filter(|found| !found.is_empty()) {
+        None => answer.metadata.response_code = ResponseCode::NXDomain,
+        Some(found) => {
+            let of_type = found
+                .iter()
+                .filter(|it| it.record_type() == asked.query_type());
+            let records =
+                of_type.map(|data| Record::from_rdata(asked.name().clone(), 0, data.clone()));
+            answer.add_answers(records);
+        }
+    }
+    answer.to_vec().unwrap()
+}
