@@ -196,6 +196,11 @@ impl Balancer {
         }
     }
 
+    /// A connection of a listener is refused, before a replica is chosen for it.
+    pub fn refused(&mut self, listener: ListenerId, refusal: Refusal) {
+        self.pool.count_refused(listener, refusal);
+    }
+
     /// Takes in one fact. What follows from it waits in [`Balancer::next_effect`].
     /// Facts about unknown probes and connections are harmless.
     pub fn observe(&mut self, fact: Fact<'_>, now: Moment) {

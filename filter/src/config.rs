@@ -4,9 +4,11 @@
 //! file is convenient: every default is filled in, times are milliseconds.
 
 use crate::balance::order::Order;
+use crate::clients::Networks;
 use crate::contract::ClusterNames;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// The whole of it: one registry, or several services on the same ports.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,6 +87,9 @@ pub struct Config {
     /// How the replicas are compared with each other; `None`: they are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compare: Option<Compare>,
+    /// Which clients may connect; `None`: all, and nobody looks who they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clients: Option<ClientRules>,
     /// Who may change a replica's state on the admin listener.
     pub admin: Admin,
 }
@@ -181,6 +186,38 @@ pub struct Passive {
     pub window_ms: u64,
     /// ... take it out for this time.
     pub hold_ms: u64,
+}
+
+/// Which clients may connect.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientRules {
+    /// Proxies that may say who their clients are. A host that looks itself lets nobody else
+    /// get here.
+    #[serde(default)]
+    pub trusted_proxies: Networks,
+    /// Clients from here may; `None`: all that are not denied.
+    #[serde(default)]
+    pub allow: Option<Networks>,
+    /// Clients from here may not, even where they are allowed.
+    #[serde(default)]
+    pub deny: Networks,
+    /// At most this many connections of one client are open; `None`: no limit.
+    #[serde(default)]
+    pub max_connections: Option<u32>,
+}
+
+impl ClientRules {
+    /// Whether clients of this address may connect.
+    pub(crate) fn allows(&self, client: IpAddr) -> bool {
+        let is_allowed = |networks: &Networks| networks.contain(client);
+        !self.deny.contain(client) && self.allow.as_ref().is_none_or(is_allowed)
+    }
+
+    /// Whether it depends on the address who may.
+    pub(crate) fn names_addresses(&self) -> bool {
+        self.allow.is_some() || self.deny != Networks::default()
+    }
 }
 
 /// One replica.

@@ -15,6 +15,7 @@
 pub mod admin;
 pub mod balance;
 pub mod balancer;
+pub mod clients;
 pub mod compare;
 pub mod config;
 pub mod contract;

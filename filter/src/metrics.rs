@@ -58,7 +58,8 @@ impl Metrics {
         }
         for listener in &config.listeners {
             effects.declare(metric_name::listener_connections(listener.port));
-            for refusal in Refusal::ALL {
+            let of_clients = config.clients.iter().flat_map(|_| Refusal::OF_CLIENTS);
+            for refusal in Refusal::ALL.into_iter().chain(of_clients) {
                 let name = metric_name::listener_refused(listener.port, refusal.name());
                 effects.declare(name);
             }

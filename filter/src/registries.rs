@@ -2,6 +2,7 @@
 //! connection is for the one whose name its client asks for.
 
 use crate::balancer::Balancer;
+use crate::clients::Clients;
 use crate::config::{Config, PluginConfig};
 use crate::contract::ServerNames;
 use crate::shared::board::Store;
@@ -15,6 +16,8 @@ pub struct Registries {
     /// The number of the next.
     next: u32,
     selection: Selection,
+    /// Which clients may connect, whichever registry they ask for.
+    pub clients: Clients,
 }
 
 /// One registry.
@@ -80,6 +83,10 @@ impl Registries {
             self.all.push(removed);
         }
         self.selection = self.selection(config);
+        // The same in all.
+        let first = config.registries().first();
+        self.clients
+            .configure(first.and_then(|first| first.clients.as_ref()));
     }
 
     /// Whether there is no registry at all.

@@ -60,6 +60,7 @@ pub(crate) fn config(replicas: usize) -> Config {
             start: Start::Up,
         },
         compare: None,
+        clients: None,
         admin: Admin {
             token: None,
             loopback: true,

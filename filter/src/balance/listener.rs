@@ -4,7 +4,7 @@ use super::availability::Availability;
 use super::choice::{Choice, Load};
 use super::replica::ReplicaId;
 use crate::config::Policy;
-use crate::contract::{Others, Route, Routes};
+use crate::contract::{Others, Route, Routes, UNTRUSTED_HEADER};
 use crate::random::Random;
 use std::collections::HashMap;
 
@@ -22,12 +22,26 @@ pub enum Refusal {
     AllDown,
     /// Each replica is in drain or in maintenance.
     AllAway,
+    /// Its client is from a network that may not connect.
+    Denied,
+    /// Its client has as many connections as it may have.
+    ClientLimit,
+    /// Its client is no trusted proxy, and has sent a PROXY header.
+    UntrustedHeader,
     /// The connection came from a listener the configuration does not have.
     UnknownListener,
 }
 
 impl Refusal {
-    /// Each of them, for those who define metrics.
+    /// Those for which one is refused before a replica is chosen, where there are rules for
+    /// clients.
+    pub const OF_CLIENTS: [Refusal; 3] = [
+        Refusal::Denied,
+        Refusal::ClientLimit,
+        Refusal::UntrustedHeader,
+    ];
+
+    /// Each of the others, for those who define metrics.
     pub const ALL: [Refusal; 4] = [
         Refusal::AllFull,
         Refusal::AllDown,
@@ -41,6 +55,9 @@ impl Refusal {
             Refusal::AllFull => "all-full",
             Refusal::AllDown => "all-down",
             Refusal::AllAway => "all-away",
+            Refusal::Denied => "denied",
+            Refusal::ClientLimit => "client-limit",
+            Refusal::UntrustedHeader => UNTRUSTED_HEADER,
             Refusal::UnknownListener => "unknown-listener",
         }
     }
@@ -133,12 +150,17 @@ impl Listener {
                 Some(Availability::Down) => Refusal::AllDown,
                 _ => Refusal::AllAway,
             };
-            let times = self.refused.entry(refusal).or_default();
-            *times = times.saturating_add(1);
+            self.count_refused(refusal);
             return Err(refusal);
         };
         self.given = self.given.saturating_add(1);
         Ok(ReplicaId(chosen as u32))
+    }
+
+    /// A connection was refused.
+    pub(crate) fn count_refused(&mut self, refusal: Refusal) {
+        let times = self.refused.entry(refusal).or_default();
+        *times = times.saturating_add(1);
     }
 
     /// Adds the best runner-up that a route has, and all the others unless one of

@@ -175,6 +175,13 @@ impl Pool {
         Ok(listener.with_runner_up(chosen, position, &self.ring))
     }
 
+    /// A connection of a listener was refused before anything was chosen for it.
+    pub(crate) fn count_refused(&mut self, listener: ListenerId, refusal: Refusal) {
+        if let Some(listener) = self.listeners.get_mut(listener.0) {
+            listener.count_refused(refusal);
+        }
+    }
+
     /// The route of a choice.
     pub(crate) fn route(&self, listener: ListenerId, chosen: Chosen) -> Option<&Route> {
         self.listener(listener)?.route(chosen)

@@ -36,6 +36,17 @@ pub const SERVICE_PROPERTY: &str = "dtr_lb_service";
 /// several services it wants.
 pub const HELLO_TIMEOUT: &str = "hello-timeout";
 
+/// The filter state under which an Envoy says who has connected, an address and a port, where a
+/// PROXY header may say that the client is another.
+pub const PEER_STATE: &str = "dtr_lb.peer";
+
+/// The property that [`PEER_STATE`] is.
+pub const PEER_PROPERTY: &str = "filter_state\0dtr_lb.peer";
+
+/// What the access log calls the end of a client that sends a PROXY header and is no trusted
+/// proxy.
+pub const UNTRUSTED_HEADER: &str = "untrusted-proxy-header";
+
 /// What the access log calls the end of a connection that is closed because its replica
 /// turned unhealthy.
 pub const REPLICA_DOWN: &str = "replica-down";
@@ -62,6 +73,7 @@ mod tests {
         let path = ["xds", "upstream_host_metadata", "filter_metadata"];
         let path = [&path[..], &[METADATA, METADATA_REPLICA]].concat();
         assert_eq!(REPLICA_PROPERTY, path.join("\0"));
+        assert_eq!(PEER_PROPERTY, ["filter_state", PEER_STATE].join("\0"));
         assert_eq!(REFUSAL_STATE, format!("wasm.{REFUSAL_PROPERTY}"));
     }
 }

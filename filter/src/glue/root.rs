@@ -131,6 +131,7 @@ pub(super) fn tick(vm: &mut Vm, root: u32) {
         registry.balancer.observe(Fact::Tick, now);
     }
     sync_and_carry_out(vm, now);
+    vm.registries.clients.tick(&mut vm.shared, now);
     vm.registries.forget_removed(&mut vm.shared, now);
     rearm(vm, now);
     if vm.leaving == Some(root) && leave(vm, root, now) {

@@ -4,10 +4,13 @@ use super::host;
 use super::http::End;
 use super::upstream::{self, ReplicaEnd, observe_outcome};
 use super::vm::Vm;
-use crate::balance::listener::ListenerId;
+use crate::balance::listener::{ListenerId, Refusal};
 use crate::balance::stream::StreamId;
 use crate::balancer::{Admission, Balancer};
-use crate::contract::{HELLO_TIMEOUT, REFUSAL_PROPERTY, SERVICE_PROPERTY, STEERING_FUNCTION};
+use crate::clients::Ends;
+use crate::contract::{
+    HELLO_TIMEOUT, PEER_PROPERTY, REFUSAL_PROPERTY, SERVICE_PROPERTY, STEERING_FUNCTION,
+};
 use crate::effect::Fact;
 use crate::random;
 use crate::registries::{Registry, RegistryId};
@@ -96,6 +99,19 @@ fn open(vm: &mut Vm, context: u32, port: Option<u16>, id: RegistryId) -> Opened 
     let Some(listener) = listener(balancer, port) else {
         return Opened::Unsteered;
     };
+    let stream = StreamId(context);
+    if vm.registries.clients.needs_client() {
+        let admitted = (vm.registries.clients).admit(&mut vm.shared, stream, ends(), now);
+        if let Err(refusal) = admitted {
+            if let Some(registry) = vm.registries.get_mut(id) {
+                registry.balancer.refused(listener, refusal);
+            }
+            return refuse(id, refusal);
+        }
+    }
+    let Some(Registry { balancer, .. }) = vm.registries.get_mut(id) else {
+        return Opened::Unsteered;
+    };
     let store = &mut vm.shared;
     if balancer.is_behind(store) {
         balancer.refresh(store, now);
@@ -105,23 +121,30 @@ fn open(vm: &mut Vm, context: u32, port: Option<u16>, id: RegistryId) -> Opened 
         true => client(&host::property(host::CLIENT).unwrap_or_default()),
         false => 0,
     };
-    let stream = StreamId(context);
     let steered = match balancer.admit(stream, listener, client, now) {
         Admission::Steer(_, route) => {
             host::call_foreign_function(STEERING_FUNCTION, route.steering())
         }
-        Admission::Refuse(refusal) => {
-            host::set_property(REFUSAL_PROPERTY, refusal.name());
-            // Closed before anything is sent; Pause keeps the proxy from connecting.
-            let _ = hostcalls::close_downstream();
-            return Opened::Refused(id);
-        }
+        Admission::Refuse(refusal) => return refuse(id, refusal),
     };
     if steered.is_err() {
         balancer.observe(Fact::NotSteered(stream), now);
     }
     balancer.share_limits(store, now);
     Opened::For(id)
+}
+
+/// Closes a connection before anything is sent; Pause keeps the proxy from connecting.
+fn refuse(registry: RegistryId, refusal: Refusal) -> Opened {
+    host::set_property(REFUSAL_PROPERTY, refusal.name());
+    let _ = hostcalls::close_downstream();
+    Opened::Refused(registry)
+}
+
+/// Who is at the other end of the connection at hand.
+fn ends() -> Option<Ends> {
+    let client = host::property(host::CLIENT)?;
+    Ends::of(&client, host::property(PEER_PROPERTY).as_deref())
 }
 
 /// A replica has ended its side of a connection, before its first byte.
@@ -139,6 +162,9 @@ pub(super) fn closed(vm: &mut Vm, context: u32, opened: Option<Opened>, end: Rep
         forget_waiting(vm, context);
     }
     let now = vm.clock.now();
+    vm.registries
+        .clients
+        .closed(&mut vm.shared, StreamId(context));
     let Some(Registry { balancer, .. }) = registry_of(vm, opened) else {
         return;
     };
@@ -175,6 +201,10 @@ pub(super) fn adopt(vm: &mut Vm, root: u32, now: Moment) {
         if let Some(listener) = listener(&registry.balancer, port) {
             let fact = Fact::Adopted(StreamId(context), listener, &name);
             registry.balancer.observe(fact, now);
+        }
+        let clients = &mut vm.registries.clients;
+        if clients.needs_client() {
+            clients.adopt(&mut vm.shared, StreamId(context), ends());
         }
     }
     let _ = hostcalls::set_effective_context(root);

@@ -44,6 +44,7 @@ pub fn sample_config(replicas: usize) -> Config {
             start: Start::Up,
         },
         compare: None,
+        clients: None,
         admin: Admin {
             token: None,
             loopback: true,

@@ -77,6 +77,7 @@ pub(super) fn filter_configuration(
             start: config.health.start,
         },
         compare: compare(config),
+        clients: None,
         admin: config
             .admin
             .as_ref()
