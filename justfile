@@ -30,7 +30,7 @@ chaos *args:
 chaos-results *args:
     cargo build --release --workspace --bins && "${CARGO_TARGET_DIR:-target}/release/chaos" --out tests/chaos/RESULTS.md --rate 1000 --seconds 95 --peer-seconds 3 {{ args }}
 
-# Look for inputs that break the engine or a reader, for two minutes: just fuzz hostcalls, pairs, import or requested_name.
+# Look for inputs that break the engine or a reader, for two minutes: just fuzz hostcalls, pairs, import, proxy_header or requested_name.
 fuzz target *args:
     cargo +nightly fuzz run {{ target }} -- -max_total_time=120 {{ args }}
 

@@ -58,6 +58,7 @@ pub use filter::{FILTER, filter_for_envoy, filter_for_services};
 pub use filters::rehearsal::{Rehearsal, rehearse};
 pub use http_client::{HttpError, HttpServer, http_get, http_request};
 pub use net::fd_limit::FilesLacking;
+pub use net::proxy_header::{ConnectionAddresses, ReceivedHeader};
 pub use net::requested_name::RequestedName;
 pub use proxy::host::Host;
 pub use proxy::options::HostOptions;

@@ -240,6 +240,23 @@ impl Proxy {
         .await;
     }
 
+    /// Waits for a line of the access log that has all of this.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn logs_a_connection(&self, fields: &[&str]) {
+        let what = format!("a connection's line with {fields:?}");
+        eventually(LIMIT, what, async || {
+            let lines = self.logged("access: connection ");
+            let has_all = |line: &&String| fields.iter().all(|field| line.contains(field));
+            match lines.iter().find(has_all) {
+                Some(_) => Ok(()),
+                None => Err(format!("{lines:#?}")),
+            }
+        })
+        .await;
+    }
+
     /// Waits until `times` lines of the log hold this text.
     ///
     /// # Panics

@@ -16,6 +16,9 @@ pub enum Traffic {
     Answers,
     /// HTTP: 200 to everything, with this body.
     Delivers(&'static [u8]),
+    /// As `Answers`, after a PROXY header, whose contents are in `x-told`; without one it
+    /// closes.
+    AnswersIfTold,
     /// Every byte back, and the end after the last.
     Echoes,
     /// Its name on a line, once a byte has come, then every byte back.
@@ -81,6 +84,16 @@ impl Traffic {
                     stream.write_all(&answer(200, &[], body)).await?;
                 }
             }
+            Self::AnswersIfTold => {
+                let Some(told) = told(&mut stream).await? else {
+                    return Ok(());
+                };
+                while let Some(request) = Request::read(&mut stream).await? {
+                    seen.lock().unwrap().requests.push(request);
+                    let headers = [("x-replica", name), ("x-told", &told)];
+                    stream.write_all(&answer(200, &headers, b"")).await?;
+                }
+            }
             Self::Echoes => {
                 let (mut from, mut to) = stream.split();
                 tokio::io::copy(&mut from, &mut to).await?;
@@ -133,6 +146,36 @@ impl Traffic {
         }
         stream.shutdown().await
     }
+}
+
+/// Reads a PROXY header, and gives it as version 1 would have it: `TCP4 SOURCE DESTINATION
+/// PORT PORT`, or `UNKNOWN`. `None`: there is none.
+async fn told(stream: &mut TcpStream) -> io::Result<Option<String>> {
+    let mut start = [0; 6];
+    stream.read_exact(&mut start).await?;
+    if start == *b"PROXY " {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\r\n") {
+            line.push(stream.read_u8().await?);
+        }
+        return Ok(Some(String::from_utf8_lossy(&line).trim_end().to_owned()));
+    }
+    let mut rest = [0; 10];
+    stream.read_exact(&mut rest).await?;
+    if start != *b"\r\n\r\n\0\r" || !rest.starts_with(b"\nQUIT\n") {
+        return Ok(None);
+    }
+    let mut addresses = vec![0; usize::from(u16::from_be_bytes([rest[8], rest[9]]))];
+    stream.read_exact(&mut addresses).await?;
+    Ok(match (rest[6], rest[7], &addresses[..]) {
+        (0x21, 0x11, [a, b, c, d, w, x, y, z, ports @ ..]) => {
+            let port = |at: usize| u16::from_be_bytes([ports[at], ports[at + 1]]);
+            let (from, to) = (port(0), port(2));
+            Some(format!("TCP4 {a}.{b}.{c}.{d} {w}.{x}.{y}.{z} {from} {to}"))
+        }
+        (0x20, _, _) => Some("UNKNOWN".to_owned()),
+        _ => None,
+    })
 }
 
 /// Sends `bytes` bytes of noise and the end.

@@ -28,6 +28,7 @@ mod operator;
 mod orders;
 mod policies;
 mod probes;
+mod proxy_protocol;
 mod rest;
 mod services;
 mod spread;

@@ -138,7 +138,7 @@ impl Config {
 
     /// The fields of the balancer that are others.
     fn general_fields_other_than(&self, before: &Config) -> Vec<&'static str> {
-        other(compared!(
+        let fields = compared!(
             self,
             before,
             [
@@ -157,7 +157,19 @@ impl Config {
                 drain_delay,
                 drain_timeout
             ]
-        ))
+        );
+        let trusted = |it: &Config| it.trusted_proxies.as_ref().map(|it| it.networks.clone());
+        let timeout = |it: &Config| it.trusted_proxies.as_ref().map(|it| it.timeout);
+        let more = [
+            ("accept_proxy_from", trusted(self) != trusted(before)),
+            (
+                "proxy_protocol_timeout",
+                trusted(self).is_some()
+                    && trusted(before).is_some()
+                    && timeout(self) != timeout(before),
+            ),
+        ];
+        other(fields.into_iter().chain(more))
     }
 
     /// What clients ask for besides the fqdn.
@@ -252,6 +264,11 @@ mod tests {
                 R1,
                 r#", "listeners": [{"bind": "0.0.0.0:443"}], "max_connections": 5"#,
                 "changes listeners, max_connections",
+            ),
+            (
+                R1,
+                r#", "accept_proxy_from": ["10.0.0.1"]"#,
+                "changes accept_proxy_from",
             ),
         ];
         let before = config(R1, "");

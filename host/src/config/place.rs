@@ -45,7 +45,7 @@ pub(super) const OF_A_SERVICE: [&str; 11] = [
 ];
 
 /// The others: the balancer's.
-pub(super) const OF_THE_BALANCER: [&str; 15] = [
+pub(super) const OF_THE_BALANCER: [&str; 17] = [
     "listeners",
     "admin",
     "state_dir",
@@ -56,6 +56,8 @@ pub(super) const OF_THE_BALANCER: [&str; 15] = [
     "resend_first_flight",
     "half_close_timeout",
     "max_connections",
+    "accept_proxy_from",
+    "proxy_protocol_timeout",
     "dns_refresh",
     "nameservers",
     "drain_delay",

@@ -123,7 +123,7 @@ async fn list(sessions: &Sessions, replica: Option<&str>, services: &[String]) -
         .visit(oldest, |_, record| {
             let service = record.service.get().and_then(|place| services.get(place));
             list.sessions.push(ListedSession {
-                client: record.client,
+                client: record.client.get(),
                 listener: record.listener,
                 service: service.cloned(),
                 replica: record.replica().as_deref().map(str::to_owned),

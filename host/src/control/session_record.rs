@@ -11,7 +11,8 @@ use crate::control::command::SessionControl;
 /// An open session, as it is known outside of its task. The session keeps what it counts
 /// here and nowhere else, so that to be known costs it nothing.
 pub(crate) struct SessionRecord {
-    pub(crate) client: SocketAddr,
+    /// The other end of its connection, or the one that a trusted proxy says is behind it.
+    pub(crate) client: Cell<SocketAddr>,
     /// Where it was accepted.
     pub(crate) listener: SocketAddr,
     pub(crate) began: Instant,
@@ -27,7 +28,7 @@ pub(crate) struct SessionRecord {
 impl SessionRecord {
     pub(crate) fn new(client: SocketAddr, listener: SocketAddr) -> SessionRecord {
         SessionRecord {
-            client,
+            client: Cell::new(client),
             listener,
             began: Instant::now(),
             control: SessionControl::default(),

@@ -23,6 +23,11 @@ fn line(plan: &Plan) -> String {
         .services
         .as_ref()
         .map(|_| "server_name=\"%REQUESTED_SERVER_NAME%\"");
+    // Whom a header has named may be made up; who sent it is not.
+    let peer = plan
+        .trusted_proxies
+        .as_ref()
+        .map(|_| "peer=%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%");
     let leading = [
         "client=%DOWNSTREAM_REMOTE_ADDRESS%".to_owned(),
         "listener=%DOWNSTREAM_LOCAL_ADDRESS%".to_owned(),
@@ -41,6 +46,7 @@ fn line(plan: &Plan) -> String {
     ];
     let fields: Vec<String> = leading
         .into_iter()
+        .chain(peer.map(str::to_owned))
         .chain(server_name.map(str::to_owned))
         .chain(fields)
         .collect();

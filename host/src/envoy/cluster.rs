@@ -6,6 +6,7 @@ use dtr_lb_filter::contract::METADATA_REPLICA;
 
 use super::connection::keepalive;
 use super::options::BootstrapOptions;
+use super::proxy_protocol;
 use super::tls::transport_socket;
 use super::yaml::{Node, endpoint_address, extend, metadata, time, yaml};
 use crate::config::{Address, Verify};
@@ -19,6 +20,10 @@ pub(super) fn single(cluster: &Cluster, plan: &Plan, options: &BootstrapOptions)
     }
     let tls = cluster.tls.as_ref();
     let socket = tls.map(|verify| transport_socket(verify, options));
+    let socket = match cluster.proxy_protocol {
+        Some(version) => Some(proxy_protocol::transport_socket(version, socket)),
+        None => socket,
+    };
     let extra = [
         (
             "typed_extension_protocol_options",
@@ -63,11 +68,15 @@ fn serves_traffic(cluster: &Cluster, plan: &Plan) -> bool {
 }
 
 fn traffic(name: &str, members: &[&Cluster], plan: &Plan) -> Node {
+    // The same for all members: it is that of their port.
+    let version = members.iter().find_map(|one| one.proxy_protocol);
+    let socket = version.map(|version| proxy_protocol::transport_socket(version, None));
     let extra = [
         // Left out, a second change within a second reaches the workers only after
         // it: meanwhile they go on trying a replica that is ejected again.
         ("common_lb_config", yaml!({ "update_merge_window": "0s" })),
         ("outlier_detection", outlier_detection()),
+        ("transport_socket", socket.unwrap_or_default()),
     ];
     endpoints(name, members, plan, extra)
 }

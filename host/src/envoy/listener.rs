@@ -7,6 +7,7 @@ use super::connection::keepalive;
 use super::listener_name::ADMIN_NAME;
 use super::options::BootstrapOptions;
 use super::plugin::Plugin;
+use super::proxy_protocol;
 use super::tls::downstream_transport_socket;
 use super::yaml::{Node, socket_address, time, yaml};
 use crate::plan::{Admin, Listener, Plan};
@@ -21,18 +22,16 @@ pub(super) fn traffic(
 ) -> Node {
     let port = listener.port;
     let balancer = Plugin::of_port(port);
+    let peer = plan.trusted_proxies.iter().map(|_| proxy_protocol::peer());
+    let chosen = [balancer.filter(plan, options), tcp_proxy(listener, plan)];
+    let filters: Vec<Node> = peer.chain(chosen).collect();
     yaml!({
         "name": (name),
         "address": (socket_address(listener.bind)),
         "tcp_keepalive": (keepalive()),
-        "listener_filters": (inspectors(plan)),
-        "listener_filters_timeout": (hello_timeout(plan)),
-        "filter_chains": [{
-            "filters": [
-                (balancer.filter(plan, options)),
-                (tcp_proxy(listener, plan)),
-            ],
-        }],
+        "listener_filters": (listener_filters(plan)),
+        "listener_filters_timeout": (listener_filters_timeout(plan)),
+        "filter_chains": [{ "filters": (filters) }],
     })
 }
 
@@ -46,17 +45,28 @@ pub(super) fn tls_inspector() -> Node {
     })
 }
 
-fn inspectors(plan: &Plan) -> Node {
-    match plan.services {
-        None => Node::Null,
-        Some(_) => yaml!([(tls_inspector())]),
+/// What looks at the first bytes of a connection: who its client is, and what it asks for.
+fn listener_filters(plan: &Plan) -> Node {
+    let header = plan
+        .trusted_proxies
+        .iter()
+        .map(|_| proxy_protocol::header());
+    let inspector = plan.services.iter().map(|_| tls_inspector());
+    let filters: Vec<Node> = header.chain(inspector).collect();
+    match filters.is_empty() {
+        true => Node::Null,
+        false => filters.into(),
     }
 }
 
-/// How long it may take to know; then the client is closed.
-fn hello_timeout(plan: &Plan) -> Node {
-    let services = plan.services.as_ref();
-    services.map_or(Node::Null, |services| time(services.hello_timeout))
+/// How long that may take, one after the other; then the client is closed.
+fn listener_filters_timeout(plan: &Plan) -> Node {
+    let header = plan.trusted_proxies.as_ref().map(|it| it.timeout);
+    let hello = plan.services.as_ref().map(|it| it.hello_timeout);
+    match (header, hello) {
+        (None, None) => Node::Null,
+        (header, hello) => time(header.unwrap_or_default() + hello.unwrap_or_default()),
+    }
 }
 
 /// What forwards: to the pool, unless the filter names a cluster.

@@ -20,6 +20,7 @@ mod listener_name;
 mod options;
 mod overload;
 mod plugin;
+mod proxy_protocol;
 mod resources;
 mod running;
 #[cfg(test)]

@@ -179,3 +179,29 @@ fn the_longer_an_attempt_may_take_the_fewer_there_are() {
         assert_eq!(attempts, Some(expected), "{connect_timeout}");
     }
 }
+
+#[test]
+fn a_port_told_of_clients_has_a_transport_socket_that_tells_also_under_tls() {
+    let text = r#"{ "fqdn": "dtr.example.com", "replicas": [{ "address": "10.0.0.1" }],
+        "listeners": [{ "bind": "0.0.0.0:443", "proxy_protocol": "v1" }, { "bind": "0.0.0.0:80" }],
+        "accept_proxy_from": ["10.9.0.0/16"], "proxy_protocol_timeout": "2s" }"#;
+    let plan = Plan::of(&Config::parse(text, "lb.json").unwrap());
+    let yaml = bootstrap(&plan, &BootstrapOptions::with_wasm("/filter.wasm"));
+    let bootstrap: Node = yaml_serde::from_str(&yaml).unwrap();
+    for (name, inner) in [
+        ("443", "envoy.transport_sockets.raw_buffer"),
+        ("443/r1", "envoy.transport_sockets.raw_buffer"),
+        ("ping/r1", "envoy.transport_sockets.tls"),
+    ] {
+        let socket = &cluster(&bootstrap, name)["transport_socket"]["typed_config"];
+        assert_eq!(socket["config"]["version"], "V1", "{name}");
+        assert_eq!(socket["transport_socket"]["name"], inner, "{name}");
+    }
+    assert!(cluster(&bootstrap, "80/r1")["transport_socket"].is_null());
+    let listener = &bootstrap["static_resources"]["listeners"][0];
+    let first = "envoy.filters.listener.proxy_protocol";
+    assert_eq!(listener["listener_filters"][0]["name"], first);
+    assert_eq!(listener["listener_filters_timeout"], "2s");
+    let filters = &listener["filter_chains"][0]["filters"];
+    assert_eq!(filters[0]["name"], "envoy.filters.network.set_filter_state");
+}

@@ -2,7 +2,7 @@
 
 use crate::control::{CloseCommand, Cutter};
 use crate::net::forward::Outcome;
-use dtr_lb_filter::contract::HELLO_TIMEOUT;
+use dtr_lb_filter::contract::{HELLO_TIMEOUT, UNTRUSTED_HEADER};
 
 /// Why a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,12 @@ pub(crate) enum Reason {
     HalfClosed,
     /// The client has not asked for one of several services in time.
     HelloTimeout,
+    /// The client is no trusted proxy, and has sent a PROXY header.
+    UntrustedHeader,
+    /// A trusted proxy has sent no PROXY header, or what can't be read as one.
+    NoHeader,
+    /// It has not sent one in time.
+    HeaderTimeout,
     /// This machine lacked what a connection to a replica takes.
     LocalResources,
     /// Its task panicked, or its worker.
@@ -28,7 +34,7 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    pub(super) const ALL: [Reason; 14] = [
+    pub(super) const ALL: [Reason; 17] = [
         Reason::ClientClosed,
         Reason::ReplicaClosed,
         Reason::ClientReset,
@@ -41,6 +47,9 @@ impl Reason {
         Reason::Idle,
         Reason::HalfClosed,
         Reason::HelloTimeout,
+        Reason::UntrustedHeader,
+        Reason::NoHeader,
+        Reason::HeaderTimeout,
         Reason::LocalResources,
         Reason::InternalError,
     ];
@@ -59,6 +68,9 @@ impl Reason {
             Reason::Idle => "idle",
             Reason::HalfClosed => "half-closed",
             Reason::HelloTimeout => HELLO_TIMEOUT,
+            Reason::UntrustedHeader => UNTRUSTED_HEADER,
+            Reason::NoHeader => "no-proxy-header",
+            Reason::HeaderTimeout => "proxy-header-timeout",
             Reason::LocalResources => "local-resources",
             Reason::InternalError => "internal-error",
         }
@@ -73,6 +85,7 @@ impl From<Outcome> for Reason {
             Outcome::ReplicaClosed | Outcome::Unserved(_) => Reason::ReplicaClosed,
             Outcome::ClientReset => Reason::ClientReset,
             Outcome::ReplicaReset => Reason::ReplicaReset,
+            Outcome::UntrustedHeader => Reason::UntrustedHeader,
             Outcome::Idle => Reason::Idle,
             Outcome::HalfClosed => Reason::HalfClosed,
             Outcome::Ordered(CloseCommand::Close) => Reason::ClosedByFilter,

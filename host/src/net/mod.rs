@@ -8,5 +8,6 @@ pub(crate) mod headers;
 pub(crate) mod local_resources;
 pub(crate) mod own_address;
 pub(crate) mod pipe;
+pub(crate) mod proxy_header;
 pub(crate) mod requested_name;
 pub(crate) mod socket;

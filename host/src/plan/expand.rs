@@ -56,6 +56,7 @@ impl Plan {
                 host: replica.address.clone(),
                 port: replica.port(*port),
                 tls: None,
+                proxy_protocol: config.proxy_protocol(replica, *port),
                 protocol: Protocol::Http1,
                 connect_timeout: config.connect_timeout,
             })
@@ -69,6 +70,7 @@ impl Plan {
                 host: replica.address.clone(),
                 port: replica.port(check.port),
                 tls: check.tls.clone(),
+                proxy_protocol: config.proxy_protocol(replica, check.port),
                 protocol: Protocol::Http1,
                 connect_timeout: probe_connect_timeout(config.health.timeout),
             })
@@ -101,6 +103,7 @@ impl Plan {
             services: None,
             cluster_statuses: cluster_status(config, names).into_iter().collect(),
             max_connections: config.max_connections,
+            trusted_proxies: config.trusted_proxies.clone(),
             drain_delay: config.drain_delay,
             drain_timeout: config.drain_timeout,
             dns_refresh: config.dns_refresh,
@@ -125,6 +128,7 @@ impl Plan {
                     resend_first_flight: chain.resend_first_flight,
                     half_close_timeout: chain.half_close_timeout,
                     max_connections: one.max_connections,
+                    proxy_protocol: None,
                 })
                 .collect(),
             clusters: chain.clusters.iter().flat_map(endpoints).collect(),
@@ -142,6 +146,7 @@ impl Plan {
             services: None,
             cluster_statuses: Vec::new(),
             max_connections: chain.max_connections,
+            trusted_proxies: None,
             drain_delay: chain.drain_delay,
             drain_timeout: chain.drain_timeout,
             dns_refresh: chain.dns_refresh,
@@ -183,6 +188,7 @@ fn endpoints(cluster: &ChainCluster) -> Vec<Cluster> {
             host: endpoint.address.clone(),
             port: endpoint.port,
             tls: cluster.tls.clone(),
+            proxy_protocol: None,
             protocol: cluster.protocol,
             connect_timeout: cluster.connect_timeout,
         })
@@ -207,5 +213,6 @@ fn listener(listener: &config::Listener, config: &Config, names: &ClusterNames) 
         resend_first_flight: config.resend_first_flight,
         half_close_timeout: config.half_close_timeout,
         max_connections: listener.max_connections,
+        proxy_protocol: listener.proxy_protocol,
     }
 }

@@ -77,7 +77,7 @@ pub(super) fn filter_configuration(
             start: config.health.start,
         },
         compare: compare(config),
-        clients: None,
+        clients: clients(config),
         admin: config
             .admin
             .as_ref()
@@ -85,6 +85,17 @@ pub(super) fn filter_configuration(
     };
     // Strings, numbers and lists only: nothing in it can fail to become JSON.
     serde_json::to_value(filter).unwrap_or_default()
+}
+
+/// Where there are rules for clients.
+fn clients(config: &Config) -> Option<filter::ClientRules> {
+    let rules = filter::ClientRules {
+        trusted_proxies: (config.trusted_proxies.as_ref())
+            .map(|proxies| proxies.networks.clone())
+            .unwrap_or_default(),
+        ..filter::ClientRules::default()
+    };
+    (rules != filter::ClientRules::default()).then_some(rules)
 }
 
 /// Asked is what a check over HTTP asks, over TLS if there is one: only there some

@@ -16,6 +16,7 @@ pub(crate) fn plan(endpoints: &[(&str, SocketAddr)]) -> Plan {
         host: Address::Ip(address.ip()),
         port: address.port(),
         tls: None,
+        proxy_protocol: None,
         protocol: Protocol::Http1,
         connect_timeout: Duration::from_millis(100),
     };
@@ -38,6 +39,7 @@ pub(crate) fn plan(endpoints: &[(&str, SocketAddr)]) -> Plan {
         services: None,
         cluster_statuses: Vec::new(),
         max_connections: None,
+        trusted_proxies: None,
         drain_delay: Duration::ZERO,
         drain_timeout: Duration::ZERO,
         dns_refresh: Duration::from_secs(1),

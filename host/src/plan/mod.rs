@@ -21,7 +21,10 @@ pub use dtr_lb_filter::contract::{ADMIN_ROOT, ServerNames, VM_ID, listener_root}
 
 pub use crate::cluster_status::Credentials;
 use crate::config;
-pub use crate::config::{Address, AdminTls, Failure, NetworkFilter, Protocol, Verify, VmSettings};
+pub use crate::config::{
+    Address, AdminTls, Failure, NetworkFilter, Networks, Protocol, ProxyProtocol, TrustedProxies,
+    Verify, VmSettings,
+};
 
 /// Everything a host needs to balance.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +57,9 @@ pub struct Plan {
     /// At most this many clients' connections at once, 1 to 1000000; `None`: as many
     /// as the process may open files for.
     pub max_connections: Option<u32>,
+    /// Who says by the PROXY protocol who its clients are; `None`: nobody, and nothing is
+    /// looked at.
+    pub trusted_proxies: Option<TrustedProxies>,
     /// How long connections are still accepted after SIGTERM, while `/ready` and
     /// `/_ping` say 503 already.
     pub drain_delay: Duration,
@@ -143,6 +149,8 @@ pub struct Listener {
     /// At most this many clients' connections here at once, 1 to 1000000; `None`: no
     /// limit of its own.
     pub max_connections: Option<u32>,
+    /// How replicas are told who the client is; `None`: they are not.
+    pub proxy_protocol: Option<ProxyProtocol>,
 }
 
 /// A name for one endpoint: `443/r1` for traffic, `ping/r1` for probes.
@@ -165,6 +173,8 @@ pub struct Cluster {
     pub port: u16,
     /// TLS towards it (probes only: traffic is never touched).
     pub tls: Option<Verify>,
+    /// What each connection to it begins with; `None`: nothing of ours.
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// What the filters' HTTP calls speak with it.
     pub protocol: Protocol,
     /// How long one connect attempt may take.

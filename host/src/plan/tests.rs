@@ -230,3 +230,34 @@ fn services_have_their_own_clusters_behind_the_same_listeners() {
     let names = several.services.iter().map(|one| one.service_name());
     assert_eq!(names.collect::<Vec<_>>(), [Some("dtr"), Some("quay")]);
 }
+
+#[test]
+fn the_proxy_protocol_of_a_port_is_that_of_its_clusters_and_of_probes_that_go_there() {
+    let rest = r#", "listeners": [
+            { "bind": "0.0.0.0:443", "proxy_protocol": "v2" }, { "bind": "0.0.0.0:80" }]"#;
+    let told = |more: &str| {
+        let plan = plan(1, &format!("{rest}{more}"));
+        let clusters = plan.clusters.iter();
+        let told = clusters.filter(|one| one.proxy_protocol == Some(ProxyProtocol::V2));
+        told.map(|one| one.name.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(told(""), ["443/r1", "ping/r1"]);
+    let health = |target: &str| format!(r#", "health": {{ "target": "{target}" }}"#);
+    assert_eq!(told(&health("http:80/_ping")), ["443/r1"]);
+    assert_eq!(
+        told(&health("https:9443/_ping")),
+        ["443/r1"],
+        "no listener leads there"
+    );
+}
+
+#[test]
+fn the_filter_is_told_of_clients_only_where_there_are_rules() {
+    let rules = |rest: &str| {
+        let plan = plan(1, rest);
+        plan.balancer.unwrap().configuration["clients"].clone()
+    };
+    assert_eq!(rules(""), serde_json::Value::Null);
+    let proxies = rules(r#", "accept_proxy_from": ["192.0.2.7"]"#);
+    assert_eq!(proxies["trusted_proxies"][0], "192.0.2.7/32");
+}

@@ -19,7 +19,8 @@ use crate::filters::chain_state::{FilterChainState, Step};
 use crate::filters::connection_info::ConnectionInfo;
 use crate::metrics::{BytesIndex, ReplicaIndex};
 use crate::net::forward::{DataCallbacks, ForwardHooks};
-use crate::proxy::context::{ListenerContext, WorkerContext};
+use crate::net::proxy_header::ConnectionAddresses;
+use crate::proxy::context::{Disclosure, ListenerContext, WorkerContext};
 use crate::proxy::requested_service::RequestedService;
 use crate::upstream::cluster::Target;
 use proxy_wasm_engine::{Action, Direction, End, TcpInfo, Upstream};
@@ -30,8 +31,9 @@ pub(super) struct Connection {
     pub(super) listener: Rc<ListenerContext>,
     /// Its way through the filters.
     pub(super) chain_state: FilterChainState,
-    /// The socket's own end, where it differs from the listener's.
-    destination: SocketAddr,
+    /// The socket's own end, where it differs from the listener's; of a proxy's client, where
+    /// that one connected to.
+    destination: Cell<SocketAddr>,
     received: Cell<u64>,
     /// What it was asked for by, in TLS, where that was looked at.
     server_name: OnceCell<Arc<str>>,
@@ -50,10 +52,11 @@ impl Connection {
         client: &TcpStream,
     ) -> Connection {
         let id = worker.next_connection();
+        let is_asked = worker.chain.has_others() || listener.disclosure == Disclosure::Told;
         let destination = match listener.address.ip() {
             // Only then does the socket know more than the listener, and the balancer does
             // not ask.
-            ip if ip.is_unspecified() && worker.chain.has_others() => {
+            ip if ip.is_unspecified() && is_asked => {
                 client.local_addr().unwrap_or(listener.address)
             }
             _ => listener.address,
@@ -65,7 +68,7 @@ impl Connection {
             chain_state: FilterChainState::new(&worker.chain),
             worker,
             listener,
-            destination,
+            destination: Cell::new(destination),
             received: Cell::new(0),
             server_name: OnceCell::new(),
             bytes: Cell::new(None),
@@ -94,9 +97,24 @@ impl Connection {
         *fallback.unwrap_or(&self.listener.fallback)
     }
 
-    /// Who the client is: the other end of its connection.
+    /// Who the client is: the other end of its connection, unless a trusted proxy has said
+    /// otherwise.
     pub(super) fn client(&self) -> SocketAddr {
-        self.record().client
+        self.record().client.get()
+    }
+
+    /// A trusted proxy says who the client is, and where it connected to.
+    pub(super) fn is_of(&self, addresses: ConnectionAddresses) {
+        self.record().client.set(addresses.source);
+        self.destination.set(addresses.destination);
+    }
+
+    /// Who the client is, and where it connected to.
+    pub(super) fn addresses(&self) -> ConnectionAddresses {
+        ConnectionAddresses {
+            source: self.client(),
+            destination: self.destination.get(),
+        }
     }
 
     /// The replica's address that it is connected to, or was last.
@@ -149,7 +167,11 @@ impl ConnectionInfo for Connection {
     }
 
     fn info(&self) -> TcpInfo {
-        let mut info = TcpInfo::new(self.open.connection(), self.client(), self.destination);
+        let mut info = TcpInfo::new(
+            self.open.connection(),
+            self.client(),
+            self.destination.get(),
+        );
         info.time = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()

@@ -13,7 +13,7 @@ use crate::filters::vm_owner::VmResources;
 use crate::metrics::{Counters, ListenerIndex};
 use crate::net::forward::Timeouts;
 use crate::net::pipe::Buffers;
-use crate::plan::Plan;
+use crate::plan::{Plan, TrustedProxies};
 use crate::proxy::requested_service::ServiceSelector;
 use crate::proxy::shared_state::SharedState;
 use crate::upstream::cluster::{Clusters, RoundRobin, Target};
@@ -88,8 +88,19 @@ pub(crate) struct ListenerContext {
     pub(crate) index: ListenerIndex,
     pub(crate) resend_first_flight: bool,
     pub(crate) timeouts: Timeouts,
+    /// Who says who its clients are; `None`: nobody, and nothing is looked at.
+    pub(crate) trusted_proxies: Option<Arc<TrustedProxies>>,
+    /// Whether replicas are told who the client is, and where it connected to.
+    pub(crate) disclosure: Disclosure,
     /// Its own limit of connections, where it has one.
     pub(crate) admission: Option<Arc<Admission>>,
+}
+
+/// Whether replicas are told who the client is, and where it connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Disclosure {
+    Told,
+    None,
 }
 
 impl ListenerContext {
@@ -110,6 +121,7 @@ impl ListenerContext {
             let target = clusters.target(name);
             target.ok_or_else(|| StartError::NoSuchName(name.clone()))
         };
+        let trusted_proxies = plan.trusted_proxies.clone().map(Arc::new);
         let contexts = plan.listeners.iter().map(|listener| {
             let fallbacks = listener.service_fallbacks.iter().map(target);
             Ok(ListenerContext {
@@ -125,6 +137,11 @@ impl ListenerContext {
                     idle: listener.idle_timeout,
                     half_close: Some(listener.half_close_timeout),
                     ..Timeouts::DEFAULT
+                },
+                trusted_proxies: trusted_proxies.clone(),
+                disclosure: match listener.proxy_protocol {
+                    Some(_) => Disclosure::Told,
+                    None => Disclosure::None,
                 },
                 admission: None,
             })

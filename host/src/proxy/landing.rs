@@ -51,7 +51,7 @@ impl Landing {
         let order = worker.shared.clusters.in_order(target, &worker.round_robin);
         let before = self.attempts.count;
         let dialed = {
-            let dialing = dial(order, deadline, &mut self.attempts);
+            let dialing = dial(order, connection.addresses(), deadline, &mut self.attempts);
             tokio::select! {
                 dialed = dialing => Ok(dialed),
                 command = connection.control().next_order() => Err(command),

@@ -13,6 +13,7 @@ mod listener;
 mod main_thread;
 pub(crate) mod options;
 mod order_file;
+mod proxied_client;
 pub(crate) mod reload_request;
 mod requested_service;
 mod session;

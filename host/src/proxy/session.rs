@@ -21,10 +21,12 @@ use crate::filters::chain_state::Step;
 use crate::filters::connection_info::ConnectionInfo;
 use crate::metrics::{OpenCount, Reason};
 use crate::net::forward::{Early, Forward, ForwardHooks, MOST_HELD, Outcome};
+use crate::net::proxy_header::SignatureWatch;
 use crate::net::socket::read_some;
 use crate::proxy::connection::Connection;
 use crate::proxy::context::{ListenerContext, WorkerContext};
 use crate::proxy::landing::Landing;
+use crate::proxy::proxied_client::{self, NotSaid};
 use crate::proxy::requested_service::NotRequested;
 use crate::upstream::cluster::Target;
 use dtr_lb_filter::contract::REFUSAL_PROPERTY;
@@ -77,8 +79,26 @@ impl Session {
             bytes: BytesMut::new(),
             end: End::More,
         };
-        if self.connection.listener.services.is_some() {
+        let mut watch = SignatureWatch::Off;
+        let source = self.connection.client().ip();
+        let listener = &self.connection.listener;
+        let proxies = listener.trusted_proxies.as_ref();
+        let is_proxy = proxies.is_some_and(|proxies| proxies.networks.contain(source));
+        if is_proxy || listener.services.is_some() {
+            // A worker that is replaced leaves probing to the next, and this one its choice.
+            self.connection.chain_state.prepare(&self.connection);
+            self.connection.seen();
+        }
+        if is_proxy {
             // On the heap, as with all that not every connection does.
+            early = match Box::pin(self.ask_proxy(client, early)).await {
+                Ok(asked) => asked,
+                Err(reason) => return reason,
+            };
+        } else if proxies.is_some() {
+            watch = SignatureWatch::Start;
+        }
+        if self.connection.listener.services.is_some() {
             early = match Box::pin(self.ask(client, early)).await {
                 Ok(asked) => asked,
                 Err(reason) => return reason,
@@ -91,6 +111,10 @@ impl Session {
                 Ok(let_go) => let_go,
                 Err(reason) => return reason,
             };
+        }
+        watch.look(&early.bytes);
+        if watch == SignatureWatch::Found {
+            return Reason::UntrustedHeader;
         }
         let target = match self.target(step) {
             Ok(target) => target,
@@ -116,6 +140,7 @@ impl Session {
         let shown = connection.data_callbacks();
         let mut forward = self::forward(connection, client, &replica)
             .show(shown, shown)
+            .watch(watch)
             .beginning_with(early);
         if connection.listener.resend_first_flight && target.has_several() {
             forward = forward.keep_first_flight();
@@ -142,15 +167,39 @@ impl Session {
         &self.connection.worker
     }
 
+    /// Learns from a trusted proxy who the client is.
+    async fn ask_proxy(&self, client: &TcpStream, mut early: Early) -> Result<Early, Reason> {
+        let connection = &self.connection;
+        let Some(proxies) = &connection.listener.trusted_proxies else {
+            return Ok(early);
+        };
+        let asked = tokio::select! {
+            biased;
+            command = connection.control().next_order() => return Err(refused(command)),
+            asked = proxied_client::ask(proxies, client, &mut early) => asked,
+        };
+        match asked {
+            Ok(addresses) => {
+                if let Some(addresses) = addresses {
+                    connection.is_of(addresses);
+                }
+                // As in Envoy the header itself does not count.
+                connection.took(Direction::Downstream, early.bytes.len());
+                Ok(early)
+            }
+            Err(NotSaid::TimedOut) => Err(Reason::HeaderTimeout),
+            Err(NotSaid::NoHeader) => Err(Reason::NoHeader),
+            Err(NotSaid::Closed) => Err(Reason::ClientClosed),
+            Err(NotSaid::Reset) => Err(Reason::ClientReset),
+        }
+    }
+
     /// Learns which of several services the client wants, by what it sends.
     async fn ask(&self, client: &TcpStream, mut early: Early) -> Result<Early, Reason> {
         let connection = &self.connection;
         let Some(services) = &connection.listener.services else {
             return Ok(early);
         };
-        // A worker that is replaced leaves probing to the next, and this one its choice.
-        connection.chain_state.prepare(connection);
-        connection.seen();
         let took = |read| connection.took(Direction::Downstream, read);
         let asked = tokio::select! {
             biased;

@@ -66,6 +66,7 @@ impl Targets {
                         clusters.push(Cluster {
                             name: name(at, port, &through),
                             port: replica.port(port),
+                            proxy_protocol: config.proxy_protocol(replica, port),
                             tls,
                             ..here.clone()
                         });

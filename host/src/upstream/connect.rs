@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use crate::net::local_resources::{self, are_lacking_towards};
+use crate::net::proxy_header::send_header;
 use crate::net::socket::keep_alive;
 use crate::upstream::endpoint::Endpoint;
 use crate::upstream::tls;
@@ -96,7 +97,7 @@ pub(crate) async fn connect(
 async fn connect_tcp(to: &Endpoint, purpose: Purpose) -> Result<TcpStream, ConnectError> {
     let mut failure = ConnectError::Failed("no address".to_owned());
     for address in to.addresses() {
-        match timeout(to.connect_timeout, connect_address(address)).await {
+        match timeout(to.connect_timeout, open(to, address)).await {
             Ok(Ok(socket)) => match prepare(&socket, to, purpose) {
                 Ok(()) => return Ok(socket),
                 Err(error) => failure = ConnectError::Failed(failure_reason(&error)),
@@ -110,6 +111,16 @@ async fn connect_tcp(to: &Endpoint, purpose: Purpose) -> Result<TcpStream, Conne
         }
     }
     Err(failure)
+}
+
+/// Connects to one of an endpoint's addresses. One that expects to be told who the client
+/// is learns that there is none: the request is our own.
+async fn open(to: &Endpoint, address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = connect_address(address).await?;
+    match to.proxy_protocol {
+        None => Ok(socket),
+        Some(version) => send_header(socket, version, None).await,
+    }
 }
 
 /// Sets the options that matter to a connection. A request in the clear is written at

@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tracing::debug;
 
+use crate::net::proxy_header::{ConnectionAddresses, send_header};
 use crate::upstream::connect::{Connect, connect_address, connect_patiently, failure_reason};
 use crate::upstream::endpoint::Endpoint;
 
@@ -59,9 +60,10 @@ impl Attempts {
 }
 
 /// Tries each endpoint that has not failed before, each of its addresses in turn,
-/// until `deadline`.
+/// until `deadline`. Where it expects that, the endpoint is told who the client is.
 pub(crate) async fn dial<'a>(
     order: impl Iterator<Item = &'a Endpoint>,
+    client: ConnectionAddresses,
     deadline: Instant,
     attempts: &mut Attempts,
 ) -> Option<Dialed<'a>> {
@@ -76,7 +78,14 @@ pub(crate) async fn dial<'a>(
             }
             attempts.count += 1;
             let limit = endpoint.connect_timeout;
-            let connect = async || connect_address(address).await;
+            let connect = async || {
+                let socket = connect_address(address).await?;
+                match endpoint.proxy_protocol {
+                    None => Ok(socket),
+                    // On the heap, as with all that not every connection does.
+                    Some(version) => Box::pin(send_header(socket, version, Some(client))).await,
+                }
+            };
             match connect_patiently(address, limit, deadline, connect).await {
                 Connect::Connected(socket) => {
                     return Some(Dialed {

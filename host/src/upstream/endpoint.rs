@@ -13,7 +13,7 @@ use tracing::warn;
 use crate::error::StartError;
 use crate::metrics::{ReplicaIndex, TrafficNames};
 use crate::net::own_address::reaches;
-use crate::plan::{Address, Cluster, Protocol};
+use crate::plan::{Address, Cluster, Protocol, ProxyProtocol};
 use crate::upstream::resolver::{DnsName, Resolver};
 use crate::upstream::shown_certificate::{CertificateExpiry, ShownCertificate};
 use crate::upstream::tls;
@@ -28,6 +28,8 @@ pub(crate) struct Endpoint {
     pub(crate) connect_timeout: Duration,
     pub(crate) tls: Option<Arc<ClientConfig>>,
     pub(crate) protocol: Protocol,
+    /// What each connection to it begins with; `None`: nothing of ours.
+    pub(crate) proxy_protocol: Option<ProxyProtocol>,
     /// `None`: no check of the balancer's probes it.
     pub(crate) shown_certificate: Option<ShownCertificate>,
     host: Addresses,
@@ -73,6 +75,7 @@ impl Endpoint {
                 .map(|verify| tls.config(verify, cluster.protocol))
                 .transpose()?,
             protocol: cluster.protocol,
+            proxy_protocol: cluster.proxy_protocol,
             shown_certificate: cluster.check.as_deref().map(ShownCertificate::new),
             host: match &cluster.host {
                 Address::Ip(ip) => Addresses::Fixed(*ip),

@@ -173,11 +173,16 @@ fn what_can_t_be_watched_is_refused() {
 /// Writes a configuration and has manifests made of it: exit code, what is printed, and
 /// the errors.
 fn manifests(bind: &str, flags: &[&str]) -> (Option<i32>, String, String) {
+    let listener = format!(r#"{{ "bind": "{bind}", "port": 443 }}"#);
+    manifests_of(&format!(r#""listeners": [{listener}]"#), flags)
+}
+
+/// The same with these fields.
+fn manifests_of(fields: &str, flags: &[&str]) -> (Option<i32>, String, String) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("lb.json");
     let configuration = format!(
-        r#"{{ "fqdn": "dtr.example.com", "replicas": [{{ "address": "10.0.0.1" }}],
-            "listeners": [{{ "bind": "{bind}", "port": 443 }}] }}"#
+        r#"{{ "fqdn": "dtr.example.com", "replicas": [{{ "address": "10.0.0.1" }}], {fields} }}"#
     );
     std::fs::write(&file, configuration).unwrap();
     let paths = [
@@ -219,6 +224,28 @@ fn manifests_are_refused_where_no_client_would_be_served() {
         let (code, _, errors) = manifests(bind, flags);
         assert_eq!(code, Some(2), "{flags:?}: {errors}");
         assert!(errors.contains(expected), "{flags:?}: {errors}");
+    }
+}
+
+#[test]
+fn what_a_mesh_sets_up_itself_is_refused_there() {
+    let istio = ["--istio", "--wasm-url", "oci://registry.example.com/f:1"];
+    let cases = [
+        (
+            r#""accept_proxy_from": ["10.0.0.0/8"]"#,
+            "error: accept_proxy_from: Istio sets up the PROXY protocol itself",
+        ),
+        (
+            r#""listeners": [{ "bind": "0.0.0.0:443", "proxy_protocol": "v2" }]"#,
+            "error: listeners[].proxy_protocol: Istio sets up the PROXY protocol itself",
+        ),
+    ];
+    for (fields, expected) in cases {
+        let (code, _, errors) = manifests_of(fields, &istio);
+        assert_eq!(code, Some(2), "{errors}");
+        assert!(errors.starts_with(expected), "{errors}");
+        let (code, _, errors) = manifests_of(fields, &["--kubernetes"]);
+        assert_eq!(code, Some(0), "{errors}");
     }
 }
 

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
-use dtr_lb::config::{ConfigFile, Verify};
+use dtr_lb::config::{ConfigFile, Listener, Verify};
 use dtr_lb::envoy::{IstioOptions, KubernetesOptions, istio, kubernetes};
 use dtr_lb::plan::Plan;
 
@@ -47,6 +47,7 @@ impl Envoy {
         url: &str,
     ) -> Result<(), Failure> {
         can_be_reached(config)?;
+        speaks_no_proxy_protocol(config)?;
         let schemes = ["oci://", "https://", "http://"];
         if !schemes.iter().any(|scheme| url.starts_with(scheme)) {
             return Err(Failure::Usage(anyhow!(
@@ -111,6 +112,23 @@ fn can_be_reached(file: &ConfigFile) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Whether nothing is asked for that a mesh has settings of its own for.
+fn speaks_no_proxy_protocol(file: &ConfigFile) -> Result<(), Failure> {
+    let Some(first) = file.registries().first() else {
+        return Ok(());
+    };
+    let sends = |listener: &Listener| listener.proxy_protocol.is_some();
+    let field = match first.trusted_proxies {
+        Some(_) => "accept_proxy_from",
+        None if first.listeners.iter().any(sends) => "listeners[].proxy_protocol",
+        None => return Ok(()),
+    };
+    Err(Failure::Usage(anyhow!(
+        "{field}: Istio sets up the PROXY protocol itself, in the gateway's proxyConfig and in an \
+         EnvoyFilter; leave the field out here, or write the Envoy without --istio"
+    )))
 }
 
 /// Says which files of the configuration must be there as well.

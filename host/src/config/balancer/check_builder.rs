@@ -78,9 +78,23 @@ impl CheckBuilder<'_> {
                 let field = format!("listeners[{index}].port");
                 self.problems.refuse(&field, port, problem);
             }
+            let proxy_protocol = file.get(index).and_then(|own| own.proxy_protocol);
+            if let Some(other) = sibling
+                && listeners[other].proxy_protocol != proxy_protocol
+                && !self
+                    .problems
+                    .is_refused(&format!("listeners[{index}].port"))
+            {
+                let problem = format!(
+                    "listeners[{other}] serves the same port with another \"proxy_protocol\"; give both the same, or leave both without"
+                );
+                let field = format!("listeners[{index}].port");
+                self.problems.refuse(&field, port, problem);
+            }
             listeners.push(Listener {
                 bind,
                 port,
+                proxy_protocol,
                 max_connections: (file.get(index))
                     .and_then(|listener| listener.max_connections)
                     .map(MaxConnections::u32),

@@ -11,8 +11,10 @@ use super::preset::Preset;
 use crate::config::address::{Address, Bind, Fqdn, NameServer, PortName};
 use crate::config::admin::AdminSpec;
 use crate::config::duration::BoundedDuration;
+use crate::config::network::Network;
 use crate::config::network_filter::NetworkFilterSpec;
 use crate::config::number::{BoundedInt, Fraction, MaxConnections, Port, Statuses};
+use crate::config::proxy_protocol::ProxyProtocol;
 use crate::config::string::{HeaderName, HeaderValue, RegistryId, ReplicaName};
 use crate::config::target::Target;
 use crate::config::words::Words;
@@ -79,6 +81,11 @@ pub(in crate::config) struct File {
     /// Clients' connections open at once, over all listeners [default: as many as there are
     /// files for].
     pub(super) max_connections: Option<MaxConnections>,
+    /// The networks of proxies that say by the PROXY protocol who their clients are; from
+    /// everybody else such a header is refused [default: nobody's, and nothing is looked at].
+    pub(super) accept_proxy_from: Option<Vec<Network>>,
+    /// How long such a proxy may take to say so, at least 1ms; then it is closed [default: 5s].
+    pub(super) proxy_protocol_timeout: Option<BoundedDuration<1>>,
     /// How often DNS names are resolved again, at least 10ms [default: 5s].
     pub(super) dns_refresh: Option<BoundedDuration<10>>,
     /// Who is asked for the names that stand for many replicas: IP addresses, each with a port
@@ -135,6 +142,9 @@ pub(super) struct Listener {
     pub(super) port: Option<Port>,
     /// Clients' connections open here at once [default: no limit of its own].
     pub(super) max_connections: Option<MaxConnections>,
+    /// The version of the PROXY protocol by which replicas are told on this port who the client
+    /// is [default: they are not].
+    pub(super) proxy_protocol: Option<ProxyProtocol>,
     /// The check a replica must pass to serve this port [default: the general one].
     pub(super) health: Option<CheckSpec>,
 }

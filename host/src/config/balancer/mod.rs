@@ -22,6 +22,7 @@ use dtr_lb_filter::config::{CheckKind, OnDown, Policy, Service, Start, WhenAllDo
 use super::address::Address;
 use super::admin::Admin;
 use super::network_filter::NetworkFilter;
+use super::proxy_protocol::{ProxyProtocol, TrustedProxies};
 use super::source::Source;
 use super::verify::Verify;
 use super::warning::ConfigWarning;
@@ -85,6 +86,9 @@ pub struct Config {
     /// At most this many clients' connections at once, 1 to 1000000; `None`: as many
     /// as the process may open files for.
     pub max_connections: Option<u32>,
+    /// Who says by the PROXY protocol who its clients are; `None`: nobody, and nothing is
+    /// looked at.
+    pub trusted_proxies: Option<TrustedProxies>,
     /// How often DNS names are resolved again.
     pub dns_refresh: Duration,
     /// Who is asked for names that stand for many replicas; none: those of the system.
@@ -104,6 +108,15 @@ impl Config {
     #[must_use]
     pub fn service_name(&self) -> Option<&str> {
         self.service.as_ref().map(|service| service.name.as_str())
+    }
+
+    /// The version of the PROXY protocol that a replica expects where this port leads.
+    pub(crate) fn proxy_protocol(&self, replica: &Replica, port: u16) -> Option<ProxyProtocol> {
+        let own = replica.port(port);
+        let leads_there = |listener: &&Listener| replica.port(listener.port) == own;
+        let same_port = self.listeners.iter().find(|one| one.port == port);
+        let listener = same_port.or_else(|| self.listeners.iter().find(leads_there));
+        listener.and_then(|listener| listener.proxy_protocol)
     }
 }
 
@@ -149,6 +162,8 @@ pub struct Listener {
     /// At most this many clients' connections here at once, 1 to 1000000; `None`: no
     /// limit of its own.
     pub max_connections: Option<u32>,
+    /// How replicas are told who the client is; `None`: they are not.
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// Name of the [`Check`] a replica must pass to serve it.
     pub check: String,
 }

@@ -16,10 +16,12 @@ use super::{Check, Config, Health, Listener, Passive, Replica};
 use crate::config::admin::Admin;
 use crate::config::defaults::{CONNECT_TIMEOUT, DNS_REFRESH, DRAIN_TIMEOUT, HALF_CLOSE_TIMEOUT};
 use crate::config::duration::{self, BoundedDuration};
+use crate::config::network;
 use crate::config::network_filter::{self, NetworkFilter};
 use crate::config::number::{BoundedInt, MaxConnections};
 use crate::config::own_listener::OwnListeners;
 use crate::config::problems::Problems;
+use crate::config::proxy_protocol::TrustedProxies;
 use crate::config::source::Source;
 
 /// Checks the file, reads what it names, and fills in defaults.
@@ -45,6 +47,13 @@ fn config(file: &File, filters: Vec<NetworkFilter>, problems: &mut Problems) -> 
     let replicas = replicas(&file.replicas, (&listeners, &checks), problems);
     refuse_loops(&replicas, (&listeners, &checks), admin.as_ref(), problems);
     let cluster_status = cluster_status::read(file.cluster_status.as_ref(), &checks, problems);
+    let trusted_proxies = (file.accept_proxy_from.as_deref()).and_then(|from| {
+        Some(TrustedProxies {
+            networks: network::read(from, "accept_proxy_from", problems)?,
+            timeout: (file.proxy_protocol_timeout)
+                .map_or(PROXY_PROTOCOL_TIMEOUT, BoundedDuration::get),
+        })
+    });
     let min_healthy = file.min_healthy.map_or(1, BoundedInt::u32);
     let is_counted = !replicas.is_empty()
         && replicas.iter().all(|one| one.discover.is_none())
@@ -93,6 +102,7 @@ fn config(file: &File, filters: Vec<NetworkFilter>, problems: &mut Problems) -> 
             .half_close_timeout
             .map_or(HALF_CLOSE_TIMEOUT, BoundedDuration::get),
         max_connections: file.max_connections.map(MaxConnections::u32),
+        trusted_proxies,
         dns_refresh: file.dns_refresh.map_or(DNS_REFRESH, BoundedDuration::get),
         nameservers: file.nameservers.iter().map(|one| one.0).collect(),
         drain_delay: file
@@ -257,6 +267,8 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 const INTERVAL: Duration = Duration::from_secs(2);
 const TIMEOUT: Duration = Duration::from_secs(2);
 const COMPARE_INTERVAL: Duration = Duration::from_secs(60);
+/// Longer than a lost segment takes to be sent again.
+const PROXY_PROTOCOL_TIMEOUT: Duration = Duration::from_secs(5);
 const JITTER: f64 = 0.1;
 const RISE: u32 = 2;
 const FALL: u32 = 3;

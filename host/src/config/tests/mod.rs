@@ -9,6 +9,7 @@ mod health;
 mod hints;
 mod json;
 mod listeners;
+mod proxies;
 mod reading;
 mod replicas;
 mod schema;

@@ -149,6 +149,8 @@ fn the_schema_accepts_what_the_reader_accepts() {
         r#""admin": {"bind": "[fe80::1%2]:0", "token": "12345678"}"#,
         r#""listeners": [{"bind": "[::ffff:10.0.0.1]:443", "health": {"preset": "gitlab"}}]"#,
         r#""filters": []"#,
+        r#""accept_proxy_from": ["10.0.0.0/8", "::1", "::ffff:10.0.0.0/104"]"#,
+        r#""listeners": [{"bind": "0.0.0.0:443", "proxy_protocol": "v2"}]"#,
     ];
     let addresses = [
         "dtr-1.a_b.internal.",

@@ -9,6 +9,7 @@ use super::side::{Input, Side};
 use super::splicer::Splicer;
 use crate::net::first_flight::FirstFlight;
 use crate::net::pipe::Buffers;
+use crate::net::proxy_header::SignatureWatch;
 use proxy_wasm_engine::{Action, Direction, End};
 
 /// One way of a connection: what one side sends, on its way to the other.
@@ -22,6 +23,8 @@ pub(super) struct Flow {
     held: BytesMut,
     /// Not held back, not yet taken by the other side.
     pub(super) unsent: BytesMut,
+    /// Looks out for a PROXY header, until there can't be one.
+    pub(super) watch: SignatureWatch,
     /// What was let go, as long as it may have to be sent again.
     pub(super) flight: FirstFlight,
     pub(super) splicer: Splicer,
@@ -68,6 +71,7 @@ impl Flow {
             action: Action::Continue,
             held: BytesMut::new(),
             unsent: BytesMut::new(),
+            watch: SignatureWatch::Off,
             flight: FirstFlight::Over,
             splicer: Splicer::default(),
             read: 0,
@@ -221,6 +225,10 @@ impl Flow {
         }
         let bytes = &chunk[..read];
         hooks.took(self.direction, read);
+        self.watch.look(bytes);
+        if self.watch == SignatureWatch::Found {
+            self.intake = Intake::Dropped;
+        }
         if self.intake != Intake::Passed {
             self.loss = Loss::Some;
         } else if self.shown != DataCallbacks::None {

@@ -40,6 +40,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use crate::control::CloseCommand;
 use crate::net::first_flight::{FirstFlight, Resend};
 use crate::net::pipe::Buffers;
+use crate::net::proxy_header::SignatureWatch;
 use flow::{Flow, Intake, Loss, Progress};
 use proxy_wasm_engine::{Direction, End};
 use side::{Input, NoDelay, Side};
@@ -150,6 +151,12 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
         self
     }
 
+    /// Looks out for a PROXY header in what the client sends, with what was seen before.
+    pub(crate) fn watch(mut self, watch: SignatureWatch) -> Self {
+        self.up.watch = watch;
+        self
+    }
+
     /// Goes on where another replica ended before its first byte.
     pub(crate) fn resuming(mut self, resumable: Resumable) -> Self {
         self.up = resumable.up;
@@ -200,6 +207,9 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
                     Poll::Pending => {}
                 }
                 self.move_bytes(direction, cx);
+            }
+            if self.up.watch == SignatureWatch::Found {
+                return Poll::Ready(Outcome::UntrustedHeader);
             }
             match self.first_flight() {
                 FlightEnd::Unserved(asked) => return Poll::Ready(Outcome::Unserved(asked)),

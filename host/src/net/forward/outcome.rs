@@ -20,6 +20,8 @@ pub(crate) enum Outcome {
     HalfClosed,
     /// By command of a filter, the drain or the operator.
     Ordered(CloseCommand),
+    /// The client sent a PROXY header, which nobody trusts it to.
+    UntrustedHeader,
     /// The replica ended before its first byte, and what the client sent may be sent
     /// to another one: see `Forward::give_up_replica` and `Forward::pass_on`.
     Unserved(Asked),

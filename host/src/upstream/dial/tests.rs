@@ -1,16 +1,23 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::plan::Address;
 use crate::plan::fixture::plan;
+use crate::plan::{Address, ProxyProtocol};
 use crate::upstream::cluster::Clusters;
 use crate::upstream::resolver::{Lookup, Resolver};
 use crate::upstream::unreachable::{BlackHole, refusing};
+
+const CLIENT: ConnectionAddresses = ConnectionAddresses {
+    source: SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)), 5000),
+    destination: SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 443),
+};
 
 fn deadline() -> Instant {
     Instant::now() + Duration::from_secs(10)
@@ -74,7 +81,7 @@ async fn the_first_that_accepts_serves_and_attempts_before_it_are_counted() {
         let turns = clusters.turns();
         let order = clusters.in_order(clusters.target("all").unwrap(), &turns);
         let mut attempts = Attempts::default();
-        let dialed = dial(order, deadline(), &mut attempts).await;
+        let dialed = dial(order, CLIENT, deadline(), &mut attempts).await;
         assert_eq!(
             dialed.map(|dialed| &*dialed.endpoint.replica),
             expected,
@@ -100,13 +107,25 @@ async fn all_addresses_of_a_name_are_tried() {
     let target = clusters.target("a").unwrap();
 
     let mut attempts = Attempts::default();
-    let dialed = dial(clusters.in_order(target, &turns), deadline(), &mut attempts).await;
+    let dialed = dial(
+        clusters.in_order(target, &turns),
+        CLIENT,
+        deadline(),
+        &mut attempts,
+    )
+    .await;
     assert!(dialed.is_none(), "the name has not been looked up yet");
     assert_eq!((attempts.count, attempts.flags), (0, NO_HEALTHY_UPSTREAM));
 
     resolver.resolve(Duration::from_secs(1)).await;
     let mut attempts = Attempts::default();
-    let dialed = dial(clusters.in_order(target, &turns), deadline(), &mut attempts).await;
+    let dialed = dial(
+        clusters.in_order(target, &turns),
+        CLIENT,
+        deadline(),
+        &mut attempts,
+    )
+    .await;
     assert_eq!(
         dialed.map(|dialed| dialed.address),
         Some(healthy.local_addr().unwrap())
@@ -128,7 +147,7 @@ async fn the_deadline_bounds_all_attempts_together() {
     let order = clusters.in_order(clusters.target("all").unwrap(), &turns);
     let mut attempts = Attempts::default();
     let deadline = Instant::now() + Duration::from_millis(50);
-    assert!(dial(order, deadline, &mut attempts).await.is_none());
+    assert!(dial(order, CLIENT, deadline, &mut attempts).await.is_none());
     assert_eq!(attempts.count, 1, "after the deadline no other is tried");
 }
 
@@ -180,4 +199,36 @@ fn a_replica_at_the_hosts_own_address_is_refused() {
     let expected = r#""r1" is at 127.0.0.1:443, where this host itself listens (0.0.0.0:443)"#;
     assert!(error.starts_with(expected), "{error}");
     assert!(refused("127.0.0.1:443", "127.0.0.1:444").is_ok());
+}
+
+#[tokio::test]
+async fn each_endpoint_that_expects_it_is_told_who_the_client_is() {
+    let told = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let not_told = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let names = ["a", "b"];
+    let listeners = [&told, &not_told];
+    let endpoints = names.into_iter().zip(listeners);
+    let endpoints = endpoints.map(|(name, socket)| (name, socket.local_addr().unwrap()));
+    let mut plan = plan(&endpoints.collect::<Vec<_>>());
+    plan.clusters[0].proxy_protocol = Some(ProxyProtocol::V1);
+    let lookup: Lookup = Arc::new(|_| Box::pin(std::future::pending()));
+    let mut resolver = Resolver::new(lookup);
+    let clusters = Clusters::of(&plan, &mut resolver).unwrap();
+    let turns = clusters.turns();
+    let mut attempts = Attempts::default();
+    let mut received = Vec::new();
+    for listener in listeners {
+        let target = clusters.target("all").unwrap();
+        let order = clusters.in_order(target, &turns);
+        let dialed = dial(order, CLIENT, deadline(), &mut attempts)
+            .await
+            .unwrap();
+        attempts.unserved(&dialed.endpoint.replica);
+        drop(dialed);
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut text = String::new();
+        socket.read_to_string(&mut text).await.unwrap();
+        received.push(text);
+    }
+    assert_eq!(received, ["PROXY TCP4 192.0.2.7 10.0.0.1 5000 443\r\n", ""]);
 }
