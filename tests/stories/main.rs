@@ -12,6 +12,7 @@ mod api;
 mod bytes;
 mod changes;
 mod checks;
+mod clients;
 mod cluster_status;
 mod counts;
 mod disagreements;

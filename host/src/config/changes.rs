@@ -152,6 +152,9 @@ impl Config {
                 resend_first_flight,
                 half_close_timeout,
                 max_connections,
+                per_client_max_connections,
+                allow,
+                deny,
                 dns_refresh,
                 nameservers,
                 drain_delay,
@@ -267,8 +270,8 @@ mod tests {
             ),
             (
                 R1,
-                r#", "accept_proxy_from": ["10.0.0.1"]"#,
-                "changes accept_proxy_from",
+                r#", "accept_proxy_from": ["10.0.0.1"], "deny": ["10.0.0.2"]"#,
+                "changes deny, accept_proxy_from",
             ),
         ];
         let before = config(R1, "");

@@ -45,7 +45,7 @@ pub(super) const OF_A_SERVICE: [&str; 11] = [
 ];
 
 /// The others: the balancer's.
-pub(super) const OF_THE_BALANCER: [&str; 17] = [
+pub(super) const OF_THE_BALANCER: [&str; 20] = [
     "listeners",
     "admin",
     "state_dir",
@@ -56,6 +56,9 @@ pub(super) const OF_THE_BALANCER: [&str; 17] = [
     "resend_first_flight",
     "half_close_timeout",
     "max_connections",
+    "per_client_max_connections",
+    "allow",
+    "deny",
     "accept_proxy_from",
     "proxy_protocol_timeout",
     "dns_refresh",

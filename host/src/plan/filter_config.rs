@@ -93,7 +93,9 @@ fn clients(config: &Config) -> Option<filter::ClientRules> {
         trusted_proxies: (config.trusted_proxies.as_ref())
             .map(|proxies| proxies.networks.clone())
             .unwrap_or_default(),
-        ..filter::ClientRules::default()
+        allow: config.allow.clone(),
+        deny: config.deny.clone().unwrap_or_default(),
+        max_connections: config.per_client_max_connections,
     };
     (rules != filter::ClientRules::default()).then_some(rules)
 }

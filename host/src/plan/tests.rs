@@ -258,6 +258,9 @@ fn the_filter_is_told_of_clients_only_where_there_are_rules() {
         plan.balancer.unwrap().configuration["clients"].clone()
     };
     assert_eq!(rules(""), serde_json::Value::Null);
+    let limit = rules(r#", "per_client_max_connections": 9, "deny": ["10.0.0.0/8"]"#);
+    assert_eq!(limit["max_connections"], 9);
+    assert_eq!(limit["deny"][0], "10.0.0.0/8");
     let proxies = rules(r#", "accept_proxy_from": ["192.0.2.7"]"#);
     assert_eq!(proxies["trusted_proxies"][0], "192.0.2.7/32");
 }

@@ -81,6 +81,13 @@ pub(in crate::config) struct File {
     /// Clients' connections open at once, over all listeners [default: as many as there are
     /// files for].
     pub(super) max_connections: Option<MaxConnections>,
+    /// At most this many connections of one client at once [default: no limit].
+    pub(super) per_client_max_connections: Option<MaxConnections>,
+    /// The networks that clients may connect from [default: all].
+    pub(super) allow: Option<Vec<Network>>,
+    /// The networks that they may not connect from, even where they are allowed [default:
+    /// none].
+    pub(super) deny: Option<Vec<Network>>,
     /// The networks of proxies that say by the PROXY protocol who their clients are; from
     /// everybody else such a header is refused [default: nobody's, and nothing is looked at].
     pub(super) accept_proxy_from: Option<Vec<Network>>,

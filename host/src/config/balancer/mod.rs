@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dtr_lb_filter::balance::order::Order;
+use dtr_lb_filter::clients::Networks;
 use dtr_lb_filter::config::{CheckKind, OnDown, Policy, Service, Start, WhenAllDown};
 
 use super::address::Address;
@@ -89,6 +90,12 @@ pub struct Config {
     /// Who says by the PROXY protocol who its clients are; `None`: nobody, and nothing is
     /// looked at.
     pub trusted_proxies: Option<TrustedProxies>,
+    /// Clients from here may connect; `None`: all that are not denied.
+    pub allow: Option<Networks>,
+    /// Clients from here may not, even where they are allowed; `None`: there are none.
+    pub deny: Option<Networks>,
+    /// At most this many connections of one client at once, 1 to 1000000; `None`: no limit.
+    pub per_client_max_connections: Option<u32>,
     /// How often DNS names are resolved again.
     pub dns_refresh: Duration,
     /// Who is asked for names that stand for many replicas; none: those of the system.

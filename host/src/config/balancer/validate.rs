@@ -54,6 +54,10 @@ fn config(file: &File, filters: Vec<NetworkFilter>, problems: &mut Problems) -> 
                 .map_or(PROXY_PROTOCOL_TIMEOUT, BoundedDuration::get),
         })
     });
+    let allow = file.allow.as_deref();
+    let allow = allow.and_then(|given| network::read(given, "allow", problems));
+    let deny = file.deny.as_deref();
+    let deny = deny.and_then(|given| network::read(given, "deny", problems));
     let min_healthy = file.min_healthy.map_or(1, BoundedInt::u32);
     let is_counted = !replicas.is_empty()
         && replicas.iter().all(|one| one.discover.is_none())
@@ -103,6 +107,9 @@ fn config(file: &File, filters: Vec<NetworkFilter>, problems: &mut Problems) -> 
             .map_or(HALF_CLOSE_TIMEOUT, BoundedDuration::get),
         max_connections: file.max_connections.map(MaxConnections::u32),
         trusted_proxies,
+        allow,
+        deny,
+        per_client_max_connections: file.per_client_max_connections.map(MaxConnections::u32),
         dns_refresh: file.dns_refresh.map_or(DNS_REFRESH, BoundedDuration::get),
         nameservers: file.nameservers.iter().map(|one| one.0).collect(),
         drain_delay: file

@@ -3,6 +3,7 @@
 
 mod admin;
 mod balancer;
+mod clients;
 mod errors;
 mod flags;
 mod health;

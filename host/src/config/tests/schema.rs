@@ -150,6 +150,7 @@ fn the_schema_accepts_what_the_reader_accepts() {
         r#""listeners": [{"bind": "[::ffff:10.0.0.1]:443", "health": {"preset": "gitlab"}}]"#,
         r#""filters": []"#,
         r#""accept_proxy_from": ["10.0.0.0/8", "::1", "::ffff:10.0.0.0/104"]"#,
+        r#""allow": ["::/0"], "deny": null, "per_client_max_connections": 5"#,
         r#""listeners": [{"bind": "0.0.0.0:443", "proxy_protocol": "v2"}]"#,
     ];
     let addresses = [
