@@ -12,6 +12,7 @@ use super::guide;
 use super::note::Notes;
 use super::options::ImportOptions;
 use super::output::{Admin, File, Listener, Passive, Replica};
+use super::proxy_protocol::ProxyProtocol;
 use super::replicas;
 use super::written::{self, time};
 
@@ -51,6 +52,7 @@ pub(super) fn compose(
                 bind: address.to_string(),
                 port: (address.port() != *port).then_some(*port),
                 max_connections: service.max_connections.as_ref().map(written::connections),
+                proxy_protocol: service.proxy_protocol.map(ProxyProtocol::name),
                 health: check.clone(),
             });
         }

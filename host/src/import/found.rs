@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::error::ImportError;
 use super::note::Place;
+use super::proxy_protocol::ProxyProtocol;
 
 /// A value, and where it stands.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub(super) struct Service {
     /// Clients' connections at once on these addresses.
     pub(super) max_connections: Option<At<u64>>,
     pub(super) servers: Vec<Server>,
+    /// How the servers were told who the client is; `None`: they were not.
+    pub(super) proxy_protocol: Option<ProxyProtocol>,
     /// `None`: the old default was round robin as well.
     pub(super) policy: Option<At<Policy>>,
     /// `None`: the old balancer asked nothing.
@@ -70,6 +73,7 @@ impl Service {
             binds: Vec::new(),
             max_connections: None,
             servers: Vec::new(),
+            proxy_protocol: None,
             policy: None,
             check: None,
             passive: None,

@@ -52,6 +52,8 @@ pub(super) struct Listener {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) max_connections: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) proxy_protocol: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) health: Option<Check>,
 }
 

@@ -1,9 +1,27 @@
-//! The PROXY protocol, which is neither sent nor read here: without a change elsewhere no
-//! connection would be understood.
+//! The PROXY protocol in old configurations.
 
-/// The old balancer sent its header to the servers.
+/// The old balancer sent a header that can't be sent here.
 pub(super) const SENT: &str = "replicas that expect the header of the PROXY protocol understand no connection \
-                               without it: have it turned off there before the change";
+                               without it: where they do, give each listener of their port \
+                               \"proxy_protocol\": \"v1\" or \"v2\"";
 /// The old balancer read its header from its clients.
-pub(super) const READ: &str = "clients send the header of the PROXY protocol first, and the replicas \
-                               would be sent it: have it turned off there before the change";
+pub(super) const READ: &str = "clients send the header of the PROXY protocol first: name the networks of the \
+                               proxies that do in \"accept_proxy_from\", or the replicas would be sent it; it \
+                               holds for all listeners, and from others a header is refused";
+
+/// A version of the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ProxyProtocol {
+    V1,
+    V2,
+}
+
+impl ProxyProtocol {
+    /// As the configuration has it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            ProxyProtocol::V1 => "v1",
+            ProxyProtocol::V2 => "v2",
+        }
+    }
+}

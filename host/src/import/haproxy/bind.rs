@@ -144,7 +144,7 @@ impl<'a> Binds<'a> {
             }
             "accept-proxy" | "accept-netscaler-cip" => {
                 ledger.advice(line, format!("{name}: {}", proxy_protocol::READ));
-                "not had: the PROXY protocol is not read"
+                "nobody is believed whose network is not named"
             }
             "interface" => "not had: an address is listened on, not an interface; bind its address",
             "transparent" => "not had: only addresses of this machine",

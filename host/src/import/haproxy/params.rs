@@ -8,7 +8,7 @@ use super::line::Line;
 use super::server_keywords::{self, KEYWORDS};
 use super::source::Source;
 use crate::import::error::ImportError;
-use crate::import::proxy_protocol;
+use crate::import::proxy_protocol::ProxyProtocol;
 
 /// Later lines replace what earlier ones said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub(super) struct Params {
     disabled: bool,
     /// Whether connections to the server are encrypted by the balancer.
     pub(super) encrypts: bool,
+    /// How it is told who the client is.
+    pub(super) proxy_protocol: Option<ProxyProtocol>,
     /// Whether the server is asked on another address than it serves on.
     pub(super) other_address: bool,
 }
@@ -69,9 +71,6 @@ impl Params {
                 continue;
             }
             ledger.left(line, name, server_keywords::reason(&keyword));
-            if name.starts_with("send-proxy") {
-                ledger.advice(line, format!("{name}: {}", proxy_protocol::SENT));
-            }
         }
         Ok(taken)
     }
@@ -108,6 +107,9 @@ impl Params {
             "on-marked-down" => self.closes_on_down = text()? == "shutdown-sessions",
             "ssl" => self.encrypts = true,
             "no-ssl" => self.encrypts = false,
+            "send-proxy" => self.proxy_protocol = Some(ProxyProtocol::V1),
+            "send-proxy-v2" => self.proxy_protocol = Some(ProxyProtocol::V2),
+            "no-send-proxy" | "no-send-proxy-v2" => self.proxy_protocol = None,
             "addr" => self.other_address = true,
             "check" => self.check.is_on = true,
             "no-check" => self.check.is_on = false,

@@ -17,11 +17,14 @@ pub(super) fn reason(keyword: &Keyword<'_>) -> &'static str {
     }
 }
 
-const LEFT: [(&str, &str); 10] = [
+const LEFT: [(&str, &str); 11] = [
     (
-        "send-proxy send-proxy-v2 send-proxy-v2-ssl send-proxy-v2-ssl-cn check-send-proxy \
-         proxy-v2-options set-proxy-v2-tlv-fmt",
-        "not had: no PROXY protocol header is sent",
+        "send-proxy-v2-ssl send-proxy-v2-ssl-cn proxy-v2-options set-proxy-v2-tlv-fmt",
+        "not had: the PROXY protocol's header says who the client is, and no more",
+    ),
+    (
+        "check-send-proxy no-check-send-proxy",
+        "probes of a port whose replicas expect it begin with the PROXY protocol's header",
     ),
     (
         "cookie redir ws check-proto proto pool-low-conn pool-max-conn pool-purge-delay max-reuse \

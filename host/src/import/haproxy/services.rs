@@ -18,6 +18,7 @@ use super::timeouts;
 use crate::import::error::ImportError;
 use crate::import::found::{At, Found, Service};
 use crate::import::note::Place;
+use crate::import::proxy_protocol::ProxyProtocol;
 
 /// What is made of the proxies, and why some are left out.
 pub(super) struct Services<'p, 'a> {
@@ -198,6 +199,7 @@ impl<'p, 'a> Services<'p, 'a> {
                 ledger.advice(server.line, text);
             }
         }
+        service.proxy_protocol = proxy_protocol(servers, ledger);
         service.refused = servers
             .iter()
             .find_map(|server| server.refused(self.source));
@@ -259,6 +261,22 @@ impl<'p, 'a> Services<'p, 'a> {
         let own = binds.max_connections.clone();
         Ok(own.or(set.map(|(limit, _)| limit)))
     }
+}
+
+/// How the servers are told who the client is, if all are told alike.
+fn proxy_protocol(servers: &[Server<'_>], ledger: &mut Ledger) -> Option<ProxyProtocol> {
+    let first = servers.first()?.params.proxy_protocol;
+    let mut others = servers
+        .iter()
+        .filter(|one| one.params.proxy_protocol != first);
+    let Some(other) = others.next() else {
+        return first;
+    };
+    let text = "the servers differ in send-proxy, and replicas of one port are told alike here: none \
+                is; have all of them expect the PROXY protocol's header, and give the listeners \
+                \"proxy_protocol\", or none";
+    ledger.advice(other.line, text);
+    None
 }
 
 fn is_disabled(proxy: &Proxy<'_>) -> bool {

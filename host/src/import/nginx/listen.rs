@@ -74,7 +74,10 @@ pub(super) fn note_parameters(directive: &Directive, files: &Files<'_>, notes: &
         notes.not_taken(&place, text);
     }
     if texts.clone().any(|text| text == "proxy_protocol") {
-        notes.not_taken(&place, "proxy_protocol: the PROXY protocol is not read");
+        notes.not_taken(
+            &place,
+            "proxy_protocol: nobody is believed whose network is not named",
+        );
         notes.advice(&place, format!("proxy_protocol: {}", proxy_protocol::READ));
     }
 }

@@ -105,7 +105,7 @@ const NOT_TAKEN: [(&[&str], &str); 24] = [
     ),
     (
         &["allow", "deny"],
-        "every client that reaches a listener is served; keep others out with a firewall",
+        "name the networks in \"allow\" and \"deny\": the second wins here, whatever the order",
     ),
     (
         &[
@@ -114,7 +114,7 @@ const NOT_TAKEN: [(&[&str], &str); 24] = [
             "limit_conn_log_level",
             "limit_conn_dry_run",
         ],
-        "connections are not counted by client; \"max_connections\" limits all clients together",
+        "say in \"per_client_max_connections\" how many a client may have, over all listeners",
     ),
     (
         &["proxy_download_rate", "proxy_upload_rate"],
@@ -156,7 +156,7 @@ const NOT_TAKEN: [(&[&str], &str); 24] = [
     ),
     (
         &["set_real_ip_from"],
-        "the PROXY protocol is not read: clients are known by the address they connect from",
+        "name it in \"accept_proxy_from\", if it is that of proxies which send the PROXY protocol's header",
     ),
     (
         &["health_check", "health_check_timeout", "match"],

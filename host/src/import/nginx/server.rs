@@ -12,7 +12,6 @@ use super::token::Word;
 use crate::import::error::ImportError;
 use crate::import::found::At;
 use crate::import::note::{Notes, Place};
-use crate::import::proxy_protocol;
 
 /// A server that passes TCP through.
 pub(super) struct Server {
@@ -105,17 +104,7 @@ pub(super) fn note_other(directive: &Directive, files: &Files<'_>, notes: &mut N
     let shown = directive.shown();
     let on = directive.argument(0) == Some("on");
     match (directive.name.text.as_str(), on) {
-        ("proxy_protocol", true) => {
-            notes.not_taken(
-                &place,
-                format!(
-                    "{shown}: the PROXY protocol is not spoken: replicas see the balancer's address \
-                     as the client's"
-                ),
-            );
-            notes.advice(&place, format!("{shown}: {}", proxy_protocol::SENT));
-        }
-        ("proxy_protocol" | "proxy_ssl", false) => {
+        ("proxy_ssl", false) => {
             notes.taken(&place, format!("{shown}: that is the behaviour here"));
         }
         ("proxy_half_close", true) => notes.taken(

@@ -9,6 +9,7 @@ use crate::import::endpoint::template;
 use crate::import::error::ImportError;
 use crate::import::found::At;
 use crate::import::note::{Notes, Place};
+use crate::import::proxy_protocol::ProxyProtocol;
 use crate::import::written;
 
 /// Settings of one level.
@@ -18,6 +19,8 @@ pub(super) struct Settings {
     pub(super) idle_timeout: Option<Setting>,
     /// Where it says that connections to servers are encrypted.
     pub(super) proxy_ssl: Option<Place>,
+    /// How servers are told who the client is, or that they are not; `None`: it does not say.
+    pub(super) proxy_protocol: Option<At<Option<ProxyProtocol>>>,
 }
 
 /// A time, and how it is written.
@@ -31,6 +34,13 @@ impl Setting {
     fn note_taken(&self, field: &'static str, notes: &mut Notes) {
         let value = written::time(self.time.value);
         notes.taken_as(&self.time.place, field, &self.shown, &value);
+    }
+}
+
+fn proxy_protocol_text(sent: Option<ProxyProtocol>) -> &'static str {
+    match sent {
+        Some(_) => "proxy_protocol on: \"proxy_protocol\" of the listeners is \"v1\"",
+        None => "proxy_protocol off: that is the behaviour here",
     }
 }
 
@@ -49,6 +59,13 @@ impl Settings {
         let setting = match directive.name.text.as_str() {
             "proxy_connect_timeout" => &mut self.connect_timeout,
             "proxy_timeout" => &mut self.idle_timeout,
+            "proxy_protocol" => {
+                let place = files.place_of(directive);
+                let is_on = directive.argument(0) == Some("on");
+                let value = is_on.then_some(ProxyProtocol::V1);
+                self.proxy_protocol = Some(At { value, place });
+                return Ok(Some(()));
+            }
             "proxy_ssl" if directive.argument(0) == Some("on") => {
                 self.proxy_ssl = Some(files.place_of(directive));
                 return Ok(Some(()));
@@ -89,6 +106,9 @@ impl Settings {
         for (setting, field) in self.times() {
             setting.note_taken(field, notes);
         }
+        if let Some(At { value, place }) = &self.proxy_protocol {
+            notes.taken(place, proxy_protocol_text(*value));
+        }
     }
 
     /// Notes those times of the level above as taken over that a server has none of
@@ -104,6 +124,13 @@ impl Settings {
             } else {
                 let text = format!("{}: no server goes by it", setting.shown);
                 notes.not_taken(&setting.time.place, text);
+            }
+        }
+        if let Some(At { value, place }) = &self.proxy_protocol {
+            let goes_by_it = |server: &Settings| server.proxy_protocol.is_none();
+            match servers.iter().any(goes_by_it) {
+                true => notes.taken(place, proxy_protocol_text(*value)),
+                false => notes.not_taken(place, "proxy_protocol: no server goes by it"),
             }
         }
     }
