@@ -19,6 +19,27 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// A socket that the service manager passed can't be used.
+    #[error("a socket that the service manager passed can't be used: {0}")]
+    PassedSocket(#[source] io::Error),
+    /// A socket that the service manager passed does not listen.
+    #[error(
+        "the service manager passed a socket on {address} that does not listen; let it be one of \
+         ListenStream= in a unit with Accept=no"
+    )]
+    PassedAndSilent {
+        /// The socket's address.
+        address: SocketAddr,
+    },
+    /// A socket that the service manager passed is on an address where nothing listens.
+    #[error(
+        "the service manager passed a socket on {address}, which is the \"bind\" of no listener; \
+         give one this address, or take ListenStream={address} out of the socket unit"
+    )]
+    PassedInVain {
+        /// The socket's address.
+        address: SocketAddr,
+    },
     /// Two clusters, routes or pools of one name.
     #[error("plan: {0:?} names two things; clusters, routes and pools need names of their own")]
     NameTwice(String),

@@ -62,6 +62,7 @@ pub use net::proxy_header::{ConnectionAddresses, ReceivedHeader};
 pub use net::requested_name::RequestedName;
 pub use proxy::host::Host;
 pub use proxy::options::HostOptions;
+pub use proxy::passed_sockets::PassedSockets;
 pub use proxy::reload_request::{NotReloaded, ReloadRequest, ReloadSender, Reloaded};
 pub use replace_file::replace_file;
 pub use secret_file::{exposure, read_secret};

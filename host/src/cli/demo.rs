@@ -8,7 +8,7 @@ use clap::Args;
 use dtr_lb::config::Config;
 use dtr_lb::plan::Plan;
 use dtr_lb::standin::{Control, Registry, Replica};
-use dtr_lb::{Host, HostOptions};
+use dtr_lb::{Host, HostOptions, PassedSockets};
 use serde_json::json;
 
 use super::failure::Failure;
@@ -45,7 +45,7 @@ impl Demo {
             let mut signals = Signals::new().context("signals can't be awaited")?;
             let (replicas, control) = self.stand_ins().await?;
             let plan = self.plan(&replicas)?;
-            let host = start::start(&plan, options).await.context(
+            let host = start::start(PassedSockets::default(), &plan, options).await.context(
                 "the demo can't start; other ports can be chosen with --http, --https and --admin",
             )?;
             print(tour(&host, &replicas, &control))?;

@@ -28,6 +28,7 @@ mod schema;
 mod service_manager;
 mod sessions;
 mod signal;
+mod socket_activation;
 mod start;
 mod status;
 mod table;

@@ -10,6 +10,7 @@ use super::log::Log;
 use super::reload::{Cause, Causes, Running};
 use super::service_manager;
 use super::signal::{SignalAction, Signals};
+use super::socket_activation::passed_sockets;
 use super::start::{log_addresses, serving, start};
 
 /// Balances until a signal, then drains. SIGHUP has the configuration read again.
@@ -22,6 +23,7 @@ pub(super) fn run(
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
+    let sockets = passed_sockets()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -41,7 +43,7 @@ pub(super) fn run(
         let expanded = discovery.expand(&config);
         let plan = Plan::of_file(&expanded);
         let mut running = Running {
-            host: start(&plan, options).await?,
+            host: start(sockets, &plan, options).await?,
             config_args,
             config,
             discovery,

@@ -3,11 +3,15 @@
 use std::io;
 
 use dtr_lb::plan::Plan;
-use dtr_lb::{FILTER, Host, HostOptions, StartError};
+use dtr_lb::{FILTER, Host, HostOptions, PassedSockets, StartError};
 
-/// Binds everything and starts the filter.
-pub(super) async fn start(plan: &Plan, options: HostOptions) -> Result<Host, anyhow::Error> {
-    Host::start(plan.clone(), FILTER, options)
+/// Binds what does not listen already, and starts the filter.
+pub(super) async fn start(
+    sockets: PassedSockets,
+    plan: &Plan,
+    options: HostOptions,
+) -> Result<Host, anyhow::Error> {
+    Host::start_on(sockets, plan.clone(), FILTER, options)
         .await
         .map_err(with_remedy)
 }

@@ -8,7 +8,7 @@ use crate::control::lifecycle::{Drained, Phase};
 use crate::error::StartError;
 use crate::proxy::context::ListenerContext;
 use crate::proxy::shared_state::SharedState;
-use crate::proxy::sockets::BoundListener;
+use crate::proxy::sockets::{BoundListener, Share};
 use crate::proxy::worker::{self, WorkerArgs, WorkerHandle, WorkerListener};
 
 /// The workers that run one plan.
@@ -42,9 +42,11 @@ impl Generation {
         } = args;
         let dispatch = tracing::dispatcher::get_default(Clone::clone);
         let mut workers = Vec::new();
-        for worker in 0..shared.options.workers.get() {
+        let of = shared.options.workers.get();
+        for worker in 0..of {
+            let share = Share { worker, of };
             let own = listeners.iter().flat_map(|(bound, context)| {
-                bound.of_worker(worker).map(|socket| WorkerListener {
+                bound.of_worker(share).map(|socket| WorkerListener {
                     socket,
                     context: context.clone(),
                     succession: Arc::clone(bound.succession()),

@@ -28,6 +28,7 @@ use crate::proxy::generation::{Generation, GenerationArgs};
 use crate::proxy::main_thread::{MainThread, Resolving};
 use crate::proxy::options::HostOptions;
 use crate::proxy::order_file::{LastWrite, OrderFile};
+use crate::proxy::passed_sockets::PassedSockets;
 use crate::proxy::shared_state::{AdminState, SharedState};
 use crate::proxy::sockets::{BoundListener, LeftListener};
 use crate::upstream::cluster::Clusters;
@@ -58,6 +59,8 @@ pub struct Host {
     listeners: Vec<BoundListener>,
     /// What plans gave up, while it is still there.
     left: Vec<LeftListener>,
+    /// What listens for the admin listener already, until there is one.
+    passed_admin: Option<BoundListener>,
     admin: Option<BoundListener>,
     current: Generation,
     /// Those whose sessions are not over yet.
@@ -73,6 +76,21 @@ impl Host {
     /// filter doesn't load or refuses its configuration. A DNS name that does
     /// not resolve is no error: it is logged and looked up again.
     pub async fn start(plan: Plan, wasm: &[u8], options: HostOptions) -> Result<Host, StartError> {
+        Host::start_on(PassedSockets::default(), plan, wasm, options).await
+    }
+
+    /// As [`Host::start`], on sockets that listen already, where the plan's addresses are
+    /// theirs.
+    ///
+    /// # Errors
+    /// As in [`Host::start`], or a socket is on none of the plan's addresses.
+    pub async fn start_on(
+        sockets: PassedSockets,
+        plan: Plan,
+        wasm: &[u8],
+        options: HostOptions,
+    ) -> Result<Host, StartError> {
+        let (listeners, passed_admin) = sockets.of_plan(&plan)?;
         CaughtPanic::note_places();
         let failed = |source| StartError::Worker { worker: 0, source };
         let file_budget = FileBudget::raise();
@@ -92,8 +110,9 @@ impl Host {
             workers: 0,
             names: Vec::new(),
             clusters: None,
-            listeners: Vec::new(),
+            listeners,
             left: Vec::new(),
+            passed_admin,
             admin: None,
             current: Generation::default(),
             retired: Vec::new(),
@@ -234,13 +253,12 @@ impl Host {
         let admin = match &plan.admin {
             Some(admin) => {
                 let known = self.admin.as_slice();
-                Some(BoundListener::open(
-                    known,
-                    &[],
-                    admin.bind,
-                    &[admin.bind],
-                    1,
-                )?)
+                let known = match self.passed_admin.as_slice() {
+                    [] => known,
+                    passed => passed,
+                };
+                let binds = [admin.bind];
+                Some(BoundListener::open(known, &[], admin.bind, &binds, 1)?)
             }
             None => None,
         };
@@ -344,6 +362,7 @@ impl Host {
             self.retired.push(last);
         }
         (self.listeners, self.admin) = (listeners, admin);
+        self.passed_admin = None;
         Ok(())
     }
 

@@ -14,6 +14,7 @@ mod main_thread;
 pub(crate) mod options;
 mod order_file;
 mod proxied_client;
+pub(crate) mod passed_sockets;
 pub(crate) mod reload_request;
 mod requested_service;
 mod session;

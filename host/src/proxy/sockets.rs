@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::{Arc, Weak};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::control::admission::Admission;
 use crate::error::StartError;
@@ -123,6 +123,34 @@ impl BoundListener {
         })
     }
 
+    /// Sockets that listen already, which another process bound: those of the listener's
+    /// own address first, then any of an earlier plan whose address is part of it.
+    ///
+    /// # Errors
+    /// When there is none, or the system refuses an option that ours have.
+    pub(crate) fn passed(
+        bind: SocketAddr,
+        sets: Vec<(SocketAddr, Vec<StdListener>)>,
+    ) -> io::Result<BoundListener> {
+        let mut sets = sets.into_iter().map(|(address, sockets)| {
+            for socket in &sockets {
+                prepare(SockRef::from(socket))?;
+            }
+            Ok(SocketSet {
+                address,
+                sockets: sockets.into_iter().map(Arc::new).collect(),
+            })
+        });
+        let nothing = || Err(io::Error::other("no socket was passed"));
+        Ok(BoundListener {
+            bind,
+            sockets: sets.next().unwrap_or_else(nothing)?,
+            within: sets.collect::<io::Result<_>>()?,
+            succession: Arc::default(),
+            admission: Arc::default(),
+        })
+    }
+
     /// Has the kernel queue clients; those that listen already go on.
     ///
     /// # Errors
@@ -161,13 +189,14 @@ impl BoundListener {
         &self.admission
     }
 
-    /// The sockets of the first worker, once more.
+    /// All its sockets, once more, to be served by one thread.
     ///
     /// # Errors
     /// When the process may not open more files.
     pub(crate) fn copies(&self) -> Result<Vec<StdListener>, StartError> {
-        let copies = self.of_worker(0).map(|socket| socket.try_clone());
-        copies
+        let sockets = self.sets().flat_map(|set| &set.sockets);
+        sockets
+            .map(|socket| socket.try_clone())
             .collect::<io::Result<_>>()
             .map_err(|source| StartError::Bind {
                 address: self.bind,
@@ -180,9 +209,8 @@ impl BoundListener {
     }
 
     /// The sockets of one of the workers.
-    pub(crate) fn of_worker(&self, worker: usize) -> impl Iterator<Item = Arc<StdListener>> {
-        self.sets()
-            .filter_map(move |set| set.sockets.get(worker).cloned())
+    pub(crate) fn of_worker(&self, worker: Share) -> impl Iterator<Item = Arc<StdListener>> {
+        self.sets().flat_map(move |set| set.of_worker(worker))
     }
 
     fn sets(&self) -> impl Iterator<Item = &SocketSet> {
@@ -190,7 +218,27 @@ impl BoundListener {
     }
 }
 
+/// One of a plan's workers: its number, from 0, of how many.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    pub(crate) worker: usize,
+    pub(crate) of: usize,
+}
+
 impl SocketSet {
+    /// Another process may have bound more or fewer than there are workers. Of more each
+    /// worker has several, as the kernel gives clients to all of them; of fewer a worker
+    /// has that of another.
+    fn of_worker(&self, share: Share) -> impl Iterator<Item = Arc<StdListener>> {
+        let count = self.sockets.len();
+        let shared = (share.worker >= count).then(|| share.worker % count.max(1));
+        let own = (share.worker..count).step_by(share.of.max(1));
+        let sockets = own
+            .chain(shared)
+            .map(|index| self.sockets.get(index).cloned());
+        sockets.collect::<Vec<_>>().into_iter().flatten()
+    }
+
     /// Binds one socket for each worker, all to one address: once they listen, the
     /// kernel spreads connections over them. With port 0 all take the port the first
     /// one got.
@@ -244,12 +292,16 @@ fn socket(address: SocketAddr, sharing: Sharing) -> io::Result<StdListener> {
     }
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(sharing == Sharing::Yes)?;
-    // Inherited by what is accepted.
-    socket.set_tcp_nodelay(true)?;
-    keep_alive(&socket)?;
-    socket.set_nonblocking(true)?;
+    prepare(SockRef::from(&socket))?;
     socket.bind(&address.into())?;
     Ok(socket.into())
+}
+
+/// What is accepted inherits all but the last.
+fn prepare(socket: SockRef<'_>) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
+    keep_alive(&*socket)?;
+    socket.set_nonblocking(true)
 }
 
 /// Connections the kernel holds until they are accepted; it may allow fewer.
@@ -337,13 +389,35 @@ mod tests {
     fn an_address_that_was_given_up_just_now_is_taken_back() {
         let first = open(&[], "127.0.0.1:0");
         first.listen().unwrap();
-        let (address, worker) = (first.address(), first.of_worker(0).next());
+        let only = Share { worker: 0, of: 1 };
+        let (address, worker) = (first.address(), first.of_worker(only).next());
         let left = first.end_unless_in(&[]).unwrap();
         drop(first);
         assert!(left.is_there(), "a worker has it");
         let again = BoundListener::open(&[], &[left], address, &[address], 1).unwrap();
         assert!(Arc::ptr_eq(&again.sockets.sockets[0], &worker.unwrap()));
         assert!(!again.succession().is_over(), "it has a life of its own");
+    }
+
+    #[test]
+    fn passed_sockets_are_shared_out_and_none_is_left() {
+        let cases = [
+            ("as many as workers", 2, 2, &[&[0][..], &[1]][..]),
+            ("more", 5, 2, &[&[0, 2, 4], &[1, 3]]),
+            ("fewer", 2, 3, &[&[0], &[1], &[0]]),
+            ("one for all", 1, 2, &[&[0], &[0]]),
+        ];
+        for (why, count, workers, expected) in cases {
+            let set = SocketSet::bind("127.0.0.1:0".parse().unwrap(), count).unwrap();
+            for (worker, expected) in expected.iter().enumerate() {
+                let of = workers;
+                let own = set.of_worker(Share { worker, of }).map(|socket| {
+                    let mut all = set.sockets.iter();
+                    all.position(|one| Arc::ptr_eq(one, &socket)).unwrap()
+                });
+                assert_eq!(own.collect::<Vec<_>>(), *expected, "{why}, worker {worker}");
+            }
+        }
     }
 
     fn open(bound: &[BoundListener], bind: &str) -> BoundListener {

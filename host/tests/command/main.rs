@@ -24,6 +24,7 @@ mod running;
 mod service_manager;
 mod sessions;
 mod signals;
+mod socket_activation;
 mod state_dir;
 mod status;
 mod terminal;
