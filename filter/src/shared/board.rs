@@ -71,7 +71,7 @@ pub const ORDERS: &str = "dtr.orders";
 const ABSENT: u32 = u32::MAX;
 
 /// The first byte of each value; a new one whenever the shape of any changes.
-const SHAPE: u8 = 2;
+pub const SHAPE: u8 = 2;
 
 /// How often a change is tried again when others were faster.
 const TRIES: usize = 4;

@@ -9,4 +9,5 @@ pub(crate) mod memory_store;
 pub mod orders;
 pub(crate) mod pace;
 pub(crate) mod scope;
+pub mod succession;
 pub(crate) mod sync;

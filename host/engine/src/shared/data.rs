@@ -42,6 +42,17 @@ impl DataSpace {
         Some(entry.cas)
     }
 
+    /// All keys and their values.
+    pub(super) fn entries(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let entries = self.shards.iter().flat_map(|shard| {
+            let shard = read(shard);
+            let entries = shard.iter();
+            let copies = entries.map(|(key, entry)| (key.to_vec(), entry.value.to_vec()));
+            copies.collect::<Vec<_>>()
+        });
+        entries.collect()
+    }
+
     /// Writes when the value is still the one of `expected`; `None`: in any case.
     /// A key that is not there takes any.
     pub(crate) fn set(&self, key: &[u8], value: &[u8], expected: Option<Cas>) -> HostcallResult {

@@ -71,6 +71,12 @@ impl MetricRegistry {
             .map(|cell| cell.value.load(Ordering::Relaxed))
     }
 
+    pub(super) fn count_up(&self, name: &str) -> HostcallResult {
+        let cell = self.cell(name, MetricKind::Counter)?;
+        cell.value.fetch_add(1, Ordering::AcqRel);
+        Ok(())
+    }
+
     fn cell(&self, name: &str, kind: MetricKind) -> Result<Arc<MetricCell>, HostcallError> {
         let key = (name.to_owned(), kind);
         if let Some(cell) = read(&self.0).get(&key) {

@@ -56,6 +56,31 @@ impl Shared {
         self.space(vm_id).set(key, value, None).is_ok()
     }
 
+    /// Everything that VMs of this id share, by key, in no order.
+    ///
+    /// ```
+    /// let shared = proxy_wasm_engine::Shared::new();
+    /// shared.set_data("vm", b"key", b"value");
+    /// let all = shared.all_data("vm");
+    /// assert_eq!(all, [(b"key".to_vec(), b"value".to_vec())]);
+    /// assert_eq!(shared.all_data("other"), []);
+    /// ```
+    pub fn all_data(&self, vm_id: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.space(vm_id).entries()
+    }
+
+    /// Adds one to the counter of this name, as a VM would that announces what it has
+    /// written: who sees the new value sees that, too. Whether there is room for it.
+    ///
+    /// ```
+    /// let shared = proxy_wasm_engine::Shared::new();
+    /// assert!(shared.count_up("changes") && shared.count_up("changes"));
+    /// assert_eq!(shared.metric("changes"), Some(2));
+    /// ```
+    pub fn count_up(&self, counter: &str) -> bool {
+        self.0.metrics.count_up(counter).is_ok()
+    }
+
     /// Puts an item into a queue that a VM of this id has registered. Whether
     /// there is such a queue, with room for it.
     pub fn enqueue(&self, vm_id: &str, queue: &[u8], item: &[u8]) -> bool {
