@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::net::fd_limit::FilesLacking;
 use crate::net::local_resources;
+use crate::takeover::error::TakeoverError;
 
 /// Why a host did not start.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +98,9 @@ pub enum StartError {
     /// Another set of workers would need more files than the process may open.
     #[error(transparent)]
     Files(#[from] FilesLacking),
+    /// The process whose place this one was to take does not make way.
+    #[error(transparent)]
+    Takeover(#[from] TakeoverError),
     /// A worker's thread or runtime can't be made.
     #[error("worker {worker} can't be started: {source}{}", worker_remedy(source))]
     Worker {

@@ -1,5 +1,7 @@
 //! The host as its owner holds it.
 
+pub(crate) mod takeover;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,6 +31,7 @@ use crate::proxy::main_thread::{MainThread, Resolving};
 use crate::proxy::options::HostOptions;
 use crate::proxy::order_file::{LastWrite, OrderFile};
 use crate::proxy::passed_sockets::PassedSockets;
+use crate::proxy::predecessor::Predecessor;
 use crate::proxy::shared_state::{AdminState, SharedState};
 use crate::proxy::sockets::{BoundListener, LeftListener};
 use crate::upstream::cluster::Clusters;
@@ -62,6 +65,8 @@ pub struct Host {
     /// What listens for the admin listener already, until there is one.
     passed_admin: Option<BoundListener>,
     admin: Option<BoundListener>,
+    /// Serves until this host does.
+    predecessor: Option<Predecessor>,
     current: Generation,
     /// Those whose sessions are not over yet.
     retired: Vec<Generation>,
@@ -90,12 +95,22 @@ impl Host {
         wasm: &[u8],
         options: HostOptions,
     ) -> Result<Host, StartError> {
-        let (listeners, passed_admin) = sockets.of_plan(&plan)?;
+        let mut host = Host::new(options)?;
+        (host.listeners, host.passed_admin) = sockets.of_plan(&plan)?;
+        if let Some(order_file) = OrderFile::of(&plan, &host.vm_data, &host.orders_written) {
+            order_file.load();
+        }
+        host.run(plan, wasm).await?;
+        Ok(host)
+    }
+
+    /// A host that does nothing yet.
+    fn new(options: HostOptions) -> Result<Host, StartError> {
         CaughtPanic::note_places();
         let failed = |source| StartError::Worker { worker: 0, source };
         let file_budget = FileBudget::raise();
         let modules = Modules::new(options.module_cache.clone());
-        let mut host = Host {
+        Ok(Host {
             options,
             file_budget,
             admission: Arc::default(),
@@ -110,18 +125,14 @@ impl Host {
             workers: 0,
             names: Vec::new(),
             clusters: None,
-            listeners,
+            listeners: Vec::new(),
             left: Vec::new(),
-            passed_admin,
+            passed_admin: None,
             admin: None,
+            predecessor: None,
             current: Generation::default(),
             retired: Vec::new(),
-        };
-        if let Some(order_file) = OrderFile::of(&plan, &host.vm_data, &host.orders_written) {
-            order_file.load();
-        }
-        host.run(plan, wasm).await?;
-        Ok(host)
+        })
     }
 
     /// Goes on with another plan, another filter, or both. New workers accept from
@@ -177,6 +188,16 @@ impl Host {
     pub async fn drain_until(mut self, limit: impl Future<Output = ()>) -> Drained {
         // Or the kernel would go on to queue clients that nobody accepts.
         self.listeners.clear();
+        enter(&self.retired, Phase::Draining);
+        self.current.enter(Phase::Draining);
+        let drained = self.end_sessions(limit).await;
+        log_drained(drained);
+        drained
+    }
+
+    /// Waits until `limit` is over for the sessions of all workers to end, cuts those that
+    /// are left, and ends the workers.
+    async fn end_sessions(&mut self, limit: impl Future<Output = ()>) -> Drained {
         let mut generations = std::mem::take(&mut self.retired);
         generations.retain(Generation::is_alive);
         generations.push(std::mem::take(&mut self.current));
@@ -184,7 +205,6 @@ impl Host {
             .iter_mut()
             .flat_map(Generation::take_reports)
             .collect();
-        enter(&generations, Phase::Draining);
         let mut total = Drained::default();
         let all = async {
             while let Some(report) = reports.last_mut() {
@@ -215,15 +235,6 @@ impl Host {
             }
         }
         enter(&generations, Phase::Over);
-        if total.cut > 0 {
-            tracing::warn!(
-                cut = total.cut,
-                finished = total.finished,
-                "drained; some were cut"
-            );
-        } else {
-            tracing::info!(finished = total.finished, "drained");
-        }
         total
     }
 
@@ -316,6 +327,10 @@ impl Host {
         for bound in listeners.iter().chain(&admin) {
             bound.listen()?;
         }
+        if let Some(predecessor) = &mut self.predecessor {
+            let kept = listeners.iter().chain(&admin);
+            predecessor.ready(kept, &self.vm_data).await?;
+        }
         // Nothing can fail any more.
         self.modules.forget_unused();
         if let Some(shortfall) = connection_limit::shortfall(&plan, &limit, &self.file_budget) {
@@ -375,7 +390,12 @@ impl Host {
         let Some(order_file) = order_file.map(Arc::new) else {
             return Ok(None);
         };
-        order_file.prove().await.map_err(|source| {
+        let saved = match &self.predecessor {
+            None => order_file.prove().await,
+            // The file is its own until this host serves.
+            Some(_) => order_file.try_to_write(),
+        };
+        saved.map_err(|source| {
             let path = order_file.path().to_owned();
             StartError::StateDir { path, source }
         })?;
@@ -403,6 +423,18 @@ impl Drop for Host {
     fn drop(&mut self) {
         enter(&self.retired, Phase::Over);
         self.current.enter(Phase::Over);
+    }
+}
+
+fn log_drained(total: Drained) {
+    if total.cut > 0 {
+        tracing::warn!(
+            cut = total.cut,
+            finished = total.finished,
+            "drained; some were cut"
+        );
+    } else {
+        tracing::info!(finished = total.finished, "drained");
     }
 }
 

@@ -33,6 +33,8 @@ pub(super) struct MainThread {
 enum Order {
     /// Accept admin clients from these, instead of from those before.
     Serve(Vec<StdListener>),
+    /// Accept no admin clients and keep no orders, and say so.
+    Pause(oneshot::Sender<()>),
     /// Keep these names up to date, instead of those before.
     Resolve(Resolving),
     /// Keep orders in this file, instead of the one before.
@@ -80,6 +82,24 @@ impl MainThread {
         let _ = self.orders.send(Order::Serve(sockets));
     }
 
+    /// Accepts no admin clients from now on, so that they wait in the kernel, and keeps no
+    /// orders: a process that takes over does. Returns the generation that has answered so
+    /// far, for [`MainThread::resume`].
+    pub(super) async fn pause(&self) -> Option<Arc<SharedState>> {
+        let (sender, paused) = oneshot::channel();
+        let _ = self.orders.send(Order::Pause(sender));
+        // An error: the thread is gone, and accepts no clients.
+        let _ = paused.await;
+        // Not before: a client that was accepted is served.
+        self.current.send_replace(None)
+    }
+
+    /// Takes it back, but for the sockets.
+    pub(super) fn resume(&self, paused: Option<Arc<SharedState>>) {
+        self.keep_orders(paused.as_ref().and_then(|shared| shared.order_file.clone()));
+        self.current.send_replace(paused);
+    }
+
     /// Has these replicas say how their clusters are, from now on, and the filters forget
     /// what is asked no more.
     pub(super) fn watch_clusters(&self, watches: Vec<ClusterWatch>, vm_data: Shared) {
@@ -118,6 +138,15 @@ async fn live(mut orders: mpsc::UnboundedReceiver<Order>, current: Current) {
                         Err(error) => error!(%error, "the admin listener can't be served"),
                     }
                 }
+            }
+            Order::Pause(paused) => {
+                accepting.clear();
+                // Their clients come again, to the next process.
+                admin.end_idle();
+                if let Some(last) = keeping.take() {
+                    last.abort();
+                }
+                let _ = paused.send(());
             }
             Order::Resolve(names) => {
                 let next = spawn_local(keep_resolving(names)).abort_handle();

@@ -29,6 +29,8 @@ pub struct HostOptions {
     /// request, and its body, and may go without reading what it asked for; and how
     /// long the filter's answer may take.
     pub admin_timeout: Duration,
+    /// How long a process that takes this one's place may take to start.
+    pub takeover_limit: Duration,
     /// Takes requests for a reload that come over the admin listener. `None`: nobody can
     /// ask for one there.
     pub reloads: Option<ReloadSender>,
@@ -53,6 +55,7 @@ impl Default for HostOptions {
             dial_limit: Duration::from_secs(30),
             resolve_limit: Duration::from_secs(2),
             admin_timeout: Duration::from_secs(10),
+            takeover_limit: Duration::from_secs(60),
             reloads: None,
             log_lines_dropped: Arc::default(),
             module_cache: None,

@@ -150,6 +150,16 @@ impl OrderFile {
         tokio::task::spawn_blocking(writing).await?
     }
 
+    /// Whether the folder can be written to, while another process keeps the orders in it.
+    ///
+    /// # Errors
+    /// It can't.
+    pub(super) fn try_to_write(&self) -> io::Result<()> {
+        let beside = self.path.with_extension("try");
+        fs::write(&beside, "")?;
+        fs::remove_file(beside)
+    }
+
     /// Writes, for as long as it is polled, what changes in another way than by an order:
     /// those are written before they are answered.
     pub(super) async fn run(self: Arc<Self>) -> Infallible {

@@ -180,6 +180,11 @@ impl BoundListener {
         })
     }
 
+    /// Where it is configured to listen; port 0: anywhere.
+    pub(crate) fn bind(&self) -> SocketAddr {
+        self.bind
+    }
+
     /// Where it listens; never port 0.
     pub(crate) fn address(&self) -> SocketAddr {
         self.sockets.address
@@ -211,6 +216,11 @@ impl BoundListener {
     /// The sockets of one of the workers.
     pub(crate) fn of_worker(&self, worker: Share) -> impl Iterator<Item = Arc<StdListener>> {
         self.sets().flat_map(move |set| set.of_worker(worker))
+    }
+
+    /// Its sockets by their address, its own first.
+    pub(crate) fn by_address(&self) -> impl Iterator<Item = (SocketAddr, &[Arc<StdListener>])> {
+        self.sets().map(|set| (set.address, set.sockets.as_slice()))
     }
 
     fn sets(&self) -> impl Iterator<Item = &SocketSet> {

@@ -17,3 +17,4 @@ mod replica;
 mod running;
 mod sessions;
 mod steering;
+mod takeover;

@@ -32,7 +32,11 @@ pub(crate) async fn start(guest: Guest, replicas: &[&Replica]) -> Host {
 
 /// Connects, and reads the name of the replica that answers.
 pub(crate) async fn connect(host: &Host) -> (TcpStream, String) {
-    let mut client = TcpStream::connect(host.listeners()[0]).await.unwrap();
+    connect_to(host.listeners()[0]).await
+}
+
+pub(crate) async fn connect_to(address: SocketAddr) -> (TcpStream, String) {
+    let mut client = TcpStream::connect(address).await.unwrap();
     let mut name = [0; 2];
     within("a replica's name", client.read_exact(&mut name))
         .await

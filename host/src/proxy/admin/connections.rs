@@ -65,6 +65,15 @@ impl AdminConnections {
         }
     }
 
+    /// Ends all that are idle.
+    pub(super) fn end_idle(&self) {
+        let open = self.open.borrow();
+        let idle = open.values().filter(|client| client.idle_since.is_some());
+        for task in idle.filter_map(|client| client.task.as_ref()) {
+            task.abort();
+        }
+    }
+
     fn end_idlest(&self) -> Option<()> {
         let open = self.open.borrow();
         let idle = open.values().filter(|client| client.idle_since.is_some());

@@ -59,6 +59,11 @@ impl Admin {
         }
     }
 
+    /// Ends the connections on which nothing is being answered.
+    pub(crate) fn end_idle(&self) {
+        self.connections.end_idle();
+    }
+
     /// Serves one of its sockets until `end`. Connections go on after that; each
     /// request is answered by the generation that runs then.
     pub(crate) fn serve(
