@@ -65,13 +65,18 @@ impl ConfigArgs {
     /// # Errors
     /// It is wrong now, or it came from standard input, which has ended.
     pub(crate) fn read_again(&self) -> Result<ConfigFile, Failure> {
-        if self.config.as_deref().is_some_and(is_standard_input) {
+        if self.is_standard_input() {
             return Err(Failure::Usage(anyhow::anyhow!(
                 "a configuration from {STANDARD_INPUT} can't be read again; give a file to \
                  reload it"
             )));
         }
         Ok(self.read()?)
+    }
+
+    /// Whether it comes from standard input, which can't be read again.
+    pub(crate) fn is_standard_input(&self) -> bool {
+        self.config.as_deref().is_some_and(is_standard_input)
     }
 
     /// The file, if it is one that can be read again.

@@ -33,6 +33,7 @@ mod start;
 mod status;
 mod table;
 mod terminal;
+mod upgrade;
 mod watch;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -58,7 +59,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Balance until SIGTERM, ctrl-C, SIGQUIT or SIGUSR1, then drain.
-    Run(config_args::ConfigArgs),
+    Run(run::Run),
     /// Check a configuration; print a summary of it, or what is wrong.
     Check(check::Check),
     /// Make a configuration of another balancer's: NGINX, HAProxy or AWS ELB.
@@ -104,7 +105,7 @@ impl Cli {
             ..HostOptions::default()
         };
         match self.command {
-            Command::Run(config_args) => run::run(&config_args, options, log),
+            Command::Run(run) => run.run(options, log),
             Command::Check(check) => check.run(log, options.module_cache),
             Command::Import(import) => import.run(),
             Command::Envoy(envoy) => envoy.run(),

@@ -18,6 +18,13 @@ pub(super) fn reloading() {
     }
 }
 
+/// Another process is the main one from now on: it serves in this one's place.
+pub(super) fn main_process(process: i32) {
+    if let Ok(process) = u32::try_from(process) {
+        notify(&[NotifyState::MainPid(process)]);
+    }
+}
+
 /// It drains, and needs no longer than this.
 pub(super) fn stopping(limit: Duration) {
     let limit = limit.saturating_add(ENDING).as_micros();

@@ -1,8 +1,9 @@
-//! The signals that end or reload the balancer.
+//! The signals that end, reload or upgrade the balancer.
 
 use std::io;
 use std::time::Duration;
 
+use rustix::process::Signal as ProcessSignal;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
@@ -13,6 +14,35 @@ pub(super) enum SignalAction {
     End(&'static str),
     /// Read the configuration again.
     Reload,
+    /// Start the program that takes this one's place.
+    Upgrade,
+}
+
+impl SignalAction {
+    /// What follows from one of those that [`Signals::any`] gives.
+    pub(super) fn of(signal: ProcessSignal) -> SignalAction {
+        match signal {
+            ProcessSignal::HUP => SignalAction::Reload,
+            ProcessSignal::USR2 => SignalAction::Upgrade,
+            ProcessSignal::INT => SignalAction::End("ctrl-C"),
+            ProcessSignal::QUIT => SignalAction::End("SIGQUIT"),
+            ProcessSignal::USR1 => SignalAction::End("SIGUSR1"),
+            _ => SignalAction::End("SIGTERM"),
+        }
+    }
+
+    /// Says that nothing follows now from a signal that would not end the balancer.
+    pub(super) fn log_ignored(self) {
+        match self {
+            SignalAction::Reload => {
+                tracing::warn!("SIGHUP: no configuration is read now; nothing is done");
+            }
+            SignalAction::Upgrade => {
+                tracing::warn!("SIGUSR2: no process can take over now; nothing is done");
+            }
+            SignalAction::End(_) => {}
+        }
+    }
 }
 
 /// SIGTERM, ctrl-C, SIGQUIT, SIGUSR1, SIGHUP and SIGUSR2.
@@ -37,24 +67,21 @@ impl Signals {
         })
     }
 
-    /// Waits for the next one that something follows from.
-    pub(super) async fn next(&mut self) -> SignalAction {
-        loop {
-            let end = tokio::select! {
-                _ = self.hang_up.recv() => return SignalAction::Reload,
-                _ = self.interrupt.recv() => "ctrl-C",
-                _ = self.quit.recv() => "SIGQUIT",
-                _ = self.terminate.recv() => "SIGTERM",
-                _ = self.user_1.recv() => "SIGUSR1",
-                _ = self.user_2.recv() => {
-                    tracing::warn!(
-                        "SIGUSR2 is reserved for upgrading the binary; nothing is done"
-                    );
-                    continue;
-                }
-            };
-            return SignalAction::End(end);
+    /// Waits for the next one.
+    pub(super) async fn any(&mut self) -> ProcessSignal {
+        tokio::select! {
+            _ = self.hang_up.recv() => ProcessSignal::HUP,
+            _ = self.interrupt.recv() => ProcessSignal::INT,
+            _ = self.quit.recv() => ProcessSignal::QUIT,
+            _ = self.terminate.recv() => ProcessSignal::TERM,
+            _ = self.user_1.recv() => ProcessSignal::USR1,
+            _ = self.user_2.recv() => ProcessSignal::USR2,
         }
+    }
+
+    /// Waits for the next one: what follows from it.
+    pub(super) async fn next(&mut self) -> SignalAction {
+        SignalAction::of(self.any().await)
     }
 
     /// Waits for one that ends the balancer; its name.
@@ -62,9 +89,7 @@ impl Signals {
         loop {
             match self.next().await {
                 SignalAction::End(signal) => return signal,
-                SignalAction::Reload => {
-                    tracing::warn!("SIGHUP: no configuration is read now; nothing is done");
-                }
+                other => other.log_ignored(),
             }
         }
     }

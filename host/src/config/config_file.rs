@@ -107,6 +107,15 @@ impl ConfigFile {
         }
     }
 
+    /// Where the process waits for the one that takes its place; `None`: it names none.
+    #[must_use]
+    pub fn takeover_socket(&self) -> Option<&Path> {
+        match self {
+            ConfigFile::Chain(chain) => chain.takeover_socket.as_deref(),
+            file => file.registries().first()?.takeover_socket.as_deref(),
+        }
+    }
+
     /// What is right and still probably not meant, in the order of the file.
     #[must_use]
     pub fn warnings(&self) -> &[ConfigWarning] {

@@ -35,6 +35,7 @@ mod schema;
 mod services;
 mod source;
 mod string;
+mod takeover_socket;
 mod target;
 #[cfg(test)]
 mod tests;

@@ -45,10 +45,11 @@ pub(super) const OF_A_SERVICE: [&str; 11] = [
 ];
 
 /// The others: the balancer's.
-pub(super) const OF_THE_BALANCER: [&str; 20] = [
+pub(super) const OF_THE_BALANCER: [&str; 21] = [
     "listeners",
     "admin",
     "state_dir",
+    "takeover_socket",
     "watch",
     "filters",
     "connect_timeout",

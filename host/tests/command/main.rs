@@ -27,6 +27,7 @@ mod signals;
 mod socket_activation;
 mod state_dir;
 mod status;
+mod takeover;
 mod terminal;
 
 use std::io::{Read, Write};

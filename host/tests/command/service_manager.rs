@@ -1,9 +1,11 @@
 //! What `dtr-lb run` sends systemd: sd_notify(3).
 
 use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
 
 use rustix::process::Signal;
 use serde_json::json;
+use tempfile::TempDir;
 
 use crate::balancer::{Balancer, Config, greeting};
 use crate::dtr_lb;
@@ -11,18 +13,11 @@ use crate::running::LIMIT;
 
 #[test]
 fn systemd_is_notified_of_start_reload_and_drain() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("notify");
-    let manager = UnixDatagram::bind(&path).unwrap();
-    manager.set_read_timeout(Some(LIMIT)).unwrap();
-    let next = || {
-        let mut bytes = [0; 4096];
-        let length = manager.recv(&mut bytes).unwrap();
-        String::from_utf8_lossy(&bytes[..length]).into_owned()
-    };
+    let manager = Manager::new();
+    let next = || manager.next();
     let config = Config::forwarding(greeting(), json!({ "drain_timeout": "20s" }));
     let mut command = dtr_lb(&[]);
-    command.env("NOTIFY_SOCKET", &path);
+    command.env("NOTIFY_SOCKET", manager.path());
     let balancer = Balancer::logging(&mut command, config);
 
     let ready = next();
@@ -53,21 +48,44 @@ fn systemd_is_notified_of_start_reload_and_drain() {
 
 #[test]
 fn a_watchdog_is_fed() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("notify");
-    let manager = UnixDatagram::bind(&path).unwrap();
-    manager.set_read_timeout(Some(LIMIT)).unwrap();
+    let manager = Manager::new();
     let mut command = dtr_lb(&[]);
     command
-        .env("NOTIFY_SOCKET", &path)
+        .env("NOTIFY_SOCKET", manager.path())
         .env("WATCHDOG_USEC", "200000");
     let config = Config::forwarding(greeting(), json!({}));
     let _balancer = Balancer::logging(&mut command, config);
 
     let mut fed = 0;
     while fed < 3 {
-        let mut bytes = [0; 4096];
-        let length = manager.recv(&mut bytes).unwrap();
-        fed += usize::from(bytes.starts_with(b"WATCHDOG=1") && length > 0);
+        fed += usize::from(manager.next().starts_with("WATCHDOG=1"));
     }
 }
+
+/// A service manager that is sent messages.
+pub(crate) struct Manager {
+    socket: UnixDatagram,
+    folder: TempDir,
+}
+
+impl Manager {
+    pub(crate) fn new() -> Manager {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = UnixDatagram::bind(folder.path().join(NAME)).unwrap();
+        socket.set_read_timeout(Some(LIMIT)).unwrap();
+        Manager { socket, folder }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().join(NAME)
+    }
+
+    /// The next message.
+    pub(crate) fn next(&self) -> String {
+        let mut bytes = [0; 4096];
+        let length = self.socket.recv(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
+    }
+}
+
+const NAME: &str = "notify";

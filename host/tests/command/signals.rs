@@ -34,11 +34,11 @@ fn every_ending_signal_drains() {
 }
 
 #[test]
-fn sigusr2_is_one_line_and_nothing_else() {
+fn sigusr2_changes_nothing_where_nobody_can_take_over() {
     let (idle, client) = start(json!({ "drain_timeout": "1h" }));
     idle.program.signal(Signal::USR2);
     idle.program
-        .until("SIGUSR2 is reserved for upgrading the binary; nothing is done");
+        .until("SIGUSR2: no process can take over: there is no socket for it");
     drop(idle.connect());
     idle.program.until("access");
     idle.program.signal(Signal::TERM);
@@ -46,7 +46,8 @@ fn sigusr2_is_one_line_and_nothing_else() {
         .until("SIGTERM: no more connections are accepted");
     // Not the second signal either.
     idle.program.signal(Signal::USR2);
-    idle.program.until("SIGUSR2 is reserved");
+    idle.program
+        .until("SIGUSR2: no process can take over now; nothing is done");
     idle.program.signal(Signal::HUP);
     idle.program
         .until("SIGHUP: no configuration is read now; nothing is done");

@@ -72,6 +72,7 @@ impl Follower<'_> {
             tokio::select! {
                 action = signals.next() => match action {
                     SignalAction::Reload => reload.notify_one(),
+                    SignalAction::Upgrade => action.log_ignored(),
                     SignalAction::End(signal) => {
                         tracing::info!("{signal}: Envoy goes on with what it has");
                         return Ok(());

@@ -61,6 +61,9 @@ pub(in crate::config) struct File {
     /// A folder, from the configuration's own, in which orders are kept for the next start
     /// [default: none].
     pub(super) state_dir: Option<String>,
+    /// Where the process that takes this one's place finds it: a Unix socket, from the
+    /// configuration's folder [default: takeover.sock in RUNTIME_DIRECTORY, where that is set].
+    pub(super) takeover_socket: Option<String>,
     /// Whether a change of this file is taken over at once, as after SIGHUP [default: false].
     #[serde(default)]
     pub(super) watch: bool,

@@ -71,6 +71,9 @@ pub struct Config {
     /// The folder in which orders are kept for the next start; `None`: they end with the
     /// process. The standalone host's alone.
     pub state_dir: Option<PathBuf>,
+    /// The Unix socket on which the process waits for the one that takes its place; `None`:
+    /// the configuration names none. The standalone host's alone.
+    pub takeover_socket: Option<PathBuf>,
     /// Whether a change of the file is taken over at once. The standalone host's alone.
     pub watch: bool,
     /// Filters that others wrote, which connections meet before the balancer.

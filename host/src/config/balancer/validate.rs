@@ -23,6 +23,7 @@ use crate::config::own_listener::OwnListeners;
 use crate::config::problems::Problems;
 use crate::config::proxy_protocol::TrustedProxies;
 use crate::config::source::Source;
+use crate::config::takeover_socket;
 
 /// Checks the file, reads what it names, and fills in defaults.
 pub(in crate::config) fn validate(mut file: File, problems: &mut Problems) -> Config {
@@ -37,6 +38,8 @@ fn config(file: &File, filters: Vec<NetworkFilter>, problems: &mut Problems) -> 
     let admin = file.admin.as_ref().map(|admin| admin.read(problems));
     let state_dir = file.state_dir.as_deref();
     let state_dir = state_dir.map(|folder| self::state_dir(folder, problems));
+    let takeover_socket = file.takeover_socket.as_deref();
+    let takeover_socket = takeover_socket.map(|path| takeover_socket::read(path, problems));
     let binds = binds(file, problems);
     let (listeners, checks) = CheckBuilder {
         general: file.health.check(),
@@ -95,6 +98,7 @@ fn config(file: &File, filters: Vec<NetworkFilter>, problems: &mut Problems) -> 
         cluster_status,
         admin,
         state_dir,
+        takeover_socket,
         watch: file.watch,
         filters,
         connect_timeout: file

@@ -25,6 +25,9 @@ pub(in crate::config) struct ChainFile {
     pub(super) filters: Vec<NetworkFilterSpec>,
     /// Where the metrics are served [default: nowhere].
     pub(super) admin: Option<AdminSpec>,
+    /// Where the process that takes this one's place finds it: a Unix socket, from the
+    /// configuration's folder [default: takeover.sock in RUNTIME_DIRECTORY, where that is set].
+    pub(super) takeover_socket: Option<String>,
     /// Whether a change of this file is taken over at once, as after SIGHUP [default: false].
     #[serde(default)]
     pub(super) watch: bool,

@@ -4,6 +4,7 @@ mod file;
 mod validate;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -31,6 +32,9 @@ pub struct Chain {
     pub filters: Vec<NetworkFilter>,
     /// Where the metrics are served; `None`: they are not.
     pub admin: Option<Admin>,
+    /// The Unix socket on which the process waits for the one that takes its place; `None`:
+    /// the configuration names none. The standalone host's alone.
+    pub takeover_socket: Option<PathBuf>,
     /// Whether a change of the file is taken over at once. The standalone host's alone.
     pub watch: bool,
     /// How long a connection may be silent both ways; `None`: for ever.

@@ -13,6 +13,7 @@ use crate::config::network_filter;
 use crate::config::number::MaxConnections;
 use crate::config::own_listener::OwnListeners;
 use crate::config::problems::Problems;
+use crate::config::takeover_socket;
 use crate::config::verify::Verify;
 use crate::config::warnings;
 
@@ -26,6 +27,8 @@ pub(in crate::config) fn validate(file: ChainFile, problems: &mut Problems) -> C
     let clusters = clusters(file.clusters, problems);
     let listeners = listeners(file.listeners, &clusters, problems);
     let admin = file.admin.map(|admin| admin.read(problems));
+    let takeover_socket = file.takeover_socket.as_deref();
+    let takeover_socket = takeover_socket.map(|path| takeover_socket::read(path, problems));
     let bind = admin.as_ref().map(|admin| admin.bind);
     let own = OwnListeners::new(listeners.iter().map(|one| one.bind), bind);
     for (at, cluster) in clusters.iter().enumerate() {
@@ -44,6 +47,7 @@ pub(in crate::config) fn validate(file: ChainFile, problems: &mut Problems) -> C
         clusters,
         filters,
         admin,
+        takeover_socket,
         watch: file.watch,
         idle_timeout,
         resend_first_flight: file.resend_first_flight.unwrap_or(true),
