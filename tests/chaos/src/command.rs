@@ -67,6 +67,10 @@ pub(crate) struct How {
     /// faults.
     #[arg(long, value_name = "CONNECTIONS")]
     pub(crate) soak: Option<u64>,
+    /// Another dtr-lb, such as one of an earlier commit: it begins, and upgrades lead from
+    /// it to this one's and back.
+    #[arg(long, value_name = "BINARY")]
+    pub(crate) from: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]

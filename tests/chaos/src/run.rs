@@ -14,7 +14,7 @@ use crate::command::How;
 use crate::event::{Event, Excuse};
 use crate::network::{self, Network};
 use crate::process::{Process, this_program};
-use crate::proxy::{Kind, version};
+use crate::proxy::{EARLIER, Kind, version};
 use crate::report;
 
 /// One event on one balancer.
@@ -150,6 +150,9 @@ async fn play(case: Case, how: &How) -> Result<case::Case> {
         case.kind.name(),
     ]);
     command.args(how.arguments());
+    if let Some(from) = &how.from {
+        command.env(EARLIER, from);
+    }
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

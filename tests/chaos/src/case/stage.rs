@@ -211,6 +211,8 @@ impl Stage {
                 self.change(change);
                 self.proxy.reload(&self.site).await?;
             }
+            Act::Upgrade => self.proxy.upgrade().await?,
+            Act::RetiredEnded => self.proxy.retired_have_ended().await?,
             Act::StopBalancer => self.proxy.signal_all(libc::SIGSTOP),
             Act::ContinueBalancer => self.proxy.signal_all(libc::SIGCONT),
             Act::StopWorker => self.stopped = Some(StoppedThread::stop(self.proxy.worker()?)?),

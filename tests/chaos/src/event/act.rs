@@ -46,6 +46,10 @@ pub(crate) enum Act {
     Order(u8, &'static str),
     /// The balancer goes on with another configuration.
     Reload(Change),
+    /// Another process takes the balancer's place.
+    Upgrade,
+    /// Waits until those whose place was taken have ended, and well.
+    RetiredEnded,
     /// The balancer's processes are stopped.
     StopBalancer,
     /// They go on.
@@ -148,7 +152,7 @@ impl Act {
                 script.iter().map(|act| act.length()).sum::<Duration>() * times
             }
             // The host compiles its filters again.
-            Self::Reload(_) => Duration::from_secs(1),
+            Self::Reload(_) | Self::Upgrade => Duration::from_secs(1),
             _ => Duration::ZERO,
         }
     }

@@ -9,6 +9,7 @@ mod names;
 mod outages;
 mod replica_faults;
 mod restarts;
+mod upgrades;
 
 use std::time::Duration;
 
@@ -151,6 +152,7 @@ pub(crate) fn all() -> Vec<&'static Event> {
         outages::ALL,
         restarts::ALL,
         balancer_faults::ALL,
+        upgrades::ALL,
         clients::ALL,
     ];
     files.into_iter().flatten().copied().collect()

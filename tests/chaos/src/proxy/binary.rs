@@ -30,6 +30,14 @@ pub(super) fn binary(kind: Kind) -> Result<PathBuf> {
     }
 }
 
+/// The `dtr-lb` that upgrades begin with, where that is another one.
+pub(super) fn earlier_binary() -> Option<PathBuf> {
+    std::env::var_os(EARLIER).map(PathBuf::from)
+}
+
+/// The variable that names it.
+pub(crate) const EARLIER: &str = "DTR_LB_FROM";
+
 /// The version a kind's program names.
 ///
 /// # Errors

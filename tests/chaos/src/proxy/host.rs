@@ -1,22 +1,31 @@
 //! `dtr-lb run`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use dtr_lb_tests::FQDN;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::binary::binary;
+use super::binary::{binary, earlier_binary};
 use super::config::{self, CONNECT_TIMEOUT, Check, DRAIN_TIMEOUT, FAST_INTERVAL, INTERVAL, Site};
 use super::{Kind, Places};
 
 pub(super) fn command(site: &Site, places: &Places) -> Result<Command> {
     write(site, places)?;
-    let mut command = Command::new(binary(Kind::Host)?);
+    let program = match earlier_binary() {
+        Some(earlier) => earlier,
+        None => binary(Kind::Host)?,
+    };
+    Ok(run(&program, places))
+}
+
+/// One that runs what is configured.
+pub(super) fn run(program: &Path, places: &Places) -> Command {
+    let mut command = Command::new(program);
     command.arg("run").arg("--config").arg(path(places));
-    Ok(command)
+    command
 }
 
 pub(super) fn write(site: &Site, places: &Places) -> Result<()> {
@@ -62,6 +71,7 @@ fn config(site: &Site, places: &Places) -> Value {
         "connect_timeout": CONNECT_TIMEOUT,
         "dns_refresh": "1s",
         "drain_timeout": DRAIN_TIMEOUT,
+        "takeover_socket": "takeover.sock",
         "admin": { "bind": places.admin.to_string() },
     });
     // A port that no listener and no check names is an error.

@@ -10,6 +10,7 @@ mod metrics;
 mod nginx;
 mod reload;
 mod status;
+mod upgrade;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -32,11 +33,12 @@ use crate::network::free_port;
 use crate::process::{Holdings, LIMIT, Process, family};
 use crate::stopped_thread::worker_of;
 
-pub(crate) use binary::version;
+pub(crate) use binary::{EARLIER, version};
 pub(crate) use config::{Check, Endpoint, Site};
 use metrics::Metrics;
 use reload::Reload;
 use status::ReplicaStatus;
+use upgrade::Upgrades;
 
 /// Which balancer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
@@ -88,6 +90,7 @@ pub(crate) struct Proxy {
     pub(crate) kind: Kind,
     process: Process,
     places: Places,
+    upgrades: Upgrades,
     log: PathBuf,
     log_to: Log,
     /// The unread end of the log's pipe.
@@ -173,6 +176,7 @@ impl Proxy {
             kind,
             process,
             places,
+            upgrades: Upgrades::default(),
             log,
             log_to,
             unread,
