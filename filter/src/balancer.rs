@@ -12,16 +12,18 @@ use crate::balance::order::{NewOrder, Order};
 use crate::balance::outage::{Logged, Outages, Situation};
 use crate::balance::passive::{self, Ejection, Failure};
 use crate::balance::pool::Pool;
-use crate::balance::replica::{ReplicaId, ReplicaNames};
+use crate::balance::replica::{Replica, ReplicaId, ReplicaNames};
 use crate::balance::stream::StreamId;
 use crate::balance::tally::Tally;
 use crate::compare::inspector::Inspector;
 use crate::config::{Config, OnDown, Policy};
 use crate::contract::{LogField, LogLine, Route, metric_name};
-use crate::effect::{Effect, Effects, Fact, Level};
+use crate::effect::{Effect, Effects, Fact, Level, NewEvent};
 use crate::health::prober::Prober;
 use crate::health::verdict::Verdict;
 use crate::health::watch::Change;
+use crate::history::event::Event;
+use crate::history::replica_history::{Histories, ReplicaHistory};
 use crate::log_limit::LogLimit;
 use crate::metrics::Metrics;
 use crate::printable::printable;
@@ -56,6 +58,7 @@ pub struct Balancer {
     prober: Prober,
     inspector: Inspector,
     outages: Outages,
+    histories: Histories,
     sync: Sync,
     metrics: Metrics,
     refused: LogLimit,
@@ -76,6 +79,7 @@ impl Balancer {
             sync: Sync::new(Pace::new(config.health.interval_ms, pool.is_limited())),
             connections: Connections::default(),
             outages: Outages::default(),
+            histories: Histories::default(),
             elsewhere: None,
             metrics: Metrics::default(),
             refused: LogLimit::default(),
@@ -292,6 +296,22 @@ impl Balancer {
         if self.is_holder() {
             self.log_outages(store);
         }
+        self.leave_events(store);
+    }
+
+    /// Has all VMs show what happened here.
+    fn leave_events(&mut self, store: &mut impl Store) {
+        let events = self.effects.take_events();
+        if !events.is_empty() {
+            let event = |new: NewEvent| Event {
+                unix_ms: self.unix_ms,
+                level: new.level,
+                text: new.text,
+                client: new.client,
+            };
+            let events: Vec<Event> = events.into_iter().map(event).collect();
+            self.sync.leave_events(store, &events);
+        }
     }
 
     /// Logs, for all VMs, that a port has no replica left, or has one again.
@@ -318,6 +338,8 @@ impl Balancer {
         if self.sync.are_details_due(now) {
             let details = self.prober.details();
             self.sync.leave_details(store, claim, &details, now);
+            self.sync
+                .leave_histories(store, claim, self.histories.all());
         }
         // Not left to the next connection.
         if self.sync.is_behind(store) {
@@ -390,8 +412,9 @@ impl Balancer {
         }
         let line = LogLine::of_replica(name, &replica.address, &text);
         let line = line.with(LogField::Client, new.client);
-        self.effects.log_line(Level::Info, line);
+        self.effects.log_event(Level::Info, line);
         self.pool.set_order(id, held, now);
+        self.leave_events(store);
         Ok(())
     }
 
@@ -414,6 +437,7 @@ impl Balancer {
         self.sync.retire(store);
         self.prober.stop();
         self.inspector.stop();
+        self.histories.stop();
         // Not only at the next heartbeat: there may be none.
         self.share_counts(store, now);
         if self.is_idle() {
@@ -430,6 +454,8 @@ impl Balancer {
             self.prober.learn(details);
             let observations = self.sync.read_observations(store);
             self.inspector.learn(observations);
+            let histories = self.sync.read_histories(store);
+            self.histories.learn(&histories);
         }
     }
 
@@ -458,6 +484,11 @@ impl Balancer {
         &self.inspector
     }
 
+    /// What a replica has been through, to be shown.
+    pub(crate) fn history(&self, replica: &Replica) -> ReplicaHistory {
+        self.histories.of(replica)
+    }
+
     /// What all VMs counted of a replica, as far as this one knows.
     pub(crate) fn tally(&self, id: ReplicaId) -> Tally {
         self.connections.everywhere(id)
@@ -476,6 +507,7 @@ impl Balancer {
         });
         self.pool
             .set_verdicts(self.config.checks.len(), verdicts, now);
+        self.histories.configure(&self.pool);
         self.metrics.declare(&self.config, &mut self.effects);
     }
 
@@ -556,7 +588,7 @@ impl Balancer {
             let text = passive::describe(failure, &self.config.passive);
             let line = LogLine::of_replica(&replica.name, &replica.address, &format!(": {text}"))
                 .with(LogField::Reason, failure.name());
-            self.effects.log_line(Level::Warn, line);
+            self.effects.log_event(Level::Warn, line);
         }
     }
 
@@ -567,6 +599,7 @@ impl Balancer {
             Handover::Lost => {
                 self.sync.drop_news();
                 self.inspector.stop();
+                self.histories.stop();
                 let details = self.sync.read_details(store);
                 let verdicts = self.sync.read_verdicts(store);
                 for change in self.prober.leave(details, &verdicts) {
@@ -582,6 +615,8 @@ impl Balancer {
                 let observations = self.sync.read_observations(store);
                 self.inspector.take_over(observations, self.reading(now));
                 self.outages = self.sync.read_outages(store);
+                let histories = self.sync.read_histories(store);
+                self.histories.learn(&histories);
                 self.metrics.forget_gauges();
                 self.gauge_clocks();
             }
@@ -612,6 +647,7 @@ impl Balancer {
             .count(&self.pool, &self.connections, &mut self.effects);
         if self.is_holder() {
             self.metrics.gauge(&self.pool, &mut self.effects);
+            self.histories.look(&self.pool, &self.prober, now);
         }
     }
 

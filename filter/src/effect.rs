@@ -6,6 +6,7 @@ use crate::compare::{InspectionId, InspectionRequest};
 use crate::contract::LogLine;
 use crate::health::probe_request::{ProbeId, ProbeRequest};
 use crate::health::probe_response::ProbeResponse;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Something that happened outside.
@@ -52,7 +53,8 @@ pub enum Effect {
 }
 
 /// How much the operator should care.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Level {
     /// Good to know.
     Info,
@@ -85,17 +87,31 @@ pub enum MetricKind {
     Histogram,
 }
 
+/// Something that is in the log, and to be shown; it has no time yet.
+#[derive(Debug)]
+pub(crate) struct NewEvent {
+    pub(crate) level: Level,
+    pub(crate) text: String,
+    /// Who asked for it; empty: nobody did.
+    pub(crate) client: String,
+}
+
 /// Effects that wait to be carried out, in order.
 #[derive(Debug, Default)]
-pub(crate) struct Effects(VecDeque<Effect>);
+pub(crate) struct Effects {
+    waiting: VecDeque<Effect>,
+    /// Lines of the log that are to be shown as well, until they are left for all VMs: at the next
+    /// tick at the latest.
+    events: Vec<NewEvent>,
+}
 
 impl Effects {
     pub(crate) fn push(&mut self, effect: Effect) {
-        self.0.push_back(effect);
+        self.waiting.push_back(effect);
     }
 
     pub(crate) fn pop(&mut self) -> Option<Effect> {
-        self.0.pop_front()
+        self.waiting.pop_front()
     }
 
     pub(crate) fn log(&mut self, level: Level, text: String) {
@@ -104,6 +120,21 @@ impl Effects {
 
     pub(crate) fn log_line(&mut self, level: Level, line: LogLine) {
         self.log(level, line.into_string());
+    }
+
+    /// Logs a line that is also one of the last events, see [`Effects::take_events`].
+    pub(crate) fn log_event(&mut self, level: Level, line: LogLine) {
+        self.events.push(NewEvent {
+            level,
+            text: line.text().to_owned(),
+            client: line.client().to_owned(),
+        });
+        self.log_line(level, line);
+    }
+
+    /// What has happened since this was last called.
+    pub(crate) fn take_events(&mut self) -> Vec<NewEvent> {
+        std::mem::take(&mut self.events)
     }
 
     /// Makes a counter known, so that it shows as 0 before anything happened.

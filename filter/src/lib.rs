@@ -21,6 +21,7 @@ pub mod config;
 pub mod contract;
 pub mod effect;
 pub mod health;
+pub mod history;
 pub mod log_limit;
 mod metrics;
 pub mod printable;

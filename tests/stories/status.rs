@@ -91,11 +91,12 @@ on_each_proxy!(status_has_the_documented_shape, |world| {
     }
 });
 
-const WHOLE: [&str; 14] = [
+const WHOLE: [&str; 16] = [
     "cluster_status",
     "connections",
     "disagreements",
     "error",
+    "events",
     "fqdn",
     "healthy",
     "lease",
@@ -106,9 +107,11 @@ const WHOLE: [&str; 14] = [
     "program",
     "replicas",
     "version",
+    "when_all_down",
 ];
 const LEASE: [&str; 3] = ["held_for_ms", "mine", "renewed_ms_ago"];
-const REPLICA: [&str; 17] = [
+const REPLICA: [&str; 19] = [
+    "address",
     "backup",
     "certificate_expires_unix_ms",
     "checks",
@@ -116,6 +119,7 @@ const REPLICA: [&str; 17] = [
     "comment",
     "component",
     "connections",
+    "downtime_ms",
     "error",
     "held_for_ms",
     "max_connections",

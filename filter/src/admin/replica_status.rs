@@ -15,6 +15,8 @@ use serde::Serialize;
 pub struct ReplicaStatus {
     /// Its name.
     pub name: String,
+    /// Where it is, as it is configured.
+    pub address: String,
     /// What it is now, in one word.
     pub state: ReplicaState,
     /// Since when: an order or an ejection since it began, else by its checks; null: an
@@ -40,6 +42,8 @@ pub struct ReplicaStatus {
     pub max_connections: Option<u32>,
     /// Its connections, counted over all VMs.
     pub connections: ConnectionStatus,
+    /// How long it failed its checks since the balancer started, all in all.
+    pub downtime_ms: u64,
     /// How long it is still held back for connect failures.
     pub held_for_ms: Option<u64>,
     /// How far its clock is ahead of most others', to half a second; null: not known.
@@ -75,6 +79,8 @@ pub enum ReplicaState {
 pub struct ConnectionStatus {
     /// Open now.
     pub active: u64,
+    /// The most that were open at once.
+    pub most: u64,
     /// That reached it, ever.
     pub total: u64,
     /// Connect attempts that failed, ever.
@@ -112,12 +118,13 @@ impl ReplicaStatus {
             },
         };
         let failure = unhealthy.and_then(|watch| watch.state.failure.as_ref());
-        let tally = balancer.tally(id);
+        let (tally, history) = (balancer.tally(id), balancer.history(replica));
         let checks = watches.iter();
         let observation = balancer.inspector().of(id);
         let certificate = observation.and_then(|it| it.certificate.as_ref());
         Some(ReplicaStatus {
             name: replica.name.clone(),
+            address: replica.address.clone(),
             state,
             since_unix_ms,
             reason: failure.map(|failure| failure.reason),
@@ -131,9 +138,11 @@ impl ReplicaStatus {
             max_connections: replica.max_connections,
             connections: ConnectionStatus {
                 active: u64::from(tally.active),
+                most: u64::from(history.most_active.max(tally.active)),
                 total: tally.connections,
                 failures: tally.failures,
             },
+            downtime_ms: history.down_ms,
             held_for_ms: left_ms,
             clock_skew_ms,
             certificate_expires_unix_ms: certificate

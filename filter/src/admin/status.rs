@@ -4,9 +4,10 @@ use super::readiness;
 use super::replica_status::ReplicaStatus;
 use crate::balancer::Balancer;
 use crate::compare::disagreement::Disagreement;
-use crate::config::{Policy, Service};
+use crate::config::{Policy, Service, WhenAllDown};
 use crate::contract::CLUSTER_STATUS;
-use crate::shared::board::Store;
+use crate::history::event::{Event, Events};
+use crate::shared::board::{self, EVENTS, Store};
 use crate::time::Moment;
 use serde::Serialize;
 
@@ -26,6 +27,8 @@ pub struct Status {
     pub fqdn: String,
     /// How one of several usable replicas is picked.
     pub policy: Policy,
+    /// What becomes of new connections when no replica is usable.
+    pub when_all_down: WhenAllDown,
     /// Whether enough replicas are usable; the same as `/_ping` says.
     pub healthy: bool,
     /// Why not; empty when healthy.
@@ -45,6 +48,8 @@ pub struct Status {
     pub cluster_status: Option<serde_json::Value>,
     /// The replicas, in the operator's order.
     pub replicas: Vec<ReplicaStatus>,
+    /// What happened last, oldest first.
+    pub events: Vec<Event>,
 }
 
 /// Of several services.
@@ -130,7 +135,9 @@ impl Status {
     /// What is going on, as this VM knows it and the one that probes has left it.
     pub fn of(balancer: &mut Balancer, store: &mut impl Store, now: Moment) -> Status {
         balancer.learn_details(store);
-        let cluster_status = balancer.scope().within(store).read(CLUSTER_STATUS);
+        let store = &mut balancer.scope().within(store);
+        let cluster_status = store.read(CLUSTER_STATUS);
+        let events: Events = board::read(store, EVENTS).0.unwrap_or_default();
         let balancer = &*balancer;
         let readiness = readiness::check(balancer);
         let (config, pool) = (balancer.config(), balancer.pool());
@@ -151,6 +158,7 @@ impl Status {
             service: config.service.clone(),
             fqdn: config.fqdn.clone(),
             policy: config.policy,
+            when_all_down: config.when_all_down,
             healthy: readiness.is_ok(),
             error: readiness.err().unwrap_or_default(),
             min_healthy: config.min_healthy,
@@ -177,6 +185,7 @@ impl Status {
                     ReplicaStatus::of(balancer, (*id, skew_ms), now)
                 })
                 .collect(),
+            events: events.into_vec(),
         }
     }
 }

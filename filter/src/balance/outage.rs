@@ -67,7 +67,7 @@ impl Outages {
         if !begun.is_empty() {
             let (refusal, text) = situation.describe();
             let text = format!("no replica is left for {}: {text}", ports(&begun));
-            effects.log_line(
+            effects.log_event(
                 Level::Error,
                 line(config, &text).with(LogField::Reason, refusal.name()),
             );
@@ -80,7 +80,7 @@ impl Outages {
             let lasted_ms = situation.unix_ms.saturating_sub(since.unwrap_or_default());
             let (ports, seconds) = (ports(&over), lasted_ms / 1000);
             let text = format!("a replica serves {ports} again, after {seconds} s without any");
-            effects.log_line(Level::Info, line(config, &text));
+            effects.log_event(Level::Info, line(config, &text));
         }
         Logged::Something
     }

@@ -212,10 +212,10 @@ impl Pool {
         };
         if replica.max_connections.is_some() || replica.recovered.is_some() {
             // It may be full by that, or its share is another by now.
-            self.change(id, now, |replica, _| replica.active = active);
+            self.change(id, now, |replica, _| replica.set_active(active));
             return;
         }
-        replica.active = active;
+        replica.set_active(active);
         for listener in &mut self.listeners {
             listener.set_active(id, active);
         }

@@ -51,6 +51,8 @@ pub(crate) struct Replica {
     pub(crate) passive: Passive,
     /// Connections open over all VMs, as far as this one knows.
     pub(crate) active: u32,
+    /// The most that `active` has been.
+    pub(crate) most_active: u32,
     /// When it came back, while its share is still growing.
     pub(crate) recovered: Option<Moment>,
 }
@@ -70,6 +72,7 @@ impl Replica {
             verdicts: Vec::new(),
             passive: Passive::default(),
             active: 0,
+            most_active: 0,
             recovered: None,
         }
     }
@@ -82,6 +85,11 @@ impl Replica {
         self.backup = config.backup;
         self.max_connections = config.max_connections;
         self.configured = config.state;
+    }
+
+    pub(crate) fn set_active(&mut self, active: u32) {
+        self.active = active;
+        self.most_active = self.most_active.max(active);
     }
 
     pub(crate) fn order(&self) -> Order {

@@ -34,7 +34,7 @@ fn without<'a>(
 fn log_some(level: Level, lines: Vec<LogLine>, effects: &mut Effects) {
     let more = lines.len().saturating_sub(MOST_LINES);
     for line in lines.into_iter().take(MOST_LINES) {
-        effects.log_line(level, line);
+        effects.log_event(level, line);
     }
     if more > 0 {
         let text = format!("replicas differ: {more} more lines like these are left out");

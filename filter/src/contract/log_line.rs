@@ -64,13 +64,21 @@ impl LogField {
 
 /// A line that is being written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogLine(String);
+pub struct LogLine {
+    text: String,
+    fields: String,
+    client: String,
+}
 
 impl LogLine {
     /// A line of this text, which is to be [`printable`].
     #[must_use]
     pub fn new(text: String) -> LogLine {
-        LogLine(text + "\t")
+        LogLine {
+            text,
+            fields: String::new(),
+            client: String::new(),
+        }
     }
 
     /// A line about a replica at this address, whose text goes on after its name.
@@ -84,11 +92,14 @@ impl LogLine {
     /// The same with a field; an empty value is none.
     #[must_use]
     pub fn with(mut self, field: LogField, value: &str) -> LogLine {
-        let line = &mut self.0;
         if value.is_empty() {
             return self;
         }
-        if !line.ends_with('\t') {
+        if field == LogField::Client {
+            value.clone_into(&mut self.client);
+        }
+        let line = &mut self.fields;
+        if !line.is_empty() {
             line.push(' ');
         }
         // A string takes everything.
@@ -105,11 +116,21 @@ impl LogLine {
 
     /// As it is logged.
     #[must_use]
-    pub fn into_string(mut self) -> String {
-        if self.0.ends_with('\t') {
-            self.0.pop();
+    pub fn into_string(self) -> String {
+        match self.fields.is_empty() {
+            true => self.text,
+            false => self.text + "\t" + &self.fields,
         }
-        self.0
+    }
+
+    /// For people, without the fields.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Who asked for it; empty: nobody did.
+    pub(crate) fn client(&self) -> &str {
+        &self.client
     }
 }
 

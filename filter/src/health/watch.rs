@@ -87,7 +87,7 @@ impl Watch {
             Verdict::Healthy => {
                 let seconds = lasted_ms / 1000;
                 let text = format!(" is healthy ({check}), after {seconds} s");
-                effects.log_line(Level::Info, line(&text));
+                effects.log_event(Level::Info, line(&text));
             }
             Verdict::Unhealthy => {
                 let failure = self.state.failure.as_ref();
@@ -100,7 +100,7 @@ impl Watch {
                         .with(LogField::Component, component.unwrap_or_default())
                         .with(LogField::Error, &failure.text);
                 }
-                effects.log_line(Level::Warn, line);
+                effects.log_event(Level::Warn, line);
             }
         }
     }

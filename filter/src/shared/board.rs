@@ -8,6 +8,8 @@
 //! | `dtr.details` | why, since when, the last answers | the holder |
 //! | `dtr.observations` | what the replicas' answers revealed, to be compared | the holder |
 //! | `dtr.outages` | which ports have no replica left, and since when | the holder |
+//! | `dtr.histories` | what each replica has been through | the holder |
+//! | `dtr.events` | the last events, to be shown | the holder, and the VM that was given an order |
 //! | `dtr.counts` | connections, a row for each VM | each VM, by heartbeat |
 //! | `dtr.orders` | drain and maintenance | the VM that was asked to |
 //! | `dtr.cluster_status` | what the registry says of its own replicas; JSON, without the first byte | the standalone host |
@@ -62,6 +64,8 @@ pub(crate) const VERDICTS: &str = "dtr.verdicts";
 pub(crate) const DETAILS: &str = "dtr.details";
 pub(crate) const OBSERVATIONS: &str = "dtr.observations";
 pub(crate) const OUTAGES: &str = "dtr.outages";
+pub(crate) const HISTORIES: &str = "dtr.histories";
+pub(crate) const EVENTS: &str = "dtr.events";
 pub(crate) const COUNTS: &str = "dtr.counts";
 /// The key of [`Orders`](super::orders::Orders); of a service, see [`shared_key`](crate::contract::shared_key).
 pub const ORDERS: &str = "dtr.orders";

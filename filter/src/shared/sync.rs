@@ -1,7 +1,9 @@
 //! When and what the VMs of a process share: owns this VM's part in the lease, in
 //! the counts, and what it has seen of the board.
 
-use super::board::{self, DETAILS, Lost, OBSERVATIONS, ORDERS, OUTAGES, Store, VERDICTS};
+use super::board::{
+    self, DETAILS, EVENTS, HISTORIES, Lost, OBSERVATIONS, ORDERS, OUTAGES, Store, VERDICTS,
+};
 use super::lease::{Holder, Lease};
 use super::member::{Member, Others};
 use super::orders::Orders;
@@ -12,6 +14,8 @@ use crate::balance::tally::Tally;
 use crate::compare::observation::Observation;
 use crate::health::verdict::Verdict;
 use crate::health::watch::{Detail, WatchKey};
+use crate::history::event::{Event, Events};
+use crate::history::replica_history::ReplicaHistory;
 use crate::random::Random;
 use crate::time::Moment;
 use std::collections::HashMap;
@@ -64,6 +68,7 @@ pub(crate) enum Handover {
 pub(crate) struct Claim {
     verdicts: u32,
     details: u32,
+    histories: u32,
 }
 
 type Verdicts = Vec<(WatchKey, Verdict)>;
@@ -212,6 +217,7 @@ impl Sync {
         Claim {
             verdicts: board::number(store, VERDICTS),
             details: board::number(store, DETAILS),
+            histories: board::number(store, HISTORIES),
         }
     }
 
@@ -254,6 +260,30 @@ impl Sync {
         self.details_due = now.plus(Duration::from_secs(seconds));
         // Lost to a VM that is the holder now: it knows better.
         let _ = board::write(store, DETAILS, &details, claim.details);
+    }
+
+    /// Leaves what each replica has been through, for the next holder and for the VMs that
+    /// show the status.
+    pub(crate) fn leave_histories(
+        &self,
+        store: &mut impl Store,
+        claim: Claim,
+        histories: &[(u64, ReplicaHistory)],
+    ) {
+        // Lost to a VM that is the holder now: it goes on from what was left before.
+        let _ = board::write(store, HISTORIES, &histories, claim.histories);
+    }
+
+    /// Reads what each replica has been through, as the VM that probes has left it.
+    pub(crate) fn read_histories(&self, store: &mut impl Store) -> Vec<(u64, ReplicaHistory)> {
+        board::read(store, HISTORIES).0.unwrap_or_default()
+    }
+
+    /// Adds to the last events.
+    pub(crate) fn leave_events(&self, store: &mut impl Store, events: &[Event]) {
+        let add = |kept: &mut Events| kept.add(events);
+        // Lost, they are in the log alone.
+        let _ = board::update(store, EVENTS, add);
     }
 
     /// Leaves what the replicas' answers revealed, for the next holder and for the VMs

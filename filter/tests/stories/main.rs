@@ -8,6 +8,7 @@ mod world;
 mod choosing;
 mod comparing;
 mod connect_failures;
+mod history;
 mod orders;
 mod outages;
 mod probing;

@@ -5,7 +5,7 @@ use dtr_lb_filter::admin::replica_status::{ConnectionStatus, ReplicaState, Repli
 use dtr_lb_filter::admin::status::{
     ConnectionsStatus, LeaseStatus, ListenerStatus, ServicesStatus, Status,
 };
-use dtr_lb_filter::config::{Policy, Service};
+use dtr_lb_filter::config::{Policy, Service, WhenAllDown};
 use dtr_lb_filter::health::reason::Reason;
 use serde::Serialize;
 
@@ -17,6 +17,7 @@ pub(in crate::cli) const NOW: u64 = 1_000_000_000;
 pub(in crate::cli) fn healthy(name: &str) -> ReplicaStatus {
     ReplicaStatus {
         name: name.to_owned(),
+        address: "10.0.0.11".to_owned(),
         state: ReplicaState::Healthy,
         since_unix_ms: Some(NOW - 3 * 3600 * 1000),
         reason: None,
@@ -30,9 +31,11 @@ pub(in crate::cli) fn healthy(name: &str) -> ReplicaStatus {
         max_connections: None,
         connections: ConnectionStatus {
             active: 2,
+            most: 5,
             total: 20,
             failures: 0,
         },
+        downtime_ms: 0,
         held_for_ms: None,
         clock_skew_ms: None,
         certificate_expires_unix_ms: None,
@@ -91,6 +94,7 @@ pub(in crate::cli) fn registry(replicas: Vec<ReplicaStatus>) -> Status {
         service: None,
         fqdn: "dtr.example.com".to_owned(),
         policy: Policy::LeastConnections,
+        when_all_down: WhenAllDown::Refuse,
         healthy: true,
         error: String::new(),
         min_healthy: 1,
@@ -111,6 +115,7 @@ pub(in crate::cli) fn registry(replicas: Vec<ReplicaStatus>) -> Status {
         disagreements: Vec::new(),
         cluster_status: None,
         replicas,
+        events: Vec::new(),
     }
 }
 
