@@ -19,6 +19,7 @@ mod disagreements;
 mod exposition;
 mod failover;
 mod health;
+mod host_status;
 mod limits;
 mod listeners;
 mod log;

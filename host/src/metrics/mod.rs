@@ -4,6 +4,7 @@ mod counters;
 mod exposition;
 mod filter_text;
 mod histogram;
+mod host_status;
 mod process;
 mod reason;
 mod reloads;
@@ -13,6 +14,7 @@ mod worker_counters;
 
 pub(crate) use counters::{Counters, OpenCount};
 pub(crate) use filter_text::of_plan;
+pub(crate) use host_status::HostStatus;
 pub(crate) use reason::Reason;
 pub(crate) use reloads::Reloads;
 pub(crate) use text::{HostMetrics, render};

@@ -4,13 +4,16 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use serde::Serialize;
+
 use crate::metrics::exposition::{Exposition, label};
 
 /// When the configuration was read again, and what came of it. The start counts as the
 /// first success, and as no reload.
 #[derive(Debug)]
 pub(crate) struct Reloads {
-    began: f64,
+    /// Unix milliseconds.
+    began: u64,
     last_succeeded: AtomicBool,
     /// Unix milliseconds.
     last_success: AtomicU64,
@@ -18,12 +21,25 @@ pub(crate) struct Reloads {
     failed: AtomicU64,
 }
 
+/// The same, to be shown. Times are Unix milliseconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct ReloadsStatus {
+    now_unix_ms: u64,
+    started_unix_ms: u64,
+    /// When the configuration in use was put to use.
+    configured_unix_ms: u64,
+    /// Whether the configuration that was read last is in use.
+    last_reload_succeeded: bool,
+    reloads_succeeded: u64,
+    reloads_failed: u64,
+}
+
 impl Reloads {
     /// As of the start.
     pub(crate) fn new() -> Reloads {
         let now = unix_ms();
         Reloads {
-            began: now as f64 / 1e3,
+            began: now,
             last_succeeded: AtomicBool::new(true),
             last_success: AtomicU64::new(now),
             succeeded: AtomicU64::new(0),
@@ -51,11 +67,22 @@ impl Reloads {
         self.last_succeeded.store(true, Relaxed);
     }
 
+    pub(super) fn status(&self) -> ReloadsStatus {
+        ReloadsStatus {
+            now_unix_ms: unix_ms(),
+            started_unix_ms: self.began,
+            configured_unix_ms: self.last_success.load(Relaxed),
+            last_reload_succeeded: self.last_succeeded.load(Relaxed),
+            reloads_succeeded: self.succeeded.load(Relaxed),
+            reloads_failed: self.failed.load(Relaxed),
+        }
+    }
+
     pub(super) fn render(&self, text: &mut Exposition) {
         text.gauge(
             "dtr_lb_host_start_time_seconds",
             "When the balancer started, in Unix seconds.",
-            self.began,
+            self.began as f64 / 1e3,
         );
         text.gauge(
             "dtr_lb_host_config_last_reload_successful",

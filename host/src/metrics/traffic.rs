@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::metrics::histogram::{Bounds, Histogram};
 use proxy_wasm_engine::Direction;
+use serde::Serialize;
 
 /// The listeners and replicas of a plan: what traffic is counted by. A connection
 /// knows them by their places, so that it looks up nothing.
@@ -135,10 +136,19 @@ pub(super) struct TrafficTotals {
 /// A listener and a replica.
 pub(super) type Pair = (u16, Arc<str>);
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct BytesTotal {
+    #[serde(rename = "bytes_to_replica")]
     pub(super) to_replica: u64,
+    #[serde(rename = "bytes_to_client")]
     pub(super) to_client: u64,
+}
+
+impl BytesTotal {
+    pub(super) fn add(&mut self, other: &BytesTotal) {
+        self.to_replica += other.to_replica;
+        self.to_client += other.to_client;
+    }
 }
 
 impl TrafficTotals {
@@ -156,9 +166,7 @@ impl TrafficTotals {
 
     pub(super) fn add_totals(&mut self, others: &TrafficTotals) {
         for (pair, bytes) in &others.bytes {
-            let total = self.bytes.entry(pair.clone()).or_default();
-            total.to_replica += bytes.to_replica;
-            total.to_client += bytes.to_client;
+            self.bytes.entry(pair.clone()).or_default().add(bytes);
         }
         for (replica, connects) in &others.connects {
             let total = self.connects.entry(Arc::clone(replica)).or_default();

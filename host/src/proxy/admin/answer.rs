@@ -14,16 +14,15 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use crate::control::lifecycle::Phase;
-use crate::metrics::{self, HostMetrics};
 use crate::proxy::admin::access::admit;
 use crate::proxy::admin::connections::AdminPlace;
+use crate::proxy::admin::counted;
 use crate::proxy::admin::desk::AdminRequest;
 use crate::proxy::admin::refused::RefusedChanges;
 use crate::proxy::admin::reload::reload;
 use crate::proxy::admin::reply::{JSON, Reply, error, filter_is_down, reply};
 use crate::proxy::admin::request;
 use crate::proxy::admin::sessions::SessionsRequest;
-use crate::proxy::cluster_watch;
 use crate::proxy::order_file::OrderFile;
 use crate::proxy::shared_state::{Current, SharedState};
 
@@ -43,6 +42,7 @@ enum Own {
     /// The filter knows of no drain.
     PingWhileDraining,
     Metrics,
+    Host,
     Reload,
     Sessions,
 }
@@ -53,6 +53,7 @@ impl Own {
             "/ready" => Some(Own::Ready),
             "/_ping" if phase.is_drain() => Some(Own::PingWhileDraining),
             "/metrics" => Some(Own::Metrics),
+            "/host" => Some(Own::Host),
             "/reload" => Some(Own::Reload),
             "/sessions" => Some(Own::Sessions),
             _ => None,
@@ -62,7 +63,7 @@ impl Own {
     /// What it may be asked with.
     fn methods(self) -> (&'static [Method], &'static str) {
         match self {
-            Own::Ready | Own::PingWhileDraining | Own::Metrics => {
+            Own::Ready | Own::PingWhileDraining | Own::Metrics | Own::Host => {
                 (&[Method::GET, Method::HEAD], "GET, HEAD")
             }
             Own::Reload => (&[Method::PUT], "PUT"),
@@ -78,7 +79,7 @@ impl Own {
         match self {
             Own::Ready | Own::PingWhileDraining => None,
             Own::Sessions if *method == Method::DELETE => Some(Purpose::Change),
-            Own::Metrics | Own::Sessions => Some(Purpose::Read),
+            Own::Metrics | Own::Host | Own::Sessions => Some(Purpose::Read),
             Own::Reload => Some(Purpose::Change),
         }
     }
@@ -118,7 +119,8 @@ impl Asked {
                 let ping = "{\"Error\":\"draining\",\"Healthy\":false}".to_owned();
                 reply(StatusCode::SERVICE_UNAVAILABLE, JSON, ping)
             }
-            Own::Metrics => metrics(&shared),
+            Own::Metrics => counted::metrics(&shared),
+            Own::Host => counted::host(&shared),
             Own::Reload => {
                 let reloads = shared.options.reloads.clone();
                 // What is held of a generation keeps it from ending.
@@ -202,34 +204,6 @@ async fn ask_current(current: &Current, mut request: Box<AdminRequest>) -> Reply
             return filter_is_down();
         }
     }
-}
-
-fn metrics(shared: &SharedState) -> Reply {
-    let filter = metrics::of_plan(
-        shared.vm_data.metrics(),
-        &shared.replicas,
-        shared.services.as_deref(),
-    );
-    let dropped = &shared.options.log_lines_dropped;
-    let host = HostMetrics {
-        workers: shared.all_counters.total(),
-        admission: &shared.admission,
-        reloads: &shared.reloads,
-        log_lines_dropped: dropped.load(Relaxed),
-        certificates: shared.clusters.certificate_expiries().collect(),
-        cluster_findings: (shared.with_cluster_status.iter())
-            .filter_map(|service| {
-                let found = cluster_watch::found(&shared.vm_data, service.as_deref())?;
-                Some((service.clone(), found))
-            })
-            .collect(),
-    };
-    let text = metrics::render(&host, filter);
-    reply(
-        StatusCode::OK,
-        "text/plain; version=0.0.4; charset=utf-8",
-        text,
-    )
 }
 
 fn ready(shared: &SharedState, phase: Phase) -> Reply {

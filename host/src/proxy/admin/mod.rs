@@ -3,6 +3,7 @@
 mod access;
 mod answer;
 mod connections;
+mod counted;
 pub(crate) mod desk;
 mod refused;
 mod reload;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
+use serde::Serialize;
 
 use crate::filters::effects::LocalResponse;
 
@@ -17,6 +18,14 @@ pub(super) fn reply(status: StatusCode, kind: &'static str, text: String) -> Rep
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     reply
+}
+
+/// A body of JSON.
+pub(super) fn json(body: &impl Serialize) -> Reply {
+    match serde_json::to_string(body) {
+        Ok(text) => reply(StatusCode::OK, JSON, text + "\n"),
+        Err(problem) => error(StatusCode::INTERNAL_SERVER_ERROR, &problem.to_string()),
+    }
 }
 
 /// An error as the filter's API shows it.

@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use dtr_lb_filter::printable::printable;
 use http::{Method, Request, StatusCode};
-use serde::Serialize;
 use tokio::time::timeout;
 use tracing::info;
 
 use crate::control::all_sessions::AllSessions;
 use crate::control::session_list::KilledSessions;
-use crate::proxy::admin::reply::{JSON, Reply, error, reply};
+use crate::proxy::admin::reply::{Reply, error, json};
 use crate::proxy::shared_state::SharedState;
 
 /// What is asked of the open sessions.
@@ -84,13 +83,6 @@ async fn within(limit: Duration, answering: impl Future<Output = Reply>) -> Repl
             "a worker gave no answer in time",
         )
     })
-}
-
-fn json(body: &impl Serialize) -> Reply {
-    match serde_json::to_string(body) {
-        Ok(text) => reply(StatusCode::OK, JSON, text + "\n"),
-        Err(problem) => error(StatusCode::INTERNAL_SERVER_ERROR, &problem.to_string()),
-    }
 }
 
 /// Whose sessions a query is about; `None`: everybody's.
