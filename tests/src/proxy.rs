@@ -140,6 +140,11 @@ impl Proxy {
         self.addresses().listeners[0]
     }
 
+    /// Where its status and its page are.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.addresses().admin
+    }
+
     /// Connects from another of this machine's addresses, such as 127.0.0.7.
     ///
     /// # Panics
