@@ -1,7 +1,7 @@
 //! Where a running balancer's admin listener is.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::anyhow;
 use clap::Args;
@@ -59,42 +59,44 @@ impl AdminAddress {
                 serves: Serves::Replicas,
                 source: Source::Flag,
             }),
-            (None, Some(file)) => configured(file),
+            (None, Some(file)) => AdminListener::of(&read_file(file)?)
+                .map_err(|problem| Failure::Usage(anyhow!("{}: {problem}", file.display()))),
             (None, None) => Err(Failure::Usage(anyhow!("give --config or --admin"))),
         }
     }
 }
 
-/// The admin listener of a configuration.
-fn configured(file: &Path) -> Result<AdminListener, Failure> {
-    let config = read_file(file)?;
-    let (admin, serves) = match &config {
-        ConfigFile::Chain(chain) => (chain.admin.as_ref(), Serves::Chain),
-        config => {
-            let first = config.registries().first();
-            (first.and_then(|one| one.admin.as_ref()), Serves::Replicas)
+impl AdminListener {
+    /// That of a configuration.
+    ///
+    /// # Errors
+    /// The configuration does not say where it is, and what to do.
+    pub(super) fn of(config: &ConfigFile) -> Result<AdminListener, &'static str> {
+        let (admin, serves) = match config {
+            ConfigFile::Chain(chain) => (chain.admin.as_ref(), Serves::Chain),
+            config => {
+                let first = config.registries().first();
+                (first.and_then(|one| one.admin.as_ref()), Serves::Replicas)
+            }
+        };
+        let admin = admin.ok_or(
+            r#"no "admin" is configured, so that nobody can be asked; add one, such as {"bind": "127.0.0.1:8181"}"#,
+        )?;
+        if admin.bind.port() == 0 {
+            return Err("admin.bind has port 0, any free one; say which with --admin");
         }
-    };
-    let usage = |problem: &str| Failure::Usage(anyhow!("{}: {problem}", file.display()));
-    let admin = admin.ok_or_else(|| {
-        usage(r#"no "admin" is configured, so that nobody can be asked; add one, such as {"bind": "127.0.0.1:8181"}"#)
-    })?;
-    if admin.bind.port() == 0 {
-        return Err(usage(
-            "admin.bind has port 0, any free one; say which with --admin",
-        ));
+        let certificate = admin.tls.as_ref().and_then(AdminTls::leaf);
+        Ok(AdminListener {
+            server: HttpServer {
+                address: reachable(admin.bind),
+                certificate: certificate.cloned(),
+            },
+            serves,
+            source: Source::Config {
+                token: admin.token.clone(),
+            },
+        })
     }
-    let certificate = admin.tls.as_ref().and_then(AdminTls::leaf);
-    Ok(AdminListener {
-        server: HttpServer {
-            address: reachable(admin.bind),
-            certificate: certificate.cloned(),
-        },
-        serves,
-        source: Source::Config {
-            token: admin.token.clone(),
-        },
-    })
 }
 
 /// Where to connect to what is bound there.
