@@ -22,6 +22,7 @@ mod module_cache;
 mod order;
 mod output;
 mod panic_hook;
+mod progress;
 mod reload;
 mod run;
 mod schema;

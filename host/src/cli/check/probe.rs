@@ -1,20 +1,19 @@
 //! `dtr-lb check --probe`: asks every replica once.
 
-use std::io::{IsTerminal, Write};
-
 use anyhow::{Context, anyhow};
 use dtr_lb::StartError;
 use dtr_lb::config::ConfigFile;
-use dtr_lb::survey::{Progress, Survey, SurveyOptions, survey};
+use dtr_lb::survey::{Survey, SurveyOptions, survey};
 
 use crate::cli::failure::Failure;
+use crate::cli::progress::ShownProgress;
 
 /// Asks every replica of the configuration, as the balancer would, and compares what
 /// they say.
 ///
 /// # Errors
 /// A configuration that has no replicas; no runtime.
-pub(super) fn probe(file: &ConfigFile) -> Result<Survey, Failure> {
+pub(in crate::cli) fn probe(file: &ConfigFile) -> Result<Survey, Failure> {
     let registries = file.registries();
     if registries.is_empty() {
         return Err(Failure::Usage(anyhow!(
@@ -26,7 +25,7 @@ pub(super) fn probe(file: &ConfigFile) -> Result<Survey, Failure> {
         .enable_all()
         .build()
         .context("no runtime")?;
-    let mut shown = ShownProgress::new();
+    let mut shown = ShownProgress::new("asking the replicas");
     let options = SurveyOptions::default();
     let surveyed = runtime.block_on(async {
         let mut whole: Option<Survey> = None;
@@ -69,40 +68,3 @@ pub(super) fn judge(survey: &Survey) -> Result<(), Failure> {
     };
     Err(Failure::Runtime(anyhow!("{fail}{differ}")))
 }
-
-/// How far it is, on a terminal.
-struct ShownProgress {
-    is_terminal: bool,
-}
-
-impl ShownProgress {
-    fn new() -> ShownProgress {
-        ShownProgress {
-            is_terminal: std::io::stderr().is_terminal(),
-        }
-    }
-
-    fn update(&mut self, progress: Progress) {
-        let Progress { done, all } = progress;
-        self.write(&format!(
-            "\r{ERASE}asking the replicas: {done} of {all} answers"
-        ));
-    }
-
-    fn write(&self, text: &str) {
-        if self.is_terminal {
-            let mut err = std::io::stderr().lock();
-            // Nobody misses what can't be shown.
-            let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
-        }
-    }
-}
-
-impl Drop for ShownProgress {
-    fn drop(&mut self) {
-        self.write(&format!("\r{ERASE}"));
-    }
-}
-
-/// Erases the rest of a terminal's line (ECMA-48, EL).
-const ERASE: &str = "\x1b[K";
