@@ -2,13 +2,12 @@
 
 mod table;
 
-use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
-use dtr_lb::cluster_status::{Credentials, Finding, Witness, findings, report, unasked};
-use dtr_lb::config::{Config, ConfigFile, Trust};
+use dtr_lb::cluster_status::{Finding, Witness, findings, report, unasked};
+use dtr_lb::config::{Config, ConfigFile};
 use dtr_lb::survey::{SurveyOptions, cluster_views};
 
 use super::config_args::ConfigArgs;
@@ -16,6 +15,7 @@ use super::discover;
 use super::failure::Failure;
 use super::log::Log;
 use super::output::print;
+use super::registry_login::{Login, RegistryLogin};
 
 #[derive(Debug, Args)]
 pub(crate) struct ClusterStatus {
@@ -24,15 +24,8 @@ pub(crate) struct ClusterStatus {
     /// Which of several services is asked, by its name.
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
-    /// An administrator of the registry [default: that of "cluster_status" in FILE].
-    #[arg(long, value_name = "NAME", requires = "password_file")]
-    user: Option<String>,
-    /// A file whose only line is the password; it stands nowhere else.
-    #[arg(long, value_name = "FILE", requires = "user")]
-    password_file: Option<PathBuf>,
-    /// Send the password also where nobody has verified who answers.
-    #[arg(long)]
-    insecure: bool,
+    #[command(flatten)]
+    login: RegistryLogin,
     /// Print one JSON object; host/README.md describes it.
     #[arg(long)]
     json: bool,
@@ -47,10 +40,14 @@ impl ClusterStatus {
         {
             print(unasked(&failure.to_string()))?;
         }
-        let (witnesses, found, now) = answered?;
+        let Views {
+            witnesses,
+            found,
+            now_unix_s,
+        } = answered?;
         match self.json {
             true => print(report(&witnesses, &found))?,
-            false => print(table::text(&witnesses, &found, now))?,
+            false => print(table::text(&witnesses, &found, now_unix_s))?,
         }
         match found.len() {
             0 => Ok(()),
@@ -86,52 +83,53 @@ impl ClusterStatus {
         }
     }
 
-    /// What replicas say, what is worth a look, and when that was, in Unix seconds.
-    fn ask(&self, log: &Log) -> Result<(Vec<Witness>, Vec<Finding>, i64), Failure> {
+    /// Asks the replicas of the registry that is meant.
+    fn ask(&self, log: &Log) -> Result<Views, Failure> {
         let (file, warnings) = discover::once(self.config_args.read()?)?;
         for warning in warnings {
             log.print(&format!("warning: {warning}"));
         }
         let config = self.registry(&file)?;
-        let configured = config.cluster_status.as_ref();
-        let credentials = match (&self.user, &self.password_file, configured) {
-            (Some(user), Some(file), _) => {
-                if let Some(problem) = dtr_lb::exposure(file) {
-                    let file = file.display();
-                    log.print(&format!("warning: --password-file is {file}; {problem}"));
-                }
-                Credentials::read(user, file).map_err(usage)?
-            }
-            (_, _, Some(configured)) => configured.credentials.clone(),
-            _ => {
-                return Err(usage(
-                    "say who asks, with --user and --password-file, or with \"cluster_status\" in \
-                     the configuration",
-                ));
-            }
+        let Some(login) = self.login.of(config, log)? else {
+            return Err(usage(
+                "say who asks, with --user and --password-file, or with \"cluster_status\" in \
+                 the configuration",
+            ));
         };
-        let trust = match (self.insecure, configured) {
-            (true, _) => Trust::Anybody,
-            (false, Some(configured)) => configured.trust,
-            (false, None) => Trust::Verified,
-        };
-        let check = config
-            .check_for_password(trust)
-            .map_err(|problem| usage(problem.replace("with \"insecure\"", "with --insecure")))?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .context("no runtime")?;
-        let options = SurveyOptions::default();
-        let asked = runtime.block_on(cluster_views(config, check, &credentials, &options));
-        // A look-up of a name may block a thread for as long as the resolver waits.
-        runtime.shutdown_background();
-        let witnesses = asked.map_err(|error| Failure::Usage(error.into()))?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX);
-        let found = findings(&witnesses, now);
-        Ok((witnesses, found, now))
+        ask(config, &login)
     }
+}
+
+/// What replicas say, what is worth a look, and when that was.
+pub(super) struct Views {
+    witnesses: Vec<Witness>,
+    pub(super) found: Vec<Finding>,
+    now_unix_s: i64,
+}
+
+/// Asks every replica of a registry.
+///
+/// # Errors
+/// A file of the configuration can't be read; no runtime.
+pub(super) fn ask(config: &Config, login: &Login<'_>) -> Result<Views, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("no runtime")?;
+    let options = SurveyOptions::default();
+    let asking = cluster_views(config, login.check, &login.credentials, &options);
+    let asked = runtime.block_on(asking);
+    // A look-up of a name may block a thread for as long as the resolver waits.
+    runtime.shutdown_background();
+    let witnesses = asked.map_err(|error| Failure::Usage(error.into()))?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now_unix_s = i64::try_from(now.unwrap_or_default().as_secs()).unwrap_or(i64::MAX);
+    let found = findings(&witnesses, now_unix_s);
+    Ok(Views {
+        witnesses,
+        found,
+        now_unix_s,
+    })
 }
 
 fn usage(problem: impl std::fmt::Display) -> Failure {

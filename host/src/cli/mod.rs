@@ -23,6 +23,7 @@ mod order;
 mod output;
 mod panic_hook;
 mod progress;
+mod registry_login;
 mod reload;
 mod run;
 mod schema;
