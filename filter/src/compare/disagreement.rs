@@ -62,6 +62,14 @@ pub(crate) enum Fault {
 }
 
 impl Disagreement {
+    /// Whether some clients fail for it now: they refuse the certificate or the token, or
+    /// can't log in.
+    #[must_use]
+    pub fn fails_clients(&self) -> bool {
+        matches!(self.subject, Subject::Clock | Subject::Login)
+            || matches!(self.fault, Fault::Expired | Fault::Misnamed)
+    }
+
     /// Whether it is the other one, though its figures may have moved.
     pub(crate) fn is_same(&self, other: &Disagreement) -> bool {
         let key = |one: &Disagreement| (one.subject, one.fault);
@@ -105,6 +113,31 @@ mod tests {
         for subject in subjects {
             let written = serde_json::to_string(&subject).expect("it is text");
             assert_eq!(written, format!("\"{}\"", subject.name()));
+        }
+    }
+
+    #[test]
+    fn what_fails_clients_is_told_from_what_only_differs() {
+        let cases = [
+            (Subject::Clock, Fault::Unlike, true),
+            (Subject::Login, Fault::Unlike, true),
+            (Subject::Login, Fault::Misnamed, true),
+            (Subject::Certificate, Fault::Expired, true),
+            (Subject::Certificate, Fault::Misnamed, true),
+            (Subject::Redirect, Fault::Misnamed, true),
+            (Subject::Certificate, Fault::Expiring, false),
+            (Subject::Certificate, Fault::Unlike, false),
+            (Subject::Version, Fault::Unlike, false),
+            (Subject::Redirect, Fault::Unlike, false),
+        ];
+        for (subject, fault, expected) in cases {
+            let found = Disagreement {
+                subject,
+                fault,
+                replicas: Vec::new(),
+                text: String::new(),
+            };
+            assert_eq!(found.fails_clients(), expected, "{found:?}");
         }
     }
 }

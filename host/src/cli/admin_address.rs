@@ -59,19 +59,33 @@ impl AdminAddress {
                 serves: Serves::Replicas,
                 source: Source::Flag,
             }),
-            (None, Some(file)) => AdminListener::of(&read_file(file)?)
-                .map_err(|problem| Failure::Usage(anyhow!("{}: {problem}", file.display()))),
+            (None, Some(file)) => AdminListener::of(&read_file(file)?).map_err(|not_known| {
+                let remedy = match not_known {
+                    NotKnown::NoListener => "",
+                    NotKnown::AnyPort => "; say which with --admin",
+                };
+                Failure::Usage(anyhow!("{}: {not_known}{remedy}", file.display()))
+            }),
             (None, None) => Err(Failure::Usage(anyhow!("give --config or --admin"))),
         }
     }
+}
+
+/// Why a configuration does not say where its admin listener is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotKnown {
+    #[error(r#"no "admin" is configured, so that nobody can be asked; add one, such as {{"bind": "127.0.0.1:8181"}}"#)]
+    NoListener,
+    #[error("admin.bind has port 0, any free one")]
+    AnyPort,
 }
 
 impl AdminListener {
     /// That of a configuration.
     ///
     /// # Errors
-    /// The configuration does not say where it is, and what to do.
-    pub(super) fn of(config: &ConfigFile) -> Result<AdminListener, &'static str> {
+    /// The configuration does not say where it is.
+    pub(super) fn of(config: &ConfigFile) -> Result<AdminListener, NotKnown> {
         let (admin, serves) = match config {
             ConfigFile::Chain(chain) => (chain.admin.as_ref(), Serves::Chain),
             config => {
@@ -79,11 +93,9 @@ impl AdminListener {
                 (first.and_then(|one| one.admin.as_ref()), Serves::Replicas)
             }
         };
-        let admin = admin.ok_or(
-            r#"no "admin" is configured, so that nobody can be asked; add one, such as {"bind": "127.0.0.1:8181"}"#,
-        )?;
+        let admin = admin.ok_or(NotKnown::NoListener)?;
         if admin.bind.port() == 0 {
-            return Err("admin.bind has port 0, any free one; say which with --admin");
+            return Err(NotKnown::AnyPort);
         }
         let certificate = admin.tls.as_ref().and_then(AdminTls::leaf);
         Ok(AdminListener {

@@ -12,7 +12,7 @@ use http::{Method, Request, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::admin_address::{AdminAddress, Serves, Source};
+use super::admin_address::{AdminAddress, AdminListener, Serves, Source};
 use super::failure::Failure;
 use super::log::Log;
 
@@ -73,6 +73,32 @@ impl AdminArgs {
                 (given, TokenSource::FileOrVariable)
             }
         };
+        AdminClient::new(listener.server, listener.serves, (token, token_source))
+    }
+}
+
+impl AdminClient {
+    /// The listener of a configuration, with the token that stands there.
+    ///
+    /// # Errors
+    /// The token is none.
+    pub(super) fn of(listener: AdminListener) -> Result<AdminClient, Failure> {
+        let token = match listener.source {
+            Source::Config { token } => token,
+            Source::Flag => None,
+        };
+        AdminClient::new(
+            listener.server,
+            listener.serves,
+            (token, TokenSource::Config),
+        )
+    }
+
+    fn new(
+        server: HttpServer,
+        serves: Serves,
+        (token, token_source): (Option<String>, TokenSource),
+    ) -> Result<AdminClient, Failure> {
         let authorization = token.map(|token| {
             let value = HeaderValue::try_from(format!("Bearer {token}"));
             value.map(|mut value| {
@@ -84,15 +110,13 @@ impl AdminArgs {
             .transpose()
             .map_err(|_| usage("the token has characters that no token may have".to_owned()))?;
         Ok(AdminClient {
-            server: listener.server,
+            server,
             authorization,
             token_source,
-            serves: listener.serves,
+            serves,
         })
     }
-}
 
-impl AdminClient {
     pub(super) fn server(&self) -> &HttpServer {
         &self.server
     }

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, anyhow};
 use clap::Args;
 use dtr_lb::cluster_status::{Finding, Witness, findings, report, unasked};
-use dtr_lb::config::{Config, ConfigFile};
+use dtr_lb::config::Config;
 use dtr_lb::survey::{SurveyOptions, cluster_views};
 
 use super::config_args::ConfigArgs;
@@ -16,14 +16,14 @@ use super::failure::Failure;
 use super::log::Log;
 use super::output::print;
 use super::registry_login::{Login, RegistryLogin};
+use super::service_choice::ServiceChoice;
 
 #[derive(Debug, Args)]
 pub(crate) struct ClusterStatus {
     #[command(flatten)]
     config_args: ConfigArgs,
-    /// Which of several services is asked, by its name.
-    #[arg(long, value_name = "NAME")]
-    service: Option<String>,
+    #[command(flatten)]
+    service: ServiceChoice,
     #[command(flatten)]
     login: RegistryLogin,
     /// Print one JSON object; host/README.md describes it.
@@ -56,46 +56,22 @@ impl ClusterStatus {
         }
     }
 
-    /// The registry that is asked.
-    fn registry<'a>(&self, file: &'a ConfigFile) -> Result<&'a Config, Failure> {
-        let registries = file.registries();
-        let names: Vec<&str> = registries.iter().filter_map(Config::service_name).collect();
-        let is_it = |config: &&Config| config.service_name() == self.service.as_deref();
-        match (registries, &self.service) {
-            ([], _) => Err(usage(
-                "a chain of filters has no replicas; give the configuration of a balancer",
-            )),
-            ([only], None) => Ok(only),
-            (_, None) => Err(usage(format!(
-                "there are several services; say which with --service: {}",
-                names.join(", ")
-            ))),
-            (all, Some(service)) => all
-                .iter()
-                .find(is_it)
-                .ok_or_else(|| match names.as_slice() {
-                    [] => usage("the configuration has one registry; leave --service out"),
-                    names => usage(format!(
-                        "--service {service}: there is no such service; known: {}",
-                        names.join(", ")
-                    )),
-                }),
-        }
-    }
-
     /// Asks the replicas of the registry that is meant.
     fn ask(&self, log: &Log) -> Result<Views, Failure> {
         let (file, warnings) = discover::once(self.config_args.read()?)?;
         for warning in warnings {
             log.print(&format!("warning: {warning}"));
         }
-        let config = self.registry(&file)?;
-        let Some(login) = self.login.of(config, log)? else {
+        let config = self.service.registry(&file)?;
+        let Some(login) = self.login.of(config)? else {
             return Err(usage(
                 "say who asks, with --user and --password-file, or with \"cluster_status\" in \
                  the configuration",
             ));
         };
+        if let Some(warning) = &login.warning {
+            log.print(&format!("warning: {warning}"));
+        }
         ask(config, &login)
     }
 }

@@ -16,13 +16,15 @@ pub(crate) enum Failure {
     Runtime(anyhow::Error),
     /// The configuration is wrong, and the command has said so: 2.
     Reported,
+    /// Something else is wrong, and the command has said so: 1.
+    Found,
 }
 
 impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Failure::Config(_) | Failure::Usage(_) | Failure::Reported => ExitCode::from(2),
-            Failure::Runtime(_) => ExitCode::FAILURE,
+            Failure::Runtime(_) | Failure::Found => ExitCode::FAILURE,
         }
     }
 
@@ -36,7 +38,7 @@ impl Failure {
                 errors.chain(warnings).collect()
             }
             Failure::Usage(_) | Failure::Runtime(_) => vec![format!("error: {self}")],
-            Failure::Reported => Vec::new(),
+            Failure::Reported | Failure::Found => Vec::new(),
         }
     }
 }
@@ -48,6 +50,7 @@ impl fmt::Display for Failure {
             Failure::Config(errors) => f.write_str(&in_one_line(errors)),
             Failure::Usage(error) | Failure::Runtime(error) => f.write_str(&with_causes(error)),
             Failure::Reported => f.write_str("the configuration is wrong"),
+            Failure::Found => f.write_str("something is wrong"),
         }
     }
 }

@@ -10,6 +10,7 @@ mod completions;
 mod config_args;
 mod demo;
 mod discover;
+mod doctor;
 mod envoy;
 mod failure;
 mod filter;
@@ -27,6 +28,7 @@ mod registry_login;
 mod reload;
 mod run;
 mod schema;
+mod service_choice;
 mod service_manager;
 mod sessions;
 mod signal;
@@ -87,6 +89,8 @@ enum Command {
     Sessions(sessions::Sessions),
     /// Show what each replica of the registry says of all, and what does not agree.
     ClusterStatus(cluster_status::ClusterStatus),
+    /// Look at all that can be found out, and say what is wrong and what to do.
+    Doctor(doctor::Doctor),
     /// Print the JSON Schema of a configuration, for editors.
     Schema,
     /// Print what a shell needs to complete commands and flags.
@@ -120,6 +124,7 @@ impl Cli {
             Command::Ready(ready) => ready.run(log),
             Command::Sessions(sessions) => sessions.run(log),
             Command::ClusterStatus(cluster_status) => cluster_status.run(log),
+            Command::Doctor(doctor) => doctor.run(),
             Command::Schema => schema::run(),
             Command::Completions(completions) => completions.run(Cli::command()),
             Command::Manual(manual) => manual.run(Cli::command()),

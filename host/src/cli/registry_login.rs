@@ -8,7 +8,6 @@ use dtr_lb::cluster_status::Credentials;
 use dtr_lb::config::{Check, Config, Trust};
 
 use super::failure::Failure;
-use super::log::Log;
 
 #[derive(Debug, Args)]
 pub(super) struct RegistryLogin {
@@ -27,25 +26,27 @@ pub(super) struct RegistryLogin {
 pub(super) struct Login<'a> {
     pub(super) credentials: Credentials,
     pub(super) check: &'a Check,
+    /// What is wrong with the password's file, though it can be read.
+    pub(super) warning: Option<String>,
 }
 
 impl RegistryLogin {
+    /// Whether the arguments name a user.
+    pub(super) fn is_given(&self) -> bool {
+        self.user.is_some()
+    }
+
     /// That of the arguments, or else of the configuration; `None`: neither has one.
     ///
     /// # Errors
     /// The password can't be read, or no check verifies whom it would go to.
-    pub(super) fn of<'a>(
-        &self,
-        config: &'a Config,
-        log: &Log,
-    ) -> Result<Option<Login<'a>>, Failure> {
+    pub(super) fn of<'a>(&self, config: &'a Config) -> Result<Option<Login<'a>>, Failure> {
         let configured = config.cluster_status.as_ref();
+        let mut warning = None;
         let credentials = match (&self.user, &self.password_file, configured) {
             (Some(user), Some(file), _) => {
-                if let Some(problem) = dtr_lb::exposure(file) {
-                    let file = file.display();
-                    log.print(&format!("warning: --password-file is {file}; {problem}"));
-                }
+                warning = dtr_lb::exposure(file)
+                    .map(|problem| format!("--password-file is {}; {problem}", file.display()));
                 Credentials::read(user, file).map_err(usage)?
             }
             (_, _, Some(configured)) => configured.credentials.clone(),
@@ -59,7 +60,11 @@ impl RegistryLogin {
         let check = config
             .check_for_password(trust)
             .map_err(|problem| usage(problem.replace("with \"insecure\"", "with --insecure")))?;
-        Ok(Some(Login { credentials, check }))
+        Ok(Some(Login {
+            credentials,
+            check,
+            warning,
+        }))
     }
 }
 

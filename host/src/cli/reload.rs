@@ -194,7 +194,7 @@ fn not_reloaded(failure: Failure) -> NotReloaded {
         Failure::Usage(_) | Failure::Reported => {
             NotReloaded::Configuration(vec![failure.to_string()])
         }
-        Failure::Runtime(_) => NotReloaded::Start(failure.to_string()),
+        Failure::Runtime(_) | Failure::Found => NotReloaded::Start(failure.to_string()),
     }
 }
 

@@ -7,6 +7,7 @@ mod check;
 mod cluster_status;
 mod demo;
 mod discover;
+mod doctor;
 mod envoy;
 mod files;
 mod health;

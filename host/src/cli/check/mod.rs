@@ -1,5 +1,6 @@
 //! `dtr-lb check`: whether a configuration is valid, and a summary of it.
 
+mod failing;
 mod names;
 mod probe;
 mod probe_report;
@@ -16,6 +17,9 @@ use dtr_lb::{FILTER, rehearse};
 use super::config_args::ConfigArgs;
 use super::failure::Failure;
 use super::log::Log;
+pub(super) use failing::Failing;
+pub(super) use names::look_up;
+pub(super) use probe::probe;
 use report::{Report, Strictness};
 
 #[derive(Debug, Args)]

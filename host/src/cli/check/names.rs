@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 /// Asks the system's resolver for each name, all at once; a warning for each that has
 /// no address.
-pub(super) fn look_up(file: &ConfigFile) -> Vec<ConfigWarning> {
+pub(in crate::cli) fn look_up(file: &ConfigFile) -> Vec<ConfigWarning> {
     let names = file.dns_names();
     if names.is_empty() {
         return Vec::new();

@@ -1,12 +1,11 @@
 //! What `dtr-lb check --probe` shows to people.
 
-use std::collections::BTreeMap;
-
-use dtr_lb::survey::{CheckResult, Survey, day};
+use dtr_lb::survey::{Survey, day};
 use dtr_lb_filter::compare::Certificate;
 use dtr_lb_filter::health::reason::Reason;
 use dtr_lb_filter::health::verdict::Verdict;
 
+use super::failing::{Checks, Failing};
 use crate::cli::table::{Align, Table, wrap};
 
 /// The table, what fails, and what differs.
@@ -20,7 +19,8 @@ pub(super) fn text(survey: &Survey) -> String {
         }
     };
     section("certificates", certificates.legend());
-    section("checks that fail", failures(survey));
+    let failing = Failing::all(survey).into_iter();
+    section("checks that fail", failing.map(|one| one.text).collect());
     let differ = survey.disagreements.iter().map(ToString::to_string);
     section("not alike, or not right", differ.collect());
     if survey.is_well() {
@@ -72,67 +72,6 @@ fn table(survey: &Survey, certificates: &Certificates<'_>) -> Table {
         ]);
     }
     table
-}
-
-/// Each advice once, with those it is for.
-fn failures(survey: &Survey) -> Vec<String> {
-    let checks = Checks::of(survey);
-    let mut order: Vec<&str> = Vec::new();
-    let mut failing: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for result in &survey.results {
-        let Some(failure) = &result.failure else {
-            continue;
-        };
-        let check = match checks.name(result) {
-            only if only.is_empty() => only,
-            name => format!(", {name}"),
-        };
-        let CheckResult {
-            replica, address, ..
-        } = result;
-        let advice = failure.advice.as_str();
-        let who = failing.entry(advice).or_insert_with(|| {
-            order.push(advice);
-            Vec::new()
-        });
-        who.push(format!("\"{replica}\" ({address}{check})"));
-    }
-    let line = |advice: &str| {
-        let who = failing.get(advice).map(Vec::as_slice).unwrap_or_default();
-        let more = who.len().saturating_sub(MOST_REPLICAS);
-        let shown = who.iter().take(MOST_REPLICAS).map(String::as_str);
-        let shown = shown.collect::<Vec<_>>().join(", ");
-        match (who.len(), more) {
-            (1, _) => format!("replica {shown}: {advice}"),
-            (_, 0) => format!("replicas {shown}: {advice}"),
-            (_, more) => format!("replicas {shown} and {more} more: {advice}"),
-        }
-    };
-    order.into_iter().map(line).collect()
-}
-
-/// Whether there are several checks, so that each must be named.
-enum Checks {
-    One,
-    Several,
-}
-
-impl Checks {
-    fn of(survey: &Survey) -> Checks {
-        let mut names = survey.results.iter().map(|result| &result.check);
-        let first = names.next();
-        match names.all(|name| Some(name) == first) {
-            true => Checks::One,
-            false => Checks::Several,
-        }
-    }
-
-    fn name(&self, result: &CheckResult) -> String {
-        match self {
-            Checks::One => String::new(),
-            Checks::Several => result.check.clone(),
-        }
-    }
 }
 
 /// The distinct certificates, each with a letter: there is no room for them in the table.
@@ -188,5 +127,3 @@ fn letter(at: usize) -> String {
 
 /// So wide is a line.
 const WIDTH: usize = 100;
-/// Replicas listed in a line.
-const MOST_REPLICAS: usize = 8;

@@ -1,0 +1,120 @@
+//! `dtr-lb doctor`: all that can be found out of a registry and its balancer, the most
+//! urgent first.
+
+mod balancer;
+mod cluster;
+mod configuration;
+mod finding;
+mod replicas;
+mod report;
+
+use clap::Args;
+use dtr_lb::config::{Config, ConfigFile};
+use serde_json::json;
+
+use super::check::{look_up, probe};
+use super::cluster_status;
+use super::config_args::ConfigArgs;
+use super::discover;
+use super::failure::Failure;
+use super::output::print;
+use super::registry_login::RegistryLogin;
+use super::service_choice::ServiceChoice;
+use balancer::Balancer;
+use report::{Report, Strictness};
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    config_args: ConfigArgs,
+    #[command(flatten)]
+    service: ServiceChoice,
+    #[command(flatten)]
+    login: RegistryLogin,
+    /// Take warnings for errors.
+    #[arg(long)]
+    strict: bool,
+    /// Print one JSON object; host/README.md describes it.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Doctor {
+    /// Looks at everything and prints what is wrong; fails when something is.
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let examined = self.examine();
+        if let Err(failure) = &examined
+            && self.json
+        {
+            print(json!({ "ok": false, "error": failure.to_string() }))?;
+        }
+        let report = examined?;
+        match self.json {
+            true => report.print_json(),
+            false => report.print(),
+        }
+    }
+
+    /// # Errors
+    /// The arguments do not fit the configuration, or this machine can't ask.
+    fn examine(&self) -> Result<Report, Failure> {
+        let strictness = match self.strict {
+            true => Strictness::WarningsAreErrors,
+            false => Strictness::Lenient,
+        };
+        let mut report = Report::new(self.config_args.name(), strictness);
+        match self.config_args.read() {
+            Ok(file) => self.look_at(file, &mut report)?,
+            // Of a configuration that is wrong, nobody knows whom it means.
+            Err(errors) => report.refuse(&errors),
+        }
+        Ok(report)
+    }
+
+    fn look_at(&self, file: ConfigFile, report: &mut Report) -> Result<(), Failure> {
+        let (file, unanswered) = discover::once(file)?;
+        let warnings = file.warnings().iter().cloned().chain(unanswered);
+        report.extend(configuration::warnings(warnings.chain(look_up(&file))));
+        report.looked_at("the configuration".to_owned());
+        let balancer = Balancer::look(&file)?;
+        if file.registries().is_empty() {
+            report.left_out("replicas: a chain of filters has none");
+        } else {
+            let survey = probe(&file)?;
+            report.looked_at(match survey.replicas().len() {
+                1 => "1 replica".to_owned(),
+                count => format!("{count} replicas"),
+            });
+            report.extend(balancer.differences(&file, &survey));
+            report.extend(replicas::findings(&survey, &balancer.taken_out()));
+        }
+        report.extend(balancer.findings(self.config_args.file()));
+        match balancer.server() {
+            Some(server) => report.looked_at(format!("the balancer at {server}")),
+            None => report.left_out("a running balancer: none answers"),
+        }
+        self.ask_registry(&file, report)
+    }
+
+    /// What the registry says of its own replicas.
+    fn ask_registry(&self, file: &ConfigFile, report: &mut Report) -> Result<(), Failure> {
+        let asked: Vec<&Config> = match self.login.is_given() || self.service.is_given() {
+            true => vec![self.service.registry(file)?],
+            false => file.registries().iter().collect(),
+        };
+        let mut is_asked = false;
+        for config in asked {
+            if let Some(login) = self.login.of(config)? {
+                report.extend(login.warning.as_deref().map(configuration::exposed));
+                let views = cluster_status::ask(config, &login)?;
+                report.extend(cluster::findings(config, &views.found));
+                is_asked = true;
+            }
+        }
+        match is_asked {
+            true => report.looked_at("the cluster status".to_owned()),
+            false => report.left_out("the cluster status: give --user and --password-file"),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,268 @@
+//! `dtr-lb doctor`.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, SystemTime};
+
+use dtr_lb::standin::{Condition, Deviation, Registry, Replica};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::operator;
+use crate::{output, text};
+
+const FQDN: &str = "dtr.example.com";
+
+/// A registry of three, and a configuration of it.
+struct Stage {
+    runtime: Runtime,
+    folder: TempDir,
+    replicas: Vec<Replica>,
+    config: Value,
+}
+
+/// What the command printed, and how it ended.
+struct Shown {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Stage {
+    fn new() -> Stage {
+        let runtime = Runtime::new().unwrap();
+        let registry = Registry::new(FQDN).unwrap();
+        let any = "127.0.0.1:0".parse().unwrap();
+        let start = |name: &str| runtime.block_on(registry.replica(name, any, any)).unwrap();
+        let replicas: Vec<Replica> = ["a1", "b2", "c3"].into_iter().map(start).collect();
+        let entries = replicas.iter().map(|replica| {
+            json!({
+                "id": replica.name(), "address": "127.0.0.1",
+                "ports": { "443": replica.https().port() },
+            })
+        });
+        let config = json!({
+            "fqdn": FQDN,
+            "replicas": entries.collect::<Vec<Value>>(),
+            "listeners": [{ "bind": "127.0.0.1:1", "port": 443 }],
+            "health": { "verify": "ca.pem" },
+        });
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("ca.pem"), registry.ca_pem()).unwrap();
+        let password = folder.path().join("password");
+        std::fs::write(&password, "password\n").unwrap();
+        std::fs::set_permissions(&password, Permissions::from_mode(0o600)).unwrap();
+        Stage {
+            runtime,
+            folder,
+            replicas,
+            config,
+        }
+    }
+
+    fn is(&self, replica: usize, condition: Condition) {
+        let changing = self.replicas[replica].set_condition(condition);
+        self.runtime.block_on(changing).unwrap();
+    }
+
+    fn show(&self, flags: &[&str]) -> Shown {
+        let file = self.folder.path().join("lb.json");
+        std::fs::write(&file, self.config.to_string()).unwrap();
+        doctor(file.to_str().unwrap(), flags)
+    }
+
+    /// As an administrator.
+    fn ask(&self, flags: &[&str]) -> Shown {
+        let password = self.folder.path().join("password");
+        let password = password.to_str().unwrap();
+        let login = ["--user", "admin", "--password-file", password];
+        self.show(&[&login, flags].concat())
+    }
+}
+
+impl Shown {
+    /// What it says, without the breaks of its lines.
+    fn says(&self, expected: &str) {
+        let said: Vec<&str> = self.stdout.split_whitespace().collect();
+        assert!(
+            said.join(" ").contains(expected),
+            "no {expected:?} in {}{}",
+            self.stdout,
+            self.stderr
+        );
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+}
+
+fn doctor(file: &str, flags: &[&str]) -> Shown {
+    let output = output(&[&["doctor", "--config", file], flags].concat());
+    Shown {
+        code: output.status.code(),
+        stdout: text(&output.stdout),
+        stderr: text(&output.stderr),
+    }
+}
+
+#[test]
+fn a_registry_that_is_well_exits_with_0() {
+    let shown = Stage::new().ask(&[]);
+    assert_eq!(shown.code, Some(0), "{}{}", shown.stdout, shown.stderr);
+    assert_eq!(
+        shown.stdout,
+        "note: no \"admin\" is configured, so that nobody can be asked; add one, such as {\"bind\":\n  \
+         \"127.0.0.1:8181\"}\n\
+         \n\
+         looked at: the configuration, 3 replicas, the cluster status\n\
+         not looked at: a running balancer: none answers\n\
+         ok: nothing fails now; 1 note\n"
+    );
+    assert_eq!(shown.stderr, "");
+}
+
+#[test]
+fn a_configuration_that_is_wrong_is_all_that_is_looked_at() {
+    let mut stage = Stage::new();
+    stage.config["policy"] = json!("best");
+    stage.config["idle_timeout"] = json!("5s");
+    let shown = stage.show(&[]);
+    assert_eq!(shown.code, Some(2), "{}", shown.stdout);
+    let first = shown.stdout.lines().next().unwrap();
+    assert!(
+        first.starts_with("error: ") && first.contains("policy"),
+        "{first}"
+    );
+    shown.says("warning: ");
+    shown.says("not looked at: everything else: the configuration is wrong");
+    let json = stage.show(&["--json"]);
+    assert_eq!(json.code, Some(2));
+    let json = json.json();
+    assert_eq!(json["ok"], false);
+    assert_eq!(json["findings"][0]["about"], json!(["policy"]));
+    assert_eq!(json["findings"][0]["source"], "configuration");
+}
+
+#[test]
+fn what_fails_comes_before_what_differs_and_what_may_be_meant() {
+    let mut stage = Stage::new();
+    stage.config["idle_timeout"] = json!("5s");
+    stage.is(1, Condition::Failing("rethinkdb: no primary".to_owned()));
+    stage.replicas[2].set_deviation(Deviation {
+        clock_ahead: Duration::from_secs(60),
+        ..Deviation::default()
+    });
+    let shown = stage.ask(&["--json"]);
+    assert_eq!(shown.code, Some(1), "{}", shown.stdout);
+    let json = shown.json();
+    let findings = json["findings"].as_array().unwrap();
+    let seen: Vec<(&str, &str, &Value)> = findings
+        .iter()
+        .map(|one| {
+            let text = |field: &str| one[field].as_str().unwrap();
+            (text("severity"), text("source"), &one["about"])
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("error", "probe", &json!(["r2"])),
+            ("error", "comparison", &json!(["r3"])),
+            ("error", "cluster-status", &json!(["b2 (r2)"])),
+            ("warning", "configuration", &json!(["idle_timeout"])),
+            ("note", "balancer", &json!([])),
+        ],
+        "{json:#}"
+    );
+    let advice = findings[0]["text"].as_str().unwrap();
+    assert!(
+        advice.ends_with("look into the log of its rethinkdb"),
+        "{advice}"
+    );
+    assert_eq!(
+        json["verdict"],
+        "not well: 3 errors, 1 warning, 1 note; begin with the first"
+    );
+}
+
+#[test]
+fn warnings_fail_with_strict_alone() {
+    let mut stage = Stage::new();
+    stage.config["idle_timeout"] = json!("5s");
+    assert_eq!(stage.show(&[]).code, Some(0));
+    let strict = stage.show(&["--strict"]);
+    assert_eq!(strict.code, Some(1));
+    strict.says("not well: 1 warning, 1 note; begin with the first");
+}
+
+#[test]
+fn a_running_balancer_is_asked_and_compared_with_the_file() {
+    let stage = operator::Stage::new(json!({}));
+    stage.row("r1", "healthy");
+    stage.row("r2", "healthy");
+    stage.does(&["drain", "r2", "--comment", "a new disk"]);
+    let written = std::fs::read_to_string(stage.balancer.config().path()).unwrap();
+    let mut config: Value = serde_json::from_str(&written).unwrap();
+    config["admin"] = json!({ "bind": stage.balancer.admin });
+    let file = stage.file("lb.json", &config.to_string());
+    // As it was before the balancer began.
+    let early = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let opened = std::fs::File::options().write(true).open(&file).unwrap();
+    opened.set_modified(early).unwrap();
+
+    let shown = doctor(&file, &[]);
+    assert_eq!(shown.code, Some(0), "{}{}", shown.stdout, shown.stderr);
+    shown.says("note: replica \"r2\" is in drain for ");
+    shown
+        .says(" s (a new disk), and gets no new connections until it is returned: dtr-lb ready r2");
+    shown.says(&format!("the balancer at http://{}", stage.balancer.admin));
+    shown.says("ok: nothing fails now; 1 note");
+
+    config["replicas"].as_array_mut().unwrap().pop();
+    std::fs::write(&file, config.to_string()).unwrap();
+    let shown = doctor(&file, &[]);
+    shown.says("warning: the balancer has replicas that the configuration has not: \"r2\"");
+    shown.says("was changed after the balancer had read it");
+}
+
+#[test]
+fn what_listens_in_the_place_of_a_balancer_is_named() {
+    let mut stage = Stage::new();
+    let admin = stage.replicas[0].http();
+    stage.config["admin"] = json!({ "bind": admin.to_string() });
+    let shown = stage.show(&[]);
+    shown.says(&format!(
+        "warning: the balancer at http://{admin} does not say how it is:"
+    ));
+    stage.is(0, Condition::Gone);
+    let shown = stage.show(&[]);
+    assert_eq!(shown.code, Some(1), "{}", shown.stdout);
+    shown.says(&format!("note: no balancer runs at http://{admin} ("));
+    shown.says("start the replica, or correct its \"address\" or \"ports\"");
+}
+
+#[test]
+fn a_password_that_others_may_read_is_found() {
+    let stage = Stage::new();
+    let password = stage.folder.path().join("password");
+    std::fs::set_permissions(&password, Permissions::from_mode(0o644)).unwrap();
+    let shown = stage.ask(&[]);
+    assert_eq!(shown.code, Some(0), "{}{}", shown.stdout, shown.stderr);
+    shown.says("warning: --password-file is ");
+}
+
+#[test]
+fn what_a_command_can_not_do_is_said_as_json_too() {
+    let stage = Stage::new();
+    let shown = stage.show(&["--user", "admin", "--password-file", "/none", "--json"]);
+    assert_eq!(shown.code, Some(2), "{}", shown.stdout);
+    let json = shown.json();
+    let error = json["error"].as_str().unwrap();
+    assert!(
+        error.starts_with("the password file /none can't be read"),
+        "{error}"
+    );
+    assert_eq!(json["ok"], false);
+}
