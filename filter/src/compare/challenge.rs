@@ -3,18 +3,25 @@
 /// A challenge of `WWW-Authenticate` (RFC 9110, 11.6.1), as far as registries use it:
 /// `Bearer realm="https://dtr.example.com/auth/token",service="dtr.example.com"`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Challenge<'a> {
+pub struct Challenge<'a> {
+    /// How clients log in: `Basic`, `Bearer`.
+    pub scheme: &'a str,
     /// Where tokens are had; any text for `Basic`.
-    pub(super) realm: Option<&'a str>,
+    pub realm: Option<&'a str>,
     /// Whom tokens are for.
-    pub(super) service: Option<&'a str>,
+    pub service: Option<&'a str>,
 }
 
 impl<'a> Challenge<'a> {
     /// Reads the first challenge of the header's value.
-    pub(super) fn read(value: &'a str) -> Challenge<'a> {
-        let mut challenge = Challenge::default();
-        let (_, mut rest) = value.trim().split_once(' ').unwrap_or((value, ""));
+    #[must_use]
+    pub fn read(value: &'a str) -> Challenge<'a> {
+        let value = value.trim();
+        let (scheme, mut rest) = value.split_once(' ').unwrap_or((value, ""));
+        let mut challenge = Challenge {
+            scheme,
+            ..Challenge::default()
+        };
         while let Some((name, after)) = rest.split_once('=') {
             let (parameter, next) = match after.strip_prefix('"') {
                 Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
@@ -38,17 +45,19 @@ impl<'a> Challenge<'a> {
 
 /// Scheme, host and port of an absolute URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Origin<'a> {
-    pub(super) scheme: &'a str,
+pub struct Origin<'a> {
+    /// `https`, say.
+    pub scheme: &'a str,
     /// Without brackets.
-    pub(super) host: &'a str,
+    pub host: &'a str,
     /// `None`: the scheme's.
-    pub(super) port: Option<&'a str>,
+    pub port: Option<&'a str>,
 }
 
 impl<'a> Origin<'a> {
     /// `None`: it is no absolute URL.
-    pub(super) fn of(url: &'a str) -> Option<Origin<'a>> {
+    #[must_use]
+    pub fn of(url: &'a str) -> Option<Origin<'a>> {
         let (scheme, rest) = url.split_once("://")?;
         let authority = rest.split(['/', '?', '#']).next()?;
         let (host, port) = match authority.strip_prefix('[') {
@@ -71,30 +80,42 @@ mod tests {
 
     #[test]
     fn realm_and_service_are_found() {
-        let challenge = |realm, service| Challenge { realm, service };
+        let challenge = |scheme, realm, service| Challenge {
+            scheme,
+            realm,
+            service,
+        };
         let cases = [
             (
                 r#"Bearer realm="https://dtr.example.com/auth/token",service="dtr.example.com",scope="x""#,
                 challenge(
+                    "Bearer",
                     Some("https://dtr.example.com/auth/token"),
                     Some("dtr.example.com"),
                 ),
             ),
             (
                 r#"Basic realm="registry", Bearer realm="https://a.example/token",service="a""#,
-                challenge(Some("registry"), None),
+                challenge("Basic", Some("registry"), None),
             ),
             (
                 r#"Bearer service="harbor-registry", realm="https://a.example/service/token""#,
                 challenge(
+                    "Bearer",
                     Some("https://a.example/service/token"),
                     Some("harbor-registry"),
                 ),
             ),
-            (r#"Basic Realm=registry"#, challenge(Some("registry"), None)),
-            (r#"Bearer realm="no end"#, challenge(Some("no end"), None)),
-            ("Negotiate", challenge(None, None)),
-            ("", challenge(None, None)),
+            (
+                r#"Basic Realm=registry"#,
+                challenge("Basic", Some("registry"), None),
+            ),
+            (
+                r#"Bearer realm="no end"#,
+                challenge("Bearer", Some("no end"), None),
+            ),
+            ("Negotiate", challenge("Negotiate", None, None)),
+            ("", challenge("", None, None)),
         ];
         for (value, expected) in cases {
             assert_eq!(Challenge::read(value), expected, "{value}");

@@ -5,7 +5,7 @@
 mod alike;
 mod certificate;
 mod certificates;
-mod challenge;
+pub mod challenge;
 mod changes;
 mod clock;
 mod comparison;

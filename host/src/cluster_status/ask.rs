@@ -5,16 +5,15 @@ use std::time::Duration;
 use dtr_lb_filter::config::CheckKind;
 use dtr_lb_filter::health::probe_request;
 use dtr_lb_filter::health::probe_response::ReplySource;
-use dtr_lb_filter::health::reason::Reason;
 
 use super::credentials::Credentials;
 use super::view::View;
 use crate::upstream::endpoint::Endpoint;
 use crate::upstream::http_call::Call;
+use crate::upstream::no_answer::no_answer;
 use crate::upstream::probe_response;
-use crate::upstream::reply::MAX_BODY;
 
-/// What the replica says, within [`LIMIT`] and [`MAX_BODY`].
+/// What the replica says, within [`LIMIT`].
 ///
 /// # Errors
 /// Why it says nothing that can be used; never with the credentials.
@@ -54,18 +53,7 @@ pub(crate) async fn ask(
             "it answers {status}, a redirect, which the password is not sent after"
         )),
         (ReplySource::Replica, status) => Err(format!("it answers {status}")),
-        (ReplySource::Proxy, _) => match response.judge(&get) {
-            Err(failure) if failure.reason == Reason::Timeout => {
-                Err(format!("no answer within {} s", LIMIT.as_secs()))
-            }
-            // The answer began: a status of 0 stands for one that did not end.
-            Err(_) if response.status == 0 => Err(format!(
-                "its answer breaks off, or is longer than {} MiB",
-                MAX_BODY >> 20
-            )),
-            Err(failure) => Err(failure.in_one_line()),
-            Ok(()) => Err("no answer".to_owned()),
-        },
+        (ReplySource::Proxy, _) => Err(no_answer(&response, &get, LIMIT)),
     }
 }
 

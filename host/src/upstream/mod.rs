@@ -7,6 +7,7 @@ pub(crate) mod dial;
 pub(crate) mod endpoint;
 pub(crate) mod grpc_call;
 pub(crate) mod http_call;
+pub(crate) mod no_answer;
 pub(crate) mod probe_response;
 pub(crate) mod reply;
 pub(crate) mod resolver;
