@@ -16,6 +16,12 @@ pub struct Deviation {
     pub server: Option<String>,
     /// Where requests in the clear are redirected to, other than health requests.
     pub redirect: Option<String>,
+    /// Another secret than the others' signs the state of its uploads.
+    pub secret: String,
+    /// It does not share its storage with those that have another.
+    pub storage: String,
+    /// This often it does not know an upload that it shares: its storage lags.
+    pub lag: usize,
 }
 
 impl Deviation {

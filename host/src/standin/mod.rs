@@ -11,6 +11,7 @@
 //! | `/blob/SIZE` | SIZE bytes of a fixed pattern, streamed |
 //! | `/echo` | the request's body, streamed back |
 //! | `/api/v0/meta/cluster_status` | the health of all replicas, to `admin:password` |
+//! | `/v2/NAME/blobs/uploads/` | begins an upload, which has no contents, to say and to delete where it goes on; with a token of `/auth/token`, had by `admin:password` |
 //! | any other | method, path, `Host` and SNI of the request, as JSON |
 //!
 //! Every response names its replica in `x-replica`.
@@ -28,6 +29,7 @@ mod serve;
 mod state;
 #[cfg(test)]
 mod tests;
+mod upload;
 
 pub use condition::{Condition, UnknownCondition};
 pub use control::Control;

@@ -86,6 +86,12 @@ impl Replica {
         *lock(&self.state.deviation) = deviation;
     }
 
+    /// How many uploads have begun here and are not deleted.
+    #[must_use]
+    pub fn open_uploads(&self) -> usize {
+        lock(&self.state.uploads.begun).len()
+    }
+
     /// The last health requests it received, oldest first, at most a thousand.
     #[must_use]
     pub fn pings(&self) -> Vec<Ping> {

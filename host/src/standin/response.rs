@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, LOCATION, WWW_AUTHENTICATE};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
@@ -16,6 +16,7 @@ use serde_json::json;
 use super::blob::Blob;
 use super::condition::Condition;
 use super::state::{Ping, ReplicaState, lock};
+use super::upload::{self, UploadAnswer, is_upload};
 
 /// How a connection arrived.
 pub(super) struct Arrived {
@@ -36,6 +37,8 @@ pub(super) async fn respond(
         path if is_health(path) => health(&request, state, arrived).await?,
         "/v2/" => unauthorized("Bearer realm=\"stand-in\"")?,
         "/echo" => Response::new(request.into_body().boxed()),
+        "/auth/token" => token(&request)?,
+        path if is_upload(path) => upload(&request, state, arrived)?,
         "/api/v0/meta/cluster_status" => cluster_status(&request, state)?,
         _ => match path.strip_prefix("/blob/").map(str::parse) {
             Some(Ok(size)) => Response::new(Blob::of(size).map_err(|no| match no {}).boxed()),
@@ -95,9 +98,7 @@ fn cluster_status(
     request: &Request<Incoming>,
     state: &ReplicaState,
 ) -> Result<ReplicaResponse, http::Error> {
-    let expected = format!("Basic {}", BASE64.encode("admin:password"));
-    let given = request.headers().get(AUTHORIZATION);
-    if given.is_none_or(|given| given.as_bytes() != expected.as_bytes()) {
+    if !is_admin(request) {
         return unauthorized("Basic realm=\"stand-in\"");
     }
     let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
@@ -121,6 +122,56 @@ fn cluster_status(
     )
 }
 
+/// A token, for what the user asks.
+fn token(request: &Request<Incoming>) -> Result<ReplicaResponse, http::Error> {
+    match is_admin(request) {
+        true => json(StatusCode::OK, json!({ "token": TOKEN })),
+        false => unauthorized("Basic realm=\"stand-in\""),
+    }
+}
+
+fn upload(
+    request: &Request<Incoming>,
+    state: &ReplicaState,
+    arrived: &Arrived,
+) -> Result<ReplicaResponse, http::Error> {
+    if !has(request, &format!("Bearer {TOKEN}")) {
+        let host = host(request).unwrap_or_default();
+        let scheme = arrived.scheme;
+        return unauthorized(&format!(
+            "Bearer realm=\"{scheme}://{host}/auth/token\",service=\"{host}\""
+        ));
+    }
+    let (path, query) = (request.uri().path(), request.uri().query());
+    let answered = upload::answer(request.method(), path, query.unwrap_or_default(), state);
+    let (status, location) = match answered {
+        UploadAnswer::Begun(location) => (StatusCode::ACCEPTED, location),
+        UploadAnswer::Known | UploadAnswer::Deleted => (StatusCode::NO_CONTENT, String::new()),
+        UploadAnswer::Refused(status, code) => {
+            return json(status, json!({ "errors": [{ "code": code }] }));
+        }
+    };
+    let mut response = Response::new(Full::from("").map_err(|no| match no {}).boxed());
+    *response.status_mut() = status;
+    if !location.is_empty() {
+        let location = HeaderValue::from_str(&location)?;
+        response.headers_mut().insert(LOCATION, location);
+    }
+    Ok(response)
+}
+
+fn is_admin(request: &Request<Incoming>) -> bool {
+    has(
+        request,
+        &format!("Basic {}", BASE64.encode("admin:password")),
+    )
+}
+
+fn has(request: &Request<Incoming>, authorization: &str) -> bool {
+    let given = request.headers().get(AUTHORIZATION);
+    given.is_some_and(|given| given.as_bytes() == authorization.as_bytes())
+}
+
 /// The request as it arrived.
 fn echo(request: &Request<Incoming>, state: &ReplicaState, arrived: &Arrived) -> serde_json::Value {
     json!({
@@ -138,12 +189,12 @@ fn host(request: &Request<Incoming>) -> Option<String> {
     Some(String::from_utf8_lossy(host.as_bytes()).into_owned())
 }
 
-fn unauthorized(challenge: &'static str) -> Result<ReplicaResponse, http::Error> {
+fn unauthorized(challenge: &str) -> Result<ReplicaResponse, http::Error> {
     let mut response = json(
         StatusCode::UNAUTHORIZED,
         json!({ "errors": [{ "code": "UNAUTHORIZED", "message": "authentication required" }] }),
     )?;
-    let challenge = HeaderValue::from_static(challenge);
+    let challenge = HeaderValue::from_str(challenge)?;
     response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     Ok(response)
 }
@@ -155,3 +206,6 @@ fn json(status: StatusCode, body: serde_json::Value) -> Result<ReplicaResponse, 
         .header(CONTENT_TYPE, "application/json")
         .body(body.map_err(|no| match no {}).boxed())
 }
+
+/// What lets one upload.
+const TOKEN: &str = "stand-in";

@@ -1,6 +1,7 @@
 //! What a replica's tasks share.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::condition::Condition;
@@ -22,6 +23,13 @@ pub struct Ping {
 /// All replicas of a registry, shared by all of them.
 pub(super) type Members = Arc<Mutex<Vec<Arc<ReplicaState>>>>;
 
+/// What a replica has begun, and how often it was asked for what others have.
+#[derive(Default)]
+pub(super) struct Uploads {
+    pub(super) begun: Mutex<BTreeSet<String>>,
+    pub(super) asked: AtomicUsize,
+}
+
 /// What a replica's tasks share.
 pub(super) struct ReplicaState {
     pub(super) name: String,
@@ -29,6 +37,7 @@ pub(super) struct ReplicaState {
     pub(super) deviation: Mutex<Deviation>,
     pub(super) pings: Mutex<VecDeque<Ping>>,
     pub(super) members: Members,
+    pub(super) uploads: Uploads,
 }
 
 impl ReplicaState {
@@ -40,6 +49,7 @@ impl ReplicaState {
             deviation: Mutex::default(),
             pings: Mutex::default(),
             members: Arc::clone(members),
+            uploads: Uploads::default(),
         }
     }
 
