@@ -49,6 +49,7 @@ pub mod standin;
 pub mod survey;
 mod takeover;
 mod unique_map;
+pub mod upload_test;
 mod upstream;
 
 pub use control::lifecycle::Drained;

@@ -32,9 +32,11 @@ mod round;
 mod targets;
 #[cfg(test)]
 mod tests;
+mod uploads;
 
 pub use check_result::{CheckFailure, CheckResult, Survey};
 pub use cluster_views::cluster_views;
 pub use day::day;
 pub use options::{Progress, SurveyOptions};
 pub use round::survey;
+pub use uploads::{UploadTest, uploads};

@@ -2,15 +2,18 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use dtr_lb::standin::{Condition, Deviation, Registry, Replica};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::operator;
-use crate::{output, text};
+use crate::running::{Running, eventually};
+use crate::{dtr_lb, output, text};
 
 const FQDN: &str = "dtr.example.com";
 
@@ -66,6 +69,10 @@ impl Stage {
         self.runtime.block_on(changing).unwrap();
     }
 
+    fn open_uploads(&self) -> usize {
+        self.replicas.iter().map(Replica::open_uploads).sum()
+    }
+
     fn show(&self, flags: &[&str]) -> Shown {
         let file = self.folder.path().join("lb.json");
         std::fs::write(&file, self.config.to_string()).unwrap();
@@ -118,6 +125,7 @@ fn a_registry_that_is_well_exits_with_0() {
          \n\
          looked at: the configuration, 3 replicas, the cluster status\n\
          not looked at: a running balancer: none answers\n\
+         not looked at: uploads: give --repository, --user and --password-file\n\
          ok: nothing fails now; 1 note\n"
     );
     assert_eq!(shown.stderr, "");
@@ -244,6 +252,36 @@ fn what_listens_in_the_place_of_a_balancer_is_named() {
 }
 
 #[test]
+fn of_several_services_it_is_said_who_gets_the_password() {
+    let mut stage = Stage::new();
+    let service = |name: &str| {
+        json!({
+            "name": name, "fqdn": format!("{name}.example.com"),
+            "replicas": stage.config["replicas"], "health": { "verify": "none" },
+        })
+    };
+    stage.config = json!({
+        "listeners": stage.config["listeners"],
+        "services": [service("dtr"), service("quay")],
+        "default": "dtr",
+    });
+    let refused = stage.ask(&["--insecure"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stdout);
+    assert!(
+        refused
+            .stderr
+            .contains("say which with --service: dtr, quay"),
+        "{}",
+        refused.stderr
+    );
+    let unknown = stage.show(&["--service", "harbor"]);
+    assert_eq!(unknown.code, Some(2), "{}", unknown.stdout);
+    let shown = stage.ask(&["--insecure", "--service", "quay", "--repository", "a"]);
+    shown.says("looked at: the configuration, 6 replicas, the cluster status, uploads to a");
+    assert_eq!(stage.open_uploads(), 0);
+}
+
+#[test]
 fn a_password_that_others_may_read_is_found() {
     let stage = Stage::new();
     let password = stage.folder.path().join("password");
@@ -265,4 +303,122 @@ fn what_a_command_can_not_do_is_said_as_json_too() {
         "{error}"
     );
     assert_eq!(json["ok"], false);
+}
+
+#[test]
+fn replicas_that_go_on_with_each_others_uploads_are_well_and_nothing_is_left() {
+    let stage = Stage::new();
+    let shown = stage.ask(&["--repository", "demo/probe"]);
+    assert_eq!(shown.code, Some(0), "{}{}", shown.stdout, shown.stderr);
+    shown.says(
+        "looked at: the configuration, 3 replicas, the cluster status, uploads to demo/probe",
+    );
+    shown.says("ok: nothing fails now; 1 note");
+    assert_eq!(stage.open_uploads(), 0);
+}
+
+#[test]
+fn another_secret_and_another_storage_are_told_apart() {
+    let mut stage = Stage::new();
+    let other = |secret: &str, storage: &str| Deviation {
+        secret: secret.to_owned(),
+        storage: storage.to_owned(),
+        ..Deviation::default()
+    };
+    let cases = [
+        (
+            other("another", ""),
+            "error: replica \"r2\" refuses uploads that were begun at \"r1\", \"r3\", or they refuse \
+             its own (BLOB_UPLOAD_INVALID)",
+        ),
+        (
+            other("", "another"),
+            "error: replica \"r2\" does not know uploads that were begun at \"r1\", \"r3\", or they \
+             do not know its own",
+        ),
+    ];
+    for (deviation, expected) in cases {
+        stage.replicas[1].set_deviation(deviation);
+        let shown = stage.ask(&["--repository", "demo/probe"]);
+        assert_eq!(shown.code, Some(1), "{}{}", shown.stdout, shown.stderr);
+        shown.says(expected);
+        assert_eq!(stage.open_uploads(), 0);
+    }
+    // Its certificate is not verified any more.
+    stage.config["health"]["verify"] = json!("none");
+    let refused = stage.ask(&["--repository", "demo/probe"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stdout);
+    assert!(refused.stderr.contains("--insecure"), "{}", refused.stderr);
+}
+
+#[test]
+fn storage_that_lags_is_a_warning() {
+    let stage = Stage::new();
+    stage.replicas[2].set_deviation(Deviation {
+        lag: 2,
+        ..Deviation::default()
+    });
+    let shown = stage.ask(&["--repository", "demo/probe"]);
+    assert_eq!(shown.code, Some(0), "{}{}", shown.stdout, shown.stderr);
+    shown.says("warning: replica \"r3\" knows uploads of other replicas only after up to 0.");
+    assert_eq!(stage.open_uploads(), 0);
+}
+
+#[test]
+fn what_was_begun_is_deleted_when_the_test_is_interrupted() {
+    let stage = Stage::new();
+    let apart = Deviation {
+        storage: "another".to_owned(),
+        ..Deviation::default()
+    };
+    // It is asked for uploads that it never knows, for seconds.
+    stage.replicas[1].set_deviation(apart);
+    let file = stage.folder.path().join("lb.json");
+    std::fs::write(&file, stage.config.to_string()).unwrap();
+    let password = stage.folder.path().join("password");
+    let login = [
+        "--user",
+        "admin",
+        "--password-file",
+        password.to_str().unwrap(),
+    ];
+    let mut command = dtr_lb(&["doctor", "--config", file.to_str().unwrap()]);
+    let command = command.args(["--repository", "demo/probe"]).args(login);
+    let doctor = Running::logging(command.stdout(Stdio::null()));
+    eventually("an upload", || (stage.open_uploads() > 0).then_some(()));
+    doctor.signal(Signal::INT);
+    doctor.until("error: interrupted; the uploads that were begun are deleted");
+    assert_eq!(doctor.ends(), Some(1));
+    assert_eq!(stage.open_uploads(), 0);
+}
+
+#[test]
+fn an_upload_that_nobody_may_begin_is_no_fault_of_the_replicas() {
+    let stage = Stage::new();
+    let shown = stage.show(&["--repository", "demo/probe"]);
+    assert_eq!(shown.code, Some(0), "{}{}", shown.stdout, shown.stderr);
+    shown.says(
+        "warning: no upload can be begun at replicas \"r1\", \"r2\", \"r3\": it asks for a \
+         login; give --user and --password-file",
+    );
+    std::fs::write(stage.folder.path().join("password"), "hunter2\n").unwrap();
+    let shown = stage.ask(&["--repository", "demo/probe", "--json"]);
+    assert!(
+        shown.stdout.contains("the user or the password is wrong"),
+        "{}",
+        shown.stdout
+    );
+    for text in [&shown.stdout, &shown.stderr] {
+        assert!(
+            !text.contains("hunter2") && !text.contains("YWRtaW4"),
+            "{text}"
+        );
+    }
+    let refused = stage.ask(&["--repository", "Demo"]);
+    assert_eq!(refused.code, Some(2));
+    assert!(
+        refused.stderr.contains("no name of a repository"),
+        "{}",
+        refused.stderr
+    );
 }

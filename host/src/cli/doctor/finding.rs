@@ -35,6 +35,8 @@ pub(super) enum Source {
     Balancer,
     /// A check of a replica.
     Probe,
+    /// An upload, begun at one replica and asked for at another.
+    Upload,
     /// The replicas, compared with each other.
     Comparison,
     /// What the registry says of its replicas.

@@ -7,9 +7,13 @@ mod configuration;
 mod finding;
 mod replicas;
 mod report;
+mod uploads;
 
+use anyhow::anyhow;
 use clap::Args;
-use dtr_lb::config::{Config, ConfigFile};
+use dtr_lb::config::{Config, ConfigFile, Trust};
+use dtr_lb::survey::UploadTest;
+use dtr_lb::upload_test::Repository;
 use serde_json::json;
 
 use super::check::{look_up, probe};
@@ -31,6 +35,10 @@ pub(crate) struct Doctor {
     service: ServiceChoice,
     #[command(flatten)]
     login: RegistryLogin,
+    /// Also begin an empty upload to this repository at each replica, ask the others for it,
+    /// and delete it: --user has to be one who may push there.
+    #[arg(long, value_name = "REPOSITORY")]
+    repository: Option<Repository>,
     /// Take warnings for errors.
     #[arg(long)]
     strict: bool,
@@ -93,7 +101,14 @@ impl Doctor {
             Some(server) => report.looked_at(format!("the balancer at {server}")),
             None => report.left_out("a running balancer: none answers"),
         }
-        self.ask_registry(&file, report)
+        self.ask_registry(&file, report)?;
+        match &self.repository {
+            Some(repository) => self.test_uploads(repository, &file, report),
+            None => {
+                report.left_out("uploads: give --repository, --user and --password-file");
+                Ok(())
+            }
+        }
     }
 
     /// What the registry says of its own replicas.
@@ -117,4 +132,35 @@ impl Doctor {
         }
         Ok(())
     }
+
+    /// Whether replicas go on with each other's uploads.
+    fn test_uploads(
+        &self,
+        repository: &Repository,
+        file: &ConfigFile,
+        report: &mut Report,
+    ) -> Result<(), Failure> {
+        let config = self.service.registry(file)?;
+        let (credentials, through) = match self.login.of(config)? {
+            Some(login) => (Some(login.credentials), login.check),
+            // Without a password, it does not matter who answers.
+            None => (
+                None,
+                config.check_for_password(Trust::Anybody).map_err(usage)?,
+            ),
+        };
+        let found = uploads::test(config, |stop| UploadTest {
+            repository: repository.clone(),
+            credentials,
+            through: through.clone(),
+            stop,
+        })?;
+        report.extend(found);
+        report.looked_at(format!("uploads to {repository}"));
+        Ok(())
+    }
+}
+
+fn usage(problem: impl std::fmt::Display) -> Failure {
+    Failure::Usage(anyhow!("{problem}"))
 }
