@@ -33,14 +33,7 @@ pub(crate) async fn ask(
         )],
         body: None,
     };
-    let headers = probe_request::headers(&get, fqdn).into_iter();
-    let call = Call {
-        headers: headers
-            .map(|(name, value)| (name, value.into_bytes()))
-            .collect(),
-        body: Vec::new(),
-        timeout: Some(LIMIT),
-    };
+    let call = Call::of_headers(probe_request::headers(&get, fqdn), LIMIT);
     let reply = call.make(to).await;
     let response = probe_response::of(&reply);
     match (response.source, response.status) {

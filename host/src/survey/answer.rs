@@ -26,14 +26,7 @@ impl Answer {
     /// Sends what a check of this kind sends, over the very same client as the running
     /// balancer: whatever happens becomes an answer.
     pub(super) async fn to(kind: &CheckKind, fqdn: &str, at: &Endpoint, limit: Duration) -> Answer {
-        let headers = probe_request::headers(kind, fqdn).into_iter();
-        let call = Call {
-            headers: headers
-                .map(|(name, value)| (name, value.into_bytes()))
-                .collect(),
-            body: Vec::new(),
-            timeout: Some(limit),
-        };
+        let call = Call::of_headers(probe_request::headers(kind, fqdn), limit);
         let (sent, started) = (unix_ms(), Instant::now());
         let reply = call.make(at).await;
         let latency = started.elapsed();

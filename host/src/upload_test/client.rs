@@ -77,14 +77,7 @@ impl Client<'_> {
                 request.method.clone_into(value);
             }
         }
-        let headers = headers.into_iter();
-        let call = Call {
-            headers: headers
-                .map(|(name, value)| (name, value.into_bytes()))
-                .collect(),
-            body: Vec::new(),
-            timeout: Some(LIMIT),
-        };
+        let call = Call::of_headers(headers, LIMIT);
         let reply = call.make(self.to).await;
         let response = probe_response::of(&reply);
         match response.source {

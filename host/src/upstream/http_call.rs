@@ -26,6 +26,18 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// One without a body.
+    pub(crate) fn of_headers(headers: Vec<(String, String)>, timeout: Duration) -> Call {
+        let headers = headers.into_iter();
+        Call {
+            headers: headers
+                .map(|(name, value)| (name, value.into_bytes()))
+                .collect(),
+            body: Vec::new(),
+            timeout: Some(timeout),
+        }
+    }
+
     /// Makes the request on a connection of its own. Whatever happens becomes a
     /// reply: the replica's, or one made up as Envoy makes it up.
     pub(crate) async fn make(self, to: &Endpoint) -> CallReply {
