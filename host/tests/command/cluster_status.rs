@@ -2,106 +2,19 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use dtr_lb::standin::{Condition, Registry, Replica};
+use dtr_lb::standin::{Condition, Registry};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tokio::runtime::Runtime;
 
+use crate::registry::{FQDN, Stage};
 use crate::{output, text};
 
-const FQDN: &str = "dtr.example.com";
-
-/// A registry of three, and a configuration of it.
-struct Stage {
-    runtime: Runtime,
-    folder: TempDir,
-    replicas: Vec<Replica>,
-    config: Value,
-}
-
-/// What the command printed, and how it ended.
-struct Shown {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl Stage {
-    fn new() -> Stage {
-        let runtime = Runtime::new().unwrap();
-        let registry = Registry::new(FQDN).unwrap();
-        let any = "127.0.0.1:0".parse().unwrap();
-        let start = |name: &str| runtime.block_on(registry.replica(name, any, any)).unwrap();
-        let replicas: Vec<Replica> = ["a1", "b2", "c3"].into_iter().map(start).collect();
-        let entries = replicas.iter().map(|replica| {
-            json!({
-                "id": replica.name(), "address": "127.0.0.1",
-                "ports": { "443": replica.https().port() },
-            })
-        });
-        let config = json!({
-            "fqdn": FQDN,
-            "replicas": entries.collect::<Vec<Value>>(),
-            "listeners": [{ "bind": "127.0.0.1:1", "port": 443 }],
-            "health": { "verify": "ca.pem" },
-        });
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("ca.pem"), registry.ca_pem()).unwrap();
-        std::fs::write(folder.path().join("password"), "password\n").unwrap();
-        Stage {
-            runtime,
-            folder,
-            replicas,
-            config,
-        }
-    }
-
-    fn is(&self, replica: usize, condition: Condition) {
-        let changing = self.replicas[replica].set_condition(condition);
-        self.runtime.block_on(changing).unwrap();
-    }
-
-    fn show(&self, flags: &[&str]) -> Shown {
-        let file = self.folder.path().join("lb.json");
-        std::fs::write(&file, self.config.to_string()).unwrap();
-        let mut arguments = vec!["cluster-status", "--config", file.to_str().unwrap()];
-        arguments.extend(flags);
-        let output = output(&arguments);
-        Shown {
-            code: output.status.code(),
-            stdout: text(&output.stdout),
-            stderr: text(&output.stderr),
-        }
-    }
-
-    fn ask(&self, flags: &[&str]) -> Shown {
-        let password = self.folder.path().join("password");
-        let mut all = vec![
-            "--user",
-            "admin",
-            "--password-file",
-            password.to_str().unwrap(),
-        ];
-        all.extend(flags);
-        self.show(&all)
-    }
-}
-
-impl Shown {
-    /// What it says, without the breaks of its lines.
-    fn says(&self, expected: &str) {
-        let said: Vec<&str> = self.stdout.split_whitespace().collect();
-        assert!(
-            said.join(" ").contains(expected),
-            "no {expected:?} in {}",
-            self.stdout
-        );
-    }
+fn registry_of_three() -> Stage {
+    Stage::of("cluster-status")
 }
 
 #[test]
 fn a_cluster_that_is_well_exits_with_0() {
-    let stage = Stage::new();
+    let stage = registry_of_three();
     let shown = stage.ask(&[]);
     assert_eq!(shown.code, Some(0), "{}{}", shown.stdout, shown.stderr);
     shown.says("id replica own /_ping r1 says r2 says r3 says a1 r1 OK OK (");
@@ -110,7 +23,7 @@ fn a_cluster_that_is_well_exits_with_0() {
 
 #[test]
 fn a_replica_that_is_not_configured_is_the_find() {
-    let mut stage = Stage::new();
+    let mut stage = registry_of_three();
     stage.config["replicas"].as_array_mut().unwrap().pop();
     let shown = stage.ask(&[]);
     assert_eq!(shown.code, Some(1), "{}", shown.stderr);
@@ -119,7 +32,7 @@ fn a_replica_that_is_not_configured_is_the_find() {
 
 #[test]
 fn a_sick_replica_and_one_that_is_gone_are_named_by_the_others() {
-    let stage = Stage::new();
+    let stage = registry_of_three();
     stage.is(1, Condition::Failing("rethinkdb: no primary".to_owned()));
     stage.is(2, Condition::Gone);
     let shown = stage.ask(&["--json"]);
@@ -151,7 +64,7 @@ fn a_sick_replica_and_one_that_is_gone_are_named_by_the_others() {
 
 #[test]
 fn the_password_goes_to_nobody_who_is_not_verified() {
-    let mut stage = Stage::new();
+    let mut stage = registry_of_three();
     stage.config["health"]["verify"] = "none".into();
     let refused = stage.ask(&[]);
     assert_eq!(refused.code, Some(2), "{}", refused.stdout);
@@ -170,7 +83,7 @@ fn the_password_goes_to_nobody_who_is_not_verified() {
 
 #[test]
 fn the_password_stands_in_no_text_and_a_wrong_one_is_reported() {
-    let stage = Stage::new();
+    let stage = registry_of_three();
     let file = stage.folder.path().join("wrong");
     std::fs::write(&file, "a-wrong-secret").unwrap();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -186,7 +99,7 @@ fn the_password_stands_in_no_text_and_a_wrong_one_is_reported() {
 
 #[test]
 fn who_asks_may_stand_in_the_configuration() {
-    let mut stage = Stage::new();
+    let mut stage = registry_of_three();
     stage.config["cluster_status"] = json!({ "user": "admin", "password_file": "password" });
     let shown = stage.show(&[]);
     assert_eq!(shown.code, Some(0), "{}{}", shown.stdout, shown.stderr);
@@ -241,7 +154,7 @@ fn who_asks_may_stand_in_the_configuration() {
 
 #[test]
 fn programs_get_an_object_whatever_is_wrong() {
-    let stage = Stage::new();
+    let stage = registry_of_three();
     let missing = ["--user", "admin", "--password-file", "missing", "--json"];
     for flags in [&["--json"][..], &missing] {
         let shown = stage.show(flags);
@@ -255,7 +168,7 @@ fn programs_get_an_object_whatever_is_wrong() {
 
 #[test]
 fn of_several_services_one_is_asked() {
-    let mut stage = Stage::new();
+    let mut stage = registry_of_three();
     let mut whole = json!({ "listeners": stage.config["listeners"].take() });
     let dtr = stage.config.as_object_mut().unwrap();
     dtr.remove("listeners");
@@ -286,7 +199,7 @@ fn of_several_services_one_is_asked() {
             shown.stderr
         );
     }
-    let only = Stage::new().ask(&["--service", "dtr"]);
+    let only = registry_of_three().ask(&["--service", "dtr"]);
     assert_eq!(only.code, Some(2));
     let expected = "the configuration has one registry; leave --service out";
     assert!(only.stderr.contains(expected), "{}", only.stderr);

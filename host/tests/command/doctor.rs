@@ -5,118 +5,25 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
-use dtr_lb::standin::{Condition, Deviation, Registry, Replica};
+use dtr_lb::standin::{Condition, Deviation};
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tokio::runtime::Runtime;
 
-use crate::operator;
+use crate::registry::{Shown, Stage, run};
 use crate::running::{Running, eventually};
-use crate::{dtr_lb, output, text};
+use crate::{dtr_lb, operator};
 
-const FQDN: &str = "dtr.example.com";
-
-/// A registry of three, and a configuration of it.
-struct Stage {
-    runtime: Runtime,
-    folder: TempDir,
-    replicas: Vec<Replica>,
-    config: Value,
-}
-
-/// What the command printed, and how it ended.
-struct Shown {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl Stage {
-    fn new() -> Stage {
-        let runtime = Runtime::new().unwrap();
-        let registry = Registry::new(FQDN).unwrap();
-        let any = "127.0.0.1:0".parse().unwrap();
-        let start = |name: &str| runtime.block_on(registry.replica(name, any, any)).unwrap();
-        let replicas: Vec<Replica> = ["a1", "b2", "c3"].into_iter().map(start).collect();
-        let entries = replicas.iter().map(|replica| {
-            json!({
-                "id": replica.name(), "address": "127.0.0.1",
-                "ports": { "443": replica.https().port() },
-            })
-        });
-        let config = json!({
-            "fqdn": FQDN,
-            "replicas": entries.collect::<Vec<Value>>(),
-            "listeners": [{ "bind": "127.0.0.1:1", "port": 443 }],
-            "health": { "verify": "ca.pem" },
-        });
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("ca.pem"), registry.ca_pem()).unwrap();
-        let password = folder.path().join("password");
-        std::fs::write(&password, "password\n").unwrap();
-        std::fs::set_permissions(&password, Permissions::from_mode(0o600)).unwrap();
-        Stage {
-            runtime,
-            folder,
-            replicas,
-            config,
-        }
-    }
-
-    fn is(&self, replica: usize, condition: Condition) {
-        let changing = self.replicas[replica].set_condition(condition);
-        self.runtime.block_on(changing).unwrap();
-    }
-
-    fn open_uploads(&self) -> usize {
-        self.replicas.iter().map(Replica::open_uploads).sum()
-    }
-
-    fn show(&self, flags: &[&str]) -> Shown {
-        let file = self.folder.path().join("lb.json");
-        std::fs::write(&file, self.config.to_string()).unwrap();
-        doctor(file.to_str().unwrap(), flags)
-    }
-
-    /// As an administrator.
-    fn ask(&self, flags: &[&str]) -> Shown {
-        let password = self.folder.path().join("password");
-        let password = password.to_str().unwrap();
-        let login = ["--user", "admin", "--password-file", password];
-        self.show(&[&login, flags].concat())
-    }
-}
-
-impl Shown {
-    /// What it says, without the breaks of its lines.
-    fn says(&self, expected: &str) {
-        let said: Vec<&str> = self.stdout.split_whitespace().collect();
-        assert!(
-            said.join(" ").contains(expected),
-            "no {expected:?} in {}{}",
-            self.stdout,
-            self.stderr
-        );
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap()
-    }
+fn registry_of_three() -> Stage {
+    Stage::of("doctor")
 }
 
 fn doctor(file: &str, flags: &[&str]) -> Shown {
-    let output = output(&[&["doctor", "--config", file], flags].concat());
-    Shown {
-        code: output.status.code(),
-        stdout: text(&output.stdout),
-        stderr: text(&output.stderr),
-    }
+    run("doctor", file, flags)
 }
 
 #[test]
 fn a_registry_that_is_well_exits_with_0() {
-    let shown = Stage::new().ask(&[]);
+    let shown = registry_of_three().ask(&[]);
     assert_eq!(shown.code, Some(0), "{}{}", shown.stdout, shown.stderr);
     assert_eq!(
         shown.stdout,
@@ -133,7 +40,7 @@ fn a_registry_that_is_well_exits_with_0() {
 
 #[test]
 fn a_configuration_that_is_wrong_is_all_that_is_looked_at() {
-    let mut stage = Stage::new();
+    let mut stage = registry_of_three();
     stage.config["policy"] = json!("best");
     stage.config["idle_timeout"] = json!("5s");
     let shown = stage.show(&[]);
@@ -155,7 +62,7 @@ fn a_configuration_that_is_wrong_is_all_that_is_looked_at() {
 
 #[test]
 fn what_fails_comes_before_what_differs_and_what_may_be_meant() {
-    let mut stage = Stage::new();
+    let mut stage = registry_of_three();
     stage.config["idle_timeout"] = json!("5s");
     stage.is(1, Condition::Failing("rethinkdb: no primary".to_owned()));
     stage.replicas[2].set_deviation(Deviation {
@@ -197,7 +104,7 @@ fn what_fails_comes_before_what_differs_and_what_may_be_meant() {
 
 #[test]
 fn warnings_fail_with_strict_alone() {
-    let mut stage = Stage::new();
+    let mut stage = registry_of_three();
     stage.config["idle_timeout"] = json!("5s");
     assert_eq!(stage.show(&[]).code, Some(0));
     let strict = stage.show(&["--strict"]);
@@ -237,7 +144,7 @@ fn a_running_balancer_is_asked_and_compared_with_the_file() {
 
 #[test]
 fn what_listens_in_the_place_of_a_balancer_is_named() {
-    let mut stage = Stage::new();
+    let mut stage = registry_of_three();
     let admin = stage.replicas[0].http();
     stage.config["admin"] = json!({ "bind": admin.to_string() });
     let shown = stage.show(&[]);
@@ -253,7 +160,7 @@ fn what_listens_in_the_place_of_a_balancer_is_named() {
 
 #[test]
 fn of_several_services_it_is_said_who_gets_the_password() {
-    let mut stage = Stage::new();
+    let mut stage = registry_of_three();
     let service = |name: &str| {
         json!({
             "name": name, "fqdn": format!("{name}.example.com"),
@@ -283,7 +190,7 @@ fn of_several_services_it_is_said_who_gets_the_password() {
 
 #[test]
 fn a_password_that_others_may_read_is_found() {
-    let stage = Stage::new();
+    let stage = registry_of_three();
     let password = stage.folder.path().join("password");
     std::fs::set_permissions(&password, Permissions::from_mode(0o644)).unwrap();
     let shown = stage.ask(&[]);
@@ -293,7 +200,7 @@ fn a_password_that_others_may_read_is_found() {
 
 #[test]
 fn what_a_command_can_not_do_is_said_as_json_too() {
-    let stage = Stage::new();
+    let stage = registry_of_three();
     let shown = stage.show(&["--user", "admin", "--password-file", "/none", "--json"]);
     assert_eq!(shown.code, Some(2), "{}", shown.stdout);
     let json = shown.json();
@@ -307,7 +214,7 @@ fn what_a_command_can_not_do_is_said_as_json_too() {
 
 #[test]
 fn replicas_that_go_on_with_each_others_uploads_are_well_and_nothing_is_left() {
-    let stage = Stage::new();
+    let stage = registry_of_three();
     let shown = stage.ask(&["--repository", "demo/probe"]);
     assert_eq!(shown.code, Some(0), "{}{}", shown.stdout, shown.stderr);
     shown.says(
@@ -319,7 +226,7 @@ fn replicas_that_go_on_with_each_others_uploads_are_well_and_nothing_is_left() {
 
 #[test]
 fn another_secret_and_another_storage_are_told_apart() {
-    let mut stage = Stage::new();
+    let mut stage = registry_of_three();
     let other = |secret: &str, storage: &str| Deviation {
         secret: secret.to_owned(),
         storage: storage.to_owned(),
@@ -353,7 +260,7 @@ fn another_secret_and_another_storage_are_told_apart() {
 
 #[test]
 fn storage_that_lags_is_a_warning() {
-    let stage = Stage::new();
+    let stage = registry_of_three();
     stage.replicas[2].set_deviation(Deviation {
         lag: 2,
         ..Deviation::default()
@@ -366,7 +273,7 @@ fn storage_that_lags_is_a_warning() {
 
 #[test]
 fn what_was_begun_is_deleted_when_the_test_is_interrupted() {
-    let stage = Stage::new();
+    let stage = registry_of_three();
     let apart = Deviation {
         storage: "another".to_owned(),
         ..Deviation::default()
@@ -394,7 +301,7 @@ fn what_was_begun_is_deleted_when_the_test_is_interrupted() {
 
 #[test]
 fn an_upload_that_nobody_may_begin_is_no_fault_of_the_replicas() {
-    let stage = Stage::new();
+    let stage = registry_of_three();
     let shown = stage.show(&["--repository", "demo/probe"]);
     assert_eq!(shown.code, Some(0), "{}{}", shown.stdout, shown.stderr);
     shown.says(

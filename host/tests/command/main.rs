@@ -19,6 +19,7 @@ mod manual;
 mod name_server;
 mod operator;
 mod probe;
+mod registry;
 mod reload;
 mod run;
 mod running;
