@@ -107,6 +107,13 @@ pub(super) struct Running<'a> {
     pub(super) plan: Plan,
 }
 
+/// What a balancer may go on with.
+struct Next {
+    config: ConfigFile,
+    discovery: Discovery,
+    expanded: ConfigFile,
+}
+
 impl Running<'_> {
     /// Waits until DNS has other replicas than those in use.
     pub(super) async fn rediscovered(&mut self) {
@@ -128,16 +135,22 @@ impl Running<'_> {
         };
         let reloaded = match config {
             Ok(config) => {
-                self.discovery.follow(&config, DNS_LIMIT).await;
-                let expanded = self.discovery.expand(&config);
-                let changes = expanded.changes_of(&self.expanded);
+                // What is known of the names in use stays, should this one be refused.
+                let mut discovery = self.discovery.clone();
+                discovery.follow(&config, DNS_LIMIT).await;
+                let next = Next {
+                    expanded: discovery.expand(&config),
+                    config,
+                    discovery,
+                };
+                let changes = next.expanded.changes_of(&self.expanded);
                 // After a signal for the same change, say.
                 if matches!(cause, Cause::Change) && changes.is_empty() {
                     self.host.note_unchanged_configuration();
                     tracing::info!("{cause}, and means the same");
                     return;
                 }
-                self.go_on_with(config, expanded, &changes, causes).await
+                self.go_on_with(next, &changes, causes).await
             }
             Err(failure) => {
                 self.host.note_failed_reload();
@@ -146,13 +159,16 @@ impl Running<'_> {
         };
         match &reloaded {
             Ok(Reloaded { changes, warnings }) => {
-                let read = match cause {
-                    Cause::Dns => "",
-                    _ => "the configuration was read again, which ",
-                };
-                tracing::info!("{cause}: {read}{changes}; open connections go on");
-                for warning in warnings {
-                    tracing::warn!("{warning}");
+                if matches!(cause, Cause::Dns) {
+                    tracing::info!("{cause}: {changes}; open connections go on");
+                } else {
+                    tracing::info!(
+                        "{cause}: the configuration was read again, which {changes}; open \
+                         connections go on"
+                    );
+                    for warning in warnings {
+                        tracing::warn!("{warning}");
+                    }
                 }
                 log_addresses(&self.host, &self.plan);
             }
@@ -166,19 +182,23 @@ impl Running<'_> {
 
     async fn go_on_with(
         &mut self,
-        config: ConfigFile,
-        expanded: ConfigFile,
+        next: Next,
         changes: &Changes,
         causes: &mut Causes<'_>,
     ) -> Result<Reloaded, Failure> {
-        let plan = Plan::of_file(&expanded);
+        let plan = Plan::of_file(&next.expanded);
         let reloading = self.host.reload(plan.clone(), FILTER);
         reloading.await.map_err(with_remedy)?;
         let reloaded = Reloaded {
             changes: changes.to_string(),
-            warnings: config.warnings().iter().map(ToString::to_string).collect(),
+            warnings: (next.config.warnings().iter())
+                .map(ToString::to_string)
+                .collect(),
         };
-        (self.config, self.expanded, self.plan) = (config, expanded, plan);
+        self.plan = plan;
+        self.config = next.config;
+        self.discovery = next.discovery;
+        self.expanded = next.expanded;
         if let Err(failure) = causes.follow(&self.config) {
             tracing::error!("{failure}; changes of it are not seen");
         }

@@ -16,7 +16,7 @@ use lookup::{Answer, NameServers};
 ///
 /// A name that DNS says nothing of, or not yet, is one replica that has no address; one
 /// that had addresses keeps the last ones.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Discovery {
     servers: NameServers,
     names: Vec<Name>,
@@ -24,6 +24,7 @@ pub struct Discovery {
 }
 
 /// A name that stands for many replicas.
+#[derive(Clone)]
 struct Name {
     name: String,
     /// The last; `None`: there has been none.

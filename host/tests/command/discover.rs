@@ -125,6 +125,31 @@ fn a_reload_takes_names_and_name_servers_over() {
 }
 
 #[test]
+fn a_reload_that_is_refused_leaves_the_names_that_are_in_use() {
+    let server = NameServer::start();
+    let port = two_on_one_port();
+    server.addresses("tasks.dtr", &["127.0.0.2"]);
+    server.addresses("other.dtr", &["127.0.0.3"]);
+    let fields = discovering(&server, "tasks.dtr", json!({ "443": port }));
+    let balancer = Balancer::logging(&mut dtr_lb(&[]), Config::balancing(port, fields));
+    server.addresses("tasks.dtr", &[]);
+    balancer.program.until("its last replicas stay");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut refused = discovering(&server, "other.dtr", json!({ "443": port }));
+    refused["listeners"] = json!([{ "bind": taken.local_addr().unwrap(), "port": 443 }]);
+    balancer.config().balances(refused);
+    balancer.program.signal(Signal::HUP);
+    balancer.program.until("the balancer goes on as before");
+    server.is_asked_again();
+    assert_eq!(replicas(&balancer), ["tasks-127.0.0.2"]);
+
+    server.addresses("tasks.dtr", &["127.0.0.2", "127.0.0.3"]);
+    let line = balancer.program.until("DNS has changed");
+    let expected = "DNS has changed: adds tasks-127.0.0.3 (127.0.0.3); open connections go on";
+    assert!(line.ends_with(expected), "{line}");
+}
+
+#[test]
 fn records_of_a_service_give_ports_too() {
     let server = NameServer::start();
     let port = two_on_one_port();

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -9,10 +11,13 @@ use hickory_proto::op::{Message, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::{A, SRV};
 use hickory_proto::rr::{Name, RData, Record};
 
+use crate::running::eventually;
+
 /// Answers on a port of 127.0.0.1 for as long as the test runs.
 pub(crate) struct NameServer {
     pub(crate) address: SocketAddr,
     records: Records,
+    asked: Arc<AtomicUsize>,
 }
 
 /// Of each name, all lower case and without the last dot.
@@ -23,15 +28,30 @@ impl NameServer {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
         let records = Records::default();
-        let of_thread = Arc::clone(&records);
+        let asked = Arc::new(AtomicUsize::new(0));
+        let of_thread = (Arc::clone(&records), Arc::clone(&asked));
         thread::spawn(move || {
             let mut query = [0; 4096];
             while let Ok((length, client)) = socket.recv_from(&mut query) {
-                let answer = answer(&query[..length], &of_thread);
+                let (records, asked) = &of_thread;
+                asked.fetch_add(1, Relaxed);
+                let answer = answer(&query[..length], records);
                 let _ = socket.send_to(&answer, client);
             }
         });
-        NameServer { address, records }
+        NameServer {
+            address,
+            records,
+            asked,
+        }
+    }
+
+    /// Waits until names were looked up several times: what came before is acted upon then.
+    pub(crate) fn is_asked_again(&self) {
+        let before = self.asked.load(Relaxed);
+        eventually("queries", || {
+            (self.asked.load(Relaxed) > before + 10).then_some(())
+        });
     }
 
     /// From now on the name has these addresses; none: there is no such name.

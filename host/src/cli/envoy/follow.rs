@@ -137,6 +137,7 @@ impl Follower<'_> {
     /// Has Envoys go on with another configuration; what that changes.
     async fn go_on_with(&mut self, config: ConfigFile) -> Result<Option<String>, FolderError> {
         let config_before = std::mem::replace(&mut self.config, config);
+        let discovery_before = self.discovery.clone();
         let before = self.discover().await;
         let changes = self.expanded.changes_of(&before);
         match self.apply().await {
@@ -146,6 +147,7 @@ impl Follower<'_> {
             Ok(Applied::First | Applied::Unchanged) => Ok(None),
             Err(error) => {
                 (self.config, self.expanded) = (config_before, before);
+                self.discovery = discovery_before;
                 Err(error)
             }
         }
