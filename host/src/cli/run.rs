@@ -73,6 +73,13 @@ impl Run {
                     start(sockets, &plan, options).await?
                 }
                 Some(socket) => {
+                    // The process that runs may know replicas, which would be lost with it.
+                    if let Some(name) = discovery.unanswered() {
+                        return Err(Failure::Runtime(anyhow::anyhow!(
+                            "{name}: DNS has no address of it, and no replica is found; the \
+                             balancer that runs goes on with those it knows"
+                        )));
+                    }
                     let socket = socket.clone().or_else(|| socket_of(&config));
                     let host = take_over(socket, &plan, options).await?;
                     if let Err(error) = upgrade.listen(&config).await {

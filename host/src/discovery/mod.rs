@@ -53,6 +53,13 @@ impl Discovery {
         expand::expand(file, |name| self.named(name)?.answer.as_ref())
     }
 
+    /// The first name that has had no answer yet.
+    #[must_use]
+    pub fn unanswered(&self) -> Option<&str> {
+        let unanswered = self.names.iter().find(|name| name.answer.is_none());
+        unanswered.map(|name| name.name.as_str())
+    }
+
     /// Waits until names were looked up again: each as its answer is over. For ever where
     /// there is no name. Who stops to wait, and waits again, misses nothing.
     pub async fn looked_up(&mut self) {

@@ -150,6 +150,32 @@ fn a_reload_that_is_refused_leaves_the_names_that_are_in_use() {
 }
 
 #[test]
+fn nobody_takes_over_who_knows_fewer_replicas() {
+    let server = NameServer::start();
+    let port = two_on_one_port();
+    let folder = tempfile::tempdir().unwrap();
+    server.addresses("tasks.dtr", &["127.0.0.2"]);
+    let mut fields = discovering(&server, "tasks.dtr", json!({ "443": port }));
+    fields["takeover_socket"] = json!(folder.path().join("takeover.sock"));
+    let balancer = Balancer::logging(&mut dtr_lb(&[]), Config::balancing(port, fields));
+    server.addresses("tasks.dtr", &[]);
+    balancer.program.until("its last replicas stay");
+
+    let next = ["run", "--takeover", "--config", balancer.config().path()];
+    let refused = output(&next);
+    let error = text(&refused.stderr);
+    let expected = "error: tasks.dtr: DNS has no address of it, and no replica is found; ";
+    assert!(error.contains(expected), "{error}");
+    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(replicas(&balancer), ["tasks-127.0.0.2"]);
+
+    server.addresses("tasks.dtr", &["127.0.0.2"]);
+    let _next = Running::logging(&mut dtr_lb(&next));
+    balancer.program.until("another process accepts now");
+    assert_eq!(replicas(&balancer), ["tasks-127.0.0.2"]);
+}
+
+#[test]
 fn records_of_a_service_give_ports_too() {
     let server = NameServer::start();
     let port = two_on_one_port();
