@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -11,7 +12,10 @@ use crate::proxy::sockets::BoundListener;
 use crate::takeover::channel::{Channel, MOST_FILES};
 use crate::takeover::error::TakeoverError;
 use crate::takeover::listener::Candidate;
-use crate::takeover::message::{FromPredecessor, FromSuccessor, Role, Sockets, VERSION};
+use crate::takeover::message::{
+    FromPredecessor, FromSuccessor, ResolvedName, Role, Sockets, VERSION,
+};
+use crate::upstream::resolver::DnsName;
 use proxy_wasm_engine::Shared;
 
 /// A process that accepts in this one's place.
@@ -34,6 +38,8 @@ pub(super) struct Patience {
 pub(super) struct Offer<'a> {
     pub(super) listeners: &'a [BoundListener],
     pub(super) admin: Option<&'a BoundListener>,
+    /// What DNS has said of them.
+    pub(super) names: &'a [Arc<DnsName>],
     pub(super) vm_data: &'a Shared,
     pub(super) patience: Patience,
 }
@@ -146,6 +152,13 @@ impl Offer<'_> {
                         .await?;
                 }
             }
+        }
+        for name in self.names {
+            let name = ResolvedName {
+                name: name.name().to_owned(),
+                addresses: name.addresses().to_vec(),
+            };
+            channel.send(&FromPredecessor::Name(name), &[]).await?;
         }
         self.send_entries(channel).await?;
         channel.send(&FromPredecessor::Offered, &[]).await

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proxy_wasm_engine::Shared;
@@ -16,13 +17,23 @@ use crate::proxy::sockets::BoundListener;
 use crate::takeover::channel::Channel;
 use crate::takeover::error::TakeoverError;
 use crate::takeover::listener::check;
-use crate::takeover::message::{Entry, FromPredecessor, FromSuccessor, Role, Sockets, VERSION};
+use crate::takeover::message::{
+    Entry, FromPredecessor, FromSuccessor, ResolvedName, Role, Sockets, VERSION,
+};
+use crate::upstream::resolver::DnsName;
 
 /// The process whose place this one takes. It serves on, unless this one comes to accept.
 pub struct Predecessor {
     channel: Channel,
     process: Option<i32>,
+    offer: Offer,
+}
+
+/// What it gives.
+#[derive(Default)]
+struct Offer {
     sockets: Vec<(Sockets, Vec<StdListener>)>,
+    names: Vec<ResolvedName>,
     entries: Vec<Entry>,
 }
 
@@ -58,12 +69,11 @@ impl Predecessor {
                 what: "has not offered its sockets",
                 limit: OFFER,
             })?;
-        let (sockets, entries) = offered?;
+        let offer = offered?;
         Ok(Predecessor {
             channel,
             process,
-            sockets,
-            entries,
+            offer,
         })
     }
 
@@ -76,7 +86,7 @@ impl Predecessor {
     ) -> Result<(Vec<BoundListener>, Option<BoundListener>), TakeoverError> {
         type Sets = Vec<(SocketAddr, Vec<StdListener>)>;
         let mut listeners: BTreeMap<usize, (Sockets, Sets)> = BTreeMap::new();
-        for (about, sockets) in self.sockets.drain(..) {
+        for (about, sockets) in self.offer.sockets.drain(..) {
             let (_, sets) = listeners
                 .entry(about.listener)
                 .or_insert_with(|| (about, Vec::new()));
@@ -96,9 +106,18 @@ impl Predecessor {
         Ok((traffic, admin))
     }
 
+    /// What DNS has said of its names, for those that are the plan's as well; once.
+    pub(super) fn take_names(&mut self) -> Vec<Arc<DnsName>> {
+        let names = self.offer.names.drain(..);
+        let names = names.filter(|it| !it.addresses.is_empty());
+        names
+            .map(|it| Arc::new(DnsName::known(it.name, it.addresses)))
+            .collect()
+    }
+
     /// Has VMs that are yet to start find what its own share.
     pub(super) fn share(&mut self, vm_data: &Shared) {
-        shared_entries::share(vm_data, std::mem::take(&mut self.entries));
+        shared_entries::share(vm_data, std::mem::take(&mut self.offer.entries));
     }
 
     /// Says that this process is ready, and learns what has changed meanwhile.
@@ -159,10 +178,8 @@ impl Predecessor {
     }
 }
 
-type Offer = (Vec<(Sockets, Vec<StdListener>)>, Vec<Entry>);
-
 async fn receive_until_offered(channel: &Channel) -> Result<Offer, TakeoverError> {
-    let (mut sockets, mut entries) = (Vec::new(), Vec::new());
+    let mut offer = Offer::default();
     loop {
         let (message, files) = channel.receive().await?;
         match message {
@@ -176,10 +193,11 @@ async fn receive_until_offered(channel: &Channel) -> Result<Offer, TakeoverError
                     return Err(TakeoverError::Malformed(problem));
                 }
                 let files: Vec<OwnedFd> = files;
-                sockets.push((about, files.into_iter().map(StdListener::from).collect()));
+                (offer.sockets).push((about, files.into_iter().map(StdListener::from).collect()));
             }
-            FromPredecessor::Entry(entry) => entries.push(entry),
-            FromPredecessor::Offered => return Ok((sockets, entries)),
+            FromPredecessor::Name(name) => offer.names.push(name),
+            FromPredecessor::Entry(entry) => offer.entries.push(entry),
+            FromPredecessor::Offered => return Ok(offer),
             FromPredecessor::Refused { problem } => return Err(TakeoverError::Refused(problem)),
             other => return Err(unexpected(&other)),
         }

@@ -1,6 +1,6 @@
 //! What the two processes of a takeover send each other.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,8 @@ pub(crate) enum FromPredecessor {
     },
     /// Listening sockets, which come with the message.
     Sockets(Sockets),
+    /// The addresses of a name, for a start while DNS fails.
+    Name(ResolvedName),
     /// Something that its VMs share.
     Entry(Entry),
     /// That was all, until [`FromSuccessor::Ready`].
@@ -67,6 +69,13 @@ pub(crate) struct Sockets {
     pub(crate) address: SocketAddr,
     /// How many sockets there are with the message.
     pub(crate) count: usize,
+}
+
+/// A DNS name with its last good answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ResolvedName {
+    pub(crate) name: String,
+    pub(crate) addresses: Vec<IpAddr>,
 }
 
 /// A value that VMs share.

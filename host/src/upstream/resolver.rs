@@ -65,6 +65,18 @@ impl DnsName {
         }
     }
 
+    /// One that another process has looked up.
+    pub(crate) fn known(name: String, addresses: Vec<IpAddr>) -> DnsName {
+        let resolution = Resolution {
+            addresses: addresses.into(),
+            state: LookupState::Good,
+        };
+        DnsName {
+            name,
+            resolution: RwLock::new(resolution),
+        }
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }

@@ -1,21 +1,24 @@
 //! A host in the place of another.
 
+use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dtr_lb::plan::Plan;
 use dtr_lb::{
     Drained, Host, HostOptions, Predecessor, StartError, TakeoverError, TakeoverListener,
 };
+use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinHandle;
 
 use crate::eventually::{eventually, within};
 use crate::guest::Guest;
-use crate::plan::plan;
+use crate::plan::{plan, plan_of};
 use crate::replica::Replica;
 use crate::running::{admin_at, connect, connect_to, echoes, get, options};
 
@@ -77,6 +80,32 @@ async fn a_listener_that_is_given_up_is_served_to_its_last_client() {
         },
     )
     .await;
+}
+
+#[tokio::test]
+async fn what_dns_has_said_holds_for_the_next_process_while_dns_fails() {
+    let r0 = Replica::start("r0").await;
+    let stage = Stage::new();
+    let named = || {
+        let port = r0.address.port();
+        let replica = json!({ "name": "r0", "address": "r0.test", "ports": { "443": port } });
+        plan_of(json!({ "replicas": [replica] }))
+    };
+    let ip = r0.address.ip();
+    let mut options = workers(1);
+    options.lookup = Arc::new(move |_| Box::pin(async move { Ok(vec![ip]) }));
+    let wasm = Guest::PLAIN.wat();
+    let old = Host::start(named(), wasm.as_bytes(), options.clone())
+        .await
+        .unwrap();
+    let retiring = stage.give_up(old, Duration::from_secs(60)).await;
+
+    options.lookup = Arc::new(|_| Box::pin(async { Err(io::Error::other("no DNS")) }));
+    let new = stage.take_over(named(), options).await.unwrap();
+    within("the end of the old", retiring).await.unwrap();
+    let (mut client, name) = connect(&new).await;
+    assert_eq!(name, "r0");
+    echoes(&mut client, "a client of the new one").await;
 }
 
 #[tokio::test]

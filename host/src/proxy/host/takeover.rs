@@ -39,6 +39,7 @@ impl Host {
             order_file.load();
         }
         (host.listeners, host.passed_admin) = predecessor.take_sockets()?;
+        host.names = predecessor.take_names();
         predecessor.share(&host.vm_data);
         host.predecessor = Some(predecessor);
         let started = host.run(plan, wasm).await;
@@ -117,6 +118,7 @@ impl Host {
         Offer {
             listeners: &self.listeners,
             admin: self.admin.as_ref(),
+            names: &self.names,
             vm_data: &self.vm_data,
             patience: Patience {
                 answer: ANSWER,
