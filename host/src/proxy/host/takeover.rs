@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Host;
+use super::drain::log_drained;
 use crate::control::lifecycle::{Drained, Phase};
 use crate::error::StartError;
 use crate::plan::Plan;
@@ -110,7 +111,7 @@ impl Host {
         successor.retired(ANSWER).await;
         let mut drained = self.end_sessions(limit).await;
         drained.finished = open.saturating_sub(drained.cut);
-        super::log_drained(drained);
+        log_drained(drained);
         drained
     }
 
