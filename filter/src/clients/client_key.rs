@@ -20,7 +20,7 @@ impl ClientKey {
         }
     }
 
-    /// Which of so many places it has.
+    /// Which of the board's `places` it has.
     pub(super) fn place(self, places: u64) -> u64 {
         let bits = match self {
             ClientKey::V4(bits) => u64::from(bits),

@@ -17,7 +17,7 @@ pub(super) fn header() -> Node {
     })
 }
 
-/// Has the balancer know the other end of a connection, whoever a header says is behind it.
+/// Has the balancer know who has connected, besides the client that a header names.
 pub(super) fn peer() -> Node {
     yaml!({
         "name": "envoy.filters.network.set_filter_state",

@@ -12,8 +12,8 @@ pub enum ReceivedHeader {
     Incomplete,
     /// None that can be read.
     None,
-    /// A header of this length, in bytes. Without addresses whoever connects speaks for
-    /// itself: so do the health checks of other balancers.
+    /// A header of this length, in bytes. Without addresses the peer speaks for itself:
+    /// so do the health checks of other balancers.
     Whole(usize, Option<ConnectionAddresses>),
 }
 

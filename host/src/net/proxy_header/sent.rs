@@ -9,8 +9,8 @@ use tokio::net::TcpStream;
 use super::addresses::ConnectionAddresses;
 use crate::plan::ProxyProtocol;
 
-/// Sends the header on a connection that is new; without addresses it says that whoever
-/// connects speaks for itself.
+/// Sends the header on a connection that is new; without addresses it says that the peer
+/// speaks for itself.
 ///
 /// # Errors
 /// The connection is lost already.
