@@ -2,6 +2,7 @@
 
 use std::net::TcpStream;
 use std::process::Command;
+use std::thread;
 
 use rustix::process::Signal;
 use serde_json::json;
@@ -99,9 +100,15 @@ fn reloads_with_open_connections_leave_files_for_everything_else() {
         (program.metric("dtr_lb_host_connections_limit_reached_total")? > 0).then_some(())
     });
     drop(held);
-    for (index, mut client) in waiting.into_iter().enumerate() {
-        is_greeted(&mut client, &format!("client {index} of those who wait"));
-    }
+    // All at once: each worker has a queue of its own, and who is served early in one must
+    // not hold a place until who is late in the other has gone.
+    thread::scope(|scope| {
+        for (index, mut client) in waiting.into_iter().enumerate() {
+            scope.spawn(move || {
+                is_greeted(&mut client, &format!("client {index} of those who wait"));
+            });
+        }
+    });
     all_connected(&program);
 }
 
