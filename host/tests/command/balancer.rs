@@ -19,23 +19,25 @@ pub(crate) struct Balancer {
     pub(crate) address: String,
     pub(crate) admin: String,
     config: Config,
+    /// What it has logged until it had started.
+    started: Vec<String>,
 }
 
 impl Balancer {
     /// Runs the command with `run` and a configuration, and reads its log.
     pub(crate) fn logging(command: &mut Command, config: Config) -> Balancer {
         let program = Running::logging(command.args(config.run()));
-        program.until("metrics on http");
-        Balancer::reached(program, config)
+        let started = program.lines_until("metrics on http");
+        Balancer::reached(program, config, started)
     }
 
     /// The same, where its log can't be read.
     pub(crate) fn silent(command: &mut Command, config: Config) -> Balancer {
         let program = Running::silent(command.args(config.run()));
-        Balancer::reached(program, config)
+        Balancer::reached(program, config, Vec::new())
     }
 
-    fn reached(program: Running, config: Config) -> Balancer {
+    fn reached(program: Running, config: Config, started: Vec<String>) -> Balancer {
         let listens = |ip: &str| {
             let ip: IpAddr = ip.parse().unwrap();
             eventually("a listener", || {
@@ -48,7 +50,16 @@ impl Balancer {
             admin: listens(ADMIN).to_string(),
             program,
             config,
+            started,
         }
+    }
+
+    /// A line with this text, of the start or the next one after it: the first probes
+    /// may end before the start does.
+    pub(crate) fn logged(&self, text: &str) -> String {
+        let mut started = self.started.iter();
+        let line = started.find(|line| line.contains(text)).cloned();
+        line.unwrap_or_else(|| self.program.until(text))
     }
 
     /// Its configuration, to be changed before it is read again.

@@ -152,7 +152,7 @@ fn each_log_can_be_off() {
 fn what_is_known_of_a_replica_are_members_of_a_line_of_json() {
     let config = Config::balancing(refusing(), json!({ "health": { "target": "tcp:443" } }));
     let program = Balancer::logging(&mut dtr_lb(&["--log-format", "json"]), config);
-    let line = program.program.until("is unhealthy");
+    let line = program.logged("is unhealthy");
     let event: Value = serde_json::from_str(&line).unwrap();
     let members = [
         "level", "target", "replica", "address", "check", "reason", "error",
@@ -169,7 +169,7 @@ fn what_is_known_of_a_replica_are_members_of_a_line_of_json() {
         refused,
     ];
     assert_eq!(members, expected, "{line}");
-    let line = program.program.until("no replica is left");
+    let line = program.logged("no replica is left");
     let event: Value = serde_json::from_str(&line).unwrap();
     assert_eq!(event["level"], "ERROR", "{line}");
     assert_eq!(event["reason"], "all-down", "{line}");
