@@ -378,7 +378,7 @@ fn an_order_holds_on_every_worker_at_once() {
 }
 
 #[test]
-fn a_connection_is_balanced_as_its_own_root_was_told() {
+fn a_connection_is_balanced_by_the_configuration_of_its_own_root() {
     // As when a configuration is taken back while connections of its root are open: the
     // root is used again and is not configured again.
     let before = configuration();

@@ -16,9 +16,9 @@ pub enum Traffic {
     Answers,
     /// HTTP: 200 to everything, with this body.
     Delivers(&'static [u8]),
-    /// As `Answers`, after a PROXY header, whose contents are in `x-told`; without one it
+    /// As `Answers`, after a PROXY header, whose contents are in `x-proxy-header`; without one it
     /// closes.
-    AnswersIfTold,
+    AnswersAfterHeader,
     /// Every byte back, and the end after the last.
     Echoes,
     /// Its name on a line, once a byte has come, then every byte back.
@@ -84,13 +84,13 @@ impl Traffic {
                     stream.write_all(&answer(200, &[], body)).await?;
                 }
             }
-            Self::AnswersIfTold => {
-                let Some(told) = told(&mut stream).await? else {
+            Self::AnswersAfterHeader => {
+                let Some(header) = proxy_header(&mut stream).await? else {
                     return Ok(());
                 };
                 while let Some(request) = Request::read(&mut stream).await? {
                     seen.lock().unwrap().requests.push(request);
-                    let headers = [("x-replica", name), ("x-told", &told)];
+                    let headers = [("x-replica", name), ("x-proxy-header", &header)];
                     stream.write_all(&answer(200, &headers, b"")).await?;
                 }
             }
@@ -150,7 +150,7 @@ impl Traffic {
 
 /// Reads a PROXY header, and gives it as version 1 would have it: `TCP4 SOURCE DESTINATION
 /// PORT PORT`, or `UNKNOWN`. `None`: there is none.
-async fn told(stream: &mut TcpStream) -> io::Result<Option<String>> {
+async fn proxy_header(stream: &mut TcpStream) -> io::Result<Option<String>> {
     let mut start = [0; 6];
     stream.read_exact(&mut start).await?;
     if start == *b"PROXY " {

@@ -8,7 +8,7 @@ fn client(last: u8) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 0, last)
 }
 
-/// Waits until the listener has refused so many for this reason.
+/// Waits until the listener has refused clients for this reason this many times.
 async fn refused(proxy: &Proxy, reason: &str, times: f64) {
     let name = format!(r#"dtr_lb_listener_refused_total{{listener="443",reason="{reason}"}}"#);
     proxy.measures(&name, times).await;

@@ -1,4 +1,4 @@
-//! The PROXY protocol: what replicas are told, and whom the proxy believes.
+//! The PROXY protocol: the header that replicas are sent, and the one that is accepted.
 
 use dtr_lb_tests::{
     Connection, FQDN, Healthy, Proxy, Replica, Response, Standin, Traffic, World, on_each_proxy,
@@ -41,8 +41,8 @@ async fn answered(connection: &mut Connection, first: &str) -> Response {
     answer
 }
 
-async fn is_told(world: &World, version: &str) {
-    let replica = Replica::serves(Traffic::AnswersIfTold).probed_where_it_serves();
+async fn is_sent_a_header(world: &World, version: &str) {
+    let replica = Replica::serves(Traffic::AnswersAfterHeader).probed_where_it_serves();
     let replica = world.replica(replica).await;
     let config = json!({
         "listeners": [{ "bind": "127.0.0.1:0", "port": 443, "proxy_protocol": version }],
@@ -53,30 +53,30 @@ async fn is_told(world: &World, version: &str) {
     proxy.sees(&replica, Healthy).await;
     let mut connection = proxy.connect_from(TRUSTED).await;
     let answer = answered(&mut connection, "").await;
-    let told = answer.header("x-told").unwrap().to_owned();
+    let header = answer.header("x-proxy-header").unwrap().to_owned();
     let port = proxy.address().port();
     assert!(
-        told.starts_with("TCP4 127.0.0.7 127.0.0.1 ") && told.ends_with(&format!(" {port}")),
-        "{told}"
+        header.starts_with("TCP4 127.0.0.7 127.0.0.1 ") && header.ends_with(&format!(" {port}")),
+        "{header}"
     );
 }
 
-on_each_proxy!(a_replica_is_told_in_text_who_the_client_is, |world| {
-    is_told(world, "v1").await;
+on_each_proxy!(a_replica_is_sent_a_header_in_text, |world| {
+    is_sent_a_header(world, "v1").await;
 });
 
-on_each_proxy!(a_replica_is_told_in_binary_who_the_client_is, |world| {
-    is_told(world, "v2").await;
+on_each_proxy!(a_replica_is_sent_a_header_in_binary, |world| {
+    is_sent_a_header(world, "v2").await;
 });
 
 on_each_proxy!(what_a_trusted_proxy_says_goes_on_to_the_replica, |world| {
     let listeners = json!([{ "bind": "127.0.0.1:0", "port": 443, "proxy_protocol": "v2" }]);
     let more = json!({ "listeners": listeners });
-    let (_replica, proxy) = with_trust(world, Traffic::AnswersIfTold, more).await;
+    let (_replica, proxy) = with_trust(world, Traffic::AnswersAfterHeader, more).await;
     let mut connection = proxy.connect_from(TRUSTED).await;
     let answer = answered(&mut connection, CLIENT).await;
-    let told = answer.header("x-told");
-    assert_eq!(told, Some("TCP4 192.0.2.9 198.51.100.1 1234 443"));
+    let header = answer.header("x-proxy-header");
+    assert_eq!(header, Some("TCP4 192.0.2.9 198.51.100.1 1234 443"));
     drop(connection);
     proxy.logs_a_connection(&["client=192.0.2.9:1234 "]).await;
 });

@@ -160,7 +160,7 @@ fn place(key: ClientKey) -> String {
 }
 
 const CLIENTS: &str = "dtr.clients";
-/// So many that a place has few clients even where there are very many.
+/// Enough that each place has few clients even where there are very many.
 const PLACES: u64 = 4096;
 /// How often a change is tried again when others were faster.
 const TRIES: usize = 4;

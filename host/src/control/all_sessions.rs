@@ -192,7 +192,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_oldest_sessions_of_all_workers_are_listed() {
-        let told = async {
+        let listed = async {
             let all = AllSessions::default();
             let mut workers = [Worker::start(&all), Worker::start(&all)];
             workers[1].open("r1").service.set(Some(1));
@@ -214,7 +214,7 @@ mod tests {
             let list = all.list(Some("r1".into())).await;
             assert_eq!((list.total, list.sessions.len()), (1, 1));
         };
-        LocalSet::new().run_until(told).await;
+        LocalSet::new().run_until(listed).await;
     }
 
     #[tokio::test(start_paused = true)]

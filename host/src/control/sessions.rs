@@ -157,7 +157,7 @@ impl Sessions {
     }
 }
 
-/// So many are visited in a fraction of a millisecond.
+/// Sessions; visiting them takes a fraction of a millisecond.
 const VISITED_AT_ONCE: usize = 256;
 /// Between two looks at the sessions that are open.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(5);

@@ -34,7 +34,7 @@ pub(super) fn peer() -> Node {
     })
 }
 
-/// The transport socket of a cluster whose endpoints are told who the client is; `inner` is
+/// The transport socket of a cluster whose endpoints are sent a PROXY header; `inner` is
 /// what follows the header.
 pub(super) fn transport_socket(version: ProxyProtocol, inner: Option<Node>) -> Node {
     let version = match version {

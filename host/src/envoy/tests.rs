@@ -181,7 +181,7 @@ fn the_longer_an_attempt_may_take_the_fewer_there_are() {
 }
 
 #[test]
-fn a_port_told_of_clients_has_a_transport_socket_that_tells_also_under_tls() {
+fn a_port_that_expects_a_proxy_header_has_a_transport_socket_that_sends_it_also_under_tls() {
     let text = r#"{ "fqdn": "dtr.example.com", "replicas": [{ "address": "10.0.0.1" }],
         "listeners": [{ "bind": "0.0.0.0:443", "proxy_protocol": "v1" }, { "bind": "0.0.0.0:80" }],
         "accept_proxy_from": ["10.9.0.0/16"], "proxy_protocol_timeout": "2s" }"#;

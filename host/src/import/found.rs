@@ -38,7 +38,7 @@ pub(super) struct Service {
     /// Clients' connections at once on these addresses.
     pub(super) max_connections: Option<At<u64>>,
     pub(super) servers: Vec<Server>,
-    /// How the servers were told who the client is; `None`: they were not.
+    /// In which version the servers were sent a PROXY header; `None`: they were not.
     pub(super) proxy_protocol: Option<ProxyProtocol>,
     /// `None`: the old default was round robin as well.
     pub(super) policy: Option<At<Policy>>,

@@ -235,24 +235,24 @@ fn services_have_their_own_clusters_behind_the_same_listeners() {
 fn the_proxy_protocol_of_a_port_is_that_of_its_clusters_and_of_probes_that_go_there() {
     let rest = r#", "listeners": [
             { "bind": "0.0.0.0:443", "proxy_protocol": "v2" }, { "bind": "0.0.0.0:80" }]"#;
-    let told = |more: &str| {
+    let expecting = |more: &str| {
         let plan = plan(1, &format!("{rest}{more}"));
         let clusters = plan.clusters.iter();
-        let told = clusters.filter(|one| one.proxy_protocol == Some(ProxyProtocol::V2));
-        told.map(|one| one.name.clone()).collect::<Vec<_>>()
+        let expecting = clusters.filter(|one| one.proxy_protocol == Some(ProxyProtocol::V2));
+        expecting.map(|one| one.name.clone()).collect::<Vec<_>>()
     };
-    assert_eq!(told(""), ["443/r1", "ping/r1"]);
+    assert_eq!(expecting(""), ["443/r1", "ping/r1"]);
     let health = |target: &str| format!(r#", "health": {{ "target": "{target}" }}"#);
-    assert_eq!(told(&health("http:80/_ping")), ["443/r1"]);
+    assert_eq!(expecting(&health("http:80/_ping")), ["443/r1"]);
     assert_eq!(
-        told(&health("https:9443/_ping")),
+        expecting(&health("https:9443/_ping")),
         ["443/r1"],
         "no listener leads there"
     );
 }
 
 #[test]
-fn the_filter_is_told_of_clients_only_where_there_are_rules() {
+fn the_filter_is_given_rules_for_clients_only_where_there_are_some() {
     let rules = |rest: &str| {
         let plan = plan(1, rest);
         plan.balancer.unwrap().configuration["clients"].clone()

@@ -20,7 +20,7 @@ use crate::filters::connection_info::ConnectionInfo;
 use crate::metrics::{BytesIndex, ReplicaIndex};
 use crate::net::forward::{DataCallbacks, ForwardHooks};
 use crate::net::proxy_header::ConnectionAddresses;
-use crate::proxy::context::{Disclosure, ListenerContext, WorkerContext};
+use crate::proxy::context::{ListenerContext, ProxyHeader, WorkerContext};
 use crate::proxy::requested_service::RequestedService;
 use crate::upstream::cluster::Target;
 use proxy_wasm_engine::{Action, Direction, End, TcpInfo, Upstream};
@@ -52,7 +52,7 @@ impl Connection {
         client: &TcpStream,
     ) -> Connection {
         let id = worker.next_connection();
-        let is_asked = worker.chain.has_others() || listener.disclosure == Disclosure::Told;
+        let is_asked = worker.chain.has_others() || listener.proxy_header == ProxyHeader::Sent;
         let destination = match listener.address.ip() {
             // Only then does the socket know more than the listener, and the balancer does
             // not ask.

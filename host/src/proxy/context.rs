@@ -90,16 +90,15 @@ pub(crate) struct ListenerContext {
     pub(crate) timeouts: Timeouts,
     /// Who says who its clients are; `None`: nobody, and nothing is looked at.
     pub(crate) trusted_proxies: Option<Arc<TrustedProxies>>,
-    /// Whether replicas are told who the client is, and where it connected to.
-    pub(crate) disclosure: Disclosure,
+    pub(crate) proxy_header: ProxyHeader,
     /// Its own limit of connections, where it has one.
     pub(crate) admission: Option<Arc<Admission>>,
 }
 
-/// Whether replicas are told who the client is, and where it connected to.
+/// Whether replicas are sent a PROXY header: who the client is, and where it connected to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Disclosure {
-    Told,
+pub(crate) enum ProxyHeader {
+    Sent,
     None,
 }
 
@@ -139,9 +138,9 @@ impl ListenerContext {
                     ..Timeouts::DEFAULT
                 },
                 trusted_proxies: trusted_proxies.clone(),
-                disclosure: match listener.proxy_protocol {
-                    Some(_) => Disclosure::Told,
-                    None => Disclosure::None,
+                proxy_header: match listener.proxy_protocol {
+                    Some(_) => ProxyHeader::Sent,
+                    None => ProxyHeader::None,
                 },
                 admission: None,
             })

@@ -113,8 +113,8 @@ async fn connect_tcp(to: &Endpoint, purpose: Purpose) -> Result<TcpStream, Conne
     Err(failure)
 }
 
-/// Connects to one of an endpoint's addresses. One that expects to be told who the client
-/// is learns that there is none: the request is our own.
+/// Connects to one of an endpoint's addresses. Where a PROXY header is due, it says that
+/// there is no client: the request is our own.
 async fn open(to: &Endpoint, address: SocketAddr) -> io::Result<TcpStream> {
     let socket = connect_address(address).await?;
     match to.proxy_protocol {

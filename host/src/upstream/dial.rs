@@ -60,7 +60,8 @@ impl Attempts {
 }
 
 /// Tries each endpoint that has not failed before, each of its addresses in turn,
-/// until `deadline`. Where it expects that, the endpoint is told who the client is.
+/// until `deadline`. An endpoint that expects a PROXY header is sent one with the client's
+/// addresses.
 pub(crate) async fn dial<'a>(
     order: impl Iterator<Item = &'a Endpoint>,
     client: ConnectionAddresses,

@@ -60,7 +60,7 @@ fn an_order_outlives_a_crash_and_its_end() {
 }
 
 #[test]
-fn an_order_that_can_not_be_kept_is_said_to_whoever_gives_it() {
+fn an_order_that_can_not_be_kept_is_answered_with_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let balancer = Balancer::logging(&mut dtr_lb(&[]), keeping(folder.path()));
     fs::remove_dir_all(folder.path()).unwrap();

@@ -152,8 +152,8 @@ pub(super) struct Listener {
     pub(super) port: Option<Port>,
     /// Clients' connections open here at once [default: no limit of its own].
     pub(super) max_connections: Option<MaxConnections>,
-    /// The version of the PROXY protocol by which replicas are told on this port who the client
-    /// is [default: they are not].
+    /// The version of the PROXY protocol in which replicas are sent the client's address on this
+    /// port [default: none is sent].
     pub(super) proxy_protocol: Option<ProxyProtocol>,
     /// The check a replica must pass to serve this port [default: the general one].
     pub(super) health: Option<CheckSpec>,

@@ -172,7 +172,7 @@ pub struct Listener {
     /// At most this many clients' connections here at once, 1 to 1000000; `None`: no
     /// limit of its own.
     pub max_connections: Option<u32>,
-    /// How replicas are told who the client is; `None`: they are not.
+    /// In which version replicas are sent a PROXY header; `None`: they are not.
     pub proxy_protocol: Option<ProxyProtocol>,
     /// Name of the [`Check`] a replica must pass to serve it.
     pub check: String,

@@ -22,7 +22,7 @@ pub(super) struct Params {
     disabled: bool,
     /// Whether connections to the server are encrypted by the balancer.
     pub(super) encrypts: bool,
-    /// How it is told who the client is.
+    /// In which version it is sent a PROXY header.
     pub(super) proxy_protocol: Option<ProxyProtocol>,
     /// Whether the server is asked on another address than it serves on.
     pub(super) other_address: bool,

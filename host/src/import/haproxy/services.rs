@@ -263,7 +263,7 @@ impl<'p, 'a> Services<'p, 'a> {
     }
 }
 
-/// How the servers are told who the client is, if all are told alike.
+/// In which version the servers are sent a PROXY header, if all are sent the same.
 fn proxy_protocol(servers: &[Server<'_>], ledger: &mut Ledger) -> Option<ProxyProtocol> {
     let first = servers.first()?.params.proxy_protocol;
     let mut others = servers

@@ -19,7 +19,7 @@ pub(super) struct Settings {
     pub(super) idle_timeout: Option<Setting>,
     /// Where it says that connections to servers are encrypted.
     pub(super) proxy_ssl: Option<Place>,
-    /// How servers are told who the client is, or that they are not; `None`: it does not say.
+    /// In which version servers are sent a PROXY header, if at all; `None`: it does not say.
     pub(super) proxy_protocol: Option<At<Option<ProxyProtocol>>>,
 }
 

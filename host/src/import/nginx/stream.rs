@@ -215,12 +215,12 @@ impl Stream<'_, '_> {
             .as_ref()
             .or(general.connect_timeout.as_ref());
         let idle = own.idle_timeout.as_ref().or(general.idle_timeout.as_ref());
-        let told = own
+        let proxy_protocol = own
             .proxy_protocol
             .as_ref()
             .or(general.proxy_protocol.as_ref());
         Ok(Service {
-            proxy_protocol: told.and_then(|told| told.value),
+            proxy_protocol: proxy_protocol.and_then(|one| one.value),
             fqdn: server.fqdn.clone(),
             binds: server.binds.clone(),
             servers: upstream.servers,

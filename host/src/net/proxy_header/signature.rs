@@ -8,7 +8,7 @@ pub(crate) enum SignatureWatch {
     Off,
     /// No byte has come yet.
     Start,
-    /// Of a version's signature so many bytes have come, and nothing else.
+    /// How many bytes of a version's signature have come; nothing else has.
     Part(Version, u8),
     /// There is one.
     Found,

@@ -202,11 +202,11 @@ fn a_replica_at_the_hosts_own_address_is_refused() {
 }
 
 #[tokio::test]
-async fn each_endpoint_that_expects_it_is_told_who_the_client_is() {
-    let told = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let not_told = TcpListener::bind("127.0.0.1:0").await.unwrap();
+async fn each_endpoint_that_expects_a_proxy_header_is_sent_one() {
+    let expecting = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let names = ["a", "b"];
-    let listeners = [&told, &not_told];
+    let listeners = [&expecting, &other];
     let endpoints = names.into_iter().zip(listeners);
     let endpoints = endpoints.map(|(name, socket)| (name, socket.local_addr().unwrap()));
     let mut plan = plan(&endpoints.collect::<Vec<_>>());
