@@ -160,7 +160,7 @@ impl Balancer {
 
     /// Connections open at a replica, as far as this VM knows.
     pub fn active(&self, id: ReplicaId) -> u32 {
-        self.connections.everywhere(id).active
+        self.connections.counts().everywhere(id).active
     }
 
     /// Whether no connection is open here.
@@ -491,7 +491,7 @@ impl Balancer {
 
     /// What all VMs counted of a replica, as far as this one knows.
     pub(crate) fn tally(&self, id: ReplicaId) -> Tally {
-        self.connections.everywhere(id)
+        self.connections.counts().everywhere(id)
     }
 
     /// This VM's part among the others, to be shown.
@@ -626,7 +626,7 @@ impl Balancer {
     /// What this VM counted, by replica's key.
     fn counted(&self) -> Vec<(u64, Tally)> {
         let counted = self.pool.replicas().map(|(id, replica)| {
-            let here = self.connections.here(id);
+            let here = self.connections.counts().here(id);
             (replica.key, here)
         });
         counted
@@ -684,7 +684,7 @@ impl Balancer {
     /// Puts replicas in order whose number of open connections changed.
     fn update_active(&mut self, changed: [Option<ReplicaId>; 2], now: Moment) {
         for id in changed.into_iter().flatten() {
-            let active = self.connections.everywhere(id).active;
+            let active = self.connections.counts().everywhere(id).active;
             self.pool.set_active(id, active, now);
         }
     }

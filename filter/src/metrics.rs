@@ -71,7 +71,7 @@ impl Metrics {
     pub(crate) fn count(&mut self, pool: &Pool, connections: &Connections, effects: &mut Effects) {
         self.reported.resize(pool.ids().len(), Tally::default());
         for ((id, replica), before) in pool.replicas().zip(&mut self.reported) {
-            let here = connections.here(id);
+            let here = connections.counts().here(id);
             if *before == here {
                 continue;
             }

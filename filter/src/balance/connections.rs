@@ -2,6 +2,7 @@
 
 use super::listener::ListenerId;
 use super::replica::{ReplicaId, ReplicaNames};
+use super::replica_counts::ReplicaCounts;
 use super::stream::{Blame, Opening, StreamId, UpstreamOutcome};
 use super::tally::Tally;
 use crate::random;
@@ -22,8 +23,7 @@ pub(crate) struct Connections {
     movable: [VecDeque<(Moment, StreamId)>; LOOKS_AGAIN.len()],
     /// When connections were last asked for.
     now: Moment,
-    /// By replica's number.
-    counts: Vec<Counts>,
+    counts: ReplicaCounts,
     last: Opening,
 }
 
@@ -66,14 +66,6 @@ enum Settled {
     NotYet,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    /// What this VM counted.
-    here: Tally,
-    /// What the other VMs counted, as of their last heartbeat.
-    elsewhere: Tally,
-}
-
 impl Connections {
     /// A connection was given to a replica. A host that uses a number twice forgot
     /// to say that the first is over: that one's replica is returned.
@@ -94,9 +86,9 @@ impl Connections {
             opening: self.last,
         };
         let before = self.open.insert(stream, connection);
-        self.count_open(replica);
+        self.counts.opened(replica);
         let before = before.and_then(|connection| connection.replica);
-        self.count_closed(before);
+        self.counts.closed(before);
         before
     }
 
@@ -113,15 +105,16 @@ impl Connections {
         };
         self.unsettled.push_back(stream);
         let before = self.open.insert(stream, connection);
-        self.count_open(replica);
-        self.count_closed(before.and_then(|connection| connection.replica));
+        self.counts.opened(replica);
+        self.counts
+            .closed(before.and_then(|connection| connection.replica));
     }
 
     /// A connection could not be steered: until it is known where it went it counts
     /// nowhere. The replica it no longer counts at.
     pub(crate) fn not_steered(&mut self, stream: StreamId) -> Option<ReplicaId> {
         let counted = self.open.get_mut(&stream)?.replica.take();
-        self.count_closed(counted);
+        self.counts.closed(counted);
         counted
     }
 
@@ -175,7 +168,7 @@ impl Connections {
         self.drop_closed();
         let chosen = connection.replica;
         let mut progress = self.settle(&mut connection, outcome, names);
-        self.count_closed(connection.replica);
+        self.counts.closed(connection.replica);
         let left = connection.replica.filter(|left| Some(*left) != chosen);
         progress.changed = [chosen, left];
         progress
@@ -202,12 +195,20 @@ impl Connections {
             progress.unserved = connection.replica;
         }
         if let Some(unserved) = progress.unserved {
-            self.count(unserved, |here| {
-                here.unserved = here.unserved.saturating_add(1);
-            });
+            self.counts.unserved(unserved);
         }
         self.open.insert(stream, connection);
         progress
+    }
+
+    /// What was counted of each replica.
+    pub(crate) fn counts(&self) -> &ReplicaCounts {
+        &self.counts
+    }
+
+    /// Takes in what the other VMs counted of a replica; what it was before.
+    pub(crate) fn set_elsewhere(&mut self, id: ReplicaId, tally: Tally) -> Tally {
+        self.counts.set_elsewhere(id, tally)
     }
 
     /// The connection opened last.
@@ -261,27 +262,6 @@ impl Connections {
         })
     }
 
-    /// What this VM counted of a replica.
-    pub(crate) fn here(&self, id: ReplicaId) -> Tally {
-        self.counts(id).here
-    }
-
-    /// What all VMs counted of a replica, as far as this one knows.
-    pub(crate) fn everywhere(&self, id: ReplicaId) -> Tally {
-        let counts = self.counts(id);
-        let mut sum = counts.here;
-        sum.add(&counts.elsewhere);
-        sum
-    }
-
-    /// Takes in what the other VMs counted of a replica; what it was before.
-    pub(crate) fn set_elsewhere(&mut self, id: ReplicaId, tally: Tally) -> Tally {
-        let counts = self.counts_mut(id);
-        counts.map_or(tally, |counts| {
-            std::mem::replace(&mut counts.elsewhere, tally)
-        })
-    }
-
     /// Learns where a connection went: to the chosen replica, to another because
     /// the chosen one did not answer, or nowhere. It may go on from a replica that
     /// ended it before its first byte.
@@ -301,7 +281,7 @@ impl Connections {
             UpstreamOutcome::Failed => {
                 if !connection.connected {
                     progress.failed = chosen;
-                    self.count_failure(chosen);
+                    self.counts.failed(chosen);
                 }
                 return progress;
             }
@@ -315,11 +295,11 @@ impl Connections {
         if here != chosen {
             // One that it was connected to is not one that a connect failed at.
             progress.failed = chosen.filter(|_| !connection.connected);
-            self.count_failure(progress.failed);
+            self.counts.failed(progress.failed);
             progress.changed = [chosen, here];
-            self.count_closed(chosen);
+            self.counts.closed(chosen);
             if let Some(here) = here {
-                self.count_open(here);
+                self.counts.opened(here);
             }
             (connection.replica, connection.connected) = (here, false);
             connection.unserved = false;
@@ -327,9 +307,7 @@ impl Connections {
         if let Some(here) = here
             && !std::mem::replace(&mut connection.connected, true)
         {
-            self.count(here, |here| {
-                here.connections = here.connections.saturating_add(1);
-            });
+            self.counts.connected(here);
         }
         if let UpstreamOutcome::Reached(_) = outcome {
             progress.reached = here;
@@ -343,42 +321,6 @@ impl Connections {
         let open = &self.open;
         let is_closed = |stream: &mut StreamId| !open.contains_key(stream);
         while self.unsettled.pop_front_if(is_closed).is_some() {}
-    }
-
-    fn count_open(&mut self, id: ReplicaId) {
-        self.count(id, |here| here.active = here.active.saturating_add(1));
-    }
-
-    fn count_closed(&mut self, id: Option<ReplicaId>) {
-        if let Some(id) = id {
-            self.count(id, |here| here.active = here.active.saturating_sub(1));
-        }
-    }
-
-    fn count_failure(&mut self, id: Option<ReplicaId>) {
-        if let Some(id) = id {
-            self.count(id, |here| here.failures = here.failures.saturating_add(1));
-        }
-    }
-
-    fn count(&mut self, id: ReplicaId, change: impl FnOnce(&mut Tally)) {
-        if let Some(counts) = self.counts_mut(id) {
-            change(&mut counts.here);
-        }
-    }
-
-    fn counts(&self, id: ReplicaId) -> Counts {
-        self.counts.get(id.index()).copied().unwrap_or_default()
-    }
-
-    /// Never `None`: numbers of replicas are small, so there is room for each.
-    fn counts_mut(&mut self, id: ReplicaId) -> Option<&mut Counts> {
-        let index = id.index();
-        if self.counts.len() <= index {
-            self.counts
-                .resize(index.saturating_add(1), Counts::default());
-        }
-        self.counts.get_mut(index)
     }
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod outage;
 pub(crate) mod passive;
 pub(crate) mod pool;
 pub mod replica;
+pub(crate) mod replica_counts;
 pub mod stream;
 pub(crate) mod tally;
 mod tournament_tree;

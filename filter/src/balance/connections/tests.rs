@@ -18,12 +18,12 @@ impl ReplicaNames for Names {
 }
 
 fn active(connections: &Connections) -> [u32; 3] {
-    [0, 1, 2].map(|number| connections.here(ReplicaId(number)).active)
+    [0, 1, 2].map(|number| connections.counts().here(ReplicaId(number)).active)
 }
 
 fn totals(connections: &Connections) -> [(u64, u64); 3] {
     [0, 1, 2].map(|number| {
-        let tally = connections.here(ReplicaId(number));
+        let tally = connections.counts().here(ReplicaId(number));
         (tally.connections, tally.failures)
     })
 }
@@ -114,7 +114,7 @@ fn an_end_before_the_first_byte_is_charged_to_the_replica_reached() {
         let again = connections.left_unserved(STREAM, by, Blame::Yes, &Names);
         assert_eq!(again.unserved, None, "{why}: once for a connection");
         connections.closed(STREAM, UpstreamOutcome::Connected(by), &Names);
-        let here = connections.here(expected);
+        let here = connections.counts().here(expected);
         assert_eq!((here.connections, here.unserved), (1, 1), "{why}");
         assert_eq!(active(&connections), [0, 0, 0], "{why}");
     }
@@ -208,7 +208,7 @@ fn one_that_moves_after_it_was_found_is_found_again() {
     connections.closed(STREAM, UpstreamOutcome::Reached("r3"), &Names);
     assert_eq!(active(&connections), [0, 0, 0]);
     assert_eq!(totals(&connections), [(1, 0), (1, 0), (1, 0)]);
-    assert_eq!(connections.here(ReplicaId(0)).unserved, 1);
+    assert_eq!(connections.counts().here(ReplicaId(0)).unserved, 1);
 }
 
 #[test]
@@ -270,7 +270,7 @@ fn the_other_vms_counts_are_added() {
         connections.set_elsewhere(ReplicaId(2), tally),
         Tally::default()
     );
-    assert_eq!(connections.everywhere(ReplicaId(2)).active, 5);
+    assert_eq!(connections.counts().everywhere(ReplicaId(2)).active, 5);
     assert_eq!(
         connections.set_elsewhere(ReplicaId(2), Tally::default()),
         tally
