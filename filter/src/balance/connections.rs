@@ -5,24 +5,18 @@ use super::replica::{ReplicaId, ReplicaNames};
 use super::replica_counts::ReplicaCounts;
 use super::stream::{Blame, Opening, StreamId, UpstreamOutcome};
 use super::tally::Tally;
+use super::unsettled::{Settled, Unsettled};
 use crate::random;
 use crate::time::Moment;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::time::Duration;
 
 /// Open connections and counts. What a connection's progress means for a replica
 /// comes back as [`Progress`].
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Connections {
     open: HashMap<StreamId, Connection, BuildHasherDefault<StreamHasher>>,
-    /// Those not settled yet, oldest first; some may be closed already.
-    unsettled: VecDeque<StreamId>,
-    /// Those that may yet move, by how often they were looked at, with the time of
-    /// the next look; some may be closed already.
-    movable: [VecDeque<(Moment, StreamId)>; LOOKS_AGAIN.len()],
-    /// When connections were last asked for.
-    now: Moment,
+    unsettled: Unsettled,
     counts: ReplicaCounts,
     last: Opening,
 }
@@ -56,16 +50,6 @@ struct Connection {
     opening: Opening,
 }
 
-/// Whether it is known where a connection went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Settled {
-    Yes,
-    /// It is, but the host may take it elsewhere: the standalone host does when the
-    /// replica ends before its first byte. Looked at again this many times.
-    ForNow(usize),
-    NotYet,
-}
-
 impl Connections {
     /// A connection was given to a replica. A host that uses a number twice forgot
     /// to say that the first is over: that one's replica is returned.
@@ -75,7 +59,7 @@ impl Connections {
         listener: ListenerId,
         replica: ReplicaId,
     ) -> Option<ReplicaId> {
-        self.unsettled.push_back(stream);
+        self.unsettled.push(stream);
         self.last = Opening(self.last.0.wrapping_add(1));
         let connection = Connection {
             listener,
@@ -103,7 +87,7 @@ impl Connections {
             settled: Settled::NotYet,
             opening: self.last,
         };
-        self.unsettled.push_back(stream);
+        self.unsettled.push(stream);
         let before = self.open.insert(stream, connection);
         self.counts.opened(replica);
         self.counts
@@ -139,17 +123,12 @@ impl Connections {
             other => other,
         };
         let progress = self.settle(&mut connection, outcome, names);
-        let again = self.movable.get_mut(looks).zip(LOOKS_AGAIN.get(looks));
-        connection.settled = match (connection.settled, again) {
-            (Settled::NotYet, _) => {
-                self.unsettled.push_back(stream);
+        connection.settled = match connection.settled {
+            Settled::NotYet => {
+                self.unsettled.push(stream);
                 Settled::NotYet
             }
-            (_, Some((movable, wait))) => {
-                movable.push_back((self.now.plus(*wait), stream));
-                Settled::ForNow(looks)
-            }
-            (_, None) => Settled::Yes,
+            Settled::Yes | Settled::ForNow(_) => self.unsettled.look_again(stream, looks),
         };
         self.open.insert(stream, connection);
         progress
@@ -165,7 +144,9 @@ impl Connections {
         let Some(mut connection) = self.open.remove(&stream) else {
             return Progress::default();
         };
-        self.drop_closed();
+        let open = &self.open;
+        self.unsettled
+            .drop_closed(|stream| !open.contains_key(stream));
         let chosen = connection.replica;
         let mut progress = self.settle(&mut connection, outcome, names);
         self.counts.closed(connection.replica);
@@ -225,29 +206,11 @@ impl Connections {
     /// named once, and again after [`Connections::located`] did not settle it, or
     /// when it is time to look whether it has moved.
     pub(crate) fn take_unsettled(&mut self, most: usize, now: Moment) -> Vec<StreamId> {
-        self.now = now;
-        let mut found = Vec::new();
         let open = &self.open;
-        let mut take = |stream: StreamId, settled: Settled| {
+        self.unsettled.take(most, now, |stream, settled| {
             let connection = open.get(&stream);
-            if connection.is_some_and(|connection| connection.settled == settled) {
-                found.push(stream);
-            }
-            found.len() < most
-        };
-        while let Some(stream) = self.unsettled.pop_front() {
-            if !take(stream, Settled::NotYet) {
-                return found;
-            }
-        }
-        for (looks, movable) in self.movable.iter_mut().enumerate() {
-            while let Some((_, stream)) = movable.pop_front_if(|(due, _)| *due <= now) {
-                if !take(stream, Settled::ForNow(looks)) {
-                    return found;
-                }
-            }
-        }
-        found
+            connection.is_some_and(|connection| connection.settled == settled)
+        })
     }
 
     /// The connections of a replica on the listeners that a predicate holds for.
@@ -315,13 +278,6 @@ impl Connections {
         connection.settled = Settled::Yes;
         progress
     }
-
-    /// Most are short: what is closed must not pile up until the next tick.
-    fn drop_closed(&mut self) {
-        let open = &self.open;
-        let is_closed = |stream: &mut StreamId| !open.contains_key(stream);
-        while self.unsettled.pop_front_if(is_closed).is_some() {}
-    }
 }
 
 /// Spreads a host's own numbers over a table; clients cannot choose them.
@@ -343,15 +299,6 @@ impl Hasher for StreamHasher {
         self.0
     }
 }
-
-/// Between two looks whether a connection has moved, which it may for 30 s.
-const LOOKS_AGAIN: [Duration; 5] = [
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(4),
-    Duration::from_secs(8),
-    Duration::from_secs(16),
-];
 
 #[cfg(test)]
 mod tests;

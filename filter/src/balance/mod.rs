@@ -14,3 +14,4 @@ pub(crate) mod replica_counts;
 pub mod stream;
 pub(crate) mod tally;
 mod tournament_tree;
+mod unsettled;

@@ -1,4 +1,5 @@
 use super::*;
+use std::time::Duration;
 
 const NAMES: [&str; 3] = ["r1", "r2", "r3"];
 const LISTENER: ListenerId = ListenerId(0);
