@@ -16,6 +16,8 @@
 //! A client that still sends then is read for a while, into nothing: closing on it
 //! would be a reset, which may overtake the answer.
 
+mod acknowledgement;
+mod duplex;
 mod flow;
 mod hooks;
 mod outcome;
@@ -35,15 +37,16 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep};
 
 use crate::control::CloseCommand;
 use crate::net::first_flight::{FirstFlight, Resend};
 use crate::net::pipe::Buffers;
 use crate::net::proxy_header::SignatureWatch;
-use flow::{Flow, Intake, Loss, Progress};
+use acknowledgement::Acknowledgement;
+use duplex::{Duplex, Ending};
+use flow::Flow;
 use proxy_wasm_engine::{Direction, End};
-use side::{Input, NoDelay, Side};
+use side::Input;
 use silence::{Activity, Silence, Watch};
 
 /// What a client sent before there was a replica.
@@ -62,10 +65,8 @@ pub(crate) struct Resumable {
 
 /// A connected client and replica.
 pub(crate) struct Forward<'a, T> {
-    client: Side<'a>,
-    replica: Side<'a>,
-    up: Flow,
-    down: Flow,
+    duplex: Duplex<'a>,
+    /// Which way ended first. Not beside both ways, where it would take a word.
     first_end: Option<Direction>,
     /// Set once nothing more is let through: why.
     closing: Option<Outcome>,
@@ -73,18 +74,9 @@ pub(crate) struct Forward<'a, T> {
     silence: Silence,
     /// How the connection is watched while nothing happens.
     watch: Watch,
-    /// What one side has not acknowledged, while that is waited for.
-    unacknowledged: usize,
-    /// In a box: hardly any connection has one.
-    recheck: Option<Box<Recheck>>,
+    acknowledgement: Acknowledgement,
     buffers: &'a Buffers,
     hooks: &'a T,
-}
-
-/// When to look again what a side has acknowledged.
-struct Recheck {
-    sleep: Pin<Box<Sleep>>,
-    pause: Duration,
 }
 
 /// What became of a first flight.
@@ -96,13 +88,6 @@ enum FlightEnd {
     Unserved(Asked),
 }
 
-/// How a side's stream ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
-    Fin,
-    Reset,
-}
-
 impl<'a, T: ForwardHooks> Forward<'a, T> {
     pub(crate) fn new(
         client: &'a TcpStream,
@@ -111,18 +96,13 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
         hooks: &'a T,
     ) -> Self {
         Forward {
-            // Its listening socket has handed it down.
-            client: Side::new(client, NoDelay::Set),
-            replica: Side::new(replica, NoDelay::AfterFirstWrite),
-            up: Flow::new(Direction::Downstream),
-            down: Flow::new(Direction::Upstream),
+            duplex: Duplex::new(client, replica),
             first_end: None,
             closing: None,
             timeouts: &Timeouts::DEFAULT,
             silence: Silence::default(),
             watch: Watch::Short,
-            unacknowledged: 0,
-            recheck: None,
+            acknowledgement: Acknowledgement::default(),
             buffers,
             hooks,
         }
@@ -130,39 +110,39 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
 
     /// Shows chunks going up and down to the filters.
     pub(crate) fn show(mut self, up: DataCallbacks, down: DataCallbacks) -> Self {
-        self.up.shown = up;
-        self.down.shown = down;
+        self.duplex.up.shown = up;
+        self.duplex.down.shown = down;
         self
     }
 
     /// Begins with what the client sent before there was a replica.
     pub(crate) fn beginning_with(mut self, early: Early) -> Self {
-        self.up.unsent = early.bytes;
+        self.duplex.up.unsent = early.bytes;
         if early.end == End::Last {
-            self.client.input = Input::Finished;
+            self.duplex.client.input = Input::Finished;
         }
         self
     }
 
     /// Keeps what the client sends while the replica has said nothing.
     pub(crate) fn keep_first_flight(mut self) -> Self {
-        self.up.flight = FirstFlight::new();
-        self.up.flight.keep(&self.up.unsent);
+        self.duplex.up.flight = FirstFlight::new();
+        self.duplex.up.flight.keep(&self.duplex.up.unsent);
         self
     }
 
     /// Looks out for a PROXY header in what the client sends, with what was seen before.
     pub(crate) fn watch(mut self, watch: SignatureWatch) -> Self {
-        self.up.watch = watch;
+        self.duplex.up.watch = watch;
         self
     }
 
     /// Goes on where another replica ended before its first byte.
     pub(crate) fn resuming(mut self, resumable: Resumable) -> Self {
-        self.up = resumable.up;
-        self.up.start_again();
-        self.down.shown = resumable.down_shown;
-        self.client.input = resumable.client_input;
+        self.duplex.up = resumable.up;
+        self.duplex.up.start_again();
+        self.duplex.down.shown = resumable.down_shown;
+        self.duplex.client.input = resumable.client_input;
         self.watch = resumable.watch;
         self
     }
@@ -170,17 +150,19 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
     /// After [`Outcome::Unserved`]: another replica takes the place of this one.
     pub(crate) fn give_up_replica(self) -> Resumable {
         Resumable {
-            up: self.up,
-            down_shown: self.down.shown,
-            client_input: self.client.input,
+            up: self.duplex.up,
+            down_shown: self.duplex.down.shown,
+            client_input: self.duplex.client.input,
             watch: self.watch,
         }
     }
 
     /// After [`Outcome::Unserved`]: the client sees what happened.
     pub(crate) fn pass_on(&mut self) {
-        self.up.flight = FirstFlight::Over;
-        self.down.end(self.replica.input, self.buffers, self.hooks);
+        self.duplex.up.flight = FirstFlight::Over;
+        self.duplex
+            .down
+            .end(self.duplex.replica.input, self.buffers, self.hooks);
     }
 
     /// Ends the connection once it has been silent for this long.
@@ -193,7 +175,7 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
         let before = self.progress();
         if self.hooks.take_lasting() {
             self.watch = Watch::Lasting;
-            self.replica.keep_alive();
+            self.duplex.replica.keep_alive();
         }
         loop {
             for direction in [Direction::Downstream, Direction::Upstream] {
@@ -206,9 +188,10 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
                     Poll::Ready(order) => self.close(Outcome::Ordered(order)),
                     Poll::Pending => {}
                 }
-                self.move_bytes(direction, cx);
+                self.duplex
+                    .move_bytes(direction, cx, self.buffers, self.hooks);
             }
-            if self.up.watch == SignatureWatch::Found {
+            if self.duplex.up.watch == SignatureWatch::Found {
                 return Poll::Ready(Outcome::UntrustedHeader);
             }
             match self.first_flight() {
@@ -217,14 +200,14 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
                 FlightEnd::None => break,
             }
         }
-        self.note_first_end();
+        self.first_end = self.first_end.or_else(|| self.duplex.ended());
         loop {
             if let Poll::Ready(outcome) = self.settle(cx) {
                 return Poll::Ready(outcome);
             }
             if self.watch == Watch::Lasting
                 && self.is_half_closed()
-                && self.poll_hang_up(cx).is_ready()
+                && self.duplex.poll_hang_up(cx).is_ready()
             {
                 continue;
             }
@@ -241,39 +224,24 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
         }
     }
 
-    fn move_bytes(&mut self, direction: Direction, cx: &mut Context<'_>) {
-        let is_first_awaited = direction == Direction::Upstream && !self.up.flight.is_over();
-        let (flow, from, to) = match direction {
-            Direction::Downstream => (&mut self.up, &mut self.client, &mut self.replica),
-            Direction::Upstream => (&mut self.down, &mut self.replica, &mut self.client),
-        };
-        flow.resume(from.input, self.hooks);
-        while flow.poll(cx, (from, to), self.buffers, self.hooks) == Progress::Ended {
-            if is_first_awaited && flow.read == 0 {
-                // Not shown to the filters before it is decided what comes of it.
-                return;
-            }
-            flow.end(from.input, self.buffers, self.hooks);
-        }
-    }
-
     /// Looks whether the replica has said something, or never will.
     fn first_flight(&mut self) -> FlightEnd {
-        if self.up.flight.is_over() {
+        if self.duplex.up.flight.is_over() {
             return FlightEnd::None;
         }
-        let has_ended = self.replica.input != Input::Open;
-        let is_silent = self.down.read == 0;
+        let has_ended = self.duplex.replica.input != Input::Open;
+        let is_silent = self.duplex.down.read == 0;
         if is_silent && !has_ended && self.closing.is_none() {
             return FlightEnd::None;
         }
-        let client_end = match self.client.input {
+        let client_end = match self.duplex.client.input {
             Input::Finished => End::Last,
             Input::Open | Input::Broken => End::More,
         };
-        let client_stays = self.client.input != Input::Broken && !self.client.is_gone();
+        let client_stays =
+            self.duplex.client.input != Input::Broken && !self.duplex.client.is_gone();
         if is_silent && client_stays && self.closing.is_none() {
-            match self.up.flight.resend(client_end) {
+            match self.duplex.up.flight.resend(client_end) {
                 Resend::Whole => return FlightEnd::Unserved(Asked::Yes),
                 Resend::Part => return FlightEnd::Unserved(Asked::NotYet),
                 Resend::Never => {}
@@ -281,9 +249,9 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
         }
         match is_silent && has_ended {
             true => self.pass_on(),
-            false => self.up.flight = FirstFlight::Over,
+            false => self.duplex.up.flight = FirstFlight::Over,
         }
-        match has_ended || self.replica.is_gone() {
+        match has_ended || self.duplex.replica.is_gone() {
             true => FlightEnd::RunAgain,
             false => FlightEnd::None,
         }
@@ -293,132 +261,67 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
     fn close(&mut self, outcome: Outcome) {
         if self.closing.is_none() {
             self.closing = Some(outcome);
-            self.up.close(Intake::Dropped);
-            self.down.close(Intake::Left);
+            self.duplex.close();
         }
     }
 
     /// Decides from what both sides can still do whether the connection is over, and
     /// sends the FIN that is due.
     fn settle(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
-        let up_delivered = self.up.is_delivered(self.client.input);
-        let down_delivered = self.down.is_delivered(self.replica.input);
-        let outcome = match (self.client.is_gone(), self.replica.is_gone()) {
+        let up_delivered = self.duplex.up.is_delivered(self.duplex.client.input);
+        let down_delivered = self.duplex.down.is_delivered(self.duplex.replica.input);
+        let outcome = match (self.duplex.client.is_gone(), self.duplex.replica.is_gone()) {
             (true, true) => Outcome::ClientReset,
             (true, false) => {
                 if !up_delivered {
                     return Poll::Pending;
                 }
-                if self.client.input == Input::Finished {
-                    self.replica.finish();
+                if self.duplex.client.input == Input::Finished {
+                    self.duplex.replica.finish();
                 }
                 // A close with unread input is a reset, which may overtake the rest.
-                ready!(self.poll_acknowledged(cx, self.replica.unacknowledged()));
+                let rest = self.duplex.replica.unacknowledged();
+                ready!(self.acknowledgement.poll(cx, rest));
                 Outcome::ClientReset
             }
             (false, true) => {
                 if !down_delivered {
                     return Poll::Pending;
                 }
-                if self.ending(Direction::Upstream) == Ending::Reset {
-                    ready!(self.poll_acknowledged(cx, self.client.unacknowledged()));
+                if self.duplex.ending(Direction::Upstream) == Ending::Reset {
+                    let rest = self.duplex.client.unacknowledged();
+                    ready!(self.acknowledgement.poll(cx, rest));
                     Outcome::ReplicaReset
-                } else if self.client.input == Input::Open {
-                    self.client.finish();
+                } else if self.duplex.client.input == Input::Open {
+                    self.duplex.client.finish();
                     self.close(Outcome::ReplicaClosed);
                     return Poll::Pending;
                 } else {
                     Outcome::ReplicaClosed
                 }
             }
-            (false, false) => {
-                // Who was sent nothing has nothing that a reset could overtake.
-                let interrupted = self.client.input == Input::Open
-                    && self.up.loss == Loss::Some
-                    && self.down.moved > 0;
-                match (up_delivered, down_delivered) {
-                    // Closing both sockets says what a shutdown of either would.
-                    (true, true) if !interrupted => match self.first_end {
-                        Some(Direction::Upstream) => Outcome::ReplicaClosed,
-                        _ => Outcome::ClientClosed,
-                    },
-                    (up_delivered, down_delivered) => {
-                        if up_delivered {
-                            self.replica.finish();
-                        }
-                        if down_delivered {
-                            self.client.finish();
-                        }
-                        return Poll::Pending;
+            (false, false) => match (up_delivered, down_delivered) {
+                // Closing both sockets says what a shutdown of either would.
+                (true, true) if !self.duplex.is_interrupted() => match self.first_end {
+                    Some(Direction::Upstream) => Outcome::ReplicaClosed,
+                    _ => Outcome::ClientClosed,
+                },
+                (up_delivered, down_delivered) => {
+                    if up_delivered {
+                        self.duplex.replica.finish();
                     }
+                    if down_delivered {
+                        self.duplex.client.finish();
+                    }
+                    return Poll::Pending;
                 }
-            }
+            },
         };
         Poll::Ready(self.closing.unwrap_or(outcome))
     }
 
-    /// Waits until a side has acknowledged all it was sent: a reset discards the rest.
-    /// There is no event for it.
-    fn poll_acknowledged(&mut self, cx: &mut Context<'_>, rest: usize) -> Poll<()> {
-        self.unacknowledged = rest;
-        if rest == 0 {
-            return Poll::Ready(());
-        }
-        let recheck = self.recheck.get_or_insert_with(|| {
-            Box::new(Recheck {
-                sleep: Box::pin(sleep(RECHECKS.0)),
-                pause: RECHECKS.0,
-            })
-        });
-        while recheck.sleep.as_mut().poll(cx).is_ready() {
-            recheck.pause = (recheck.pause * 2).min(RECHECKS.1);
-            let next = Instant::now() + recheck.pause;
-            recheck.sleep.as_mut().reset(next);
-        }
-        Poll::Pending
-    }
-
-    /// How the receiver of one way sees it end.
-    fn ending(&self, direction: Direction) -> Ending {
-        let (flow, from) = match direction {
-            Direction::Downstream => (&self.up, &self.client),
-            Direction::Upstream => (&self.down, &self.replica),
-        };
-        let lost = from.input == Input::Broken
-            && !(direction == Direction::Upstream && self.is_early_answer());
-        if lost || !flow.is_flushed() {
-            Ending::Reset
-        } else {
-            Ending::Fin
-        }
-    }
-
-    /// Whether a replica that was reset had answered, and had not taken all that the
-    /// client sent.
-    fn is_early_answer(&self) -> bool {
-        self.down.moved > 0 && (self.up.loss == Loss::Some || self.replica.unacknowledged() > 0)
-    }
-
-    fn note_first_end(&mut self) {
-        if self.first_end.is_none() {
-            self.first_end = match (self.client.input, self.replica.input) {
-                (Input::Open, Input::Open) => None,
-                (Input::Open, _) => Some(Direction::Upstream),
-                _ => Some(Direction::Downstream),
-            };
-        }
-    }
-
     fn is_half_closed(&self) -> bool {
-        self.first_end.is_some() || self.client.is_gone() || self.replica.is_gone()
-    }
-
-    /// Whether one that had finished was found to be gone.
-    fn poll_hang_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match (self.client.poll_hang_up(cx), self.replica.poll_hang_up(cx)) {
-            (Poll::Pending, Poll::Pending) => Poll::Pending,
-            _ => Poll::Ready(()),
-        }
+        self.first_end.is_some() || self.duplex.is_one_gone()
     }
 
     fn silence_limit(&self) -> Option<Duration> {
@@ -439,27 +342,7 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
 
     /// What grows as long as something goes on.
     fn progress(&self) -> (u64, usize) {
-        (
-            self.up.moved.wrapping_add(self.down.moved),
-            self.unacknowledged,
-        )
-    }
-
-    /// Makes closing the sockets a reset where the stream is not whole.
-    fn prepare_close(&mut self, outcome: Outcome) {
-        // Not an end of stream, which would make what the peer has look complete.
-        let cut = matches!(outcome, Outcome::Ordered(CloseCommand::Cut(_)));
-        for (side, direction) in [
-            (&self.client, Direction::Upstream),
-            (&self.replica, Direction::Downstream),
-        ] {
-            if cut || !side.is_gone() && self.ending(direction) == Ending::Reset {
-                side.reset();
-            }
-        }
-        for flow in [&mut self.up, &mut self.down] {
-            flow.splicer.give_back(self.buffers);
-        }
+        (self.duplex.moved(), self.acknowledgement.rest())
     }
 }
 
@@ -470,15 +353,17 @@ impl<T: ForwardHooks> Future for Forward<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         let outcome = ready!(self.advance(cx));
-        if !matches!(outcome, Outcome::Unserved(_)) {
-            self.prepare_close(outcome);
+        let Forward {
+            duplex, buffers, ..
+        } = &mut *self;
+        match outcome {
+            Outcome::Unserved(_) => {}
+            Outcome::Ordered(CloseCommand::Cut(_)) => duplex.cut(buffers),
+            _ => duplex.prepare_close(buffers),
         }
         Poll::Ready(outcome)
     }
 }
-
-/// Between two looks at what a side has acknowledged: at first, and at most.
-const RECHECKS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
 #[cfg(test)]
 mod tests;
