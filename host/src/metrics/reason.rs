@@ -75,6 +75,14 @@ impl Reason {
             Reason::InternalError => "internal-error",
         }
     }
+
+    /// Of a connection that was to end before it was known where it goes.
+    pub(crate) fn refused(command: CloseCommand) -> Reason {
+        match command {
+            CloseCommand::Close => Reason::RefusedByFilter,
+            CloseCommand::Cut(cutter) => cutter.into(),
+        }
+    }
 }
 
 impl From<Outcome> for Reason {

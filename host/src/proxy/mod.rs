@@ -16,6 +16,7 @@ pub(crate) mod options;
 mod order_file;
 pub(crate) mod passed_sockets;
 pub(crate) mod predecessor;
+mod preface;
 mod proxied_client;
 pub(crate) mod reload_request;
 mod requested_service;

@@ -6,14 +6,12 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 use tracing::{debug, error, info};
 
 use crate::caught_panic::CaughtPanic;
-use crate::control::CloseCommand;
 use crate::control::admission::Places;
 #[cfg(test)]
 use crate::fault::Fault;
@@ -26,8 +24,7 @@ use crate::net::socket::read_some;
 use crate::proxy::connection::Connection;
 use crate::proxy::context::{ListenerContext, WorkerContext};
 use crate::proxy::landing::Landing;
-use crate::proxy::proxied_client::{self, NotSaid};
-use crate::proxy::requested_service::NotRequested;
+use crate::proxy::preface::Preface;
 use crate::upstream::cluster::Target;
 use dtr_lb_filter::contract::REFUSAL_PROPERTY;
 use proxy_wasm_engine::envoy::STEERING_KEY;
@@ -75,35 +72,13 @@ struct Session {
 
 impl Session {
     async fn run(&mut self, client: &TcpStream) -> Reason {
-        let mut early = Early {
-            bytes: BytesMut::new(),
-            end: End::More,
+        let Preface {
+            mut early,
+            mut watch,
+        } = match Preface::read(&self.connection, client).await {
+            Ok(preface) => preface,
+            Err(reason) => return reason,
         };
-        let mut watch = SignatureWatch::Off;
-        let source = self.connection.client().ip();
-        let listener = &self.connection.listener;
-        let proxies = listener.trusted_proxies.as_ref();
-        let is_proxy = proxies.is_some_and(|proxies| proxies.networks.contain(source));
-        if is_proxy || listener.services.is_some() {
-            // A worker that is replaced leaves probing to the next, and this one its choice.
-            self.connection.chain_state.prepare(&self.connection);
-            self.connection.seen();
-        }
-        if is_proxy {
-            // On the heap, as with all that not every connection does.
-            early = match Box::pin(self.ask_proxy(client, early)).await {
-                Ok(asked) => asked,
-                Err(reason) => return reason,
-            };
-        } else if proxies.is_some() {
-            watch = SignatureWatch::Start;
-        }
-        if self.connection.listener.services.is_some() {
-            early = match Box::pin(self.ask(client, early)).await {
-                Ok(asked) => asked,
-                Err(reason) => return reason,
-            };
-        }
         let mut step = self.open(&mut early);
         // On the heap: few connections wait.
         if self.is_held(step) {
@@ -167,56 +142,6 @@ impl Session {
         &self.connection.worker
     }
 
-    /// Learns from a trusted proxy who the client is.
-    async fn ask_proxy(&self, client: &TcpStream, mut early: Early) -> Result<Early, Reason> {
-        let connection = &self.connection;
-        let Some(proxies) = &connection.listener.trusted_proxies else {
-            return Ok(early);
-        };
-        let asked = tokio::select! {
-            biased;
-            command = connection.control().next_order() => return Err(refused(command)),
-            asked = proxied_client::ask(proxies, client, &mut early) => asked,
-        };
-        match asked {
-            Ok(addresses) => {
-                if let Some(addresses) = addresses {
-                    connection.is_of(addresses);
-                }
-                // As in Envoy the header itself does not count.
-                connection.took(Direction::Downstream, early.bytes.len());
-                Ok(early)
-            }
-            Err(NotSaid::TimedOut) => Err(Reason::HeaderTimeout),
-            Err(NotSaid::NoHeader) => Err(Reason::NoHeader),
-            Err(NotSaid::Closed) => Err(Reason::ClientClosed),
-            Err(NotSaid::Reset) => Err(Reason::ClientReset),
-        }
-    }
-
-    /// Learns which of several services the client wants, by what it sends.
-    async fn ask(&self, client: &TcpStream, mut early: Early) -> Result<Early, Reason> {
-        let connection = &self.connection;
-        let Some(services) = &connection.listener.services else {
-            return Ok(early);
-        };
-        let took = |read| connection.took(Direction::Downstream, read);
-        let asked = tokio::select! {
-            biased;
-            command = connection.control().next_order() => return Err(refused(command)),
-            asked = services.ask(client, &mut early, took) => asked,
-        };
-        match asked {
-            Ok(service) => {
-                connection.requested(service);
-                Ok(early)
-            }
-            Err(NotRequested::TimedOut) => Err(Reason::HelloTimeout),
-            Err(NotRequested::Closed) => Err(Reason::ClientClosed),
-            Err(NotRequested::Reset) => Err(Reason::ClientReset),
-        }
-    }
-
     /// Shows the filters the connection, and what its client has sent before.
     fn open(&self, early: &mut Early) -> Step {
         let connection = &self.connection;
@@ -236,7 +161,7 @@ impl Session {
     fn target(&self, step: Step) -> Result<Target, Reason> {
         let connection = &self.connection;
         match connection.control().ordered() {
-            Some(command) => return Err(refused(command)),
+            Some(command) => return Err(Reason::refused(command)),
             None if step == Step::Refused => return Err(Reason::RefusedByFilter),
             None => {}
         }
@@ -277,7 +202,7 @@ impl Session {
             step = tokio::select! {
                 biased;
                 resumed = connection.control().until_resumed(at) => {
-                    resumed.map_err(refused)?;
+                    resumed.map_err(Reason::refused)?;
                     chain_state.resume_down(connection, at, bytes, *end)
                 }
                 read = read_some(client, bytes), if more => {
@@ -383,13 +308,6 @@ fn refusal(connection: &Connection) -> Option<String> {
     let chain_state = &connection.chain_state;
     let refusal = chain_state.property(connection, REFUSAL_PROPERTY)?;
     String::from_utf8(refusal).ok()
-}
-
-fn refused(command: CloseCommand) -> Reason {
-    match command {
-        CloseCommand::Close => Reason::RefusedByFilter,
-        CloseCommand::Cut(cutter) => cutter.into(),
-    }
 }
 
 #[cfg(test)]
