@@ -6,9 +6,10 @@ use tokio::sync::{oneshot, watch};
 
 use crate::control::lifecycle::{Drained, Phase};
 use crate::error::StartError;
+use crate::proxy::bound_listener::BoundListener;
 use crate::proxy::context::ListenerContext;
 use crate::proxy::shared_state::SharedState;
-use crate::proxy::sockets::{BoundListener, Share};
+use crate::proxy::socket_set::Share;
 use crate::proxy::worker::{self, WorkerArgs, WorkerHandle, WorkerListener};
 
 /// The workers that run one plan.

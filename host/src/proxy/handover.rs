@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use crate::proxy::bound_listener::BoundListener;
 use crate::proxy::shared_entries;
-use crate::proxy::sockets::BoundListener;
 use crate::takeover::channel::{Channel, MOST_FILES};
 use crate::takeover::error::TakeoverError;
 use crate::takeover::listener::Candidate;

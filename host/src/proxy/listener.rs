@@ -15,9 +15,9 @@ use crate::control::lifecycle::{Phase, reached};
 #[cfg(test)]
 use crate::fault::Fault;
 use crate::proxy::accept::{Clients, accept_ready, keep_accepting};
+use crate::proxy::bound_listener::Succession;
 use crate::proxy::context::{ListenerContext, WorkerContext};
 use crate::proxy::session;
-use crate::proxy::sockets::Succession;
 
 /// Accepts until another worker does so instead or the drain begins; then takes what
 /// the kernel has accepted already, so that nobody who got through is turned away.

@@ -2,6 +2,7 @@
 
 mod accept;
 mod admin;
+mod bound_listener;
 mod cluster_watch;
 mod connection;
 mod connection_limit;
@@ -23,7 +24,7 @@ mod requested_service;
 mod session;
 mod shared_entries;
 mod shared_state;
-mod sockets;
+mod socket_set;
 mod worker;
 
 #[cfg(test)]

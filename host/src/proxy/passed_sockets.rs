@@ -7,7 +7,7 @@ use rustix::net::sockopt::socket_acceptconn;
 
 use crate::error::StartError;
 use crate::plan::Plan;
-use crate::proxy::sockets::BoundListener;
+use crate::proxy::bound_listener::BoundListener;
 
 /// Listening sockets that a service manager has bound: systemd's `LISTEN_FDS`. A listener
 /// of the plan takes those on its address.

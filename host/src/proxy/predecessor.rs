@@ -12,8 +12,8 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
+use crate::proxy::bound_listener::BoundListener;
 use crate::proxy::shared_entries;
-use crate::proxy::sockets::BoundListener;
 use crate::takeover::channel::Channel;
 use crate::takeover::error::TakeoverError;
 use crate::takeover::listener::check;

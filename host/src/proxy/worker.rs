@@ -22,9 +22,9 @@ use crate::error::StartError;
 #[cfg(test)]
 use crate::fault::Fault;
 use crate::filters::backoff::Backoff;
+use crate::proxy::bound_listener::Succession;
 use crate::proxy::context::{ListenerContext, WorkerContext};
 use crate::proxy::shared_state::SharedState;
-use crate::proxy::sockets::Succession;
 use crate::proxy::{admin, listener};
 
 /// What a worker needs to begin.
