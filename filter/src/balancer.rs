@@ -2,14 +2,13 @@
 //!
 //! Nothing here reads a clock, opens a socket or writes a log, and nothing is
 //! decided here that an owner below can decide alone: each fact is handed to the
-//! pool, the connections, the prober or the sync, and what one learns to the
+//! pool, the connections, the monitor or the sync, and what one learns to the
 //! others. What the VMs of a process share goes through a [`Store`] that the caller
 //! hands in; see [`Balancer::sync`].
 
 use crate::balance::connections::{Connections, Progress};
 use crate::balance::listener::{ListenerId, Refusal};
-use crate::balance::order::{NewOrder, Order};
-use crate::balance::outage::{Logged, Outages, Situation};
+use crate::balance::order::NewOrder;
 use crate::balance::passive::{self, Ejection, Failure};
 use crate::balance::pool::Pool;
 use crate::balance::replica::{Replica, ReplicaId, ReplicaNames};
@@ -23,9 +22,10 @@ use crate::health::prober::Prober;
 use crate::health::verdict::Verdict;
 use crate::health::watch::Change;
 use crate::history::event::Event;
-use crate::history::replica_history::{Histories, ReplicaHistory};
+use crate::history::replica_history::ReplicaHistory;
 use crate::log_limit::LogLimit;
 use crate::metrics::Metrics;
+use crate::monitor::Monitor;
 use crate::printable::printable;
 use crate::random::Random;
 use crate::shared::board::{Lost, Store};
@@ -55,10 +55,7 @@ pub struct Balancer {
     /// What the other VMs counted when it was last taken in; `None`: not yet, or not for
     /// the replicas of this configuration.
     elsewhere: Option<HashMap<u64, Tally>>,
-    prober: Prober,
-    inspector: Inspector,
-    outages: Outages,
-    histories: Histories,
+    monitor: Monitor,
     sync: Sync,
     metrics: Metrics,
     refused: LogLimit,
@@ -74,12 +71,9 @@ impl Balancer {
     pub fn new(config: Config, seed: u64, unix_ms: u64) -> Balancer {
         let pool = Pool::new(&config, seed);
         let mut balancer = Balancer {
-            prober: Prober::new(&config, pool.ring(), unix_ms),
-            inspector: Inspector::new(&config, pool.ring()),
+            monitor: Monitor::new(&config, &pool, unix_ms),
             sync: Sync::new(Pace::new(config.health.interval_ms, pool.is_limited())),
             connections: Connections::default(),
-            outages: Outages::default(),
-            histories: Histories::default(),
             elsewhere: None,
             metrics: Metrics::default(),
             refused: LogLimit::default(),
@@ -104,16 +98,14 @@ impl Balancer {
         self.config = config;
         self.elsewhere = None;
         self.pool.configure(&self.config);
-        self.prober
-            .configure(&self.config, self.pool.ring(), self.unix_ms);
-        self.inspector.configure(&self.config, self.pool.ring());
+        self.monitor
+            .configure(&self.config, &self.pool, self.unix_ms);
         let interval_ms = self.config.health.interval_ms;
         self.sync
             .configure(Pace::new(interval_ms, self.pool.is_limited()));
         self.begin(now);
         if self.is_holder() {
-            self.prober.start(now);
-            self.inspector.start(now);
+            self.monitor.start(now);
         }
     }
 
@@ -176,7 +168,7 @@ impl Balancer {
 
     /// How many probes are under way.
     pub fn under_way(&self) -> usize {
-        self.prober.under_way()
+        self.monitor.prober().under_way()
     }
 
     /// Chooses for a new connection. `client` stands for the client's address; it
@@ -213,17 +205,17 @@ impl Balancer {
         match fact {
             Fact::Tick => self.tick(now),
             Fact::Answered(probe, response) => {
-                let change = self.prober.answered(probe, &response, reading, effects);
+                let change = self.monitor.answered(probe, &response, reading, effects);
                 self.take_changes(change, now);
             }
             Fact::NotSent(probe) => {
-                let change = self.prober.not_sent(probe, reading, effects);
+                let change = self.monitor.not_sent(probe, reading, effects);
                 self.take_changes(change, now);
             }
             Fact::Inspected(inspection, headers) => {
-                self.inspector
-                    .answered(inspection, &headers, reading, effects);
-                self.inspect(now);
+                self.monitor
+                    .inspected(inspection, &headers, reading, effects);
+                self.monitor.inspect(&self.pool, reading, effects);
             }
             Fact::Adopted(stream, listener, name) => {
                 if let Some(replica) = self.pool.id(name) {
@@ -260,15 +252,12 @@ impl Balancer {
 
     /// When to call again though nothing happens; `None`: never.
     pub fn next_wake(&self) -> Option<Moment> {
-        let (probe, inspection) = match self.is_holder() {
-            true => (
-                self.prober.next_wake(|id| is_left_alone(&self.pool, id)),
-                self.inspector.next_wake(),
-            ),
-            false => (None, None),
+        let asks = match self.is_holder() {
+            true => self.monitor.next_wake(&self.pool),
+            false => None,
         };
         let beat = Some(self.sync.beat_due());
-        let wakes = [self.pool.next_wake(), probe, inspection, beat];
+        let wakes = [self.pool.next_wake(), asks, beat];
         wakes.into_iter().flatten().min()
     }
 
@@ -288,13 +277,19 @@ impl Balancer {
             self.tell(store, now);
         }
         if self.is_holder()
-            && let Some(observations) = self.inspector.take_outcome()
+            && let Some(observations) = self.monitor.take_observations()
         {
             self.sync.leave_observations(store, &observations);
             self.gauge_clocks();
         }
         if self.is_holder() {
-            self.log_outages(store);
+            let (config, pool, effects) = (&self.config, &self.pool, &mut self.effects);
+            let outages = self
+                .monitor
+                .log_outages(config, pool, self.unix_ms, effects);
+            if let Some(outages) = outages {
+                self.sync.leave_outages(store, outages);
+            }
         }
         self.leave_events(store);
     }
@@ -314,33 +309,12 @@ impl Balancer {
         }
     }
 
-    /// Logs, for all VMs, that a port has no replica left, or has one again.
-    fn log_outages(&mut self, store: &mut impl Store) {
-        let situation = Situation {
-            config: &self.config,
-            pool: &self.pool,
-            prober: &self.prober,
-            unix_ms: self.unix_ms,
-        };
-        if self.outages.log(&situation, &mut self.effects) == Logged::Something {
-            self.sync.leave_outages(store, &self.outages);
-        }
-    }
-
     /// Tells the others what this VM found out, if it still is the one that probes.
     fn tell(&mut self, store: &mut impl Store, now: Moment) {
         let claim = self.sync.claim(store);
         let handover = self.sync.renew(store, &mut self.random, now);
         self.take_handover(handover, store, now);
-        if self.sync.must_announce() {
-            self.sync.announce(store, claim, &self.prober.verdicts());
-        }
-        if self.sync.are_details_due(now) {
-            let details = self.prober.details();
-            self.sync.leave_details(store, claim, &details, now);
-            self.sync
-                .leave_histories(store, claim, self.histories.all());
-        }
+        self.monitor.announce(&mut self.sync, store, claim, now);
         // Not left to the next connection.
         if self.sync.is_behind(store) {
             self.read_board(store, now);
@@ -371,7 +345,7 @@ impl Balancer {
             Handover::None if self.is_holder() => {}
             Handover::None => {
                 let verdicts = self.sync.read_verdicts(store);
-                for change in self.prober.read(&verdicts) {
+                for change in self.monitor.prober().read(&verdicts) {
                     self.set_verdict(change, now);
                 }
             }
@@ -435,9 +409,7 @@ impl Balancer {
             self.tell(store, now);
         }
         self.sync.retire(store);
-        self.prober.stop();
-        self.inspector.stop();
-        self.histories.stop();
+        self.monitor.stop();
         // Not only at the next heartbeat: there may be none.
         self.share_counts(store, now);
         if self.is_idle() {
@@ -450,12 +422,7 @@ impl Balancer {
     pub fn learn_details(&mut self, store: &mut impl Store) {
         let store = &mut self.scope.within(store);
         if !self.is_holder() {
-            let details = self.sync.read_details(store);
-            self.prober.learn(details);
-            let observations = self.sync.read_observations(store);
-            self.inspector.learn(observations);
-            let histories = self.sync.read_histories(store);
-            self.histories.learn(&histories);
+            self.monitor.learn(&self.sync, store);
         }
     }
 
@@ -476,17 +443,17 @@ impl Balancer {
 
     /// What is known of the replicas' health, to be shown.
     pub(crate) fn prober(&self) -> &Prober {
-        &self.prober
+        self.monitor.prober()
     }
 
     /// What the replicas' answers revealed, to be shown.
     pub(crate) fn inspector(&self) -> &Inspector {
-        &self.inspector
+        self.monitor.inspector()
     }
 
     /// What a replica has been through, to be shown.
     pub(crate) fn history(&self, replica: &Replica) -> ReplicaHistory {
-        self.histories.of(replica)
+        self.monitor.history(replica)
     }
 
     /// What all VMs counted of a replica, as far as this one knows.
@@ -501,37 +468,27 @@ impl Balancer {
 
     /// Begins with a configuration: the verdicts are those of the prober.
     fn begin(&mut self, now: Moment) {
-        let verdicts = self.prober.watches().iter().map(|watch| {
+        let verdicts = self.monitor.prober().watches().iter().map(|watch| {
             let change = watch.verdict();
             (change.replica, change.check, change.verdict)
         });
         self.pool
             .set_verdicts(self.config.checks.len(), verdicts, now);
-        self.histories.configure(&self.pool);
         self.metrics.declare(&self.config, &mut self.effects);
     }
 
     fn tick(&mut self, now: Moment) {
         let reading = self.reading(now);
-        let changes = self.prober.expire(reading, &mut self.effects);
+        let changes = self.monitor.expire(reading, &mut self.effects);
         self.take_changes(changes, now);
         self.pool.tick(now);
         if self.is_holder() {
-            let skips = |id| is_left_alone(&self.pool, id);
-            self.prober
-                .probe(now, &mut self.random, skips, &mut self.effects);
-            self.inspect(now);
+            self.monitor
+                .ask(&self.pool, &mut self.random, reading, &mut self.effects);
         }
         for stream in self.connections.take_unsettled(MOST_LOCATED, now) {
             self.effects.push(Effect::Locate(stream));
         }
-    }
-
-    /// Asks the replicas what is compared, as far as that is due.
-    fn inspect(&mut self, now: Moment) {
-        let reading = self.reading(now);
-        let skips = |id| is_left_alone(&self.pool, id);
-        self.inspector.inspect(reading, skips, &mut self.effects);
     }
 
     /// Takes in changes of verdicts that this VM found.
@@ -598,25 +555,15 @@ impl Balancer {
             Handover::None => {}
             Handover::Lost => {
                 self.sync.drop_news();
-                self.inspector.stop();
-                self.histories.stop();
-                let details = self.sync.read_details(store);
-                let verdicts = self.sync.read_verdicts(store);
-                for change in self.prober.leave(details, &verdicts) {
+                for change in self.monitor.leave(&self.sync, store) {
                     self.set_verdict(change, now);
                 }
             }
             Handover::Gained => {
-                let details = self.sync.read_details(store);
-                let verdicts = self.sync.read_verdicts(store);
-                for change in self.prober.take_over(details, &verdicts, now) {
+                let reading = self.reading(now);
+                for change in self.monitor.take_over(&self.sync, store, reading) {
                     self.set_verdict(change, now);
                 }
-                let observations = self.sync.read_observations(store);
-                self.inspector.take_over(observations, self.reading(now));
-                self.outages = self.sync.read_outages(store);
-                let histories = self.sync.read_histories(store);
-                self.histories.learn(&histories);
                 self.metrics.forget_gauges();
                 self.gauge_clocks();
             }
@@ -647,7 +594,7 @@ impl Balancer {
             .count(&self.pool, &self.connections, &mut self.effects);
         if self.is_holder() {
             self.metrics.gauge(&self.pool, &mut self.effects);
-            self.histories.look(&self.pool, &self.prober, now);
+            self.monitor.record(&self.pool, now);
         }
     }
 
@@ -676,7 +623,7 @@ impl Balancer {
     /// Reports how far the replicas' clocks are off, which a round of inspections alone
     /// changes.
     fn gauge_clocks(&mut self) {
-        let skews_ms = self.inspector.skews_ms();
+        let skews_ms = self.monitor.inspector().skews_ms();
         self.metrics
             .gauge_clocks(&self.pool, &skews_ms, &mut self.effects);
     }
@@ -695,12 +642,6 @@ impl Balancer {
             unix_ms: self.unix_ms,
         }
     }
-}
-
-/// Whether a replica is not to be probed.
-fn is_left_alone(pool: &Pool, id: ReplicaId) -> bool {
-    pool.get(id)
-        .is_none_or(|replica| replica.order() == Order::Maintenance)
 }
 
 /// No more connections than this are asked after in one tick.

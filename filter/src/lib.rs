@@ -24,6 +24,7 @@ pub mod health;
 pub mod history;
 pub mod log_limit;
 mod metrics;
+mod monitor;
 pub mod printable;
 pub mod random;
 pub mod registries;
