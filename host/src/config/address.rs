@@ -1,5 +1,6 @@
 //! Addresses, DNS names and ports.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
@@ -32,6 +33,10 @@ pub(super) struct PortName(pub(super) u16);
 
 impl Text for PortName {
     const PATTERN: &'static str = r"^[1-9][0-9]{0,4}$";
+
+    fn kind() -> Cow<'static, str> {
+        "a port".into()
+    }
 
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(r#"ports of the service as names, such as {"443": 8443}"#)
@@ -70,6 +75,10 @@ impl Text for Address {
         dns_name!(),
         ")$"
     );
+
+    fn kind() -> Cow<'static, str> {
+        "an IPv4 address, an IPv6 address or a DNS name, without a port".into()
+    }
 
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         let name = "an IPv4 address, an IPv6 address or a DNS name, without a port";
@@ -128,6 +137,10 @@ impl Text for Endpoint {
         "):[1-9][0-9]{0,4}$"
     );
 
+    fn kind() -> Cow<'static, str> {
+        "`IP:PORT`, `[IP]:PORT` or `NAME:PORT`".into()
+    }
+
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(
             r#"an address and a port, such as "10.0.0.11:443", "[::1]:443" or "web.internal:443""#,
@@ -162,6 +175,10 @@ pub(super) struct Fqdn(pub(super) String);
 impl Text for Fqdn {
     const PATTERN: &'static str = concat!("^(", ipv4!(), "|", dns_name!(), ")$");
 
+    fn kind() -> Cow<'static, str> {
+        "a DNS name or IPv4 address".into()
+    }
+
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(
             r#"the name clients use, without scheme, port or path, such as "dtr.example.com""#,
@@ -180,6 +197,10 @@ pub(super) struct ServerName(pub(super) String);
 
 impl Text for ServerName {
     const PATTERN: &'static str = concat!(r"^(\*\.)?(", dns_name!(), ")$");
+
+    fn kind() -> Cow<'static, str> {
+        "a DNS name, which may have `*.` before it".into()
+    }
 
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(
@@ -200,6 +221,10 @@ pub(super) struct Bind(pub(super) SocketAddr);
 impl Text for Bind {
     const PATTERN: &'static str =
         concat!(r"^(\[", ipv6!(), r"(%[0-9]+)?\]|", ipv4!(), "):[0-9]{1,5}$");
+
+    fn kind() -> Cow<'static, str> {
+        "an IP address and a port".into()
+    }
 
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(r#"an IP address and a port, such as "0.0.0.0:443" or "[::]:443""#)
@@ -226,6 +251,10 @@ impl Text for NameServer {
         ipv4!(),
         ")$"
     );
+
+    fn kind() -> Cow<'static, str> {
+        "an IP address, with a port where that is not 53".into()
+    }
 
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(

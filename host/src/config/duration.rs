@@ -22,6 +22,11 @@ impl<const MIN_MS: u64> BoundedDuration<MIN_MS> {
 impl<const MIN_MS: u64> Text for BoundedDuration<MIN_MS> {
     const PATTERN: &'static str = "^ *(0|[0-9][0-9A-Za-z. ]*[A-Za-z]) *$";
 
+    fn kind() -> Cow<'static, str> {
+        let least = self::text(Duration::from_millis(MIN_MS));
+        format!("a time, {least} and up").into()
+    }
+
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(r#"a time with its unit, such as "2s" or "500ms", "#)?;
         if MIN_MS > 0 {

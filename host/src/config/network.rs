@@ -1,5 +1,6 @@
 //! Networks of clients and proxies.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -15,6 +16,10 @@ pub(super) struct Network(IpNet);
 
 impl Text for Network {
     const PATTERN: &'static str = r"^[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?$";
+
+    fn kind() -> Cow<'static, str> {
+        "a network or an address".into()
+    }
 
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(
@@ -68,7 +73,7 @@ pub(super) fn read(given: &[Network], field: &str, problems: &mut Problems) -> O
 }
 
 /// Compared with one after the other.
-const MOST_NETWORKS: usize = 1000;
+pub(super) const MOST_NETWORKS: usize = 1000;
 
 deserialize_as_text!(Network);
 

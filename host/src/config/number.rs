@@ -107,7 +107,12 @@ impl<const MIN: u64, const MAX: u64> JsonSchema for Size<MIN, MAX> {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^[0-9]+(KiB|MiB|GiB)$" })
+        let (least, most) = (MIN >> 10, MAX >> 30);
+        json_schema!({
+            "type": "string",
+            "title": format!("a size, {least}KiB to {most}GiB"),
+            "pattern": "^[0-9]+(KiB|MiB|GiB)$",
+        })
     }
 }
 
@@ -171,6 +176,7 @@ impl JsonSchema for Statuses {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
+            "title": r#"a status, 100 to 599, or a range of them, such as `"200-399"`"#,
             "anyOf": [
                 { "type": "integer", "minimum": STATUSES.start(), "maximum": STATUSES.end() },
                 { "type": "string", "pattern": "^ *[1-5][0-9]{2} *(- *[1-5][0-9]{2} *)?$" },

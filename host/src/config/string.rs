@@ -1,5 +1,6 @@
 //! Names, tokens and headers of the file.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -11,6 +12,10 @@ pub(super) struct ReplicaName(pub(super) String);
 
 impl Text for ReplicaName {
     const PATTERN: &'static str = r"^(?:[0-9A-Za-z_-]|\.+[0-9A-Za-z_-])[0-9A-Za-z_.-]{0,62}$";
+
+    fn kind() -> Cow<'static, str> {
+        "1 to 63 of `A-Z a-z 0-9 . _ -`".into()
+    }
 
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(
@@ -31,6 +36,10 @@ pub(super) struct ServiceName(pub(super) String);
 impl Text for ServiceName {
     const PATTERN: &'static str = r"^(?:[0-9A-Za-z_-]|\.+[0-9A-Za-z_-])[0-9A-Za-z_.-]{0,252}$";
 
+    fn kind() -> Cow<'static, str> {
+        "1 to 253 of `A-Z a-z 0-9 . _ -`".into()
+    }
+
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(
             "a service's name of 1 to 253 letters, digits, dots, underscores and hyphens \
@@ -50,6 +59,10 @@ pub(super) struct RegistryId(pub(super) String);
 impl Text for RegistryId {
     const PATTERN: &'static str = r"^[!-~]{1,128}$";
 
+    fn kind() -> Cow<'static, str> {
+        "1 to 128 visible characters".into()
+    }
+
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("an id of 1 to 128 visible ASCII characters without spaces")
     }
@@ -66,6 +79,10 @@ pub(super) struct ClusterName(pub(super) String);
 
 impl Text for ClusterName {
     const PATTERN: &'static str = r"^[!-~]{1,255}$";
+
+    fn kind() -> Cow<'static, str> {
+        "1 to 255 visible characters".into()
+    }
 
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("a cluster's name of 1 to 255 visible ASCII characters without spaces")
@@ -84,6 +101,10 @@ pub(super) struct AbiName(pub(super) String);
 impl Text for AbiName {
     const PATTERN: &'static str = r"^[a-z0-9_]+$";
 
+    fn kind() -> Cow<'static, str> {
+        "a function of the ABI, such as `proxy_log`".into()
+    }
+
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(r#"a function of the ABI, such as "proxy_log" or "proxy_on_tick""#)
     }
@@ -100,6 +121,10 @@ pub(super) struct Token(pub(super) String);
 
 impl Text for Token {
     const PATTERN: &'static str = r"^[!-~]{8,512}$";
+
+    fn kind() -> Cow<'static, str> {
+        "8 to 512 visible characters".into()
+    }
 
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("a token of 8 to 512 visible ASCII characters without spaces")
@@ -118,6 +143,10 @@ pub(super) struct Pointer(pub(super) String);
 impl Text for Pointer {
     const PATTERN: &'static str = r"^(/|$)";
 
+    fn kind() -> Cow<'static, str> {
+        "a JSON pointer, such as `/status`".into()
+    }
+
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(r#"a JSON pointer, such as "/status""#)
     }
@@ -133,6 +162,10 @@ pub(super) struct HeaderName(pub(super) String);
 
 impl Text for HeaderName {
     const PATTERN: &'static str = r"^[0-9A-Za-z!#$%&'*+.^_`|~-]+$";
+
+    fn kind() -> Cow<'static, str> {
+        "a header's name".into()
+    }
 
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(
@@ -167,6 +200,10 @@ pub(super) struct HeaderValue(pub(super) String);
 
 impl Text for HeaderValue {
     const PATTERN: &'static str = r"^[ -~]*$";
+
+    fn kind() -> Cow<'static, str> {
+        "visible characters and spaces".into()
+    }
 
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("visible ASCII characters and spaces")

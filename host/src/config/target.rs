@@ -1,5 +1,6 @@
 //! What a check probes: scheme, port and path.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::address::PortName;
@@ -25,6 +26,10 @@ pub(super) enum Scheme {
 impl Text for Target {
     const PATTERN: &'static str =
         r"^([Hh][Tt][Tt][Pp][Ss]?:[1-9][0-9]{0,4}(/[!-~]*)?|[Tt][Cc][Pp]:[1-9][0-9]{0,4})$";
+
+    fn kind() -> Cow<'static, str> {
+        "`https:PORT/PATH`, `http:PORT/PATH` or `tcp:PORT`".into()
+    }
 
     fn expected(f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(r#"a target such as "https:443/_ping", "http:80/_ping" or "tcp:443""#)

@@ -1,6 +1,7 @@
 //! Values that are written as JSON strings: each refuses what is impossible while
 //! it is read, and names what was expected.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -9,6 +10,8 @@ use serde::de::{Deserializer, Error, Expected, Unexpected, Visitor};
 
 /// A value written as a JSON string.
 pub(super) trait Text: Sized {
+    /// What one is, in the few words of a table, for editors and the reference.
+    fn kind() -> Cow<'static, str>;
     /// What a right one looks like, with an example.
     fn expected(f: &mut fmt::Formatter) -> fmt::Result;
     /// `None`: not one.
@@ -53,7 +56,7 @@ impl<T: Text> Expected for Hinted<T> {
 
 /// The schema of any [`Text`].
 pub(super) fn schema<T: Text>() -> Schema {
-    json_schema!({ "type": "string", "pattern": T::PATTERN })
+    json_schema!({ "type": "string", "title": T::kind(), "pattern": T::PATTERN })
 }
 
 /// Makes types deserialize as the [`Text`] they are, and gives them its schema.
