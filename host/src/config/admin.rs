@@ -16,7 +16,7 @@ use serde::Deserialize;
 use super::address::Bind;
 use super::problems::Problems;
 use super::string::Token;
-use super::text::Text;
+use super::text::{PATH, Text};
 use super::verify::{read_certificates, read_pem};
 use super::words::Words;
 use crate::secret_file::{exposure, read_regular};
@@ -26,20 +26,23 @@ use crate::secret_file::{exposure, read_regular};
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Admin")]
 pub(super) struct AdminSpec {
-    /// Where /status, /_ping, /metrics and /ready are served: an IP address and a port.
+    /// Where `/status`, `/_ping`, `/metrics` and `/ready` are served.
     pub(super) bind: Bind,
-    /// The token every change needs, 8 to 512 visible characters; without one changes are
-    /// taken on loopback only [default: none].
+    /// The token every change needs; without one changes are taken on loopback only [default:
+    /// none].
     token: Option<Token>,
-    /// A file whose only line is the token, from the configuration's folder [default: none].
+    /// The file whose only line is the token; of `token`, `token_file` and `token_env` one at
+    /// most [default: none].
+    #[schemars(title = PATH)]
     token_file: Option<String>,
     /// The environment variable that holds the token [default: none].
+    #[schemars(title = "the name of a variable")]
     token_env: Option<String>,
-    /// What needs the token: changes, or all but /_ping and /ready [default: changes].
+    /// What needs the token: changes, or all but `/_ping` and `/ready` [default: `changes`].
     #[schemars(with = "Option<Words<Protect>>")]
     protect: Option<Protect>,
-    /// The certificate that clients are shown; left out, they speak in the clear [default:
-    /// none].
+    /// The certificate that clients are shown; they speak HTTPS then [default: none, clients
+    /// speak in the clear].
     tls: Option<AdminTlsSpec>,
 }
 
@@ -48,10 +51,12 @@ pub(super) struct AdminSpec {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "AdminTls")]
 struct AdminTlsSpec {
-    /// A PEM file of the certificate and what leads to its authority, from the
-    /// configuration's folder.
+    /// A PEM file of the certificate and what leads to its authority; read again with the
+    /// configuration.
+    #[schemars(title = PATH)]
     certificate: String,
-    /// A PEM file of its private key.
+    /// A PEM file of its private key; read again with it.
+    #[schemars(title = PATH)]
     key: String,
 }
 

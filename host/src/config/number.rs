@@ -176,7 +176,7 @@ impl JsonSchema for Statuses {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "title": r#"a status, 100 to 599, or a range of them, such as `"200-399"`"#,
+            "title": r#"100 to 599, or a range such as `"200-399"`"#,
             "anyOf": [
                 { "type": "integer", "minimum": STATUSES.start(), "maximum": STATUSES.end() },
                 { "type": "string", "pattern": "^ *[1-5][0-9]{2} *(- *[1-5][0-9]{2} *)?$" },

@@ -59,6 +59,11 @@ pub(super) fn schema<T: Text>() -> Schema {
     json_schema!({ "type": "string", "title": T::kind(), "pattern": T::PATTERN })
 }
 
+/// What a field is that takes a path.
+pub(super) const PATH: &str = "a path, from the configuration's folder";
+/// What a field is that says how a certificate is verified.
+pub(super) const VERIFY: &str = "`system`, `none`, or the path of a PEM file";
+
 /// Makes types deserialize as the [`Text`] they are, and gives them its schema.
 macro_rules! deserialize_as_text {
     ($($name:ty),*) => {$(

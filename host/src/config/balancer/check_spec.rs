@@ -7,26 +7,28 @@ use super::preset::Preset;
 use crate::config::number::Statuses;
 use crate::config::string::{HeaderName, HeaderValue, Pointer};
 use crate::config::target::Target;
+use crate::config::text::VERIFY;
 use crate::unique_map::UniqueMap;
 
 /// What is probed of each replica.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CheckSpec {
-    /// Path and expectations of a known registry [default: dtr].
+    /// Path and expectations of a known registry [default: that of the general `health`].
     pub(super) preset: Option<Preset>,
-    /// Where and how it is probed: https:PORT/PATH, http:PORT/PATH or tcp:PORT [default:
-    /// https:443 and the preset's path].
+    /// Where and how replicas are probed [default: the preset's].
     pub(super) target: Option<Target>,
-    /// Statuses of a healthy answer: numbers, or ranges such as "200-399" [default: the
-    /// preset's].
+    /// Statuses of a healthy answer [default: the preset's].
+    #[schemars(length(min = 1))]
     pub(super) statuses: Option<Vec<Statuses>>,
-    /// Sent with the request; not host [default: none].
+    /// Headers sent with the request; not `host`, which is the `fqdn`, nor those of the
+    /// connection [default: none].
     pub(super) headers: Option<UniqueMap<HeaderName, HeaderValue>>,
     /// What a JSON body must say [default: the preset's].
     pub(super) body: Option<BodySpec>,
-    /// How the certificate is checked when the target is https: system, none, or the path of
-    /// a PEM file, from the configuration's folder [default: system].
+    /// How the certificate is checked when the target is https: against the system's roots, not
+    /// at all, or against those of a PEM file [default: that of the general `health`].
+    #[schemars(title = VERIFY)]
     pub(super) verify: Option<String>,
 }
 
@@ -34,8 +36,9 @@ pub(super) struct CheckSpec {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BodySpec {
-    /// At this JSON pointer of the body ...
+    /// Where in the body the value stands; empty is the whole body.
     pub(super) pointer: Pointer,
-    /// ... stands this value.
+    /// The value that stands there in a healthy answer; another one is unhealthy, of another
+    /// type too.
     pub(super) healthy: serde_json::Value,
 }

@@ -21,15 +21,15 @@ pub(super) enum Preset {
     Harbor,
     /// Quay.
     Quay,
-    /// The registry of the CNCF's distribution project.
+    /// Distribution, the CNCF's registry.
     Distribution,
     /// Sonatype Nexus Repository.
     Nexus,
     /// GitLab's registry.
     Gitlab,
-    /// Any web server: `GET /` answered with 2xx.
+    /// Any web server.
     Http,
-    /// That a connection can be opened.
+    /// Anything that listens, on the first listener's port where none is 443.
     Tcp,
 }
 

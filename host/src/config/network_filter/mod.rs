@@ -10,7 +10,7 @@ use proxy_wasm_engine::{Profile, VmConfig};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub(super) use spec::{NetworkFilterSpec, load};
+pub(super) use spec::{MOST_FILTERS, NetworkFilterSpec, load};
 
 /// One filter of the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,40 +12,47 @@ use crate::config::duration::BoundedDuration;
 use crate::config::number::{BoundedInt, Size};
 use crate::config::problems::Problems;
 use crate::config::string::AbiName;
+use crate::config::text::PATH;
 
 /// One filter, of either form of the file.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NetworkFilter")]
 pub(in crate::config) struct NetworkFilterSpec {
-    /// The module: a path, from the configuration's folder.
+    /// The module: ABI 0.1.0, 0.2.0 or 0.2.1, in binary form.
+    #[schemars(title = PATH)]
     wasm: String,
-    /// Names it in logs; property plugin_name [default: the file's name].
+    /// Names it in logs; property `plugin_name` [default: the file's name].
+    #[schemars(title = "any text")]
     name: Option<String>,
-    /// Which root context; property plugin_root_id.
+    /// Which root context of the module; property `plugin_root_id` [default: empty].
     #[serde(default)]
+    #[schemars(title = "any text")]
     root_id: String,
-    /// What on_configure reads: a string as it stands, anything else as JSON.
+    /// What `on_configure` reads: a string as it stands, anything else as JSON [default:
+    /// empty].
     #[serde(default)]
     configuration: Value,
-    /// Filters of one vm_id share data and queues.
+    /// Filters of one `vm_id` share data and queues; of one module and the same settings below
+    /// they share a VM too [default: empty].
     #[serde(default)]
+    #[schemars(title = "any text")]
     vm_id: String,
-    /// What on_vm_start reads.
+    /// What `on_vm_start` reads: a string as it stands, anything else as JSON [default: empty].
     #[serde(default)]
     vm_configuration: Value,
-    /// Whose behaviour counts where Envoy and the specification disagree [default: envoy].
+    /// Whose behaviour counts where Envoy and the specification disagree [default: `envoy`].
     #[serde(default)]
     profile: ProfileName,
     /// The only host functions and callbacks it may use [default: all].
     capabilities: Option<Vec<AbiName>>,
-    /// Most linear memory, 64KiB to 4GiB [default: 64MiB].
+    /// Most linear memory [default: `64MiB`].
     memory: Option<Size<65_536, 4_294_967_296>>,
-    /// Longest a callback may run, at least 1ms [default: 500ms].
+    /// Longest a callback may run [default: `500ms`].
     time: Option<BoundedDuration<1>>,
-    /// Most log lines a second [default: no limit].
+    /// Most log lines a second; what is dropped is counted [default: no limit].
     log_limit: Option<BoundedInt<1, 1_000_000>>,
-    /// What a crash of its VM means [default: reload].
+    /// What a crash of its VM means [default: `reload`].
     #[serde(default)]
     failure: Failure,
 }
@@ -141,4 +148,4 @@ fn bytes(value: Value) -> Vec<u8> {
 const MAGIC: &[u8] = b"\0asm";
 
 /// A connection has a bit for each.
-const MOST_FILTERS: usize = 32;
+pub(in crate::config) const MOST_FILTERS: usize = 32;

@@ -13,12 +13,15 @@ use crate::config::string::ServiceName;
 #[schemars(rename = "Services")]
 pub(in crate::config) struct File {
     /// Several registries; a client gets the one whose name it asks for: in TLS (SNI), or as
-    /// Host over plain HTTP.
+    /// `Host` over plain HTTP/1.
+    #[schemars(length(min = 1))]
     pub(super) services: Vec<OwnFields>,
-    /// The service for clients that ask for none of the names, or for nothing [default: the
-    /// first].
+    /// The service of clients that ask for none of the names, or for nothing: TLS without SNI,
+    /// another protocol, HTTP/2 in the clear [default: the first].
+    #[schemars(title = "the name of a service")]
     pub(super) default: Option<ServiceName>,
-    /// How long a client may take to ask, at least 1ms; then it is closed [default: 10s].
+    /// How long a client may take to ask; then it is closed, with the reason `hello-timeout`
+    /// [default: `10s`].
     pub(super) hello_timeout: Option<BoundedDuration<1>>,
 }
 
@@ -27,10 +30,10 @@ pub(in crate::config) struct File {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Service")]
 pub(super) struct OwnFields {
-    /// Names it in /status and the metrics, and begins its replicas' names [default: its
-    /// fqdn].
+    /// Begins the names of its replicas: `quay/r1` in the log, the metrics, `/status` and `PUT
+    /// /replicas/quay/r1`; unique [default: its `fqdn`].
     pub(super) name: Option<ServiceName>,
-    /// What clients ask for besides the fqdn; *.example.com is every name that ends so
+    /// What clients ask for besides the `fqdn`; `*.example.com` is every name that ends so
     /// [default: none].
     #[serde(default)]
     pub(super) names: Vec<ServerName>,

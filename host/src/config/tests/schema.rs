@@ -72,6 +72,14 @@ impl Validator {
                 let pattern = Regex::new(&text_of(rule)).unwrap();
                 value.as_str().is_none_or(|text| pattern.is_match(text))
             }
+            "minItems" | "maxItems" => {
+                let count = value.as_array().map(|items| items.len() as u64);
+                let limit = rule.as_u64().unwrap();
+                count.is_none_or(|count| match word {
+                    "minItems" => count >= limit,
+                    _ => count <= limit,
+                })
+            }
             "items" => {
                 let mut items = value.as_array().into_iter().flatten();
                 items.all(|item| self.fits(rule, item))
@@ -273,8 +281,21 @@ fn schema_and_reader_refuse_the_same_wrong_files() {
         with(r#""filters": [{"wasm": "a.wasm", "capabilities": ["proxy-log"]}]"#),
         with(r#""filters": [{"wasm": "a.wasm", "profile": "nginx"}]"#),
         with(r#""$schema": 5"#),
+        with(r#""listeners": []"#),
+        with(r#""allow": []"#),
+        with(&format!(
+            r#""deny": [{}]"#,
+            ["\"10.0.0.1\""; 1001].join(",")
+        )),
+        with(&format!(
+            r#""filters": [{}]"#,
+            [r#"{"wasm": "x"}"#; 33].join(",")
+        )),
+        with(r#""health": {"statuses": []}"#),
+        with_replicas("[]"),
         chain("{}", ""),
         chain(r#"[{"name": "web"}]"#, ""),
+        chain(r#"[{"name": "web", "endpoints": []}]"#, ""),
         chain(r#"[{"name": "web", "endpoints": ["10.0.0.1"]}]"#, ""),
         chain(r#"[{"name": "we b", "endpoints": ["10.0.0.1:1"]}]"#, ""),
         chain(
@@ -287,6 +308,7 @@ fn schema_and_reader_refuse_the_same_wrong_files() {
         ),
         r#"{ "filters": [] }"#.to_owned(),
         r#"{ "services": 5 }"#.to_owned(),
+        services("", ""),
         services("{}", ""),
         services(r#"{"fqdn": "a.example"}"#, ""),
         service(r#""names": "b.example""#),
