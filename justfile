@@ -39,6 +39,10 @@ envoy:
     cargo run -- envoy --config envoy/dtr-lb.json --out target/envoy --wasm-path /etc/dtr-lb/dtr_lb_filter.wasm --system-roots /etc/ssl/certs/ca-certificates.crt && cp target/envoy/envoy.yaml envoy/envoy.yaml
     cargo run -- envoy --config envoy/dtr-lb.json --out target/envoy --kubernetes && install -m 644 target/envoy/kubernetes.yaml envoy/kubernetes.yaml
 
+# Write docs/reference.md again, from the types that read a configuration.
+reference:
+    DTR_LB_WRITE_REFERENCE=1 cargo test --workspace --test reference the_reference
+
 # Build the image, dtr-lb:latest, of nothing but the static binary.
 image:
     packaging/image
