@@ -259,6 +259,20 @@ fn another_secret_and_another_storage_are_told_apart() {
 }
 
 #[test]
+fn checks_that_only_connect_do_not_say_which_port_takes_uploads() {
+    let mut stage = registry_of_three();
+    stage.config["health"] = json!({ "preset": "tcp" });
+    let refused = stage.show(&["--repository", "demo/probe"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stdout);
+    let remedy = "no port is known: set health.target, such as \"https:443/_ping\"";
+    assert!(refused.stderr.contains(remedy), "{}", refused.stderr);
+    stage.config["health"] = json!({ "target": "https:443/_ping", "verify": "ca.pem" });
+    stage
+        .show(&["--repository", "demo/probe"])
+        .says("uploads to demo/probe");
+}
+
+#[test]
 fn storage_that_lags_is_a_warning() {
     let stage = registry_of_three();
     stage.replicas[2].set_deviation(Deviation {

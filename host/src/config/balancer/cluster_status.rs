@@ -84,7 +84,10 @@ fn check_for_password(checks: &[Check], trust: Trust) -> Result<&Check, &'static
     let any = || checks.iter().find(tls).or(checks.iter().find(is_http));
     match (verified, trust) {
         (Some(check), _) => Ok(check),
-        (None, Trust::Anybody) => any().ok_or("no check asks over HTTP, so that no port is known"),
+        (None, Trust::Anybody) => any().ok_or(
+            "no check asks over HTTP, so that no port is known: set health.target, such as \
+             \"https:443/_ping\"",
+        ),
         (None, Trust::Verified) => Err(
             "no check verifies a certificate, so that the password would go to any peer that answers: \
              give \"health\" an https target and a \"verify\" other than \"none\", or allow it \
