@@ -10,22 +10,17 @@ use dtr_lb::cluster_status::{Finding, Witness, findings, report, unasked};
 use dtr_lb::config::Config;
 use dtr_lb::survey::{SurveyOptions, cluster_views};
 
-use super::config_args::ConfigArgs;
 use super::discover;
 use super::failure::Failure;
 use super::log::Log;
 use super::output::print;
-use super::registry_login::{Login, RegistryLogin};
-use super::service_choice::ServiceChoice;
+use super::registry_args::RegistryArgs;
+use super::registry_login::Login;
 
 #[derive(Debug, Args)]
 pub(crate) struct ClusterStatus {
     #[command(flatten)]
-    config_args: ConfigArgs,
-    #[command(flatten)]
-    service: ServiceChoice,
-    #[command(flatten)]
-    login: RegistryLogin,
+    registry: RegistryArgs,
     /// Print one JSON object; host/README.md describes it.
     #[arg(long)]
     json: bool,
@@ -58,12 +53,12 @@ impl ClusterStatus {
 
     /// Asks the replicas of the registry that is meant.
     fn ask(&self, log: &Log) -> Result<Views, Failure> {
-        let (file, warnings) = discover::once(self.config_args.read()?)?;
+        let (file, warnings) = discover::once(self.registry.config_args.read()?)?;
         for warning in warnings {
             log.print(&format!("warning: {warning}"));
         }
-        let config = self.service.registry(&file)?;
-        let Some(login) = self.login.of(config)? else {
+        let config = self.registry.service.registry(&file)?;
+        let Some(login) = self.registry.login.of(config)? else {
             return Err(usage(
                 "say who asks, with --user and --password-file, or with \"cluster_status\" in \
                  the configuration",

@@ -24,6 +24,7 @@ mod order;
 mod output;
 mod panic_hook;
 mod progress;
+mod registry_args;
 mod registry_login;
 mod reload;
 mod run;

@@ -18,23 +18,17 @@ use serde_json::json;
 
 use super::check::{look_up, probe};
 use super::cluster_status;
-use super::config_args::ConfigArgs;
 use super::discover;
 use super::failure::Failure;
 use super::output::print;
-use super::registry_login::RegistryLogin;
-use super::service_choice::ServiceChoice;
+use super::registry_args::RegistryArgs;
 use balancer::Balancer;
 use report::{Report, Strictness};
 
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
     #[command(flatten)]
-    config_args: ConfigArgs,
-    #[command(flatten)]
-    service: ServiceChoice,
-    #[command(flatten)]
-    login: RegistryLogin,
+    registry: RegistryArgs,
     /// Also begin an empty upload to this repository at each replica, ask the others for it,
     /// and delete it: --user has to be one who may push there.
     #[arg(long, value_name = "REPOSITORY")]
@@ -70,8 +64,8 @@ impl Doctor {
             true => Strictness::WarningsAreErrors,
             false => Strictness::Lenient,
         };
-        let mut report = Report::new(self.config_args.name(), strictness);
-        match self.config_args.read() {
+        let mut report = Report::new(self.registry.config_args.name(), strictness);
+        match self.registry.config_args.read() {
             Ok(file) => self.look_at(file, &mut report)?,
             // Of a configuration that is wrong, nobody knows whom it means.
             Err(errors) => report.refuse(&errors),
@@ -96,7 +90,7 @@ impl Doctor {
             report.extend(balancer.differences(&file, &survey));
             report.extend(replicas::findings(&survey, &balancer.taken_out()));
         }
-        report.extend(balancer.findings(self.config_args.file()));
+        report.extend(balancer.findings(self.registry.config_args.file()));
         match balancer.server() {
             Some(server) => report.looked_at(format!("the balancer at {server}")),
             None => report.left_out("a running balancer: none answers"),
@@ -113,13 +107,14 @@ impl Doctor {
 
     /// What the registry says of its own replicas.
     fn ask_registry(&self, file: &ConfigFile, report: &mut Report) -> Result<(), Failure> {
-        let asked: Vec<&Config> = match self.login.is_given() || self.service.is_given() {
-            true => vec![self.service.registry(file)?],
-            false => file.registries().iter().collect(),
-        };
+        let asked: Vec<&Config> =
+            match self.registry.login.is_given() || self.registry.service.is_given() {
+                true => vec![self.registry.service.registry(file)?],
+                false => file.registries().iter().collect(),
+            };
         let mut is_asked = false;
         for config in asked {
-            if let Some(login) = self.login.of(config)? {
+            if let Some(login) = self.registry.login.of(config)? {
                 report.extend(login.warning.as_deref().map(configuration::exposed));
                 let views = cluster_status::ask(config, &login)?;
                 report.extend(cluster::findings(config, &views.found));
@@ -140,8 +135,8 @@ impl Doctor {
         file: &ConfigFile,
         report: &mut Report,
     ) -> Result<(), Failure> {
-        let config = self.service.registry(file)?;
-        let (credentials, through) = match self.login.of(config)? {
+        let config = self.registry.service.registry(file)?;
+        let (credentials, through) = match self.registry.login.of(config)? {
             Some(login) => (Some(login.credentials), login.check),
             // Without a password, it does not matter who answers.
             None => (
