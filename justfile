@@ -71,6 +71,10 @@ prove-package *args:
 dist:
     packaging/dist
 
+# Build the book: target/book/index.html.
+book:
+    .ci/book
+
 # Format everything.
 fmt:
     cargo fmt --all

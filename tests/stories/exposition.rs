@@ -71,7 +71,7 @@ struct Family {
 
 /// What the tables of the reference say.
 fn reference() -> BTreeMap<String, Family> {
-    let text = read("host/README.md");
+    let text = read("docs/metrics.md");
     let rows = text.lines().filter_map(|line| {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
         let [_, name, kind, labels, ..] = cells[..] else {

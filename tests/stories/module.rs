@@ -10,7 +10,7 @@ on_envoy!(the_filter_is_fetched_from_a_server, |world| {
     let replica = world.replica(Replica::healthy()).await;
     let config = json!({ "replicas": [replica.config()] });
 
-    // As envoy/README.md has it.
+    // As docs/envoy.md has it.
     let address = server.address();
     let remote = json!({
         "http_uri": {

@@ -21,7 +21,7 @@ use super::registry_login::Login;
 pub(crate) struct ClusterStatus {
     #[command(flatten)]
     registry: RegistryArgs,
-    /// Print one JSON object; host/README.md describes it.
+    /// Print one JSON object; docs/health.md describes it.
     #[arg(long)]
     json: bool,
 }

@@ -11,7 +11,7 @@ use super::failure::Failure;
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("configuration").required(true).args(["config", "fqdn"])))]
 pub(crate) struct ConfigArgs {
-    /// The configuration, a JSON file, or - for standard input; host/README.md
+    /// The configuration, a JSON file, or - for standard input; docs/reference.md
     /// describes its fields.
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,

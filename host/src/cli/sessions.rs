@@ -25,7 +25,7 @@ pub(crate) struct Sessions {
     /// End those of this replica, at once and in the middle of whatever they do.
     #[arg(long, value_name = "NAME")]
     kill: Option<String>,
-    /// Print one JSON object; host/README.md describes it.
+    /// Print one JSON object; docs/admin.md describes it.
     #[arg(long)]
     json: bool,
 }

@@ -16,17 +16,21 @@ pub(super) fn link(definition: &str, field: &str) -> Option<String> {
 
 /// The field, what is said there, and where that is.
 pub(super) const LINKS: [(&str, &str, &str); 33] = [
-    ("Balancer.passive", "passive checks", "health.md"),
-    ("Balancer.health", "health", "health.md"),
+    (
+        "Balancer.passive",
+        "passive checks",
+        "health.md#passive-checks",
+    ),
+    ("Balancer.health", "health checks", "health.md"),
     (
         "Balancer.compare_interval",
         "replicas that differ",
-        "health.md",
+        "health.md#replicas-that-differ",
     ),
     (
         "Balancer.cluster_status",
-        "the registry's own word",
-        "health.md",
+        "the registry's own view",
+        "health.md#the-registrys-own-view",
     ),
     ("Balancer.admin", "the admin listener", "admin.md"),
     ("Balancer.state_dir", "orders", "operate.md#orders"),

@@ -35,7 +35,7 @@ pub(crate) struct Check {
     /// Take warnings for errors.
     #[arg(long)]
     strict: bool,
-    /// Print one JSON object; host/README.md describes it.
+    /// Print one JSON object; docs/check.md describes it.
     #[arg(long)]
     json: bool,
 }

@@ -36,7 +36,7 @@ pub(crate) struct Doctor {
     /// Take warnings for errors.
     #[arg(long)]
     strict: bool,
-    /// Print one JSON object; host/README.md describes it.
+    /// Print one JSON object; docs/doctor.md describes it.
     #[arg(long)]
     json: bool,
 }

@@ -14,7 +14,7 @@ pub(super) fn only_balancer(file: ConfigFile) -> Result<ConfigFile, Failure> {
     let Some(first) = file.registries().first() else {
         return Err(Failure::Usage(anyhow!(
             "a chain of filters is {only_run}; write its listener for Envoy by hand, as \
-             envoy/README.md shows"
+             docs/envoy.md shows"
         )));
     };
     if !first.filters.is_empty() {

@@ -28,7 +28,7 @@ pub(crate) struct Status {
     /// How often, with --watch.
     #[arg(long, value_name = "TIME", default_value = "2s", requires = "watch", value_parser = interval)]
     interval: Duration,
-    /// Print /status as it is; host/README.md describes it.
+    /// Print /status as it is; docs/admin.md describes it.
     #[arg(long)]
     json: bool,
 }

@@ -131,10 +131,13 @@ fn the_schema_accepts_every_example() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
     let mut examples = vec![read("envoy/dtr-lb.json")];
-    for document in ["README.md", "host/README.md"] {
-        let text = read(document);
-        let blocks = text.split("```json").skip(1);
-        examples.extend(blocks.map(|block| block.split("```").next().unwrap().to_owned()));
+    for page in std::fs::read_dir(root.join("docs")).unwrap() {
+        let path = page.unwrap().path();
+        if path.extension().is_some_and(|it| it == "md") {
+            let text = std::fs::read_to_string(path).unwrap();
+            let blocks = text.split("```json").skip(1);
+            examples.extend(blocks.map(|block| block.split("```").next().unwrap().to_owned()));
+        }
     }
     let validator = Validator::new();
     for example in &examples {

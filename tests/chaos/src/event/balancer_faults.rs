@@ -100,7 +100,7 @@ const CRASHES: Event = Event {
     absent: &[
         (
             Kind::Envoy,
-            "a crash closes all connections of its worker; see envoy/README.md",
+            "a crash closes all connections of its worker; see docs/envoy-differences.md",
         ),
         (Kind::Haproxy, "it has no such filters"),
         (Kind::Nginx, "it has no such filters"),
