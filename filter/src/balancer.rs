@@ -12,6 +12,7 @@ use crate::balance::order::NewOrder;
 use crate::balance::passive::{self, Ejection, Failure};
 use crate::balance::pool::Pool;
 use crate::balance::replica::{Replica, ReplicaId, ReplicaNames};
+use crate::balance::replica_counts::Learned;
 use crate::balance::stream::StreamId;
 use crate::balance::tally::Tally;
 use crate::compare::inspector::Inspector;
@@ -29,12 +30,10 @@ use crate::monitor::Monitor;
 use crate::printable::printable;
 use crate::random::Random;
 use crate::shared::board::{Lost, Store};
-use crate::shared::member::Others;
 use crate::shared::pace::Pace;
 use crate::shared::scope::Scope;
 use crate::shared::sync::{Handover, Sync};
 use crate::time::{Moment, Reading};
-use std::collections::HashMap;
 
 /// What a connection gets.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,9 +51,6 @@ pub struct Balancer {
     scope: Scope,
     pool: Pool,
     connections: Connections,
-    /// What the other VMs counted when it was last taken in; `None`: not yet, or not for
-    /// the replicas of this configuration.
-    elsewhere: Option<HashMap<u64, Tally>>,
     monitor: Monitor,
     sync: Sync,
     metrics: Metrics,
@@ -74,7 +70,6 @@ impl Balancer {
             monitor: Monitor::new(&config, &pool, unix_ms),
             sync: Sync::new(Pace::new(config.health.interval_ms, pool.is_limited())),
             connections: Connections::default(),
-            elsewhere: None,
             metrics: Metrics::default(),
             refused: LogLimit::default(),
             random: Random::seeded(seed),
@@ -96,7 +91,7 @@ impl Balancer {
             return;
         }
         self.config = config;
-        self.elsewhere = None;
+        self.connections.counts_mut().forget_learned();
         self.pool.configure(&self.config);
         self.monitor
             .configure(&self.config, &self.pool, self.unix_ms);
@@ -413,7 +408,7 @@ impl Balancer {
         // Not only at the next heartbeat: there may be none.
         self.share_counts(store, now);
         if self.is_idle() {
-            let mine = self.counted();
+            let mine = self.connections.counts().by_key(&self.pool);
             self.sync.end_counts(store, &mine);
         }
     }
@@ -570,25 +565,14 @@ impl Balancer {
         }
     }
 
-    /// What this VM counted, by replica's key.
-    fn counted(&self) -> Vec<(u64, Tally)> {
-        let counted = self.pool.replicas().map(|(id, replica)| {
-            let here = self.connections.counts().here(id);
-            (replica.key, here)
-        });
-        counted
-            .filter(|(_, here)| *here != Tally::default())
-            .collect()
-    }
-
     /// Shares this VM's counts, learns the others', and reports both.
     fn share_counts(&mut self, store: &mut impl Store, now: Moment) {
-        let mine = self.counted();
-        if let Some((tallies, others)) = self.sync.share_counts(store, &mine, now)
-            && self.elsewhere.as_ref() != Some(&tallies)
-        {
-            self.take_elsewhere(&tallies, others, now);
-            self.elsewhere = Some(tallies);
+        let mine = self.connections.counts().by_key(&self.pool);
+        if let Some((tallies, others)) = self.sync.share_counts(store, &mine, now) {
+            let counts = self.connections.counts_mut();
+            for learned in counts.learn(&self.pool, tallies, others) {
+                self.take_learned(learned, now);
+            }
         }
         self.metrics
             .count(&self.pool, &self.connections, &mut self.effects);
@@ -598,25 +582,15 @@ impl Balancer {
         }
     }
 
-    /// Takes in what the other VMs counted, by replica's key.
-    fn take_elsewhere(&mut self, tallies: &HashMap<u64, Tally>, others: Others, now: Moment) {
-        for id in self.pool.ids() {
-            let Some(replica) = self.pool.get(id) else {
-                continue;
-            };
-            let tally = tallies.get(&replica.key).copied().unwrap_or_default();
-            let before = self.connections.set_elsewhere(id, tally);
-            if before.active != tally.active {
-                self.update_active([Some(id), None], now);
-            }
-            let failures = tally.failures.saturating_sub(before.failures);
-            let unserved = tally.unserved.saturating_sub(before.unserved);
-            if others == Others::Known && failures > 0 {
-                self.take_failures(id, Failure::Connect, failures, now);
-            }
-            if others == Others::Known && unserved > 0 {
-                self.take_failures(id, Failure::Unserved, unserved, now);
-            }
+    /// Takes in what the other VMs counted of a replica.
+    fn take_learned(&mut self, learned: Learned, now: Moment) {
+        let id = learned.replica;
+        self.update_active([learned.changed, None], now);
+        if learned.failures > 0 {
+            self.take_failures(id, Failure::Connect, learned.failures, now);
+        }
+        if learned.unserved > 0 {
+            self.take_failures(id, Failure::Unserved, learned.unserved, now);
         }
     }
 

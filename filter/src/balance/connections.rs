@@ -4,7 +4,6 @@ use super::listener::ListenerId;
 use super::replica::{ReplicaId, ReplicaNames};
 use super::replica_counts::ReplicaCounts;
 use super::stream::{Blame, Opening, StreamId, UpstreamOutcome};
-use super::tally::Tally;
 use super::unsettled::{Settled, Unsettled};
 use crate::random;
 use crate::time::Moment;
@@ -187,9 +186,9 @@ impl Connections {
         &self.counts
     }
 
-    /// Takes in what the other VMs counted of a replica; what it was before.
-    pub(crate) fn set_elsewhere(&mut self, id: ReplicaId, tally: Tally) -> Tally {
-        self.counts.set_elsewhere(id, tally)
+    /// The same, to take in what the other VMs counted.
+    pub(crate) fn counts_mut(&mut self) -> &mut ReplicaCounts {
+        &mut self.counts
     }
 
     /// The connection opened last.

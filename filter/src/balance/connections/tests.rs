@@ -256,24 +256,3 @@ fn one_that_began_before_the_vm_is_open_and_was_counted() {
         "the VM before it counted them"
     );
 }
-
-#[test]
-fn the_other_vms_counts_are_added() {
-    let mut connections = Connections::default();
-    connections.opened(STREAM, LISTENER, ReplicaId(2));
-    let tally = Tally {
-        active: 4,
-        connections: 9,
-        failures: 1,
-        unserved: 2,
-    };
-    assert_eq!(
-        connections.set_elsewhere(ReplicaId(2), tally),
-        Tally::default()
-    );
-    assert_eq!(connections.counts().everywhere(ReplicaId(2)).active, 5);
-    assert_eq!(
-        connections.set_elsewhere(ReplicaId(2), Tally::default()),
-        tally
-    );
-}
