@@ -110,57 +110,73 @@ impl<'a> Pairs<'a> {
 
     fn faults(&self) -> Vec<UploadFinding> {
         let most = listed(&self.most.iter().copied().collect::<Vec<_>>());
-        let secret = self.fault(|seen| matches!(seen, Seen::OtherSecret).then_some(""));
-        let secret = secret.map(|(odd, _)| UploadFinding {
-            kind: UploadFindingKind::OtherSecret,
-            text: format!(
-                "{} refuses uploads that were begun at {most}, or they refuse its own \
-                 (BLOB_UPLOAD_INVALID): another secret has signed them; give all replicas the same \
-                 \"http.secret\", or pushes fail whenever their requests reach both",
-                titled(&odd)
-            ),
-            replicas: odd,
-        });
-        let storage = self.fault(|seen| matches!(seen, Seen::NotStored).then_some(""));
-        let storage = storage.map(|(odd, _)| UploadFinding {
-            kind: UploadFindingKind::NotShared,
-            text: format!(
-                "{} does not know uploads that were begun at {most}, or they do not know its own, \
-                 for 3 s at least: they do not share their storage, or it lags; have all replicas \
-                 use one storage, or pushes and pulls fail whenever their requests reach both",
-                titled(&odd)
-            ),
-            replicas: odd,
-        });
-        let login = self.fault(|seen| match seen {
-            Seen::LoginRefused(why) => Some(why.as_str()),
-            _ => None,
-        });
-        let login = login.map(|(odd, why)| UploadFinding {
-            kind: UploadFindingKind::LoginRefused,
-            text: format!(
-                "{} answers {why} to a login that {most} has given or taken; give all replicas the \
-                 same users and the same keys of the token service",
-                titled(&odd)
-            ),
-            replicas: odd,
-        });
-        let failed = self.fault(|seen| match seen {
-            Seen::Failed(why) => Some(why.as_str()),
-            _ => None,
-        });
-        let failed = failed.map(|(odd, why)| UploadFinding {
-            kind: UploadFindingKind::Failed,
-            text: format!(
-                "between {} and {most} an upload can't be asked for: {why}; look into their logs",
-                titled(&odd)
-            ),
-            replicas: odd,
-        });
-        [secret, storage, login, failed]
-            .into_iter()
-            .flatten()
-            .collect()
+        let secret = self.finding(
+            UploadFindingKind::OtherSecret,
+            |seen| matches!(seen, Seen::OtherSecret).then_some(""),
+            |odd, _| {
+                format!(
+                    "{odd} refuses uploads that were begun at {most}, or they refuse its own \
+                     (BLOB_UPLOAD_INVALID): another secret has signed them; give all replicas the \
+                     same \"http.secret\", or pushes fail whenever their requests reach both"
+                )
+            },
+        );
+        let storage = self.finding(
+            UploadFindingKind::NotShared,
+            |seen| matches!(seen, Seen::NotStored).then_some(""),
+            |odd, _| {
+                format!(
+                    "{odd} does not know uploads that were begun at {most}, or they do not know its \
+                     own, for 3 s at least: they do not share their storage, or it lags; have all \
+                     replicas use one storage, or pushes and pulls fail whenever their requests \
+                     reach both"
+                )
+            },
+        );
+        let login = self.finding(
+            UploadFindingKind::LoginRefused,
+            |seen| match seen {
+                Seen::LoginRefused(why) => Some(why.as_str()),
+                _ => None,
+            },
+            |odd, why| {
+                format!(
+                    "{odd} answers {why} to a login that {most} has given or taken; give all \
+                     replicas the same users and the same keys of the token service"
+                )
+            },
+        );
+        let failed = self.finding(
+            UploadFindingKind::Failed,
+            |seen| match seen {
+                Seen::Failed(why) => Some(why.as_str()),
+                _ => None,
+            },
+            |odd, why| {
+                format!(
+                    "between {odd} and {most} an upload can't be asked for: {why}; look into their \
+                     logs"
+                )
+            },
+        );
+        let found = [secret, storage, login, failed];
+        found.into_iter().flatten().collect()
+    }
+
+    /// What is found where there is a fault of this kind. `text` is given the replicas, and
+    /// the text of the first fault.
+    fn finding(
+        &self,
+        kind: UploadFindingKind,
+        is_it: impl Fn(&'a Seen) -> Option<&'a str>,
+        text: impl Fn(&str, &str) -> String,
+    ) -> Option<UploadFinding> {
+        let (replicas, why) = self.fault(is_it)?;
+        Some(UploadFinding {
+            kind,
+            text: text(&titled(&replicas), why),
+            replicas,
+        })
     }
 
     /// The replicas between which and most there is a fault of this kind, or else those
