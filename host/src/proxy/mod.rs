@@ -16,6 +16,7 @@ mod main_thread;
 pub(crate) mod options;
 mod order_file;
 pub(crate) mod passed_sockets;
+mod pause;
 pub(crate) mod predecessor;
 mod preface;
 mod proxied_client;

@@ -4,11 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
-use std::time::Duration;
 
-use tokio::io::Interest;
 use tokio::net::TcpStream;
-use tokio::time::sleep;
 use tracing::{debug, error, info};
 
 use crate::caught_panic::CaughtPanic;
@@ -18,18 +15,18 @@ use crate::fault::Fault;
 use crate::filters::chain_state::Step;
 use crate::filters::connection_info::ConnectionInfo;
 use crate::metrics::{OpenCount, Reason};
-use crate::net::forward::{Early, Forward, ForwardHooks, MOST_HELD, Outcome};
+use crate::net::forward::{Early, Forward, Outcome};
 use crate::net::proxy_header::SignatureWatch;
-use crate::net::socket::read_some;
 use crate::proxy::connection::Connection;
 use crate::proxy::context::{ListenerContext, WorkerContext};
 use crate::proxy::landing::Landing;
+use crate::proxy::pause;
 use crate::proxy::preface::Preface;
 use crate::upstream::cluster::Target;
 use dtr_lb_filter::contract::REFUSAL_PROPERTY;
+use proxy_wasm_engine::Peer;
 use proxy_wasm_engine::envoy::STEERING_KEY;
 use proxy_wasm_engine::envoy::response_flag::UPSTREAM_REMOTE_RESET;
-use proxy_wasm_engine::{Direction, End, Peer};
 
 /// Serves one connection. It counts as open from now on, not from the first poll:
 /// a limit or a drain must not overlook it.
@@ -82,7 +79,8 @@ impl Session {
         let mut step = self.open(&mut early);
         // On the heap: few connections wait.
         if self.is_held(step) {
-            (step, early) = match Box::pin(self.wait(client, step, early)).await {
+            (step, early) = match Box::pin(pause::wait(&self.connection, client, step, early)).await
+            {
                 Ok(let_go) => let_go,
                 Err(reason) => return reason,
             };
@@ -181,48 +179,6 @@ impl Session {
         }
     }
 
-    /// Waits while a filter holds the connection. As in Envoy the client is read
-    /// meanwhile, and filters that see what it sends may let it pass.
-    async fn wait(
-        &self,
-        client: &TcpStream,
-        mut step: Step,
-        mut early: Early,
-    ) -> Result<(Step, Early), Reason> {
-        let connection = &self.connection;
-        let chain_state = &connection.chain_state;
-        let timeouts = &connection.listener.timeouts;
-        while let Step::Held(at) = step {
-            let Early { bytes, end } = &mut early;
-            let more = *end == End::More && bytes.len() < MOST_HELD;
-            let (limit, reason) = match end {
-                End::More => (timeouts.idle, Reason::Idle),
-                End::Last => (timeouts.half_closed(), Reason::HalfClosed),
-            };
-            step = tokio::select! {
-                biased;
-                resumed = connection.control().until_resumed(at) => {
-                    resumed.map_err(Reason::refused)?;
-                    chain_state.resume_down(connection, at, bytes, *end)
-                }
-                read = read_some(client, bytes), if more => {
-                    match read {
-                        Ok(0) => *end = End::Last,
-                        Ok(read) => connection.took(Direction::Downstream, read),
-                        Err(_) => return Err(Reason::ClientReset),
-                    }
-                    chain_state.down(connection, 0, bytes, *end)
-                }
-                // Nobody reads what would tell.
-                _ = client.ready(Interest::ERROR), if !more => {
-                    return Err(Reason::ClientReset);
-                }
-                () = silence(limit) => return Err(reason),
-            };
-        }
-        Ok((step, early))
-    }
-
     /// The one exit: counts, shows the filters the end, and logs why.
     fn close(self, reason: Reason) {
         let peer = match reason {
@@ -280,14 +236,6 @@ fn forward<'a>(
 ) -> Forward<'a, Connection> {
     Forward::new(client, replica, &connection.worker.buffers, connection)
         .timeouts(&connection.listener.timeouts)
-}
-
-/// Over after this long; `None`: never.
-async fn silence(limit: Option<Duration>) {
-    match limit {
-        Some(limit) => sleep(limit).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// A dash for none.
