@@ -12,7 +12,9 @@ use tokio::time::Instant;
 use tracing::warn;
 
 /// Counts the open connections of a process or of a listener against a limit. Who
-/// finds no place waits in line, whichever worker accepted it.
+/// finds no place waits in line, whichever worker accepted it. A worker accepts the next
+/// client of a listener when the one before it has its place: each worker's kernel queue is
+/// served in order, and the queues take turns, however long each is.
 #[derive(Default)]
 pub(crate) struct Admission {
     open: AtomicUsize,
