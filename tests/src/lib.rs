@@ -39,6 +39,7 @@ mod http;
 mod load;
 mod log;
 mod metrics;
+pub mod namespace;
 mod noise;
 mod operator;
 mod ping;

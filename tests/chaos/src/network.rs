@@ -1,12 +1,10 @@
 //! Where it all happens: a network namespace of its own, or this machine's loopback.
 
-use std::ffi::CString;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use dtr_lb_tests::namespace::{self, ip};
 
 use crate::process::this_program;
 
@@ -32,17 +30,17 @@ impl Network {
         if let Err(error) = ip(&["-V"]) {
             return Ok(Self::Loopback(format!("no `ip` here: {error}")));
         }
-        if let Err(error) = unshare() {
+        if let Err(error) = namespace::unshare() {
             return Ok(Self::Loopback(format!("no namespaces here: {error}")));
         }
-        go_on_as_first()?;
+        namespace::go_on_as_first().context("the first process of the namespace")?;
         ip(&["link", "set", "lo", "up"])?;
         // A rule before the one for this machine's own addresses can then drop
         // what one of them sends.
         ip(&["rule", "add", "pref", "1000", "lookup", "local"])?;
         ip(&["rule", "del", "pref", "0", "lookup", "local"])?;
-        mount(resolv_conf, Path::new("/etc/resolv.conf")).context("mounting resolv.conf")?;
-        mount_proc().context("mounting /proc")?;
+        let place = Path::new("/etc/resolv.conf");
+        namespace::bind(resolv_conf, place).context("mounting resolv.conf")?;
         Ok(Self::Private)
     }
 
@@ -133,107 +131,5 @@ fn taken(port: u16) -> bool {
     known
 }
 
-fn unshare() -> io::Result<()> {
-    let ours = libc::CLONE_NEWNET | libc::CLONE_NEWNS | libc::CLONE_NEWPID;
-    // SAFETY: a bare system call that takes no memory.
-    if unsafe { libc::unshare(ours) } == 0 {
-        return Ok(());
-    }
-    // SAFETY: bare system calls that take no memory.
-    let (user, group) = unsafe { (libc::getuid(), libc::getgid()) };
-    // SAFETY: as above. In a user namespace anybody may have a network of their own.
-    if unsafe { libc::unshare(ours | libc::CLONE_NEWUSER) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    std::fs::write("/proc/self/setgroups", "deny")?;
-    std::fs::write("/proc/self/uid_map", format!("0 {user} 1"))?;
-    std::fs::write("/proc/self/gid_map", format!("0 {group} 1"))
-}
-
-/// Returns in a child, the first process of the new namespace, which ends with this
-/// one; this one ends as the child does.
-fn go_on_as_first() -> io::Result<()> {
-    // SAFETY: the process has one thread, so that no lock is held in the child.
-    let child = unsafe { libc::fork() };
-    match child {
-        -1 => Err(io::Error::last_os_error()),
-        0 => {
-            // SAFETY: a bare system call that takes no memory.
-            match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) } {
-                0 => Ok(()),
-                _ => Err(io::Error::last_os_error()),
-            }
-        }
-        _ => {
-            let mut status = 0;
-            // SAFETY: the status is ours and outlives the call; the child is too.
-            while unsafe { libc::waitpid(child, &raw mut status, 0) } == -1 {
-                let error = io::Error::last_os_error();
-                if error.kind() != io::ErrorKind::Interrupted {
-                    return Err(error);
-                }
-            }
-            // Without destructors: what they would undo is the child's.
-            std::process::exit(if libc::WIFEXITED(status) {
-                libc::WEXITSTATUS(status)
-            } else {
-                KILLED
-            })
-        }
-    }
-}
-
-/// Has `/proc` show the processes of this namespace.
-fn mount_proc() -> io::Result<()> {
-    let none = std::ptr::null();
-    // SAFETY: the strings are constants, and what is null may be.
-    match unsafe {
-        libc::mount(
-            c"proc".as_ptr(),
-            c"/proc".as_ptr(),
-            c"proc".as_ptr(),
-            0,
-            none,
-        )
-    } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
-}
-
-/// Puts a file in the place of another, for this namespace alone.
-fn mount(file: &Path, place: &Path) -> Result<()> {
-    let text = |path: &Path| CString::new(path.as_os_str().as_encoded_bytes());
-    let (file, place, root) = (text(file)?, text(place)?, CString::new("/")?);
-    let none = std::ptr::null();
-    // SAFETY: the strings outlive the calls, and what is null may be.
-    let done = unsafe {
-        let private = libc::MS_REC | libc::MS_PRIVATE;
-        libc::mount(none, root.as_ptr(), none, private, none.cast()) == 0
-            && libc::mount(
-                file.as_ptr(),
-                place.as_ptr(),
-                none,
-                libc::MS_BIND,
-                none.cast(),
-            ) == 0
-    };
-    if !done {
-        return Err(io::Error::last_os_error().into());
-    }
-    Ok(())
-}
-
-fn ip(arguments: &[&str]) -> Result<()> {
-    let output = Command::new("ip").args(arguments).output()?;
-    if !output.status.success() {
-        let error = String::from_utf8_lossy(&output.stderr);
-        bail!("ip {}: {}", arguments.join(" "), error.trim());
-    }
-    Ok(())
-}
-
-/// Exit code when the first process was killed.
-const KILLED: i32 = 2;
 const FIRST_PORT: u16 = 10_000;
 const PORTS: u64 = 10_000;
