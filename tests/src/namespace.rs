@@ -62,13 +62,54 @@ pub fn go_on_as_first() -> io::Result<()> {
                 }
             }
             // Without destructors: what they would undo is the child's.
-            std::process::exit(if libc::WIFEXITED(status) {
-                libc::WEXITSTATUS(status)
-            } else {
-                KILLED
-            })
+            std::process::exit(code_of(status))
         }
     }
+}
+
+/// Returns in a child once more; the first process does nothing from now on but wait for
+/// those whose parents have ended, and ends as the child does.
+///
+/// # Errors
+/// When there can't be such a process.
+pub fn leave_first_as_init() -> io::Result<()> {
+    // SAFETY: the process has one thread, so that no lock is held in the child.
+    let child = unsafe { libc::fork() };
+    match child {
+        -1 => return Err(io::Error::last_os_error()),
+        0 => return Ok(()),
+        _ => {}
+    }
+    loop {
+        let mut status = 0;
+        // SAFETY: the status is ours and outlives the call.
+        let ended = unsafe { libc::waitpid(-1, &raw mut status, 0) };
+        if ended == child {
+            std::process::exit(code_of(status));
+        }
+        if ended == -1 {
+            let error = io::Error::last_os_error();
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+        }
+    }
+}
+
+/// Whether files can be given to other users here: in a namespace of users there may be
+/// none.
+///
+/// # Errors
+/// When the system does not say.
+pub fn has_other_users() -> io::Result<bool> {
+    let map = std::fs::read_to_string("/proc/self/uid_map")?;
+    let counts = map
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(2));
+    Ok(counts
+        .filter_map(|count| count.parse::<u64>().ok())
+        .sum::<u64>()
+        > 1)
 }
 
 /// Puts a file or a folder in the place of another.
@@ -76,7 +117,7 @@ pub fn go_on_as_first() -> io::Result<()> {
 /// # Errors
 /// When one of them is not there.
 pub fn bind(from: &Path, place: &Path) -> io::Result<()> {
-    mount(Some(from), place, None, libc::MS_BIND)
+    mount(Some(from), place, None, libc::MS_BIND | libc::MS_REC)
 }
 
 /// Puts an empty folder, kept in memory, in the place of another.
@@ -98,6 +139,14 @@ pub fn ip(arguments: &[&str]) -> Result<()> {
         bail!("ip {}: {}", arguments.join(" "), error.trim());
     }
     Ok(())
+}
+
+fn code_of(status: i32) -> i32 {
+    if libc::WIFEXITED(status) {
+        libc::WEXITSTATUS(status)
+    } else {
+        KILLED
+    }
 }
 
 fn mount(
