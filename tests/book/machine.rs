@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use dtr_lb_tests::dtr_lb_binary;
 use dtr_lb_tests::namespace::{self, ip};
 
-use crate::COMPILED;
+use crate::errand::COMPILED;
 use crate::page::root;
 use crate::replicas::{self, REPLICAS};
 
@@ -30,8 +30,8 @@ impl Machine {
     /// # Errors
     /// When there can't be one here.
     pub(crate) fn enter(folder: &Path, gone: &'static [&'static str]) -> Result<Machine> {
-        namespace::unshare().context("namespaces")?;
-        namespace::go_on_as_first().context("a first process")?;
+        namespace::unshare().context(FORBIDDEN)?;
+        namespace::go_on_as_first().context(FORBIDDEN)?;
         namespace::leave_first_as_init().context("its child")?;
         let machine = Machine {
             folder: folder.to_owned(),
@@ -205,6 +205,8 @@ fn open_to_all(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755))
 }
 
+/// What is said where nothing that can be installed would help.
+pub(crate) const FORBIDDEN: &str = "the system does not allow namespaces of one's own";
 pub(crate) const FQDN: &str = "dtr.example.com";
 /// Where programs look for the certificates of authorities.
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";

@@ -14,6 +14,7 @@
 mod command;
 mod commands;
 mod compiled;
+mod errand;
 mod machine;
 mod manifests;
 mod page;
@@ -25,9 +26,8 @@ mod scene;
 mod serving;
 
 use std::env;
-use std::ffi::OsString;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -35,12 +35,13 @@ use dtr_lb_tests::envoy_binary;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::compiled::Compiled;
+use crate::errand::{COMPILED, FOLDER};
 use crate::page::Page;
 use crate::scene::Scene;
 
 fn main() -> ExitCode {
     // Started by this program itself, or by a script of the machine.
-    if let Some(errand) = env::var_os(ERRAND) {
+    if let Some(errand) = errand::of_this_process() {
         return match run_errand(&errand) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
     let missing = match requirements::missing() {
         Ok(missing) => missing,
         Err(problem) => {
-            eprintln!("error: {problem}");
+            eprintln!("error: {problem:#}");
             return ExitCode::FAILURE;
         }
     };
@@ -125,8 +126,8 @@ fn hides_nothing() -> Result<()> {
 /// What it printed.
 fn in_a_process(page: &str, compiled: &Compiled) -> Result<String> {
     let folder = tempfile::tempdir()?;
-    let mut process = Command::new(env::current_exe()?);
-    process.env(ERRAND, page).env(FOLDER, folder.path());
+    let mut process = errand::process(page)?;
+    process.env(FOLDER, folder.path());
     process.env(COMPILED, compiled.folder()?);
     let mut blocks = Page::named(page).blocks.into_iter();
     if blocks.any(|block| block.is_shell() && block.text.contains("envoy -c")) {
@@ -142,8 +143,7 @@ fn in_a_process(page: &str, compiled: &Compiled) -> Result<String> {
     Ok(printed)
 }
 
-fn run_errand(errand: &OsString) -> Result<()> {
-    let errand = errand.to_str().context("an errand is text")?;
+fn run_errand(errand: &str) -> Result<()> {
     match errand.split_once(':') {
         Some(("manifests", file)) => manifests::check(Path::new(file)),
         Some(("probe", folder)) => requirements::probe(Path::new(folder)),
@@ -158,12 +158,5 @@ fn failed(error: anyhow::Error) -> Failed {
     Failed::from(format!("{error:#}"))
 }
 
-/// The variable with what this program is to do in a process of its own: play a page,
-/// `probe:FOLDER` or `manifests:FILE`.
-const ERRAND: &str = "BOOK_ERRAND";
-/// The variable with the folder of a page's machine.
-const FOLDER: &str = "BOOK_FOLDER";
-/// The variable with the folder of compiled filters.
-const COMPILED: &str = "BOOK_COMPILED";
 /// What a block of code may be. Commands are `sh`, and nothing else.
 const LANGUAGES: [&str; 7] = ["sh", "json", "text", "yaml", "toml", "rust", "ini"];

@@ -2,39 +2,45 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::ERRAND;
-use crate::machine::Machine;
+use crate::errand;
+use crate::machine::{FORBIDDEN, Machine};
 
 /// Why pages can't be played here; `None`: they can.
 ///
 /// # Errors
-/// When a program is missing and `BOOK_MUST_RUN` is set.
+/// When they can't, `BOOK_MUST_RUN` is set, and it is not that the system forbids it.
 pub(crate) fn missing() -> Result<Option<String>> {
     let folders: Vec<PathBuf> = env::var_os("PATH")
         .map(|folders| env::split_paths(&folders).collect())
         .unwrap_or_default();
     let is_there = |name: &str| folders.iter().any(|folder| folder.join(name).is_file());
-    let absent: Vec<&str> = PROGRAMS
+    let mut absent = PROGRAMS
         .into_iter()
         .filter(|name| !is_there(name))
-        .collect();
-    if !absent.is_empty() {
-        let problem = format!("there is no {}; install it", absent.join(", no "));
-        if env::var_os("BOOK_MUST_RUN").is_some() {
-            bail!("{problem}");
-        }
-        return Ok(Some(problem));
+        .peekable();
+    if absent.peek().is_some() {
+        let absent: Vec<&str> = absent.collect();
+        return must_run(format!("install {}", absent.join(", ")));
     }
     let folder = tempfile::tempdir()?;
-    let mut probe = Command::new(env::current_exe()?);
-    probe.env(ERRAND, format!("probe:{}", folder.path().display()));
-    let output = probe.output()?;
-    // What a system forbids, nobody can install.
-    Ok((!output.status.success()).then(|| String::from_utf8_lossy(&output.stderr).into_owned()))
+    let errand = format!("probe:{}", folder.path().display());
+    let output = errand::process(&errand)?.output()?;
+    let error = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    match output.status.success() {
+        true => Ok(None),
+        false if error.starts_with(FORBIDDEN) => Ok(Some(error)),
+        false => must_run(error),
+    }
+}
+
+fn must_run(problem: String) -> Result<Option<String>> {
+    if env::var_os("BOOK_MUST_RUN").is_some() {
+        bail!("the pages' commands can't be run: {problem}");
+    }
+    Ok(Some(problem))
 }
 
 /// Enters a machine, and that is all.
