@@ -10,7 +10,7 @@ pub(crate) fn of_this_process() -> Option<String> {
 }
 
 /// This program, to be started for an errand: to play the page of this name, or
-/// `probe:FOLDER` or `manifests:FILE`.
+/// `probe:FOLDER`, `broken-filter:FILE` or `manifests:FILE`.
 ///
 /// # Errors
 /// When it has no path.

@@ -15,6 +15,7 @@ use dtr_lb_tests::namespace::{self, ip};
 use crate::errand::COMPILED;
 use crate::page::root;
 use crate::replicas::{self, REPLICAS};
+use crate::scene::Scene;
 
 /// The machine that this process is on, once it has entered it.
 pub(crate) struct Machine {
@@ -23,13 +24,13 @@ pub(crate) struct Machine {
 
 impl Machine {
     /// Moves this process onto a machine of its own, which ends with it and keeps its files
-    /// in the folder; `gone` of its replicas do not listen.
+    /// in the folder; its replicas are as the scene has them.
     ///
     /// To be called while the process has one thread.
     ///
     /// # Errors
     /// When there can't be one here.
-    pub(crate) fn enter(folder: &Path, gone: &'static [&'static str]) -> Result<Machine> {
+    pub(crate) fn enter(folder: &Path, scene: &'static Scene) -> Result<Machine> {
         namespace::unshare().context(FORBIDDEN)?;
         namespace::go_on_as_first().context(FORBIDDEN)?;
         namespace::leave_first_as_init().context("its child")?;
@@ -40,7 +41,7 @@ impl Machine {
         open_to_all(folder)?;
         fs::create_dir(machine.working_folder())?;
         ip(&["link", "set", "lo", "up"])?;
-        let authority = replicas::start(FQDN, gone).context("the replicas")?;
+        let authority = replicas::start(FQDN, scene).context("the replicas")?;
         for place in ["/usr/bin", "/var/cache", "/var/lib", "/var/log"] {
             machine.furnish(place, &[]).context(place)?;
         }

@@ -11,6 +11,7 @@
     reason = "what can't happen fails the page that met it"
 )]
 
+mod broken_filter;
 mod command;
 mod commands;
 mod compiled;
@@ -145,6 +146,7 @@ fn in_a_process(page: &str, compiled: &Compiled) -> Result<String> {
 
 fn run_errand(errand: &str) -> Result<()> {
     match errand.split_once(':') {
+        Some(("broken-filter", file)) => broken_filter::write(Path::new(file)),
         Some(("manifests", file)) => manifests::check(Path::new(file)),
         Some(("probe", folder)) => requirements::probe(Path::new(folder)),
         _ => {

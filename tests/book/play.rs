@@ -23,7 +23,7 @@ use crate::serving::{sees_replicas, serves};
 /// When a command does not end as it should.
 pub(crate) fn play(page: &Page, folder: &Path) -> Result<()> {
     let scene = Scene::of(&page.name);
-    let machine = Machine::enter(folder, scene.gone).context("there can't be a machine here")?;
+    let machine = Machine::enter(folder, scene).context("there can't be a machine here")?;
     let mut play = Play {
         page,
         scene,

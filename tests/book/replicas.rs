@@ -4,10 +4,13 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use dtr_lb::standin::{Condition, Registry, Replica};
+use dtr_lb::standin::{Condition, Deviation, Registry, Replica};
 use dtr_lb_tests::namespace::ip;
+
+use crate::scene::Scene;
 
 /// Their names and addresses.
 pub(crate) const REPLICAS: [(&str, &str); 3] = [
@@ -17,16 +20,16 @@ pub(crate) const REPLICAS: [(&str, &str); 3] = [
 ];
 
 /// Starts them in a network of their own, with a wire to this one; they serve until this
-/// process ends. Some may be gone: their machine is there, and nothing listens. The
+/// process ends. Of those that are gone the machine is there, and nothing listens. The
 /// certificate of the authority that signed theirs, as PEM.
 ///
 /// # Errors
 /// When the network can't be made.
-pub(crate) fn start(fqdn: &'static str, gone: &'static [&'static str]) -> Result<String> {
+pub(crate) fn start(fqdn: &'static str, scene: &'static Scene) -> Result<String> {
     let (say, heard) = channel();
     let (connect, connected) = channel();
     thread::spawn(move || {
-        let served = serve(fqdn, gone, &say, &connected);
+        let served = serve(fqdn, scene, &say, &connected);
         // Who waits for it has gone when it comes late.
         let _ = say.send(served.map(|never| match never {}));
     });
@@ -45,7 +48,7 @@ pub(crate) fn start(fqdn: &'static str, gone: &'static [&'static str]) -> Result
 /// their certificates.
 fn serve(
     fqdn: &str,
-    gone: &[&str],
+    scene: &Scene,
     say: &Sender<Result<String>>,
     connected: &Receiver<()>,
 ) -> Result<std::convert::Infallible> {
@@ -72,8 +75,14 @@ fn serve(
             let address: Ipv4Addr = address.parse()?;
             let (http, https) = ((address, 80).into(), (address, 443).into());
             let replica = registry.replica(name, http, https).await?;
-            if gone.contains(&name) {
+            if scene.gone.contains(&name) {
                 replica.set_condition(Condition::Gone).await?;
+            }
+            if scene.ahead.contains(&name) {
+                replica.set_deviation(Deviation {
+                    clock_ahead: AHEAD,
+                    ..Deviation::default()
+                });
             }
             replicas.push(replica);
         }
@@ -81,3 +90,6 @@ fn serve(
         std::future::pending().await
     })
 }
+
+/// How far ahead a clock is that is wrong.
+const AHEAD: Duration = Duration::from_secs(60);

@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 
 use crate::errand;
 use crate::machine::{FORBIDDEN, Machine};
+use crate::scene::Scene;
 
 /// Why pages can't be played here; `None`: they can.
 ///
@@ -48,7 +49,7 @@ fn must_run(problem: String) -> Result<Option<String>> {
 /// # Errors
 /// When there can't be one.
 pub(crate) fn probe(folder: &Path) -> Result<()> {
-    Machine::enter(folder, &[]).map(drop)
+    Machine::enter(folder, Scene::of("")).map(drop)
 }
 
 /// What pages use, and their machine's scripts, besides what every system has.

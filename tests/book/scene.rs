@@ -6,6 +6,8 @@ pub(crate) struct Scene {
     pub(crate) page: &'static str,
     /// Replicas whose process is gone.
     pub(crate) gone: &'static [&'static str],
+    /// Replicas whose clock is ahead.
+    pub(crate) ahead: &'static [&'static str],
     /// What was entered before.
     pub(crate) before: &'static [&'static str],
     /// Exit codes of commands that begin so, where they are not 0.
@@ -30,6 +32,7 @@ impl Scene {
 const ALL_IS_WELL: Scene = Scene {
     page: "",
     gone: &[],
+    ahead: &[],
     before: &[],
     codes: &[],
     shows: &[],
@@ -45,7 +48,12 @@ static SCENES: [Scene; 10] = [
     },
     Scene {
         page: "docs/runbooks/clock-skew.md",
-        shows: &[("for r in", "date: ")],
+        ahead: &["r2"],
+        before: &[
+            "until curl -s http://127.0.0.1:8181/status | jq --exit-status '.disagreements != []'
+             do :; done",
+        ],
+        shows: &[("dtr-lb status", "\"r2\""), ("for r in", "date: ")],
         ..ALL_IS_WELL
     },
     Scene {
@@ -56,9 +64,17 @@ static SCENES: [Scene; 10] = [
     },
     Scene {
         page: "docs/runbooks/filter-failed.md",
-        // None has failed.
-        codes: &[("journalctl", 1)],
-        shows: &[("curl", "dtr_lb_host_vm_failures_total 0")],
+        before: &[
+            "BOOK_ERRAND=broken-filter:/etc/dtr-lb/broken.wasm $BOOK",
+            "config=$(jq '.filters = [{ wasm: \"broken.wasm\" }]' /etc/dtr-lb/lb.json)
+             echo \"$config\" >/etc/dtr-lb/lb.json",
+            "systemctl restart dtr-lb",
+            "curl -s https://dtr.example.com/_ping",
+        ],
+        shows: &[
+            ("journalctl", "\"broken\""),
+            ("curl", "dtr_lb_host_vm_failures_total 1"),
+        ],
         ..ALL_IS_WELL
     },
     Scene {
