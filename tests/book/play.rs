@@ -12,6 +12,7 @@ use dtr_lb_tests::dtr_lb_binary;
 use crate::command::{Command, Kind};
 use crate::machine::Machine;
 use crate::page::{Page, root};
+use crate::replicas::REPLICAS;
 use crate::running::{Running, until};
 use crate::scene::Scene;
 use crate::serving::{sees_replicas, serves};
@@ -32,20 +33,12 @@ pub(crate) fn play(page: &Page, folder: &Path) -> Result<()> {
         outputs: 0,
         met: Vec::new(),
     };
-    play.prepare()?;
-    for block in &page.blocks {
-        if let Some(file) = block.file() {
-            fs::write(play.machine.working_folder().join(file), &block.text)?;
-        }
-        if block.is_shell() {
-            for command in Command::of(block) {
-                println!("{}:{}: {}", page.name, command.line, command.text);
-                play.enter(&command)
-                    .with_context(|| format!("{}:{}: {}", page.name, command.line, command.text))?;
-            }
-        }
+    let played = play.prepare().and_then(|()| play.go_through());
+    if let Err(error) = played.and_then(|()| play.end()) {
+        let logs = play.machine.script(LOGS).unwrap_or_default();
+        return Err(error.context(format!("the machine's logs\n{logs}")));
     }
-    play.end()
+    Ok(())
 }
 
 struct Play<'a> {
@@ -88,6 +81,25 @@ impl Play<'_> {
         }
         for script in self.scene.before {
             self.machine.script(script)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the page's files and enters its commands.
+    fn go_through(&mut self) -> Result<()> {
+        let page = self.page;
+        for block in &page.blocks {
+            if let Some(file) = block.file() {
+                fs::write(self.machine.working_folder().join(file), &block.text)?;
+            }
+            if !block.is_shell() {
+                continue;
+            }
+            for command in Command::of(block) {
+                let place = format!("{}:{}: {}", page.name, command.line, command.text);
+                println!("{place}");
+                self.enter(&command).context(place)?;
+            }
         }
         Ok(())
     }
@@ -154,8 +166,13 @@ impl Play<'_> {
         self.machine.script(STOP).map(drop)
     }
 
-    /// Ends all that goes on, once the page is over.
-    fn end(mut self) -> Result<()> {
+    /// Ends all that goes on, once the page is over. Whoever is balanced until then is served.
+    fn end(&mut self) -> Result<()> {
+        let has_service = self.machine.script(IS_ACTIVE).is_ok();
+        let has_balancer = has_service || self.running.iter().any(Running::is_balancer);
+        if has_balancer && self.scene.gone.len() < REPLICAS.len() {
+            serves(&self.machine).context("when the page is over")?;
+        }
         self.end_balancers()?;
         for running in self.running.drain(..) {
             running.end()?;
@@ -200,6 +217,8 @@ fn ended(status: ExitStatus, expected: i32) -> Result<()> {
 const INSTALL: &str = "
     sudo install --group dtr-lb --mode 640 $BOOK_ROOT/packaging/lb.json /etc/dtr-lb/lb.json
     sudo systemctl start dtr-lb";
+const IS_ACTIVE: &str = "systemctl is-active dtr-lb || docker ps --quiet | grep .";
+const LOGS: &str = "cat /run/machine/journal /run/machine/containers/*/log 2>/dev/null || true";
 /// Each fails where its balancer does not end well.
 const STOP: &str = "
     systemctl stop dtr-lb

@@ -32,5 +32,7 @@ pub(crate) fn sees_replicas(machine: &Machine, gone: usize) -> Result<()> {
     })
 }
 
-const ASK: &str = "curl -sSi --max-time 2 https://dtr.example.com/_ping";
+/// The second is where `dtr-lb demo` listens.
+const ASK: &str = "curl -sSi --max-time 2 https://dtr.example.com/_ping \
+     || curl -sSik --max-time 2 https://127.0.0.1:8443/_ping";
 const STATUS: &str = "curl -sS --max-time 2 http://127.0.0.1:8181/status";
