@@ -59,6 +59,8 @@ impl Play<'_> {
         let shells = self.page.blocks.iter().filter(|block| block.is_shell());
         let commands: Vec<Command> = shells.flat_map(Command::of).collect();
         let work = self.machine.working_folder();
+        // A page's curl fails where its answer is an error.
+        fs::write(work.join(".curlrc"), "fail\nshow-error\n")?;
         fs::write(work.join("password"), "password\n")?;
         fs::set_permissions(work.join("password"), Permissions::from_mode(0o600))?;
         let has = |words: &str| commands.iter().any(|one| one.text.contains(words));
