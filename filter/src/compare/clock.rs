@@ -32,7 +32,7 @@ pub(super) fn not_yet_right(
     off
 }
 
-/// Clocks that are off by so much or more.
+/// Clocks that are off by this much or more.
 fn beyond(tolerance_ms: u64, replicas: &[Observed<'_>]) -> Vec<Disagreement> {
     let is_off = |skew_ms: i64| skew_ms.unsigned_abs() >= tolerance_ms;
     let mut found: Vec<Disagreement> = (replicas.iter().zip(skews_ms(replicas)))
