@@ -6,9 +6,11 @@ use tokio::net::TcpStream;
 
 use super::flow::{Flow, Intake, Loss, Progress};
 use super::hooks::ForwardHooks;
+use super::outcome::{Asked, Outcome};
 use super::side::{Input, NoDelay, Side};
+use crate::net::first_flight::{FirstFlight, Resend};
 use crate::net::pipe::Buffers;
-use proxy_wasm_engine::Direction;
+use proxy_wasm_engine::{Direction, End};
 
 /// Both sides of a connection, and what each sends to the other.
 pub(super) struct Duplex<'a> {
@@ -24,6 +26,15 @@ pub(super) struct Duplex<'a> {
 pub(super) enum Ending {
     Fin,
     Reset,
+}
+
+/// What became of a first flight.
+pub(super) enum FlightEnd {
+    /// Nothing yet, or nothing to act upon.
+    None,
+    /// It is not sent again: both ways go on.
+    RunAgain,
+    Unserved(Asked),
 }
 
 impl<'a> Duplex<'a> {
@@ -57,6 +68,49 @@ impl<'a> Duplex<'a> {
             }
             flow.end(from.input, buffers, hooks);
         }
+    }
+
+    /// Looks whether the replica has said something, or never will.
+    pub(super) fn first_flight(
+        &mut self,
+        closing: Option<Outcome>,
+        buffers: &Buffers,
+        hooks: &impl ForwardHooks,
+    ) -> FlightEnd {
+        if self.up.flight.is_over() {
+            return FlightEnd::None;
+        }
+        let has_ended = self.replica.input != Input::Open;
+        let is_silent = self.down.read == 0;
+        if is_silent && !has_ended && closing.is_none() {
+            return FlightEnd::None;
+        }
+        let client_end = match self.client.input {
+            Input::Finished => End::Last,
+            Input::Open | Input::Broken => End::More,
+        };
+        let client_stays = self.client.input != Input::Broken && !self.client.is_gone();
+        if is_silent && client_stays && closing.is_none() {
+            match self.up.flight.resend(client_end) {
+                Resend::Whole => return FlightEnd::Unserved(Asked::Yes),
+                Resend::Part => return FlightEnd::Unserved(Asked::NotYet),
+                Resend::Never => {}
+            }
+        }
+        match is_silent && has_ended {
+            true => self.pass_on(buffers, hooks),
+            false => self.up.flight = FirstFlight::Over,
+        }
+        match has_ended || self.replica.is_gone() {
+            true => FlightEnd::RunAgain,
+            false => FlightEnd::None,
+        }
+    }
+
+    /// The client sees that the replica has ended.
+    pub(super) fn pass_on(&mut self, buffers: &Buffers, hooks: &impl ForwardHooks) {
+        self.up.flight = FirstFlight::Over;
+        self.down.end(self.replica.input, buffers, hooks);
     }
 
     /// Lets nothing more through; what was let go before is still delivered.

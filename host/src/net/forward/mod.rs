@@ -39,11 +39,11 @@ use bytes::BytesMut;
 use tokio::net::TcpStream;
 
 use crate::control::CloseCommand;
-use crate::net::first_flight::{FirstFlight, Resend};
+use crate::net::first_flight::FirstFlight;
 use crate::net::pipe::Buffers;
 use crate::net::proxy_header::SignatureWatch;
 use acknowledgement::Acknowledgement;
-use duplex::{Duplex, Ending};
+use duplex::{Duplex, Ending, FlightEnd};
 use flow::Flow;
 use proxy_wasm_engine::{Direction, End};
 use side::Input;
@@ -77,15 +77,6 @@ pub(crate) struct Forward<'a, T> {
     acknowledgement: Acknowledgement,
     buffers: &'a Buffers,
     hooks: &'a T,
-}
-
-/// What became of a first flight.
-enum FlightEnd {
-    /// Nothing yet, or nothing to act upon.
-    None,
-    /// It is not sent again: both ways go on.
-    RunAgain,
-    Unserved(Asked),
 }
 
 impl<'a, T: ForwardHooks> Forward<'a, T> {
@@ -159,10 +150,7 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
 
     /// After [`Outcome::Unserved`]: the client sees what happened.
     pub(crate) fn pass_on(&mut self) {
-        self.duplex.up.flight = FirstFlight::Over;
-        self.duplex
-            .down
-            .end(self.duplex.replica.input, self.buffers, self.hooks);
+        self.duplex.pass_on(self.buffers, self.hooks);
     }
 
     /// Ends the connection once it has been silent for this long.
@@ -194,7 +182,10 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
             if self.duplex.up.watch == SignatureWatch::Found {
                 return Poll::Ready(Outcome::UntrustedHeader);
             }
-            match self.first_flight() {
+            let flight = self
+                .duplex
+                .first_flight(self.closing, self.buffers, self.hooks);
+            match flight {
                 FlightEnd::Unserved(asked) => return Poll::Ready(Outcome::Unserved(asked)),
                 FlightEnd::RunAgain => {}
                 FlightEnd::None => break,
@@ -221,39 +212,6 @@ impl<'a, T: ForwardHooks> Forward<'a, T> {
                 Some(outcome) => return Poll::Ready(outcome),
                 None => self.close(self.timed_out()),
             }
-        }
-    }
-
-    /// Looks whether the replica has said something, or never will.
-    fn first_flight(&mut self) -> FlightEnd {
-        if self.duplex.up.flight.is_over() {
-            return FlightEnd::None;
-        }
-        let has_ended = self.duplex.replica.input != Input::Open;
-        let is_silent = self.duplex.down.read == 0;
-        if is_silent && !has_ended && self.closing.is_none() {
-            return FlightEnd::None;
-        }
-        let client_end = match self.duplex.client.input {
-            Input::Finished => End::Last,
-            Input::Open | Input::Broken => End::More,
-        };
-        let client_stays =
-            self.duplex.client.input != Input::Broken && !self.duplex.client.is_gone();
-        if is_silent && client_stays && self.closing.is_none() {
-            match self.duplex.up.flight.resend(client_end) {
-                Resend::Whole => return FlightEnd::Unserved(Asked::Yes),
-                Resend::Part => return FlightEnd::Unserved(Asked::NotYet),
-                Resend::Never => {}
-            }
-        }
-        match is_silent && has_ended {
-            true => self.pass_on(),
-            false => self.duplex.up.flight = FirstFlight::Over,
-        }
-        match has_ended || self.duplex.replica.is_gone() {
-            true => FlightEnd::RunAgain,
-            false => FlightEnd::None,
         }
     }
 
