@@ -22,8 +22,9 @@ start() {
 # The processes of a service, oldest first; a new one may have taken over.
 members() {
     [[ -e $1/group ]] || return 0
-    # A process may end before awk has come to it.
-    { awk -v group="$(<"$1/group")" '$5 == group && $3 != "Z" { print $1 }' /proc/[0-9]*/stat 2>/dev/null || true; } |
+    # Some may end before they are come to.
+    { cat /proc/[0-9]*/stat 2>/dev/null || true; } |
+        awk -v group="$(<"$1/group")" '$5 == group && $3 != "Z" { print $1 }' |
         sort --numeric-sort
 }
 
