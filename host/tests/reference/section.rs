@@ -50,7 +50,8 @@ pub(super) const SECTIONS: [Section; 17] = [
         file: BALANCER,
         at: "/replicas/0",
         intro: "A replica's address and port must not be one the balancer itself listens on: it \
-                would connect to itself over and over.",
+                would connect to itself over and over. A fixed address is refused; where a DNS \
+                name leads there, that address is left out, and the log says so.",
     },
     Section {
         heading: "`listeners`",
