@@ -15,7 +15,16 @@ pub(super) fn link(definition: &str, field: &str) -> Option<String> {
 }
 
 /// The field, what is said there, and where that is.
-pub(super) const LINKS: [(&str, &str, &str); 33] = [
+pub(super) const LINKS: [(&str, &str, &str); 38] = [
+    ("Balancer.policy", "policies", "balancing.md#policies"),
+    ("Balancer.when_all_down", "choosing a replica", CHOICE),
+    (
+        "Balancer.slow_start",
+        "a replica that returns",
+        "balancing.md#a-replica-that-returns",
+    ),
+    ("Replica.weight", "policies", "balancing.md#policies"),
+    ("Replica.backup", "choosing a replica", CHOICE),
     (
         "Balancer.passive",
         "passive checks",
@@ -91,6 +100,7 @@ pub(super) const LINKS: [(&str, &str, &str); 33] = [
     ("Health.body", "health", "health.md"),
 ];
 
+const CHOICE: &str = "balancing.md#which-may-serve";
 const LIMITS: &str = "connections.md#limits";
 const END: &str = "connections.md#the-end-of-a-connection";
 const PROXY_PROTOCOL: &str = "clients.md#the-proxy-protocol";
