@@ -170,10 +170,13 @@ fn many_threads_never_exceed_the_limit_and_all_get_in() {
                         // One that gives up, one that stays.
                         let mut gives_up = entering(&gate);
                         let early = now(&mut gives_up);
-                        let mut place = entering(&gate);
-                        let _ = now(&mut place).map(drop);
+                        let mut stays = entering(&gate);
+                        let at_once = now(&mut stays);
                         drop((gives_up, early));
-                        let place = gate.enter().await;
+                        let place = match at_once {
+                            Some(place) => place,
+                            None => stays.await,
+                        };
                         if inside.fetch_add(1, SeqCst) >= LIMIT {
                             exceeded.store(true, SeqCst);
                         }
