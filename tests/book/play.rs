@@ -215,7 +215,7 @@ fn ended(status: ExitStatus, expected: i32) -> Result<()> {
     Ok(())
 }
 
-/// As packaging/lb.json has it, installed as README.md says.
+/// As packaging/lb.json has it, installed as docs/install.md says.
 const INSTALL: &str = "
     sudo install --group dtr-lb --mode 640 $BOOK_ROOT/packaging/lb.json /etc/dtr-lb/lb.json
     sudo systemctl start dtr-lb";

@@ -55,7 +55,7 @@ end() {
     for process in $(members "$1"); do
         tail --follow --sleep-interval=0.02 --pid="$process" /dev/null
     done
-    until [[ -e $1/code ]]; do :; done
+    until [[ -s $1/code ]]; do :; done
     [[ $(<"$1/code") == 0 ]]
 }
 
