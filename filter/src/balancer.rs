@@ -8,7 +8,7 @@
 
 use crate::balance::connections::{Connections, Progress};
 use crate::balance::listener::{ListenerId, Refusal};
-use crate::balance::order::NewOrder;
+use crate::balance::order::{HeldOrder, NewOrder, Order};
 use crate::balance::passive::{self, Ejection, Failure};
 use crate::balance::pool::Pool;
 use crate::balance::replica::{Replica, ReplicaId, ReplicaNames};
@@ -328,7 +328,7 @@ impl Balancer {
                 continue;
             };
             let held = orders.of(&replica.name, replica.configured);
-            self.pool.set_order(id, held, now);
+            self.set_order(id, held, now);
         }
         if self.is_holder() {
             let configured = |name: &str| Some(self.pool.get(self.pool.id(name)?)?.configured);
@@ -382,9 +382,20 @@ impl Balancer {
         let line = LogLine::of_replica(name, &replica.address, &text);
         let line = line.with(LogField::Client, new.client);
         self.effects.log_event(Level::Info, line);
-        self.pool.set_order(id, held, now);
+        self.set_order(id, held, now);
         self.leave_events(store);
         Ok(())
+    }
+
+    /// Nobody asks a replica that is in maintenance, and what was known before is not true any
+    /// more when it comes back: its first answer decides then.
+    fn set_order(&mut self, id: ReplicaId, held: HeldOrder, now: Moment) {
+        let before = self.pool.get(id).map(Replica::order);
+        let is_away = |order| order == Some(Order::Maintenance);
+        if is_away(before) != is_away(Some(held.order)) {
+            self.monitor.unsettle(id);
+        }
+        self.pool.set_order(id, held, now);
     }
 
     /// Logs that somebody was refused a change, unless that happens all the time. The line

@@ -104,6 +104,11 @@ impl Monitor {
         self.prober.not_sent(probe, now, effects)
     }
 
+    /// What is known of a replica's health is old: its next answer decides.
+    pub(crate) fn unsettle(&mut self, replica: ReplicaId) {
+        self.prober.unsettle(replica);
+    }
+
     /// Gives up the probes whose answer got lost.
     pub(crate) fn expire(&mut self, now: Reading, effects: &mut Effects) -> Vec<Change> {
         self.prober.expire(now, effects)

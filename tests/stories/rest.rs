@@ -65,6 +65,29 @@ on_each_proxy!(
     }
 );
 
+on_each_proxy!(the_first_answer_after_maintenance_decides, |world| {
+    let stays = world.replica(Replica::healthy()).await;
+    let rests = world.replica(Replica::healthy()).await;
+    // Without the order this many bad answers would take longer than the story may.
+    let patient = json!({ "health": { "fall": 1000 } });
+    let proxy = world.proxy_with(patient).await;
+    proxy.sees(&stays, Healthy).await;
+    proxy.sees(&rests, Healthy).await;
+
+    proxy.order(&rests, "maintenance").await;
+    stays.is_probed(2).await;
+    rests.now_pings(Ping::fails("registry: being upgraded"));
+    proxy.order(&rests, "ready").await;
+    proxy.sees(&rests, Unhealthy).await;
+
+    // And at the next answer all is as ever.
+    rests.now_pings(Ping::healthy());
+    proxy.sees(&rests, Healthy).await;
+    rests.now_pings(Ping::fails("registry: being upgraded again"));
+    rests.is_probed(5).await;
+    proxy.sees(&rests, Healthy).await;
+});
+
 on_each_proxy!(orders_outlive_the_vm_they_were_given_to, |world| {
     let stays = world.replica(Replica::healthy()).await;
     let rests = world.replica(Replica::healthy()).await;

@@ -178,6 +178,14 @@ impl Prober {
         self.take(probe, Err(failure), now, effects)
     }
 
+    /// What is known of a replica is old: its next answer to each check decides.
+    pub(crate) fn unsettle(&mut self, replica: ReplicaId) {
+        let watches = self.watches.iter_mut();
+        for watch in watches.filter(|watch| watch.replica == replica) {
+            watch.state.health.unsettle();
+        }
+    }
+
     /// Gives up the probes whose answer got lost.
     pub(crate) fn expire(&mut self, now: Reading, effects: &mut Effects) -> Vec<Change> {
         let lost = self.schedule.lost(now.moment).into_iter();

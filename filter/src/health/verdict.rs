@@ -62,6 +62,12 @@ impl HealthState {
         Some(answer)
     }
 
+    /// Answers so far are too old to count: the next one decides, as the first did.
+    pub fn unsettle(&mut self) {
+        self.settled = false;
+        self.streak = 0;
+    }
+
     /// Whether the next answers may change the verdict.
     pub fn is_pending(&self) -> bool {
         !self.settled || self.last != self.verdict

@@ -1,10 +1,11 @@
 //! What the operator orders, and other configurations.
 
 use crate::world::connections::End;
-use crate::world::{World, sample_config};
+use crate::world::{Does, World, sample_config};
 use dtr_lb_filter::admin::readiness;
 use dtr_lb_filter::balance::listener::Refusal;
 use dtr_lb_filter::balance::order::Order;
+use dtr_lb_filter::config::Config;
 
 #[test]
 fn orders_reach_every_vm_and_survive_its_reload_and_a_new_configuration() {
@@ -49,6 +50,44 @@ fn orders_reach_every_vm_and_survive_its_reload_and_a_new_configuration() {
     world.order(1, 0, Order::Ready).unwrap();
     world.pass(2000);
     assert!(world.visits(0, 20)[0] > 0);
+}
+
+#[test]
+fn the_first_answer_after_maintenance_decides() {
+    fn patient() -> Config {
+        let mut config = sample_config(2);
+        config.health.fall = 1000;
+        config
+    }
+    fn by_order(world: &mut World, order: Order) {
+        world.order(1, 0, order).unwrap();
+    }
+    fn by_file(world: &mut World, order: Order) {
+        let mut config = patient();
+        config.replicas[0].state = order;
+        world.configure(config);
+    }
+    type Rest = fn(&mut World, Order);
+    for rest in [by_order as Rest, by_file] {
+        let mut world = World::settled(patient(), 2);
+        assert!(world.visits(0, 10)[0] > 0);
+
+        rest(&mut world, Order::Maintenance);
+        world.pass(3000);
+        world.does[0] = Does::Sick;
+        rest(&mut world, Order::Ready);
+        world.pass(1000);
+        for vm in [0, 1] {
+            assert_eq!(world.visits(vm, 10), [0, 10], "one bad answer is enough");
+        }
+
+        rest(&mut world, Order::Maintenance);
+        world.pass(3000);
+        world.does[0] = Does::Well;
+        rest(&mut world, Order::Ready);
+        world.pass(1000);
+        assert!(world.visits(1, 10)[0] > 0, "and so is a good one");
+    }
 }
 
 #[test]

@@ -69,6 +69,26 @@ fn streaks_decide() {
 }
 
 #[test]
+fn the_first_answer_after_a_rest_decides() {
+    let cases = [
+        ("well before, and ill now", "+", "-", Unhealthy),
+        ("ill before, and well now", "+---", "+", Healthy),
+        ("then as ever", "+", "+--", Healthy),
+        ("then as ever", "+", "+---", Unhealthy),
+    ];
+    for (why, before, after_it, expected) in cases {
+        let mut health = after(Start::Up, before);
+        health.unsettle();
+        let kept = after(Start::Up, before).verdict;
+        assert_eq!(health.verdict, kept, "{why}: an answer changes it");
+        for answer in after_it.chars() {
+            health.take(if answer == '+' { Healthy } else { Unhealthy }, &RULES);
+        }
+        assert_eq!(health.verdict, expected, "{why}: {before} {after_it}");
+    }
+}
+
+#[test]
 fn a_change_is_pending_while_the_newest_answer_contradicts() {
     let cases = [
         ("", true),
