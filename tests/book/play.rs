@@ -159,7 +159,7 @@ impl Play<'_> {
         Ok(path)
     }
 
-    /// Ends whoever serves, so that another one can.
+    /// Ends the balancers that serve, so that another one can.
     fn end_balancers(&mut self) -> Result<()> {
         let is_balancer = |one: &mut Running| one.is_balancer();
         for balancer in self.running.extract_if(.., is_balancer) {
@@ -168,7 +168,7 @@ impl Play<'_> {
         self.machine.script(STOP).map(drop)
     }
 
-    /// Ends all that goes on, once the page is over. Whoever is balanced until then is served.
+    /// Ends all that goes on, once the page is over. Clients are served until then.
     fn end(&mut self) -> Result<()> {
         let has_service = self.machine.script(IS_ACTIVE).is_ok();
         let has_balancer = has_service || self.running.iter().any(Running::is_balancer);
