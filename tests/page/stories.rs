@@ -78,6 +78,10 @@ pub(crate) async fn forty_replicas_are_searched_and_sorted_in_a_table(world: &Wo
     browser.shows_state("r17", "unhealthy").await;
     let table = "return document.querySelectorAll('#services .wide tbody tr').length === 40";
     browser.shows("a table", table).await;
+    // A replica without enough answers yet would stand between the two states.
+    let settled = "return [...document.querySelectorAll('#services .state b')]
+                       .filter(state => state.textContent === 'healthy').length === 39";
+    browser.shows("39 healthy replicas", settled).await;
     fits(&browser).await;
     assert_eq!(names(&browser).await.len(), 40);
 
