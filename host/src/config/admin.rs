@@ -18,6 +18,7 @@ use super::problems::Problems;
 use super::string::Token;
 use super::text::{PATH, Text};
 use super::verify::{read_certificates, read_pem};
+use super::warnings;
 use super::words::Words;
 use crate::secret_file::{exposure, read_regular};
 
@@ -115,6 +116,7 @@ impl AdminSpec {
             return None;
         }
         if let Some(token) = &self.token {
+            warnings::of_readable_token(problems);
             return Some(token.0.clone());
         }
         let (field, found) = match (&self.token_file, &self.token_env) {

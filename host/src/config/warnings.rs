@@ -1,10 +1,13 @@
 //! Warnings that both forms of the file share.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use super::duration;
 use super::problems::Problems;
+use super::source::Source;
+use crate::secret_file::exposure;
 
 /// Silence that a registry's clients may well need.
 pub(super) fn of_idle_timeout(time: Option<Duration>, problems: &mut Problems) {
@@ -40,6 +43,17 @@ pub(super) fn of_open_admin(bind: SocketAddr, problems: &mut Problems) {
          {remedy}"
     );
     problems.warn("admin.bind", bind.to_string(), problem);
+}
+
+/// A token in a configuration file that others may read.
+pub(super) fn of_readable_token(problems: &mut Problems) {
+    let Source::File(name) = problems.source() else {
+        return;
+    };
+    if let Some(problem) = exposure(Path::new(name)) {
+        let problem = format!("{problem}, or give a \"token_file\"");
+        problems.warn("admin.token", "(not shown)", problem);
+    }
 }
 
 /// A client that waits for a registry may say nothing for minutes.

@@ -1,4 +1,5 @@
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 
@@ -17,4 +18,24 @@ fn a_certificate_given_as_the_key_is_said_to_be_no_key() {
         r#"lb.json: admin.tls.key is "{file}"; as a private key (PEM) it holds no private key; correct it"#
     );
     assert_eq!(refusal(&with(&admin)), expected);
+}
+
+#[test]
+fn a_token_in_a_file_that_others_may_read_is_warned_of_and_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lb.json");
+    let inline = with(r#""admin": {"bind": "127.0.0.1:8181", "token": "s3cret-enough"}"#);
+    fs::write(&path, inline).unwrap();
+    for (mode, warned) in [(0o600, false), (0o640, false), (0o644, true)] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let file = ConfigFile::load(&path).unwrap();
+        let found: Vec<String> = file.warnings().iter().map(ToString::to_string).collect();
+        let expected = format!(
+            "{}: admin.token is \"(not shown)\"; anybody on this machine may read or change it; \
+             have only the user that runs dtr-lb read it (chmod 600), or give a \"token_file\"",
+            path.display()
+        );
+        let expected: &[String] = if warned { &[expected] } else { &[] };
+        assert_eq!(found, expected, "{mode:o}");
+    }
 }
