@@ -83,7 +83,7 @@ fn places(service: &Service) -> impl Iterator<Item = Place> {
 }
 
 /// Two services at one address: the old balancer chose by the name that the client
-/// asks for, which is not done here.
+/// asks for, and one registry is imported at a time.
 fn refuse_shared_binds(services: &[Service], file: &str) -> Result<(), ImportError> {
     let mut taken: BTreeMap<SocketAddr, &Service> = BTreeMap::new();
     for service in services {
@@ -99,8 +99,8 @@ fn refuse_shared_binds(services: &[Service], file: &str) -> Result<(), ImportErr
             names.dedup();
             let names = written::list(names.into_iter());
             let problem = format!(
-                "{} ({}) and {} ({}) both listen on {}, and one listener leads to one set of \
-                 replicas; choose with --only, one of {names}",
+                "{} ({}) and {} ({}) both listen on {}, and one registry is imported at a time: \
+                 choose with --only, one of {names}, and join what comes of them in \"services\"",
                 other.name, other.place, service.name, service.place, bind.value
             );
             return Err(ImportError::of_file(file, problem));

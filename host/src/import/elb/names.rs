@@ -24,12 +24,12 @@ const NOT_TAKEN: [(&[&str], &str); 4] = [
     ),
     (
         &["BackendServerDescriptions"],
-        "a policy for the instances' ports is most often the PROXY protocol, which is not spoken here",
+        "a policy for the instances' ports is most often the PROXY protocol",
     ),
     (
         &["Policies"],
         "policies are about TLS and cookies, which pass through here, or the PROXY protocol \
-         (ProxyProtocolPolicyType), which is not spoken",
+         (ProxyProtocolPolicyType), which is \"proxy_protocol\": \"v1\" of the listeners",
     ),
     (
         &["AppCookieStickinessPolicy", "LBCookieStickinessPolicy"],

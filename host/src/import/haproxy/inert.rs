@@ -58,12 +58,13 @@ const GROUPS: [&str; 10] = [
 ];
 
 const HTTP: &str = "HTTP only, ignored in mode tcp";
-const LOG: &str = "each connection has a line in the access log, on standard error";
+const LOG: &str = "each connection has a line in the access log, on standard error or where --log-to \
+                   says";
 const PROCESS: &str = "has no part in balancing TCP: that is for the service manager";
 const TLS: &str = "has no part in balancing TCP: TLS passes through";
 const TUNING: &str = "has no part here: it tunes HAProxy";
-const RULES: &str = "not had: connections are not inspected; filter them in a firewall, or with a \
-                     filter of your own (\"filters\")";
+const RULES: &str = "name clients' networks in \"allow\" and \"deny\"; other rules are for a firewall, \
+                     or for a filter of your own (\"filters\")";
 const VARIABLES: &str = "variables are not replaced; write their values where they are used";
 const KEEPALIVE: &str = "TCP keepalive is on, both ways";
 const EMAIL: &str = "no mail is sent; alert on /metrics or the log instead";
@@ -161,7 +162,8 @@ const REASONS: [(&str, &str); 30] = [
     ),
     (
         "option/transparent transparent source usesrc",
-        "not had: replicas see the balancer's address",
+        "not had: replicas see the balancer's address, and the client's in the PROXY protocol's header \
+         (\"proxy_protocol\")",
     ),
     ("dispatch", "not had: name the server with a server line"),
     (
@@ -188,7 +190,7 @@ const REASONS: [(&str, &str); 30] = [
         VARIABLES,
     ),
     (".notice .warning .alert .diag", "messages of HAProxy's own"),
-    ("stats", "HTTP only: there is no page here"),
+    ("stats", "HTTP only: the page here is that of \"admin\""),
     (
         "option/tcp-check option/ssl-hello-chk option/mysql-check option/pgsql-check option/redis-check \
          option/ldap-check option/smtpchk option/spop-check option/httpchk",

@@ -55,8 +55,7 @@ pub(super) fn set(
     for line in &binds.tls {
         ledger.not_taken(
             line,
-            "bind: the page had TLS, which \"admin\" has not; bind it to loopback, and put what ends TLS \
-             before it",
+            "bind: the page had TLS; give \"admin\" a \"tls\" with its certificate and key",
         );
     }
     ledger.taken(
@@ -118,7 +117,7 @@ fn option(line: &Line, ledger: &mut Ledger) {
         "uri" => "the page is at /, and /status is the same as JSON",
         "refresh" => "the page shows every 2 s what has changed",
         "auth" | "realm" | "http-request" => {
-            "looking takes no password, changes take the token; keep \"admin\" on loopback"
+            "changes take the token, and looking, too, with \"protect\": \"all\""
         }
         "hide-version" | "show-desc" | "show-legends" | "show-modules" | "show-node" | "scope" => {
             "what the page shows is not configured"

@@ -119,7 +119,8 @@ pub(super) fn servers<'a>(
             "default-server" => defaults.apply(source, line, ledger)?,
             "server-template" => {
                 let problem = "server-template makes several servers of one name, each with another of its \
-                               addresses; write a server line for each replica";
+                               addresses; write one server line in its place, import again, and give \
+                               that replica \"discover\": \"dns\"";
                 return Err(source.wrong(line, 0, problem));
             }
             "server" => {

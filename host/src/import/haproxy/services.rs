@@ -272,8 +272,8 @@ fn proxy_protocol(servers: &[Server<'_>], ledger: &mut Ledger) -> Option<ProxyPr
     let Some(other) = others.next() else {
         return first;
     };
-    let text = "the servers differ in send-proxy, and replicas of one port are told alike here: none \
-                is; have all of them expect the PROXY protocol's header, and give the listeners \
+    let text = "the servers differ in send-proxy, and all replicas of a port are sent the same: no \
+                header; have all of them expect the PROXY protocol's, and give the listeners \
                 \"proxy_protocol\", or none";
     ledger.advice(other.line, text);
     None

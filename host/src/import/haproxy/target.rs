@@ -69,7 +69,11 @@ pub(super) fn targets<'p>(
         if is_new {
             let line = rule.line;
             for name in names.iter().skip(1) {
-                ledger.left(line, name, "a registry has one name here, the first");
+                ledger.left(
+                    line,
+                    name,
+                    "clients may ask for any name; \"fqdn\" is the first",
+                );
             }
             let fqdn = names.first().map(|name| At {
                 value: (*name).to_owned(),
@@ -82,7 +86,8 @@ pub(super) fn targets<'p>(
                 fqdn,
             });
         } else {
-            let text = "use_backend: a registry has one name here, that of the rule above";
+            let text =
+                "use_backend: clients may ask for any name; \"fqdn\" is that of the rule above";
             ledger.not_taken(rule.line, text);
         }
         if names.is_empty() {

@@ -168,8 +168,8 @@ const NOT_TAKEN: [(&[&str], &str); 24] = [
     ),
     (
         &["ssl_preread"],
-        "nothing looks into the ClientHello: all clients of a listener are given to the same \
-         replicas",
+        "all clients of a listener are given to the same replicas, whatever name they ask for; \
+         for several registries write \"services\"",
     ),
     (
         &[

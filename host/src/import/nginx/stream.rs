@@ -149,8 +149,9 @@ impl Stream<'_, '_> {
             self.notes.advice(
                 &place,
                 format!(
-                    "{shown}: clients were passed on by the name they ask for; here, all that \
-                     connect are given to the same replicas"
+                    "{shown}: clients were passed on by the name they ask for; in this configuration \
+                     all that connect are given to the same replicas: where they are several \
+                     registries, write \"services\""
                 ),
             );
         }

@@ -38,8 +38,9 @@ pub(super) fn read(
         .iter()
         .find(|word| word.text.starts_with("service="));
     if let Some(service) = service {
-        let problem = "the servers and their ports are looked up with SRV records, which is not done \
-                       here; write a server line for each replica";
+        let problem = "the servers and their ports are looked up with SRV records; write a server line \
+                       with any port in its place, import again, and give that replica the records' \
+                       name, such as _https._tcp.dtr.example.com, and \"discover\": \"dns\"";
         return Err(files.error(service, problem));
     }
     let (host, port) = endpoint(address).map_err(|problem| files.error(address, problem))?;
@@ -129,7 +130,8 @@ impl UpstreamServer {
             ("backup", None) => self.server.backup = true,
             ("down", None) => self.is_down = true,
             ("resolve", None) => {
-                let reason = "names are always resolved again, every 5 s (\"dns_refresh\")";
+                let reason = "names are always resolved again, every 5 s (\"dns_refresh\"); to one \
+                              that stands for many replicas give \"discover\": \"dns\"";
                 self.not_taken.push((text.to_owned(), reason));
             }
             ("route" | "drain", _) => {
