@@ -27,7 +27,7 @@ pub(super) fn compose(
     notes: &mut Notes,
 ) -> Result<File, ImportError> {
     chosen::choose(&mut found.services, file, options, notes)?;
-    let composed = replicas::replicas(&found.services, file, notes)?;
+    let composed = replicas::replicas(&mut found.services, file, notes)?;
     let (health, checks) = checks::checks(&found.services, &composed.ports, options, notes);
     let mut listeners = Vec::new();
     for ((service, port), check) in found.services.iter().zip(&composed.ports).zip(checks) {

@@ -128,6 +128,8 @@ pub(super) struct Server {
     /// 1 to 1000 once composed; out of range is brought into it, and noted.
     pub(super) weight: u64,
     pub(super) backup: bool,
+    /// Whether it is given no connections until somebody says so.
+    pub(super) in_maintenance: bool,
     pub(super) max_connections: Option<u64>,
 }
 

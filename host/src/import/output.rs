@@ -39,6 +39,8 @@ pub(super) struct Replica {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) backup: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) state: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) max_connections: Option<u64>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) ports: BTreeMap<u16, u16>,

@@ -22,11 +22,14 @@ pub(super) struct Replicas {
 /// # Errors
 /// A service has no server, or the services do not have the same machines.
 pub(super) fn replicas(
-    services: &[Service],
+    services: &mut [Service],
     file: &str,
     notes: &mut Notes,
 ) -> Result<Replicas, ImportError> {
-    if let Some(empty) = services.iter().find(|service| service.servers.is_empty()) {
+    leave_out(services, notes);
+    let services = &*services;
+    let serves = |server: &Server| !server.in_maintenance;
+    if let Some(empty) = services.iter().find(|one| !one.servers.iter().any(serves)) {
         let problem = format!("{} has no server that may serve", empty.title());
         return Err(ImportError::of_file(file, problem));
     }
@@ -50,17 +53,45 @@ pub(super) fn replicas(
     for (same, weight) in servers.iter().zip(weights) {
         let Some(server) = same.first() else { continue };
         note_differences(server, same, notes);
+        if server.in_maintenance {
+            let text = "out of service, and so is the replica (\"state\": \"maintenance\"): put it \
+                        back with dtr-lb ready, or take \"state\" out of the file";
+            notes.advice(&server.place, text);
+        }
         let limit: Option<u64> = same.iter().map(|one| one.max_connections).sum();
         replicas.push(Replica {
             name: names.unique(server, notes),
             address: server.host.clone(),
             weight,
             backup: server.backup,
+            state: server.in_maintenance.then_some("maintenance"),
             max_connections: limit.map(|limit| limit.clamp(1, written::MOST_CONNECTIONS)),
             ports: own_ports(same, services, &ports, file)?,
         });
     }
     Ok(Replicas { replicas, ports })
+}
+
+/// A server out of service that only some of the services have is missed by nobody.
+fn leave_out(services: &mut [Service], notes: &mut Notes) {
+    let host = |server: &Server| server.host.to_ascii_lowercase();
+    let hosts = |service: &Service| service.servers.iter().map(host).collect();
+    let all: Vec<BTreeSet<String>> = services.iter().map(hosts).collect();
+    for service in services {
+        service.servers.retain(|server| {
+            let in_all = all.iter().all(|hosts| hosts.contains(&host(server)));
+            let is_kept = in_all || !server.in_maintenance;
+            if !is_kept {
+                let places = BTreeSet::from([server.place.clone()]);
+                notes.leave_out(
+                    &places,
+                    "out of service, and not behind every listener; add it to \"replicas\" when it \
+                     serves again",
+                );
+            }
+            is_kept
+        });
+    }
 }
 
 /// A host in lower case, and which of its servers in one service.
@@ -141,10 +172,11 @@ fn other_machines(
 /// What differs between the services, and is one thing here.
 fn note_differences(first: &Server, same: &[&Server], notes: &mut Notes) {
     for other in same {
-        if (other.weight, other.backup) != (first.weight, first.backup) {
+        let own = |one: &Server| (one.weight, one.backup, one.in_maintenance);
+        if own(other) != own(first) {
             let text = format!(
-                "a replica has one weight for all listeners, and is a backup for all or none; \
-                 what {} says is taken",
+                "a replica has one weight for all listeners, and is a backup or in maintenance \
+                 for all or none; what {} says is taken",
                 first.place
             );
             notes.not_taken(&other.place, text);

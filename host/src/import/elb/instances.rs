@@ -117,6 +117,7 @@ impl Addresses {
                 port,
                 weight: 1,
                 backup: false,
+                in_maintenance: false,
                 max_connections: None,
             })
         });

@@ -19,7 +19,7 @@ pub(super) struct Params {
     pub(super) slow_start: Option<Duration>,
     pub(super) closes_on_down: bool,
     pub(super) check: CheckParams,
-    disabled: bool,
+    pub(super) disabled: bool,
     /// Whether connections to the server are encrypted by the balancer.
     pub(super) encrypts: bool,
     /// In which version it is sent a PROXY header.
@@ -73,16 +73,6 @@ impl Params {
             ledger.left(line, name, server_keywords::reason(&keyword));
         }
         Ok(taken)
-    }
-
-    /// Why the server is given no connections at all; `None`: it is.
-    pub(super) fn out_of_use(&self) -> Option<&'static str> {
-        if self.disabled {
-            return Some("disabled, and left out; add it to \"replicas\" when it serves again");
-        }
-        let none =
-            "its weight is 0, and it is left out; add it to \"replicas\" when it serves again";
-        (self.weight == Some(0)).then_some(none)
     }
 
     /// Whether the keyword is one that the configuration can say.

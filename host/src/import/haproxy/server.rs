@@ -65,6 +65,7 @@ impl<'a> Server<'a> {
             port,
             weight: self.params.weight.unwrap_or(1),
             backup: self.params.backup,
+            in_maintenance: self.params.disabled,
             max_connections: self.params.max_connections.filter(|limit| *limit > 0),
         })
     }
@@ -139,7 +140,9 @@ pub(super) fn servers<'a>(
                     );
                     return Err(source.wrong(line, 1, problem));
                 }
-                if let Some(why) = server.params.out_of_use() {
+                if server.params.weight == Some(0) {
+                    let why = "its weight is 0, and it is left out; add it to \"replicas\" when it \
+                               serves again";
                     ledger.not_taken(line, format!("server {}: {why}", line.text(1)));
                 } else {
                     servers.push(server);

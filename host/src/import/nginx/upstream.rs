@@ -42,6 +42,7 @@ impl Upstream {
                 port,
                 weight: 1,
                 backup: false,
+                in_maintenance: false,
                 max_connections: None,
             }],
             parts: vec![place.clone()],
@@ -91,17 +92,6 @@ impl Upstream {
     /// Takes a server in, and notes what of its parameters can't be.
     fn add(&mut self, read: UpstreamServer, notes: &mut Notes) {
         let place = &read.server.place;
-        if read.is_down {
-            notes.not_taken(
-                place,
-                format!(
-                    "{}: it is \"down\", and left out; a replica is taken out of service on the \
-                         admin listener",
-                    read.shown
-                ),
-            );
-            return;
-        }
         let port = read.server.port;
         notes.taken(
             place,

@@ -14,7 +14,6 @@ use crate::import::found::{Passive, Server};
 pub(super) struct UpstreamServer {
     pub(super) server: Server,
     pub(super) shown: String,
-    pub(super) is_down: bool,
     /// `None`: nothing is said of failures.
     pub(super) passive: Option<Passive>,
     pub(super) slow_start: Option<Duration>,
@@ -52,10 +51,10 @@ pub(super) fn read(
             port,
             weight: 1,
             backup: false,
+            in_maintenance: false,
             max_connections: None,
         },
         shown: directive.shown(),
-        is_down: false,
         passive: None,
         slow_start: None,
         not_taken: Vec::new(),
@@ -128,7 +127,7 @@ impl UpstreamServer {
                 self.slow_start = Some(value::time(value, Finest::Seconds)?);
             }
             ("backup", None) => self.server.backup = true,
-            ("down", None) => self.is_down = true,
+            ("down", None) => self.server.in_maintenance = true,
             ("resolve", None) => {
                 let reason = "names are always resolved again, every 5 s (\"dns_refresh\"); to one \
                               that stands for many replicas give \"discover\": \"dns\"";

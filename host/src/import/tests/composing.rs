@@ -30,6 +30,7 @@ pub(super) fn server(name: &str, host: &str, port: u16) -> Server {
         port,
         weight: 1,
         backup: false,
+        in_maintenance: false,
         max_connections: None,
     }
 }
@@ -182,6 +183,23 @@ fn services_of_other_machines_are_not_one_configuration() {
         ..service(443)
     };
     let error = composed(vec![none], &all()).unwrap_err();
+    assert!(error.contains("has no server that may serve"), "{error}");
+}
+
+#[test]
+fn a_server_out_of_service_is_a_replica_in_maintenance() {
+    let mut first = service(443);
+    first.servers[1].in_maintenance = true;
+    let (config, notes) = composed(vec![first.clone(), service(80)], &all()).unwrap();
+    assert_eq!(config["replicas"][0].get("state"), None);
+    assert_eq!(config["replicas"][1]["state"], "maintenance");
+    assert!(notes.contains("put it back with dtr-lb ready"), "{notes}");
+    assert!(
+        notes.contains("in maintenance for all or none; what old:443 says is taken"),
+        "{notes}"
+    );
+    first.servers[0].in_maintenance = true;
+    let error = composed(vec![first], &all()).unwrap_err();
     assert!(error.contains("has no server that may serve"), "{error}");
 }
 
