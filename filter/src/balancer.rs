@@ -269,7 +269,7 @@ impl Balancer {
             self.share_counts(store, now);
         }
         if self.sync.must_announce() || self.sync.are_details_due(now) {
-            self.tell(store, now);
+            self.announce(store, now);
         }
         if self.is_holder()
             && let Some(observations) = self.monitor.take_observations()
@@ -305,7 +305,7 @@ impl Balancer {
     }
 
     /// Tells the others what this VM found out, if it still is the one that probes.
-    fn tell(&mut self, store: &mut impl Store, now: Moment) {
+    fn announce(&mut self, store: &mut impl Store, now: Moment) {
         let claim = self.sync.claim(store);
         let handover = self.sync.renew(store, &mut self.random, now);
         self.take_handover(handover, store, now);
@@ -412,7 +412,7 @@ impl Balancer {
         let store = &mut self.scope.within(store);
         if self.is_holder() {
             self.sync.make_details_due();
-            self.tell(store, now);
+            self.announce(store, now);
         }
         self.sync.retire(store);
         self.monitor.stop();
