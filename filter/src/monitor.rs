@@ -157,12 +157,14 @@ impl Monitor {
         claim: Claim,
         now: Moment,
     ) {
-        if sync.must_announce() {
-            sync.announce(store, claim, &self.prober.verdicts());
-        }
-        if sync.are_details_due(now) {
+        let must_announce = sync.must_announce();
+        // First why, then that it is so: who reads the one finds the other.
+        if must_announce || sync.are_details_due(now) {
             sync.leave_details(store, claim, &self.prober.details(), now);
             sync.leave_histories(store, claim, self.histories.all());
+        }
+        if must_announce {
+            sync.announce(store, claim, &self.prober.verdicts());
         }
     }
 

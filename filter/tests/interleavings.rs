@@ -5,6 +5,7 @@
 
 mod world;
 
+use dtr_lb_filter::admin::replica_status::ReplicaState;
 use dtr_lb_filter::admin::status::Status;
 use dtr_lb_filter::balance::order::Order;
 use dtr_lb_filter::balance::stream::StreamId;
@@ -192,5 +193,27 @@ fn an_order_given_at_any_moment_is_heeded_at_once() {
             }
         }
         accesses
+    });
+}
+
+#[test]
+fn a_vm_that_sees_a_replica_down_knows_why_at_any_moment() {
+    at_every_access(|ticks, access| {
+        let at = format!("looked at access {access} of tick {ticks}");
+        let (mut vms, mut board, ms) = vms(ticks);
+        let (holder, others) = vms.split_first_mut().unwrap();
+        let does = [Does::Well, Does::Sick, Does::Well];
+        let mut store = Interrupted::new(&mut board, access, |board| {
+            let now = others[0].now();
+            let looks = &mut others[0].balancer;
+            if looks.is_behind(board) {
+                looks.refresh(board, now);
+            }
+            let sick = &Status::of(looks, board, now).replicas[1];
+            let is_down = sick.state == ReplicaState::Unhealthy;
+            assert!(!is_down || sick.reason.is_some(), "{at}");
+        });
+        holder.tick(&mut store, ms + TICK_MS, &does);
+        store.accesses()
     });
 }

@@ -232,8 +232,6 @@ impl Sync {
     ) {
         if board::write(store, VERDICTS, &verdicts, claim.verdicts).is_ok() {
             self.news = News::None;
-            // They are to be found once the verdicts are read.
-            self.make_details_due();
             store.announce();
         }
     }
