@@ -59,16 +59,7 @@ impl Upload {
     /// What a replica knows of it. Where it has no such upload, it is asked again for a
     /// while: storage may lag.
     pub(crate) async fn seen_by(&self, client: &Client<'_>) -> Seen {
-        let began = Instant::now();
-        loop {
-            let asked = self.is_known_to(client).await;
-            let waited = began.elapsed();
-            match asked {
-                Seen::NotStored if waited < PATIENCE => sleep(PAUSE).await,
-                Seen::Known(_) if waited >= PAUSE => return Seen::Known(waited),
-                asked => return asked,
-            }
-        }
+        patiently(async || self.is_known_to(client).await).await
     }
 
     /// Has it deleted at the replica at which it was begun.
@@ -104,6 +95,23 @@ impl Upload {
             path: &self.path,
             authorization: self.authorization.as_deref(),
         }
+    }
+}
+
+/// Asks until the upload is known, or for as long as storage may lag.
+async fn patiently(ask: impl AsyncFn() -> Seen) -> Seen {
+    let began = Instant::now();
+    let mut seen = ask().await;
+    if seen != Seen::NotStored {
+        return seen;
+    }
+    while seen == Seen::NotStored && began.elapsed() < PATIENCE {
+        sleep(PAUSE).await;
+        seen = ask().await;
+    }
+    match seen {
+        Seen::Known(_) => Seen::Known(began.elapsed()),
+        seen => seen,
     }
 }
 
@@ -149,7 +157,29 @@ const LONGEST: usize = 8 * 1024;
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_takes_long_is_no_storage_that_lags() {
+        let at_once = Seen::Known(Duration::ZERO);
+        let after = |pauses| Seen::Known(SLOW * (pauses + 1) + PAUSE * pauses);
+        let cases = [
+            (vec![at_once.clone()], at_once.clone()),
+            (vec![at_once.clone(), Seen::NotStored], after(1)),
+            (vec![Seen::OtherSecret, Seen::NotStored], Seen::OtherSecret),
+            (vec![Seen::NotStored; 20], Seen::NotStored),
+        ];
+        for (answers, expected) in cases {
+            let answers = RefCell::new(answers);
+            let ask = async || {
+                sleep(SLOW).await;
+                answers.borrow_mut().pop().unwrap_or(Seen::OtherSecret)
+            };
+            assert_eq!(patiently(ask).await, expected);
+        }
+    }
 
     #[test]
     fn an_upload_goes_on_under_the_path_of_its_location() {
@@ -174,4 +204,7 @@ mod tests {
             assert_eq!(place(&answer).ok().as_deref(), expected, "{location}");
         }
     }
+
+    /// Longer than between two questions.
+    const SLOW: Duration = Duration::from_millis(500);
 }
