@@ -89,10 +89,22 @@ impl Browser {
     /// # Panics
     /// When there is no such thing, or something else is over it.
     pub(crate) async fn click(&self, selector: &str) {
+        self.takes_a_click(selector).await;
         let wanted = json!({ "using": "css selector", "value": selector });
         let found = self.post("element", wanted).await;
         let id = found[ELEMENT].as_str().unwrap();
         self.post(&format!("element/{id}/click"), json!({})).await;
+    }
+
+    /// Waits until a button is enabled: a click on one whose order is under way is lost, and
+    /// the focus comes back to it after that.
+    ///
+    /// # Panics
+    /// When it never is.
+    pub(crate) async fn takes_a_click(&self, selector: &str) {
+        let takes = format!("return document.querySelector(\"{selector}\")?.disabled !== true");
+        self.shows(&format!("{selector} that takes a click"), &takes)
+            .await;
     }
 
     /// Types, into whatever has the focus.
