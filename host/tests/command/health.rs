@@ -1,10 +1,9 @@
 //! `dtr-lb health`, as a container's health check runs it.
 
-use std::net::TcpListener;
-
 use serde_json::json;
 
 use crate::balancer::{Balancer, Config, greeting};
+use crate::refusing_port::RefusingPort;
 use crate::running::eventually;
 use crate::{dtr_lb, output, text};
 
@@ -21,11 +20,9 @@ fn a_balancer_whose_replica_serves_is_healthy() {
 
 #[test]
 fn a_balancer_without_a_usable_replica_is_not_and_says_why() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = nobody.local_addr().unwrap().port();
-    drop(nobody);
+    let nobody = RefusingPort::new();
     let health = json!({ "preset": "tcp", "interval": "50ms", "fall": 1 });
-    let config = Config::balancing(port, json!({ "health": health }));
+    let config = Config::balancing(nobody.number(), json!({ "health": health }));
     let balancer = Balancer::logging(&mut dtr_lb(&[]), config);
 
     let error = eventually("an unhealthy balancer", || {
@@ -42,9 +39,8 @@ fn a_balancer_without_a_usable_replica_is_not_and_says_why() {
 
 #[test]
 fn nobody_to_ask_is_an_error_that_names_the_address() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = nobody.local_addr().unwrap().to_string();
-    drop(nobody);
+    let nobody = RefusingPort::new();
+    let address = format!("127.0.0.1:{}", nobody.number());
     let output = output(&["health", "--admin", &address]);
     assert_eq!(output.status.code(), Some(1));
     let expected = format!("error: http://{address}/_ping: Connection refused");

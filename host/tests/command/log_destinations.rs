@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::balancer::{Balancer, Config, greeting};
+use crate::refusing_port::RefusingPort;
 use crate::running::{connect, eventually};
 use crate::{dtr_lb, output_of, text};
 
@@ -150,7 +151,11 @@ fn each_log_can_be_off() {
 
 #[test]
 fn what_is_known_of_a_replica_are_members_of_a_line_of_json() {
-    let config = Config::balancing(refusing(), json!({ "health": { "target": "tcp:443" } }));
+    let nobody = RefusingPort::new();
+    let config = Config::balancing(
+        nobody.number(),
+        json!({ "health": { "target": "tcp:443" } }),
+    );
     let program = Balancer::logging(&mut dtr_lb(&["--log-format", "json"]), config);
     let line = program.logged("is unhealthy");
     let event: Value = serde_json::from_str(&line).unwrap();
@@ -185,12 +190,6 @@ fn what_is_known_of_a_replica_are_members_of_a_line_of_json() {
         client.local_addr().unwrap().to_string(),
         "{line}"
     );
-}
-
-/// A port where nobody listens.
-fn refusing() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// One whole connection.

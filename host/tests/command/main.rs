@@ -19,6 +19,7 @@ mod manual;
 mod name_server;
 mod operator;
 mod probe;
+mod refusing_port;
 mod registry;
 mod reload;
 mod run;

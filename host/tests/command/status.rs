@@ -1,7 +1,6 @@
 //! `dtr-lb status`, and orders.
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::process::Stdio;
 
 use rustix::process::Signal;
@@ -9,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::balancer::{Config, echoing};
 use crate::operator::Stage;
+use crate::refusing_port::RefusingPort;
 use crate::running::eventually;
 use crate::terminal::OnTerminal;
 use crate::{dtr_lb, output, output_of, text};
@@ -50,10 +50,8 @@ fn the_status_shows_replicas_and_what_was_ordered() {
 
 #[test]
 fn the_last_usable_replica_is_taken_out_by_force_only() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = nobody.local_addr().unwrap().port();
-    drop(nobody);
-    let stage = Stage::of_replicas([echoing(), port], json!({}));
+    let nobody = RefusingPort::new();
+    let stage = Stage::of_replicas([echoing(), nobody.number()], json!({}));
     stage.row("r1", "healthy");
     stage.row("r2", "unhealthy");
     for order in ["drain", "maintenance"] {

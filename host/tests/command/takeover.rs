@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::balancer::{Balancer, Config, echoing, greeting, is_greeted};
+use crate::refusing_port::RefusingPort;
 use crate::running::{LIMIT, Running, connect, eventually};
 use crate::service_manager::Manager;
 use crate::{ask, ask_with, dtr_lb, output_of, text};
@@ -118,14 +119,12 @@ fn who_breaks_off_changes_nothing_and_keeps_others_away_only_meanwhile() {
 
 #[test]
 fn orders_and_verdicts_go_over() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = nobody.local_addr().unwrap().port();
-    drop(nobody);
+    let nobody = RefusingPort::new();
     let mut fields = fields();
     // It is asked once, and by the new process only if that knows of no answer.
     fields["health"] = json!({ "preset": "tcp", "interval": "1h", "fast_interval": "1h" });
     fields["health"]["timeout"] = json!("1s");
-    let old = start(Config::balancing(port, fields));
+    let old = start(Config::balancing(nobody.number(), fields));
     let seen = |what: &str| {
         let answer = ask(&old.admin, "GET /status", "");
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -138,7 +137,7 @@ fn orders_and_verdicts_go_over() {
     let path = "PUT /replicas/r1?state=drain";
     let ordered = ask_with(&old.admin, path, &[("Host", "localhost")], "");
     assert!(ordered.starts_with("HTTP/1.1 200 "), "{ordered}");
-    let _now_well = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let _now_well = nobody.listen();
     old.program.signal(Signal::USR2);
     let _new = successor(&old.program);
     assert_eq!(seen("/order"), "drain");
