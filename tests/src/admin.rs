@@ -134,12 +134,12 @@ impl Proxy {
     /// When it is refused.
     pub async fn order(&self, replica: &Standin, state: &str) {
         let body = json!({ "state": state }).to_string();
+        let look = async || self.status_of(replica).await;
+        let entry = eventually(LIMIT, format!("{} in /status", replica.name()), look).await;
         let request = format!(
             "PUT /replicas/{} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            self.status_of(replica).await.unwrap()["name"]
-                .as_str()
-                .unwrap(),
+            entry["name"].as_str().unwrap(),
             self.addresses().admin,
             body.len()
         );

@@ -2,11 +2,12 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::eventually::within;
+use crate::eventually::{within, within_limit};
 use crate::http::Response;
 use crate::standin::Standin;
 use crate::traffic::{receive_noise, send_noise};
@@ -205,7 +206,7 @@ impl Connection {
                 receive_noise(&mut from, wanted)
             )
         };
-        let (sent, received) = within("noise both ways", exchange).await;
+        let (sent, received) = within_limit(NOISE_LIMIT, "noise both ways", exchange).await;
         sent.unwrap();
         received.unwrap()
     }
@@ -223,3 +224,6 @@ impl Connection {
         }
     }
 }
+
+/// For tens of megabytes, made and compared by code that is not optimised.
+const NOISE_LIMIT: Duration = Duration::from_secs(60);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -196,6 +196,8 @@ fn options(wasm: PathBuf, folder: &Path) -> BootstrapOptions {
 async fn run(yaml: &Path, plan: &Plan, log: &Log) -> Result<(Process, Addresses)> {
     let binary = tokio::task::spawn_blocking(envoy_binary).await??;
     let own_admin = yaml.with_extension("admin");
+    // That of one that has ended.
+    let _ = fs::remove_file(&own_admin);
     let mut process = Process::start(&binary, yaml, &own_admin, log)?;
     let addresses = eventually(START_LIMIT, "Envoy's listeners", async || {
         if let Ok(Some(status)) = process.0.try_wait() {
@@ -316,11 +318,14 @@ impl Process {
     }
 }
 
-fn read_into(mut log: Log, mut from: impl Read + Send + 'static) {
+fn read_into(mut log: Log, from: impl Read + Send + 'static) {
     std::thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        while let Ok(bytes @ 1..) = from.read(&mut buffer) {
-            let _ = log.write_all(&buffer[..bytes]);
+        // Whole lines: there are two of these, and a story looks at any time.
+        let mut from = BufReader::new(from);
+        let mut line = Vec::new();
+        while let Ok(1..) = from.read_until(b'\n', &mut line) {
+            let _ = log.write_all(&line);
+            line.clear();
         }
     });
 }

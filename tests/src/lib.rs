@@ -71,7 +71,7 @@ pub use reserved_port::ReservedPort;
 pub use standin::Standin;
 pub use traffic::Traffic;
 pub use trap::{Arg, trap_when};
-pub use world::{FQDN, Kind, World, service};
+pub use world::{FQDN, Kind, World, patient_probes, service};
 
 pub use dtr_lb::FILTER;
 

@@ -182,11 +182,22 @@ impl Proxy {
     /// # Panics
     /// When one is not answered.
     pub async fn answers(&self, connections: usize) -> BTreeMap<String, usize> {
+        let answers = self.try_answers(connections).await;
+        answers.unwrap_or_else(|error| panic!("no answer through the proxy: {error}"))
+    }
+
+    /// As [`Proxy::answers`], while it may be that nobody answers.
+    ///
+    /// # Errors
+    /// When one is not answered.
+    pub async fn try_answers(&self, connections: usize) -> Result<BTreeMap<String, usize>, String> {
         let mut answers = BTreeMap::new();
         for _ in 0..connections {
-            *answers.entry(self.connect().await.who().await).or_default() += 1;
+            let who = self.connect().await.try_who().await;
+            let who = who.map_err(|error| error.to_string())?;
+            *answers.entry(who).or_default() += 1;
         }
-        answers
+        Ok(answers)
     }
 
     /// As [`Proxy::answers`], with `clients` clients at the same time.

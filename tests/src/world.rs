@@ -209,6 +209,11 @@ fn base() -> Value {
     })
 }
 
+/// For stories of single answers: probes of which a busy machine makes none late.
+pub fn patient_probes() -> Value {
+    json!({ "health": { "interval": "500ms", "timeout": "500ms" } })
+}
+
 /// A service of this name before these replicas, whose fqdn is `NAME.example.com`, with
 /// more fields or other ones.
 pub fn service(name: &str, replicas: &[&Standin], more: Value) -> Value {

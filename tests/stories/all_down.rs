@@ -57,6 +57,7 @@ on_each_proxy!(a_backup_serves_only_while_no_other_can, |world| {
     let only = world.replica(Replica::healthy()).await;
     let backup = world.replica(Replica::healthy().with("backup", true)).await;
     let proxy = world.proxy().await;
+    proxy.sees(&only, Healthy).await;
     proxy.sees(&backup, Healthy).await;
     for _ in 0..10 {
         proxy.connect().await.answered_by(&only).await;

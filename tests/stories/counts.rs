@@ -42,6 +42,7 @@ on_each_proxy!(
         let well = world.replica(Replica::healthy()).await;
         let down = world.replica(Replica::healthy()).await;
         let proxy = world.proxy().await;
+        proxy.sees(&well, Healthy).await;
         proxy.sees(&down, Healthy).await;
         down.refuses_clients().await;
 

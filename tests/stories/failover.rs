@@ -12,7 +12,9 @@ on_each_proxy!(a_refusing_replica_costs_no_client_an_error, |world| {
     let other = world.replica(Replica::healthy()).await;
     let down = world.replica(Replica::healthy()).await;
     let proxy = world.proxy().await;
-    proxy.sees(&down, Healthy).await;
+    for replica in [&well, &other, &down] {
+        proxy.sees(replica, Healthy).await;
+    }
 
     // Its /_ping still answers, so only the connect attempts can tell.
     down.refuses_clients().await;
@@ -26,7 +28,9 @@ on_each_proxy!(a_vanished_replica_costs_no_client_an_error, |world| {
     let other = world.replica(Replica::healthy()).await;
     let gone = world.replica(Replica::healthy()).await;
     let proxy = world.proxy().await;
-    proxy.sees(&gone, Healthy).await;
+    for replica in [&well, &other, &gone] {
+        proxy.sees(replica, Healthy).await;
+    }
 
     gone.swallows_clients().await;
 
@@ -39,7 +43,9 @@ on_each_proxy!(a_crowd_does_not_notice_a_refusing_replica, |world| {
     let down = world.replica(Replica::healthy()).await;
     let other = world.replica(Replica::healthy()).await;
     let proxy = world.proxy().await;
-    proxy.sees(&down, Healthy).await;
+    for replica in [&well, &other, &down] {
+        proxy.sees(replica, Healthy).await;
+    }
 
     down.refuses_clients().await;
 
@@ -52,7 +58,9 @@ on_each_proxy!(a_crowd_does_not_notice_a_vanished_replica, |world| {
     let gone = world.replica(Replica::healthy()).await;
     let other = world.replica(Replica::healthy()).await;
     let proxy = world.proxy().await;
-    proxy.sees(&gone, Healthy).await;
+    for replica in [&well, &other, &gone] {
+        proxy.sees(replica, Healthy).await;
+    }
 
     gone.swallows_clients().await;
 
@@ -64,6 +72,7 @@ on_each_proxy!(a_replica_that_stops_leaves_and_comes_back, |world| {
     let well = world.replica(Replica::healthy()).await;
     let stopped = world.replica(Replica::healthy()).await;
     let proxy = world.proxy().await;
+    proxy.sees(&well, Healthy).await;
     proxy.sees(&stopped, Healthy).await;
 
     stopped.stops().await;
@@ -81,6 +90,7 @@ on_each_proxy!(a_vanished_machine_leaves_with_its_ping, |world| {
     let well = world.replica(Replica::healthy()).await;
     let gone = world.replica(Replica::healthy()).await;
     let proxy = world.proxy().await;
+    proxy.sees(&well, Healthy).await;
     proxy.sees(&gone, Healthy).await;
 
     gone.vanishes().await;

@@ -8,7 +8,7 @@ on_each_proxy!(a_sick_replica_gets_no_new_connection_and_returns, |world| {
         .replica(Replica::pings(Ping::fails("rethinkdb: no primary")))
         .await;
     let proxy = world.proxy().await;
-
+    proxy.sees(&well, Healthy).await;
     proxy.sees(&sick, Unhealthy).await;
     for _ in 0..10 {
         proxy.connect().await.answered_by(&well).await;
@@ -26,7 +26,7 @@ on_each_proxy!(a_healthy_status_with_an_unhealthy_body_is_sick, |world| {
         .replica(Replica::pings(Ping::Says(200, body.to_owned())))
         .await;
     let proxy = world.proxy().await;
-
+    proxy.sees(&well, Healthy).await;
     proxy.sees(&sick, Unhealthy).await;
     proxy
         .gives_reason(&sick, "says-unhealthy", "garant: expired key")
@@ -42,6 +42,7 @@ on_each_proxy!(
         let well = world.replica(Replica::healthy()).await;
         let sick = world.replica(Replica::healthy()).await;
         let proxy = world.proxy().await;
+        proxy.sees(&well, Healthy).await;
         proxy.sees(&sick, Healthy).await;
 
         sick.now_pings(Ping::fails("registry: disk full"));
@@ -89,7 +90,7 @@ on_each_proxy!(a_hung_ping_counts_as_failed_at_the_timeout, |world| {
     let well = world.replica(Replica::healthy()).await;
     let hung = world.replica(Replica::pings(Ping::Hangs)).await;
     let proxy = world.proxy().await;
-
+    proxy.sees(&well, Healthy).await;
     proxy.sees(&hung, Unhealthy).await;
     proxy.gives_reason(&hung, "timeout", "").await;
     for _ in 0..10 {
@@ -101,7 +102,7 @@ on_each_proxy!(a_ping_closed_without_an_answer_counts_as_failed, |world| {
     let well = world.replica(Replica::healthy()).await;
     let mute = world.replica(Replica::pings(Ping::Closes)).await;
     let proxy = world.proxy().await;
-
+    proxy.sees(&well, Healthy).await;
     proxy.sees(&mute, Unhealthy).await;
     for _ in 0..10 {
         proxy.connect().await.answered_by(&well).await;

@@ -47,7 +47,7 @@ on_each_proxy!(both_families_are_two_listeners_on_one_port, |world| {
 
 on_each_proxy!(a_silent_connection_is_closed_at_its_idle_timeout, |world| {
     let replica = world.replica(Replica::serves(Traffic::Echoes)).await;
-    let proxy = world.proxy_with(json!({ "idle_timeout": "1s" })).await;
+    let proxy = world.proxy_with(json!({ "idle_timeout": "2s" })).await;
     proxy.sees(&replica, Healthy).await;
     let mut talks = proxy.connect().await;
     talks.echoes(b"hello").await;

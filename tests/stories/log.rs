@@ -1,10 +1,10 @@
 //! What the balancer's log says of replicas.
 
-use dtr_lb_tests::{Healthy, Ping, Replica, Unhealthy, on_each_proxy};
+use dtr_lb_tests::{Healthy, Ping, Replica, Unhealthy, on_each_proxy, patient_probes};
 
 on_each_proxy!(a_change_of_a_replica_is_logged_with_fields, |world| {
     let replica = world.replica(Replica::healthy()).await;
-    let proxy = world.proxy().await;
+    let proxy = world.proxy_with(patient_probes()).await;
     proxy.sees(&replica, Healthy).await;
     replica.now_pings(Ping::fails("rethinkdb: down\nreplica=\"r9\""));
     proxy.sees(&replica, Unhealthy).await;

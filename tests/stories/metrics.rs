@@ -2,7 +2,7 @@
 
 use dtr_lb_tests::{
     Authority, Healthy, LIMIT, Ping, Replica, Samples, Traffic, Unhealthy, eventually,
-    on_each_proxy, on_host,
+    on_each_proxy, on_host, patient_probes,
 };
 use serde_json::json;
 
@@ -11,7 +11,7 @@ on_each_proxy!(metrics_tell_what_happened, |world| {
         .replica(Replica::healthy().with("name", "dtr-1.eu"))
         .await;
     let sick = world.replica(Replica::healthy()).await;
-    let proxy = world.proxy().await;
+    let proxy = world.proxy_with(patient_probes()).await;
     proxy.sees(&well, Healthy).await;
     proxy.sees(&sick, Healthy).await;
     proxy.measures("dtr_lb_usable", 2.0).await;

@@ -27,6 +27,7 @@ on_each_proxy!(an_order_holds_for_every_worker_at_once, |world| {
     let stays = world.replica(Replica::healthy()).await;
     let rests = world.replica(Replica::healthy()).await;
     let proxy = world.proxy().await;
+    proxy.sees(&stays, Healthy).await;
     proxy.sees(&rests, Healthy).await;
 
     for _ in 0..5 {

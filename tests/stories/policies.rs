@@ -164,7 +164,7 @@ on_each_proxy!(
 on_each_proxy!(a_recovered_replica_starts_slowly, |world| {
     let well = world.replica(Replica::healthy()).await;
     let back = world.replica(Replica::healthy()).await;
-    let config = json!({ "policy": "round-robin", "slow_start": "5s" });
+    let config = json!({ "policy": "round-robin", "slow_start": "10s" });
     let proxy = world.proxy_with(config).await;
     proxy.sees(&well, Healthy).await;
     back.now_pings(Ping::fails("registry: starting"));

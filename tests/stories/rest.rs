@@ -117,7 +117,7 @@ on_each_proxy!(orders_outlive_the_vm_they_were_given_to, |world| {
         LIMIT,
         "twenty connections past the drained one",
         async || {
-            let answers = proxy.answers(20).await;
+            let answers = proxy.try_answers(20).await?;
             if answers.contains_key(rests.name()) {
                 Err(format!("{answers:?}"))
             } else {

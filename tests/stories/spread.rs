@@ -29,6 +29,8 @@ on_each_proxy!(
         let one = world.replica(Replica::healthy()).await;
         let two = world.replica(Replica::healthy().with("weight", 2)).await;
         let proxy = world.proxy_with(json!({ "policy": "round-robin" })).await;
+        proxy.sees(&one, Healthy).await;
+        proxy.sees(&two, Healthy).await;
 
         proxy.answers(60).await;
 
@@ -42,6 +44,8 @@ on_each_proxy!(held_connections_follow_the_weights_too, |world| {
     let one = world.replica(Replica::healthy()).await;
     let three = world.replica(Replica::healthy().with("weight", 3)).await;
     let proxy = world.proxy().await;
+    proxy.sees(&one, Healthy).await;
+    proxy.sees(&three, Healthy).await;
 
     let mut held = Vec::new();
     for _ in 0..40 {

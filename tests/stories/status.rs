@@ -2,7 +2,9 @@
 
 use std::io::Read;
 
-use dtr_lb_tests::{Healthy, LIMIT, Ping, Replica, Unhealthy, eventually, on_each_proxy};
+use dtr_lb_tests::{
+    Healthy, LIMIT, Ping, Replica, Unhealthy, eventually, on_each_proxy, patient_probes,
+};
 use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 
@@ -41,7 +43,9 @@ on_each_proxy!(status_has_the_documented_shape, |world| {
     let sick = world
         .replica(Replica::pings(Ping::fails("notary: no key")))
         .await;
-    let proxy = world.proxy_with(json!({ "max_connections": 500 })).await;
+    let mut config = patient_probes();
+    config["max_connections"] = 500.into();
+    let proxy = world.proxy_with(config).await;
     proxy.sees(&well, Healthy).await;
     proxy.sees(&sick, Unhealthy).await;
     // Any worker may answer, and reads the other's answers somewhat later.
