@@ -124,7 +124,10 @@ impl Config {
 
     /// Whatever this is.
     pub(crate) fn write(&self, text: &str) {
-        fs::write(&self.file, text).unwrap();
+        // At once: it may be watched.
+        let new = self.file.with_extension("new");
+        fs::write(&new, text).unwrap();
+        fs::rename(new, &self.file).unwrap();
     }
 
     pub(crate) fn path(&self) -> &str {

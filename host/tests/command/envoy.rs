@@ -81,10 +81,13 @@ fn a_folder_that_envoy_watches_is_written_anew_only_where_something_is_another()
 #[test]
 fn a_wrong_configuration_leaves_what_envoy_watches_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
-    let (file, out) = (folder.path().join("lb.json"), folder.path().join("watched"));
+    let at = |name: &str| folder.path().join(name);
+    let (file, new, out) = (at("lb.json"), at("new"), at("watched"));
     let configure = |replicas: &str| {
         let text = format!(r#"{{ "fqdn": "dtr.example.com", "replicas": [{replicas}] }}"#);
-        std::fs::write(&file, text).unwrap();
+        // At once: it is watched.
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(&new, &file).unwrap();
     };
     configure(r#"{ "address": "10.0.0.1" }"#);
     let watching = Running::logging(

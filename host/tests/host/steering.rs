@@ -79,7 +79,7 @@ async fn a_guest_that_crashes_cuts_nobody_and_comes_back() {
         ..Guest::steering_to("443/r1")
     };
     let mut options = options();
-    options.reload_backoff = Duration::from_secs(1);
+    options.reload_backoff = Duration::from_secs(3);
     let host = Host::start(plan(&[&r0, &r1]), guest.wat().as_bytes(), options)
         .await
         .unwrap();

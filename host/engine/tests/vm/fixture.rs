@@ -115,12 +115,19 @@ pub(crate) fn callback(name: &str, params: usize, result: &str, body: &str) -> S
 /// What becomes of a guest whose tick is this.
 #[track_caller]
 pub(crate) fn tick_of(body: &str, extra: &str) -> Trap {
+    // Long enough for whatever ends otherwise.
+    tick_within(Duration::from_secs(10), body, extra)
+}
+
+/// The same of a tick that may take so long.
+#[track_caller]
+pub(crate) fn tick_within(limit: Duration, body: &str, extra: &str) -> Trap {
     let wat = callback("proxy_on_tick", 1, "", body) + extra;
     let guest = Guest::new()
         .importing("proxy_log")
         .with(&wat)
         .config(|config| {
-            config.callback_limit = Duration::from_millis(50);
+            config.callback_limit = limit;
             config.memory_limit = 1 << 20;
         });
     let mut run = guest.start();
