@@ -27,8 +27,8 @@ pub(super) fn for_element(list: &[Segment], unique: usize) -> Json {
         "statuses" => json!(200),
         "capabilities" => json!("proxy_log"),
         "names" => json!(format!("refused-{unique}.invalid")),
-        // An address of no machine (RFC 5737).
-        "nameservers" => json!("192.0.2.1"),
+        // An address of no machine (RFC 5737), and a network.
+        "nameservers" | "allow" | "deny" | "accept_proxy_from" => json!("192.0.2.1"),
         "endpoints" => json!(format!("refused-{unique}.invalid:1")),
         _ => return Json::Object(Vec::new()),
     };

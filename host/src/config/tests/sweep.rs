@@ -5,16 +5,17 @@ use serde_json::{Value, json};
 use super::errors::errors;
 use super::*;
 
-/// A file with every field, and nothing wrong.
+/// A file with every field that needs no other file, and nothing wrong.
 fn whole_files() -> [String; 3] {
     let general = r#""idle_timeout": "1h", "half_close_timeout": "1h", "resend_first_flight": true,
-        "max_connections": 9, "dns_refresh": "5s", "drain_delay": "1s", "drain_timeout": "1s""#;
-    let registry = r#""fqdn": "a.example", "replicas": [{"address": "10.0.0.1", "name": "a"},
+        "max_connections": 9, "dns_refresh": "5s", "drain_delay": "1s", "drain_timeout": "1s",
+        "watch": true, "takeover_socket": "takeover.sock""#;
+    let registry = r#""fqdn": "a.example", "replicas": [{"address": "10.0.0.1", "name": "a", "id": "1"},
             {"address": "10.0.0.2", "weight": 2, "backup": true, "max_connections": 5,
-             "ports": {"443": 8443}},
+             "state": "drain", "ports": {"443": 8443}},
             {"address": "tasks.registry", "discover": "dns"}],
         "policy": "source-hash", "when_all_down": "refuse", "on_down": "keep",
-        "min_healthy": 1, "slow_start": "1s",
+        "min_healthy": 1, "slow_start": "1s", "compare_interval": "1h",
         "passive": {"fails": 1, "window": "1s", "hold": "1s"},
         "health": {"preset": "dtr", "target": "https:443", "statuses": [200, "300-399"],
              "headers": {"x-a": "b"}, "body": {"pointer": "/a", "healthy": 1},
@@ -22,8 +23,11 @@ fn whole_files() -> [String; 3] {
              "timeout": "1s", "jitter": 0.5, "rise": 1, "fall": 1, "start": "up"}"#;
     let shared = r#""connect_timeout": "1s", "nameservers": ["10.0.0.53", "[::1]:5353"],
         "listeners": [{"bind": "0.0.0.0:80", "health": {"preset": "ucp", "target": "http:80",
-             "verify": "system"}}, {"bind": "0.0.0.0:8443", "port": 443, "max_connections": 5}],
-        "admin": {"bind": "127.0.0.1:8181", "token": "12345678"}"#;
+             "verify": "system"}}, {"bind": "0.0.0.0:8443", "port": 443, "max_connections": 5,
+             "proxy_protocol": "v2"}],
+        "allow": ["10.0.0.0/8"], "deny": ["10.1.0.0/16"], "per_client_max_connections": 5,
+        "accept_proxy_from": ["10.2.0.0/16", "::1"], "proxy_protocol_timeout": "1s",
+        "admin": {"bind": "127.0.0.1:8181", "token": "12345678", "protect": "changes"}"#;
     let balancer = format!("{registry}, {shared}");
     let services = format!(
         r#""services": [{{ "name": "a", "names": ["*.a.example"], {registry} }},
@@ -74,6 +78,13 @@ fn one_wrong_value_anywhere_is_one_error() {
                 }
                 let found = errors(&file.to_string());
                 assert_eq!(found.len(), 1, "{pointer}: {}", found.join("\n"));
+                // Without services nothing else is read.
+                if !["/drain_delay", "/services"].contains(&pointer.as_str()) {
+                    file["drain_delay"] = json!(-2);
+                    let found = errors(&file.to_string());
+                    let all = found.join("\n");
+                    assert_eq!(found.len(), 2, "{pointer} hides no other: {all}");
+                }
                 tried += 1;
             }
         }
