@@ -48,7 +48,7 @@ impl Source {
         ConfigError {
             source_name: self.name().to_owned(),
             field: field.map(|field| self.field(field)),
-            value: value.map(shortened),
+            value: value.map(|value| shown(field.unwrap_or_default(), value)),
             problem,
         }
     }
@@ -63,7 +63,7 @@ impl Source {
         ConfigWarning {
             source_name: self.name().to_owned(),
             field: self.field(field),
-            value: shortened(&value.into()),
+            value: shown(field, &value.into()),
             problem: problem.into(),
         }
     }
@@ -101,6 +101,23 @@ impl Source {
                 .find(|(prefix, _)| field.starts_with(prefix))
                 .map_or_else(|| field.to_owned(), |(_, flag)| (*flag).to_owned()),
         }
+    }
+}
+
+fn shown(field: &str, value: &Value) -> String {
+    match may_be_secret(field, value) {
+        true => "(not shown)".to_owned(),
+        false => shortened(value),
+    }
+}
+
+/// Whether a value is a token or a password, or one that is mistyped.
+fn may_be_secret(field: &str, value: &Value) -> bool {
+    let is_in_headers = field.ends_with("headers") || field.contains("headers.");
+    match field {
+        "admin" => !value.is_object(),
+        "admin.token" => true,
+        _ => is_in_headers && !value.is_object(),
     }
 }
 

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::duration;
 use super::problems::Problems;
 use super::source::Source;
@@ -52,7 +54,7 @@ pub(super) fn of_readable_token(problems: &mut Problems) {
     };
     if let Some(problem) = exposure(Path::new(name)) {
         let problem = format!("{problem}, or give a \"token_file\"");
-        problems.warn("admin.token", "(not shown)", problem);
+        problems.warn("admin.token", Value::Null, problem);
     }
 }
 

@@ -31,11 +31,33 @@ fn a_token_in_a_file_that_others_may_read_is_warned_of_and_not_shown() {
         let file = ConfigFile::load(&path).unwrap();
         let found: Vec<String> = file.warnings().iter().map(ToString::to_string).collect();
         let expected = format!(
-            "{}: admin.token is \"(not shown)\"; anybody on this machine may read or change it; \
+            "{}: admin.token is (not shown); anybody on this machine may read or change it; \
              have only the user that runs dtr-lb read it (chmod 600), or give a \"token_file\"",
             path.display()
         );
         let expected: &[String] = if warned { &[expected] } else { &[] };
         assert_eq!(found, expected, "{mode:o}");
+    }
+}
+
+#[test]
+fn what_may_be_a_secret_is_in_no_error() {
+    let of_admin =
+        |value: &str| format!(r#""admin": {{"bind": "127.0.0.1:8181", "token": {value}}}"#);
+    let of_headers = |value: &str| format!(r#""health": {{"headers": {value}}}"#);
+    let cases = [
+        of_admin(r#""s3cret""#),
+        of_admin(r#""s3cret with a space""#),
+        of_admin(r#"["s3cret"]"#),
+        r#""admin": "s3cret""#.to_owned(),
+        r#""admin": ["s3cret"]"#.to_owned(),
+        of_headers(r#"{"authorization": "Bearer s3cret\u0001"}"#),
+        of_headers(r#"{"authorization": ["s3cret"]}"#),
+        of_headers(r#""authorization: s3cret""#),
+    ];
+    for fields in cases {
+        let error = refusal(&with(&fields));
+        assert!(!error.contains("s3cret"), "{error}");
+        assert!(error.contains(" is (not shown); "), "{error}");
     }
 }

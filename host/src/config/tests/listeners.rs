@@ -65,7 +65,7 @@ fn wrong_listeners_are_refused_with_field_value_and_remedy() {
         ),
         (
             with(r#""admin": {"bind": "127.0.0.1:8181", "token": "x y"}"#),
-            r#"lb.json: admin.token is "x y"; expected a token of 8 to 512"#,
+            r#"lb.json: admin.token is (not shown); expected a token of 8 to 512"#,
         ),
     ]);
 }
