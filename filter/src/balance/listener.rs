@@ -194,10 +194,16 @@ impl Listener {
         key.map_or(Availability::Away, |key| key.availability)
     }
 
-    /// Whether a replica serves here for being healthy, even if it is full.
+    /// Whether a replica serves here for being healthy, even if it is full; one that is held
+    /// back does while there is no better one.
     pub(crate) fn is_usable(&self, id: ReplicaId) -> bool {
-        let availability = self.availability(id);
-        availability.is_healthy() || availability == Availability::Full
+        match self.availability(id) {
+            Availability::Primary | Availability::Backup | Availability::Full => true,
+            Availability::Ejected | Availability::EjectedBackup => {
+                self.choice.best() >= Some(Availability::Ejected)
+            }
+            _ => false,
+        }
     }
 
     /// Whether a replica is healthy, and held back for its failures.

@@ -27,7 +27,7 @@ function outage(registry) {
 }
 
 function count(replicas) { return replicas.filter(replica => replica.usable).length + " of " + replicas.length + " usable"; }
-function tone(node, healthy, replicas) { node.style.setProperty("--tone", "var(--" + (healthy ? replicas.every(replica => replica.usable) ? "good" : "wait" : "bad") + ")"); }
+function tone(node, healthy, replicas) { node.style.setProperty("--tone", "var(--" + (healthy ? replicas.every(replica => replica.usable && !replica.held_for_ms) ? "good" : "wait" : "bad") + ")"); }
 function probing(registry) {
   const lease = registry.lease;
   return registry.policy + " · " + (lease.held_for_ms === null ? "no worker probes yet" : "probed by one worker for " + span(lease.held_for_ms));

@@ -109,12 +109,17 @@ fn an_ejection_ends_with_its_time_or_with_a_connection() {
 }
 
 #[test]
-fn who_is_held_back_counts_as_ready_and_not_as_usable() {
+fn who_is_held_back_counts_as_ready_and_as_usable_while_no_other_is() {
     let mut pool = healthy(&sample::config(3));
     pool.failed(ReplicaId(0), Failure::Unserved, 9, Opening(0), START);
     pool.set_verdict(ReplicaId(1), 0, Verdict::Unhealthy, START);
     let listener = pool.listener(ON_443).unwrap();
     assert_eq!((pool.usable(listener), pool.ready(listener)), (1, 2));
+    // There is no better one any more, and it is given connections.
+    pool.failed(ReplicaId(2), Failure::Connect, 9, Opening(0), START);
+    let listener = pool.listener(ON_443).unwrap();
+    assert_eq!((pool.usable(listener), pool.ready(listener)), (2, 2));
+    assert!(pool.is_usable(ReplicaId(0)) && !pool.is_usable(ReplicaId(1)));
 }
 
 #[test]

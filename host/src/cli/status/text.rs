@@ -140,9 +140,9 @@ impl Look {
             Freshness::Stale { .. } => (format!("? was {}", replica.state), self.palette.stale),
             Freshness::Fresh => {
                 let style = match (replica.usable, replica.order) {
-                    (true, _) => self.palette.good,
+                    (true, _) if replica.held_for_ms.is_none() => self.palette.good,
                     (false, Order::Ready) if replica.checks.iter().any(is_bad) => self.palette.bad,
-                    (false, _) => self.palette.notable,
+                    _ => self.palette.notable,
                 };
                 (replica.state.to_string(), style)
             }

@@ -111,11 +111,14 @@ fn a_replica_that_is_held_or_not_usable_looks_so() {
     };
     let mut held = healthy("r1");
     (held.usable, held.held_for_ms) = (false, Some(3200));
+    let mut held_like_all = held.clone();
+    held_like_all.usable = true;
     let cases = [
         (healthy("r1"), palette.good, ""),
         (unhealthy("r1"), palette.bad, "timeout"),
         (drained("r1"), palette.notable, ""),
         (held, palette.notable, "held for 4 s more"),
+        (held_like_all, palette.notable, "held for 4 s more"),
     ];
     for (replica, style, reason) in cases {
         let status = read(&registry(vec![replica]));
