@@ -160,7 +160,8 @@ impl Predecessor {
         let _ = timeout(ANSWER, self.channel.send(&failed, &[])).await;
     }
 
-    /// Says that this process accepts, and waits until the other one does so no more.
+    /// Says that this process accepts, and waits until the other one does so no more. Its
+    /// end is logged: until then it may have connections, which nobody sees here.
     pub(super) async fn running(self) {
         let retired = async {
             self.channel.send(&FromSuccessor::Running, &[]).await?;
@@ -171,7 +172,14 @@ impl Predecessor {
         };
         let process = self.process.map_or_else(String::new, |it| format!(" {it}"));
         match timeout(ANSWER, retired).await {
-            Ok(Ok(())) => info!("this process accepts in place of process{process}"),
+            Ok(Ok(())) => {
+                info!("this process accepts in place of process{process}");
+                tokio::spawn(async move {
+                    // It says no more, and keeps the channel until its last connection is over.
+                    let _ = self.channel.receive::<FromPredecessor>().await;
+                    info!("process{process} has no connections left");
+                });
+            }
             Ok(Err(error)) => warn!("whether process{process} has made way is not known: {error}"),
             Err(_) => warn!("process{process} has not said within {ANSWER:?} that it makes way"),
         }

@@ -30,6 +30,7 @@ fn sigusr2_has_a_new_process_serve_and_the_old_one_drain() {
     assert!(ready.starts_with("HTTP/1.1 200 "), "{ready}");
     drop(early);
     old.program.until("drained finished=1");
+    old.program.until("has no connections left");
     assert!(socket(&old).exists(), "it is the new one's");
 
     // And once more, from the one that took over.
