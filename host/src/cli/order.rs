@@ -12,6 +12,7 @@ use super::balancer_status::BalancerStatus;
 use super::failure::Failure;
 use super::log::Log;
 use super::output::print;
+use super::sessions;
 
 /// An order that brings a replica back.
 #[derive(Debug, Args)]
@@ -80,7 +81,9 @@ impl OrderArgs {
             let path = format!("/replicas/{}", replica.name);
             let answer = client.ask(Method::PUT, &path, Some(body)).await?;
             answer.into_body()?;
-            let open = match replica.connections.active {
+            // The status is of this process alone, not of one whose place it has taken.
+            let listed = sessions::count(&client, &replica.name).await;
+            let open = match listed.unwrap_or(replica.connections.active) {
                 _ if order == Order::Ready => String::new(),
                 0 => "; no connection is open".to_owned(),
                 1 => "; 1 open connection goes on".to_owned(),

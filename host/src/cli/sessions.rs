@@ -131,6 +131,13 @@ fn bytes(bytes: u64) -> String {
     }
 }
 
+/// How many a replica has; `None`: this balancer does not list them.
+pub(super) async fn count(client: &AdminClient, replica: &str) -> Option<u64> {
+    let answer = client.get(&path_of(replica).ok()?).await.ok()?;
+    let list: SessionList = serde_json::from_str(&answer.into_body().ok()?).ok()?;
+    u64::try_from(list.total).ok()
+}
+
 /// # Errors
 /// No replica has such a name.
 fn path_of(replica: &str) -> Result<String, anyhow::Error> {

@@ -1,5 +1,6 @@
 //! Gives a host's place to another process.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -7,8 +8,9 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use crate::control::all_sessions::AllSessions;
 use crate::proxy::bound_listener::BoundListener;
-use crate::proxy::shared_entries;
+use crate::proxy::{remaining_sessions, shared_entries};
 use crate::takeover::channel::{Channel, MOST_FILES};
 use crate::takeover::error::TakeoverError;
 use crate::takeover::listener::Candidate;
@@ -54,6 +56,11 @@ impl Successor {
     /// Whether it goes on with the sockets of this address.
     pub(super) fn keeps(&self, address: SocketAddr) -> bool {
         self.kept.contains(&address)
+    }
+
+    /// Answers what it asks of the sessions that stay here.
+    pub(super) async fn answer(&self, sessions: &AllSessions) -> Infallible {
+        remaining_sessions::answer(&self.channel, sessions).await
     }
 
     /// Says that this process accepts no more.

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::caught_panic::CaughtPanic;
 use crate::control::admission::{Admission, Limit};
@@ -65,6 +66,8 @@ pub struct Host {
     admin: Option<BoundListener>,
     /// Serves until this host does.
     predecessor: Option<Predecessor>,
+    /// Until it has no sessions left.
+    remaining: Option<JoinHandle<()>>,
     current: Generation,
     /// Those whose sessions are not over yet.
     retired: Vec<Generation>,
@@ -128,6 +131,7 @@ impl Host {
             passed_admin: None,
             admin: None,
             predecessor: None,
+            remaining: None,
             current: Generation::default(),
             retired: Vec::new(),
         })

@@ -21,6 +21,7 @@ pub(crate) mod predecessor;
 mod preface;
 mod proxied_client;
 pub(crate) mod reload_request;
+mod remaining_sessions;
 mod requested_service;
 mod session;
 mod shared_entries;

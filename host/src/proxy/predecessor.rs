@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use proxy_wasm_engine::Shared;
 use tokio::net::UnixStream;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
+use crate::control::all_sessions::AllSessions;
 use crate::proxy::bound_listener::BoundListener;
-use crate::proxy::shared_entries;
+use crate::proxy::{remaining_sessions, shared_entries};
 use crate::takeover::channel::Channel;
 use crate::takeover::error::TakeoverError;
 use crate::takeover::listener::check;
@@ -160,9 +162,10 @@ impl Predecessor {
         let _ = timeout(ANSWER, self.channel.send(&failed, &[])).await;
     }
 
-    /// Says that this process accepts, and waits until the other one does so no more. Its
-    /// end is logged: until then it may have connections, which nobody sees here.
-    pub(super) async fn running(self) {
+    /// Says that this process accepts, and waits until the other one does so no more. Until
+    /// its end, for which can be waited, it is asked for the sessions that it still has, as
+    /// one more worker.
+    pub(super) async fn running(self, sessions: &AllSessions) -> Option<JoinHandle<()>> {
         let retired = async {
             self.channel.send(&FromSuccessor::Running, &[]).await?;
             match self.channel.receive().await?.0 {
@@ -173,16 +176,21 @@ impl Predecessor {
         let process = self.process.map_or_else(String::new, |it| format!(" {it}"));
         match timeout(ANSWER, retired).await {
             Ok(Ok(())) => {
+                let questions = sessions.join();
                 info!("this process accepts in place of process{process}");
-                tokio::spawn(async move {
-                    // It says no more, and keeps the channel until its last connection is over.
-                    let _ = self.channel.receive::<FromPredecessor>().await;
+                return Some(tokio::spawn(async move {
+                    let asked = remaining_sessions::ask(&self.channel, questions).await;
+                    if let Err(error) = asked {
+                        warn!("process{process} may have connections that are not listed: {error}");
+                        remaining_sessions::closed(&self.channel).await;
+                    }
                     info!("process{process} has no connections left");
-                });
+                }));
             }
             Ok(Err(error)) => warn!("whether process{process} has made way is not known: {error}"),
             Err(_) => warn!("process{process} has not said within {ANSWER:?} that it makes way"),
         }
+        None
     }
 }
 

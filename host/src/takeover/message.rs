@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::control::session_list::SessionList;
+
 /// Of the messages. A field may be added without a new one: a process that does not know
 /// it ignores it.
 pub(crate) const VERSION: u32 = 1;
@@ -27,6 +29,11 @@ pub(crate) enum FromSuccessor {
     Failed { problem: String },
     /// It accepts.
     Running,
+    /// Asks for the open sessions, of one replica or of all; after
+    /// [`FromPredecessor::Retired`], as [`FromSuccessor::Kill`].
+    List { replica: Option<String> },
+    /// Has those of a replica ended.
+    Kill { replica: String },
 }
 
 /// What the process that serves sends.
@@ -48,6 +55,10 @@ pub(crate) enum FromPredecessor {
     Go,
     /// It accepts no more.
     Retired,
+    /// Those that were asked for.
+    Sessions(SessionList),
+    /// How many were ended.
+    Killed(usize),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

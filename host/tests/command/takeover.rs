@@ -1,6 +1,6 @@
 //! One process goes on in the place of another: SIGUSR2, and `dtr-lb run --takeover`.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::balancer::{Balancer, Config, echoing, greeting, is_greeted};
 use crate::refusing_port::RefusingPort;
 use crate::running::{LIMIT, Running, connect, eventually};
 use crate::service_manager::Manager;
-use crate::{ask, ask_with, dtr_lb, output_of, text};
+use crate::{ask, ask_with, dtr_lb, output, output_of, text};
 
 #[test]
 fn sigusr2_has_a_new_process_serve_and_the_old_one_drain() {
@@ -144,6 +144,40 @@ fn orders_and_verdicts_go_over() {
     assert_eq!(seen("/order"), "drain");
     assert_eq!(seen("/checks/0/verdict"), "unhealthy");
     assert_eq!(old.program.ends(), Some(0));
+}
+
+#[test]
+fn connections_that_stay_with_the_old_process_are_listed_and_ended_by_the_new_one() {
+    let mut fields = fields();
+    fields["health"] = json!({ "preset": "tcp" });
+    let old = start(Config::balancing(echoing(), fields));
+    let mut early = old.connect();
+    greet(&mut early, "before");
+    old.program.signal(Signal::USR2);
+    let newer = successor(&old.program);
+    // And once more: it asks the one before, which asks the first.
+    kill_process(newer.0, Signal::USR2).unwrap();
+    let _newest = successor(&old.program);
+    let does = |command: &[&str]| {
+        let answer = output(&[command, &["--admin", &old.admin]].concat());
+        assert!(answer.status.success(), "{}", text(&answer.stderr));
+        text(&answer.stdout)
+    };
+    let listed = does(&["sessions", "--replica", "r1"]);
+    let client = early.local_addr().unwrap().to_string();
+    assert!(listed.contains(&client), "{listed}");
+    assert!(listed.ends_with("\n1 connection\n"), "{listed}");
+    let drained = does(&["drain", "r1", "--force"]);
+    assert!(
+        drained.ends_with("; 1 open connection goes on\n"),
+        "{drained}"
+    );
+    let killed = does(&["sessions", "--kill", "r1"]);
+    assert_eq!(killed, "r1: 1 connection was ended\n");
+    let error = early.read(&mut [0; 1]).expect_err("it is reset");
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    old.program.until("has no connections left");
+    assert_eq!(does(&["sessions"]), "0 connections\n");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::{Host, enter};
@@ -31,14 +32,18 @@ impl Host {
         self.listeners.clear();
         enter(&self.retired, Phase::Draining);
         self.current.enter(Phase::Draining);
-        let drained = self.end_sessions(limit).await;
+        let drained = self.end_sessions(None, limit).await;
         log_drained(drained);
         drained
     }
 
     /// Waits until `limit` is over for the sessions of all workers to end, cuts those that
-    /// are left, and ends the workers.
-    pub(super) async fn end_sessions(&mut self, limit: impl Future<Output = ()>) -> Drained {
+    /// are left, and ends the workers. `remaining` are those of another process.
+    pub(super) async fn end_sessions(
+        &mut self,
+        remaining: Option<JoinHandle<()>>,
+        limit: impl Future<Output = ()>,
+    ) -> Drained {
         let mut generations = std::mem::take(&mut self.retired);
         generations.retain(Generation::is_alive);
         generations.push(std::mem::take(&mut self.current));
@@ -52,6 +57,9 @@ impl Host {
                 // A worker that is gone has no sessions.
                 total += report.await.unwrap_or_default();
                 reports.pop();
+            }
+            if let Some(remaining) = remaining {
+                let _ = remaining.await;
             }
         };
         let finished = tokio::select! {

@@ -1,6 +1,7 @@
 //! A host that takes another process's place, or gives up its own.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Host;
@@ -45,7 +46,9 @@ impl Host {
         host.predecessor = Some(predecessor);
         let started = host.run(plan, wasm).await;
         match (started, host.predecessor.take()) {
-            (Ok(()), Some(predecessor)) => predecessor.running().await,
+            (Ok(()), Some(predecessor)) => {
+                host.remaining = predecessor.running(&host.sessions).await;
+            }
             (Ok(()), None) => {}
             (Err(error), predecessor) => {
                 if let Some(predecessor) = predecessor {
@@ -109,7 +112,13 @@ impl Host {
         self.admin = None;
         self.current.enter(Phase::Retiring);
         successor.retired(ANSWER).await;
-        let mut drained = self.end_sessions(limit).await;
+        let sessions = Arc::clone(&self.sessions);
+        // Those of the process before as well: this one is asked for them.
+        let remaining = self.remaining.take();
+        let mut drained = tokio::select! {
+            drained = self.end_sessions(remaining, limit) => drained,
+            never = successor.answer(&sessions) => match never {},
+        };
         drained.finished = open.saturating_sub(drained.cut);
         log_drained(drained);
         drained
