@@ -52,7 +52,7 @@ impl Sessions {
             None => PATH.to_owned(),
         };
         let answer = client.get(&path).await?;
-        let list: SessionList = serde_json::from_str(&listed(client, answer)?)
+        let list: SessionList = serde_json::from_str(&body(client, answer).await?)
             .with_context(|| format!("what {} answers is no list", client.server()))?;
         Ok(match self.json {
             true => serde_json::to_string(&list)?,
@@ -63,11 +63,7 @@ impl Sessions {
     async fn kill(&self, client: &AdminClient, replica: &str) -> Result<String, anyhow::Error> {
         let path = path_of(replica)?;
         let answer = client.ask(Method::DELETE, &path, None).await?;
-        if answer.status() == StatusCode::NOT_FOUND {
-            // Nothing there, or no such replica: to look at it tells.
-            listed(client, client.get(&path).await?)?;
-        }
-        let KilledSessions { replica, killed } = serde_json::from_str(&answer.into_body()?)
+        let KilledSessions { replica, killed } = serde_json::from_str(&body(client, answer).await?)
             .with_context(|| format!("what {} answers is no number", client.server()))?;
         Ok(match (self.json, killed) {
             (true, _) => serde_json::to_string(&KilledSessions { replica, killed })?,
@@ -149,15 +145,18 @@ fn path_of(replica: &str) -> Result<String, anyhow::Error> {
 }
 
 /// What a balancer that knows its connections says of them.
-fn listed(client: &AdminClient, answer: Answer) -> Result<String, anyhow::Error> {
-    match answer.status() {
-        StatusCode::NOT_FOUND => Err(anyhow!(
+async fn body(client: &AdminClient, answer: Answer) -> Result<String, anyhow::Error> {
+    // Nothing is there, or no such replica: it is asked once more, for none.
+    if answer.status() == StatusCode::NOT_FOUND
+        && client.ask(Method::HEAD, PATH, None).await?.status() == StatusCode::NOT_FOUND
+    {
+        return Err(anyhow!(
             "there is nothing at {}{PATH}: Envoy does not tell its connections; its own \
              admin listener counts them, at /clusters and /stats",
             client.server()
-        )),
-        _ => answer.into_body(),
+        ));
     }
+    answer.into_body()
 }
 
 const PATH: &str = "/sessions";

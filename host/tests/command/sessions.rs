@@ -49,12 +49,13 @@ fn connections_are_listed_and_those_of_a_replica_ended() {
     assert_eq!(stage.balancer.metric(count), Some(1));
     echoed(second);
 
-    let unknown = stage.fails(&["sessions", "--kill", "r9"], 1);
-    assert_eq!(unknown, "error: there is no replica \"r9\"\n");
-    assert_eq!(
-        stage.does(&["sessions", "--replica", "r9"]),
-        "0 connections\n"
-    );
+    let idle = stage.does(&["sessions", "--replica", "r1"]);
+    assert_eq!(idle, "0 connections\n", "a replica that has none");
+    for option in ["--replica", "--kill"] {
+        let unknown = stage.fails(&["sessions", option, "r9"], 1);
+        let expected = "error: there is no replica \"r9\"; known: r1, r2\n";
+        assert_eq!(unknown, expected, "{option}");
+    }
 }
 
 #[test]

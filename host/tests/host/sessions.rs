@@ -118,7 +118,8 @@ async fn what_can_not_be_asked_of_sessions_is_refused_and_ends_none() {
     let (mut client, _) = connect(&host).await;
     let cases = [
         ("DELETE", "", 400, "say whose sessions"),
-        ("DELETE", "?replica=r9", 404, "there is no replica"),
+        ("GET", "?replica=r9", 404, "known: r0"),
+        ("DELETE", "?replica=r9", 404, "known: r0"),
         ("DELETE", "?name=r0", 400, "replica=NAME"),
         ("DELETE", "?replica=r0&replica=r1", 400, "replica=NAME"),
         ("GET", "?sort=age", 400, "replica=NAME"),

@@ -43,25 +43,39 @@ impl SessionsRequest {
         let all = Arc::clone(&shared.all_sessions);
         match self {
             SessionsRequest::List(replica) => {
+                let unknown = replica.as_ref().and_then(|one| unknown(&shared, one));
                 // What is held of a generation keeps it from ending.
                 drop(shared);
-                within(limit, async { json(&all.list(replica).await) }).await
+                within(limit, list(&all, replica, unknown)).await
             }
             SessionsRequest::Kill(replica) => {
-                let is_known = shared.replicas.contains(&*replica);
+                let unknown = unknown(&shared, &replica);
                 drop(shared);
-                within(limit, kill(&all, replica, is_known, client)).await
+                within(limit, kill(&all, replica, unknown, client)).await
             }
         }
     }
 }
 
-async fn kill(all: &AllSessions, replica: Arc<str>, is_known: bool, client: SocketAddr) -> Reply {
+/// Those of a replica, or all. `unknown`: the reply if it has none.
+async fn list(all: &AllSessions, replica: Option<Arc<str>>, unknown: Option<Reply>) -> Reply {
+    let list = all.list(replica).await;
+    match unknown {
+        Some(unknown) if list.total == 0 => unknown,
+        _ => json(&list),
+    }
+}
+
+/// Ends those of a replica. `unknown`: the reply if it has none.
+async fn kill(
+    all: &AllSessions,
+    replica: Arc<str>,
+    unknown: Option<Reply>,
+    client: SocketAddr,
+) -> Reply {
     let killed = all.kill(Arc::clone(&replica)).await;
-    // A reload may have taken it out, while its sessions go on.
-    if killed == 0 && !is_known {
-        let text = format!("there is no replica \"{}\"", printable(&replica));
-        return error(StatusCode::NOT_FOUND, &text);
+    if let Some(unknown) = unknown.filter(|_| killed == 0) {
+        return unknown;
     }
     info!(
         target: "balancer",
@@ -73,6 +87,22 @@ async fn kill(all: &AllSessions, replica: Arc<str>, is_known: bool, client: Sock
         replica: replica.to_string(),
         killed,
     })
+}
+
+/// The reply to who names a replica that the plan does not have. A reload may have taken
+/// it out, while its sessions go on.
+fn unknown(shared: &SharedState, replica: &str) -> Option<Reply> {
+    if shared.replicas.contains(replica) {
+        return None;
+    }
+    let mut known: Vec<&str> = shared.replicas.iter().map(String::as_str).collect();
+    known.sort_unstable();
+    let text = format!(
+        "there is no replica \"{}\"; known: {}",
+        printable(replica),
+        known.join(", ")
+    );
+    Some(error(StatusCode::NOT_FOUND, &text))
 }
 
 async fn within(limit: Duration, answering: impl Future<Output = Reply>) -> Reply {
