@@ -52,7 +52,7 @@ mod unique_map;
 pub mod upload_test;
 mod upstream;
 
-pub use control::lifecycle::Drained;
+pub use control::lifecycle::{Drained, HostPhase};
 pub use control::session_list::{KilledSessions, ListedSession, SessionList};
 pub use discovery::{Discovery, discover};
 pub use error::StartError;

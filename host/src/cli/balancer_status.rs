@@ -4,13 +4,14 @@ use std::fmt;
 use std::ops::Deref;
 
 use anyhow::{Context, anyhow};
+use dtr_lb::HostPhase;
 use dtr_lb_filter::balance::order::Order;
 use dtr_lb_filter::health::verdict::Verdict;
 use dtr_lb_filter::printable::printable;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::admin_client::AdminClient;
+use super::admin_client::{AdminClient, Answer};
 
 /// What a running balancer says of itself. Texts are fit to be shown.
 #[derive(Debug)]
@@ -29,6 +30,22 @@ pub(super) struct Head {
     /// Why it is not.
     pub(super) error: Shown,
     pub(super) connections: Connections,
+    /// `None`: it is an Envoy.
+    pub(super) host: Option<Host>,
+}
+
+/// What `/host` says.
+#[derive(Debug, Deserialize)]
+pub(super) struct Host {
+    #[serde(default)]
+    phase: HostPhase,
+    connections: HostConnections,
+}
+
+/// The clients' connections, those among them that have no replica yet.
+#[derive(Debug, Deserialize)]
+struct HostConnections {
+    active: u64,
 }
 
 /// The clients' connections.
@@ -123,16 +140,25 @@ impl BalancerStatus {
         })
     }
 
-    /// The same as it is said, fields that no command reads among it.
+    /// The same as it is said, fields that no command reads among it; what `/host` says
+    /// is its `host`.
     ///
     /// # Errors
     /// There is no answer, or another.
     pub(super) async fn ask_whole(client: &AdminClient) -> Result<Value, anyhow::Error> {
         let server = client.server();
-        let body = client.get(PATH).await?.into_body();
+        let (status, host) = tokio::join!(client.get(PATH), client.get(HOST_PATH));
+        let body = status?.into_body();
         let body = body.with_context(|| format!("{server}{PATH}"))?;
-        serde_json::from_str(&body)
-            .with_context(|| format!("what answers at {server} is no dtr-lb"))
+        let mut whole: Value = serde_json::from_str(&body)
+            .with_context(|| format!("what answers at {server} is no dtr-lb"))?;
+        // An Envoy has none.
+        let host = host.and_then(Answer::into_body).ok();
+        let host = host.and_then(|body| serde_json::from_str(&body).ok());
+        if let (Some(host), Some(fields)) = (host, whole.as_object_mut()) {
+            fields.insert("host".to_owned(), host);
+        }
+        Ok(whole)
     }
 
     /// # Errors
@@ -169,6 +195,26 @@ impl BalancerStatus {
                 known.join(", ")
             )
         })
+    }
+
+    /// That the balancer is about to end, and how many connections it waits for.
+    pub(super) fn drain(&self) -> Option<String> {
+        let host = self.head.host.as_ref()?;
+        let open = match host.connections.active {
+            1 => "1 connection is open".to_owned(),
+            active => format!("{active} connections are open"),
+        };
+        match host.phase {
+            HostPhase::Serving => None,
+            HostPhase::DrainAnnounced => Some(format!(
+                "a drain is announced: /_ping and /ready answer 503, and connections are accepted \
+                 until \"drain_delay\" is over; {open}"
+            )),
+            HostPhase::Draining => Some(format!(
+                "draining: no connections are accepted, and the process ends once the open ones \
+                 have ended; {open}"
+            )),
+        }
     }
 
     /// The ports that no replica can serve, and of which registry.
@@ -219,6 +265,7 @@ impl<'de> Deserialize<'de> for Shown {
 }
 
 const PATH: &str = "/status";
+const HOST_PATH: &str = "/host";
 
 #[cfg(test)]
 pub(super) mod tests;

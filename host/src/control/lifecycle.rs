@@ -1,5 +1,6 @@
 //! The phases of a host, and what became of its connections at the end.
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 /// What all workers of a host are doing.
@@ -22,13 +23,32 @@ pub(crate) enum Phase {
     Over,
 }
 
+/// Whether a host accepts clients, as `/host` has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostPhase {
+    /// It does.
+    #[default]
+    Serving,
+    /// It does still; a drain follows, and `/_ping` and `/ready` answer 503.
+    DrainAnnounced,
+    /// It does no more; open connections go on until they end or are cut.
+    Draining,
+}
+
 impl Phase {
+    /// The same, as `/host` has it.
+    pub(crate) fn shown(self) -> HostPhase {
+        match self {
+            Phase::Starting | Phase::Running | Phase::Retiring => HostPhase::Serving,
+            Phase::Announcing => HostPhase::DrainAnnounced,
+            Phase::Draining | Phase::Cutting | Phase::Over => HostPhase::Draining,
+        }
+    }
+
     /// Whether clients had better go elsewhere: a drain has begun, or is about to.
     pub(crate) fn is_drain(self) -> bool {
-        match self {
-            Phase::Starting | Phase::Running | Phase::Retiring => false,
-            Phase::Announcing | Phase::Draining | Phase::Cutting | Phase::Over => true,
-        }
+        self.shown() != HostPhase::Serving
     }
 }
 

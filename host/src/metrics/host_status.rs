@@ -8,6 +8,7 @@ use dtr_lb_filter::contract::metric_name::{self, Labels};
 use proxy_wasm_engine::Metric;
 use serde::Serialize;
 
+use crate::control::lifecycle::HostPhase;
 use crate::metrics::Reason;
 use crate::metrics::reloads::ReloadsStatus;
 use crate::metrics::text::HostMetrics;
@@ -18,6 +19,7 @@ use crate::metrics::traffic::BytesTotal;
 pub(crate) struct HostStatus {
     /// Of the program.
     program: &'static str,
+    phase: HostPhase,
     #[serde(flatten)]
     reloads: ReloadsStatus,
     connections: ConnectionsStatus,
@@ -59,7 +61,7 @@ struct ReplicaBytes {
 
 impl HostStatus {
     /// Of what the host and its filters have counted.
-    pub(crate) fn of(host: &HostMetrics<'_>, filter: &[Metric]) -> HostStatus {
+    pub(crate) fn of(host: &HostMetrics<'_>, filter: &[Metric], phase: HostPhase) -> HostStatus {
         let counters = &host.workers.counters;
         let closed = Reason::ALL.map(|reason| {
             let closed = counters.closed[reason as usize].load(Relaxed);
@@ -86,6 +88,7 @@ impl HostStatus {
         }
         HostStatus {
             program: env!("CARGO_PKG_VERSION"),
+            phase,
             reloads: host.reloads.status(),
             connections: ConnectionsStatus {
                 active: counters.active(),
@@ -180,7 +183,8 @@ mod tests {
             counter("other.count", 1),
         ];
 
-        let status = serde_json::to_value(HostStatus::of(&host, &filter)).unwrap();
+        let status =
+            serde_json::to_value(HostStatus::of(&host, &filter, HostPhase::Serving)).unwrap();
 
         let listener = |port, connections, refused, to_client| {
             json!({
@@ -204,5 +208,6 @@ mod tests {
             json!({ "refused-by-filter": 1 })
         );
         assert_eq!(status["last_reload_succeeded"], true);
+        assert_eq!(status["phase"], "serving");
     }
 }

@@ -1,6 +1,6 @@
 //! `dtr-lb status`, and orders.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Stdio;
 
 use rustix::process::Signal;
@@ -71,6 +71,43 @@ fn the_last_usable_replica_is_taken_out_by_force_only() {
         error,
         "error: no usable replica: dtr.example.com on port 443\n"
     );
+}
+
+#[test]
+fn a_balancer_that_drains_says_how_many_connections_are_open() {
+    let cases = [
+        (
+            json!({ "drain_delay": "1h" }),
+            "a drain is announced: ",
+            "drain-announced",
+        ),
+        (json!({ "drain_timeout": "1h" }), "draining: ", "draining"),
+    ];
+    for (fields, begin, phase) in cases {
+        let stage = Stage::new(fields);
+        stage.row("r1", "healthy");
+        stage.row("r2", "healthy");
+        let mut client = stage.balancer.connect();
+        client.write_all(b"hello").unwrap();
+        client.read_exact(&mut [0; 5]).unwrap();
+        stage.balancer.program.signal(Signal::TERM);
+
+        let shown = eventually("the drain to be shown", || {
+            let asked = stage.ask(&["status"]);
+            text(&asked.stdout).contains(begin).then_some(asked)
+        });
+        assert_eq!(shown.status.code(), Some(1));
+        let (lines, error) = (text(&shown.stdout), text(&shown.stderr));
+        let line = lines.lines().nth(1).unwrap();
+        assert!(line.starts_with(begin), "{lines}");
+        assert!(line.ends_with("; 1 connection is open"), "{lines}");
+        assert_eq!(error, format!("error: {line}\n"));
+        let json = stage.ask(&["status", "--json"]);
+        assert_eq!(json.status.code(), Some(1));
+        let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+        assert_eq!(json["host"]["phase"], phase, "{json}");
+        assert_eq!(json["host"]["connections"]["active"], 1, "{json}");
+    }
 }
 
 #[test]

@@ -34,8 +34,8 @@ pub(crate) struct Status {
 }
 
 impl Status {
-    /// Asks for the status and shows it; fails unless each port of each service has a
-    /// usable replica.
+    /// Asks for the status and shows it; fails when the balancer drains, or a port of a
+    /// service has no usable replica.
     pub(super) fn run(self, log: &Log) -> Result<(), Failure> {
         let client = self.admin.client(log)?;
         client.needs_replicas()?;
@@ -64,6 +64,9 @@ impl Status {
                 status
             }
         };
+        if let Some(drain) = status.drain() {
+            return Err(Failure::Runtime(anyhow!(drain)));
+        }
         let unserved: Vec<String> = status
             .unserved()
             .map(|(registry, port)| format!("{} on port {port}", registry.name()))

@@ -44,6 +44,9 @@ impl Look {
                 format!("last seen: {}", self.headline(status)),
             ],
         };
+        if let Some(drain) = status.drain() {
+            lines.push(self.painted(self.palette.bad, &drain));
+        }
         if !status.head.healthy {
             let text = format!("not ready: {}", status.head.error);
             lines.push(self.painted(self.palette.bad, &text));

@@ -27,7 +27,8 @@ pub(super) fn metrics(shared: &SharedState) -> Reply {
 /// As JSON, what the host itself measures.
 pub(super) fn host(shared: &SharedState) -> Reply {
     let filter = shared.vm_data.metrics();
-    json(&HostStatus::of(&host_metrics(shared), &filter))
+    let phase = shared.phases.borrow().shown();
+    json(&HostStatus::of(&host_metrics(shared), &filter, phase))
 }
 
 fn host_metrics(shared: &SharedState) -> HostMetrics<'_> {

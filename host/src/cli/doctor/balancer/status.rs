@@ -14,6 +14,13 @@ use crate::cli::doctor::finding::{Finding, Severity};
 /// What it says itself.
 pub(super) fn findings(status: &BalancerStatus) -> Vec<Finding> {
     let mut found = Vec::new();
+    if let Some(drain) = status.drain() {
+        let text = format!(
+            "the balancer is about to end: {drain}; start it again unless another one serves its \
+             clients (systemctl start dtr-lb)"
+        );
+        found.push(Finding::of_balancer(Severity::Error, &[], text));
+    }
     for (registry, port) in status.unserved() {
         let text = format!(
             "the balancer has no usable replica for {} on port {port}; correct what the checks \

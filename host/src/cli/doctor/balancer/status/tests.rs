@@ -2,6 +2,7 @@
 
 use dtr_lb_filter::admin::replica_status::{ReplicaState, ReplicaStatus as Said};
 use dtr_lb_filter::balance::order::Order;
+use serde_json::json;
 
 use super::*;
 use crate::cli::balancer_status::tests::{NOW, drained, healthy, read, registry, unhealthy};
@@ -97,6 +98,24 @@ fn what_concerns_all_clients_is_an_error() {
     let found = findings(&read(&full));
     assert!(found[0].text.starts_with("all 100 connections are in use"));
     assert_eq!((found.len(), found[0].severity), (1, Severity::Error));
+}
+
+#[test]
+fn a_drain_comes_first() {
+    let status = registry(vec![unhealthy("r1")]);
+    let mut whole = serde_json::to_value(&status).unwrap();
+    whole["host"] = json!({ "phase": "draining", "connections": { "active": 3 } });
+    let found = findings(&BalancerStatus::read(&whole).unwrap());
+    let expected = "the balancer is about to end: draining: no connections are accepted";
+    assert!(found[0].text.starts_with(expected), "{found:?}");
+    assert!(
+        found[0].text.contains("; 3 connections are open;"),
+        "{found:?}"
+    );
+    assert_eq!(found[0].severity, Severity::Error);
+    whole["host"]["phase"] = "serving".into();
+    let found = findings(&BalancerStatus::read(&whole).unwrap());
+    assert!(found[0].text.contains("no usable replica"), "{found:?}");
 }
 
 #[test]
