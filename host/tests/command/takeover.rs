@@ -1,8 +1,9 @@
 //! One process goes on in the place of another: SIGUSR2, and `dtr-lb run --takeover`.
 
+use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use regex::Regex;
@@ -249,6 +250,33 @@ fn a_second_process_on_the_same_socket_is_refused() {
     assert!(stderr.contains("another process listens on"), "{stderr}");
     assert!(stderr.contains("start with --takeover"), "{stderr}");
     is_greeted(&mut old.connect(), "the first one");
+}
+
+#[test]
+fn a_socket_that_can_not_be_made_is_an_error_of_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("file"), "").unwrap();
+    drop(UnixListener::bind(at("left.sock")).unwrap());
+    let cases = [
+        ("missing/a.sock", "missing is no folder; make it, "),
+        ("file", "file is there and is no socket; give another"),
+        ("left.sock", ""),
+        ("new.sock", ""),
+    ];
+    for (name, problem) in cases {
+        let config = Config::balancing(1, json!({ "takeover_socket": at(name) }));
+        let output = output_of(&mut dtr_lb(&["check", "--config", config.path()]));
+        let error = text(&output.stderr);
+        match problem {
+            "" => assert_eq!(output.status.code(), Some(0), "{name}: {error}"),
+            _ => {
+                assert_eq!(output.status.code(), Some(2), "{name}");
+                let begins = error.contains(": takeover_socket is ");
+                assert!(begins && error.contains(problem), "{name}: {error}");
+            }
+        }
+    }
 }
 
 fn fields() -> Value {

@@ -70,8 +70,8 @@ pub(in crate::config) struct File {
     /// user that runs dtr-lb writes there; not in Envoy [default: none].
     #[schemars(title = PATH)]
     pub(super) state_dir: Option<String>,
-    /// The Unix socket on which a new process takes this one's place; at most 99 bytes with its
-    /// folder; not in Envoy [default: takeover.sock in `$RUNTIME_DIRECTORY`, which systemd
+    /// The Unix socket on which a new process takes this one's place, in a folder that is there;
+    /// at most 99 bytes with its folder; not in Envoy [default: takeover.sock in `$RUNTIME_DIRECTORY`, which systemd
     /// sets; otherwise none].
     #[schemars(title = PATH)]
     pub(super) takeover_socket: Option<String>,

@@ -28,9 +28,9 @@ pub(in crate::config) struct ChainFile {
     pub(super) filters: Vec<NetworkFilterSpec>,
     /// Where the metrics are served, and `/ready` [default: nowhere].
     pub(super) admin: Option<AdminSpec>,
-    /// The Unix socket on which a new process takes this one's place; at most 99 bytes with its
-    /// folder [default: takeover.sock in `$RUNTIME_DIRECTORY`, which systemd sets; otherwise
-    /// none].
+    /// The Unix socket on which a new process takes this one's place, in a folder that is there;
+    /// at most 99 bytes with its folder [default: takeover.sock in `$RUNTIME_DIRECTORY`, which
+    /// systemd sets; otherwise none].
     #[schemars(title = PATH)]
     pub(super) takeover_socket: Option<String>,
     /// Whether a change of this file is taken over at once, as after SIGHUP [default: `false`].
