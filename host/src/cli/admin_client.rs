@@ -180,6 +180,10 @@ impl AdminClient {
 
     fn token_remedy(&self) -> &'static str {
         match (self.token_source, &self.authorization) {
+            (TokenSource::Config, _) if self.server.certificate.is_some() => {
+                "the running balancer has another one than the configuration; reload it, so that \
+                 it has that of the configuration: systemctl reload dtr-lb, or SIGHUP"
+            }
             (TokenSource::Config, _) => {
                 "the running balancer has another one than the configuration; give that with \
                  --admin and --token-file"

@@ -194,6 +194,14 @@ fn a_listener_that_speaks_https_is_known_by_its_certificate() {
         "{error}"
     );
     stage.fails(&["status"], 1);
+    let mut stale: Value = serde_json::from_str(&std::fs::read_to_string(&own).unwrap()).unwrap();
+    stale["admin"]["token"] = json!("a-token-of-later");
+    let stale = stage.file("stale.json", &stale.to_string());
+    let refused = output(&["ready", "r1", "-c", &stale]);
+    let error = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{error}");
+    assert!(error.contains("; reload it, so that"), "{error}");
+    assert!(!error.contains("--admin"), "that can't be asked: {error}");
 }
 
 #[test]
