@@ -33,11 +33,11 @@ pub(crate) struct Sessions {
 impl Sessions {
     /// Lists the open connections, or ends those of a replica.
     pub(super) fn run(self, log: &Log) -> Result<(), Failure> {
-        let client = self.admin.client(log)?;
-        let done = match &self.kill {
+        let client = self.admin.client(log);
+        let done = client.and_then(|client| match &self.kill {
             Some(replica) => block_on(self.kill(&client, replica)),
             None => block_on(self.list(&client)),
-        };
+        });
         if let Err(failure) = &done
             && self.json
         {

@@ -251,6 +251,13 @@ fn what_is_not_there_or_not_asked_right_is_an_error() {
     let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
     let error = printed["error"].as_str().unwrap();
     assert!(error.contains("Connection refused"), "{printed}");
+    for command in ["status", "sessions"] {
+        let output = crate::output(&[command, "--json", "-c", "x.json"]);
+        assert_eq!(output.status.code(), Some(2), "{command}");
+        let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let error = printed["error"].as_str().unwrap();
+        assert!(error.contains("x.json"), "{command}: {printed}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 use serde_json::json;
 
-use super::admin_client::{AdminArgs, block_on};
+use super::admin_client::{AdminArgs, AdminClient, block_on};
 use super::balancer_status::BalancerStatus;
 use super::failure::Failure;
 use super::log::Log;
@@ -37,8 +37,13 @@ impl Status {
     /// Asks for the status and shows it; fails when the balancer drains, or a port of a
     /// service has no usable replica.
     pub(super) fn run(self, log: &Log) -> Result<(), Failure> {
-        let client = self.admin.client(log)?;
-        client.needs_replicas()?;
+        let client = self.client(log);
+        if let Err(failure) = &client
+            && self.json
+        {
+            print(json!({ "error": failure.to_string() }))?;
+        }
+        let client = client?;
         if self.watch {
             return block_on(live::watch(&client, self.interval));
         }
@@ -78,6 +83,12 @@ impl Status {
                 unserved.join(", ")
             ))),
         }
+    }
+
+    fn client(&self, log: &Log) -> Result<AdminClient, Failure> {
+        let client = self.admin.client(log)?;
+        client.needs_replicas()?;
+        Ok(client)
     }
 }
 
