@@ -68,6 +68,12 @@ fn an_order_that_can_not_be_kept_is_answered_with_an_error() {
     assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
     assert!(answer.contains("would not outlive a restart"), "{answer}");
     assert_eq!(replica(&balancer)["order"], "drain", "it holds");
+    let line = balancer
+        .program
+        .until("replica \"r1\": the order drain holds, but would not");
+    for part in ["WARN", "client=127.0.0.1:", "can't be written"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
 }
 
 #[test]

@@ -10,8 +10,11 @@ use dtr_lb_filter::admin::access::Purpose;
 use dtr_lb_filter::config::Admin;
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, StatusCode};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use serde_json::Value;
 use tokio::time::timeout;
+use tracing::warn;
 
 use crate::control::lifecycle::Phase;
 use crate::proxy::admin::access::admit;
@@ -165,23 +168,36 @@ impl Asked {
             )
         });
         match order_file.filter(|_| may_order && reply.status().is_success()) {
-            Some(order_file) => kept(reply, &order_file).await,
+            Some(order_file) => self.kept(reply, &order_file).await,
             None => reply,
         }
     }
-}
 
-/// The reply to an order, which must outlive a restart.
-async fn kept(reply: Reply, order_file: &Arc<OrderFile>) -> Reply {
-    match order_file.save().await {
-        Ok(()) => reply,
-        Err(problem) => {
-            let path = order_file.path().display();
-            let text = format!(
-                "the order holds, but would not outlive a restart: {path} can't be written: \
-                 {problem}; give room or permission, then order it again"
-            );
-            error(StatusCode::INTERNAL_SERVER_ERROR, &text)
+    /// The reply to an order, which must outlive a restart.
+    async fn kept(&self, reply: Reply, order_file: &Arc<OrderFile>) -> Reply {
+        match order_file.save().await {
+            Ok(()) => reply,
+            Err(problem) => {
+                let path = order_file.path().display();
+                let unkept = format!(
+                    "holds, but would not outlive a restart: {path} can't be written: {problem}; \
+                     give room or permission, then order it again"
+                );
+                let Ok(done) = reply.into_body().collect().await;
+                let done: Value = serde_json::from_slice(&done.to_bytes()).unwrap_or_default();
+                let (replica, state) = (done["name"].as_str(), done["state"].as_str());
+                let (replica, state) = (replica.unwrap_or("?"), state.unwrap_or("?"));
+                warn!(
+                    target: "balancer",
+                    replica,
+                    client = %self.client,
+                    "replica \"{replica}\": the order {state} {unkept}"
+                );
+                error(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    &format!("the order {unkept}"),
+                )
+            }
         }
     }
 }
