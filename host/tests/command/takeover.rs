@@ -68,7 +68,9 @@ fn a_new_process_that_fails_leaves_the_old_one_as_it_was() {
         write();
         old.program.signal(Signal::USR2);
         let over = "and has not taken over; this process goes on";
-        until_all(&old.program, &[over, problem]);
+        let lines = until_all(&old.program, &[over, problem]);
+        let killed = lines.iter().find(|line| line.contains("SIGKILL"));
+        assert_eq!(killed, None, "{why}: nobody else has ended it");
         is_greeted(&mut old.connect(), why);
     }
     old.config().forwards(fields());

@@ -1,6 +1,7 @@
 //! A process that was started to take over.
 
-use std::process::Child;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
 use tokio::signal::unix::Signal;
@@ -10,6 +11,16 @@ use tokio::time::{Instant, sleep_until};
 pub(super) struct Started {
     child: Child,
     limit: Instant,
+    end: End,
+}
+
+/// Who ends it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// It does.
+    Own,
+    /// This process, since it could not take over.
+    Forced,
 }
 
 impl Started {
@@ -17,6 +28,7 @@ impl Started {
         Started {
             child,
             limit: Instant::now() + CONNECT,
+            end: End::Own,
         }
     }
 
@@ -32,8 +44,8 @@ impl Started {
                 Ok(None) => {}
                 Ok(Some(status)) => {
                     tracing::error!(
-                        "process {process} ended ({status}) and has not taken over; this process \
-                         goes on"
+                        "process {process} {} and has not taken over; this process goes on",
+                        self.ended(status)
                     );
                     return;
                 }
@@ -56,8 +68,18 @@ impl Started {
         }
     }
 
+    /// How it ended. A signal of this process must not look like that of an operator, or
+    /// of a system that is short of memory.
+    fn ended(&self, status: ExitStatus) -> String {
+        match (self.end, status.signal()) {
+            (End::Forced, Some(_)) => "could not start, was ended for it,".to_owned(),
+            _ => format!("ended ({status})"),
+        }
+    }
+
     /// Ends it at once: it serves nobody.
     pub(super) fn end(&mut self) {
+        self.end = End::Forced;
         // It may have ended by itself.
         let _ = self.child.kill();
     }
