@@ -46,7 +46,8 @@ impl Demo {
             let (replicas, control) = self.stand_ins().await?;
             let plan = self.plan(&replicas)?;
             let host = start::start(PassedSockets::default(), &plan, options).await.context(
-                "the demo can't start; other ports can be chosen with --http, --https and --admin",
+                "the demo can't start; other ports can be chosen with --http, --https, --admin and \
+                 --control",
             )?;
             print(tour(&host, &replicas, &control))?;
             let signal = signals.end().await;

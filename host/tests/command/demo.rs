@@ -1,11 +1,11 @@
 //! `dtr-lb demo`.
 
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 
 use rustix::process::Signal;
 
 use crate::running::Running;
-use crate::{ask, dtr_lb};
+use crate::{ask, dtr_lb, output, text};
 
 #[test]
 fn the_demo_says_where_everything_is_and_ends_at_sigterm() {
@@ -45,4 +45,24 @@ fn the_demo_says_where_everything_is_and_ends_at_sigterm() {
 
     demo.signal(Signal::TERM);
     assert_eq!(demo.ends(), Some(0));
+}
+
+#[test]
+fn a_port_that_is_taken_names_each_option_that_chooses_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = listener.local_addr().unwrap().port().to_string();
+    let free = "0";
+    for (option, named) in [
+        ("--admin", "--http, --https, --admin and --control"),
+        ("--control", "choose another port with --control"),
+    ] {
+        let mut arguments = vec!["demo"];
+        for each in ["--http", "--https", "--admin", "--control"] {
+            arguments.extend([each, if each == option { &taken } else { free }]);
+        }
+        let output = output(&arguments);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{option}: {error}");
+        assert!(error.contains(named), "{option}: {error}");
+    }
 }
