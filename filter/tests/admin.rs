@@ -185,6 +185,18 @@ fn a_change_is_made_or_refused_with_the_reason() {
         ),
         ("no state", put("/replicas/r1", "{}"), 400, "healthy"),
         (
+            "two states",
+            put("/replicas/r1", r#"{"state":"drain","state":"ready"}"#),
+            400,
+            "healthy",
+        ),
+        (
+            "two states in the query",
+            put("/replicas/r1?state=drain&state=ready", ""),
+            400,
+            "healthy",
+        ),
+        (
             "a list",
             put("/replicas/r1", r#"["drain"]"#),
             400,

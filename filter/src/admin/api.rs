@@ -177,10 +177,11 @@ fn change_of_body(request: &Request) -> Result<Change, Response> {
         let text = format!("the body is longer than {BODY_LIMIT} bytes");
         return Err(Response::error(413, &text));
     }
-    // An object, not whatever serde reads as a struct.
+    // An object, not whatever serde reads as a struct; and each field once, which only the
+    // struct minds.
     let object: serde_json::Result<serde_json::Map<String, serde_json::Value>> =
         serde_json::from_slice(&request.body);
-    let change = object.and_then(|object| serde_json::from_value::<Change>(object.into()));
+    let change = object.and_then(|_| serde_json::from_slice::<Change>(&request.body));
     change.map_err(|problem| {
         let text = format!("the body is not {{\"state\": \"...\"}}: {problem}");
         Response::error(400, &text)
@@ -208,7 +209,14 @@ struct Change {
 
 impl Change {
     fn of(request: &Request) -> Result<Change, Response> {
-        let change = match request.state() {
+        let mut states = request.states();
+        let change = match states.next() {
+            Some(_) if states.next().is_some() => {
+                return Err(Response::error(
+                    400,
+                    "the query has more than one state; give one",
+                ));
+            }
             Some(state) => Change {
                 state: state.to_owned(),
                 comment: None,

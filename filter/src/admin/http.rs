@@ -35,16 +35,16 @@ pub const BODY_LIMIT: usize = 4096;
 impl Request {
     /// Whether the answer has to wait for the body.
     pub fn has_body(&self) -> bool {
-        !self.is_read() && self.state().is_none()
+        !self.is_read() && self.states().next().is_none()
     }
 
-    /// The state asked for in the query, as in `/replicas/r1?state=drain`: hosts that hand
-    /// a request over without its body can be asked for it too.
-    pub(crate) fn state(&self) -> Option<&str> {
-        let (_, query) = self.path.split_once('?')?;
+    /// The states asked for in the query, as in `/replicas/r1?state=drain`: hosts that hand
+    /// a request over without its body can be asked for one too.
+    pub(crate) fn states(&self) -> impl Iterator<Item = &str> {
+        let (_, query) = self.path.split_once('?').unwrap_or_default();
         query
             .split('&')
-            .find_map(|field| field.strip_prefix("state="))
+            .filter_map(|field| field.strip_prefix("state="))
     }
 
     /// Whether it changes nothing.
