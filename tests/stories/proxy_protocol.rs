@@ -150,6 +150,8 @@ on_host!(nobody_else_is_believed_byte_by_byte, |world| {
     }
     let reason = r#"dtr_lb_host_connections_closed_total{reason="untrusted-proxy-header"}"#;
     proxy.measures(reason, 2.0).await;
+    let reason = r#"dtr_lb_listener_refused_total{listener="443",reason="untrusted-proxy-header"}"#;
+    proxy.measures(reason, 2.0).await;
 });
 
 on_host!(who_is_not_trusted_need_not_speak_first, |world| {

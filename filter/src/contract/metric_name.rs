@@ -184,7 +184,8 @@ pub(crate) fn listener_connections(port: u16) -> String {
 }
 
 /// The counter of the connections that a listener refused for a reason.
-pub(crate) fn listener_refused(port: u16, reason: &str) -> String {
+#[must_use]
+pub fn listener_refused(port: u16, reason: &str) -> String {
     format!("dtr_lb.listener.{port}.{REFUSED}.{reason}")
 }
 

@@ -23,7 +23,7 @@ use crate::proxy::landing::Landing;
 use crate::proxy::pause;
 use crate::proxy::preface::Preface;
 use crate::upstream::cluster::Target;
-use dtr_lb_filter::contract::REFUSAL_PROPERTY;
+use dtr_lb_filter::contract::{REFUSAL_PROPERTY, metric_name};
 use proxy_wasm_engine::Peer;
 use proxy_wasm_engine::envoy::STEERING_KEY;
 use proxy_wasm_engine::envoy::response_flag::UPSTREAM_REMOTE_RESET;
@@ -206,6 +206,11 @@ impl Session {
             Reason::NoReplica => self.landing.failure(),
             _ => None,
         };
+        if reason == Reason::UntrustedHeader {
+            // The balancer's filter does not see it.
+            let counter = metric_name::listener_refused(connection.listener.port, reason.as_str());
+            connection.worker.shared.vm_data.count_up(&counter);
+        }
         connection.chain_state.close(&connection, peer);
         let record = connection.record();
         let replica = record.replica();
