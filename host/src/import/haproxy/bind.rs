@@ -19,8 +19,9 @@ use crate::import::written;
 pub(super) struct Binds<'a> {
     /// What passes TCP through.
     pub(super) plain: Vec<(At<SocketAddr>, &'a Line)>,
-    /// Lines on which TLS ends.
-    pub(super) tls: Vec<&'a Line>,
+    /// Lines on which TLS ends, and where each is first reached, which matters only to
+    /// a page.
+    pub(super) tls: Vec<(Result<At<SocketAddr>, ImportError>, &'a Line)>,
     /// Sockets that only this machine reaches.
     local: Vec<(&'a Line, &'a str)>,
     /// Of single lines, which is the whole of a section when it has no other line.
@@ -74,7 +75,7 @@ pub(super) fn note(binds: &Binds<'_>, ledger: &mut Ledger) {
             false => ledger.not_taken(line, format!("bind: {reason}")),
         }
     }
-    for line in &binds.tls {
+    for (_, line) in &binds.tls {
         ledger.not_taken(
             line,
             "bind: TLS ends here (ssl), and dtr-lb passes it through",
@@ -93,7 +94,10 @@ impl<'a> Binds<'a> {
         let text = source.value(line, index, "an address and a port")?;
         let keywords = keyword::keywords(line, index + 1, &KEYWORDS);
         if keywords.iter().any(|keyword| keyword.name == "ssl") {
-            self.tls.push(line);
+            let place = line.place.clone();
+            let address = first_address(text).map(|value| At { value, place });
+            let address = address.map_err(|problem| source.wrong(line, index, problem));
+            self.tls.push((address, line));
             return Ok(());
         }
         let has = |name| keywords.iter().any(|keyword| keyword.name == name);
@@ -161,6 +165,15 @@ fn is_local(text: &str) -> bool {
     let (family, rest) = text.split_once('@').unwrap_or(("", text));
     let families = ["unix", "uxst", "abns", "abnsz", "fd", "sockpair"];
     rest.starts_with('/') || families.contains(&family)
+}
+
+/// The first address of a line.
+fn first_address(text: &str) -> Result<SocketAddr, String> {
+    let part = text.split(',').find(|part| !is_local(part));
+    let mut found = Vec::new();
+    addresses(part.unwrap_or(text), &mut found)?;
+    let first = found.first().copied();
+    first.ok_or_else(|| format!("{text:?} has no address"))
 }
 
 /// The addresses of `HOST:PORT` or `HOST:FIRST-LAST`.

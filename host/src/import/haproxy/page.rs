@@ -46,17 +46,30 @@ pub(super) fn set(
             found.admin = Some(bind.clone());
             ledger.noted(line);
         } else {
-            ledger.not_taken(
-                line,
-                "bind: there is one \"admin\", on the first address of a page",
-            );
+            ledger.not_taken(line, ONE_PAGE);
         }
     }
-    for line in &binds.tls {
-        ledger.not_taken(
-            line,
-            "bind: the page had TLS; give \"admin\" a \"tls\" with its certificate and key",
+    for (bind, line) in &binds.tls {
+        if found.admin.is_none() {
+            found.admin = Some(bind.clone()?);
+            ledger.noted(line);
+            ledger.advice(
+                line,
+                "the page spoke TLS, and \"admin\" speaks HTTP until it has a \"tls\" with \
+                 \"certificate\" and \"key\"",
+            );
+        } else {
+            ledger.not_taken(line, ONE_PAGE);
+        }
+    }
+    if found.admin.is_none() {
+        let text = format!(
+            "{} {}: has no address where the page is reached",
+            head.text(0),
+            front.name()
         );
+        ledger.not_taken(head, text);
+        return Ok(());
     }
     ledger.taken(
         head,
@@ -126,3 +139,6 @@ fn option(line: &Line, ledger: &mut Ledger) {
     };
     ledger.not_taken(line, format!("{key}: {why}"));
 }
+
+const ONE_PAGE: &str = "bind: there is one \"admin\", on the first address of a page; where that spoke \
+                        TLS, give \"admin\" a \"tls\" with \"certificate\" and \"key\"";

@@ -12,6 +12,7 @@ use crate::import::sources::NoSources;
 
 mod checks;
 mod lines;
+mod page;
 mod refusals;
 mod settings;
 

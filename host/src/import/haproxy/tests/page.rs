@@ -1,0 +1,40 @@
+//! The statistics page.
+
+use super::imported;
+use crate::import::note::Note;
+
+const DTR: &str = "listen dtr\nbind :443\nserver a 10.0.0.1:443\n";
+
+#[test]
+fn a_page_is_admin_with_and_without_tls() {
+    let advice = "the page spoke TLS, and \"admin\" speaks HTTP until it has a \"tls\"";
+    let cases = [
+        ("in the clear", "bind :8181", Some(8181), false),
+        (
+            "with TLS",
+            "bind :8443 ssl crt /etc/lb.pem",
+            Some(8443),
+            true,
+        ),
+        (
+            "both: the first in the clear",
+            "bind :8443 ssl crt /etc/lb.pem\nbind :8181",
+            Some(8181),
+            false,
+        ),
+        ("nowhere", "maxconn 10", None, false),
+    ];
+    for (why, bind, port, spoke_tls) in cases {
+        let page = format!("listen page\nmode http\n{bind}\nstats enable\nstats admin if TRUE\n");
+        let (found, notes) = imported(&format!("{page}{DTR}")).unwrap();
+        let notes: Vec<String> = notes.iter().map(Note::to_string).collect();
+        let notes = notes.join("\n");
+        let found = found.admin.map(|admin| admin.value.port());
+        assert_eq!(found, port, "{why}: {notes}");
+        assert_eq!(notes.contains(advice), spoke_tls, "{why}: {notes}");
+        let is_admin = notes.contains("listen page: the page is \"admin\"");
+        assert_eq!(is_admin, port.is_some(), "{why}: {notes}");
+        let has_token = notes.contains("needs the token");
+        assert_eq!(has_token, port.is_some(), "{why}: {notes}");
+    }
+}
