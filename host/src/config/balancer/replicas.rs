@@ -92,6 +92,22 @@ pub(super) fn replicas(
                 given: replica,
             };
             rules.refuse(listeners, problems);
+        } else if let Address::Name(name) = &address
+            && is_srv(name)
+            && !problems.is_refused_in_part(&format!("replicas[{index}].discover"))
+        {
+            let problem = match problems.source() {
+                Source::File(_) => {
+                    "the name is one of SRV records, and has no address of its own; add \
+                     \"discover\": \"dns\", or give the name of one host"
+                }
+                Source::Flags => {
+                    "the name is one of SRV records, and has no address of its own; give the names \
+                     of hosts, or write a file with \"discover\": \"dns\""
+                }
+            };
+            let field = format!("replicas[{index}].address");
+            problems.refuse(&field, name.as_str(), problem);
         }
         replicas.push(Replica {
             name,

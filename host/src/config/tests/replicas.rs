@@ -146,6 +146,10 @@ fn an_entry_that_stands_for_many_has_nothing_that_one_replica_has() {
             r#"lb.json: replicas[0].discover is "consul"; "#,
         ),
         (
+            with_replicas(r#"[{"address": "10.0.0.1"}, {"address": "_https._tcp.dtr"}]"#),
+            r#"lb.json: replicas[1].address is "_https._tcp.dtr"; the name is one of SRV records, and has no address of its own; add "discover": "dns", or give the name of one host"#,
+        ),
+        (
             with(r#""nameservers": ["ns.example.com"]"#),
             r#"lb.json: nameservers[0] is "ns.example.com"; expected the IP address of a name server, and its port where that is not 53, such as "127.0.0.11" or "10.0.0.2:8600""#,
         ),

@@ -8,6 +8,7 @@ use super::line::Line;
 use super::params::{self, Params};
 use super::proxy::Proxy;
 use super::source::Source;
+use crate::config::is_srv;
 use crate::import::endpoint::HostPort;
 use crate::import::error::ImportError;
 use crate::import::found;
@@ -72,6 +73,12 @@ impl<'a> Server<'a> {
 
     /// Why no connection can be given to it as it stands.
     pub(super) fn refused(&self, source: &Source<'_>) -> Option<ImportError> {
+        if is_srv(&self.host) {
+            let problem = "the name is one of SRV records, each of which is a server; write an address \
+                           and a port in its place, import again, and give that replica this name and \
+                           \"discover\": \"dns\"";
+            return Some(source.wrong(self.line, 2, problem));
+        }
         let mut words = self.line.words.iter();
         let index = words.position(|word| word.text == "ssl").unwrap_or(0);
         let problem = "ssl encrypts once more what passes through: clients that speak TLS would get TLS inside \

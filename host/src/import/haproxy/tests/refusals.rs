@@ -102,6 +102,18 @@ fn tls_inside_tls_is_refused_where_it_is_chosen() {
 }
 
 #[test]
+fn a_name_of_srv_records_is_refused_where_it_is_chosen() {
+    let (service, _) = service(
+        "",
+        "server a _https._tcp.dtr.example.com resolvers ns check",
+    );
+    let error = service.refused.unwrap().to_string();
+    let expected = "haproxy.cfg:5:10: the name is one of SRV records";
+    assert!(error.starts_with(expected), "{error}");
+    assert!(error.contains("\"discover\": \"dns\""), "{error}");
+}
+
+#[test]
 fn passwords_are_shown_nowhere() {
     let page = "listen page\nmode http\nbind :8181\nstats enable\nstats auth admin:sw0rdfish\n";
     let list = "userlist u\nuser a insecure-password sw0rdfish\n";
