@@ -68,6 +68,9 @@ impl Params {
             let name = keyword.name;
             if self.takes(source, line, &keyword)? {
                 taken.push(name);
+                if let Some(why) = server_keywords::reason_in_part(name) {
+                    ledger.left(line, name, why);
+                }
                 continue;
             }
             ledger.left(line, name, server_keywords::reason(&keyword));
@@ -98,8 +101,14 @@ impl Params {
             "ssl" => self.encrypts = true,
             "no-ssl" => self.encrypts = false,
             "send-proxy" => self.proxy_protocol = Some(ProxyProtocol::V1),
-            "send-proxy-v2" => self.proxy_protocol = Some(ProxyProtocol::V2),
-            "no-send-proxy" | "no-send-proxy-v2" => self.proxy_protocol = None,
+            // The latter two are version 2 with more in it.
+            "send-proxy-v2" | "send-proxy-v2-ssl" | "send-proxy-v2-ssl-cn" => {
+                self.proxy_protocol = Some(ProxyProtocol::V2);
+            }
+            "no-send-proxy"
+            | "no-send-proxy-v2"
+            | "no-send-proxy-v2-ssl"
+            | "no-send-proxy-v2-ssl-cn" => self.proxy_protocol = None,
             "addr" => self.other_address = true,
             "check" => self.check.is_on = true,
             "no-check" => self.check.is_on = false,

@@ -17,9 +17,18 @@ pub(super) fn reason(keyword: &Keyword<'_>) -> &'static str {
     }
 }
 
+/// What a keyword says more than what is taken over; `None`: nothing.
+pub(super) fn reason_in_part(name: &str) -> Option<&'static str> {
+    let sends_more = ["send-proxy-v2-ssl", "send-proxy-v2-ssl-cn"].contains(&name);
+    sends_more.then_some(SENDS_LESS)
+}
+
+const SENDS_LESS: &str =
+    "the PROXY protocol's header says who the client is, and nothing of TLS, which passes through";
+
 const LEFT: [(&str, &str); 11] = [
     (
-        "send-proxy-v2-ssl send-proxy-v2-ssl-cn proxy-v2-options set-proxy-v2-tlv-fmt",
+        "proxy-v2-options set-proxy-v2-tlv-fmt",
         "not had: the PROXY protocol's header says who the client is, and no more",
     ),
     (

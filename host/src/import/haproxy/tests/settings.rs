@@ -3,6 +3,7 @@
 use super::{imported, service};
 use crate::import::found::Policy;
 use crate::import::note::NoteKind;
+use crate::import::proxy_protocol::ProxyProtocol;
 
 #[test]
 fn what_stands_nearest_to_a_server_holds() {
@@ -143,6 +144,29 @@ fn a_name_in_the_handshake_is_the_registrys() {
         let text = format!("frontend f\nbind :443\n{rule}\nbackend b\nserver a 10.0.0.1:443\n");
         let (found, _) = imported(&text).unwrap();
         assert!(found.services.is_empty(), "{rule}: {:?}", found.services);
+    }
+}
+
+#[test]
+fn servers_are_sent_the_version_that_they_were() {
+    let (v1, v2) = (Some(ProxyProtocol::V1), Some(ProxyProtocol::V2));
+    let cases = [
+        ("", None, false),
+        ("send-proxy", v1, false),
+        ("send-proxy-v2", v2, false),
+        ("send-proxy-v2-ssl", v2, true),
+        ("send-proxy-v2-ssl-cn", v2, true),
+        ("send-proxy-v2 no-send-proxy-v2", None, false),
+        ("send-proxy-v2-ssl no-send-proxy-v2-ssl", None, true),
+        ("send-proxy-v2-ssl-cn no-send-proxy-v2-ssl-cn", None, true),
+    ];
+    for (keywords, expected, sent_more) in cases {
+        let (service, notes) = service("", &format!("server a 10.0.0.1:443 {keywords}"));
+        assert_eq!(service.proxy_protocol, expected, "{keywords}");
+        let is_noted = notes.iter().any(|note| {
+            note.kind == NoteKind::NotTaken && note.text.contains("and nothing of TLS")
+        });
+        assert_eq!(is_noted, sent_more, "{keywords}: {notes:#?}");
     }
 }
 
