@@ -74,6 +74,12 @@ impl<'a> Proxies<'a> {
         self.backends.get(name).copied()
     }
 
+    /// Whether the section at a place is out of use.
+    pub(super) fn is_disabled(&self, index: usize) -> bool {
+        let proxy = self.all.get(index);
+        proxy.is_some_and(|proxy| proxy.settings.is_disabled())
+    }
+
     /// Whether another section accepts connections under the name of this one, which
     /// has only servers.
     pub(super) fn shares_its_name(&self, proxy: &Proxy<'_>) -> bool {

@@ -85,7 +85,7 @@ impl<'p, 'a> Services<'p, 'a> {
         let title = format!("{} {}", head.text(0), front.name());
         target::exists(self.source, self.proxies, front)?;
         let left_out = match front.settings.mode() {
-            _ if is_disabled(front) => "is disabled",
+            _ if front.settings.is_disabled() => "is disabled",
             Mode::Http => match page::of(front, self.proxies) {
                 Some(back) => {
                     return page::set(self.source, (front, back), &mut self.found, ledger);
@@ -96,12 +96,17 @@ impl<'p, 'a> Services<'p, 'a> {
             Mode::Tcp => {
                 let binds = bind::binds(self.source, front.section, ledger)?;
                 let proxies = self.proxies;
-                let targets = target::targets(self.source, proxies, index, ledger)?;
+                let all = target::targets(self.source, proxies, index, ledger)?;
+                let (disabled, targets): (Vec<_>, Vec<_>) = all
+                    .into_iter()
+                    .partition(|target| proxies.is_disabled(target.backend));
+                self.note_disabled(&disabled, ledger);
                 match (binds.plain.is_empty(), targets.is_empty()) {
                     (true, _) if !binds.tls.is_empty() => {
                         "ends TLS (ssl on its bind), and dtr-lb passes it through as it is"
                     }
                     (true, _) => "has no address where clients connect",
+                    (false, true) if !disabled.is_empty() => "leads to a backend that is disabled",
                     (false, true) => "leads to no servers",
                     (false, false) => {
                         bind::note(&binds, ledger);
@@ -113,6 +118,18 @@ impl<'p, 'a> Services<'p, 'a> {
         };
         ledger.not_taken(head, format!("{title}: {left_out}"));
         Ok(())
+    }
+
+    fn note_disabled(&self, targets: &[Target<'_>], ledger: &mut Ledger) {
+        for target in targets {
+            let Some(back) = self.proxies.all.get(target.backend) else {
+                continue;
+            };
+            let title = format!("backend {}", back.name());
+            let key = target.line.text(0);
+            ledger.not_taken(target.line, format!("{key}: {title} is disabled"));
+            ledger.not_taken(&back.section.head, format!("{title}: is disabled"));
+        }
     }
 
     fn add_targets(
@@ -277,9 +294,4 @@ fn proxy_protocol(servers: &[Server<'_>], ledger: &mut Ledger) -> Option<ProxyPr
                 \"proxy_protocol\", or none";
     ledger.advice(other.line, text);
     None
-}
-
-fn is_disabled(proxy: &Proxy<'_>) -> bool {
-    let mut lines = proxy.section.lines.iter();
-    lines.any(|line| line.words.len() == 1 && line.text(0) == "disabled")
 }

@@ -102,6 +102,12 @@ impl Settings {
         }
     }
 
+    /// Whether the section is out of use.
+    pub(super) fn is_disabled(&self) -> bool {
+        self.line("disabled")
+            .is_some_and(|line| line.text(0) == "disabled")
+    }
+
     /// A time that is set and is not 0, which is none.
     ///
     /// # Errors
@@ -146,7 +152,10 @@ impl Settings {
 pub(super) const CHECK: &str = "check";
 
 /// Directives, and what they set.
-const SETTINGS: [(&str, &str); 39] = [
+const SETTINGS: [(&str, &str); 41] = [
+    // The last of the two holds.
+    ("disabled", "disabled"),
+    ("enabled", "disabled"),
     ("mode", "mode"),
     ("maxconn", "maxconn"),
     ("balance", "balance"),

@@ -2,7 +2,7 @@
 
 use super::{imported, service};
 use crate::import::found::Policy;
-use crate::import::note::NoteKind;
+use crate::import::note::{Note, NoteKind};
 use crate::import::proxy_protocol::ProxyProtocol;
 
 #[test]
@@ -168,6 +168,28 @@ fn servers_are_sent_the_version_that_they_were() {
         });
         assert_eq!(is_noted, sent_more, "{keywords}: {notes:#?}");
     }
+}
+
+#[test]
+fn a_section_that_is_disabled_gives_no_replicas() {
+    let cases = [
+        ("the backend is", "", "disabled", ""),
+        ("its defaults are", "disabled", "", "enabled"),
+    ];
+    for (why, defaults, backend, frontend) in cases {
+        let back = "server a 10.0.0.1:443\n";
+        let text = format!(
+            "defaults\n{defaults}\nfrontend f\nbind :443\n{frontend}\ndefault_backend b\n\
+             backend b\n{backend}\n{back}"
+        );
+        let (found, notes) = imported(&text).unwrap();
+        assert!(found.services.is_empty(), "{why}: {:?}", found.services);
+        let is_said = |note: &Note| note.text == "backend b: is disabled";
+        assert!(notes.iter().any(is_said), "{why}: {notes:#?}");
+    }
+    let back_in_use = "defaults\ndisabled\nlisten dtr\nenabled\nbind :443\nserver a 10.0.0.1:443\n";
+    let (found, _) = imported(back_in_use).unwrap();
+    assert_eq!(found.services.len(), 1, "a section enables itself again");
 }
 
 #[test]
