@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
+use dtr_lb_filter::contract::ServerNames;
+
 use super::error::ImportError;
 use super::found::{At, Service};
 use super::note::{Notes, Place};
@@ -31,6 +33,9 @@ pub(super) fn choose(
     let (kept, left): (Vec<Service>, Vec<Service>) = (services.drain(..))
         .filter(|service| !service.binds.is_empty())
         .partition(|service| service.is_wanted(&options.only));
+    if let Some(fqdn) = &options.fqdn {
+        refuse_name_of_other(fqdn, (&kept, &left), file)?;
+    }
     note_left(&kept, &left, notes);
     *services = kept;
     if services.is_empty() {
@@ -45,6 +50,31 @@ pub(super) fn choose(
         Some(refused) => Err(refused),
         None => refuse_shared_binds(services, file),
     }
+}
+
+/// The name that is given to what is imported leads to something else.
+fn refuse_name_of_other(
+    fqdn: &str,
+    (kept, left): (&[Service], &[Service]),
+    file: &str,
+) -> Result<(), ImportError> {
+    // A name that both have is that of what is kept.
+    let left = left.iter().map(|one| (one, Some(one)));
+    let all = left.chain(kept.iter().map(|one| (one, None)));
+    let names = all.flat_map(|(one, other)| {
+        let names = one.names.iter();
+        names.map(move |name| (name.as_str(), other))
+    });
+    let names = ServerNames::new(names);
+    let Some(Some(other)) = names.find(fqdn) else {
+        return Ok(());
+    };
+    let title = other.title();
+    let problem = format!(
+        "clients that ask for {fqdn} (--fqdn) are led to {title}, which --only leaves out; choose \
+         that, or give a name of what is imported"
+    );
+    Err(ImportError::of_file(file, problem))
 }
 
 /// What belongs to services that are left out, and to no other, is not taken.

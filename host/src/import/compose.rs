@@ -58,6 +58,8 @@ pub(super) fn compose(
         }
     }
     let fqdn = fqdn(&found, &composed.replicas, file, options, notes)?;
+    // A line may have named that of a service which is left out.
+    notes.settled("fqdn", &fqdn, &format!("the registry is called {fqdn}"));
     let services = &found.services;
     guide::advise_ports(services, options, notes);
     let passive = first(services, "passive", |one| one.passive.clone(), notes);

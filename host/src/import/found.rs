@@ -58,6 +58,9 @@ pub(super) struct Service {
     pub(super) closes_on_down: Option<Place>,
     /// The name clients use, where this service has one of its own.
     pub(super) fqdn: Option<At<String>>,
+    /// What clients ask for to be led here, where that decides; `*.` stands before the
+    /// end of names.
+    pub(super) names: Vec<String>,
     /// Why it can't be had at all, which matters only when it is chosen.
     pub(super) refused: Option<ImportError>,
     /// Further lines that it is made of: what was noted of them is not taken over when
@@ -84,6 +87,7 @@ impl Service {
             slow_start: None,
             closes_on_down: None,
             fqdn: None,
+            names: Vec::new(),
             refused: None,
             parts: Vec::new(),
         }

@@ -32,6 +32,17 @@ impl Target {
         let first = names.next()?;
         names.next().is_none().then_some(first)
     }
+
+    /// The names that lead here; `*.` stands before the end of names.
+    pub(super) fn names(&self) -> Vec<String> {
+        let names = self.entries.iter().map(|entry| entry.name.text.as_str());
+        let names = names.flat_map(|name| match name.strip_prefix('.') {
+            Some(parent) => vec![parent.to_owned(), format!("*.{parent}")],
+            None => vec![name.to_owned()],
+        });
+        let is_known = |name: &String| is_hostname(name.strip_prefix("*.").unwrap_or(name));
+        names.filter(is_known).collect()
+    }
 }
 
 impl Map {

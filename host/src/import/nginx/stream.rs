@@ -198,6 +198,7 @@ impl Stream<'_, '_> {
                 self.notes.taken(place, text);
             }
         }
+        service.names = target.names();
         service.parts.extend(places);
         Ok(Some(service))
     }
@@ -223,6 +224,7 @@ impl Stream<'_, '_> {
         Ok(Service {
             proxy_protocol: proxy_protocol.and_then(|one| one.value),
             fqdn: server.fqdn.clone(),
+            names: server.fqdn.iter().map(|one| one.value.clone()).collect(),
             binds: server.binds.clone(),
             servers: upstream.servers,
             policy: upstream.policy,

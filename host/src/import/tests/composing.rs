@@ -273,6 +273,40 @@ fn services_at_one_address_must_be_chosen_from() {
 }
 
 #[test]
+fn a_name_that_leads_elsewhere_is_not_that_of_what_is_imported() {
+    let mut other = service(443);
+    other.name = "ucp".to_owned();
+    other.names = vec![
+        "ucp.example.com".to_owned(),
+        "*.apps.example.com".to_owned(),
+    ];
+    let mut own = service(443);
+    own.names = vec![
+        "*.example.com".to_owned(),
+        "dtr.apps.example.com".to_owned(),
+    ];
+    let cases = [
+        ("dtr.example.com", true),
+        ("DTR.apps.example.com", true),
+        ("registry.example.org", true),
+        ("ucp.example.com", false),
+        ("a.apps.example.com", false),
+    ];
+    for (fqdn, expected) in cases {
+        let options = ImportOptions {
+            fqdn: Some(fqdn.to_owned()),
+            only: vec!["dtr_443".to_owned()],
+            ..all()
+        };
+        let result = composed(vec![own.clone(), other.clone()], &options);
+        let error = result.as_ref().err().map_or("", String::as_str);
+        assert_eq!(result.is_ok(), expected, "{fqdn}: {error}");
+        let names_it = error.contains("are led to ucp (0.0.0.0:443), which --only leaves out");
+        assert_eq!(names_it, !expected, "{fqdn}: {error}");
+    }
+}
+
+#[test]
 fn a_missing_port_of_the_guide_is_pointed_out() {
     let cases = [
         (vec![443], "port 80 is missing"),
