@@ -177,7 +177,7 @@ const REASONS: [(&str, &str); 30] = [
     ("tcp-request tcp-response acl filter filter-sequence", RULES),
     (
         "use_backend",
-        "the rule is not one on the name in the TLS handshake alone",
+        "the rule is not one on a name, or its end, in the TLS handshake alone",
     ),
     (
         "use-server",

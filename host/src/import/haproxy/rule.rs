@@ -19,9 +19,10 @@ pub(super) struct Rule<'a> {
 #[derive(Debug)]
 pub(super) enum Condition<'a> {
     Always,
-    /// The client's TLS handshake asks for one of these names.
+    /// The client's TLS handshake asks for one of these names; `*.` stands before the
+    /// end of names.
     Named {
-        names: Vec<&'a str>,
+        names: Vec<String>,
         /// Where the condition has its name.
         acl: Option<&'a Line>,
     },
@@ -78,7 +79,7 @@ fn condition<'a>(line: &'a Line, acls: &BTreeMap<&str, Vec<&'a Line>>) -> Condit
     }
 }
 
-/// `req.ssl_sni [-i] [-m str] NAME...`
+/// `req.ssl_sni [-i] [-m str|end] NAME...`
 fn named<'a>(test: &[&'a str], acl: Option<&'a Line>) -> Condition<'a> {
     let (fetch, mut values) = match test {
         [fetch, values @ ..] => (*fetch, values),
@@ -87,9 +88,14 @@ fn named<'a>(test: &[&'a str], acl: Option<&'a Line>) -> Condition<'a> {
     if !SNI.contains(&fetch) {
         return Condition::Other;
     }
+    let mut by_end = false;
     loop {
         values = match values {
-            ["-i", rest @ ..] | ["-m", "str", rest @ ..] => rest,
+            ["-i", rest @ ..] => rest,
+            ["-m", method @ ("str" | "end"), rest @ ..] => {
+                by_end = *method == "end";
+                rest
+            }
             ["--", rest @ ..] => {
                 values = rest;
                 break;
@@ -101,12 +107,28 @@ fn named<'a>(test: &[&'a str], acl: Option<&'a Line>) -> Condition<'a> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
         !name.is_empty() && name.len() <= 253 && !name.starts_with('-') && name.bytes().all(plain)
     };
-    match !values.is_empty() && values.iter().all(is_name) {
+    let ends = values.iter().map(|value| value.strip_prefix('.'));
+    let mut bare = values.iter().zip(ends).map(|(value, end)| match by_end {
+        true => end.unwrap_or(value),
+        false => value,
+    });
+    match !values.is_empty() && bare.all(|name| is_name(&name)) {
         true => Condition::Named {
-            names: values.to_vec(),
+            names: match by_end {
+                true => values.iter().flat_map(|end| names_with(end)).collect(),
+                false => values.iter().map(|name| (*name).to_owned()).collect(),
+            },
             acl,
         },
         false => Condition::Other,
+    }
+}
+
+/// The names that end so, as "names" of "services" has them.
+fn names_with(end: &str) -> Vec<String> {
+    match end.strip_prefix('.') {
+        Some(parent) => vec![format!("*.{parent}")],
+        None => vec![end.to_owned(), format!("*.{end}")],
     }
 }
 

@@ -191,7 +191,10 @@ impl<'p, 'a> Services<'p, 'a> {
         {
             ledger.taken(mode, "mode tcp: TCP is passed through, the only mode");
         }
-        let name = target.fqdn.as_ref().map_or(front.name(), |_| back.name());
+        let name = match target.names.is_empty() {
+            true => front.name(),
+            false => back.name(),
+        };
         let mut service = Service::new(name, front.section.head.place.clone());
         let settings = (&front.settings, &back.settings);
         timeouts::set(self.source, &mut service, settings, ledger)?;
@@ -200,6 +203,7 @@ impl<'p, 'a> Services<'p, 'a> {
         let probed = check::check(self.source, (&back.settings, servers), checks, ledger)?;
         service.check = probed.check;
         service.fqdn = target.fqdn.clone().or(probed.host);
+        service.names.clone_from(&target.names);
         service.max_connections = self.max_connections(front, binds, ledger)?;
         let slowest = servers.iter().max_by_key(|server| server.params.slow_start);
         service.slow_start = slowest.and_then(|server| {

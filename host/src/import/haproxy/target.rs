@@ -1,7 +1,5 @@
 //! Where the connections of a frontend go.
 
-use std::collections::BTreeSet;
-
 use super::ledger::Ledger;
 use super::line::Line;
 use super::proxy::{Proxies, Proxy};
@@ -17,8 +15,12 @@ pub(super) struct Target<'a> {
     pub(super) line: &'a Line,
     /// Where its condition has a name.
     acl: Option<&'a Line>,
-    /// The name that clients ask for, where that decides.
+    /// The first whole name that clients ask for, where that decides.
     pub(super) fqdn: Option<At<String>>,
+    /// All such names; `*.` stands before the end of names.
+    pub(super) names: Vec<String>,
+    /// Where all that is left is led there as well.
+    default: Option<&'a Line>,
 }
 
 impl Target<'_> {
@@ -37,6 +39,10 @@ impl Target<'_> {
             // A section with servers of its own.
             None => {}
         }
+        if let Some(line) = self.default {
+            let text = format!("default_backend {backend}: its servers are the replicas");
+            ledger.taken(line, text);
+        }
         if let Some(acl) = self.acl {
             ledger.taken(acl, "acl: the registry's name, of use_backend");
         }
@@ -53,44 +59,56 @@ pub(super) fn targets<'p>(
     index: usize,
     ledger: &mut Ledger,
 ) -> Result<Vec<Target<'p>>, ImportError> {
-    let mut targets = Vec::new();
+    let mut targets: Vec<Target<'_>> = Vec::new();
     let Some(front) = proxies.all.get(index) else {
         return Ok(targets);
     };
-    let mut seen = BTreeSet::new();
     for rule in rule::rules(source, front.section)? {
-        let (names, acl) = match &rule.condition {
+        let (names, acl) = match rule.condition {
             Condition::Other => continue,
-            Condition::Always => (&[][..], None),
-            Condition::Named { names, acl } => (names.as_slice(), *acl),
+            Condition::Always => (Vec::new(), None),
+            Condition::Named { names, acl } => (names, acl),
         };
         let backend = find(source, proxies, rule.line, rule.backend)?;
-        let is_new = seen.insert(backend);
-        if is_new {
-            let line = rule.line;
-            for name in names.iter().skip(1) {
-                ledger.left(
-                    line,
-                    name,
-                    "clients may ask for any name; \"fqdn\" is the first",
-                );
+        let line = rule.line;
+        let is_last = names.is_empty();
+        match targets.iter_mut().find(|one| one.backend == backend) {
+            Some(known) => {
+                let why = match (&known.fqdn, names.iter().find(|name| is_wildcard(name))) {
+                    (_, Some(name)) => format!(
+                        "where several registries share an address, {name} is one of the \
+                         \"names\" of \"services\""
+                    ),
+                    (Some(_), None) => "\"fqdn\" is that of the rule above".to_owned(),
+                    (None, None) => "which of them is \"fqdn\" says --fqdn".to_owned(),
+                };
+                let text = format!("use_backend: clients may ask for any name; {why}");
+                ledger.not_taken(line, text);
+                known.names.extend(names);
             }
-            let fqdn = names.first().map(|name| At {
-                value: (*name).to_owned(),
-                place: line.place.clone(),
-            });
-            targets.push(Target {
-                backend,
-                line,
-                acl,
-                fqdn,
-            });
-        } else {
-            let text =
-                "use_backend: clients may ask for any name; \"fqdn\" is that of the rule above";
-            ledger.not_taken(rule.line, text);
+            None => {
+                let fqdn = names.iter().find(|name| !is_wildcard(name)).cloned();
+                for name in names.iter().filter(|name| Some(*name) != fqdn.as_ref()) {
+                    let why = match is_wildcard(name) {
+                        true => ONE_OF_NAMES,
+                        false => "clients may ask for any name; \"fqdn\" is the first",
+                    };
+                    ledger.left(line, name, why);
+                }
+                targets.push(Target {
+                    backend,
+                    line,
+                    acl,
+                    fqdn: fqdn.map(|value| At {
+                        value,
+                        place: line.place.clone(),
+                    }),
+                    names,
+                    default: None,
+                });
+            }
         }
-        if names.is_empty() {
+        if is_last {
             return Ok(targets);
         }
     }
@@ -99,14 +117,19 @@ pub(super) fn targets<'p>(
         None => (front.section.kind.serves() && has_servers(front))
             .then_some((index, &*front.section.head)),
     };
-    if let Some((backend, line)) = default.filter(|(backend, _)| !seen.contains(backend)) {
-        let (acl, fqdn) = (None, None);
-        targets.push(Target {
+    let Some((backend, line)) = default else {
+        return Ok(targets);
+    };
+    match targets.iter_mut().find(|one| one.backend == backend) {
+        Some(known) => known.default = Some(line).filter(|line| line.text(0) == "default_backend"),
+        None => targets.push(Target {
             backend,
             line,
-            acl,
-            fqdn,
-        });
+            acl: None,
+            fqdn: None,
+            names: Vec::new(),
+            default: None,
+        }),
     }
     Ok(targets)
 }
@@ -127,6 +150,10 @@ pub(super) fn exists(
     find(source, proxies, line, name).map(drop)
 }
 
+fn is_wildcard(name: &str) -> bool {
+    name.starts_with('*')
+}
+
 fn find(
     source: &Source<'_>,
     proxies: &Proxies<'_>,
@@ -143,3 +170,7 @@ fn has_servers(proxy: &Proxy<'_>) -> bool {
     let mut lines = proxy.section.lines.iter();
     lines.any(|line| ["server", "server-template"].contains(&line.text(0)))
 }
+
+/// Of the end of a name.
+const ONE_OF_NAMES: &str = "where several registries share an address, it is one of the \"names\" of \
+                            \"services\"; clients may ask for any name here";

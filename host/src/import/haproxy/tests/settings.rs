@@ -134,7 +134,8 @@ fn a_name_in_the_handshake_is_the_registrys() {
         assert_eq!(fqdn, expected, "{rule}");
     }
     let others = [
-        "use_backend b if { req.ssl_sni -m end .b }",
+        "use_backend b if { req.ssl_sni -m sub .b }",
+        "use_backend b if { req.ssl_sni -m end .b/c }",
         "use_backend b unless { req.ssl_sni a.b }",
         "use_backend b if { src 10.0.0.0/8 }",
         "use_backend %[req.ssl_sni]",
@@ -144,6 +145,51 @@ fn a_name_in_the_handshake_is_the_registrys() {
         let text = format!("frontend f\nbind :443\n{rule}\nbackend b\nserver a 10.0.0.1:443\n");
         let (found, _) = imported(&text).unwrap();
         assert!(found.services.is_empty(), "{rule}: {:?}", found.services);
+    }
+}
+
+#[test]
+fn the_end_of_a_name_leads_to_a_service_of_its_own() {
+    let end = "use_backend b if { req.ssl_sni -i -m end .b.c }";
+    let cases: [(&str, &[(&str, &[&str])]); 5] = [
+        (end, &[("b", &["*.b.c"])]),
+        (
+            "use_backend b if { req.ssl_sni -m end b.c }",
+            &[("b", &["b.c", "*.b.c"])],
+        ),
+        (
+            "use_backend b if { req.ssl_sni b.c }\nuse_backend b if { req.ssl_sni -m end .b.c }",
+            &[("b", &["b.c", "*.b.c"])],
+        ),
+        (
+            "acl end req.ssl_sni -m end .b.c\nuse_backend b if end\ndefault_backend d",
+            &[("b", &["*.b.c"]), ("f", &[])],
+        ),
+        (
+            "use_backend d if { req.ssl_sni d.c }\ndefault_backend d",
+            &[("d", &["d.c"])],
+        ),
+    ];
+    for (rules, expected) in cases {
+        let text = format!(
+            "frontend f\nbind :443\n{rules}\nbackend b\nserver a 10.0.0.1:443\n\
+             backend d\nserver a 10.0.0.2:443\n"
+        );
+        let (found, notes) = imported(&text).unwrap();
+        let services = found.services.iter();
+        let services: Vec<_> = services
+            .map(|one| (one.name.clone(), one.names.clone()))
+            .collect();
+        let expected = expected.iter().map(|(name, names)| {
+            let names = names.iter().map(|name| (*name).to_owned());
+            ((*name).to_owned(), names.collect::<Vec<_>>())
+        });
+        let expected: Vec<_> = expected.collect();
+        assert_eq!(services, expected, "{rules}");
+        let unused = notes
+            .iter()
+            .find(|note| note.text.starts_with("default_backend") && note.kind != NoteKind::Taken);
+        assert_eq!(unused, None, "{rules}");
     }
 }
 
