@@ -36,7 +36,12 @@ impl Source<'_> {
         let text = self.value(line, index, "a number")?;
         let number = digits(text).filter(|number| (least..=most).contains(number));
         number.ok_or_else(|| {
-            let problem = format!("{text:?} is no whole number from {least} to {most}");
+            let range = match most {
+                // Limits here are smaller, and what is above them is brought into them.
+                u64::MAX => format!("from {least} on"),
+                _ => format!("from {least} to {most}"),
+            };
+            let problem = format!("{text:?} is no whole number {range}");
             self.wrong(line, index, problem)
         })
     }

@@ -24,6 +24,11 @@ fn what_can_not_be_had_is_refused_by_name() {
             "2:30: \"heavy\" is no whole number",
         ),
         (
+            "server a 10.0.0.1:443 fall 0",
+            "bind :443",
+            "2:28: \"0\" is no whole number from 1 on",
+        ),
+        (
             "server a 10.0.0.1:443 inter 2x",
             "bind :443",
             "2:29: \"2x\" is no time",
