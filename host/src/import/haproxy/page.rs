@@ -90,11 +90,18 @@ pub(super) fn set(
             .chain(proxy.settings.line("stats"));
         for line in lines {
             match (line.text(0), line.text(2)) {
+                ("stats", _) if line.text(1) == "admin" => {
+                    admin(line, access(line, [front, back]), ledger);
+                }
                 ("stats", _) => option(line, ledger),
                 ("http-request", "prometheus-exporter") => ledger.taken(
                     line,
                     "http-request use-service prometheus-exporter: /metrics of \"admin\"",
                 ),
+                ("acl" | "http-request", _) => {
+                    let text = format!("{}: {WHO_MAY}", inert::key(line));
+                    ledger.not_taken(line, text);
+                }
                 _ => {}
             }
         }
@@ -107,6 +114,49 @@ pub(super) fn set(
     Ok(())
 }
 
+/// Which clients of a page could change something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    All,
+    Some,
+}
+
+/// Whom this line lets take servers out.
+fn access(admin: &Line, proxies: [&Proxy<'_>; 2]) -> Access {
+    let restricts = |line: &Line| match line.text(0) {
+        "http-request" => ["deny", "auth", "reject", "tarpit"].contains(&line.text(1)),
+        "tcp-request" => true,
+        _ => line.text(0) == "stats" && ["auth", "http-request"].contains(&line.text(1)),
+    };
+    let is_restricted = |proxy: &Proxy<'_>| {
+        // It may stand among the defaults.
+        let mut lines = proxy
+            .section
+            .lines
+            .iter()
+            .chain(proxy.settings.line("stats"));
+        lines.any(|line| restricts(line))
+    };
+    match (admin.text(2), admin.text(3)) {
+        ("if", "TRUE") if !proxies.into_iter().any(is_restricted) => Access::All,
+        _ => Access::Some,
+    }
+}
+
+/// `stats admin`
+fn admin(line: &Line, access: Access, ledger: &mut Ledger) {
+    let text = "stats admin: \"admin\" can take replicas out, with its token";
+    ledger.taken(line, text);
+    let who = match access {
+        Access::All => "every client that reached the page",
+        Access::Some => "those whom the file let in",
+    };
+    let advice = format!(
+        "{who} could take replicas out; now that needs the token: give it to operators only"
+    );
+    ledger.advice(line, advice);
+}
+
 /// What a line says of the page. Passwords are not repeated.
 fn option(line: &Line, ledger: &mut Ledger) {
     let key = inert::key(line);
@@ -115,23 +165,9 @@ fn option(line: &Line, ledger: &mut Ledger) {
             ledger.taken(line, "stats enable: the page is \"admin\"");
             return;
         }
-        "admin" => {
-            ledger.taken(
-                line,
-                "stats admin: \"admin\" can take replicas out, with its token",
-            );
-            ledger.advice(
-                line,
-                "every client that reached the page could take replicas out; now that needs the token: \
-                 give it to operators only",
-            );
-            return;
-        }
         "uri" => "the page is at /, and /status is the same as JSON",
         "refresh" => "the page shows every 2 s what has changed",
-        "auth" | "realm" | "http-request" => {
-            "changes take the token, and looking, too, with \"protect\": \"all\""
-        }
+        "auth" | "realm" | "http-request" => WHO_MAY,
         "hide-version" | "show-desc" | "show-legends" | "show-modules" | "show-node" | "scope" => {
             "what the page shows is not configured"
         }
@@ -140,5 +176,6 @@ fn option(line: &Line, ledger: &mut Ledger) {
     ledger.not_taken(line, format!("{key}: {why}"));
 }
 
+const WHO_MAY: &str = "changes take the token, and looking, too, with \"protect\": \"all\"";
 const ONE_PAGE: &str = "bind: there is one \"admin\", on the first address of a page; where that spoke \
                         TLS, give \"admin\" a \"tls\" with \"certificate\" and \"key\"";

@@ -3,6 +3,29 @@
 use super::imported;
 use crate::import::note::Note;
 
+#[test]
+fn the_advice_on_the_token_says_who_could_take_servers_out() {
+    let all = "every client that reached the page could take replicas out";
+    let some = "those whom the file let in could take replicas out";
+    let cases = [
+        ("stats admin if TRUE", all),
+        ("stats admin if LOCALHOST", some),
+        ("stats admin if TRUE\nstats auth a:b", some),
+        (
+            "stats admin if TRUE\nhttp-request deny unless { src 10.0.0.0/8 }",
+            some,
+        ),
+    ];
+    for (lines, expected) in cases {
+        let page = format!("listen page\nmode http\nbind :8181\nstats enable\n{lines}\n");
+        let (_, notes) = imported(&format!("{page}{DTR}")).unwrap();
+        let notes: Vec<String> = notes.iter().map(Note::to_string).collect();
+        let notes = notes.join("\n");
+        assert!(notes.contains(expected), "{lines}: {notes}");
+        assert!(!notes.contains("HTTP only"), "{lines}: {notes}");
+    }
+}
+
 const DTR: &str = "listen dtr\nbind :443\nserver a 10.0.0.1:443\n";
 
 #[test]
