@@ -54,8 +54,9 @@ pub(super) fn replicas(
         let Some(server) = same.first() else { continue };
         note_differences(server, same, notes);
         if server.in_maintenance {
-            let text = "out of service, and so is the replica (\"state\": \"maintenance\"): put it \
-                        back with dtr-lb ready, or take \"state\" out of the file";
+            let text = "out of service, and so is the replica (\"state\": \"maintenance\"): take \
+                        \"state\" out of the file to put it back, or use dtr-lb ready, which needs \
+                        an \"admin\"";
             notes.advice(&server.place, text);
         }
         let limit: Option<u64> = same.iter().map(|one| one.max_connections).sum();

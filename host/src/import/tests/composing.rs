@@ -193,7 +193,8 @@ fn a_server_out_of_service_is_a_replica_in_maintenance() {
     let (config, notes) = composed(vec![first.clone(), service(80)], &all()).unwrap();
     assert_eq!(config["replicas"][0].get("state"), None);
     assert_eq!(config["replicas"][1]["state"], "maintenance");
-    assert!(notes.contains("put it back with dtr-lb ready"), "{notes}");
+    let back = "take \"state\" out of the file to put it back, or use dtr-lb ready, which needs an \"admin\"";
+    assert!(notes.contains(back), "{notes}");
     assert!(
         notes.contains("in maintenance for all or none; what old:443 says is taken"),
         "{notes}"
