@@ -9,6 +9,11 @@ pub(super) const READ: &str = "clients send the header of the PROXY protocol fir
                                proxies that do in \"accept_proxy_from\", or the replicas would be sent it; it \
                                holds for all listeners, and from others a header is refused";
 
+/// The old balancer read NetScaler's header from its clients.
+pub(super) const NETSCALER: &str = "clients send a header of NetScaler's (CIP) first, which is not read here: have \
+                                    them send that of the PROXY protocol, and name their networks in \
+                                    \"accept_proxy_from\"";
+
 /// A version of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ProxyProtocol {

@@ -146,7 +146,11 @@ impl<'a> Binds<'a> {
                 self.max_connections = (value > 0).then_some(At { value, place });
                 return Ok(());
             }
-            "accept-proxy" | "accept-netscaler-cip" => {
+            "accept-netscaler-cip" => {
+                ledger.advice(line, format!("{name}: {}", proxy_protocol::NETSCALER));
+                "not had: only the header of the PROXY protocol is read"
+            }
+            "accept-proxy" => {
                 ledger.advice(line, format!("{name}: {}", proxy_protocol::READ));
                 "nobody is believed whose network is not named"
             }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use super::line::Line;
+use crate::import::proxy_protocol;
 
 /// A directive's name: its first word, and the second where that is part of it.
 pub(super) fn key(line: &Line) -> String {
@@ -17,6 +18,23 @@ pub(super) fn key(line: &Line) -> String {
         (first, Some(second)) if GROUPS.contains(&first) => format!("{first} {second}"),
         _ => first.to_owned(),
     }
+}
+
+/// Why a line is not taken over; `None`: it is unknown.
+pub(super) fn reason_of(line: &Line) -> Option<&'static str> {
+    let key = key(line);
+    let of_key = reason(&key);
+    if of_key != Some(RULES) {
+        return of_key;
+    }
+    // What a rule looks at says what stands for it.
+    let mut known = LOOKED_AT.iter();
+    let has = |names: &str| {
+        let has = |name: &str| line.words.iter().any(|word| word.text.contains(name));
+        names.split_ascii_whitespace().any(has)
+    };
+    let of_words = known.find(|(names, _)| has(names));
+    of_words.map(|(_, reason)| *reason).or(of_key)
 }
 
 /// Why a directive is not taken over; `None`: it is unknown.
@@ -65,6 +83,20 @@ const TLS: &str = "has no part in balancing TCP: TLS passes through";
 const TUNING: &str = "has no part here: it tunes HAProxy";
 const RULES: &str = "name clients' networks in \"allow\" and \"deny\"; other rules are for a firewall, \
                      or for a filter of your own (\"filters\")";
+/// Parts of words in rules, and what stands for such a rule.
+const LOOKED_AT: [(&str, &str); 4] = [
+    (
+        "src_conn_cur",
+        "say in \"per_client_max_connections\" how many connections a client may have at once, over \
+         all listeners",
+    ),
+    ("expect-proxy", proxy_protocol::READ),
+    ("expect-netscaler-cip", proxy_protocol::NETSCALER),
+    (
+        "req_ssl_hello_type req.ssl_hello_type",
+        "nothing is inspected: clients are given to replicas whether they speak TLS or not",
+    ),
+];
 const VARIABLES: &str = "variables are not replaced; write their values where they are used";
 const KEEPALIVE: &str = "TCP keepalive is on, both ways";
 const EMAIL: &str = "no mail is sent; alert on /metrics or the log instead";

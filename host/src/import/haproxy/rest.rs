@@ -43,7 +43,7 @@ pub(super) fn note(sections: &[Section], ledger: &mut Ledger) {
 
 fn unused(line: &Line) -> String {
     let key = inert::key(line);
-    match inert::reason(&key) {
+    match inert::reason_of(line) {
         Some(reason) => format!("{key}: {reason}"),
         None => {
             let start: String = line.text(0).chars().take(LONGEST_WORD).collect();

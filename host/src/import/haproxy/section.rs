@@ -137,7 +137,10 @@ const SECTIONS: [(&str, SectionKind); 20] = [
     ),
     (
         "resolvers",
-        SectionKind::WithoutPart("names are resolved by the system, every \"dns_refresh\""),
+        SectionKind::WithoutPart(
+            "names are resolved by the system, every \"dns_refresh\"; for those with \"discover\", \
+             \"nameservers\" says who is asked",
+        ),
     ),
     (
         "userlist",

@@ -26,7 +26,7 @@ pub(super) fn reason_in_part(name: &str) -> Option<&'static str> {
 const SENDS_LESS: &str =
     "the PROXY protocol's header says who the client is, and nothing of TLS, which passes through";
 
-const LEFT: [(&str, &str); 11] = [
+const LEFT: [(&str, &str); 12] = [
     (
         "proxy-v2-options set-proxy-v2-tlv-fmt",
         "not had: the PROXY protocol's header says who the client is, and no more",
@@ -54,7 +54,11 @@ const LEFT: [(&str, &str); 11] = [
     ),
     ("track", "not had: each replica is probed for itself"),
     (
-        "init-addr resolvers resolve-net resolve-opts resolve-prefer",
+        "resolvers",
+        "the system's name servers are asked, and for names with \"discover\" those of \"nameservers\"",
+    ),
+    (
+        "init-addr resolve-net resolve-opts resolve-prefer",
         "a name is resolved again every \"dns_refresh\"",
     ),
     (

@@ -148,7 +148,8 @@ const NOT_TAKEN: [(&[&str], &str); 24] = [
     ),
     (
         &["resolver", "resolver_timeout"],
-        "names are resolved as this machine does it, again every 5 s (\"dns_refresh\")",
+        "names are resolved as this machine does it, again every 5 s (\"dns_refresh\"); for those with \
+         \"discover\", \"nameservers\" says who is asked",
     ),
     (
         &["resolve"],

@@ -194,6 +194,51 @@ fn the_end_of_a_name_leads_to_a_service_of_its_own() {
 }
 
 #[test]
+fn a_rule_names_the_field_that_stands_for_it() {
+    let cases = [
+        (
+            "tcp-request connection reject if { src 10.0.0.1 }",
+            "\"allow\" and \"deny\"",
+        ),
+        (
+            "tcp-request connection reject if { src_conn_cur ge 20 }",
+            "\"per_client_max_connections\"",
+        ),
+        (
+            "acl many src_conn_cur ge 20",
+            "\"per_client_max_connections\"",
+        ),
+        (
+            "tcp-request connection expect-proxy layer4 if { src 10.0.0.1 }",
+            "\"accept_proxy_from\"",
+        ),
+        (
+            "tcp-request connection expect-netscaler-cip layer4",
+            "NetScaler's (CIP) first, which is not read",
+        ),
+        (
+            "tcp-request content accept if { req_ssl_hello_type 1 }",
+            "whether they speak TLS or not",
+        ),
+        (
+            "tcp-request content reject if !{ req.ssl_hello_type 1 }",
+            "whether they speak TLS or not",
+        ),
+    ];
+    for (rule, expected) in cases {
+        let (_, notes) = service("", &format!("{rule}\nserver a 10.0.0.1:443"));
+        let is_it = |note: &&Note| note.place.line == 5;
+        let text = notes
+            .iter()
+            .find(is_it)
+            .map_or("", |note| note.text.as_str());
+        assert!(text.contains(expected), "{rule}: {text}");
+        let names_networks = text.contains("\"deny\"");
+        assert_eq!(names_networks, expected.contains("deny"), "{rule}: {text}");
+    }
+}
+
+#[test]
 fn servers_are_sent_the_version_that_they_were() {
     let (v1, v2) = (Some(ProxyProtocol::V1), Some(ProxyProtocol::V2));
     let cases = [
