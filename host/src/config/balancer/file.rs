@@ -71,8 +71,8 @@ pub(in crate::config) struct File {
     #[schemars(title = PATH)]
     pub(super) state_dir: Option<String>,
     /// The Unix socket on which a new process takes this one's place, in a folder that is there;
-    /// at most 99 bytes with its folder; not in Envoy [default: takeover.sock in `$RUNTIME_DIRECTORY`, which systemd
-    /// sets; otherwise none].
+    /// at most 99 bytes with its folder; not in Envoy [default: takeover.sock in
+    /// `$RUNTIME_DIRECTORY`, which systemd sets; otherwise none].
     #[schemars(title = PATH)]
     pub(super) takeover_socket: Option<String>,
     /// Whether a change of this file is taken over at once, as after SIGHUP; for Envoy there is

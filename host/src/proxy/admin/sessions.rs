@@ -97,10 +97,13 @@ fn unknown(shared: &SharedState, replica: &str) -> Option<Reply> {
     }
     let mut known: Vec<&str> = shared.replicas.iter().map(String::as_str).collect();
     known.sort_unstable();
+    let known = match known.is_empty() {
+        true => "none".to_owned(),
+        false => known.join(", "),
+    };
     let text = format!(
-        "there is no replica \"{}\"; known: {}",
-        printable(replica),
-        known.join(", ")
+        "there is no replica \"{}\"; known: {known}",
+        printable(replica)
     );
     Some(error(StatusCode::NOT_FOUND, &text))
 }
