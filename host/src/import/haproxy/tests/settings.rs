@@ -151,23 +151,20 @@ fn a_name_in_the_handshake_is_the_registrys() {
 #[test]
 fn the_end_of_a_name_leads_to_a_service_of_its_own() {
     let end = "use_backend b if { req.ssl_sni -i -m end .b.c }";
-    let cases: [(&str, &[(&str, &[&str])]); 5] = [
-        (end, &[("b", &["*.b.c"])]),
-        (
-            "use_backend b if { req.ssl_sni -m end b.c }",
-            &[("b", &["b.c", "*.b.c"])],
-        ),
+    let cases = [
+        (end, "b *.b.c"),
+        ("use_backend b if { req.ssl_sni -m end b.c }", "b b.c *.b.c"),
         (
             "use_backend b if { req.ssl_sni b.c }\nuse_backend b if { req.ssl_sni -m end .b.c }",
-            &[("b", &["b.c", "*.b.c"])],
+            "b b.c *.b.c",
         ),
         (
             "acl end req.ssl_sni -m end .b.c\nuse_backend b if end\ndefault_backend d",
-            &[("b", &["*.b.c"]), ("f", &[])],
+            "b *.b.c, f",
         ),
         (
             "use_backend d if { req.ssl_sni d.c }\ndefault_backend d",
-            &[("d", &["d.c"])],
+            "d d.c",
         ),
     ];
     for (rules, expected) in cases {
@@ -177,15 +174,14 @@ fn the_end_of_a_name_leads_to_a_service_of_its_own() {
         );
         let (found, notes) = imported(&text).unwrap();
         let services = found.services.iter();
-        let services: Vec<_> = services
-            .map(|one| (one.name.clone(), one.names.clone()))
+        let services: Vec<String> = services
+            .map(|one| {
+                format!("{} {}", one.name, one.names.join(" "))
+                    .trim_end()
+                    .to_owned()
+            })
             .collect();
-        let expected = expected.iter().map(|(name, names)| {
-            let names = names.iter().map(|name| (*name).to_owned());
-            ((*name).to_owned(), names.collect::<Vec<_>>())
-        });
-        let expected: Vec<_> = expected.collect();
-        assert_eq!(services, expected, "{rules}");
+        assert_eq!(services.join(", "), expected, "{rules}");
         let unused = notes
             .iter()
             .find(|note| note.text.starts_with("default_backend") && note.kind != NoteKind::Taken);
