@@ -238,9 +238,16 @@ mod tests {
 
     #[test]
     fn a_listener_moves_to_an_address_that_overlaps_and_back() {
-        let narrow = open(&[], "127.0.0.1:0");
+        // A port that nobody else is given, on no address.
+        let reserved = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+        let reserved = reserved.unwrap();
+        reserved.set_reuse_address(true).unwrap();
+        let any = SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, 0));
+        reserved.bind(&any.into()).unwrap();
+        let address = reserved.local_addr().unwrap().as_socket().unwrap();
+        let port = address.port();
+        let narrow = open(&[], &format!("127.0.0.1:{port}"));
         narrow.listen().unwrap();
-        let port = narrow.address().port();
         let wide = open(&[narrow], &format!("0.0.0.0:{port}"));
         wide.listen().unwrap();
         let kept: Vec<_> = wide
