@@ -1,11 +1,11 @@
 //! Gives a host's place to another process.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::control::all_sessions::AllSessions;
@@ -58,9 +58,9 @@ impl Successor {
         self.kept.contains(&address)
     }
 
-    /// Answers what it asks of the sessions that stay here.
-    pub(super) async fn answer(&self, sessions: &AllSessions) -> Infallible {
-        remaining_sessions::answer(&self.channel, sessions).await
+    /// Answers what it asks of the sessions that stay here, until `over` is dropped.
+    pub(super) async fn answer(&self, sessions: &AllSessions, over: oneshot::Receiver<()>) {
+        remaining_sessions::answer(&self.channel, sessions, over).await;
     }
 
     /// Says that this process accepts no more.

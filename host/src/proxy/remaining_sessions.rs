@@ -1,12 +1,11 @@
 //! The sessions that a process keeps whose place another has taken. The other asks for
 //! them over the channel of the takeover, as it asks its own workers, until they are over.
 
-use std::convert::Infallible;
-use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::control::all_sessions::{AllSessions, Question};
@@ -40,23 +39,37 @@ pub(super) async fn closed(channel: &Channel) {
     while let Ok(_) | Err(Malformed(_)) = channel.receive::<FromPredecessor>().await {}
 }
 
-/// Answers the process that has taken this one's place, for as long as it asks.
-pub(super) async fn answer(channel: &Channel, sessions: &AllSessions) -> Infallible {
-    while let Ok((message, _)) = channel.receive().await {
-        let answer = match message {
-            FromSuccessor::List { replica } => {
-                FromPredecessor::Sessions(sessions.list(replica.map(Arc::from)).await)
-            }
-            FromSuccessor::Kill { replica } => {
-                FromPredecessor::Killed(sessions.kill(Arc::from(replica)).await)
-            }
-            _ => break,
+/// Answers the process that has taken this one's place, until `over` is dropped. What was
+/// asked before is answered: the last session may end by being asked to.
+pub(super) async fn answer(
+    channel: &Channel,
+    sessions: &AllSessions,
+    mut over: oneshot::Receiver<()>,
+) {
+    loop {
+        let message = tokio::select! {
+            biased;
+            message = channel.receive() => message,
+            _ = &mut over => return,
         };
-        if channel.send(&answer, &[]).await.is_err() {
-            break;
-        }
+        let Ok((message, _)) = message else {
+            return;
+        };
+        let answering = async {
+            let answer = match message {
+                FromSuccessor::List { replica } => {
+                    FromPredecessor::Sessions(sessions.list(replica.map(Arc::from)).await)
+                }
+                FromSuccessor::Kill { replica } => {
+                    FromPredecessor::Killed(sessions.kill(Arc::from(replica)).await)
+                }
+                _ => return,
+            };
+            // It may have ended.
+            let _ = channel.send(&answer, &[]).await;
+        };
+        let _ = timeout(ANSWER, answering).await;
     }
-    pending().await
 }
 
 async fn pass_on(channel: &Channel, question: Question) -> Result<(), TakeoverError> {
@@ -106,5 +119,5 @@ fn unexpected(message: &FromPredecessor) -> TakeoverError {
     TakeoverError::Malformed(format!("{message:?} at this point"))
 }
 
-/// How long an answer may take; shorter than the admin listener's own limit.
+/// How long a question, or an answer to it, may take; shorter than the admin listener's own limit.
 const ANSWER: Duration = Duration::from_secs(2);

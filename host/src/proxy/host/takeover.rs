@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use super::Host;
 use super::drain::log_drained;
 use crate::control::lifecycle::{Drained, Phase};
@@ -115,10 +117,13 @@ impl Host {
         let sessions = Arc::clone(&self.sessions);
         // Those of the process before as well: this one is asked for them.
         let remaining = self.remaining.take();
-        let mut drained = tokio::select! {
-            drained = self.end_sessions(remaining, limit) => drained,
-            never = successor.answer(&sessions) => match never {},
+        let (end, over) = oneshot::channel();
+        let ending = async {
+            let drained = self.end_sessions(remaining, limit).await;
+            drop::<oneshot::Sender<()>>(end);
+            drained
         };
+        let (mut drained, ()) = tokio::join!(ending, successor.answer(&sessions, over));
         drained.finished = open.saturating_sub(drained.cut);
         log_drained(drained);
         drained
