@@ -46,7 +46,7 @@ impl HttpContext for Auth {
             ("authorization", &*token),
         ];
         let trailers = vec![("x-sum", "1")];
-        let limit = Duration::from_secs(5);
+        let limit = Duration::from_millis(300);
         match self.dispatch_http_call("auth", headers, Some(b"who?"), trailers, limit) {
             Ok(_) => Action::Pause,
             Err(status) => {

@@ -24,7 +24,7 @@ fn a_request_waits_for_its_call() {
     for (why, auth, status, body) in cases {
         let mut kit = load("http_call").cluster("auth", auth).start().unwrap();
         let exchange = kit.http().get("/").header("authorization", "secret").send();
-        kit.advance(millis(5000));
+        kit.advance(millis(300));
         assert_eq!(exchange.status(), Some(status), "{why}");
         assert_eq!(exchange.body(), body, "{why}");
         let call = &kit.requests_to("auth")[0];
