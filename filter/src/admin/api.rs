@@ -177,11 +177,11 @@ fn change_of_body(request: &Request) -> Result<Change, Response> {
         let text = format!("the body is longer than {BODY_LIMIT} bytes");
         return Err(Response::error(413, &text));
     }
-    // An object, not whatever serde reads as a struct; and each field once, which only the
-    // struct minds.
-    let object: serde_json::Result<serde_json::Map<String, serde_json::Value>> =
-        serde_json::from_slice(&request.body);
-    let change = object.and_then(|_| serde_json::from_slice::<Change>(&request.body));
+    // serde would read a list as the struct's fields in their order.
+    if !request.body.trim_ascii_start().starts_with(b"{") {
+        return Err(Response::error(400, "the body is not {\"state\": \"...\"}"));
+    }
+    let change: serde_json::Result<Change> = serde_json::from_slice(&request.body);
     change.map_err(|problem| {
         let text = format!("the body is not {{\"state\": \"...\"}}: {problem}");
         Response::error(400, &text)
