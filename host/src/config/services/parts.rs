@@ -57,7 +57,24 @@ pub(super) fn split(problems: &Problems) -> (Problems, Vec<(usize, Problems)>) {
         let part = Problems::new(problems.source().clone(), merged);
         parts.push((index, part.of_service(place, own)));
     }
+    if parts.is_empty() {
+        parts.push((0, without_service(problems, general)));
+    }
     (whole, parts)
+}
+
+/// The top level alone, where no service can be read: what else is wrong there is found.
+fn without_service(problems: &Problems, general: Vec<Entry>) -> Problems {
+    let node = Node {
+        offset: problems.root().offset,
+        json: Json::Object(general),
+    };
+    let part = Problems::new(problems.source().clone(), node);
+    let mut part = part.of_service("services[0]".to_owned(), Vec::new());
+    for field in OF_A_SERVICE {
+        part.mark_refused(field.to_owned());
+    }
+    part
 }
 
 /// The root with these fields, and of each service only what one registry has not.
