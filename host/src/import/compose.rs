@@ -162,7 +162,7 @@ fn loopback_admin(admin: &At<SocketAddr>, options: &ImportOptions, notes: &mut N
         notes.advice(
             &admin.place,
             format!(
-                "the page on {} was open to every client that reaches it; \"admin\" is on loopback: in a \
+                "the page on {} could be reached from other machines; \"admin\" is on loopback: in a \
                  container, bind 0.0.0.0:{} and publish it to the host's loopback only",
                 admin.value,
                 admin.value.port()

@@ -350,7 +350,7 @@ fn the_page_of_the_old_balancer_is_on_loopback_and_has_a_token() {
     assert!(
         notes
             .join("\n")
-            .contains("was open to every client that reaches it"),
+            .contains("could be reached from other machines"),
         "{notes:?}"
     );
 }
