@@ -43,7 +43,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let stories: Vec<(&str, fn())> = trials![
+    let mut stories: Vec<(&str, fn())> = trials![
         a_few_replicas_have_cards_and_are_drained_by_a_click,
         the_last_replica_is_taken_out_only_after_a_question,
         forty_replicas_are_searched_and_sorted_in_a_table,
@@ -52,6 +52,9 @@ fn main() -> ExitCode {
         a_replicas_text_is_never_markup,
         a_phone_shows_everything_without_scrolling_sideways,
     ];
+    stories.push(("a_balancer_that_is_about_to_end_says_so::host", || {
+        World::run(Kind::Host, stories::a_balancer_that_is_about_to_end_says_so);
+    }));
     let is_missing = driver.is_none();
     let trials = stories.into_iter().map(|(name, story)| {
         let run = move || {

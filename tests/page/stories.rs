@@ -146,6 +146,26 @@ pub(crate) async fn a_balancer_that_is_gone_looks_stale_and_nothing_healthy(worl
     assert_eq!(complaints.iter().find(is_other), None);
 }
 
+/// Of the host alone: an Envoy's filter does not know that it drains.
+pub(crate) async fn a_balancer_that_is_about_to_end_says_so(world: &World) {
+    let replica = world.replica(Replica::healthy()).await;
+    let proxy = world.proxy().await;
+    proxy.sees(&replica, Healthy).await;
+    let browser = Browser::open(&proxy).await;
+    browser.shows_state("r1", "healthy").await;
+    let alerts = "const notice = document.querySelector('#notice');
+                  return notice.checkVisibility() ? notice.textContent : ''";
+    assert_eq!(browser.script(alerts).await, "");
+
+    proxy.announce_drain();
+
+    let announced = "return document.querySelector('#notice').textContent
+                         .startsWith('A drain is announced: ')
+                         && document.title.startsWith('! ')";
+    browser.shows("that a drain is announced", announced).await;
+    browser.has_no_complaint().await;
+}
+
 pub(crate) async fn all_that_is_down_is_one_sentence(world: &World) {
     let replicas = forty(world, &Ping::healthy()).await;
     for replica in &replicas {

@@ -40,6 +40,10 @@ impl Host {
         Ok(Self { host, addresses })
     }
 
+    pub(crate) fn announce_drain(&self) {
+        self.host.announce_drain();
+    }
+
     /// Goes on with another plan and filter.
     ///
     /// # Errors

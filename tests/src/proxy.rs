@@ -119,6 +119,17 @@ impl Proxy {
         }
     }
 
+    /// Has it say that a drain follows.
+    ///
+    /// # Panics
+    /// When it is an Envoy.
+    pub fn announce_drain(&self) {
+        match &self.process {
+            Process::Host(host) => host.announce_drain(),
+            Process::Envoy(_) => panic!("an Envoy says nothing of its drain on the page"),
+        }
+    }
+
     pub(crate) async fn reload(&mut self, plan: Plan, filter: &[u8]) {
         let reloaded = match &mut self.process {
             Process::Host(host) => host.reload(plan, filter, &self.log).await,

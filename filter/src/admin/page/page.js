@@ -6,6 +6,12 @@ const pasts = new Map(), total = [];
 let token = sessionStorage.getItem("token"), registries = [], hosted = true;
 // What was answered last and when, by the page's own clock; why nothing is now.
 let answered, fault = "", newest, all_events = false;
+// Why the balancer is about to end, if it is.
+const phases = {
+  "drain-announced": "A drain is announced: new connections are accepted until drain_delay is over.",
+  draining: "The balancer drains: no new connections are accepted, and it ends once those that are open have ended.",
+};
+let leaving = "";
 // What came of the last order, for a while.
 let problem = { text: "", until: 0 }, asked = 0, shown = 0;
 
@@ -40,6 +46,7 @@ function render({ status, host }) {
   write(find("name"), name);
   write(find("health"), count(every));
   tone(find("health"), registries.every(registry => registry.healthy), every);
+  leaving = phases[host?.phase] || "";
   facts(status, host);
   const known = new Set(registries.map(registry => registry.service?.name || "")), names = new Set(every.map(replica => replica.name));
   for (const [name, part] of sections) if (!known.has(name)) { part.root.remove(); sections.delete(name); }
@@ -159,9 +166,9 @@ function freshen() {
   const age = answered ? Date.now() - answered.at : Infinity, stale = !!fault || age > late, before = document.body.classList.contains("stale");
   document.body.classList.toggle("stale", stale);
   write(find("fresh"), !answered ? fault || "asking …" : stale ? "STALE: last answer " + span(age) + " ago" : "live");
-  show(find("notice"), fault || (Date.now() < problem.until ? problem.text : ""));
+  show(find("notice"), fault || (Date.now() < problem.until && problem.text) || leaving);
   for (const one of rows.values()) write(one.texts.state, (stale || one.old ? "was " : "") + one.replica.state);
-  const bad = registries.some(registry => !registry.healthy);
+  const bad = leaving || registries.some(registry => !registry.healthy);
   document.title = (stale ? "? " : bad ? "! " : "") + find("name").textContent + " – dtr-lb";
   if (stale !== before) say(stale ? "the balancer does not answer; what is shown is stale" : answered ? "the balancer answers" : "");
 }
