@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use clap::Args;
 use dtr_lb::HttpServer;
-use dtr_lb::config::{AdminTls, ConfigFile};
+use dtr_lb::config::{AdminTls, FileAdmin, Serves};
 
-use super::config_args::read_file;
+use super::config_args::read_admin;
 use super::failure::Failure;
 
 #[derive(Debug, Args)]
@@ -30,15 +30,6 @@ pub(super) struct AdminListener {
     pub(super) source: Source,
 }
 
-/// What the balancer was configured as.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Serves {
-    /// Probably, where only its address is known.
-    Replicas,
-    /// A chain of filters, which knows none.
-    Chain,
-}
-
 /// Who says where it is.
 pub(super) enum Source {
     /// An argument, and so nothing else.
@@ -48,10 +39,10 @@ pub(super) enum Source {
 }
 
 impl AdminAddress {
-    /// Reads the configuration where it is needed.
+    /// Reads the configuration where it is needed, and no more of it than that.
     ///
     /// # Errors
-    /// The configuration is wrong, or does not say where the listener is.
+    /// The configuration can't be read, or does not say where the listener is.
     pub(super) fn resolve(&self) -> Result<AdminListener, Failure> {
         match (self.admin, &self.config) {
             (Some(address), _) => Ok(AdminListener {
@@ -59,7 +50,7 @@ impl AdminAddress {
                 serves: Serves::Replicas,
                 source: Source::Flag,
             }),
-            (None, Some(file)) => AdminListener::of(&read_file(file)?).map_err(|not_known| {
+            (None, Some(file)) => AdminListener::of(read_admin(file)?).map_err(|not_known| {
                 let remedy = match not_known {
                     NotKnown::NoListener => "",
                     NotKnown::AnyPort => "; say which with --admin",
@@ -85,15 +76,8 @@ impl AdminListener {
     ///
     /// # Errors
     /// The configuration does not say where it is.
-    pub(super) fn of(config: &ConfigFile) -> Result<AdminListener, NotKnown> {
-        let (admin, serves) = match config {
-            ConfigFile::Chain(chain) => (chain.admin.as_ref(), Serves::Chain),
-            config => {
-                let first = config.registries().first();
-                (first.and_then(|one| one.admin.as_ref()), Serves::Replicas)
-            }
-        };
-        let admin = admin.ok_or(NotKnown::NoListener)?;
+    pub(super) fn of(file: FileAdmin) -> Result<AdminListener, NotKnown> {
+        let admin = file.admin.ok_or(NotKnown::NoListener)?;
         if admin.bind.port() == 0 {
             return Err(NotKnown::AnyPort);
         }
@@ -103,10 +87,8 @@ impl AdminListener {
                 address: reachable(admin.bind),
                 certificate: certificate.cloned(),
             },
-            serves,
-            source: Source::Config {
-                token: admin.token.clone(),
-            },
+            serves: file.serves,
+            source: Source::Config { token: admin.token },
         })
     }
 }

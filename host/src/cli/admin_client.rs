@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use clap::Args;
+use dtr_lb::config::Serves;
 use dtr_lb::{HttpServer, exposure, http_request, read_secret};
 use dtr_lb_filter::printable::printable;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
@@ -12,7 +13,7 @@ use http::{Method, Request, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::admin_address::{AdminAddress, AdminListener, Serves, Source};
+use super::admin_address::{AdminAddress, AdminListener, Source};
 use super::failure::Failure;
 use super::log::Log;
 

@@ -4,10 +4,11 @@
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use clap::Args;
+use dtr_lb::config::Serves;
 use dtr_lb::http_request;
 use http::{Request, StatusCode};
 
-use super::admin_address::{AdminAddress, Serves};
+use super::admin_address::AdminAddress;
 use super::admin_client::block_on;
 use super::failure::Failure;
 use super::output::print;

@@ -156,7 +156,7 @@ impl Config {
 }
 
 /// Reads a file's text with the reader of its form.
-fn parse<T>(
+pub(super) fn parse<T>(
     text: &str,
     file_name: &str,
     read: impl FnOnce(Problems) -> Result<T, ConfigErrors>,
@@ -187,14 +187,14 @@ fn chain(mut problems: Problems) -> Result<Chain, ConfigErrors> {
 }
 
 /// The forms of a file.
-enum Form {
+pub(super) enum Form {
     Balancer,
     Services,
     Chain,
 }
 
 /// What is no object is refused by the reader of any form.
-fn form(root: &Node) -> Form {
+pub(super) fn form(root: &Node) -> Form {
     match root.has(SERVICES) {
         true => Form::Services,
         false if root.has("clusters") || root.has("filters") && !root.has("replicas") => {
@@ -205,14 +205,14 @@ fn form(root: &Node) -> Form {
 }
 
 /// A file's text, and its name for messages.
-fn load(path: &Path) -> Result<(String, String), ConfigError> {
+pub(super) fn load(path: &Path) -> Result<(String, String), ConfigError> {
     let name = path.display().to_string();
     let file = File::open(path).map_err(|error| unreadable(&name, &error))?;
     let text = read_text(file, &name)?;
     Ok((text, name))
 }
 
-fn read_text(input: impl Read, name: &str) -> Result<String, ConfigError> {
+pub(super) fn read_text(input: impl Read, name: &str) -> Result<String, ConfigError> {
     let refuse = |problem: String| Source::File(name.to_owned()).refuse_all(problem);
     let mut bytes = Vec::new();
     (input.take(LARGEST_FILE + 1))

@@ -333,3 +333,25 @@ fn a_token_comes_from_a_file_the_variable_or_the_configuration() {
 type Case<'a> = (&'a str, &'a [&'a str], Option<&'a str>, i32, &'a str);
 
 const TOKEN: &str = "a-long-secret";
+
+#[test]
+fn a_configuration_that_is_wrong_elsewhere_still_says_whom_to_ask() {
+    let stage = Stage::new(json!({}));
+    stage.row("r1", "healthy");
+    stage.row("r2", "healthy");
+    let admin = json!({ "bind": stage.balancer.admin });
+    let edited = json!({ "polcy": "round-robin", "replicas": "not yet", "admin": admin });
+    let edited = stage.file("lb.json", &edited.to_string());
+    let commands: [&[&str]; 5] = [
+        &["health"],
+        &["status"],
+        &["sessions"],
+        &["drain", "r1"],
+        &["ready", "r1"],
+    ];
+    for command in commands {
+        let output = output(&[command, &["--config", &edited]].concat());
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{command:?}: {error}");
+    }
+}

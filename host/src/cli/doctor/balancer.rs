@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use dtr_lb::config::ConfigFile;
+use dtr_lb::config::{ConfigFile, FileAdmin, Serves};
 use dtr_lb::survey::Survey;
 use dtr_lb::{HttpError, HttpServer};
 use dtr_lb_filter::balance::order::Order;
 
 use super::finding::{Finding, Severity};
-use crate::cli::admin_address::{AdminListener, NotKnown, Serves};
+use crate::cli::admin_address::{AdminListener, NotKnown};
 use crate::cli::admin_client::{AdminClient, block_on};
 use crate::cli::balancer_status::BalancerStatus;
 use crate::cli::failure::{Failure, with_causes};
@@ -52,8 +52,8 @@ impl Balancer {
     ///
     /// # Errors
     /// No runtime.
-    pub(super) fn look(file: &ConfigFile) -> Result<Balancer, Failure> {
-        let listener = match AdminListener::of(file) {
+    pub(super) fn look(admin: FileAdmin) -> Result<Balancer, Failure> {
+        let listener = match AdminListener::of(admin) {
             Ok(listener) => listener,
             Err(not_known) => {
                 let remedy = match not_known {

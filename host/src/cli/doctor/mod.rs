@@ -11,7 +11,7 @@ mod uploads;
 
 use anyhow::anyhow;
 use clap::Args;
-use dtr_lb::config::{Config, ConfigFile, Trust};
+use dtr_lb::config::{Config, ConfigFile, FileAdmin, Trust};
 use dtr_lb::survey::UploadTest;
 use dtr_lb::upload_test::Repository;
 use serde_json::json;
@@ -78,7 +78,7 @@ impl Doctor {
         let warnings = file.warnings().iter().cloned().chain(unanswered);
         report.extend(configuration::warnings(warnings.chain(look_up(&file))));
         report.looked_at("the configuration".to_owned());
-        let balancer = Balancer::look(&file)?;
+        let balancer = Balancer::look(FileAdmin::of(&file))?;
         if file.registries().is_empty() {
             report.left_out("replicas: a chain of filters has none");
         } else {
