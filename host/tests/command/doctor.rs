@@ -39,7 +39,7 @@ fn a_registry_that_is_well_exits_with_0() {
 }
 
 #[test]
-fn a_configuration_that_is_wrong_is_all_that_is_looked_at() {
+fn of_a_configuration_that_is_wrong_no_replica_is_looked_at() {
     let mut stage = registry_of_three();
     stage.config["policy"] = json!("best");
     stage.config["idle_timeout"] = json!("5s");
@@ -51,7 +51,7 @@ fn a_configuration_that_is_wrong_is_all_that_is_looked_at() {
         "{first}"
     );
     shown.says("warning: ");
-    shown.says("not looked at: everything else: the configuration is wrong");
+    shown.says("not looked at: replicas, cluster status and uploads: the configuration is wrong");
     let json = stage.show(&["--json"]);
     assert_eq!(json.code, Some(2));
     let json = json.json();
@@ -140,6 +140,14 @@ fn a_running_balancer_is_asked_and_compared_with_the_file() {
     let shown = doctor(&file, &[]);
     shown.says("warning: the balancer has replicas that the configuration has not: \"r2\"");
     shown.says("was changed after the balancer had read it");
+
+    config["polcy"] = json!("round-robin");
+    std::fs::write(&file, config.to_string()).unwrap();
+    let shown = doctor(&file, &[]);
+    assert_eq!(shown.code, Some(2), "{}{}", shown.stdout, shown.stderr);
+    shown.says("unknown field \"polcy\"");
+    shown.says("note: replica \"r2\" is in drain for ");
+    shown.says(&format!("the balancer at http://{}", stage.balancer.admin));
 }
 
 #[test]

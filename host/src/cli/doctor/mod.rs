@@ -67,10 +67,25 @@ impl Doctor {
         let mut report = Report::new(self.registry.config_args.name(), strictness);
         match self.registry.config_args.read() {
             Ok(file) => self.look_at(file, &mut report)?,
-            // Of a configuration that is wrong, nobody knows whom it means.
-            Err(errors) => report.refuse(&errors),
+            Err(errors) => {
+                report.refuse(&errors);
+                self.ask_balancer(&mut report)?;
+            }
         }
         Ok(report)
+    }
+
+    /// Of a configuration that is wrong, which the running balancer has not: it goes on with
+    /// an earlier one.
+    fn ask_balancer(&self, report: &mut Report) -> Result<(), Failure> {
+        let file = self.registry.config_args.file();
+        // What is wrong with its admin is reported already.
+        let admin = file.and_then(|file| FileAdmin::load(file).ok());
+        match admin {
+            Some(admin) => self.report_balancer(&Balancer::look(admin)?, report),
+            None => report.left_out("a running balancer: nobody knows where"),
+        }
+        Ok(())
     }
 
     fn look_at(&self, file: ConfigFile, report: &mut Report) -> Result<(), Failure> {
@@ -90,11 +105,7 @@ impl Doctor {
             report.extend(balancer.differences(&file, &survey));
             report.extend(replicas::findings(&survey, &balancer.taken_out()));
         }
-        report.extend(balancer.findings(self.registry.config_args.file()));
-        match balancer.server() {
-            Some(server) => report.looked_at(format!("the balancer at {server}")),
-            None => report.left_out("a running balancer: none answers"),
-        }
+        self.report_balancer(&balancer, report);
         self.ask_registry(&file, report)?;
         match &self.repository {
             Some(repository) => self.test_uploads(repository, &file, report),
@@ -102,6 +113,14 @@ impl Doctor {
                 report.left_out("uploads: give --repository, --user and --password-file");
                 Ok(())
             }
+        }
+    }
+
+    fn report_balancer(&self, balancer: &Balancer, report: &mut Report) {
+        report.extend(balancer.findings(self.registry.config_args.file()));
+        match balancer.server() {
+            Some(server) => report.looked_at(format!("the balancer at {server}")),
+            None => report.left_out("a running balancer: none answers"),
         }
     }
 

@@ -58,11 +58,11 @@ impl Report {
         }
     }
 
-    /// The configuration can't be used, and so nothing else be looked at.
+    /// The configuration can't be used, and so nobody that it names be looked at.
     pub(super) fn refuse(&mut self, errors: &ConfigErrors) {
         self.configuration = Configuration::Refused;
         self.looked_at("the configuration".to_owned());
-        self.left_out("everything else: the configuration is wrong");
+        self.left_out("replicas, cluster status and uploads: the configuration is wrong");
         self.extend(configuration::errors(errors));
     }
 
