@@ -68,16 +68,6 @@ pub enum StartError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The folder of the orders can't be written to.
-    #[error(
-        "\"state_dir\": {path:?} can't be written: {source}; let the user of dtr-lb write there"
-    )]
-    StateDir {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
     /// The TLS library refused its own defaults.
     #[error("TLS can't be set up: {0}")]
     Tls(#[source] rustls::Error),

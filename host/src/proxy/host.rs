@@ -219,7 +219,8 @@ impl Host {
         clusters.refuse_loops(own.collect())?;
         resolver.resolve(self.options.resolve_limit).await;
 
-        let order_file = self.order_file(&plan).await?;
+        let order_file = OrderFile::of(&plan, &self.vm_data, &self.orders_written);
+        let order_file = order_file.map(Arc::new);
         let vms = CompiledVm::all(&mut self.modules, &plan, wasm)?;
         let (phases, watching) = watch::channel(Phase::Starting);
         let shared = Arc::new(SharedState {
@@ -313,27 +314,6 @@ impl Host {
         (self.listeners, self.admin) = (listeners, admin);
         self.passed_admin = None;
         Ok(())
-    }
-
-    /// Keeps the orders of a plan's replicas, if that is asked for, and proves it.
-    ///
-    /// # Errors
-    /// The file can't be written.
-    async fn order_file(&self, plan: &Plan) -> Result<Option<Arc<OrderFile>>, StartError> {
-        let order_file = OrderFile::of(plan, &self.vm_data, &self.orders_written);
-        let Some(order_file) = order_file.map(Arc::new) else {
-            return Ok(None);
-        };
-        let saved = match &self.predecessor {
-            None => order_file.prove().await,
-            // The file is its own until this host serves.
-            Some(_) => order_file.try_to_write(),
-        };
-        saved.map_err(|source| {
-            let path = order_file.path().to_owned();
-            StartError::StateDir { path, source }
-        })?;
-        Ok(Some(order_file))
     }
 
     /// How many connections a plan allows.

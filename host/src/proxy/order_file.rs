@@ -122,13 +122,9 @@ impl OrderFile {
         }
     }
 
-    /// Writes, though nothing may have changed: proves that it can be done.
-    ///
-    /// # Errors
-    /// It can't be written.
-    pub(super) async fn prove(self: &Arc<Self>) -> io::Result<()> {
-        self.write(Arc::clone(&self.last_write).lock_owned().await)
-            .await
+    /// Waits until nothing is being written, whoever asked for it.
+    pub(super) async fn written(&self) {
+        drop(self.last_write.lock().await);
     }
 
     async fn write(
@@ -150,16 +146,6 @@ impl OrderFile {
         tokio::task::spawn_blocking(writing).await?
     }
 
-    /// Whether the folder can be written to, while another process keeps the orders in it.
-    ///
-    /// # Errors
-    /// It can't.
-    pub(super) fn try_to_write(&self) -> io::Result<()> {
-        let beside = self.path.with_extension("try");
-        fs::write(&beside, "")?;
-        fs::remove_file(beside)
-    }
-
     /// Writes, for as long as it is polled, what changes in another way than by an order:
     /// those are written before they are answered.
     pub(super) async fn run(self: Arc<Self>) -> Infallible {
@@ -169,7 +155,8 @@ impl OrderFile {
                 (Err(problem), false) => {
                     let path = self.path.display();
                     error!(
-                        "{path}: orders can't be written and would not outlive a restart: {problem}"
+                        "{path}: orders can't be written and would not outlive a restart: {problem}; \
+                         give room or permission; it is tried again every second"
                     );
                     failed = true;
                 }
@@ -299,7 +286,11 @@ mod tests {
             last_write: Arc::clone(&current.last_write),
         });
         for round in 0..100 {
-            let (saved, proven) = tokio::join!(current.prove(), next.prove());
+            let write = async |file: &Arc<OrderFile>| {
+                file.write(Arc::clone(&file.last_write).lock_owned().await)
+                    .await
+            };
+            let (saved, proven) = tokio::join!(write(&current), write(&next));
             assert!(
                 saved.is_ok() && proven.is_ok(),
                 "{round}: {saved:?}, {proven:?}"

@@ -6,18 +6,12 @@ use std::path::Path;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::balancer::{Balancer, Config, greeting};
-use crate::running::Running;
+use crate::balancer::{Balancer, Config, greeting, is_greeted};
 use crate::{ask, ask_with, dtr_lb, output, text};
 
-fn order(balancer: &Balancer, body: &Value) -> String {
+fn order(admin: &str, body: &Value) -> String {
     let headers = [("Host", "localhost"), ("Content-Type", "application/json")];
-    ask_with(
-        &balancer.admin,
-        "PUT /replicas/r1",
-        &headers,
-        &body.to_string(),
-    )
+    ask_with(admin, "PUT /replicas/r1", &headers, &body.to_string())
 }
 
 fn replica(balancer: &Balancer) -> Value {
@@ -37,7 +31,7 @@ fn an_order_outlives_a_crash_and_its_end() {
     let folder = tempfile::tempdir().unwrap();
     let balancer = Balancer::logging(&mut dtr_lb(&[]), keeping(folder.path()));
     let answer = order(
-        &balancer,
+        &balancer.admin,
         &json!({ "state": "maintenance", "comment": "a new disk" }),
     );
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
@@ -52,7 +46,7 @@ fn an_order_outlives_a_crash_and_its_end() {
         assert_eq!(found[field], ordered[field], "{field}");
     }
     assert_eq!(found["comment"], "a new disk");
-    order(&balancer, &json!({ "state": "ready" }));
+    order(&balancer.admin, &json!({ "state": "ready" }));
     drop(balancer);
 
     let balancer = Balancer::logging(&mut dtr_lb(&[]), keeping(folder.path()));
@@ -64,7 +58,7 @@ fn an_order_that_can_not_be_kept_is_answered_with_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let balancer = Balancer::logging(&mut dtr_lb(&[]), keeping(folder.path()));
     fs::remove_dir_all(folder.path()).unwrap();
-    let answer = order(&balancer, &json!({ "state": "drain" }));
+    let answer = order(&balancer.admin, &json!({ "state": "drain" }));
     assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
     assert!(answer.contains("would not outlive a restart"), "{answer}");
     assert_eq!(replica(&balancer)["order"], "drain", "it holds");
@@ -77,7 +71,7 @@ fn an_order_that_can_not_be_kept_is_answered_with_an_error() {
 }
 
 #[test]
-fn a_start_that_can_not_keep_orders_is_refused_and_one_with_a_broken_file_is_not() {
+fn a_folder_that_is_missing_is_refused_and_a_broken_file_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let missing = keeping(&folder.path().join("missing"));
     let output = output(&["run", "--config", missing.path()]);
@@ -89,12 +83,27 @@ fn a_start_that_can_not_keep_orders_is_refused_and_one_with_a_broken_file_is_not
     );
 
     fs::write(folder.path().join("orders.json"), "{").unwrap();
-    let broken = keeping(folder.path());
-    let program = Running::logging(&mut dtr_lb(&["run", "--config", broken.path()]));
-    let lines = program.lines_until("metrics on http://");
-    let said = lines.iter().find(|line| line.contains("orders.bad"));
-    assert!(
-        said.is_some_and(|line| line.contains("ERROR")),
-        "{lines:#?}"
-    );
+    let balancer = Balancer::logging(&mut dtr_lb(&[]), keeping(folder.path()));
+    let line = balancer.logged("orders.bad");
+    assert!(line.contains("ERROR"), "{line}");
+}
+
+#[test]
+fn clients_are_served_where_orders_can_not_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    // What is written goes there first; nothing can, as on a disk that is full.
+    let blocked = folder.path().join("orders.new");
+    fs::create_dir(&blocked).unwrap();
+    let fields = json!({ "state_dir": folder.path(), "health": { "preset": "tcp" } });
+    let config = Config::balancing(greeting(), fields);
+    let balancer = Balancer::logging(&mut dtr_lb(&[]), config);
+    is_greeted(&mut balancer.connect(), "who comes");
+    let line = balancer.logged("orders can't be written");
+    for part in ["ERROR", "give room or permission"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    balancer.program.signal(Signal::HUP);
+    balancer.logged("the configuration was read again");
+    fs::remove_dir(&blocked).unwrap();
+    balancer.logged("orders are written again");
 }
