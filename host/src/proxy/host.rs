@@ -32,6 +32,7 @@ use crate::proxy::options::HostOptions;
 use crate::proxy::order_file::{LastWrite, OrderFile};
 use crate::proxy::passed_sockets::PassedSockets;
 use crate::proxy::predecessor::Predecessor;
+use crate::proxy::shared_entries::Form;
 use crate::proxy::shared_state::{AdminState, SharedState};
 use crate::upstream::cluster::Clusters;
 use crate::upstream::resolver::{DnsName, Resolver};
@@ -264,7 +265,11 @@ impl Host {
         }
         if let Some(predecessor) = &mut self.predecessor {
             let kept = listeners.iter().chain(&admin);
-            predecessor.ready(kept, &self.vm_data).await?;
+            let form = predecessor.ready(kept, &self.vm_data).await?;
+            // Not before: what fails leaves the file, and the other process writes it until then.
+            if let (Form::Foreign(_), Some(order_file)) = (form, &order_file) {
+                order_file.load();
+            }
         }
         // Nothing can fail any more.
         self.modules.forget_unused();

@@ -33,8 +33,11 @@ pub(super) struct MainThread {
 enum Order {
     /// Accept admin clients from these, instead of from those before.
     Serve(Vec<StdListener>),
-    /// Accept no admin clients and keep no orders, and say so.
+    /// Accept no admin clients, take and keep no orders, and say when none is being carried
+    /// out.
     Pause(oneshot::Sender<()>),
+    /// Take orders again.
+    Resume,
     /// Keep these names up to date, instead of those before.
     Resolve(Resolving),
     /// Keep orders in this file, instead of the one before.
@@ -82,22 +85,32 @@ impl MainThread {
         let _ = self.orders.send(Order::Serve(sockets));
     }
 
-    /// Accepts no admin clients from now on, so that they wait in the kernel, and keeps no
-    /// orders: a process that takes over does. Returns the generation that has answered so
-    /// far, for [`MainThread::resume`].
-    pub(super) async fn pause(&self) -> Option<Arc<SharedState>> {
+    /// Accepts no admin clients from now on, so that they wait in the kernel, and takes no
+    /// orders: a process that takes over does. Waits for those that are being carried out.
+    pub(super) async fn pause(&self) {
         let (sender, paused) = oneshot::channel();
         let _ = self.orders.send(Order::Pause(sender));
         // An error: the thread is gone, and accepts no clients.
         let _ = paused.await;
-        // Not before: a client that was accepted is served.
+        let order_file = |shared: &Arc<SharedState>| shared.order_file.clone();
+        let order_file = self.current.borrow().as_ref().and_then(order_file);
+        if let Some(order_file) = order_file {
+            order_file.written().await;
+        }
+    }
+
+    /// Answers nothing from now on. Returns the generation that has answered so far, for
+    /// [`MainThread::resume`].
+    pub(super) fn hand_over(&self) -> Option<Arc<SharedState>> {
         self.current.send_replace(None)
     }
 
-    /// Takes it back, but for the sockets.
-    pub(super) fn resume(&self, paused: Option<Arc<SharedState>>) {
-        self.keep_orders(paused.as_ref().and_then(|shared| shared.order_file.clone()));
-        self.current.send_replace(paused);
+    /// Takes all back, but for the sockets.
+    pub(super) fn resume(&self, handed_over: Option<Arc<SharedState>>) {
+        let order_file = handed_over.as_ref();
+        self.keep_orders(order_file.and_then(|shared| shared.order_file.clone()));
+        self.current.send_replace(handed_over);
+        let _ = self.orders.send(Order::Resume);
     }
 
     /// Has these replicas say how their clusters are, from now on, and the filters forget
@@ -141,13 +154,18 @@ async fn live(mut orders: mpsc::UnboundedReceiver<Order>, current: Current) {
             }
             Order::Pause(paused) => {
                 accepting.clear();
+                let carried_out = admin.stop_orders();
                 // Their clients come again, to the next process.
                 admin.end_idle();
                 if let Some(last) = keeping.take() {
                     last.abort();
                 }
-                let _ = paused.send(());
+                spawn_local(async move {
+                    carried_out.await;
+                    let _ = paused.send(());
+                });
             }
+            Order::Resume => admin.resume_orders(),
             Order::Resolve(names) => {
                 let next = spawn_local(keep_resolving(names)).abort_handle();
                 if let Some(last) = resolving.replace(next) {

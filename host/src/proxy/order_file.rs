@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use dtr_lb_filter::contract::metric_name::CHANGES_ANNOUNCED;
 use dtr_lb_filter::contract::{VM_ID, shared_key};
 use dtr_lb_filter::shared::board::ORDERS;
 use dtr_lb_filter::shared::orders::{OrderRecord, Orders};
@@ -97,6 +98,8 @@ impl OrderFile {
                 self.vm_data.set_data(VM_ID, key.as_bytes(), &value);
             }
         }
+        // Those that run already look again.
+        self.vm_data.count_up(CHANGES_ANNOUNCED);
     }
 
     /// The orders as they are.

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use crate::control::all_sessions::AllSessions;
 use crate::proxy::bound_listener::BoundListener;
+use crate::proxy::shared_entries::Form;
 use crate::proxy::{remaining_sessions, shared_entries};
 use crate::takeover::channel::Channel;
 use crate::takeover::error::TakeoverError;
@@ -122,7 +123,7 @@ impl Predecessor {
         shared_entries::share(vm_data, std::mem::take(&mut self.offer.entries));
     }
 
-    /// Says that this process is ready, and learns what has changed meanwhile.
+    /// Says that this process is ready, and learns what has changed meanwhile: in which form.
     ///
     /// # Errors
     /// When it ended, or did not answer. It goes on then, if it can.
@@ -130,7 +131,7 @@ impl Predecessor {
         &mut self,
         kept: impl Iterator<Item = &'a BoundListener>,
         vm_data: &Shared,
-    ) -> Result<(), TakeoverError> {
+    ) -> Result<Form, TakeoverError> {
         let kept = kept.flat_map(BoundListener::by_address);
         let kept = kept.map(|(address, _)| address).collect();
         let going = async {
@@ -151,8 +152,7 @@ impl Predecessor {
                 what: "has not made way",
                 limit: ANSWER,
             })?;
-        shared_entries::share_changes(vm_data, entries?);
-        Ok(())
+        Ok(shared_entries::share_changes(vm_data, entries?))
     }
 
     /// Says that this process does not start, and why.

@@ -10,6 +10,14 @@ use tracing::warn;
 
 use crate::takeover::message::Entry;
 
+/// Whether this process's VMs read what those of the other have written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Own,
+    /// They do not: theirs is this one.
+    Foreign(u8),
+}
+
 /// All of it.
 pub(super) fn all(vm_data: &Shared) -> Vec<Entry> {
     let entries = vm_data.all_data(VM_ID).into_iter();
@@ -28,38 +36,39 @@ pub(super) fn all(vm_data: &Shared) -> Vec<Entry> {
 
 /// Has VMs that are yet to start find it.
 pub(super) fn share(vm_data: &Shared, entries: Vec<Entry>) {
-    put(vm_data, entries);
+    if let Form::Foreign(shape) = put(vm_data, entries) {
+        warn!(
+            "the states of replicas are learnt anew: those of the process before are of form \
+             {shape}, and this one reads form {SHAPE}; orders hold where \"state_dir\" keeps them"
+        );
+    }
 }
 
 /// Has VMs that have started find what has changed since, and probe from now on: the VMs
 /// of the other process do so no more.
-pub(super) fn share_changes(vm_data: &Shared, mut entries: Vec<Entry>) {
+pub(super) fn share_changes(vm_data: &Shared, mut entries: Vec<Entry>) -> Form {
     for (key, _) in vm_data.all_data(VM_ID) {
         if std::str::from_utf8(&key).is_ok_and(is_lease) {
             vm_data.set_data(VM_ID, &key, &[]);
         }
     }
     entries.retain(|entry| !is_about_vms(&entry.key));
-    put(vm_data, entries);
+    let form = put(vm_data, entries);
     vm_data.count_up(CHANGES_ANNOUNCED);
+    form
 }
 
-fn put(vm_data: &Shared, entries: Vec<Entry>) {
-    let mut foreign = None;
+fn put(vm_data: &Shared, entries: Vec<Entry>) -> Form {
+    let mut form = Form::Own;
     for entry in entries {
         match BASE64.decode(&entry.value) {
             Ok(value) if entry.shape == SHAPE => {
                 vm_data.set_data(VM_ID, entry.key.as_bytes(), &value);
             }
-            _ => foreign = Some(entry.shape),
+            _ => form = Form::Foreign(entry.shape),
         }
     }
-    if let Some(shape) = foreign {
-        warn!(
-            "the states of replicas are learnt anew: those of the process before are of form \
-             {shape}, and this one reads form {SHAPE}; orders hold where \"state_dir\" keeps them"
-        );
-    }
+    form
 }
 
 #[cfg(test)]

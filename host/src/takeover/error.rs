@@ -67,6 +67,15 @@ pub enum TakeoverError {
         /// In which time.
         limit: Duration,
     },
+    /// An order takes too long to be carried out, or to be written.
+    #[error(
+        "an order to this process is still being carried out after {limit:?}; see whether \
+         \"state_dir\" can be written to, and try again"
+    )]
+    Orders {
+        /// How long they were waited for.
+        limit: Duration,
+    },
     /// The other process sent something else.
     #[error("the other process sent what is no message here: {0}")]
     Malformed(String),

@@ -1,12 +1,18 @@
 //! Orders that outlive the process.
 
 use std::fs;
+use std::io::Write;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::balancer::{Balancer, Config, greeting, is_greeted};
+use crate::running::{Running, eventually};
+use crate::takeover::{message, successor, until};
 use crate::{ask, ask_with, dtr_lb, output, text};
 
 fn order(admin: &str, body: &Value) -> String {
@@ -106,4 +112,79 @@ fn clients_are_served_where_orders_can_not_be_written() {
     balancer.logged("the configuration was read again");
     fs::remove_dir(&blocked).unwrap();
     balancer.logged("orders are written again");
+}
+
+#[test]
+fn an_order_that_was_answered_during_a_takeover_holds_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let fields = json!({ "state_dir": folder.path(), "takeover_socket": "takeover.sock" });
+    let old = Balancer::logging(&mut dtr_lb(&[]), Config::balancing(greeting(), fields));
+    let (admin, is_over) = (old.admin.as_str(), AtomicBool::new(false));
+    let ordered = || {
+        let mut last = String::new();
+        for number in 0.. {
+            if is_over.load(Ordering::Relaxed) {
+                break;
+            }
+            let comment = number.to_string();
+            let answer = order(admin, &json!({ "state": "drain", "comment": comment }));
+            match answer.starts_with("HTTP/1.1 200 ") {
+                true => last = comment,
+                false => assert!(answer.contains("ask again"), "{answer}"),
+            }
+        }
+        last
+    };
+    let (last, _new) = thread::scope(|scope| {
+        let ordering = scope.spawn(ordered);
+        old.program.signal(Signal::USR2);
+        let new = successor(&old.program);
+        is_over.store(true, Ordering::Relaxed);
+        (ordering.join().unwrap(), new)
+    });
+    assert_eq!(replica(&old)["comment"], last);
+    let kept = fs::read_to_string(folder.path().join("orders.json")).unwrap();
+    assert!(kept.contains(&format!("\"comment\": \"{last}\"")), "{kept}");
+}
+
+#[test]
+fn orders_that_another_filter_shares_in_its_own_form_are_those_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let fields = json!({ "state_dir": folder.path(), "takeover_socket": "takeover.sock" });
+    let config = Config::balancing(greeting(), fields);
+    let file = folder.path().join("orders.json");
+    // Of a version that it does not know.
+    fs::write(&file, r#"{"version": 9}"#).unwrap();
+    let socket = Path::new(config.path()).with_file_name("takeover.sock");
+    let predecessor = UnixListener::bind(&socket).unwrap();
+    let program = Running::logging(&mut dtr_lb(&["run", "-c", config.path(), "--takeover"]));
+    let (mut new, _) = predecessor.accept().unwrap();
+    let send = |mut new: &UnixStream, text: &str| new.write_all(&message(text)).unwrap();
+    let entry = r#"{"entry":{"shape":99,"key":"dtr.orders","value":""}}"#;
+    until(&mut new, "hello");
+    send(&new, entry);
+    send(&new, "\"offered\"");
+    until(&mut new, "ready");
+    assert!(file.exists(), "the one that serves may need it");
+    let order = json!({ "replica": "r1", "state": "drain", "since_unix_ms": 5,
+                        "comment": "a new disk", "configured": "ready" });
+    fs::write(
+        &file,
+        json!({ "version": 1, "orders": [order] }).to_string(),
+    )
+    .unwrap();
+    drop(predecessor);
+    fs::remove_file(&socket).unwrap();
+    send(&new, entry);
+    send(&new, "\"go\"");
+    until(&mut new, "running");
+    send(&new, "\"retired\"");
+    let lines = program.lines_until("metrics on http://");
+    let admin = lines.last().unwrap().split("http://").nth(1).unwrap();
+    let admin = admin.split('/').next().unwrap();
+    let status = eventually("the order", || {
+        let answer = ask(admin, "GET /status", "");
+        answer.contains("a new disk").then_some(answer)
+    });
+    assert!(status.contains("\"order\":\"drain\""), "{status}");
 }

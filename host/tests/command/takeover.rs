@@ -301,7 +301,7 @@ fn greet(client: &mut TcpStream, who: &str) {
 
 /// A process that is ended whatever happens: the one that has taken over, which logs to the
 /// same place.
-struct Successor(Pid);
+pub(crate) struct Successor(Pid);
 
 impl Drop for Successor {
     fn drop(&mut self) {
@@ -311,7 +311,7 @@ impl Drop for Successor {
 }
 
 /// The process that takes over at SIGUSR2, once it has.
-fn successor(program: &Running) -> Successor {
+pub(crate) fn successor(program: &Running) -> Successor {
     let texts = [
         ") is to take over",
         "another process accepts now; the open connections have 1m to end",
@@ -334,12 +334,12 @@ fn until_all(program: &Running, texts: &[&str]) -> Vec<String> {
     seen
 }
 
-fn message(text: &str) -> Vec<u8> {
+pub(crate) fn message(text: &str) -> Vec<u8> {
     let length = u32::try_from(text.len()).unwrap();
     [&length.to_be_bytes(), text.as_bytes()].concat()
 }
 
-fn until(stream: &mut UnixStream, text: &str) {
+pub(crate) fn until(stream: &mut UnixStream, text: &str) {
     let mut seen = Vec::new();
     while !String::from_utf8_lossy(&seen).contains(text) {
         let mut bytes = [0; 4096];

@@ -21,9 +21,10 @@ use crate::proxy::admin::access::admit;
 use crate::proxy::admin::connections::AdminPlace;
 use crate::proxy::admin::counted;
 use crate::proxy::admin::desk::AdminRequest;
+use crate::proxy::admin::pending_orders::PendingOrders;
 use crate::proxy::admin::refused::RefusedChanges;
 use crate::proxy::admin::reload::reload;
-use crate::proxy::admin::reply::{JSON, Reply, error, filter_is_down, reply};
+use crate::proxy::admin::reply::{JSON, Reply, another_takes_over, error, filter_is_down, reply};
 use crate::proxy::admin::request;
 use crate::proxy::admin::sessions::SessionsRequest;
 use crate::proxy::order_file::OrderFile;
@@ -35,6 +36,7 @@ pub(super) struct Asked {
     pub(super) place: AdminPlace,
     pub(super) client: SocketAddr,
     pub(super) local: SocketAddr,
+    pub(super) orders: Rc<PendingOrders>,
     pub(super) refused: Rc<RefusedChanges>,
 }
 
@@ -91,7 +93,7 @@ impl Own {
 impl Asked {
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Reply {
         let Some(shared) = self.current.borrow().clone() else {
-            return error(StatusCode::SERVICE_UNAVAILABLE, "starting");
+            return another_takes_over();
         };
         let phase = *shared.phases.borrow();
         let Some(own) = Own::at(request.uri().path(), phase) else {
@@ -153,7 +155,13 @@ impl Asked {
             Ok(request) => request,
             Err(reply) => return reply,
         };
-        let may_order = request.method() == Method::PUT;
+        let order = match request.method() == Method::PUT {
+            true => match self.orders.begin() {
+                Some(order) => Some(order),
+                None => return another_takes_over(),
+            },
+            false => None,
+        };
         let request = Box::new(AdminRequest {
             client: self.client,
             local: self.local,
@@ -167,7 +175,7 @@ impl Asked {
                 "the filter gave no answer in time",
             )
         });
-        match order_file.filter(|_| may_order && reply.status().is_success()) {
+        match order_file.filter(|_| order.is_some() && reply.status().is_success()) {
             Some(order_file) => self.kept(reply, &order_file).await,
             None => reply,
         }
@@ -208,7 +216,7 @@ async fn ask_current(current: &Current, mut request: Box<AdminRequest>) -> Reply
     let mut current = current.clone();
     loop {
         let Some(shared) = current.borrow_and_update().clone() else {
-            return filter_is_down();
+            return another_takes_over();
         };
         match shared.admin_desk.ask(request).await {
             Ok(reply) => return reply,

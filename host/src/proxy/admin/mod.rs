@@ -5,6 +5,7 @@ mod answer;
 mod connections;
 mod counted;
 pub(crate) mod desk;
+mod pending_orders;
 mod refused;
 mod reload;
 mod reply;
@@ -38,6 +39,7 @@ use crate::proxy::accept::{Clients, keep_accepting};
 use crate::proxy::admin::answer::Asked;
 use crate::proxy::admin::connections::{AdminConnections, AdminPlace};
 use crate::proxy::admin::desk::Waiting;
+use crate::proxy::admin::pending_orders::PendingOrders;
 use crate::proxy::admin::refused::RefusedChanges;
 use crate::proxy::admin::reply::{JSON, error};
 use crate::proxy::admin::write_timeout::WriteTimeout;
@@ -48,6 +50,7 @@ use crate::proxy::shared_state::{Current, SharedState};
 pub(crate) struct Admin {
     current: Current,
     connections: Rc<AdminConnections>,
+    orders: Rc<PendingOrders>,
     refused: Rc<RefusedChanges>,
 }
 
@@ -55,6 +58,7 @@ impl Admin {
     pub(crate) fn new(current: Current) -> Admin {
         Admin {
             connections: Rc::default(),
+            orders: Rc::default(),
             refused: Rc::new(RefusedChanges::new()),
             current,
         }
@@ -63,6 +67,16 @@ impl Admin {
     /// Ends the connections on which nothing is being answered.
     pub(crate) fn end_idle(&self) {
         self.connections.end_idle();
+    }
+
+    /// Takes no orders from now on; what is returned waits for those that have begun.
+    pub(crate) fn stop_orders(&self) -> impl Future<Output = ()> + 'static {
+        self.orders.stop()
+    }
+
+    /// Takes orders again.
+    pub(crate) fn resume_orders(&self) {
+        self.orders.resume();
     }
 
     /// Serves one of its sockets until `end`. Connections go on after that; each
@@ -75,6 +89,7 @@ impl Admin {
         let mut requests = Requests {
             local: listener.local_addr().ok(),
             connections: Rc::clone(&self.connections),
+            orders: Rc::clone(&self.orders),
             refused: Rc::clone(&self.refused),
             current: self.current.clone(),
         };
@@ -123,6 +138,7 @@ struct Requests {
     current: Current,
     local: Option<SocketAddr>,
     connections: Rc<AdminConnections>,
+    orders: Rc<PendingOrders>,
     refused: Rc<RefusedChanges>,
 }
 
@@ -157,7 +173,7 @@ impl Clients<TcpStream> for Requests {
             return;
         };
         let (current, local) = (self.current.clone(), self.local.unwrap_or(client));
-        let refused = Rc::clone(&self.refused);
+        let (orders, refused) = (Rc::clone(&self.orders), Rc::clone(&self.refused));
         let limit = shared.options.admin_timeout;
         // What is held of a generation keeps it from ending.
         drop(shared);
@@ -168,6 +184,7 @@ impl Clients<TcpStream> for Requests {
                 place,
                 client,
                 local,
+                orders,
                 refused,
             };
             let serving = async {

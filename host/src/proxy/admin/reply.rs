@@ -1,7 +1,7 @@
 //! Replies on the admin listener.
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONNECTION, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
@@ -39,6 +39,17 @@ pub(super) fn filter_is_down() -> Reply {
         StatusCode::SERVICE_UNAVAILABLE,
         "the filter is down; it is being restarted",
     )
+}
+
+/// Of a generation that has handed everything over. Clients come again, to the next process.
+pub(super) fn another_takes_over() -> Reply {
+    let mut reply = error(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "another process is taking over, and answers in a moment; ask again",
+    );
+    let close = HeaderValue::from_static("close");
+    reply.headers_mut().insert(CONNECTION, close);
+    reply
 }
 
 pub(super) fn not_found(path: &str) -> Reply {

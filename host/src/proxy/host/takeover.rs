@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::Host;
 use super::drain::log_drained;
@@ -13,7 +14,6 @@ use crate::error::StartError;
 use crate::plan::Plan;
 use crate::proxy::handover::{Offer, Patience, Successor};
 use crate::proxy::options::HostOptions;
-use crate::proxy::order_file::OrderFile;
 use crate::proxy::predecessor::Predecessor;
 use crate::takeover::error::TakeoverError;
 use crate::takeover::listener::Candidate;
@@ -39,9 +39,6 @@ impl Host {
         options: HostOptions,
     ) -> Result<Host, StartError> {
         let mut host = Host::new(options)?;
-        if let Some(order_file) = OrderFile::of(&plan, &host.vm_data, &host.orders_written) {
-            order_file.load();
-        }
         (host.listeners, host.passed_admin) = predecessor.take_sockets()?;
         host.names = predecessor.take_names();
         predecessor.share(&host.vm_data);
@@ -78,12 +75,17 @@ impl Host {
     /// # Errors
     /// When it ends, or is silent for too long. This host goes on as before.
     pub async fn hand_over(&mut self, ready: ReadyCandidate) -> Result<Successor, TakeoverError> {
-        let paused = self.main_thread.pause().await;
+        let paused = timeout(ORDERS, self.main_thread.pause()).await;
+        // Not before: a client that was accepted is served.
+        let handed_over = self.main_thread.hand_over();
         let ReadyCandidate { candidate, kept } = ready;
-        let completed = self.for_takeover().complete(candidate, kept).await;
+        let completed = match paused {
+            Ok(()) => self.for_takeover().complete(candidate, kept).await,
+            Err(_) => Err(TakeoverError::Orders { limit: ORDERS }),
+        };
         if completed.is_err() {
             let sockets = self.admin.as_ref().map(|admin| admin.copies());
-            self.main_thread.resume(paused);
+            self.main_thread.resume(handed_over);
             match sockets.transpose() {
                 Ok(sockets) => self.main_thread.serve_admin(sockets.unwrap_or_default()),
                 Err(error) => tracing::error!("the admin listener is not served: {error}"),
@@ -145,3 +147,5 @@ impl Host {
 
 /// How long each message may take, but the one that says that the candidate has started.
 const ANSWER: Duration = Duration::from_secs(10);
+/// How long orders that are being carried out may take; the candidate waits for longer.
+const ORDERS: Duration = Duration::from_secs(5);
