@@ -7,7 +7,7 @@
 use super::client_key::ClientKey;
 use super::vms::{Standing, Vms};
 use crate::balance::stream::StreamId;
-use crate::shared::board::{self, Store};
+use crate::shared::board::{self, CLIENTS, Store};
 use crate::time::Moment;
 use std::collections::{HashMap, HashSet};
 
@@ -156,10 +156,9 @@ impl OpenConnections {
 }
 
 fn place(key: ClientKey) -> String {
-    format!("{CLIENTS}.{}", key.place(PLACES))
+    format!("{CLIENTS}{}", key.place(PLACES))
 }
 
-const CLIENTS: &str = "dtr.clients";
 /// Enough that each place has few clients even where there are very many.
 const PLACES: u64 = 4096;
 /// How often a change is tried again when others were faster.

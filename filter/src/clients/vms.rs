@@ -1,6 +1,6 @@
 //! Which VMs of the process are there: what others have counted and then ended is void.
 
-use crate::shared::board::{self, Store};
+use crate::shared::board::{self, CLIENT_VMS, Store};
 use crate::time::Moment;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -44,7 +44,7 @@ impl Vms {
         self.due = now.plus(INTERVAL);
         self.beat = self.beat.wrapping_add(1);
         let (own, beat, seen) = (self.own, self.beat, &mut self.seen);
-        let met = board::update(store, VMS, |(newest, rows): &mut Rows| {
+        let met = board::update(store, CLIENT_VMS, |(newest, rows): &mut Rows| {
             let was_listed = own.is_some_and(|own| rows.iter().any(|(vm, _)| *vm == own));
             rows.retain(|(vm, beat)| {
                 let (last, at) = seen.entry(*vm).or_insert((*beat, now));
@@ -79,7 +79,6 @@ impl Vms {
     }
 }
 
-const VMS: &str = "dtr.client_vms";
 /// Between two beats.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// So long a VM that does not beat is taken for one that stands still.

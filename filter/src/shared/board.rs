@@ -11,6 +11,8 @@
 //! | `dtr.histories` | what each replica has been through | the holder |
 //! | `dtr.events` | the last events, to be shown | the holder, and the VM that was given an order |
 //! | `dtr.counts` | connections, a row for each VM | each VM, by heartbeat |
+//! | `dtr.client_vms` | which VMs count clients, a row for each | each VM, by heartbeat |
+//! | `dtr.clients.N` | what clients have open, a row for each VM and client | each VM |
 //! | `dtr.orders` | drain and maintenance | the VM that was asked to |
 //! | `dtr.cluster_status` | what the registry says of its own replicas; JSON, without the first byte | the standalone host |
 //!
@@ -67,6 +69,9 @@ pub(crate) const OUTAGES: &str = "dtr.outages";
 pub(crate) const HISTORIES: &str = "dtr.histories";
 pub(crate) const EVENTS: &str = "dtr.events";
 pub(crate) const COUNTS: &str = "dtr.counts";
+pub(crate) const CLIENT_VMS: &str = "dtr.client_vms";
+/// What the key of each place begins with, where clients are counted.
+pub(crate) const CLIENTS: &str = "dtr.clients.";
 /// The key of [`Orders`](super::orders::Orders); of a service, see [`shared_key`](crate::contract::shared_key).
 pub const ORDERS: &str = "dtr.orders";
 

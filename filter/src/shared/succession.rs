@@ -1,13 +1,14 @@
 //! What of the board goes over to another process that takes this one's place.
 
-use super::board::{COUNTS, LEASE, VM_IDS};
+use super::board::{CLIENT_VMS, CLIENTS, COUNTS, LEASE, VM_IDS};
 
 /// Whether a key is about the VMs themselves: their numbers, who probes, and what each
-/// has open. The VMs of the next process must find it when they join, so as to be no VM
-/// that was there before; once they have joined, it is theirs.
+/// has open, by replica and by client. The VMs of the next process must find it when they
+/// join, so as to be no VM that was there before; once they have joined, it is theirs.
 #[must_use]
 pub fn is_about_vms(key: &str) -> bool {
-    [VM_IDS, LEASE, COUNTS].contains(&general(key))
+    let key = general(key);
+    [VM_IDS, LEASE, COUNTS, CLIENT_VMS].contains(&key) || key.starts_with(CLIENTS)
 }
 
 /// Whether a key is the lease. Any value that is none gives it up: the next VM to look
@@ -27,21 +28,30 @@ mod tests {
     use super::*;
     use crate::contract::shared_key;
     use crate::shared::board::Store;
-    use crate::shared::board::{ORDERS, VERDICTS};
     use crate::shared::lease::{Holder, Lease};
     use crate::shared::memory_store::MemoryStore;
     use crate::time::Moment;
     use std::time::Duration;
 
     #[test]
-    fn keys_are_told_apart_for_each_service() {
+    fn each_key_of_the_board_is_told_apart_for_each_service() {
         let cases = [
-            (VM_IDS, true, false),
-            (LEASE, true, true),
-            (COUNTS, true, false),
-            (VERDICTS, false, false),
-            (ORDERS, false, false),
+            ("dtr.seats", true, false),
+            ("dtr.lease", true, true),
+            ("dtr.verdicts", false, false),
+            ("dtr.details", false, false),
+            ("dtr.observations", false, false),
+            ("dtr.outages", false, false),
+            ("dtr.histories", false, false),
+            ("dtr.events", false, false),
+            ("dtr.counts", true, false),
+            ("dtr.client_vms", true, false),
+            ("dtr.clients.N", true, false),
+            ("dtr.orders", false, false),
+            ("dtr.cluster_status", false, false),
         ];
+        let known: Vec<&str> = cases.iter().map(|(key, ..)| *key).collect();
+        assert_eq!(known, keys_of_the_board(), "the board has others");
         for (key, about_vms, lease) in cases {
             for service in [None, Some("quay")] {
                 let key = shared_key(key, service);
@@ -49,6 +59,15 @@ mod tests {
                 assert_eq!(is_lease(&key), lease, "{key}");
             }
         }
+    }
+
+    /// Those of the table in its documentation.
+    fn keys_of_the_board() -> Vec<&'static str> {
+        let lines = include_str!("board.rs").lines();
+        let rows = lines.filter_map(|line| line.strip_prefix("//! | `"));
+        rows.filter_map(|row| row.split_once('`'))
+            .map(|(key, _)| key)
+            .collect()
     }
 
     #[test]

@@ -91,6 +91,8 @@ mod tests {
             "dtr.lease@quay",
             "dtr.counts",
             "dtr.seats",
+            "dtr.client_vms",
+            "dtr.clients.17",
         ];
         for key in keys {
             old.set_data(VM_ID, key.as_bytes(), b"first");
@@ -102,7 +104,7 @@ mod tests {
             old.set_data(VM_ID, key.as_bytes(), b"second");
         }
         share_changes(&new, all(&old));
-        let expected: [&[u8]; 5] = [b"second", b"", b"", b"first", b"first"];
+        let expected: [&[u8]; 7] = [b"second", b"", b"", b"first", b"first", b"first", b"first"];
         for (key, expected) in keys.into_iter().zip(expected) {
             assert_eq!(read(&new, key).unwrap(), expected, "{key}");
         }
