@@ -167,6 +167,7 @@ const TRIES: usize = 4;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shared::board::CLIENT_VMS;
     use crate::shared::memory_store::MemoryStore;
     use std::net::IpAddr;
     use std::time::Duration;
@@ -246,6 +247,40 @@ mod tests {
             old.open(&mut store, StreamId(1), client(7), 1, NOW),
             Room::None
         );
+    }
+
+    #[test]
+    fn vms_whose_list_is_overwritten_count_on() {
+        let mut store = MemoryStore::default();
+        OpenConnections::default().tick(&mut store, NOW);
+        let before = store.read(CLIENT_VMS).unwrap().value;
+        let mut vms = [OpenConnections::default(), OpenConnections::default()];
+        for _ in 0..2 {
+            vms.iter_mut().for_each(|vm| vm.beat(&mut store, NOW));
+        }
+        let key = client(1);
+        assert_eq!(
+            vms[0].open(&mut store, StreamId(1), key, 3, NOW),
+            Room::Taken
+        );
+        assert_eq!(store.write(CLIENT_VMS, &before, None), Ok(()));
+        // It is given the number of the first.
+        let mut new = OpenConnections::default();
+        assert_eq!(new.open(&mut store, StreamId(1), key, 3, NOW), Room::Taken);
+        for vm in vms.iter_mut().chain([&mut new]) {
+            vm.tick(&mut store, NOW.plus(Duration::from_secs(1)));
+        }
+        let numbers = [&vms[0], &vms[1], &new].map(|vm| vm.vms.own());
+        let distinct: HashSet<_> = numbers.iter().collect();
+        assert_eq!(distinct.len(), 3, "{numbers:?}");
+        assert_eq!(
+            vms[1].open(&mut store, StreamId(1), key, 3, NOW),
+            Room::Taken
+        );
+        for vm in vms.iter_mut().chain([&mut new]) {
+            let room = vm.open(&mut store, StreamId(2), key, 3, NOW);
+            assert_eq!(room, Room::None, "VM {:?}", vm.vms.own());
+        }
     }
 
     #[test]

@@ -43,9 +43,10 @@ impl Vms {
     pub(super) fn beat(&mut self, store: &mut impl Store, now: Moment) -> Standing {
         self.due = now.plus(INTERVAL);
         self.beat = self.beat.wrapping_add(1);
-        let (own, beat, seen) = (self.own, self.beat, &mut self.seen);
+        let (own, beat, seen, known) = (self.own, self.beat, &mut self.seen, self.newest);
         let met = board::update(store, CLIENT_VMS, |(newest, rows): &mut Rows| {
-            let was_listed = own.is_some_and(|own| rows.iter().any(|(vm, _)| *vm == own));
+            // In a list that knows of fewer than there have been, another may have its number.
+            let was_listed = *newest >= known && rows.iter().any(|(vm, _)| Some(*vm) == own);
             rows.retain(|(vm, beat)| {
                 let (last, at) = seen.entry(*vm).or_insert((*beat, now));
                 if *last != *beat {
@@ -56,7 +57,7 @@ impl Vms {
             // One that was taken for ended is a new one: nobody takes its rows for void, who
             // does not know that it is back.
             let own = own.filter(|_| was_listed);
-            let own = own.unwrap_or_else(|| newest.wrapping_add(1));
+            let own = own.unwrap_or_else(|| known.max(*newest).wrapping_add(1));
             *newest = own.max(*newest);
             rows.push((own, beat));
             (own, *newest, rows.clone())
