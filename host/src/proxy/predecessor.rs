@@ -19,7 +19,7 @@ use crate::proxy::shared_entries::Form;
 use crate::proxy::{remaining_sessions, shared_entries};
 use crate::takeover::channel::Channel;
 use crate::takeover::error::TakeoverError;
-use crate::takeover::listener::check;
+use crate::takeover::listener::Peer;
 use crate::takeover::message::{
     Entry, FromPredecessor, FromSuccessor, ResolvedName, Role, Sockets, VERSION,
 };
@@ -44,14 +44,15 @@ impl Predecessor {
     /// Asks the process that listens there for its sockets, and what its VMs share.
     ///
     /// # Errors
-    /// When there is none, it is of another user, refuses, or gives no answer.
+    /// When there is none, it is of another user and this one not of root, it refuses, or
+    /// gives no answer.
     pub async fn meet(path: &Path) -> Result<Predecessor, TakeoverError> {
         let unreachable = |source| TakeoverError::Unreachable {
             path: path.to_owned(),
             source,
         };
         let stream = UnixStream::connect(path).await.map_err(unreachable)?;
-        let process = check(&stream)?;
+        let process = Peer::Predecessor.check(&stream)?;
         let channel = Channel::new(stream);
         let hello = FromSuccessor::Hello {
             version: VERSION,

@@ -114,7 +114,7 @@ impl TakeoverListener {
                     continue;
                 }
             };
-            match check(&stream) {
+            match Peer::Successor.check(&stream) {
                 Ok(process) => {
                     return Candidate {
                         channel: Channel::new(stream),
@@ -145,23 +145,33 @@ impl Drop for TakeoverListener {
     }
 }
 
-/// Whether a process may be at the other end, and its number.
-///
-/// # Errors
-/// It is of another user, and neither is root.
-pub(crate) fn check(stream: &UnixStream) -> Result<Option<i32>, TakeoverError> {
-    let peer = stream.peer_cred()?;
-    let (user, own) = (peer.uid(), geteuid().as_raw());
-    if !may_take_over(user, own) {
-        return Err(TakeoverError::Stranger { user, own });
-    }
-    // The kernel gives 0 for a process that this one can't see.
-    Ok(peer.pid().filter(|process| *process != 0))
+/// Which process of a takeover is at the other end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Peer {
+    Predecessor,
+    Successor,
 }
 
-/// Whether a process of this user may have the sockets of one of `own`.
-fn may_take_over(user: u32, own: u32) -> bool {
-    user == own || user == ROOT
+impl Peer {
+    /// The number of the process at the other end; `None`: it is in another PID namespace.
+    ///
+    /// # Errors
+    /// It is of a user whose process may not be this peer.
+    pub(crate) fn check(self, stream: &UnixStream) -> Result<Option<i32>, TakeoverError> {
+        let peer = stream.peer_cred()?;
+        let (user, own) = (peer.uid(), geteuid().as_raw());
+        if !self.may_be_of(user, own) {
+            return Err(TakeoverError::Stranger { user, own });
+        }
+        // The kernel gives 0 for a process that this one can't see.
+        Ok(peer.pid().filter(|process| *process != 0))
+    }
+
+    /// Whether a process of this user may be the peer of one of `own`. Root may take over
+    /// from anybody; of a predecessor of root it is for that one to ask who takes over.
+    fn may_be_of(self, user: u32, own: u32) -> bool {
+        user == own || user == ROOT || (own == ROOT && matches!(self, Peer::Predecessor))
+    }
 }
 
 async fn is_alive(path: &Path) -> bool {
@@ -213,14 +223,20 @@ mod tests {
 
     #[test]
     fn only_the_same_user_and_root_may_take_over() {
+        // The user at the other end, and that of this process.
         let cases = [
-            (1000, 1000, true),
-            (ROOT, 1000, true),
-            (1001, 1000, false),
-            (1000, ROOT, false),
+            (Peer::Successor, 1000, 1000, true),
+            (Peer::Successor, ROOT, 1000, true),
+            (Peer::Successor, 1001, 1000, false),
+            (Peer::Successor, 1000, ROOT, false),
+            (Peer::Predecessor, 1000, 1000, true),
+            (Peer::Predecessor, 1000, ROOT, true),
+            (Peer::Predecessor, 1001, 1000, false),
+            (Peer::Predecessor, ROOT, 1000, true),
         ];
-        for (user, own, expected) in cases {
-            assert_eq!(may_take_over(user, own), expected, "{user} from {own}");
+        for (peer, user, own, expected) in cases {
+            let is_allowed = peer.may_be_of(user, own);
+            assert_eq!(is_allowed, expected, "{peer:?} of {user}, seen by {own}");
         }
     }
 
