@@ -113,16 +113,30 @@ impl Offer<'_> {
     /// Gives what has changed since, and waits until the candidate accepts.
     ///
     /// # Errors
-    /// As before. Whether it accepts is not known then.
+    /// As before. Whether it accepts is not known then; it is told to end.
     pub(super) async fn complete(
         &self,
         candidate: Candidate,
         kept: Vec<SocketAddr>,
     ) -> Result<Successor, TakeoverError> {
-        let answer = self.patience.answer;
         let Candidate { channel, process } = candidate;
+        if let Err(error) = self.until_running(&channel).await {
+            // It may accept all the same, and two processes would serve for good.
+            let taken_back = channel.send(&FromPredecessor::TakenBack, &[]);
+            let _ = timeout(LAST_WORD, taken_back).await;
+            return Err(error);
+        }
+        Ok(Successor {
+            channel,
+            process,
+            kept,
+        })
+    }
+
+    async fn until_running(&self, channel: &Channel) -> Result<(), TakeoverError> {
+        let answer = self.patience.answer;
         let going = async {
-            self.send_entries(&channel).await?;
+            self.send_entries(channel).await?;
             channel.send(&FromPredecessor::Go, &[]).await
         };
         within(answer, NOT_TAKEN, going).await?;
@@ -130,11 +144,7 @@ impl Offer<'_> {
             .await?
             .0
         {
-            FromSuccessor::Running => Ok(Successor {
-                channel,
-                process,
-                kept,
-            }),
+            FromSuccessor::Running => Ok(()),
             FromSuccessor::Failed { problem } => Err(TakeoverError::Failed(problem)),
             other => Err(unexpected(&other)),
         }
@@ -192,4 +202,6 @@ fn unexpected(message: &FromSuccessor) -> TakeoverError {
     TakeoverError::Malformed(format!("{message:?} at this point"))
 }
 
+/// How long it may take to say that this process serves on: the admin listener waits.
+const LAST_WORD: Duration = Duration::from_secs(1);
 const NOT_TAKEN: &str = "has not taken what it is given";

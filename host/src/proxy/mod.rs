@@ -31,3 +31,5 @@ mod worker;
 
 #[cfg(test)]
 mod panic_tests;
+#[cfg(test)]
+mod takeover_tests;

@@ -166,12 +166,22 @@ impl Predecessor {
     /// Says that this process accepts, and waits until the other one does so no more. Until
     /// its end, for which can be waited, it is asked for the sessions that it still has, as
     /// one more worker.
-    pub(super) async fn running(self, sessions: &AllSessions) -> Option<JoinHandle<()>> {
+    ///
+    /// # Errors
+    /// The other one has waited no longer, and serves on. Where what became of it is not
+    /// known, this process serves.
+    pub(super) async fn running(
+        self,
+        sessions: &AllSessions,
+    ) -> Result<Option<JoinHandle<()>>, TakeoverError> {
         let retired = async {
-            self.channel.send(&FromSuccessor::Running, &[]).await?;
-            match self.channel.receive().await?.0 {
-                FromPredecessor::Retired => Ok(()),
-                other => Err(unexpected(&other)),
+            let sent = self.channel.send(&FromSuccessor::Running, &[]).await;
+            // One that has closed may have said why before.
+            match (self.channel.receive().await, sent) {
+                (Ok((FromPredecessor::Retired, _)), _) => Ok(()),
+                (Ok((other, _)), _) => Err(unexpected(&other)),
+                (Err(_), Err(unsent)) => Err(unsent),
+                (Err(error), Ok(())) => Err(error),
             }
         };
         let process = self.process.map_or_else(String::new, |it| format!(" {it}"));
@@ -179,19 +189,20 @@ impl Predecessor {
             Ok(Ok(())) => {
                 let questions = sessions.join();
                 info!("this process accepts in place of process{process}");
-                return Some(tokio::spawn(async move {
+                return Ok(Some(tokio::spawn(async move {
                     let asked = remaining_sessions::ask(&self.channel, questions).await;
                     if let Err(error) = asked {
                         warn!("process{process} may have connections that are not listed: {error}");
                         remaining_sessions::closed(&self.channel).await;
                     }
                     info!("process{process} has no connections left");
-                }));
+                })));
             }
+            Ok(Err(error @ TakeoverError::TakenBack)) => return Err(error),
             Ok(Err(error)) => warn!("whether process{process} has made way is not known: {error}"),
             Err(_) => warn!("process{process} has not said within {ANSWER:?} that it makes way"),
         }
-        None
+        Ok(None)
     }
 }
 
@@ -224,6 +235,7 @@ async fn receive_until_offered(channel: &Channel) -> Result<Offer, TakeoverError
 fn unexpected(message: &FromPredecessor) -> TakeoverError {
     match message {
         FromPredecessor::Refused { problem } => TakeoverError::Refused(problem.clone()),
+        FromPredecessor::TakenBack => TakeoverError::TakenBack,
         other => TakeoverError::Malformed(format!("{other:?} at this point")),
     }
 }

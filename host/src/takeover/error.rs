@@ -59,6 +59,9 @@ pub enum TakeoverError {
     /// The socket failed.
     #[error("the socket between the processes failed: {0}")]
     Io(#[from] io::Error),
+    /// This process was too slow to accept.
+    #[error("the other process waited no longer, and serves on")]
+    TakenBack,
     /// The other process sent nothing in time.
     #[error("the other process {what} within {limit:?}")]
     Silent {

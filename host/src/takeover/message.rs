@@ -55,6 +55,9 @@ pub(crate) enum FromPredecessor {
     Go,
     /// It accepts no more.
     Retired,
+    /// [`FromSuccessor::Running`] did not come in time: it serves on, and the other is to
+    /// end. One that does not know this only misses [`FromPredecessor::Retired`].
+    TakenBack,
     /// Those that were asked for.
     Sessions(SessionList),
     /// How many were ended.

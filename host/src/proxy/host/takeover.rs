@@ -30,8 +30,8 @@ impl Host {
     /// does, and then no more.
     ///
     /// # Errors
-    /// As in [`Host::start`], or the other process ends, or does not answer. It goes on as
-    /// before, and knows why.
+    /// As in [`Host::start`], or the other process ends, does not answer, or has waited no
+    /// longer. It goes on as before, and knows why.
     pub async fn take_over(
         mut predecessor: Predecessor,
         plan: Plan,
@@ -46,7 +46,7 @@ impl Host {
         let started = host.run(plan, wasm).await;
         match (started, host.predecessor.take()) {
             (Ok(()), Some(predecessor)) => {
-                host.remaining = predecessor.running(&host.sessions).await;
+                host.remaining = predecessor.running(&host.sessions).await?;
             }
             (Ok(()), None) => {}
             (Err(error), predecessor) => {
