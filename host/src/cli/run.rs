@@ -152,12 +152,16 @@ async fn balance(
             cause = causes.next() => cause,
             () = running.rediscovered() => Cause::Dns,
             candidate = upgrade.next() => {
+                let process = candidate.process();
                 match hand_over(&mut running.host, candidate, upgrade, signals).await {
                     Ok(Some(end)) => return end,
                     Ok(None) => {}
+                    Err(error @ TakeoverError::NoCandidate) => {
+                        tracing::debug!("no takeover: {error}");
+                    }
                     Err(error) => {
                         tracing::error!("a takeover failed: {error}; this process goes on");
-                        upgrade.failed();
+                        upgrade.failed(process);
                     }
                 }
                 continue;
@@ -205,10 +209,6 @@ async fn hand_over(
         tracing::warn!("a takeover is refused: {objection}");
         candidate.refuse(objection).await;
         return Ok(None);
-    }
-    match candidate.process() {
-        Some(process) => tracing::info!("process {process} takes over; this one serves until then"),
-        None => tracing::info!("a process of another container takes over"),
     }
     let ready = tokio::select! {
         ready = host.offer(candidate) => ready?,

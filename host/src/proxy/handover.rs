@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+use tracing::info;
 
 use crate::control::all_sessions::AllSessions;
 use crate::proxy::bound_listener::BoundListener;
@@ -75,17 +76,16 @@ impl Offer<'_> {
     /// Gives it all, and waits until the candidate is ready: where it goes on listening.
     ///
     /// # Errors
-    /// When it ends, is silent for too long, can't start, or is of another version.
+    /// When it ends, is silent for too long, can't start, or is of another version; or it is
+    /// none.
     pub(super) async fn make(
         &self,
         candidate: &Candidate,
     ) -> Result<Vec<SocketAddr>, TakeoverError> {
         let Patience { answer, start } = self.patience;
         let channel = &candidate.channel;
-        match within(answer, "has not said what it wants", channel.receive())
-            .await?
-            .0
-        {
+        let hello = within(answer, "has not said what it wants", channel.receive()).await;
+        match hello.map_err(TakeoverError::before_hello)?.0 {
             FromSuccessor::Hello {
                 version: VERSION, ..
             } => {}
@@ -101,6 +101,10 @@ impl Offer<'_> {
                 return Err(TakeoverError::Malformed(problem));
             }
             other => return Err(unexpected(&other)),
+        }
+        match candidate.process {
+            Some(process) => info!("process {process} takes over; this one serves until then"),
+            None => info!("a process of another container takes over"),
         }
         within(answer, NOT_TAKEN, self.send_all(channel)).await?;
         match within(start, "has not started", channel.receive()).await?.0 {

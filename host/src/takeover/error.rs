@@ -53,6 +53,10 @@ pub enum TakeoverError {
         /// That of this process.
         own: u32,
     },
+    /// What connected has gone, and was no candidate: another process may only have looked
+    /// whether the socket is free.
+    #[error("what connected has gone without a word")]
+    NoCandidate,
     /// The other process closed the socket, as it does at its end.
     #[error("the other process ended, or closed the socket")]
     Closed,
@@ -88,4 +92,14 @@ pub enum TakeoverError {
     /// The successor could not start.
     #[error("the new process does not start: {0}")]
     Failed(String),
+}
+
+impl TakeoverError {
+    /// What an error means of a process that has not said yet what it wants.
+    pub(crate) fn before_hello(self) -> TakeoverError {
+        match self {
+            TakeoverError::Closed => TakeoverError::NoCandidate,
+            other => other,
+        }
+    }
 }

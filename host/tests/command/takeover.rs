@@ -1,10 +1,13 @@
 //! One process goes on in the place of another: SIGUSR2, and `dtr-lb run --takeover`.
 
-use std::fs;
+use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use regex::Regex;
 use rustix::process::{Pid, Signal, kill_process};
@@ -119,6 +122,46 @@ fn who_breaks_off_changes_nothing_and_keeps_others_away_only_meanwhile() {
     is_greeted(&mut connect(&old.address), "who comes to the new one");
     let Balancer { program, .. } = old;
     assert_eq!(program.ends(), Some(0));
+}
+
+#[test]
+fn a_process_that_is_being_started_outlives_others_on_its_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    // Starts once it may, as one of another release may take a while.
+    let may_start = at("may-start");
+    let made = Command::new("mkfifo").arg(&may_start).status().unwrap();
+    assert!(made.success());
+    // Of a pipe that is open both ways nobody waits for the other end.
+    let mut start = (File::options().read(true).write(true))
+        .open(&may_start)
+        .unwrap();
+    let mut command = dtr_lb(&[]);
+    let (fifo, program) = (may_start.display(), command.get_program().display());
+    let script = format!("#!/bin/sh\nread -r _ < '{fifo}'\nexec '{program}' \"$@\"\n");
+    fs::write(at("slow"), script).unwrap();
+    fs::set_permissions(at("slow"), Permissions::from_mode(0o755)).unwrap();
+    // What it is called as is what it starts.
+    command.arg0(at("slow")).env("DTR_LB_LOG", "debug");
+    let old = Balancer::logging(&mut command, Config::forwarding(greeting(), fields()));
+    old.program.signal(Signal::USR2);
+    let _new = successor_of(&old.program.until(") is to take over"));
+
+    let looking = output_of(&mut dtr_lb(&["run", "--config", old.config().path()]));
+    assert_eq!(looking.status.code(), Some(1));
+    let lines = old.program.lines_until("no takeover: ");
+    let failed = lines.iter().find(|line| line.contains("a takeover failed"));
+    assert_eq!(failed, None, "nobody has tried to take over");
+
+    let mut garbage = UnixStream::connect(socket(&old)).unwrap();
+    garbage.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    let over = "a takeover failed: the other process sent what is no message here";
+    old.program.until(over);
+
+    start.write_all(b"now\n").unwrap();
+    let accepts = "this process accepts in place of process";
+    until_all(&old.program, &[accepts]);
+    is_greeted(&mut old.connect(), "who comes to the new one");
 }
 
 #[test]
@@ -318,8 +361,14 @@ pub(crate) fn successor(program: &Running) -> Successor {
         "this process accepts in place of process",
     ];
     let seen = until_all(program, &texts);
+    let started = seen.iter().find(|line| line.contains(texts[0]));
+    successor_of(started.unwrap())
+}
+
+/// The process that is started, as a line says.
+fn successor_of(line: &str) -> Successor {
     let process = Regex::new(r"process (\d+) \(.*\) is to take over").unwrap();
-    let process = seen.iter().find_map(|line| process.captures(line)).unwrap();
+    let process = process.captures(line).unwrap();
     Successor(Pid::from_raw(process[1].parse().unwrap()).unwrap())
 }
 

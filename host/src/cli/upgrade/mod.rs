@@ -114,7 +114,7 @@ impl Upgrade {
     /// Why a candidate can't take over, whatever it is.
     pub(super) fn objection(&self, candidate: &Candidate) -> Option<&'static str> {
         let process = candidate.process()?;
-        let is_child = self.started.as_ref().and_then(Started::process) == Some(process);
+        let is_child = self.started.as_ref().is_some_and(|it| it.is(process));
         (is_member() && !is_child).then_some(
             "the container ends with process 1, which would not wait for another's process; \
              send process 1 SIGUSR2, or take over from another container",
@@ -129,9 +129,10 @@ impl Upgrade {
         }
     }
 
-    /// A candidate did not come to accept: one that was started here is ended.
-    pub(super) fn failed(&mut self) {
-        if let Some(started) = &mut self.started {
+    /// A candidate did not come to accept: if it was started here it is ended.
+    pub(super) fn failed(&mut self, process: Option<i32>) {
+        let started = self.started.as_mut();
+        if let Some(started) = started.filter(|it| process.is_some_and(|one| it.is(one))) {
             started.end();
         }
     }

@@ -36,6 +36,11 @@ impl Started {
         i32::try_from(self.child.id()).ok()
     }
 
+    /// Whether it has this number.
+    pub(super) fn is(&self, process: i32) -> bool {
+        self.process() == Some(process)
+    }
+
     /// Waits until it has ended, or ends it when it hangs; which of the two is logged.
     pub(super) async fn gone(&mut self, child_ends: &mut Signal) {
         let process = self.child.id();
