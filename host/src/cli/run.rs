@@ -60,7 +60,7 @@ impl Run {
                 reloads: Some(reloads),
                 ..options
             };
-            let mut discovery = Discovery::default();
+            let mut discovery = Discovery::on_this_machine();
             discovery.follow(&config, options.resolve_limit).await;
             let expanded = discovery.expand(&config);
             let plan = Plan::of_file(&expanded);

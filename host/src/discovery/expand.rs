@@ -1,33 +1,55 @@
 //! The replicas that an entry of the configuration stands for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::lookup::{Answer, Found, Record};
+use super::own_address::{Machine, OwnAddress};
 use crate::config::{Address, Config, ConfigFile, Replica};
+
+/// A configuration with the replicas that its names stand for.
+pub(super) struct Expanded {
+    pub(super) file: ConfigFile,
+    /// What is no replica, since the balancer itself is there.
+    pub(super) left_out: BTreeSet<OwnAddress>,
+}
 
 /// The configuration with a replica for each that a name stands for, as far as there is an
 /// answer: an entry without one stays as it is.
 pub(super) fn expand<'a>(
     file: &ConfigFile,
+    machine: Machine,
     answer: impl Fn(&str) -> Option<&'a Answer>,
-) -> ConfigFile {
+) -> Expanded {
     let mut file = file.clone();
+    let mut left_out = BTreeSet::new();
     for config in file.registries_mut() {
         if config.discovers() {
-            config.replicas = replicas(config, &answer);
+            let others = |entry: &Replica| {
+                let name = entry.discovered_name()?;
+                let mut found = each(entry, answer(name)?, config.only_port());
+                found.retain(|replica| {
+                    let own = OwnAddress::of(replica, name, config, machine);
+                    let is_other = own.is_none();
+                    left_out.extend(own);
+                    is_other
+                });
+                Some(found)
+            };
+            config.replicas = replicas(config, others);
         }
     }
-    file
+    Expanded { file, left_out }
 }
 
-fn replicas<'a>(config: &Config, answer: impl Fn(&str) -> Option<&'a Answer>) -> Vec<Replica> {
+/// `found` gives what an entry stands for; `None`: itself.
+fn replicas(
+    config: &Config,
+    mut found: impl FnMut(&Replica) -> Option<Vec<Replica>>,
+) -> Vec<Replica> {
     let mut replicas: Vec<Replica> = Vec::new();
     for entry in &config.replicas {
-        let found = match entry.discovered_name().and_then(&answer) {
-            Some(found) => each(entry, found, config.only_port()),
-            None => vec![entry.clone()],
-        };
+        let found = found(entry).unwrap_or_else(|| vec![entry.clone()]);
         for replica in found {
             // One that the file names as well, or another name.
             let twin = |one: &Replica| one.address == replica.address && one.ports == replica.ports;
@@ -39,7 +61,7 @@ fn replicas<'a>(config: &Config, answer: impl Fn(&str) -> Option<&'a Answer>) ->
         }
     }
     match replicas.is_empty() {
-        // Each is another's twin.
+        // Each is another's twin, or the balancer itself.
         true => config.replicas.clone(),
         false => replicas,
     }
@@ -102,12 +124,15 @@ mod tests {
     use super::*;
 
     fn expanded(replicas: &str, answers: &[(&str, Answer)]) -> ConfigFile {
-        let text = format!(
-            r#"{{"fqdn": "dtr.example.com", "replicas": [{replicas}],
-                "listeners": [{{"bind": "0.0.0.0:443"}}]}}"#
-        );
-        let file = ConfigFile::parse(&text, "lb.json").unwrap();
-        expand(&file, |name| {
+        let listening = r#""listeners": [{"bind": "0.0.0.0:443"}]"#;
+        let text =
+            format!(r#"{{"fqdn": "dtr.example.com", "replicas": [{replicas}], {listening}}}"#);
+        expanded_on(Machine::Another, &text, answers).file
+    }
+
+    fn expanded_on(machine: Machine, text: &str, answers: &[(&str, Answer)]) -> Expanded {
+        let file = ConfigFile::parse(text, "lb.json").unwrap();
+        expand(&file, machine, |name| {
             let known = answers.iter().find(|(known, _)| *known == name);
             known.map(|(_, answer)| answer)
         })
@@ -165,6 +190,46 @@ mod tests {
     fn without_an_answer_the_entry_is_a_replica_without_an_address() {
         let entry = r#"{"name": "tasks", "address": "tasks.dtr", "discover": "dns"}"#;
         assert_eq!(lines(&expanded(entry, &[])), ["tasks tasks.dtr:443 1"]);
+    }
+
+    #[test]
+    fn an_address_of_the_balancer_itself_is_no_replica() {
+        use Machine::{Another, This};
+        let left = ["tasks-127.0.0.9 127.0.0.9:443 1"];
+        let both = [left[0], "tasks-127.0.0.10 127.0.0.10:443 1"];
+        let alone = ["tasks tasks.dtr:443 1"];
+        let two = || addresses(["127.0.0.9", "127.0.0.10"]);
+        let cases = [
+            ("the very address", This, "127.0.0.10:443", two(), &left[..]),
+            ("on any machine", Another, "127.0.0.10:443", two(), &left),
+            ("another port", This, "127.0.0.10:444", two(), &both),
+            ("all of this machine", This, "0.0.0.0:443", two(), &alone),
+            (
+                "all of another machine",
+                Another,
+                "0.0.0.0:443",
+                two(),
+                &both,
+            ),
+            (
+                "somebody else",
+                This,
+                "0.0.0.0:443",
+                addresses(["192.0.2.1"]),
+                &["tasks-192.0.2.1 192.0.2.1:443 1"],
+            ),
+        ];
+        for (why, machine, bind, answer, expected) in cases {
+            let text = format!(
+                r#"{{"fqdn": "dtr.example.com", "listeners": [{{"bind": "{bind}", "port": 443}}],
+                    "replicas": [{{"name": "tasks", "address": "tasks.dtr", "discover": "dns"}}]}}"#
+            );
+            let count = answer.len();
+            let found = expanded_on(machine, &text, &[("tasks.dtr", answer)]);
+            assert_eq!(lines(&found.file), expected, "{why}");
+            let replicas = if expected == alone { 0 } else { expected.len() };
+            assert_eq!(found.left_out.len(), count - replicas, "{why}");
+        }
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 mod expand;
 mod lookup;
+mod own_address;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -10,7 +12,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{info, warn};
 
 use crate::config::{ConfigFile, ConfigWarning};
+use expand::Expanded;
 use lookup::{Answer, NameServers};
+use own_address::{Machine, OwnAddress};
 
 /// What DNS says of the names that stand for many replicas.
 ///
@@ -21,6 +25,9 @@ pub struct Discovery {
     servers: NameServers,
     names: Vec<Name>,
     refresh: Duration,
+    machine: Machine,
+    /// What the log has of the balancer's own addresses.
+    left_out: BTreeSet<OwnAddress>,
 }
 
 /// A name that stands for many replicas.
@@ -38,6 +45,15 @@ struct Name {
 }
 
 impl Discovery {
+    /// For a balancer on this machine, whose addresses are left out where it listens on all.
+    #[must_use]
+    pub fn on_this_machine() -> Discovery {
+        Discovery {
+            machine: Machine::This,
+            ..Discovery::default()
+        }
+    }
+
     /// Goes on with the names of a configuration. Those it does not know yet are asked for,
     /// for at most `limit`; what takes longer is learnt later.
     pub async fn follow(&mut self, file: &ConfigFile, limit: Duration) {
@@ -47,10 +63,20 @@ impl Discovery {
         self.log();
     }
 
-    /// The configuration with a replica for each that its names stand for.
+    /// The configuration with a replica for each that its names stand for. One where the
+    /// balancer itself listens is left out, and the log says so when that is new.
     #[must_use]
-    pub fn expand(&self, file: &ConfigFile) -> ConfigFile {
-        expand::expand(file, |name| self.named(name)?.answer.as_ref())
+    pub fn expand(&mut self, file: &ConfigFile) -> ConfigFile {
+        let Expanded { file, left_out } = self.expanded(file);
+        for own in left_out.difference(&self.left_out) {
+            warn!("{}: {own}", own.name);
+        }
+        self.left_out = left_out;
+        file
+    }
+
+    fn expanded(&self, file: &ConfigFile) -> Expanded {
+        expand::expand(file, self.machine, |name| self.named(name)?.answer.as_ref())
     }
 
     /// The first name that has had no answer yet.
@@ -166,13 +192,22 @@ impl Name {
 }
 
 /// Looks the names of a configuration up once, for at most `limit`: the configuration with
-/// the replicas that they stand for, and a warning for each name without an answer.
+/// the replicas that they stand for, and a warning for each name without an answer, or that
+/// leads to a balancer on this machine.
 pub async fn discover(file: &ConfigFile, limit: Duration) -> (ConfigFile, Vec<ConfigWarning>) {
-    let mut discovery = Discovery::default();
+    let mut discovery = Discovery::on_this_machine();
     discovery.take_names(file);
     let _ = timeout(limit, discovery.ask()).await;
-    let names = file.discovered_names().into_iter();
-    let warnings = names.filter_map(|name| {
+    let names = file.discovered_names();
+    let expanded = discovery.expanded(file);
+    let own = names.iter().flat_map(|name| {
+        let own = expanded
+            .left_out
+            .iter()
+            .filter(|own| own.name == name.name());
+        own.map(|own| name.warning(own.to_string()))
+    });
+    let unanswered = names.iter().filter_map(|name| {
         let known = discovery.named(name.name())?;
         if known.answer.is_some() {
             return None;
@@ -186,7 +221,8 @@ pub async fn discover(file: &ConfigFile, limit: Duration) -> (ConfigFile, Vec<Co
              correct it, or see \"nameservers\""
         )))
     });
-    (discovery.expand(file), warnings.collect())
+    let warnings = unanswered.chain(own).collect();
+    (expanded.file, warnings)
 }
 
 /// An answer is good for as long as it says, within limits; `None`: there is none.

@@ -108,6 +108,43 @@ fn a_name_without_an_answer_is_waited_for_while_the_balancer_runs() {
 }
 
 #[test]
+fn an_address_of_the_balancer_itself_is_left_out() {
+    let server = NameServer::start();
+    let port = two_on_one_port();
+    server.addresses("tasks.dtr", &["127.0.0.2", "127.0.0.9"]);
+    let mut fields = discovering(&server, "tasks.dtr", json!({ "443": port }));
+    let own = format!("127.0.0.9:{port}");
+    let listeners = ["127.0.0.1:0", &own].map(|bind| json!({ "bind": bind, "port": 443 }));
+    fields["listeners"] = json!(listeners);
+    let config = Config::balancing(port, fields.clone());
+    let checked = output(&["check", "--config", config.path()]);
+    let expected = format!("DNS leads to {own}, where the balancer itself listens ({own}): ");
+    let warning = text(&checked.stderr);
+    assert!(warning.contains(&expected), "{warning}");
+    assert_eq!(checked.status.code(), Some(0));
+
+    let balancer = Balancer::logging(&mut dtr_lb(&[]), config);
+    let line = balancer.logged(" WARN ");
+    assert!(line.contains(&format!("tasks.dtr: {expected}")), "{line}");
+    assert_eq!(replicas(&balancer), ["tasks-127.0.0.2"]);
+
+    server.addresses("tasks.dtr", &["127.0.0.3", "127.0.0.9"]);
+    let mut lines = balancer.program.lines_until("DNS has changed");
+    let line = lines.last().unwrap();
+    let expected = ": adds tasks-127.0.0.3 (127.0.0.3); removes tasks-127.0.0.2; ";
+    assert!(line.contains(expected), "{line}");
+
+    fields["policy"] = json!("round-robin");
+    balancer.config().balances(fields);
+    balancer.program.signal(Signal::HUP);
+    lines.extend(balancer.program.lines_until("SIGHUP: "));
+    let line = lines.last().unwrap();
+    assert!(line.contains("which changes policy; "), "{line}");
+    let again = lines.iter().find(|line| line.contains("itself"));
+    assert_eq!(again, None, "it has been said");
+}
+
+#[test]
 fn a_reload_takes_names_and_name_servers_over() {
     let (first, second) = (NameServer::start(), NameServer::start());
     let port = two_on_one_port();
