@@ -105,6 +105,9 @@ pub(super) struct Running<'a> {
     /// With the replicas that DNS has; the one in use.
     pub(super) expanded: ConfigFile,
     pub(super) plan: Plan,
+    /// Of the last answer of DNS, and why; `None`: it is in use. It is tried again at each
+    /// look-up, and stands in the log once.
+    pub(super) refusal: Option<String>,
 }
 
 /// What a balancer may go on with.
@@ -123,6 +126,7 @@ impl Running<'_> {
             if !now.changes_of(&self.expanded).is_empty() {
                 return;
             }
+            self.refusal = None;
         }
     }
 
@@ -150,7 +154,14 @@ impl Running<'_> {
                     tracing::info!("{cause}, and means the same");
                     return;
                 }
-                self.go_on_with(next, &changes, causes).await
+                let reloaded = self.go_on_with(next, &changes, causes).await;
+                let refusal = reloaded.as_ref().err();
+                let refusal = refusal.map(|failure| format!("{changes}: {failure}"));
+                if matches!(cause, Cause::Dns) && refusal.is_some() && refusal == self.refusal {
+                    return;
+                }
+                self.refusal = refusal;
+                reloaded
             }
             Err(failure) => {
                 self.host.note_failed_reload();

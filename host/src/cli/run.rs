@@ -95,6 +95,7 @@ impl Run {
                 discovery,
                 expanded,
                 plan,
+                refusal: None,
             };
             log_addresses(&running.host, &running.plan);
             service_manager::ready(&serving(&running.host));

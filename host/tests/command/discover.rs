@@ -1,7 +1,7 @@
 //! Names that stand for many replicas.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::Stdio;
 use std::thread;
 
@@ -141,6 +141,30 @@ fn an_address_of_the_balancer_itself_is_left_out() {
     let line = lines.last().unwrap();
     assert!(line.contains("which changes policy; "), "{line}");
     let again = lines.iter().find(|line| line.contains("itself"));
+    assert_eq!(again, None, "it has been said");
+}
+
+#[test]
+fn an_answer_that_can_not_be_used_is_in_the_log_once() {
+    let server = NameServer::start();
+    let port = two_on_one_port();
+    server.services("_https._tcp.dtr", &[(1, 1, port, "a.dtr.")]);
+    server.addresses("a.dtr", &["127.0.0.2"]);
+    let fields = discovering(&server, "_https._tcp.dtr", json!({}));
+    let balancer = Balancer::logging(&mut dtr_lb(&[]), Config::balancing(port, fields));
+    // Of a port that any is, only the host knows where it listens.
+    let own = balancer.address.parse::<SocketAddr>().unwrap();
+    server.addresses("b.dtr", &["127.0.0.1"]);
+    let refused = [(1, 1, port, "a.dtr."), (1, 1, own.port(), "b.dtr.")];
+    server.services("_https._tcp.dtr", &refused);
+    let line = balancer.program.until("the balancer goes on as before");
+    assert!(line.contains("where this host itself listens"), "{line}");
+    server.is_asked_again();
+    server.addresses("c.dtr", &["127.0.0.3"]);
+    server.services("_https._tcp.dtr", &[(1, 1, port, "c.dtr.")]);
+    let lines = balancer.program.lines_until("DNS has changed: adds");
+    let mut lines = lines.iter();
+    let again = lines.find(|line| line.contains("goes on as before"));
     assert_eq!(again, None, "it has been said");
 }
 
