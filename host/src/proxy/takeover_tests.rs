@@ -2,12 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proxy_wasm_engine::Shared;
 use tempfile::TempDir;
+use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use crate::FILTER;
@@ -22,7 +25,7 @@ use crate::proxy::predecessor::Predecessor;
 use crate::takeover::channel::Channel;
 use crate::takeover::error::TakeoverError;
 use crate::takeover::listener::TakeoverListener;
-use crate::takeover::message::{FromPredecessor, FromSuccessor};
+use crate::takeover::message::{FromPredecessor, FromSuccessor, Role, Sockets};
 
 #[tokio::test]
 async fn a_successor_that_accepts_too_late_is_told_that_the_other_serves_on() {
@@ -84,6 +87,33 @@ async fn a_host_whose_place_is_taken_back_ends_and_one_that_is_left_alone_serves
     }
 }
 
+#[tokio::test]
+async fn a_predecessor_learns_that_its_sockets_can_not_be_used() {
+    let stage = Stage::new().await;
+    let before = async {
+        let channel = stage.greet().await;
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let about = FromPredecessor::Sockets(Sockets {
+            role: Role::Traffic,
+            listener: 0,
+            bind: nowhere,
+            address: nowhere,
+            count: 1,
+        });
+        // Which knows no option of TCP.
+        let (socket, _) = UnixStream::pair().unwrap();
+        channel.send(&about, &[socket.as_fd()]).await.unwrap();
+        channel.send(&FromPredecessor::Offered, &[]).await.unwrap();
+        channel.receive().await
+    };
+    let (told, started) = tokio::join!(before, stage.take_over());
+    let error = started.err().unwrap().to_string();
+    match told.map(|(message, _)| message) {
+        Ok(FromSuccessor::Failed { problem }) => assert_eq!(problem, error),
+        other => panic!("{other:?} instead of {error:?}"),
+    }
+}
+
 /// Where a predecessor is met.
 struct Stage {
     listener: TakeoverListener,
@@ -104,11 +134,17 @@ impl Stage {
         self.listener.path()
     }
 
-    /// A predecessor that has offered nothing.
-    async fn offer(&self) -> Channel {
+    /// A predecessor that has not offered anything yet.
+    async fn greet(&self) -> Channel {
         let channel = self.listener.next().await.channel;
         let hello = channel.receive().await.unwrap().0;
         assert!(matches!(hello, FromSuccessor::Hello { .. }), "{hello:?}");
+        channel
+    }
+
+    /// A predecessor that has nothing to offer.
+    async fn offer(&self) -> Channel {
+        let channel = self.greet().await;
         channel.send(&FromPredecessor::Offered, &[]).await.unwrap();
         channel
     }

@@ -38,8 +38,17 @@ impl Host {
         wasm: &[u8],
         options: HostOptions,
     ) -> Result<Host, StartError> {
-        let mut host = Host::new(options)?;
-        (host.listeners, host.passed_admin) = predecessor.take_sockets()?;
+        let host = Host::new(options).and_then(|mut host| {
+            (host.listeners, host.passed_admin) = predecessor.take_sockets()?;
+            Ok(host)
+        });
+        let mut host = match host {
+            Ok(host) => host,
+            Err(error) => {
+                predecessor.failed(error.to_string()).await;
+                return Err(error);
+            }
+        };
         host.names = predecessor.take_names();
         predecessor.share(&host.vm_data);
         host.predecessor = Some(predecessor);
