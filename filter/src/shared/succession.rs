@@ -2,13 +2,29 @@
 
 use super::board::{CLIENT_VMS, CLIENTS, COUNTS, LEASE, VM_IDS};
 
-/// Whether a key is about the VMs themselves: their numbers, who probes, and what each
-/// has open, by replica and by client. The VMs of the next process must find it when they
-/// join, so as to be no VM that was there before; once they have joined, it is theirs.
+/// When the VMs of the next process find what a key has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handover {
+    /// When they start, and once more what it has when they are to serve.
+    Whole,
+    /// When they start: it is about the VMs themselves, their numbers, who probes, and what
+    /// each has open, and they must be no VM that was there before. Once they have joined,
+    /// it is theirs.
+    AtStart,
+    /// Never: what clients have open stays with the process before, which nobody would hear
+    /// of when it ends. A client that has nothing open any more would be refused.
+    Never,
+}
+
+/// When a key's value is handed over.
 #[must_use]
-pub fn is_about_vms(key: &str) -> bool {
-    let key = general(key);
-    [VM_IDS, LEASE, COUNTS, CLIENT_VMS].contains(&key) || key.starts_with(CLIENTS)
+pub fn handover(key: &str) -> Handover {
+    match general(key) {
+        VM_IDS | LEASE | COUNTS => Handover::AtStart,
+        CLIENT_VMS => Handover::Never,
+        key if key.starts_with(CLIENTS) => Handover::Never,
+        _ => Handover::Whole,
+    }
 }
 
 /// Whether a key is the lease. Any value that is none gives it up: the next VM to look
@@ -35,27 +51,28 @@ mod tests {
 
     #[test]
     fn each_key_of_the_board_is_told_apart_for_each_service() {
+        use Handover::{AtStart, Never, Whole};
         let cases = [
-            ("dtr.seats", true, false),
-            ("dtr.lease", true, true),
-            ("dtr.verdicts", false, false),
-            ("dtr.details", false, false),
-            ("dtr.observations", false, false),
-            ("dtr.outages", false, false),
-            ("dtr.histories", false, false),
-            ("dtr.events", false, false),
-            ("dtr.counts", true, false),
-            ("dtr.client_vms", true, false),
-            ("dtr.clients.N", true, false),
-            ("dtr.orders", false, false),
-            ("dtr.cluster_status", false, false),
+            ("dtr.seats", AtStart, false),
+            ("dtr.lease", AtStart, true),
+            ("dtr.verdicts", Whole, false),
+            ("dtr.details", Whole, false),
+            ("dtr.observations", Whole, false),
+            ("dtr.outages", Whole, false),
+            ("dtr.histories", Whole, false),
+            ("dtr.events", Whole, false),
+            ("dtr.counts", AtStart, false),
+            ("dtr.client_vms", Never, false),
+            ("dtr.clients.N", Never, false),
+            ("dtr.orders", Whole, false),
+            ("dtr.cluster_status", Whole, false),
         ];
         let known: Vec<&str> = cases.iter().map(|(key, ..)| *key).collect();
         assert_eq!(known, keys_of_the_board(), "the board has others");
-        for (key, about_vms, lease) in cases {
+        for (key, handed_over, lease) in cases {
             for service in [None, Some("quay")] {
                 let key = shared_key(key, service);
-                assert_eq!(is_about_vms(&key), about_vms, "{key}");
+                assert_eq!(handover(&key), handed_over, "{key}");
                 assert_eq!(is_lease(&key), lease, "{key}");
             }
         }

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use dtr_lb_filter::contract::{VM_ID, metric_name::CHANGES_ANNOUNCED};
 use dtr_lb_filter::shared::board::SHAPE;
-use dtr_lb_filter::shared::succession::{is_about_vms, is_lease};
+use dtr_lb_filter::shared::succession::{Handover, handover, is_lease};
 use proxy_wasm_engine::Shared;
 use tracing::warn;
 
@@ -18,12 +18,15 @@ pub(super) enum Form {
     Foreign(u8),
 }
 
-/// All of it.
+/// All that is handed over.
 pub(super) fn all(vm_data: &Shared) -> Vec<Entry> {
     let entries = vm_data.all_data(VM_ID).into_iter();
     let entries = entries.filter_map(|(key, value)| {
         // The balancer's keys are text.
         let key = String::from_utf8(key).ok()?;
+        if handover(&key) == Handover::Never {
+            return None;
+        }
         let value = BASE64.encode(value);
         Some(Entry {
             shape: SHAPE,
@@ -35,7 +38,9 @@ pub(super) fn all(vm_data: &Shared) -> Vec<Entry> {
 }
 
 /// Has VMs that are yet to start find it.
-pub(super) fn share(vm_data: &Shared, entries: Vec<Entry>) {
+pub(super) fn share(vm_data: &Shared, mut entries: Vec<Entry>) {
+    // Earlier versions send it all.
+    entries.retain(|entry| handover(&entry.key) != Handover::Never);
     if let Form::Foreign(shape) = put(vm_data, entries) {
         warn!(
             "the states of replicas are learnt anew: those of the process before are of form \
@@ -52,7 +57,7 @@ pub(super) fn share_changes(vm_data: &Shared, mut entries: Vec<Entry>) -> Form {
             vm_data.set_data(VM_ID, &key, &[]);
         }
     }
-    entries.retain(|entry| !is_about_vms(&entry.key));
+    entries.retain(|entry| handover(&entry.key) == Handover::Whole);
     let form = put(vm_data, entries);
     vm_data.count_up(CHANGES_ANNOUNCED);
     form
@@ -91,8 +96,6 @@ mod tests {
             "dtr.lease@quay",
             "dtr.counts",
             "dtr.seats",
-            "dtr.client_vms",
-            "dtr.clients.17",
         ];
         for key in keys {
             old.set_data(VM_ID, key.as_bytes(), b"first");
@@ -104,11 +107,29 @@ mod tests {
             old.set_data(VM_ID, key.as_bytes(), b"second");
         }
         share_changes(&new, all(&old));
-        let expected: [&[u8]; 7] = [b"second", b"", b"", b"first", b"first", b"first", b"first"];
+        let expected: [&[u8]; 5] = [b"second", b"", b"", b"first", b"first"];
         for (key, expected) in keys.into_iter().zip(expected) {
             assert_eq!(read(&new, key).unwrap(), expected, "{key}");
         }
         assert_eq!(new.metric(CHANGES_ANNOUNCED), Some(1), "the VMs look again");
+    }
+
+    #[test]
+    fn what_clients_have_open_is_neither_sent_nor_taken() {
+        let (old, new) = (Shared::new(), Shared::new());
+        for key in ["dtr.client_vms", "dtr.clients.17"] {
+            old.set_data(VM_ID, key.as_bytes(), b"first");
+        }
+        assert!(all(&old).is_empty());
+        let sent = |key: &str| Entry {
+            shape: SHAPE,
+            key: key.to_owned(),
+            value: BASE64.encode("first"),
+        };
+        let entries = || vec![sent("dtr.client_vms"), sent("dtr.clients.17")];
+        share(&new, entries());
+        share_changes(&new, entries());
+        assert_eq!(new.all_data(VM_ID), []);
     }
 
     #[test]

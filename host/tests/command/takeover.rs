@@ -227,6 +227,23 @@ fn connections_that_stay_with_the_old_process_are_listed_and_ended_by_the_new_on
 }
 
 #[test]
+fn who_has_closed_all_in_the_old_process_is_not_refused_by_the_new_one() {
+    let mut fields = fields();
+    fields["health"] = json!({ "preset": "tcp" });
+    fields["per_client_max_connections"] = json!(2);
+    let old = start(Config::balancing(echoing(), fields));
+    let mut early = [old.connect(), old.connect()];
+    for client in &mut early {
+        greet(client, "before");
+    }
+    old.program.signal(Signal::USR2);
+    let _new = successor(&old.program);
+    drop(early);
+    old.program.until("has no connections left");
+    greet(&mut old.connect(), "who has nothing open");
+}
+
+#[test]
 fn systemd_is_notified_by_the_old_process_and_then_by_the_new_one() {
     let manager = Manager::new();
     let next = || manager.next();
