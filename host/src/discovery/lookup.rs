@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{
-    ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolverConfig,
+    ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolverConfig, ResolverOpts,
 };
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::RData;
+use hickory_resolver::system_conf::read_system_conf;
 use tokio::time::Instant;
 
 use crate::config::is_srv;
@@ -37,68 +37,99 @@ pub(super) struct Record {
 }
 
 /// Who is asked.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct NameServers {
     /// None: those of the system.
     addresses: Vec<SocketAddr>,
-    /// `None`: not made yet, or they can't be known.
-    resolver: Option<Arc<Result<TokioResolver, String>>>,
+    /// Which these are, and how they are asked.
+    system: fn() -> Result<SystemConfig, NetError>,
+    /// `None`: not made yet, or it could not be.
+    resolver: Option<TokioResolver>,
+}
+
+pub(super) type SystemConfig = (ResolverConfig, ResolverOpts);
+
+impl Default for NameServers {
+    fn default() -> NameServers {
+        NameServers::with_system(read_system_conf)
+    }
 }
 
 impl NameServers {
-    pub(super) fn new(addresses: &[SocketAddr]) -> NameServers {
+    pub(super) fn with_system(system: fn() -> Result<SystemConfig, NetError>) -> NameServers {
         NameServers {
-            addresses: addresses.to_owned(),
-            resolver: Some(Arc::new(resolver(addresses))),
+            addresses: Vec::new(),
+            system,
+            resolver: None,
         }
     }
 
-    /// Whether these are asked already.
-    pub(super) fn are(&self, addresses: &[SocketAddr]) -> bool {
-        self.resolver.is_some() && self.addresses == addresses
+    /// Asks these from now on. Those of the system may be others than they were; where they
+    /// can't be read, the last are asked.
+    pub(super) fn follow(&mut self, addresses: &[SocketAddr]) {
+        if self.addresses != addresses {
+            self.addresses = addresses.to_owned();
+            self.resolver = None;
+        } else if !addresses.is_empty() {
+            return;
+        }
+        if let Ok(resolver) = self.make() {
+            self.resolver = Some(resolver);
+        }
     }
 
-    /// What a name stands for, and how long that is good for.
+    /// Who asks them.
     ///
     /// # Errors
-    /// DNS can't be asked, or has nothing.
-    pub(super) async fn look_up(&self, name: &str) -> Result<(Answer, Duration), String> {
-        let Some(resolver) = &self.resolver else {
-            return Err("there are no name servers".to_owned());
+    /// They can't be known. The next time they may be.
+    pub(super) fn resolver(&mut self) -> Result<TokioResolver, String> {
+        let resolver = match self.resolver.take() {
+            Some(resolver) => resolver,
+            None => self.make()?,
         };
-        let resolver = resolver.as_ref().as_ref().map_err(String::clone)?;
-        let (found, until) = match is_srv(name) {
-            true => records(resolver, name).await?,
-            false => {
-                let (addresses, until) = addresses(resolver, name).await.map_err(reason)?;
-                let found = addresses.into_iter().map(|ip| Found { ip, record: None });
-                (found.collect(), until)
+        Ok(self.resolver.insert(resolver).clone())
+    }
+
+    fn make(&self) -> Result<TokioResolver, String> {
+        let (config, mut options) = match &self.addresses[..] {
+            [] => (self.system)()
+                .map_err(|error| format!("the system's name servers can't be read: {error}"))?,
+            given => {
+                let servers = given.iter().copied().map(name_server).collect();
+                let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+                (config, ResolverOpts::default())
             }
         };
-        match found.is_empty() {
-            true => Err("no address that a replica could have".to_owned()),
-            false => Ok((found, until.saturating_duration_since(Instant::now()))),
-        }
+        // Each answer is asked for when it is over.
+        options.cache_size = 0;
+        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+        TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+            .with_options(options)
+            .build()
+            .map_err(|error| error.to_string())
     }
 }
 
-/// Asks these servers, or those of the system.
-fn resolver(addresses: &[SocketAddr]) -> Result<TokioResolver, String> {
-    let provider = TokioRuntimeProvider::default();
-    let mut builder = match addresses {
-        [] => TokioResolver::builder(provider)
-            .map_err(|error| format!("the system's name servers can't be read: {error}"))?,
-        given => {
-            let servers = given.iter().copied().map(name_server).collect();
-            let config = ResolverConfig::from_parts(None, Vec::new(), servers);
-            TokioResolver::builder_with_config(config, provider)
+/// What a name stands for, and how long that is good for.
+///
+/// # Errors
+/// DNS has nothing, or does not say.
+pub(super) async fn look_up(
+    resolver: &TokioResolver,
+    name: &str,
+) -> Result<(Answer, Duration), String> {
+    let (found, until) = match is_srv(name) {
+        true => records(resolver, name).await?,
+        false => {
+            let (addresses, until) = addresses(resolver, name).await.map_err(reason)?;
+            let found = addresses.into_iter().map(|ip| Found { ip, record: None });
+            (found.collect(), until)
         }
     };
-    let options = builder.options_mut();
-    // Each answer is asked for when it is over.
-    options.cache_size = 0;
-    options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-    builder.build().map_err(|error| error.to_string())
+    match found.is_empty() {
+        true => Err("no address that a replica could have".to_owned()),
+        false => Ok((found, until.saturating_duration_since(Instant::now()))),
+    }
 }
 
 fn name_server(address: SocketAddr) -> NameServerConfig {

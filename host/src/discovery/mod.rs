@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use crate::config::{ConfigFile, ConfigWarning};
 use expand::Expanded;
-use lookup::{Answer, NameServers};
+use lookup::{Answer, NameServers, look_up};
 use own_address::{Machine, OwnAddress};
 
 /// What DNS says of the names that stand for many replicas.
@@ -115,8 +115,8 @@ impl Discovery {
                 None => Name::new(name.name()),
             });
         }
-        if !self.names.is_empty() && !self.servers.are(&first.nameservers) {
-            self.servers = NameServers::new(&first.nameservers);
+        if !self.names.is_empty() {
+            self.servers.follow(&first.nameservers);
         }
     }
 
@@ -130,8 +130,11 @@ impl Discovery {
         let mut asked = JoinSet::new();
         let due = self.names.iter().enumerate();
         for (index, name) in due.filter(|(_, name)| name.due <= now) {
-            let (servers, name) = (self.servers.clone(), name.name.clone());
-            asked.spawn(async move { (index, servers.look_up(&name).await) });
+            let (resolver, name) = (self.servers.resolver(), name.name.clone());
+            asked.spawn(async move {
+                let looked_up = async { look_up(&resolver?, &name).await };
+                (index, looked_up.await)
+            });
         }
         while let Some(looked_up) = asked.join_next().await {
             let Ok((index, looked_up)) = looked_up else {
@@ -238,7 +241,78 @@ const LONGEST: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may end at the first surprise")]
+
+    use std::io;
+    use std::net::SocketAddr;
+    use std::sync::Mutex;
+
+    use hickory_resolver::config::{
+        ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts,
+    };
+    use hickory_resolver::net::NetError;
+    use tokio::net::UdpSocket;
+
+    use super::lookup::SystemConfig;
     use super::*;
+
+    /// What the system's configuration names; `None`: it can't be read.
+    static SYSTEM: Mutex<Option<SocketAddr>> = Mutex::new(None);
+
+    fn system() -> Result<SystemConfig, NetError> {
+        let address = SYSTEM.lock().unwrap().ok_or(io::ErrorKind::NotFound);
+        let address = address.map_err(io::Error::from)?;
+        let mut udp = ConnectionConfig::udp();
+        udp.port = address.port();
+        let server = NameServerConfig::new(address.ip(), true, vec![udp]);
+        let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+        Ok((config, ResolverOpts::default()))
+    }
+
+    /// Waits until a query comes.
+    async fn is_asked(discovery: &mut Discovery, server: &UdpSocket, why: &str) {
+        let mut query = [0; 512];
+        let asked = async {
+            loop {
+                tokio::select! {
+                    () = discovery.looked_up() => {}
+                    query = server.recv(&mut query) => return query.unwrap(),
+                }
+            }
+        };
+        let asked = timeout(Duration::from_secs(10), asked).await;
+        assert!(asked.is_ok(), "not asked: {why}");
+    }
+
+    #[tokio::test]
+    async fn the_systems_name_servers_may_come_later_and_be_others_after_a_reload() {
+        let text = r#"{"fqdn": "dtr.example.com", "dns_refresh": "20ms",
+            "replicas": [{"address": "tasks.dtr", "discover": "dns"}]}"#;
+        let file = ConfigFile::read(text.as_bytes(), "lb.json").unwrap();
+        let mut discovery = Discovery {
+            servers: NameServers::with_system(system),
+            ..Discovery::default()
+        };
+        discovery.follow(&file, Duration::from_secs(10)).await;
+        let problem = discovery.names[0].problem.clone().unwrap();
+        assert!(problem.starts_with("the system's name servers can't be read: "));
+
+        let (first, second) = (loopback().await, loopback().await);
+        *SYSTEM.lock().unwrap() = Some(first.local_addr().unwrap());
+        is_asked(&mut discovery, &first, "it can be read now").await;
+
+        *SYSTEM.lock().unwrap() = Some(second.local_addr().unwrap());
+        discovery.follow(&file, Duration::ZERO).await;
+        is_asked(&mut discovery, &second, "it is another since the reload").await;
+
+        *SYSTEM.lock().unwrap() = None;
+        discovery.follow(&file, Duration::ZERO).await;
+        is_asked(&mut discovery, &second, "it is the last that is known").await;
+    }
+
+    async fn loopback() -> UdpSocket {
+        UdpSocket::bind("127.0.0.1:0").await.unwrap()
+    }
 
     #[test]
     fn a_name_is_looked_up_again_when_its_answer_is_over() {
