@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// Waits for a file to have other contents, however they come there: it is written, it is
 /// replaced, or a link on the way to it leads elsewhere, as Kubernetes does it with a
@@ -21,6 +21,8 @@ pub(super) struct Watch {
     folders: BTreeSet<PathBuf>,
     steps: Steps,
     events: mpsc::Receiver<()>,
+    /// Held so that without a watcher there is no event, rather than their end.
+    _sender: mpsc::Sender<()>,
     /// Whether there is an event after which the file has not been read yet.
     unread: bool,
     contents: Option<Vec<u8>>,
@@ -30,21 +32,38 @@ pub(super) struct Watch {
 /// that is written there would wake the process that writes it.
 type Steps = Arc<Mutex<BTreeSet<PathBuf>>>;
 
+/// Who is told of each event.
+type Told = Box<dyn FnMut(notify::Result<Event>) + Send>;
+
 impl Watch {
     /// Of this file, as it is now. Where the system does not say that something has
     /// changed, the file is looked at now and then.
     pub(super) fn new(file: &Path) -> io::Result<Watch> {
+        Watch::told_by(file, |told| notify::recommended_watcher(told))
+    }
+
+    fn told_by(
+        file: &Path,
+        watcher: impl FnOnce(Told) -> notify::Result<RecommendedWatcher>,
+    ) -> io::Result<Watch> {
         let (sender, events) = mpsc::channel(1);
         let steps = Steps::default();
-        let of_steps = steps.clone();
-        let watcher = notify::recommended_watcher(move |event| {
+        let (of_steps, of_events) = (steps.clone(), sender.clone());
+        let told = move |event| {
             if may_change(
                 &event,
                 &of_steps.lock().unwrap_or_else(PoisonError::into_inner),
             ) {
                 // One that waits already stands for all.
-                let _ = sender.try_send(());
+                let _ = of_events.try_send(());
             }
+        };
+        let watcher = watcher(Box::new(told)).inspect_err(|error| {
+            tracing::warn!(
+                "{}: the system can't say when it changes ({error}); it is looked at every {}",
+                file.display(),
+                humantime::format_duration(BETWEEN_LOOKS)
+            );
         });
         let mut watch = Watch {
             file: std::path::absolute(file)?,
@@ -52,6 +71,7 @@ impl Watch {
             folders: BTreeSet::new(),
             steps,
             events,
+            _sender: sender,
             unread: false,
             contents: None,
         };
@@ -64,8 +84,8 @@ impl Watch {
     /// is gone is waited for. Who stops to wait, and waits again, misses nothing.
     pub(super) async fn changed(&mut self) {
         loop {
-            if !self.unread && timeout(BETWEEN_LOOKS, self.events.recv()).await == Ok(None) {
-                sleep(BETWEEN_LOOKS).await;
+            if !self.unread {
+                let _ = timeout(BETWEEN_LOOKS, self.events.recv()).await;
             }
             self.unread = true;
             self.until_quiet().await;
@@ -170,7 +190,7 @@ fn parts(path: &Path) -> VecDeque<OsString> {
     parts.map(|part| part.as_os_str().to_owned()).collect()
 }
 
-/// Where nothing says that the file has changed, as on network file systems.
+/// Where nothing says that the file has changed: on network file systems, or without a watcher.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
 /// Between two events of one change.
 const QUIET: Duration = Duration::from_millis(100);

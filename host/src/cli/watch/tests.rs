@@ -1,7 +1,10 @@
 #![expect(clippy::unwrap_used, reason = "a test may end at the first surprise")]
 
 use super::*;
+use std::future::poll_fn;
 use std::os::unix::fs::symlink;
+use std::pin::pin;
+use tokio::time::sleep;
 
 /// Fails instead of waiting for ever; and before the file would be looked at anyway.
 async fn changes(watch: &mut Watch, why: &str) {
@@ -115,4 +118,25 @@ async fn what_stays_the_same_has_not_changed() {
     watch.forget();
     fs::write(&file, "1").unwrap();
     changes(&mut watch, "it is to be read again").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_watcher_the_file_is_looked_at_now_and_then_and_nothing_spins() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("lb.json");
+    fs::write(&file, "1").unwrap();
+    let none = |_| Err(notify::Error::new(notify::ErrorKind::MaxFilesWatch));
+    let mut watch = Watch::told_by(&file, none).unwrap();
+    let mut changed = pin!(watch.changed());
+    let mut polls = 0;
+    let counted = poll_fn(|context| {
+        polls += 1;
+        assert!(polls < 1000, "it spins");
+        changed.as_mut().poll(context)
+    });
+    let early = timeout(BETWEEN_LOOKS * 10, counted).await;
+    assert!(early.is_err(), "nothing has changed");
+    fs::write(&file, "2").unwrap();
+    let looked = timeout(BETWEEN_LOOKS * 2, changed).await;
+    assert!(looked.is_ok(), "it is written");
 }
