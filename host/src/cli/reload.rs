@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use anyhow::Context;
 use dtr_lb::config::{Changes, ConfigFile};
 use dtr_lb::plan::Plan;
 use dtr_lb::{Discovery, FILTER, Host, NotReloaded, ReloadRequest, ReloadSender, Reloaded};
@@ -68,13 +67,7 @@ impl<'a> Causes<'a> {
                      it out"
                 ))
             })?;
-            let watch = Watch::new(file).with_context(|| file.display().to_string())?;
-            let watch = self.watch.insert(watch);
-            // It may have changed since it was read, and the watch knows it as it is now.
-            let now = self.config_args.read_again();
-            if !now.is_ok_and(|now| now.changes_of(config).is_empty()) {
-                watch.forget();
-            }
+            self.watch = Some(Watch::since(config, file)?);
         }
         Ok(())
     }

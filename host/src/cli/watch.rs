@@ -8,9 +8,13 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::Context;
+use dtr_lb::config::ConfigFile;
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
+
+use super::config_args::read_file;
 
 /// Waits for a file to have other contents, however they come there: it is written, it is
 /// replaced, or a link on the way to it leads elsewhere, as Kubernetes does it with a
@@ -36,9 +40,22 @@ type Steps = Arc<Mutex<BTreeSet<PathBuf>>>;
 type Told = Box<dyn FnMut(notify::Result<Event>) + Send>;
 
 impl Watch {
+    /// Of the file that this configuration was read from. That it has changed since is a
+    /// change as any other.
+    pub(super) fn since(config: &ConfigFile, file: &Path) -> anyhow::Result<Watch> {
+        let mut watch = Watch::new(file).with_context(|| file.display().to_string())?;
+        // The watch knows it as it is now.
+        let is_same = |now: ConfigFile| now.changes_of(config).is_empty();
+        if !read_file(file).is_ok_and(is_same) {
+            watch.forget();
+            watch.unread = true;
+        }
+        Ok(watch)
+    }
+
     /// Of this file, as it is now. Where the system does not say that something has
     /// changed, the file is looked at now and then.
-    pub(super) fn new(file: &Path) -> io::Result<Watch> {
+    fn new(file: &Path) -> io::Result<Watch> {
         Watch::told_by(file, |told| notify::recommended_watcher(told))
     }
 

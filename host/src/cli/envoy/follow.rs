@@ -55,16 +55,7 @@ impl Follower<'_> {
     /// Has Envoys go on with the configuration whenever it changes, until a signal.
     pub(super) async fn watch(&mut self, file: &Path) -> Result<(), Failure> {
         let mut signals = Signals::new().context("signals can't be awaited")?;
-        let watch = Watch::new(file).with_context(|| format!("{}", file.display()))?;
-        log_warnings(&self.config);
-        self.discover().await;
-        match self.apply().await.map_err(anyhow::Error::from)? {
-            Applied::First => self.print_first()?,
-            Applied::Unchanged => tracing::info!("{}: in force already", file.display()),
-            Applied::Changed(change) => {
-                tracing::info!("{}: {}", file.display(), self.describe(&change));
-            }
-        }
+        let watch = self.start(file).await?;
         let reload = Notify::new();
         let follow = self.follow(file, watch, &reload);
         let mut follow = std::pin::pin!(follow);
@@ -81,6 +72,21 @@ impl Follower<'_> {
                 () = &mut follow => {}
             }
         }
+    }
+
+    /// Has Envoys go on with the configuration as it was read, and watches the file.
+    async fn start(&mut self, file: &Path) -> Result<Watch, Failure> {
+        let watch = Watch::since(&self.config, file)?;
+        log_warnings(&self.config);
+        self.discover().await;
+        match self.apply().await.map_err(anyhow::Error::from)? {
+            Applied::First => self.print_first()?,
+            Applied::Unchanged => tracing::info!("{}: in force already", file.display()),
+            Applied::Changed(change) => {
+                tracing::info!("{}: {}", file.display(), self.describe(&change));
+            }
+        }
+        Ok(watch)
     }
 
     async fn follow(&mut self, file: &Path, mut watch: Watch, reload: &Notify) {
@@ -218,3 +224,51 @@ pub(super) fn start_with(bootstrap: &Path) -> String {
 
 /// How long DNS is waited for; what takes longer is learnt later.
 const DNS_LIMIT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may end at the first surprise")]
+
+    use clap::Parser;
+    use dtr_lb::envoy::BootstrapOptions;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        config_args: ConfigArgs,
+    }
+
+    #[tokio::test]
+    async fn a_change_between_reading_the_file_and_watching_it_is_seen() {
+        let temporary = tempfile::tempdir().unwrap();
+        let (file, out) = (temporary.path().join("lb.json"), temporary.path());
+        let write = |address: &str| {
+            let text = format!(
+                r#"{{"fqdn": "dtr.example.com", "replicas": [{{"address": "{address}"}}]}}"#
+            );
+            std::fs::write(&file, text).unwrap();
+        };
+        write("10.0.0.11");
+        let arguments = ["dtr-lb".as_ref(), "--config".as_ref(), file.as_os_str()];
+        let Command { config_args } = Command::parse_from(arguments);
+        let config = config_args.read().unwrap();
+        write("10.0.0.12");
+        let options = BootstrapOptions {
+            watched: Some(out.to_owned()),
+            ..BootstrapOptions::with_wasm("dtr_lb_filter.wasm")
+        };
+        let mut follower = Follower {
+            config_args: &config_args,
+            folder: Folder::open(out, options, Duration::ZERO).unwrap(),
+            expanded: config.clone(),
+            config,
+            discovery: Discovery::default(),
+        };
+        let mut watch = follower.start(&file).await.unwrap();
+        let changed = timeout(Duration::from_secs(30), watch.changed()).await;
+        assert!(changed.is_ok(), "it has changed since");
+    }
+}
