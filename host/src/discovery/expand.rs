@@ -256,6 +256,7 @@ mod tests {
                 port,
                 priority,
                 weight,
+                target: "a.dtr.".to_owned(),
             };
             found(ip, Some(record))
         };

@@ -19,6 +19,15 @@ use crate::config::is_srv;
 /// Where the replicas are that a name stands for, in order; never empty.
 pub(super) type Answer = BTreeSet<Found>;
 
+/// What a look-up has found.
+pub(super) struct LookedUp {
+    pub(super) answer: Answer,
+    pub(super) good_for: Duration,
+    /// The first target of records that DNS does not answer for, and why; `None`: it does for
+    /// all.
+    pub(super) unanswered: Option<String>,
+}
+
 /// One of them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Found {
@@ -34,6 +43,8 @@ pub(super) struct Record {
     /// The lower, the sooner it is used.
     pub(super) priority: u16,
     pub(super) weight: u16,
+    /// Whose address it is.
+    pub(super) target: String,
 }
 
 /// Who is asked.
@@ -110,25 +121,35 @@ impl NameServers {
     }
 }
 
-/// What a name stands for, and how long that is good for.
+/// What a name stands for, and how long that is good for. A target that DNS does not answer
+/// for keeps the addresses that it has in `last`.
 ///
 /// # Errors
 /// DNS has nothing, or does not say.
 pub(super) async fn look_up(
     resolver: &TokioResolver,
     name: &str,
-) -> Result<(Answer, Duration), String> {
-    let (found, until) = match is_srv(name) {
-        true => records(resolver, name).await?,
+    last: &Answer,
+) -> Result<LookedUp, String> {
+    let looked_up = match is_srv(name) {
+        true => records(resolver, name, last).await?,
         false => {
             let (addresses, until) = addresses(resolver, name).await.map_err(reason)?;
             let found = addresses.into_iter().map(|ip| Found { ip, record: None });
-            (found.collect(), until)
+            LookedUp {
+                answer: found.collect(),
+                good_for: until.saturating_duration_since(Instant::now()),
+                unanswered: None,
+            }
         }
     };
-    match found.is_empty() {
-        true => Err("no address that a replica could have".to_owned()),
-        false => Ok((found, until.saturating_duration_since(Instant::now()))),
+    match (looked_up.answer.is_empty(), looked_up.unanswered) {
+        (true, Some(problem)) => Err(problem),
+        (true, None) => Err("no address that a replica could have".to_owned()),
+        (false, unanswered) => Ok(LookedUp {
+            unanswered,
+            ..looked_up
+        }),
     }
 }
 
@@ -152,10 +173,11 @@ async fn addresses(
 }
 
 /// The servers of the records, each at all its addresses.
-async fn records(resolver: &TokioResolver, name: &str) -> Result<(Answer, Instant), String> {
+async fn records(resolver: &TokioResolver, name: &str, last: &Answer) -> Result<LookedUp, String> {
     let answer = resolver.srv_lookup(name).await.map_err(reason)?;
     let mut found = Answer::new();
     let mut until = Instant::from(answer.valid_until());
+    let mut unanswered = None;
     let records = answer.answers().iter().filter_map(|one| match &one.data {
         // A dot says that there is none.
         RData::SRV(record) if !record.target.is_root() && record.port > 0 => Some(record),
@@ -163,24 +185,40 @@ async fn records(resolver: &TokioResolver, name: &str) -> Result<(Answer, Instan
     });
     for record in records {
         let target = record.target.to_string();
-        let (addresses, good_until) = match addresses(resolver, &target).await {
-            Ok(found) => found,
+        let addresses = match addresses(resolver, &target).await {
+            Ok((found, good_until)) => {
+                until = until.min(good_until);
+                found
+            }
             // One that is going away.
             Err(error) if error.is_no_records_found() => continue,
-            Err(error) => return Err(format!("{target}: {}", reason(error))),
+            Err(error) => {
+                unanswered.get_or_insert(format!("{target}: {}", reason(error)));
+                addresses_of(&target, last)
+            }
         };
-        until = until.min(good_until);
         let of_record = addresses.into_iter().map(|ip| Found {
             ip,
             record: Some(Record {
                 port: record.port,
                 priority: record.priority,
                 weight: record.weight,
+                target: target.clone(),
             }),
         });
         found.extend(of_record.take(MOST - found.len().min(MOST)));
     }
-    Ok((found, until))
+    Ok(LookedUp {
+        answer: found,
+        good_for: until.saturating_duration_since(Instant::now()),
+        unanswered,
+    })
+}
+
+/// Those that an answer has of a target.
+fn addresses_of(target: &str, answer: &Answer) -> BTreeSet<IpAddr> {
+    let of_it = |one: &&Found| (one.record.as_ref()).is_some_and(|it| it.target == target);
+    answer.iter().filter(of_it).map(|one| one.ip).collect()
 }
 
 fn reason(error: NetError) -> String {

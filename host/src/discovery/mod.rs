@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use crate::config::{ConfigFile, ConfigWarning};
 use expand::Expanded;
-use lookup::{Answer, NameServers, look_up};
+use lookup::{Answer, LookedUp, NameServers, look_up};
 use own_address::{Machine, OwnAddress};
 
 /// What DNS says of the names that stand for many replicas.
@@ -38,10 +38,24 @@ struct Name {
     answer: Option<Answer>,
     /// When it is asked for again.
     due: Instant,
-    /// Why the last look-up failed; `None`: it did not.
-    problem: Option<String>,
-    /// Whether the log has that it fails.
-    is_logged: bool,
+    /// `None`: the last look-up found everything.
+    problem: Option<Problem>,
+    /// What the log has of it.
+    logged: Option<Failing>,
+}
+
+/// Why a look-up did not find everything.
+#[derive(Clone)]
+struct Problem {
+    failing: Failing,
+    reason: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Failing {
+    Name,
+    /// One that the name's records lead to.
+    Target,
 }
 
 impl Discovery {
@@ -79,10 +93,11 @@ impl Discovery {
         expand::expand(file, self.machine, |name| self.named(name)?.answer.as_ref())
     }
 
-    /// The first name that has had no answer yet.
+    /// The first name that has had no whole answer yet.
     #[must_use]
     pub fn unanswered(&self) -> Option<&str> {
-        let unanswered = self.names.iter().find(|name| name.answer.is_none());
+        let mut names = self.names.iter();
+        let unanswered = names.find(|name| name.answer.is_none() || name.problem.is_some());
         unanswered.map(|name| name.name.as_str())
     }
 
@@ -130,9 +145,10 @@ impl Discovery {
         let mut asked = JoinSet::new();
         let due = self.names.iter().enumerate();
         for (index, name) in due.filter(|(_, name)| name.due <= now) {
-            let (resolver, name) = (self.servers.resolver(), name.name.clone());
+            let (resolver, last) = (self.servers.resolver(), name.answer.clone());
+            let (name, last) = (name.name.clone(), last.unwrap_or_default());
             asked.spawn(async move {
-                let looked_up = async { look_up(&resolver?, &name).await };
+                let looked_up = async { look_up(&resolver?, &name, &last).await };
                 (index, looked_up.await)
             });
         }
@@ -159,38 +175,45 @@ impl Name {
             answer: None,
             due: Instant::now(),
             problem: None,
-            is_logged: false,
+            logged: None,
         }
     }
 
-    /// How long what was learnt is good for.
-    fn learn(&mut self, looked_up: Result<(Answer, Duration), String>) -> Option<Duration> {
-        match looked_up {
-            Ok((answer, good_for)) => {
-                self.answer = Some(answer);
-                self.problem = None;
-                Some(good_for)
+    /// How long what was learnt is good for; `None`: not everything was found.
+    fn learn(&mut self, looked_up: Result<LookedUp, String>) -> Option<Duration> {
+        let (failing, reason) = match looked_up {
+            Ok(found) => {
+                self.answer = Some(found.answer);
+                match found.unanswered {
+                    None => {
+                        self.problem = None;
+                        return Some(found.good_for);
+                    }
+                    Some(reason) => (Failing::Target, reason),
+                }
             }
-            Err(problem) => {
-                self.problem = Some(problem);
-                None
-            }
-        }
+            Err(reason) => (Failing::Name, reason),
+        };
+        self.problem = Some(Problem { failing, reason });
+        None
     }
 
     fn log(&mut self) {
-        match (&self.problem, self.is_logged) {
-            (Some(problem), false) => {
-                let until_then = match &self.answer {
-                    Some(_) => "its last replicas stay",
-                    None => "it has no replica until it has an address",
+        let failing = self.problem.as_ref().map(|problem| problem.failing);
+        match &self.problem {
+            Some(problem) if failing != self.logged => {
+                let until_then = match (problem.failing, &self.answer) {
+                    (Failing::Target, _) => "the others count, and its own last replicas stay",
+                    (Failing::Name, Some(_)) => "its last replicas stay",
+                    (Failing::Name, None) => "it has no replica until it has an address",
                 };
-                warn!("{}: no address in DNS: {problem}; {until_then}", self.name);
+                let Problem { reason, .. } = problem;
+                warn!("{}: no address in DNS: {reason}; {until_then}", self.name);
             }
-            (None, true) => info!("{}: DNS has addresses again", self.name),
-            (Some(_), true) | (None, false) => {}
+            None if self.logged.is_some() => info!("{}: DNS has addresses again", self.name),
+            Some(_) | None => {}
         }
-        self.is_logged = self.problem.is_some();
+        self.logged = failing;
     }
 }
 
@@ -212,17 +235,20 @@ pub async fn discover(file: &ConfigFile, limit: Duration) -> (ConfigFile, Vec<Co
     });
     let unanswered = names.iter().filter_map(|name| {
         let known = discovery.named(name.name())?;
-        if known.answer.is_some() {
-            return None;
-        }
-        let problem = match &known.problem {
-            Some(problem) => problem.clone(),
-            None => format!("DNS has not answered within {limit:?}"),
-        };
-        Some(name.warning(format!(
-            "no replica is found by it now ({problem}), and nothing is sent there until one is; \
-             correct it, or see \"nameservers\""
-        )))
+        let late = || format!("DNS has not answered within {limit:?}");
+        let reason = known.problem.as_ref().map(|problem| problem.reason.clone());
+        Some(name.warning(match (&known.answer, reason) {
+            (Some(_), None) => return None,
+            (Some(_), Some(reason)) => format!(
+                "not all replicas are found by it now ({reason}); correct what its records lead \
+                 to, or see \"nameservers\""
+            ),
+            (None, reason) => format!(
+                "no replica is found by it now ({}), and nothing is sent there until one is; \
+                 correct it, or see \"nameservers\"",
+                reason.unwrap_or_else(late)
+            ),
+        }))
     });
     let warnings = unanswered.chain(own).collect();
     (expanded.file, warnings)
@@ -294,7 +320,7 @@ mod tests {
             ..Discovery::default()
         };
         discovery.follow(&file, Duration::from_secs(10)).await;
-        let problem = discovery.names[0].problem.clone().unwrap();
+        let problem = discovery.names[0].problem.clone().unwrap().reason;
         assert!(problem.starts_with("the system's name servers can't be read: "));
 
         let (first, second) = (loopback().await, loopback().await);

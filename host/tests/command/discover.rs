@@ -262,6 +262,47 @@ fn records_of_a_service_give_ports_too() {
 }
 
 #[test]
+fn a_target_that_is_not_answered_for_keeps_its_replicas_and_hides_no_other() {
+    let server = NameServer::start();
+    let port = two_on_one_port();
+    let services = [(1, 1, port, "a.dtr."), (1, 1, port, "b.dtr.")];
+    server.services("_https._tcp.dtr", &services);
+    server.addresses("a.dtr", &["127.0.0.2"]);
+    server.refuses("b.dtr");
+    let fields = discovering(&server, "_https._tcp.dtr", json!({}));
+    let config = Config::balancing(port, fields);
+    let checked = output(&["check", "--config", config.path()]);
+    let warning = text(&checked.stderr);
+    for expected in [
+        "not all replicas are found by it now (b.dtr.: ",
+        "Refused); ",
+    ] {
+        assert!(warning.contains(expected), "{warning}");
+    }
+
+    let balancer = Balancer::logging(&mut dtr_lb(&[]), config);
+    let line = balancer.logged(" WARN ");
+    for expected in ["_https._tcp.dtr: no address in DNS: b.dtr.: ", FAILS] {
+        assert!(line.contains(expected), "{line}");
+    }
+    let name = |ip: &str| format!("tasks-{ip}-{port}");
+    assert_eq!(replicas(&balancer), [name("127.0.0.2")]);
+
+    server.addresses("b.dtr", &["127.0.0.3"]);
+    let line = balancer.program.until("DNS has changed");
+    assert!(line.contains(": adds tasks-127.0.0.3-"), "{line}");
+    server.refuses("b.dtr");
+    balancer.program.until(FAILS);
+    server.addresses("a.dtr", &["127.0.0.4"]);
+    balancer.program.until("DNS has changed");
+    balancer.program.until("metrics on http");
+    let expected = ["127.0.0.3", "127.0.0.4"].map(name);
+    assert_eq!(replicas(&balancer), expected);
+}
+
+const FAILS: &str = "Query Refused; the others count, and its own last replicas stay";
+
+#[test]
 fn a_check_shows_the_replicas_and_names_what_has_none() {
     let server = NameServer::start();
     server.addresses("tasks.dtr", &["127.0.0.2", "127.0.0.3"]);

@@ -20,8 +20,8 @@ pub(crate) struct NameServer {
     asked: Arc<AtomicUsize>,
 }
 
-/// Of each name, all lower case and without the last dot.
-type Records = Arc<Mutex<HashMap<String, Vec<RData>>>>;
+/// Of each name, all lower case and without the last dot; or it is refused.
+type Records = Arc<Mutex<HashMap<String, Result<Vec<RData>, ResponseCode>>>>;
 
 impl NameServer {
     pub(crate) fn start() -> NameServer {
@@ -60,7 +60,7 @@ impl NameServer {
             let ip: Ipv4Addr = ip.parse().unwrap();
             RData::A(A(ip))
         });
-        self.set(name, addresses.collect());
+        self.set(name, Ok(addresses.collect()));
     }
 
     /// From now on the name has these records: priority, weight, port and target.
@@ -69,10 +69,15 @@ impl NameServer {
             let target = Name::from_ascii(target).unwrap();
             RData::SRV(SRV::new(*priority, *weight, *port, target))
         });
-        self.set(name, services.collect());
+        self.set(name, Ok(services.collect()));
     }
 
-    fn set(&self, name: &str, records: Vec<RData>) {
+    /// From now on it does not answer for this name.
+    pub(crate) fn refuses(&self, name: &str) {
+        self.set(name, Err(ResponseCode::Refused));
+    }
+
+    fn set(&self, name: &str, records: Result<Vec<RData>, ResponseCode>) {
         let mut all = self.records.lock().unwrap();
         all.insert(name.to_owned(), records);
     }
@@ -85,10 +90,9 @@ fn answer(query: &[u8], records: &Records) -> Vec<u8> {
     answer.add_query(asked.clone());
     let name = asked.name().to_ascii().to_lowercase();
     let records = records.lock().unwrap();
-    let found = records.get(name.trim_end_matches('.'));
-    match found.filter(|found| !found.is_empty()) {
-        None => answer.metadata.response_code = ResponseCode::NXDomain,
-        Some(found) => {
+    match records.get(name.trim_end_matches('.')) {
+        Some(Err(code)) => answer.metadata.response_code = *code,
+        Some(Ok(found)) if !found.is_empty() => {
             let of_type = found
                 .iter()
                 .filter(|it| it.record_type() == asked.query_type());
@@ -96,6 +100,7 @@ fn answer(query: &[u8], records: &Records) -> Vec<u8> {
                 of_type.map(|data| Record::from_rdata(asked.name().clone(), 0, data.clone()));
             answer.add_answers(records);
         }
+        Some(Ok(_)) | None => answer.metadata.response_code = ResponseCode::NXDomain,
     }
     answer.to_vec().unwrap()
 }
