@@ -74,10 +74,9 @@ impl Run {
                 }
                 Some(socket) => {
                     // The process that runs may know replicas, which would be lost with it.
-                    if let Some(name) = discovery.unanswered() {
+                    if let Some(shortfall) = discovery.shortfall() {
                         return Err(Failure::Runtime(anyhow::anyhow!(
-                            "{name}: DNS has no address of it, and no replica is found; the \
-                             balancer that runs goes on with those it knows"
+                            "{shortfall}; the balancer that runs goes on with those it knows"
                         )));
                     }
                     let socket = socket.clone().or_else(|| socket_of(&config));

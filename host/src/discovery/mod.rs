@@ -72,8 +72,7 @@ impl Discovery {
     /// for at most `limit`; what takes longer is learnt later.
     pub async fn follow(&mut self, file: &ConfigFile, limit: Duration) {
         self.take_names(file);
-        // Cut off, a name is still due.
-        let _ = timeout(limit, self.ask()).await;
+        self.ask_within(limit).await;
         self.log();
     }
 
@@ -93,12 +92,11 @@ impl Discovery {
         expand::expand(file, self.machine, |name| self.named(name)?.answer.as_ref())
     }
 
-    /// The first name that has had no whole answer yet.
+    /// The first name of which not everything is found, and why.
     #[must_use]
-    pub fn unanswered(&self) -> Option<&str> {
+    pub fn shortfall(&self) -> Option<String> {
         let mut names = self.names.iter();
-        let unanswered = names.find(|name| name.answer.is_none() || name.problem.is_some());
-        unanswered.map(|name| name.name.as_str())
+        names.find_map(|name| Some(format!("{}: {}", name.name, name.shortfall()?)))
     }
 
     /// Waits until names were looked up again: each as its answer is over. For ever where
@@ -137,6 +135,20 @@ impl Discovery {
 
     fn named(&self, name: &str) -> Option<&Name> {
         self.names.iter().find(|known| known.name == name)
+    }
+
+    /// Asks for all that are due; what takes longer than `limit` is so still.
+    async fn ask_within(&mut self, limit: Duration) {
+        if timeout(limit, self.ask()).await.is_ok() {
+            return;
+        }
+        let known_nothing = |name: &&mut Name| name.answer.is_none() && name.problem.is_none();
+        for name in self.names.iter_mut().filter(known_nothing) {
+            name.problem = Some(Problem {
+                failing: Failing::Name,
+                reason: format!("DNS has not answered within {limit:?}"),
+            });
+        }
     }
 
     /// Asks for all that are due at once.
@@ -198,6 +210,16 @@ impl Name {
         None
     }
 
+    /// That not everything is found, and why; `None`: it is.
+    fn shortfall(&self) -> Option<String> {
+        let reason = self.problem.as_ref().map(|problem| problem.reason.as_str());
+        let (found, reason) = match (&self.answer, reason) {
+            (Some(_), reason) => ("not all replicas are", reason?),
+            (None, reason) => ("no replica is", reason.unwrap_or("DNS has not answered")),
+        };
+        Some(format!("{found} found by it now ({reason})"))
+    }
+
     fn log(&mut self) {
         let failing = self.problem.as_ref().map(|problem| problem.failing);
         match &self.problem {
@@ -223,7 +245,7 @@ impl Name {
 pub async fn discover(file: &ConfigFile, limit: Duration) -> (ConfigFile, Vec<ConfigWarning>) {
     let mut discovery = Discovery::on_this_machine();
     discovery.take_names(file);
-    let _ = timeout(limit, discovery.ask()).await;
+    discovery.ask_within(limit).await;
     let names = file.discovered_names();
     let expanded = discovery.expanded(file);
     let own = names.iter().flat_map(|name| {
@@ -235,20 +257,12 @@ pub async fn discover(file: &ConfigFile, limit: Duration) -> (ConfigFile, Vec<Co
     });
     let unanswered = names.iter().filter_map(|name| {
         let known = discovery.named(name.name())?;
-        let late = || format!("DNS has not answered within {limit:?}");
-        let reason = known.problem.as_ref().map(|problem| problem.reason.clone());
-        Some(name.warning(match (&known.answer, reason) {
-            (Some(_), None) => return None,
-            (Some(_), Some(reason)) => format!(
-                "not all replicas are found by it now ({reason}); correct what its records lead \
-                 to, or see \"nameservers\""
-            ),
-            (None, reason) => format!(
-                "no replica is found by it now ({}), and nothing is sent there until one is; \
-                 correct it, or see \"nameservers\"",
-                reason.unwrap_or_else(late)
-            ),
-        }))
+        let shortfall = known.shortfall()?;
+        let remedy = match known.answer {
+            None => ", and nothing is sent there until one is; correct it",
+            Some(_) => "; correct what its records lead to",
+        };
+        Some(name.warning(format!("{shortfall}{remedy}, or see \"nameservers\"")))
     });
     let warnings = unanswered.chain(own).collect();
     (expanded.file, warnings)
@@ -338,6 +352,49 @@ mod tests {
 
     async fn loopback() -> UdpSocket {
         UdpSocket::bind("127.0.0.1:0").await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_answer_is_what_is_wrong() {
+        let silent = loopback().await;
+        let file = format!(
+            r#"{{"fqdn": "dtr.example.com", "nameservers": ["{}"],
+                "replicas": [{{"address": "tasks.dtr", "discover": "dns"}}]}}"#,
+            silent.local_addr().unwrap()
+        );
+        let file = ConfigFile::parse(&file, "lb.json").unwrap();
+        let mut discovery = Discovery::default();
+        discovery.follow(&file, Duration::from_millis(10)).await;
+        let expected =
+            "tasks.dtr: no replica is found by it now (DNS has not answered within 10ms)";
+        assert_eq!(discovery.shortfall().as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn a_name_of_which_a_part_is_found_falls_short_too() {
+        let refused = |failing| Problem {
+            failing,
+            reason: "refused".to_owned(),
+        };
+        let part = "not all replicas are found by it now (refused)";
+        let none = "no replica is found by it now (refused)";
+        let cases = [
+            (Some(Answer::new()), None, None),
+            (
+                Some(Answer::new()),
+                Some(refused(Failing::Target)),
+                Some(part),
+            ),
+            (None, Some(refused(Failing::Name)), Some(none)),
+        ];
+        for (answer, problem, expected) in cases {
+            let name = Name {
+                answer,
+                problem,
+                ..Name::new("tasks.dtr")
+            };
+            assert_eq!(name.shortfall().as_deref(), expected);
+        }
     }
 
     #[test]

@@ -223,11 +223,19 @@ fn nobody_takes_over_who_knows_fewer_replicas() {
     balancer.program.until("its last replicas stay");
 
     let next = ["run", "--takeover", "--config", balancer.config().path()];
-    let refused = output(&next);
-    let error = text(&refused.stderr);
-    let expected = "error: tasks.dtr: DNS has no address of it, and no replica is found; ";
-    assert!(error.contains(expected), "{error}");
-    assert_eq!(refused.status.code(), Some(1));
+    let refused = || {
+        let refused = output(&next);
+        assert_eq!(refused.status.code(), Some(1));
+        text(&refused.stderr).to_owned()
+    };
+    let begin = "error: tasks.dtr: no replica is found by it now (";
+    let error = refused();
+    let expected = format!("{begin}there is no such name); the balancer that runs goes on");
+    assert!(error.contains(&expected), "{error}");
+    server.refuses("tasks.dtr");
+    let error = refused();
+    assert!(error.contains(begin), "{error}");
+    assert!(error.contains("Query Refused); "), "{error}");
     assert_eq!(replicas(&balancer), ["tasks-127.0.0.2"]);
 
     server.addresses("tasks.dtr", &["127.0.0.2"]);
