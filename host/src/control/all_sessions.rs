@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
@@ -20,10 +21,12 @@ pub(crate) enum Question {
     List {
         /// Of this replica only.
         replica: Option<Arc<str>>,
+        limit: Duration,
         answer: oneshot::Sender<SessionList>,
     },
     Kill {
         replica: Arc<str>,
+        limit: Duration,
         answer: oneshot::Sender<usize>,
     },
 }
@@ -38,10 +41,12 @@ impl AllSessions {
         questions
     }
 
-    /// Those that are open, of one replica or of all.
-    pub(crate) async fn list(&self, replica: Option<Arc<str>>) -> SessionList {
+    /// Those that are open, of one replica or of all. `limit`: how long another process may
+    /// take, which is asked as a worker is, before it counts as having none.
+    pub(crate) async fn list(&self, replica: Option<Arc<str>>, limit: Duration) -> SessionList {
         let answers = self.ask(|answer| Question::List {
             replica: replica.clone(),
+            limit,
             answer,
         });
         let mut list = SessionList::default();
@@ -52,10 +57,11 @@ impl AllSessions {
         list
     }
 
-    /// Ends those of a replica: how many.
-    pub(crate) async fn kill(&self, replica: Arc<str>) -> usize {
+    /// Ends those of a replica: how many. `limit`: as in [`AllSessions::list`].
+    pub(crate) async fn kill(&self, replica: Arc<str>, limit: Duration) -> usize {
         let answers = self.ask(|answer| Question::Kill {
             replica: Arc::clone(&replica),
+            limit,
             answer,
         });
         let mut killed = 0;
@@ -89,10 +95,14 @@ pub(crate) async fn answer_all(
     while let Some(question) = questions.recv().await {
         // Who asked may have gone meanwhile, as at each of these sends.
         match question {
-            Question::List { replica, answer } if !answer.is_closed() => {
+            Question::List {
+                replica, answer, ..
+            } if !answer.is_closed() => {
                 let _ = answer.send(list(&sessions, replica.as_deref(), &services).await);
             }
-            Question::Kill { replica, answer } if !answer.is_closed() => {
+            Question::Kill {
+                replica, answer, ..
+            } if !answer.is_closed() => {
                 let _ = answer.send(kill(&sessions, &replica).await);
             }
             Question::List { .. } | Question::Kill { .. } => {}
@@ -152,7 +162,6 @@ async fn kill(sessions: &Sessions, replica: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
-    use std::time::Duration;
 
     use tokio::task::{JoinHandle, LocalSet, spawn_local};
     use tokio::time::advance;
@@ -203,7 +212,7 @@ mod tests {
                 }
             }
 
-            let list = all.list(None).await;
+            let list = all.list(None, LIMIT).await;
             assert_eq!(list.total, 2 * SessionList::MOST + 1);
             assert_eq!(list.sessions.len(), SessionList::MOST);
             let oldest = &list.sessions[0];
@@ -211,7 +220,7 @@ mod tests {
             assert_eq!(oldest.service.as_deref(), Some("quay"));
             assert!(oldest.age_ms >= 1000, "{oldest:?}");
 
-            let list = all.list(Some("r1".into())).await;
+            let list = all.list(Some("r1".into()), LIMIT).await;
             assert_eq!((list.total, list.sessions.len()), (1, 1));
         };
         LocalSet::new().run_until(listed).await;
@@ -230,19 +239,22 @@ mod tests {
                     worker.open("r1");
                 }
             }
-            assert_eq!(all.kill("r1".into()).await, 2002);
+            assert_eq!(all.kill("r1".into(), LIMIT).await, 2002);
             let ordered = |worker: &Worker, nth: usize| worker.open[nth].record().control.ordered();
             for worker in &workers {
                 let cut = Some(CloseCommand::Cut(Cutter::Operator));
                 assert_eq!((ordered(worker, 0), ordered(worker, 1)), (cut, None));
                 assert_eq!(ordered(worker, 1001), cut);
             }
-            assert_eq!(all.kill("r9".into()).await, 0);
+            assert_eq!(all.kill("r9".into(), LIMIT).await, 0);
 
             workers[0].answering.abort();
-            let left = all.list(Some("r2".into())).await;
+            let left = all.list(Some("r2".into()), LIMIT).await;
             assert_eq!(left.total, 1, "a worker that is gone has none");
         };
         LocalSet::new().run_until(killed).await;
     }
+
+    /// Workers need no such limit.
+    const LIMIT: Duration = Duration::ZERO;
 }

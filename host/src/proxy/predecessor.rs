@@ -190,7 +190,7 @@ impl Predecessor {
                 let questions = sessions.join();
                 info!("this process accepts in place of process{process}");
                 return Ok(Some(tokio::spawn(async move {
-                    let asked = remaining_sessions::ask(&self.channel, questions).await;
+                    let asked = remaining_sessions::ask(&self.channel, &process, questions).await;
                     if let Err(error) = asked {
                         warn!("process{process} may have connections that are not listed: {error}");
                         remaining_sessions::closed(&self.channel).await;

@@ -31,9 +31,17 @@ pub(crate) enum FromSuccessor {
     Running,
     /// Asks for the open sessions, of one replica or of all; after
     /// [`FromPredecessor::Retired`], as [`FromSuccessor::Kill`].
-    List { replica: Option<String> },
+    List {
+        replica: Option<String>,
+        /// How long it waits. Every question is answered, in order, also a late one.
+        limit_ms: Option<u64>,
+    },
     /// Has those of a replica ended.
-    Kill { replica: String },
+    Kill {
+        replica: String,
+        /// As of [`FromSuccessor::List`].
+        limit_ms: Option<u64>,
+    },
 }
 
 /// What the process that serves sends.

@@ -59,7 +59,7 @@ impl SessionsRequest {
 
 /// Those of a replica, or all. `unknown`: the reply if it has none.
 async fn list(all: &AllSessions, replica: Option<Arc<str>>, unknown: Option<Reply>) -> Reply {
-    let list = all.list(replica).await;
+    let list = all.list(replica, OTHER_PROCESS).await;
     match unknown {
         Some(unknown) if list.total == 0 => unknown,
         _ => json(&list),
@@ -73,7 +73,7 @@ async fn kill(
     unknown: Option<Reply>,
     client: SocketAddr,
 ) -> Reply {
-    let killed = all.kill(Arc::clone(&replica)).await;
+    let killed = all.kill(Arc::clone(&replica), OTHER_PROCESS).await;
     if let Some(unknown) = unknown.filter(|_| killed == 0) {
         return unknown;
     }
@@ -130,3 +130,7 @@ fn replica(query: Option<&str>) -> Result<Option<Arc<str>>, &'static str> {
     }
     Ok(replica)
 }
+
+/// How long a process may take whose place this one has taken; shorter than the admin
+/// listener's own limit, so that what is here is shown in any case.
+const OTHER_PROCESS: Duration = Duration::from_secs(2);
