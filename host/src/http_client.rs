@@ -11,11 +11,12 @@ use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::CertificateDer;
+use rustls::CertificateError::ApplicationVerificationFailure;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::transport::Transport;
 use crate::upstream::without_authority;
 
 /// Where a request goes. Its text is the beginning of a URL.
@@ -23,8 +24,8 @@ use crate::upstream::without_authority;
 pub struct HttpServer {
     /// Where it listens.
     pub address: SocketAddr,
-    /// It speaks TLS with this certificate, DER, and is no other; `None`: in the clear.
-    pub certificate: Option<CertificateDer<'static>>,
+    /// How it speaks, and who it has to be.
+    pub transport: Transport,
 }
 
 /// Why there is no answer.
@@ -38,8 +39,11 @@ pub enum HttpError {
     #[error("{0}")]
     Http(#[from] hyper::Error),
     /// There is no TLS with it.
-    #[error("{0}; it has to show the certificate of the configuration")]
+    #[error("{0}")]
     Tls(io::Error),
+    /// It is not the one that is to be asked.
+    #[error("{0}; it has to show the certificate of the configuration")]
+    OtherCertificate(io::Error),
     /// TLS can't be spoken at all.
     #[error("{0}")]
     NoTls(#[from] rustls::Error),
@@ -81,16 +85,16 @@ impl HttpServer {
     pub fn in_clear(address: SocketAddr) -> HttpServer {
         HttpServer {
             address,
-            certificate: None,
+            transport: Transport::Clear,
         }
     }
 }
 
 impl fmt::Display for HttpServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = match self.certificate {
-            Some(_) => "https",
-            None => "http",
+        let scheme = match self.transport {
+            Transport::Clear => "http",
+            Transport::TlsWithAnybody | Transport::TlsWith(_) => "https",
         };
         write!(f, "{scheme}://{}", self.address)
     }
@@ -103,14 +107,24 @@ async fn ask(
     let host = HeaderValue::from_str(&server.address.to_string()).map_err(http::Error::from)?;
     request.headers_mut().insert(HOST, host);
     let socket = TcpStream::connect(server.address).await?;
-    match &server.certificate {
-        None => exchange(socket, request).await,
-        Some(certificate) => {
-            let tls = without_authority::connector(certificate.clone())?;
-            let name = server.address.ip().into();
-            let socket = tls.connect(name, socket).await.map_err(HttpError::Tls)?;
-            exchange(socket, request).await
+    let expected = match &server.transport {
+        Transport::Clear => return exchange(socket, request).await,
+        Transport::TlsWithAnybody => None,
+        Transport::TlsWith(certificate) => Some(certificate.clone()),
+    };
+    let tls = without_authority::connector(expected)?;
+    let name = server.address.ip().into();
+    let socket = tls.connect(name, socket).await.map_err(without_tls)?;
+    exchange(socket, request).await
+}
+
+fn without_tls(error: io::Error) -> HttpError {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+    match cause {
+        Some(rustls::Error::InvalidCertificate(ApplicationVerificationFailure)) => {
+            HttpError::OtherCertificate(error)
         }
+        _ => HttpError::Tls(error),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use clap::Args;
 use dtr_lb::HttpServer;
-use dtr_lb::config::{AdminTls, FileAdmin, Serves};
+use dtr_lb::config::{Asked, FileAdmin, Serves};
 
 use super::config_args::read_admin;
 use super::failure::Failure;
@@ -43,20 +43,22 @@ impl AdminAddress {
     ///
     /// # Errors
     /// The configuration can't be read, or does not say where the listener is.
-    pub(super) fn resolve(&self) -> Result<AdminListener, Failure> {
+    pub(super) fn resolve(&self, asked: Asked) -> Result<AdminListener, Failure> {
         match (self.admin, &self.config) {
             (Some(address), _) => Ok(AdminListener {
                 server: HttpServer::in_clear(address),
                 serves: Serves::Replicas,
                 source: Source::Flag,
             }),
-            (None, Some(file)) => AdminListener::of(read_admin(file)?).map_err(|not_known| {
-                let remedy = match not_known {
-                    NotKnown::NoListener => "",
-                    NotKnown::AnyPort => "; say which with --admin",
-                };
-                Failure::Usage(anyhow!("{}: {not_known}{remedy}", file.display()))
-            }),
+            (None, Some(file)) => {
+                AdminListener::of(read_admin(file, asked)?).map_err(|not_known| {
+                    let remedy = match not_known {
+                        NotKnown::NoListener => "",
+                        NotKnown::AnyPort => "; say which with --admin",
+                    };
+                    Failure::Usage(anyhow!("{}: {not_known}{remedy}", file.display()))
+                })
+            }
             (None, None) => Err(Failure::Usage(anyhow!("give --config or --admin"))),
         }
     }
@@ -81,11 +83,10 @@ impl AdminListener {
         if admin.bind.port() == 0 {
             return Err(NotKnown::AnyPort);
         }
-        let certificate = admin.tls.as_ref().and_then(AdminTls::leaf);
         Ok(AdminListener {
             server: HttpServer {
                 address: reachable(admin.bind),
-                certificate: certificate.cloned(),
+                transport: admin.transport,
             },
             serves: file.serves,
             source: Source::Config { token: admin.token },

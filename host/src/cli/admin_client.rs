@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use clap::Args;
-use dtr_lb::config::Serves;
-use dtr_lb::{HttpServer, exposure, http_request, read_secret};
+use dtr_lb::config::{Asked, Serves};
+use dtr_lb::{HttpServer, Transport, exposure, http_request, read_secret};
 use dtr_lb_filter::printable::printable;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, StatusCode};
@@ -57,7 +57,7 @@ impl AdminArgs {
     /// # Errors
     /// The arguments, the configuration or the token's file are wrong.
     pub(super) fn client(&self, log: &Log) -> Result<AdminClient, Failure> {
-        let listener = self.address.resolve()?;
+        let listener = self.address.resolve(Asked::Anything)?;
         let (token, token_source) = match listener.source {
             Source::Config { token } => (token, TokenSource::Config),
             Source::Flag => {
@@ -181,7 +181,7 @@ impl AdminClient {
 
     fn token_remedy(&self) -> &'static str {
         match (self.token_source, &self.authorization) {
-            (TokenSource::Config, _) if self.server.certificate.is_some() => {
+            (TokenSource::Config, _) if self.server.transport != Transport::Clear => {
                 "the running balancer has another one than the configuration; reload it, so that \
                  it has that of the configuration: systemctl reload dtr-lb, or SIGHUP"
             }

@@ -1,25 +1,29 @@
 //! What a file says of the admin listener, whatever else is wrong in it.
 
 use std::io::Read;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
-use super::admin::{Admin, AdminSpec};
+use super::address::Bind;
+use super::admin::{Admin, AdminSpec, AdminTls};
 use super::config_file::{ConfigFile, Form, form, load, parse, read_text};
 use super::error::ConfigErrors;
 use super::json;
 use super::problems::Problems;
+use crate::transport::Transport;
 
 /// The admin listener of a balancer, as its file has it. Who asks a running balancer needs
 /// no more of the file, and is not kept from it by an error elsewhere: the balancer serves
 /// on with the file as it was before.
 ///
 /// ```
-/// use dtr_lb::config::{FileAdmin, Serves};
+/// use dtr_lb::config::{Asked, FileAdmin, Serves};
 ///
 /// let text = r#"{ "replicas": "not yet", "admin": { "bind": "127.0.0.1:8181" } }"#;
-/// let file = FileAdmin::parse(text, "lb.json")?;
+/// let file = FileAdmin::parse(text, "lb.json", Asked::Anything)?;
 /// assert_eq!(file.serves, Serves::Replicas);
 /// assert_eq!(file.admin.map(|admin| admin.bind.port()), Some(8181));
 /// # Ok::<(), dtr_lb::config::ConfigErrors>(())
@@ -28,9 +32,31 @@ use super::problems::Problems;
 #[non_exhaustive]
 pub struct FileAdmin {
     /// `None`: nobody can be asked.
-    pub admin: Option<Admin>,
+    pub admin: Option<AdminContact>,
     /// What the balancer leads its clients to.
     pub serves: Serves,
+}
+
+/// An admin listener, for who asks it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct AdminContact {
+    /// Where it listens; port 0 is any.
+    pub bind: SocketAddr,
+    /// How it speaks, and who it has to be.
+    pub transport: Transport,
+    /// What is to be sent; `None`: there is none, or it is not needed.
+    pub token: Option<String>,
+}
+
+/// What is to be asked of a balancer, and so what is read of its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// How it is, which needs no token. With no secret to be sent it does not matter who
+    /// answers: a certificate is not read, and may be another than that of the file by now.
+    Health,
+    /// Whatever may need the token.
+    Anything,
 }
 
 /// What a balancer leads its clients to.
@@ -47,26 +73,37 @@ impl FileAdmin {
     ///
     /// # Errors
     /// The file can't be read, or [`FileAdmin::parse`] refuses it.
-    pub fn load(path: &Path) -> Result<FileAdmin, ConfigErrors> {
+    pub fn load(path: &Path, asked: Asked) -> Result<FileAdmin, ConfigErrors> {
         let (text, name) = load(path)?;
-        FileAdmin::parse(&text, &name)
+        FileAdmin::parse(&text, &name, asked)
     }
 
     /// Reads what `input` contains. `name` is for messages.
     ///
     /// # Errors
     /// It can't be read, or [`FileAdmin::parse`] refuses it.
-    pub fn read(input: impl Read, name: &str) -> Result<FileAdmin, ConfigErrors> {
+    pub fn read(input: impl Read, name: &str, asked: Asked) -> Result<FileAdmin, ConfigErrors> {
         let text = read_text(input, name)?;
-        FileAdmin::parse(&text, name)
+        FileAdmin::parse(&text, name, asked)
     }
 
     /// Reads the text of a file; `file_name` as in [`ConfigFile::parse`].
     ///
     /// # Errors
-    /// The text is no JSON object, or what is wrong with its `admin`.
-    pub fn parse(text: &str, file_name: &str) -> Result<FileAdmin, ConfigErrors> {
-        parse(text, file_name, only_admin)
+    /// The text is no JSON object, or what is wrong with what is read of its `admin`.
+    pub fn parse(text: &str, file_name: &str, asked: Asked) -> Result<FileAdmin, ConfigErrors> {
+        parse(text, file_name, |mut problems| {
+            let serves = match form(problems.root()) {
+                Form::Chain => Serves::Chain,
+                Form::Balancer | Form::Services => Serves::Replicas,
+            };
+            let admin = match asked {
+                Asked::Health => only_place(&mut problems),
+                Asked::Anything => only_admin(&mut problems),
+            };
+            let (admin, _) = problems.finish(admin)?;
+            Ok(FileAdmin { admin, serves })
+        })
     }
 
     /// That of a file in which nothing is wrong.
@@ -80,27 +117,52 @@ impl FileAdmin {
             }
         };
         FileAdmin {
-            admin: admin.cloned(),
+            admin: admin.map(AdminContact::of),
             serves,
+        }
+    }
+}
+
+impl AdminContact {
+    fn of(admin: &Admin) -> AdminContact {
+        let certificate = admin.tls.as_ref().and_then(AdminTls::leaf).cloned();
+        AdminContact {
+            bind: admin.bind,
+            transport: certificate.map_or(Transport::Clear, Transport::TlsWith),
+            token: admin.token.clone(),
         }
     }
 }
 
 /// The one field that matters.
 #[derive(Deserialize)]
-struct OnlyAdmin {
-    admin: Option<AdminSpec>,
+struct OnlyAdmin<A> {
+    admin: Option<A>,
 }
 
-fn only_admin(mut problems: Problems) -> Result<FileAdmin, ConfigErrors> {
-    let serves = match form(problems.root()) {
-        Form::Chain => Serves::Chain,
-        Form::Balancer | Form::Services => Serves::Replicas,
-    };
-    let file: Option<OnlyAdmin> = json::read(&mut problems);
-    let admin = file.map(|file| file.admin.map(|admin| admin.read(&mut problems)));
-    let (admin, _) = problems.finish(admin)?;
-    Ok(FileAdmin { admin, serves })
+/// What of it says where the listener is.
+#[derive(Deserialize)]
+struct OnlyPlace {
+    bind: Bind,
+    tls: Option<IgnoredAny>,
+}
+
+fn only_admin(problems: &mut Problems) -> Option<Option<AdminContact>> {
+    let file: OnlyAdmin<AdminSpec> = json::read(problems)?;
+    let admin = file.admin.map(|admin| admin.read(problems));
+    Some(admin.as_ref().map(AdminContact::of))
+}
+
+fn only_place(problems: &mut Problems) -> Option<Option<AdminContact>> {
+    let file: OnlyAdmin<OnlyPlace> = json::read(problems)?;
+    Some(file.admin.map(|place| AdminContact {
+        bind: place.bind.0,
+        transport: match place.tls {
+            Some(_) => Transport::TlsWithAnybody,
+            None => Transport::Clear,
+        },
+        token: None,
+    }))
 }
 
 #[cfg(test)]
@@ -126,11 +188,13 @@ mod tests {
             ),
         ];
         for (text, expected) in cases {
-            let file = FileAdmin::parse(text, "lb.json").map_err(|errors| errors.to_string());
+            let file = FileAdmin::parse(text, "lb.json", Asked::Anything)
+                .map_err(|errors| errors.to_string());
             let found = file.map(|file| (file.admin.map(|one| one.bind.port()), file.serves));
             assert_eq!(found, Ok((Some(8181), expected)), "{text}");
         }
-        let without = FileAdmin::parse(r#"{"fqdn": 1}"#, "lb.json").map(|file| file.admin);
+        let without =
+            FileAdmin::parse(r#"{"fqdn": 1}"#, "lb.json", Asked::Anything).map(|file| file.admin);
         assert_eq!(without.map_err(|errors| errors.to_string()), Ok(None));
     }
 
@@ -155,7 +219,7 @@ mod tests {
             ("frontend registry\n  bind :443", vec!["lb.json: "]),
         ];
         for (text, expected) in cases {
-            let errors = FileAdmin::parse(text, "lb.json").map_err(|errors| {
+            let errors = FileAdmin::parse(text, "lb.json", Asked::Anything).map_err(|errors| {
                 let errors = errors.iter().map(ToString::to_string);
                 errors.collect::<Vec<String>>()
             });
@@ -166,6 +230,31 @@ mod tests {
                     .zip(&expected)
                     .all(|(error, start)| error.starts_with(start));
             assert!(is_so, "{text}: {errors:#?}");
+        }
+    }
+
+    #[test]
+    fn who_asks_for_health_reads_no_certificate_key_or_token() {
+        use Transport::{Clear, TlsWithAnybody};
+        let cases = [
+            (r#""token_file": "none", "protect": "all""#, Clear),
+            (r#""tls": null"#, Clear),
+            (
+                r#""tls": {"certificate": "none", "key": "none"}"#,
+                TlsWithAnybody,
+            ),
+        ];
+        for (fields, transport) in cases {
+            let text = format!(r#"{{"admin": {{"bind": "127.0.0.1:8181", {fields}}}}}"#);
+            let file = FileAdmin::parse(&text, "lb.json", Asked::Health);
+            let contact = AdminContact {
+                bind: SocketAddr::from(([127, 0, 0, 1], 8181)),
+                transport,
+                token: None,
+            };
+            let found = file.map(|file| file.admin);
+            let found = found.map_err(|errors| errors.to_string());
+            assert_eq!(found, Ok(Some(contact)), "{text}");
         }
     }
 }

@@ -59,7 +59,7 @@ pub use dns_name::DnsName;
 pub use dtr_lb_filter::clients::Networks;
 pub use dtr_lb_filter::config::{Protect, Service};
 pub use error::{ConfigError, ConfigErrors};
-pub use file_admin::{FileAdmin, Serves};
+pub use file_admin::{AdminContact, Asked, FileAdmin, Serves};
 pub use flags::Flags;
 pub use network_filter::{Failure, NetworkFilter, VmSettings};
 pub use proxy_protocol::{ProxyProtocol, TrustedProxies};

@@ -1,8 +1,12 @@
 //! `dtr-lb health`, as a container's health check runs it.
 
+use std::fs;
+
 use serde_json::json;
 
 use crate::balancer::{Balancer, Config, greeting};
+use crate::certificate::renew;
+use crate::operator::Stage;
 use crate::refusing_port::RefusingPort;
 use crate::running::eventually;
 use crate::{dtr_lb, output, text};
@@ -35,6 +39,34 @@ fn a_balancer_without_a_usable_replica_is_not_and_says_why() {
         "{error}"
     );
     assert!(error.contains("refused"), "{error}");
+}
+
+#[test]
+fn a_certificate_that_is_being_renewed_makes_no_healthy_balancer_unhealthy() {
+    let folder = tempfile::tempdir().unwrap();
+    let tls = renew(folder.path(), "own");
+    let stage = Stage::new(json!({ "admin": { "bind": "127.0.0.2:0", "tls": tls } }));
+    let admin = json!({ "bind": stage.balancer.admin, "tls": tls });
+    let file = stage.file("lb.json", &json!({ "admin": admin }).to_string());
+    let key = folder.path().join("own.key");
+    let is_healthy = |when: &str| {
+        let output = output(&["health", "-c", &file]);
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{when}: {}",
+            text(&output.stderr)
+        );
+    };
+
+    is_healthy("as it was started");
+    let old_key = fs::read(&key).unwrap();
+    renew(folder.path(), "own");
+    is_healthy("renewed and not yet reloaded");
+    fs::write(&key, old_key).unwrap();
+    is_healthy("with the key of the old certificate");
+    fs::remove_file(&key).unwrap();
+    is_healthy("without a key");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may end at the first surprise")]
 
 mod balancer;
+mod certificate;
 mod chain;
 mod check;
 mod cluster_status;

@@ -7,6 +7,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::balancer::{Config, echoing};
+use crate::certificate::renew;
 use crate::operator::Stage;
 use crate::refusing_port::RefusingPort;
 use crate::running::eventually;
@@ -158,15 +159,7 @@ fn a_live_status_in_a_pipe_is_plain_and_ends_with_its_reader() {
 #[test]
 fn a_listener_that_speaks_https_is_known_by_its_certificate() {
     let folder = tempfile::tempdir().unwrap();
-    let pair = |name: &str| {
-        let made = rcgen::generate_simple_self_signed(["lb.example.com".to_owned()]).unwrap();
-        let (certificate, key) = (format!("{name}.pem"), format!("{name}.key"));
-        let (certificate, key) = (folder.path().join(certificate), folder.path().join(key));
-        std::fs::write(&certificate, made.cert.pem()).unwrap();
-        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-        json!({ "certificate": certificate, "key": key })
-    };
-    let (own, other) = (pair("own"), pair("other"));
+    let (own, other) = (renew(folder.path(), "own"), renew(folder.path(), "other"));
     let admin = |bind: &str, tls: &Value| json!({ "bind": bind, "token": TOKEN, "tls": tls });
     let stage = Stage::new(json!({ "admin": admin("127.0.0.2:0", &own) }));
     let config = |name: &str, tls: &Value| {
