@@ -84,12 +84,15 @@ fn nobody_to_ask_is_an_error_that_names_the_address() {
 fn whom_to_ask_is_said_by_the_configuration_or_by_a_flag() {
     let without = Config::balancing(1, json!({ "admin": null }));
     let anywhere = Config::balancing(1, json!({}));
+    let torn = Config::balancing(1, json!({}));
+    torn.write(r#"{"admin": {"bind": "127.0.0.1:8181"},"#);
     let cases = [
         (
             &["health", "--config", without.path()][..],
             "no \"admin\" is configured",
         ),
         (&["health", "-c", anywhere.path()], "admin.bind has port 0"),
+        (&["health", "-c", torn.path()], "not JSON at line 1"),
         (
             &["health", "-c", "-"],
             "standard input: there is nothing in it",
