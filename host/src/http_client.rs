@@ -42,8 +42,11 @@ pub enum HttpError {
     #[error("{0}")]
     Tls(io::Error),
     /// It is not the one that is to be asked.
-    #[error("{0}; it has to show the certificate of the configuration")]
-    OtherCertificate(io::Error),
+    #[error(
+        "it shows another certificate than that of the configuration, which may have been \
+         renewed since: reload the balancer (systemctl reload dtr-lb, or SIGHUP)"
+    )]
+    OtherCertificate,
     /// TLS can't be spoken at all.
     #[error("{0}")]
     NoTls(#[from] rustls::Error),
@@ -122,7 +125,7 @@ fn without_tls(error: io::Error) -> HttpError {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
     match cause {
         Some(rustls::Error::InvalidCertificate(ApplicationVerificationFailure)) => {
-            HttpError::OtherCertificate(error)
+            HttpError::OtherCertificate
         }
         _ => HttpError::Tls(error),
     }

@@ -183,7 +183,7 @@ fn a_listener_that_speaks_https_is_known_by_its_certificate() {
     let error = text(&refused.stderr);
     assert_eq!(refused.status.code(), Some(1), "{error}");
     assert!(
-        error.contains("show the certificate of the configuration"),
+        error.contains("renewed since: reload the balancer (systemctl reload dtr-lb, or SIGHUP)"),
         "{error}"
     );
     stage.fails(&["status"], 1);
