@@ -9,6 +9,7 @@ use dtr_lb::standin::{Condition, Deviation};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::certificate::renew;
 use crate::registry::{Shown, Stage, run};
 use crate::running::{Running, eventually};
 use crate::{dtr_lb, operator};
@@ -151,6 +152,28 @@ fn a_running_balancer_is_asked_and_compared_with_the_file() {
 }
 
 #[test]
+fn a_balancer_whose_certificate_was_renewed_since_can_not_be_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let tls = renew(folder.path(), "own");
+    let stage = operator::Stage::new(json!({ "admin": { "bind": "127.0.0.2:0", "tls": tls } }));
+    let written = std::fs::read_to_string(stage.balancer.config().path()).unwrap();
+    let mut config: Value = serde_json::from_str(&written).unwrap();
+    let admin = &stage.balancer.admin;
+    config["admin"]["bind"] = json!(admin);
+    let file = stage.file("lb.json", &config.to_string());
+    renew(folder.path(), "own");
+
+    let shown = doctor(&file, &["--strict"]);
+
+    assert_eq!(shown.code, Some(1), "{}{}", shown.stdout, shown.stderr);
+    shown.says(&format!(
+        "warning: the balancer at https://{admin} does not say how it is: \
+         https://{admin}/status: it shows another certificate"
+    ));
+    shown.says("not looked at: a running balancer: it can't be asked");
+}
+
+#[test]
 fn what_listens_in_the_place_of_a_balancer_is_named() {
     let mut stage = registry_of_three();
     let admin = stage.replicas[0].http();
@@ -159,6 +182,7 @@ fn what_listens_in_the_place_of_a_balancer_is_named() {
     shown.says(&format!(
         "warning: the balancer at http://{admin} does not say how it is:"
     ));
+    shown.says("not looked at: a running balancer: it can't be asked");
     stage.is(0, Condition::Gone);
     let shown = stage.show(&[]);
     assert_eq!(shown.code, Some(1), "{}", shown.stdout);

@@ -22,6 +22,8 @@ use crate::cli::failure::{Failure, with_causes};
 pub(super) enum Balancer {
     /// There is nobody to ask, and why; or there is no use in it.
     Unknown(Finding),
+    /// Somebody is there, and does not say how it is.
+    Silent(Finding),
     /// One of replicas.
     Answers(Answers),
 }
@@ -61,13 +63,13 @@ impl Balancer {
                     NotKnown::AnyPort => ", so that nobody knows whom to ask; give it a port",
                 };
                 let text = format!("{not_known}{remedy}");
-                return Ok(Balancer::unknown(Severity::Note, text));
+                return Ok(Balancer::unknown(text));
             }
         };
         if listener.serves == Serves::Chain {
             let text = "a balancer of a chain of filters has no replicas to say anything of; \
                         dtr-lb health asks whether it is ready";
-            return Ok(Balancer::unknown(Severity::Note, text.to_owned()));
+            return Ok(Balancer::unknown(text.to_owned()));
         }
         let client = AdminClient::of(listener)?;
         let server = client.server().clone();
@@ -88,10 +90,14 @@ impl Balancer {
     }
 
     /// Where it answers.
-    pub(super) fn server(&self) -> Option<&HttpServer> {
+    ///
+    /// # Errors
+    /// Why it was not looked at.
+    pub(super) fn server(&self) -> Result<&HttpServer, &'static str> {
         match self {
-            Balancer::Answers(answers) => Some(&answers.server),
-            Balancer::Unknown(_) => None,
+            Balancer::Answers(answers) => Ok(&answers.server),
+            Balancer::Unknown(_) => Err("none answers"),
+            Balancer::Silent(_) => Err("it can't be asked"),
         }
     }
 
@@ -109,7 +115,7 @@ impl Balancer {
     /// What it says itself; `file` is what it was started with.
     pub(super) fn findings(&self, file: Option<&Path>) -> Vec<Finding> {
         let answers = match self {
-            Balancer::Unknown(finding) => return vec![finding.clone()],
+            Balancer::Unknown(finding) | Balancer::Silent(finding) => return vec![finding.clone()],
             Balancer::Answers(answers) => answers,
         };
         let mut found = status::findings(&answers.status);
@@ -121,13 +127,13 @@ impl Balancer {
     /// What it says otherwise than the configuration, and than the replicas do here.
     pub(super) fn differences(&self, file: &ConfigFile, survey: &Survey) -> Vec<Finding> {
         match self {
-            Balancer::Unknown(_) => Vec::new(),
+            Balancer::Unknown(_) | Balancer::Silent(_) => Vec::new(),
             Balancer::Answers(answers) => status::differences(&answers.status, file, survey),
         }
     }
 
-    fn unknown(severity: Severity, text: String) -> Balancer {
-        Balancer::Unknown(Finding::of_balancer(severity, &[], text))
+    fn unknown(text: String) -> Balancer {
+        Balancer::Unknown(Finding::of_balancer(Severity::Note, &[], text))
     }
 }
 
@@ -178,15 +184,13 @@ fn no_answer(server: &HttpServer, error: &anyhow::Error) -> Balancer {
                 "no balancer runs at {server} ({why}); dtr-lb run starts one, and one that runs \
                  elsewhere is asked from there"
             );
-            Balancer::unknown(Severity::Note, text)
+            Balancer::unknown(text)
         }
-        _ => Balancer::unknown(
-            Severity::Warning,
-            format!(
-                "the balancer at {server} does not say how it is: {}",
-                with_causes(error)
-            ),
-        ),
+        _ => {
+            let why = with_causes(error);
+            let text = format!("the balancer at {server} does not say how it is: {why}");
+            Balancer::Silent(Finding::of_balancer(Severity::Warning, &[], text))
+        }
     }
 }
 

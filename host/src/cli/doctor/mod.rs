@@ -119,8 +119,8 @@ impl Doctor {
     fn report_balancer(&self, balancer: &Balancer, report: &mut Report) {
         report.extend(balancer.findings(self.registry.config_args.file()));
         match balancer.server() {
-            Some(server) => report.looked_at(format!("the balancer at {server}")),
-            None => report.left_out("a running balancer: none answers"),
+            Ok(server) => report.looked_at(format!("the balancer at {server}")),
+            Err(why) => report.left_out(&format!("a running balancer: {why}")),
         }
     }
 
