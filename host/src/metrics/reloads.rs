@@ -26,7 +26,7 @@ pub(crate) struct Reloads {
 pub(crate) struct ReloadsStatus {
     now_unix_ms: u64,
     started_unix_ms: u64,
-    /// When the configuration in use was put to use.
+    /// When the configuration in use was put to use, or last read again and found the same.
     configured_unix_ms: u64,
     /// Whether the configuration that was read last is in use.
     last_reload_succeeded: bool,
@@ -62,8 +62,9 @@ impl Reloads {
     }
 
     /// What was to be read again is what is in use: a file that was wrong, say, is as it
-    /// was before.
+    /// was before. That it was read matters to who compares with the time of the file.
     pub(crate) fn unchanged(&self) {
+        self.last_success.store(unix_ms(), Relaxed);
         self.last_succeeded.store(true, Relaxed);
     }
 
@@ -91,7 +92,7 @@ impl Reloads {
         );
         text.gauge(
             "dtr_lb_host_config_last_reload_success_timestamp_seconds",
-            "When the configuration in use was put to use, in Unix seconds.",
+            "When the configuration in use was put to use, or read again last, in Unix seconds.",
             self.last_success.load(Relaxed) as f64 / 1e3,
         );
         let results = [("success", &self.succeeded), ("failure", &self.failed)];

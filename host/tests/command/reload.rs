@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::balancer::{Balancer, Config, greeting, is_greeted};
-use crate::{ask_with, dtr_lb, output_of, text};
+use crate::{ask, ask_with, dtr_lb, output_of, text};
 
 /// Status and JSON of the answer to `PUT /reload`.
 fn reload(balancer: &Balancer, headers: &[(&str, &str)]) -> (u16, Value) {
@@ -98,6 +98,7 @@ fn a_watched_file_is_read_again_when_it_changes_and_one_that_is_wrong_is_not_use
     let line = balancer.program.until("the balancer goes on as before");
     assert!(line.contains("the file has changed: "), "{line}");
     shows_reloads(&balancer, 0, 1, 1);
+    let before = configured_unix_ms(&balancer);
     balancer
         .config()
         .forwards(json!({ "watch": true, "drain_timeout": "1s" }));
@@ -105,6 +106,8 @@ fn a_watched_file_is_read_again_when_it_changes_and_one_that_is_wrong_is_not_use
         .program
         .until("the file has changed, and means the same");
     shows_reloads(&balancer, 1, 1, 1);
+    // Who compares this with the time of the file finds nothing to be read.
+    assert!(configured_unix_ms(&balancer) > before);
 
     // Said once more, it ends there.
     balancer.config().forwards(json!({ "watch": false }));
@@ -115,6 +118,13 @@ fn a_watched_file_is_read_again_when_it_changes_and_one_that_is_wrong_is_not_use
         (200, &json!("changes nothing"))
     );
     is_greeted(&mut balancer.connect(), "a client");
+}
+
+fn configured_unix_ms(balancer: &Balancer) -> u64 {
+    let answer = ask(&balancer.admin, "GET /host", "");
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let host: Value = serde_json::from_str(body).unwrap();
+    host["configured_unix_ms"].as_u64().unwrap()
 }
 
 /// What the metrics say of reloads: whether the file is in use, and how many succeeded and

@@ -39,7 +39,7 @@ pub(super) struct Answers {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Reloads {
     last: LastReload,
-    /// When the one in use was put to use, in Unix seconds.
+    /// When the one in use was put to use, or read again last, in Unix seconds.
     in_use_since: f64,
 }
 
