@@ -12,6 +12,7 @@ use dtr_lb::{Host, HostOptions, PassedSockets};
 use serde_json::json;
 
 use super::failure::Failure;
+use super::log::Log;
 use super::output::print;
 use super::run;
 use super::signal::Signals;
@@ -35,7 +36,7 @@ pub(crate) struct Demo {
 
 impl Demo {
     /// Runs it until a signal.
-    pub(super) fn run(self, options: HostOptions) -> Result<(), Failure> {
+    pub(super) fn run(self, options: HostOptions, log: &Log) -> Result<(), Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -43,6 +44,8 @@ impl Demo {
             .context("no runtime")?;
         runtime.block_on(async {
             let mut signals = Signals::new().context("signals can't be awaited")?;
+            let reopening = log.reopen_on_hang_up();
+            tokio::spawn(reopening.context("signals can't be awaited")?);
             let (replicas, control) = self.stand_ins().await?;
             let plan = self.plan(&replicas)?;
             let host = start::start(PassedSockets::default(), &plan, options).await.context(

@@ -129,7 +129,7 @@ impl Cli {
             Command::Schema => schema::run(),
             Command::Completions(completions) => completions.run(Cli::command()),
             Command::Manual(manual) => manual.run(Cli::command()),
-            Command::Demo(demo) => demo.run(options),
+            Command::Demo(demo) => demo.run(options, log),
         }
     }
 }

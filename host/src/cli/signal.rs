@@ -31,11 +31,14 @@ impl SignalAction {
         }
     }
 
-    /// Says that nothing follows now from a signal that would not end the balancer.
+    /// Says that nothing follows now from a signal that would not end the balancer, but for
+    /// what a log does at each SIGHUP.
     pub(super) fn log_ignored(self) {
         match self {
             SignalAction::Reload => {
-                tracing::warn!("SIGHUP: no configuration is read now; nothing is done");
+                tracing::warn!(
+                    "SIGHUP: no configuration is read now; only log files are opened anew"
+                );
             }
             SignalAction::Upgrade => {
                 tracing::warn!("SIGUSR2: no process can take over now; nothing is done");

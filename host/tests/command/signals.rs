@@ -50,7 +50,7 @@ fn sigusr2_changes_nothing_where_nobody_can_take_over() {
         .until("SIGUSR2: no process can take over now; nothing is done");
     idle.program.signal(Signal::HUP);
     idle.program
-        .until("SIGHUP: no configuration is read now; nothing is done");
+        .until("SIGHUP: no configuration is read now; only log files are opened anew");
     drop(client);
     let end = idle.program.lines_until("drained finished=1");
     let cut = end.iter().find(|line| line.contains("are cut"));
