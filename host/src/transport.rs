@@ -12,3 +12,10 @@ pub enum Transport {
     /// TLS with the server of this certificate, DER, and no other.
     TlsWith(CertificateDer<'static>),
 }
+
+impl Transport {
+    /// With a server that has this certificate, or none.
+    pub(crate) fn of(certificate: Option<CertificateDer<'static>>) -> Transport {
+        certificate.map_or(Transport::Clear, Transport::TlsWith)
+    }
+}

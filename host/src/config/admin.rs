@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::address::Bind;
+use super::admin_contact::AdminContact;
 use super::problems::Problems;
 use super::string::Token;
 use super::text::{PATH, Text};
@@ -21,6 +22,7 @@ use super::verify::{read_certificates, read_pem};
 use super::warnings;
 use super::words::Words;
 use crate::secret_file::{exposure, read_regular};
+use crate::transport::Transport;
 
 /// The admin listener as the operator writes it.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -75,6 +77,16 @@ pub struct Admin {
 }
 
 impl Admin {
+    /// The same for who asks it.
+    pub(super) fn contact(&self) -> AdminContact {
+        let leaf = self.tls.as_ref().and_then(AdminTls::leaf);
+        AdminContact {
+            bind: self.bind,
+            transport: Transport::of(leaf.cloned()),
+            token: self.token.clone(),
+        }
+    }
+
     /// Who may see and change what there.
     pub(crate) fn access(&self) -> filter::Admin {
         filter::Admin {
@@ -88,22 +100,38 @@ impl Admin {
 impl AdminSpec {
     /// Checks it, and reads what it names.
     pub(super) fn read(&self, problems: &mut Problems) -> Admin {
-        let token = self.read_token(problems);
+        Admin {
+            bind: self.bind.0,
+            token: self.read_token(problems),
+            protect: self.protect.unwrap_or_default(),
+            tls: self.tls.as_ref().and_then(|tls| tls.read(problems)),
+        }
+    }
+
+    /// The same for who asks it, which needs no private key.
+    pub(super) fn read_contact(&self, problems: &mut Problems) -> AdminContact {
+        let chain = self.tls.as_ref().and_then(|tls| tls.read_chain(problems));
+        let leaf = chain.and_then(|chain| chain.into_iter().next());
+        AdminContact {
+            bind: self.bind.0,
+            transport: Transport::of(leaf),
+            token: self.read_token(problems),
+        }
+    }
+
+    /// Checks that there is one where everything needs it.
+    fn read_token(&self, problems: &mut Problems) -> Option<String> {
+        let token = self.find_token(problems);
         let protect = self.protect.unwrap_or_default();
         if protect == Protect::All && token.is_none() && !problems.is_refused_in_part("admin") {
             let problem = "nobody could see anything, since there is no token; give a \"token\", \
                            a \"token_file\" or a \"token_env\"";
             problems.refuse("admin.protect", "all", problem);
         }
-        Admin {
-            bind: self.bind.0,
-            token,
-            protect,
-            tls: self.tls.as_ref().and_then(|tls| tls.read(problems)),
-        }
+        token
     }
 
-    fn read_token(&self, problems: &mut Problems) -> Option<String> {
+    fn find_token(&self, problems: &mut Problems) -> Option<String> {
         let given = [
             ("admin.token", self.token.is_some()),
             ("admin.token_file", self.token_file.is_some()),
@@ -166,8 +194,7 @@ pub struct AdminTls {
 
 impl AdminTls {
     /// The certificate itself, DER.
-    #[must_use]
-    pub fn leaf(&self) -> Option<&CertificateDer<'static>> {
+    fn leaf(&self) -> Option<&CertificateDer<'static>> {
         self.chain.first()
     }
 
@@ -197,10 +224,7 @@ impl AdminTlsSpec {
     fn read(&self, problems: &mut Problems) -> Option<AdminTls> {
         let folder = problems.source().folder();
         let (certificate, key) = (folder.join(&self.certificate), folder.join(&self.key));
-        let chain = read_certificates(&certificate).map_err(|reason| {
-            let problem = format!("as a certificate (PEM) it {reason}; correct it");
-            problems.refuse("admin.tls.certificate", self.certificate.as_str(), problem);
-        });
+        let chain = self.read_chain(problems);
         let key_der = read_key(&key).map_err(|reason| {
             let problem = format!("as a private key (PEM) it {reason}; correct it");
             problems.refuse("admin.tls.key", self.key.as_str(), problem);
@@ -213,7 +237,7 @@ impl AdminTlsSpec {
         let tls = AdminTls {
             certificate,
             key,
-            chain: chain.ok()?,
+            chain: chain?,
             key_der: Arc::new(key_der.ok()?),
         };
         match tls.server_config() {
@@ -226,6 +250,17 @@ impl AdminTlsSpec {
                 None
             }
         }
+    }
+
+    fn read_chain(&self, problems: &mut Problems) -> Option<Vec<CertificateDer<'static>>> {
+        let certificate = problems.source().folder().join(&self.certificate);
+        let chain = read_certificates(&certificate);
+        chain
+            .map_err(|reason| {
+                let problem = format!("as a certificate (PEM) it {reason}; correct it");
+                problems.refuse("admin.tls.certificate", self.certificate.as_str(), problem);
+            })
+            .ok()
     }
 }
 

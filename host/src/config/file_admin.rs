@@ -1,14 +1,14 @@
 //! What a file says of the admin listener, whatever else is wrong in it.
 
 use std::io::Read;
-use std::net::SocketAddr;
 use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::address::Bind;
-use super::admin::{Admin, AdminSpec, AdminTls};
+use super::admin::{Admin, AdminSpec};
+use super::admin_contact::AdminContact;
 use super::config_file::{ConfigFile, Form, form, load, parse, read_text};
 use super::error::ConfigErrors;
 use super::json;
@@ -35,18 +35,6 @@ pub struct FileAdmin {
     pub admin: Option<AdminContact>,
     /// What the balancer leads its clients to.
     pub serves: Serves,
-}
-
-/// An admin listener, for who asks it.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct AdminContact {
-    /// Where it listens; port 0 is any.
-    pub bind: SocketAddr,
-    /// How it speaks, and who it has to be.
-    pub transport: Transport,
-    /// What is to be sent; `None`: there is none, or it is not needed.
-    pub token: Option<String>,
 }
 
 /// What is to be asked of a balancer, and so what is read of its file.
@@ -117,19 +105,8 @@ impl FileAdmin {
             }
         };
         FileAdmin {
-            admin: admin.map(AdminContact::of),
+            admin: admin.map(Admin::contact),
             serves,
-        }
-    }
-}
-
-impl AdminContact {
-    fn of(admin: &Admin) -> AdminContact {
-        let certificate = admin.tls.as_ref().and_then(AdminTls::leaf).cloned();
-        AdminContact {
-            bind: admin.bind,
-            transport: certificate.map_or(Transport::Clear, Transport::TlsWith),
-            token: admin.token.clone(),
         }
     }
 }
@@ -149,8 +126,7 @@ struct OnlyPlace {
 
 fn only_admin(problems: &mut Problems) -> Option<Option<AdminContact>> {
     let file: OnlyAdmin<AdminSpec> = json::read(problems)?;
-    let admin = file.admin.map(|admin| admin.read(problems));
-    Some(admin.as_ref().map(AdminContact::of))
+    Some(file.admin.map(|admin| admin.read_contact(problems)))
 }
 
 fn only_place(problems: &mut Problems) -> Option<Option<AdminContact>> {
@@ -167,6 +143,11 @@ fn only_place(problems: &mut Problems) -> Option<Option<AdminContact>> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::fs;
+    use std::net::SocketAddr;
+
     use super::*;
 
     #[test]
@@ -256,5 +237,21 @@ mod tests {
             let found = found.map_err(|errors| errors.to_string());
             assert_eq!(found, Ok(Some(contact)), "{text}");
         }
+    }
+
+    #[test]
+    fn who_asks_needs_no_private_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let certificate = folder.path().join("admin.pem");
+        let made = rcgen::generate_simple_self_signed(["lb.example.com".to_owned()]).unwrap();
+        fs::write(&certificate, made.cert.pem()).unwrap();
+        let certificate = certificate.display();
+        let tls = format!(r#"{{"certificate": "{certificate}", "key": "none"}}"#);
+        let text = format!(r#"{{"admin": {{"bind": "127.0.0.1:8181", "tls": {tls}}}}}"#);
+        let file = FileAdmin::parse(&text, "lb.json", Asked::Anything);
+        let found = file.map(|file| file.admin.map(|admin| admin.transport));
+        let found = found.map_err(|errors| errors.to_string());
+        let expected = Transport::TlsWith(made.cert.der().clone());
+        assert_eq!(found, Ok(Some(expected)));
     }
 }

@@ -13,6 +13,7 @@
 
 mod address;
 mod admin;
+mod admin_contact;
 mod balancer;
 mod chain;
 mod changes;
@@ -48,6 +49,7 @@ mod words;
 
 pub use address::{Address, Endpoint};
 pub use admin::{Admin, AdminTls};
+pub use admin_contact::AdminContact;
 pub(crate) use balancer::is_srv;
 pub use balancer::{
     Check, ClusterStatus, Config, Discover, Health, Listener, Passive, Replica, Trust,
@@ -59,7 +61,7 @@ pub use dns_name::DnsName;
 pub use dtr_lb_filter::clients::Networks;
 pub use dtr_lb_filter::config::{Protect, Service};
 pub use error::{ConfigError, ConfigErrors};
-pub use file_admin::{AdminContact, Asked, FileAdmin, Serves};
+pub use file_admin::{Asked, FileAdmin, Serves};
 pub use flags::Flags;
 pub use network_filter::{Failure, NetworkFilter, VmSettings};
 pub use proxy_protocol::{ProxyProtocol, TrustedProxies};
