@@ -55,7 +55,7 @@ mod upstream;
 
 pub use control::lifecycle::{Drained, HostPhase};
 pub use control::session_list::{KilledSessions, ListedSession, SessionList};
-pub use discovery::{Discovery, discover};
+pub use discovery::{Discovered, Discovery, discover};
 pub use error::StartError;
 pub use filter::{FILTER, filter_for_envoy, filter_for_services};
 pub use filters::rehearsal::{Rehearsal, rehearse};

@@ -53,11 +53,11 @@ impl ClusterStatus {
 
     /// Asks the replicas of the registry that is meant.
     fn ask(&self, log: &Log) -> Result<Views, Failure> {
-        let (file, warnings) = discover::once(self.registry.config_args.read()?)?;
-        for warning in warnings {
+        let found = discover::once(self.registry.config_args.read()?)?;
+        for warning in found.unanswered.iter().chain(&found.warnings) {
             log.print(&format!("warning: {warning}"));
         }
-        let config = self.registry.service.registry(&file)?;
+        let config = self.registry.service.registry(&found.file)?;
         let Some(login) = self.registry.login.of(config)? else {
             return Err(usage(
                 "say who asks, with --user and --password-file, or with \"cluster_status\" in \

@@ -3,18 +3,23 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use dtr_lb::config::{ConfigFile, ConfigWarning};
+use dtr_lb::Discovered;
+use dtr_lb::config::ConfigFile;
 
 use super::failure::Failure;
 
-/// The configuration with the replicas that its names stand for now, and a warning for each
-/// name without an answer.
+/// The configuration with the replicas that its names stand for now.
 ///
 /// # Errors
 /// The system gives no runtime.
-pub(super) fn once(file: ConfigFile) -> Result<(ConfigFile, Vec<ConfigWarning>), Failure> {
+pub(super) fn once(file: ConfigFile) -> Result<Discovered, Failure> {
     if !file.discovers() {
-        return Ok((file, Vec::new()));
+        return Ok(Discovered {
+            file,
+            unanswered: Vec::new(),
+            warnings: Vec::new(),
+            incomplete: Vec::new(),
+        });
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

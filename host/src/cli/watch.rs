@@ -56,7 +56,7 @@ impl Watch {
     /// Of this file, as it is now. Where the system does not say that something has
     /// changed, the file is looked at now and then.
     fn new(file: &Path) -> io::Result<Watch> {
-        Watch::told_by(file, |told| notify::recommended_watcher(told))
+        Watch::told_by(file, notify::recommended_watcher)
     }
 
     fn told_by(

@@ -1,5 +1,6 @@
 //! Replicas that DNS names stand for: they come and go with the answers.
 
+mod discovered;
 mod expand;
 mod lookup;
 mod own_address;
@@ -11,10 +12,12 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{info, warn};
 
-use crate::config::{ConfigFile, ConfigWarning};
+use crate::config::ConfigFile;
 use expand::Expanded;
 use lookup::{Answer, LookedUp, NameServers, look_up};
 use own_address::{Machine, OwnAddress};
+
+pub use discovered::{Discovered, discover};
 
 /// What DNS says of the names that stand for many replicas.
 ///
@@ -237,35 +240,6 @@ impl Name {
         }
         self.logged = failing;
     }
-}
-
-/// Looks the names of a configuration up once, for at most `limit`: the configuration with
-/// the replicas that they stand for, and a warning for each name without an answer, or that
-/// leads to a balancer on this machine.
-pub async fn discover(file: &ConfigFile, limit: Duration) -> (ConfigFile, Vec<ConfigWarning>) {
-    let mut discovery = Discovery::on_this_machine();
-    discovery.take_names(file);
-    discovery.ask_within(limit).await;
-    let names = file.discovered_names();
-    let expanded = discovery.expanded(file);
-    let own = names.iter().flat_map(|name| {
-        let own = expanded
-            .left_out
-            .iter()
-            .filter(|own| own.name == name.name());
-        own.map(|own| name.warning(own.to_string()))
-    });
-    let unanswered = names.iter().filter_map(|name| {
-        let known = discovery.named(name.name())?;
-        let shortfall = known.shortfall()?;
-        let remedy = match known.answer {
-            None => ", and nothing is sent there until one is; correct it",
-            Some(_) => "; correct what its records lead to",
-        };
-        Some(name.warning(format!("{shortfall}{remedy}, or see \"nameservers\"")))
-    });
-    let warnings = unanswered.chain(own).collect();
-    (expanded.file, warnings)
 }
 
 /// An answer is good for as long as it says, within limits; `None`: there is none.

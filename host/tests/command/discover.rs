@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::balancer::{Balancer, Config};
 use crate::name_server::NameServer;
+use crate::registry::run;
 use crate::running::{Running, connect, eventually};
 use crate::{ask, dtr_lb, output, text};
 
@@ -324,10 +325,52 @@ fn a_check_shows_the_replicas_and_names_what_has_none() {
 
     let config = file("missing.dtr");
     let checked = output(&["check", "--strict", "--config", config.path()]);
-    let expected = r#"replicas[0].address is "missing.dtr"; no replica is found by it now (there is no such name), and nothing is sent there until one is; "#;
+    let expected = r#"replicas[0].address is "missing.dtr"; no replica is found by it now (there is no such name), and a balancer that starts now has none until one is; "#;
     let printed = text(&checked.stderr);
     assert!(printed.contains(expected), "{printed}");
     assert_eq!(checked.status.code(), Some(2));
+}
+
+#[test]
+fn a_doctor_blames_dns_alone_for_what_it_does_not_find() {
+    let server = NameServer::start();
+    let port = two_on_one_port();
+    server.addresses("tasks.dtr", &["127.0.0.2"]);
+    let mut fields = discovering(&server, "tasks.dtr", json!({ "443": port }));
+    let fixed = json!({ "name": "fixed", "address": "127.0.0.3", "ports": { "443": port } });
+    fields["replicas"].as_array_mut().unwrap().push(fixed);
+    let config = Config::balancing(port, fields.clone());
+    let balancer = Balancer::logging(&mut dtr_lb(&[]), config);
+    assert_eq!(replicas(&balancer), ["tasks-127.0.0.2", "fixed"]);
+
+    server.refuses("tasks.dtr");
+    fields["admin"] = json!({ "bind": balancer.admin });
+    let written = |fields: &Value| {
+        let mut file = fields.clone();
+        file["fqdn"] = json!("dtr.example.com");
+        file["listeners"] = json!([{ "bind": balancer.address, "port": 443 }]);
+        balancer.config().write(&file.to_string());
+        run("doctor", balancer.config().path(), &[])
+    };
+    let shown = written(&fields);
+    assert_eq!(shown.code, Some(1), "{}{}", shown.stdout, shown.stderr);
+    let begin = r#"replicas[0].address is "tasks.dtr"; no replica is found by it now ("#;
+    shown.says(begin);
+    shown.says("not well: 1 error");
+    shown.says("looked at: the configuration, 1 replica, the balancer at ");
+    for other in [
+        "does not know replicas",
+        "has replicas that",
+        "its name has no",
+    ] {
+        assert!(!shown.stdout.contains(other), "{}", shown.stdout);
+    }
+
+    fields["replicas"].as_array_mut().unwrap().pop();
+    let shown = written(&fields);
+    assert_eq!(shown.code, Some(1), "{}{}", shown.stdout, shown.stderr);
+    shown.says(begin);
+    shown.says("not looked at: replicas: no name leads to one");
 }
 
 #[test]

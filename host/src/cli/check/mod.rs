@@ -64,7 +64,7 @@ impl Check {
                 self.examine(&file, module_cache, &mut report);
                 // Of a configuration that is wrong, nobody knows whom it means.
                 if self.probe && report.is_right() {
-                    match probe::probe(&file) {
+                    match probe::probe(file.registries()) {
                         Ok(survey) => report.survey(survey),
                         Err(failure @ Failure::Usage(_)) => report.error(failure.to_string()),
                         Err(other) => return Err(other),
@@ -78,11 +78,11 @@ impl Check {
 
     /// With the replicas that DNS has now for names that stand for many.
     fn discover(&self, file: ConfigFile, report: &mut Report) -> Result<ConfigFile, Failure> {
-        let (expanded, warnings) = super::discover::once(file)?;
-        for warning in warnings {
+        let found = super::discover::once(file)?;
+        for warning in found.unanswered.into_iter().chain(found.warnings) {
             report.warn(warning);
         }
-        Ok(expanded)
+        Ok(found.file)
     }
 
     /// Adds what takes more than reading a configuration.

@@ -2,19 +2,18 @@
 
 use anyhow::{Context, anyhow};
 use dtr_lb::StartError;
-use dtr_lb::config::ConfigFile;
+use dtr_lb::config::Config;
 use dtr_lb::survey::{Survey, SurveyOptions, survey};
 
 use crate::cli::failure::Failure;
 use crate::cli::progress::ShownProgress;
 
-/// Asks every replica of the configuration, as the balancer would, and compares what
+/// Asks every replica of these registries, as the balancer would, and compares what
 /// they say.
 ///
 /// # Errors
 /// A configuration that has no replicas; no runtime.
-pub(in crate::cli) fn probe(file: &ConfigFile) -> Result<Survey, Failure> {
-    let registries = file.registries();
+pub(in crate::cli) fn probe(registries: &[Config]) -> Result<Survey, Failure> {
     if registries.is_empty() {
         return Err(Failure::Usage(anyhow!(
             "--probe asks the replicas of a balancer, and this configuration is a chain of \

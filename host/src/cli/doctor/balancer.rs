@@ -124,11 +124,19 @@ impl Balancer {
         found
     }
 
-    /// What it says otherwise than the configuration, and than the replicas do here.
-    pub(super) fn differences(&self, file: &ConfigFile, survey: &Survey) -> Vec<Finding> {
+    /// What it says otherwise than the configuration, and than the replicas do here. Of what
+    /// the entries stand for that are `incomplete` it may know more.
+    pub(super) fn differences(
+        &self,
+        file: &ConfigFile,
+        incomplete: &[String],
+        survey: &Survey,
+    ) -> Vec<Finding> {
         match self {
             Balancer::Unknown(_) | Balancer::Silent(_) => Vec::new(),
-            Balancer::Answers(answers) => status::differences(&answers.status, file, survey),
+            Balancer::Answers(answers) => {
+                status::differences(&answers.status, file, incomplete, survey)
+            }
         }
     }
 

@@ -27,6 +27,14 @@ pub(super) fn warnings(
     })
 }
 
+/// Names by which no replica is found.
+pub(super) fn unanswered(names: Vec<ConfigWarning>) -> impl Iterator<Item = Finding> {
+    warnings(names.into_iter()).map(|found| Finding {
+        severity: Severity::Error,
+        ..found
+    })
+}
+
 /// Others may read the password.
 pub(super) fn exposed(warning: &str) -> Finding {
     Finding {

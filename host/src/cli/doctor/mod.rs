@@ -89,20 +89,26 @@ impl Doctor {
     }
 
     fn look_at(&self, file: ConfigFile, report: &mut Report) -> Result<(), Failure> {
-        let (file, unanswered) = discover::once(file)?;
-        let warnings = file.warnings().iter().cloned().chain(unanswered);
+        let found = discover::once(file)?;
+        let file = found.file;
+        report.extend(configuration::unanswered(found.unanswered));
+        let warnings = file.warnings().iter().cloned().chain(found.warnings);
         report.extend(configuration::warnings(warnings.chain(look_up(&file))));
         report.looked_at("the configuration".to_owned());
         let balancer = Balancer::look(FileAdmin::of(&file))?;
+        let registries = file.registries().iter();
+        let known: Vec<Config> = registries.filter_map(Config::with_known_replicas).collect();
         if file.registries().is_empty() {
             report.left_out("replicas: a chain of filters has none");
+        } else if known.is_empty() {
+            report.left_out("replicas: no name leads to one");
         } else {
-            let survey = probe(&file)?;
+            let survey = probe(&known)?;
             report.looked_at(match survey.replicas().len() {
                 1 => "1 replica".to_owned(),
                 count => format!("{count} replicas"),
             });
-            report.extend(balancer.differences(&file, &survey));
+            report.extend(balancer.differences(&file, &found.incomplete, &survey));
             report.extend(replicas::findings(&survey, &balancer.taken_out()));
         }
         self.report_balancer(&balancer, report);
@@ -131,18 +137,26 @@ impl Doctor {
                 true => vec![self.registry.service.registry(file)?],
                 false => file.registries().iter().collect(),
             };
-        let mut is_asked = false;
+        let (mut is_asked, mut has_none) = (false, false);
         for config in asked {
-            if let Some(login) = self.registry.login.of(config)? {
-                report.extend(login.warning.as_deref().map(configuration::exposed));
-                let views = cluster_status::ask(config, &login)?;
-                report.extend(cluster::findings(config, &views.found));
-                is_asked = true;
-            }
+            let Some(login) = self.registry.login.of(config)? else {
+                continue;
+            };
+            report.extend(login.warning.as_deref().map(configuration::exposed));
+            let Some(config) = &config.with_known_replicas() else {
+                has_none = true;
+                continue;
+            };
+            let views = cluster_status::ask(config, &login)?;
+            report.extend(cluster::findings(config, &views.found));
+            is_asked = true;
         }
-        match is_asked {
-            true => report.looked_at("the cluster status".to_owned()),
-            false => report.left_out("the cluster status: give --user and --password-file"),
+        match (is_asked, has_none) {
+            (true, _) => report.looked_at("the cluster status".to_owned()),
+            (false, true) => report.left_out("the cluster status: no name leads to a replica"),
+            (false, false) => {
+                report.left_out("the cluster status: give --user and --password-file");
+            }
         }
         Ok(())
     }
@@ -155,6 +169,10 @@ impl Doctor {
         report: &mut Report,
     ) -> Result<(), Failure> {
         let config = self.registry.service.registry(file)?;
+        let Some(config) = &config.with_known_replicas() else {
+            report.left_out("uploads: no name leads to a replica");
+            return Ok(());
+        };
         let (credentials, through) = match self.registry.login.of(config)? {
             Some(login) => (Some(login.credentials), login.check),
             // Without a password, it does not matter who answers.

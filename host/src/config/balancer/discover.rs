@@ -22,6 +22,14 @@ impl Config {
         self.replicas.iter().any(|one| one.discover.is_some())
     }
 
+    /// Without the entries that DNS has no replica for; `None`: there is no other.
+    #[must_use]
+    pub fn with_known_replicas(&self) -> Option<Config> {
+        let mut config = self.clone();
+        config.replicas.retain(|one| one.discover.is_none());
+        (!config.replicas.is_empty()).then_some(config)
+    }
+
     /// The service's only port; `None`: it has several.
     pub(crate) fn only_port(&self) -> Option<u16> {
         only_port(&self.listeners)

@@ -98,14 +98,22 @@ fn out_of_service(replica: &ReplicaStatus, now_unix_ms: u64) -> Option<Finding> 
 pub(super) fn differences(
     status: &BalancerStatus,
     file: &ConfigFile,
+    incomplete: &[String],
     survey: &Survey,
 ) -> Vec<Finding> {
+    let is_of = |name: &str, entry: &String| {
+        let rest = name.strip_prefix(entry.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    let is_compared = |name: &&str| !incomplete.iter().any(|entry| is_of(name, entry));
     let registries = file.registries().iter();
     let configured = registries.flat_map(|config| &config.replicas);
-    let configured: BTreeSet<&str> = configured.map(|replica| replica.name.as_str()).collect();
+    let configured = configured.map(|replica| replica.name.as_str());
+    let configured: BTreeSet<&str> = configured.filter(is_compared).collect();
     let registries = status.registries.iter();
     let running: Vec<&ReplicaStatus> = registries.flat_map(|registry| &registry.replicas).collect();
-    let names: BTreeSet<&str> = running.iter().map(|replica| &*replica.name).collect();
+    let names = running.iter().map(|replica| &*replica.name);
+    let names: BTreeSet<&str> = names.filter(is_compared).collect();
     let mut found = Vec::new();
     let mut only_one_has = |names: Vec<&str>, text: &str| {
         if !names.is_empty() {
