@@ -119,16 +119,17 @@ impl AdminSpec {
         }
     }
 
-    /// Checks that there is one where everything needs it.
+    /// Checks that one is given where everything needs it.
     fn read_token(&self, problems: &mut Problems) -> Option<String> {
-        let token = self.find_token(problems);
+        let is_given =
+            self.token.is_some() || self.token_file.is_some() || self.token_env.is_some();
         let protect = self.protect.unwrap_or_default();
-        if protect == Protect::All && token.is_none() && !problems.is_refused_in_part("admin") {
+        if protect == Protect::All && !is_given && !problems.is_refused_in_part("admin") {
             let problem = "nobody could see anything, since there is no token; give a \"token\", \
                            a \"token_file\" or a \"token_env\"";
             problems.refuse("admin.protect", "all", problem);
         }
-        token
+        self.find_token(problems)
     }
 
     fn find_token(&self, problems: &mut Problems) -> Option<String> {

@@ -61,3 +61,23 @@ fn what_may_be_a_secret_is_in_no_error() {
         assert!(error.contains(" is (not shown); "), "{error}");
     }
 }
+
+#[test]
+fn a_token_that_is_not_found_is_the_one_error() {
+    let cases = [
+        (
+            r#""token_env": "DTR_LB_NO_SUCH_VARIABLE""#,
+            "lb.json: admin.token_env: the environment has no variable",
+        ),
+        (
+            r#""token_file": "none/such""#,
+            "lb.json: admin.token_file: the token",
+        ),
+    ];
+    for (field, expected) in cases {
+        let admin = format!(r#""admin": {{"bind": "127.0.0.1:8181", "protect": "all", {field}}}"#);
+        let error = refusal(&with(&admin));
+        let is_one = error.lines().count() == 1;
+        assert!(is_one && error.starts_with(expected), "{error}");
+    }
+}
