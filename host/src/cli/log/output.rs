@@ -36,7 +36,7 @@ impl Loss {
 /// Lines one after the other.
 pub(super) struct Stream<W> {
     out: W,
-    /// A part of a line was written, and the rest was lost.
+    /// The last line has no end: the rest of it was lost.
     within_line: bool,
 }
 
@@ -45,6 +45,14 @@ impl<W: Write> Stream<W> {
         Stream {
             out,
             within_line: false,
+        }
+    }
+
+    /// Behind a line that somebody else has begun, and will not end.
+    pub(super) fn within_line(out: W) -> Stream<W> {
+        Stream {
+            out,
+            within_line: true,
         }
     }
 }
