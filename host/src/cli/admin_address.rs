@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use clap::Args;
 use dtr_lb::HttpServer;
-use dtr_lb::config::{Asked, FileAdmin, Serves};
+use dtr_lb::config::{FileAdmin, Needed, Serves};
 
 use super::config_args::read_admin;
 use super::failure::Failure;
@@ -43,7 +43,7 @@ impl AdminAddress {
     ///
     /// # Errors
     /// The configuration can't be read, or does not say where the listener is.
-    pub(super) fn resolve(&self, asked: Asked) -> Result<AdminListener, Failure> {
+    pub(super) fn resolve(&self, needed: Needed) -> Result<AdminListener, Failure> {
         match (self.admin, &self.config) {
             (Some(address), _) => Ok(AdminListener {
                 server: HttpServer::in_clear(address),
@@ -51,7 +51,7 @@ impl AdminAddress {
                 source: Source::Flag,
             }),
             (None, Some(file)) => {
-                AdminListener::of(read_admin(file, asked)?).map_err(|not_known| {
+                AdminListener::of(read_admin(file, needed)?).map_err(|not_known| {
                     let remedy = match not_known {
                         NotKnown::NoListener => "",
                         NotKnown::AnyPort => "; say which with --admin",

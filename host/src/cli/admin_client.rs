@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use clap::Args;
-use dtr_lb::config::{Asked, Serves};
+use dtr_lb::config::{Needed, Serves};
 use dtr_lb::{HttpServer, Transport, exposure, http_request, read_secret};
 use dtr_lb_filter::printable::printable;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
@@ -57,7 +57,7 @@ impl AdminArgs {
     /// # Errors
     /// The arguments, the configuration or the token's file are wrong.
     pub(super) fn client(&self, log: &Log) -> Result<AdminClient, Failure> {
-        let listener = self.address.resolve(Asked::Anything)?;
+        let listener = self.address.resolve(Needed::Access)?;
         let (token, token_source) = match listener.source {
             Source::Config { token } => (token, TokenSource::Config),
             Source::Flag => {

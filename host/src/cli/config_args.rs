@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args};
-use dtr_lb::config::{Asked, Config, ConfigErrors, ConfigFile, FileAdmin, Flags};
+use dtr_lb::config::{Config, ConfigErrors, ConfigFile, FileAdmin, Flags, Needed};
 
 use super::failure::Failure;
 
@@ -118,10 +118,10 @@ pub(crate) fn read_file(file: &Path) -> Result<ConfigFile, ConfigErrors> {
 }
 
 /// Reads what such a file says of the admin listener, and nothing else.
-pub(super) fn read_admin(file: &Path, asked: Asked) -> Result<FileAdmin, ConfigErrors> {
+pub(super) fn read_admin(file: &Path, needed: Needed) -> Result<FileAdmin, ConfigErrors> {
     match is_standard_input(file) {
-        true => FileAdmin::read(io::stdin().lock(), STANDARD_INPUT, asked),
-        false => FileAdmin::load(file, asked),
+        true => FileAdmin::read(io::stdin().lock(), STANDARD_INPUT, needed),
+        false => FileAdmin::load(file, needed),
     }
 }
 

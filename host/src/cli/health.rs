@@ -4,7 +4,7 @@
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use clap::Args;
-use dtr_lb::config::{Asked, Serves};
+use dtr_lb::config::{Needed, Serves};
 use dtr_lb::http_request;
 use http::{Request, StatusCode};
 
@@ -23,7 +23,7 @@ impl Health {
     /// Asks `/_ping`, or `/ready` where no balancer is configured; fails unless it
     /// answers 200.
     pub(super) fn run(self) -> Result<(), Failure> {
-        let listener = self.address.resolve(Asked::Health)?;
+        let listener = self.address.resolve(Needed::Place)?;
         let server = listener.server;
         let path = match listener.serves {
             Serves::Chain => "/ready",

@@ -20,10 +20,10 @@ use crate::transport::Transport;
 /// on with the file as it was before.
 ///
 /// ```
-/// use dtr_lb::config::{Asked, FileAdmin, Serves};
+/// use dtr_lb::config::{FileAdmin, Needed, Serves};
 ///
 /// let text = r#"{ "replicas": "not yet", "admin": { "bind": "127.0.0.1:8181" } }"#;
-/// let file = FileAdmin::parse(text, "lb.json", Asked::Anything)?;
+/// let file = FileAdmin::parse(text, "lb.json", Needed::Access)?;
 /// assert_eq!(file.serves, Serves::Replicas);
 /// assert_eq!(file.admin.map(|admin| admin.bind.port()), Some(8181));
 /// # Ok::<(), dtr_lb::config::ConfigErrors>(())
@@ -37,14 +37,14 @@ pub struct FileAdmin {
     pub serves: Serves,
 }
 
-/// What is to be asked of a balancer, and so what is read of its file.
+/// What has to be known of the admin listener, and so what is read of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
-    /// How it is, which needs no token. With no secret to be sent it does not matter who
-    /// answers: a certificate is not read, and may be another than that of the file by now.
-    Health,
-    /// Whatever may need the token.
-    Anything,
+pub enum Needed {
+    /// Where it is, to ask how the balancer is. With no secret to be sent it does not matter
+    /// who answers: no certificate is read, which may be another by now, and no token.
+    Place,
+    /// The token too, and so to whom it may be sent.
+    Access,
 }
 
 /// What a balancer leads its clients to.
@@ -61,33 +61,33 @@ impl FileAdmin {
     ///
     /// # Errors
     /// The file can't be read, or [`FileAdmin::parse`] refuses it.
-    pub fn load(path: &Path, asked: Asked) -> Result<FileAdmin, ConfigErrors> {
+    pub fn load(path: &Path, needed: Needed) -> Result<FileAdmin, ConfigErrors> {
         let (text, name) = load(path)?;
-        FileAdmin::parse(&text, &name, asked)
+        FileAdmin::parse(&text, &name, needed)
     }
 
     /// Reads what `input` contains. `name` is for messages.
     ///
     /// # Errors
     /// It can't be read, or [`FileAdmin::parse`] refuses it.
-    pub fn read(input: impl Read, name: &str, asked: Asked) -> Result<FileAdmin, ConfigErrors> {
+    pub fn read(input: impl Read, name: &str, needed: Needed) -> Result<FileAdmin, ConfigErrors> {
         let text = read_text(input, name)?;
-        FileAdmin::parse(&text, name, asked)
+        FileAdmin::parse(&text, name, needed)
     }
 
     /// Reads the text of a file; `file_name` as in [`ConfigFile::parse`].
     ///
     /// # Errors
     /// The text is no JSON object, or what is wrong with what is read of its `admin`.
-    pub fn parse(text: &str, file_name: &str, asked: Asked) -> Result<FileAdmin, ConfigErrors> {
+    pub fn parse(text: &str, file_name: &str, needed: Needed) -> Result<FileAdmin, ConfigErrors> {
         parse(text, file_name, |mut problems| {
             let serves = match form(problems.root()) {
                 Form::Chain => Serves::Chain,
                 Form::Balancer | Form::Services => Serves::Replicas,
             };
-            let admin = match asked {
-                Asked::Health => only_place(&mut problems),
-                Asked::Anything => only_admin(&mut problems),
+            let admin = match needed {
+                Needed::Place => only_place(&mut problems),
+                Needed::Access => only_admin(&mut problems),
             };
             let (admin, _) = problems.finish(admin)?;
             Ok(FileAdmin { admin, serves })
@@ -169,13 +169,13 @@ mod tests {
             ),
         ];
         for (text, expected) in cases {
-            let file = FileAdmin::parse(text, "lb.json", Asked::Anything)
+            let file = FileAdmin::parse(text, "lb.json", Needed::Access)
                 .map_err(|errors| errors.to_string());
             let found = file.map(|file| (file.admin.map(|one| one.bind.port()), file.serves));
             assert_eq!(found, Ok((Some(8181), expected)), "{text}");
         }
         let without =
-            FileAdmin::parse(r#"{"fqdn": 1}"#, "lb.json", Asked::Anything).map(|file| file.admin);
+            FileAdmin::parse(r#"{"fqdn": 1}"#, "lb.json", Needed::Access).map(|file| file.admin);
         assert_eq!(without.map_err(|errors| errors.to_string()), Ok(None));
     }
 
@@ -200,7 +200,7 @@ mod tests {
             ("frontend registry\n  bind :443", vec!["lb.json: "]),
         ];
         for (text, expected) in cases {
-            let errors = FileAdmin::parse(text, "lb.json", Asked::Anything).map_err(|errors| {
+            let errors = FileAdmin::parse(text, "lb.json", Needed::Access).map_err(|errors| {
                 let errors = errors.iter().map(ToString::to_string);
                 errors.collect::<Vec<String>>()
             });
@@ -227,7 +227,7 @@ mod tests {
         ];
         for (fields, transport) in cases {
             let text = format!(r#"{{"admin": {{"bind": "127.0.0.1:8181", {fields}}}}}"#);
-            let file = FileAdmin::parse(&text, "lb.json", Asked::Health);
+            let file = FileAdmin::parse(&text, "lb.json", Needed::Place);
             let contact = AdminContact {
                 bind: SocketAddr::from(([127, 0, 0, 1], 8181)),
                 transport,
@@ -248,7 +248,7 @@ mod tests {
         let certificate = certificate.display();
         let tls = format!(r#"{{"certificate": "{certificate}", "key": "none"}}"#);
         let text = format!(r#"{{"admin": {{"bind": "127.0.0.1:8181", "tls": {tls}}}}}"#);
-        let file = FileAdmin::parse(&text, "lb.json", Asked::Anything);
+        let file = FileAdmin::parse(&text, "lb.json", Needed::Access);
         let found = file.map(|file| file.admin.map(|admin| admin.transport));
         let found = found.map_err(|errors| errors.to_string());
         let expected = Transport::TlsWith(made.cert.der().clone());

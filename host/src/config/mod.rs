@@ -61,7 +61,7 @@ pub use dns_name::DnsName;
 pub use dtr_lb_filter::clients::Networks;
 pub use dtr_lb_filter::config::{Protect, Service};
 pub use error::{ConfigError, ConfigErrors};
-pub use file_admin::{Asked, FileAdmin, Serves};
+pub use file_admin::{FileAdmin, Needed, Serves};
 pub use flags::Flags;
 pub use network_filter::{Failure, NetworkFilter, VmSettings};
 pub use proxy_protocol::{ProxyProtocol, TrustedProxies};

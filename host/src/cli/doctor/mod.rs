@@ -11,7 +11,7 @@ mod uploads;
 
 use anyhow::anyhow;
 use clap::Args;
-use dtr_lb::config::{Asked, Config, ConfigFile, FileAdmin, Trust};
+use dtr_lb::config::{Config, ConfigFile, FileAdmin, Needed, Trust};
 use dtr_lb::survey::UploadTest;
 use dtr_lb::upload_test::Repository;
 use serde_json::json;
@@ -80,7 +80,7 @@ impl Doctor {
     fn ask_balancer(&self, report: &mut Report) -> Result<(), Failure> {
         let file = self.registry.config_args.file();
         // What is wrong with its admin is reported already.
-        let admin = file.and_then(|file| FileAdmin::load(file, Asked::Anything).ok());
+        let admin = file.and_then(|file| FileAdmin::load(file, Needed::Access).ok());
         match admin {
             Some(admin) => self.report_balancer(&Balancer::look(admin)?, report),
             None => report.left_out("a running balancer: nobody knows where"),
