@@ -147,7 +147,7 @@ impl Running<'_> {
                     tracing::info!("{cause}, and means the same");
                     return;
                 }
-                let reloaded = self.go_on_with(next, &changes, causes).await;
+                let reloaded = self.go_on_with(next, (&cause, &changes), causes).await;
                 let refusal = reloaded.as_ref().err();
                 let refusal = refusal.map(|failure| format!("{changes}: {failure}"));
                 if matches!(cause, Cause::Dns) && refusal.is_some() && refusal == self.refusal {
@@ -187,12 +187,17 @@ impl Running<'_> {
     async fn go_on_with(
         &mut self,
         next: Next,
-        changes: &Changes,
+        (cause, changes): (&Cause, &Changes),
         causes: &mut Causes<'_>,
     ) -> Result<Reloaded, Failure> {
         let plan = Plan::of_file(&next.expanded);
-        let reloading = self.host.reload(plan.clone(), FILTER);
-        reloading.await.map_err(with_remedy)?;
+        let reloaded = match cause {
+            Cause::Dns => self.host.rediscover(plan.clone(), FILTER).await,
+            Cause::Signal | Cause::Change | Cause::Request(_) => {
+                self.host.reload(plan.clone(), FILTER).await
+            }
+        };
+        reloaded.map_err(with_remedy)?;
         let reloaded = Reloaded {
             changes: changes.to_string(),
             warnings: (next.config.warnings().iter())

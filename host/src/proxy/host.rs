@@ -146,10 +146,19 @@ impl Host {
     /// # Errors
     /// As in [`Host::start`]; the host then goes on as before.
     pub async fn reload(&mut self, plan: Plan, wasm: &[u8]) -> Result<(), StartError> {
-        self.retired.retain(Generation::is_alive);
-        let outcome = self.run(plan, wasm).await;
+        let outcome = self.rediscover(plan, wasm).await;
         self.reloads.count(&outcome);
         outcome
+    }
+
+    /// As [`Host::reload`], with the plan of the same configuration, whose names stand for
+    /// other replicas now: what came of the file that was read last is shown as before.
+    ///
+    /// # Errors
+    /// As in [`Host::reload`].
+    pub async fn rediscover(&mut self, plan: Plan, wasm: &[u8]) -> Result<(), StartError> {
+        self.retired.retain(Generation::is_alive);
+        self.run(plan, wasm).await
     }
 
     /// Shows in the metrics that a reload failed before there was a plan: the

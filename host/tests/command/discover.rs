@@ -209,6 +209,12 @@ fn a_reload_that_is_refused_leaves_the_names_that_are_in_use() {
     let line = balancer.program.until("DNS has changed");
     let expected = "DNS has changed: adds tasks-127.0.0.3 (127.0.0.3); open connections go on";
     assert!(line.ends_with(expected), "{line}");
+    let successful = balancer.metric("dtr_lb_host_config_last_reload_successful");
+    assert_eq!(
+        successful,
+        Some(0),
+        "the file can't be used, whatever DNS says"
+    );
 }
 
 #[test]
